@@ -1,0 +1,145 @@
+"""The device contract, on two levels.
+
+**Batch level** (`Device`): one `submit` per batch, answered inline where possible, parked
+otherwise. What core, filters, replicators and front ends use among themselves.
+
+**Simple level** (`SimpleDevice`): `read`, `write`, and what else the engine can do; core adapts
+it to the batch level according to the concurrency that it declares.
+
+Rules for both (design.md section 3):
+
+- Operations in one batch, and in different batches, are concurrent, as they are on a disk.
+- FLUSH covers every write that was answered before the FLUSH was submitted.
+- A write that was answered GOOD is seen by every read submitted afterwards.
+- On return of a FLUSH, or of a write with FUA, the bytes survive loss of power, where the
+  device says so (`Capabilities.durable`).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
+import attrs
+
+from tierce.block.operation import Extent, Op, Request, Settled
+from tierce.block.status import Status
+
+
+class Concurrency(enum.Enum):
+    """How many calls of a simple device may be under way at once, and where they run."""
+
+    #: Every call answers at once (memory): called on the data thread itself. A call that waits
+    #: here stops every initiator of the volume.
+    INLINE = "inline"
+    #: One call at a time, on a worker thread.
+    SERIAL = "serial"
+    #: Calls that don't overlap run at once on several worker threads.
+    PARALLEL = "parallel"
+
+
+@attrs.frozen
+class Geometry:
+    """The shape of a device.
+
+    Attributes:
+        size_bytes: Size in bytes, a multiple of `block_size`.
+        block_size: Logical block in bytes: 512 or 4096.
+        optimal_io_bytes: What one I/O should be a multiple of, in bytes.
+        io_bytes_max: The largest single READ or WRITE in bytes; core splits what is larger.
+    """
+
+    size_bytes: int
+    block_size: int = 512
+    optimal_io_bytes: int = 4096
+    io_bytes_max: int = 8 << 20
+
+
+@attrs.frozen
+class Capabilities:
+    """What a device does by itself. Core emulates FUA, WRITE_ZEROES, COMPARE_AND_WRITE and
+    BLOCK_STATUS where they are absent; it refuses DISCARD.
+
+    Attributes:
+        fua: Honours `Request.fua`.
+        discard: Does DISCARD. A discarded extent reads as zeroes.
+        write_zeroes: Does WRITE_ZEROES.
+        compare_and_write: Does COMPARE_AND_WRITE, atomically against every other write.
+        block_status: Knows its holes.
+        durable: What was flushed survives a restart. False for memory.
+        read_only: Refuses every write.
+    """
+
+    fua: bool = False
+    discard: bool = False
+    write_zeroes: bool = False
+    compare_and_write: bool = False
+    block_status: bool = False
+    durable: bool = True
+    read_only: bool = False
+
+    def does(self, op: Op) -> bool:
+        """True if the device does `op` by itself."""
+        return {
+            Op.DISCARD: self.discard,
+            Op.WRITE_ZEROES: self.write_zeroes,
+            Op.COMPARE_AND_WRITE: self.compare_and_write,
+            Op.BLOCK_STATUS: self.block_status,
+        }.get(op, True)
+
+
+class Device(Protocol):
+    """A block device that takes batches. Called on the data thread only."""
+
+    @property
+    def geometry(self) -> Geometry:
+        """The device's shape; constant while it is open."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it does by itself; constant while it is open."""
+        ...
+
+    def submit(self, batch: list[Request], settled: Settled) -> None:
+        """Take a batch; never wait.
+
+        On return, a request that has a status is answered and is not reported again. The others
+        are parked: each is passed to `settled` exactly once, later, from the data thread, never
+        from within this call. Requests are valid: in range, aligned, of an operation that the
+        device does.
+        """
+        ...
+
+    def close(self, closed: Callable[[Status], None]) -> None:
+        """Let go of everything, orderly; call `closed` when it is done (it may be from within).
+
+        Nothing is under way when this is called and nothing is submitted after it.
+        """
+        ...
+
+
+@runtime_checkable
+class SimpleDevice(Protocol):
+    """The least a device must do. Raise OSError (or `tierce.DeviceError`) on failure.
+
+    Optional methods, found when the device is opened; a capability is the method's presence:
+
+    - `flush() -> None`: on return, every write that returned before survives loss of power.
+    - `discard(offset, length) -> None`: the extent reads as zeroes from now on.
+    - `write_zeroes(offset, length) -> None`
+    - `extents(offset, length) -> Iterable[Extent]`: which parts hold data.
+    - `close() -> None`
+    """
+
+    def read(self, offset: int, buffer: memoryview) -> None:
+        """Fill `buffer` with the bytes at `offset`."""
+        ...
+
+    def write(self, offset: int, data: memoryview) -> None:
+        """Store `data` at `offset`. `data` is the caller's again on return."""
+        ...
+
+
+__all__ = ["Capabilities", "Concurrency", "Device", "Extent", "Geometry", "SimpleDevice"]

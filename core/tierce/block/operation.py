@@ -1,0 +1,92 @@
+"""The operations that travel from a front end to a device, one batch at a time."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from tierce.block.status import Status
+
+
+class Op(enum.IntEnum):
+    """What a request asks for. The numbers index the counters of `tierce.volume.statistics`."""
+
+    READ = 0
+    WRITE = 1
+    FLUSH = 2
+    DISCARD = 3
+    WRITE_ZEROES = 4
+    COMPARE_AND_WRITE = 5
+    BLOCK_STATUS = 6
+
+
+@attrs.frozen
+class Extent:
+    """A run of bytes on a device.
+
+    Attributes:
+        offset: First byte.
+        length: Bytes.
+        is_hole: True if the extent holds no data and reads as zeroes.
+    """
+
+    offset: int
+    length: int
+    is_hole: bool
+
+
+@attrs.define(eq=False, init=False)
+class Request:
+    """One operation under way.
+
+    The front end owns `buffer` until it submits the request; the device owns it from then
+    until the request has a status. A device never keeps a view of it after that.
+
+    Attributes:
+        op: What to do.
+        offset: First byte, a multiple of the block size. 0 for FLUSH.
+        length: Bytes, a multiple of the block size. 0 for FLUSH.
+        buffer: READ: where the bytes go (exactly `length` of them). WRITE: the bytes to
+            write. COMPARE_AND_WRITE: `length` bytes to compare, then `length` to write.
+            Otherwise None. Contiguous, format 'B'.
+        fua: WRITE, WRITE_ZEROES, DISCARD, COMPARE_AND_WRITE: durable before the answer.
+        tag: The submitter's own; devices hand it back untouched.
+        status: None while parked; set exactly once, before `Settled` is called.
+        extents: BLOCK_STATUS: the answer, in order, covering `offset`..`offset+length`.
+    """
+
+    op: Op
+    offset: int
+    length: int
+    buffer: memoryview | None
+    fua: bool
+    tag: Any
+    status: Status | None
+    extents: tuple[Extent, ...]
+
+    def __init__(
+        self,
+        op: Op,
+        offset: int = 0,
+        length: int = 0,
+        buffer: memoryview | None = None,
+        fua: bool = False,
+        tag: Any = None,
+    ) -> None:
+        # Written out: attrs' own __init__ would set the two results by keyword defaults,
+        # and this runs once per I/O.
+        self.op = op
+        self.offset = offset
+        self.length = length
+        self.buffer = buffer
+        self.fua = fua
+        self.tag = tag
+        self.status = None
+        self.extents = ()
+
+
+#: Called on the data thread with requests that were parked and now have a status.
+Settled = Callable[[list[Request]], None]

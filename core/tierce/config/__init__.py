@@ -1,0 +1,1 @@
+"""The config file: schema, loading, errors with file and line."""

@@ -1,0 +1,248 @@
+"""What core hands to a plugin's live parts when it starts them. All calls on the data thread."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import attrs
+
+from tierce.block.device import Device
+from tierce.block.status import Status
+from tierce.reactor import Reactor
+from tierce.spec import Event, MemberSpec, VolumeSpec
+
+
+class Stage(Protocol):
+    """The counters and the latency histogram of one stage of a volume, in shared memory."""
+
+    def add(self, op: int, count: int, length: int, elapsed_ns: int) -> None:
+        """Count `count` operations of kind `op` (`tierce.Op`), `length` bytes in all, each of
+        which took `elapsed_ns`. Once per batch, not per operation."""
+        ...
+
+    def fail(self, op: int, count: int = 1) -> None:
+        """Count failed operations of kind `op`."""
+        ...
+
+
+@attrs.define
+class OpenContext:
+    """What an engine or a filter is opened with, in the volume's target process.
+
+    Attributes:
+        volume: The volume.
+        options: The engine's (or filter's) own option instance.
+        reactor: The target's loop.
+        members: The volume's member processes, as the engine's lifecycle named them.
+        boot_id: Changes whenever the page cache was lost (the kernel's boot id).
+        stage: Returns the counters of the stage so named; the same name, the same counters.
+        emit: Reports an event; never waits.
+        publish: Makes a small JSON object ("replicas": ...) visible to `tierce volume show` and
+            the live line through shared memory; replaces the last one. Rarely, not per I/O.
+        member_address: Returns where the member of that name listens now ("HOST:PORT"), or None
+            while it is not up.
+        fenced: To be called when another target has taken the volume: ends this one for good.
+    """
+
+    volume: VolumeSpec
+    options: Any
+    reactor: Reactor
+    members: tuple[MemberSpec, ...]
+    boot_id: str
+    stage: Callable[[str], Stage]
+    emit: Callable[[Event], None]
+    publish: Callable[[Mapping[str, Any]], None]
+    member_address: Callable[[str], str | None]
+    fenced: Callable[[str], None]
+
+
+@attrs.define
+class MemberContext:
+    """What a member (a replica) is started with, in a process of its own.
+
+    Attributes:
+        volume_name: The volume's name.
+        volume_uuid: The volume's uuid.
+        size_bytes: The volume's size in bytes.
+        block_size: The volume's logical block in bytes.
+        member: This member.
+        reactor: The process's loop.
+        boot_id: As in OpenContext.
+        announce: Tells the target and `show` where this member listens: "HOST:PORT".
+        stage: As in OpenContext.
+        emit: As in OpenContext.
+        publish: As in OpenContext.
+    """
+
+    volume_name: str
+    volume_uuid: str
+    size_bytes: int
+    block_size: int
+    member: MemberSpec
+    reactor: Reactor
+    boot_id: str
+    announce: Callable[[str], None]
+    stage: Callable[[str], Stage]
+    emit: Callable[[Event], None]
+    publish: Callable[[Mapping[str, Any]], None]
+
+
+class Member(Protocol):
+    """A running member."""
+
+    def close(self, closed: Callable[[], None]) -> None:
+        """End orderly: stop listening, finish what is under way, close files; then `closed()`."""
+        ...
+
+
+class Lifecycle(Protocol):
+    """An engine's work outside the I/O path: folders and member processes.
+
+    Runs in the supervisor; may take its time. Every method can be repeated: what is done
+    already is success.
+    """
+
+    def create(self, volume: VolumeSpec) -> None:
+        """Make what the volume needs on disk. Refuse (ConflictError) what holds other data.
+        On failure leave nothing behind."""
+        ...
+
+    def delete(self, volume: VolumeSpec) -> None:
+        """Remove what `create` made, and nothing else."""
+        ...
+
+    def members(self, volume: VolumeSpec) -> tuple[MemberSpec, ...]:
+        """Name the processes that the volume needs beside its target."""
+        ...
+
+    def adopt(self, folders: tuple[Path, ...]) -> Mapping[str, Any]:
+        """Read a volume's description back from the folders that hold it.
+
+        Returns: the mapping that `volumes:` of the config file would hold for it (name, size,
+        block_size, engine, options) plus "uuid" and "created".
+        Raises: FormatError or ConflictError saying which folder is not what it should be.
+        """
+        ...
+
+
+@attrs.define
+class FrontendContext:
+    """What a front end serves a volume with, in the volume's target process.
+
+    Attributes:
+        volume: The volume.
+        options: The front end's own options (its section under `frontends:`).
+        volume_options: The volume's options for this front end.
+        device: The top of the volume's pipeline.
+        reactor: The target's loop.
+        stage: As in OpenContext; the front end's own stage is "frontend".
+        emit: As in OpenContext.
+        publish: As in OpenContext ("sessions": ...).
+    """
+
+    volume: VolumeSpec
+    options: Any
+    volume_options: Any
+    device: Device
+    reactor: Reactor
+    stage: Callable[[str], Stage]
+    emit: Callable[[Event], None]
+    publish: Callable[[Mapping[str, Any]], None]
+
+
+class Frontend(Protocol):
+    """A front end's part in a target process."""
+
+    def adopt(self, connection: socket.socket, handover: bytes) -> None:
+        """Take a connection from the portal; `handover` is what the greeter passed on with it.
+        The socket is non-blocking and belongs to the front end from now on."""
+        ...
+
+    def close(self, closed: Callable[[], None]) -> None:
+        """Answer what is under way, end the sessions orderly, then `closed()`."""
+        ...
+
+    def abandon(self, reason: str) -> None:
+        """Fenced: drop every connection at once, answer nothing more."""
+        ...
+
+
+@attrs.frozen
+class Send:
+    """A greeter's wish: send these bytes."""
+
+    data: bytes
+
+
+@attrs.frozen
+class Handover:
+    """A greeter's wish: pass the connection to this volume's target, with `state` (the bytes
+    read so far and whatever else the front end needs to go on)."""
+
+    volume: str
+    state: bytes
+
+
+@attrs.frozen
+class Hangup:
+    """A greeter's wish: close the connection after what was sent, for this reason (logged)."""
+
+    reason: str
+
+
+@attrs.frozen
+class Route:
+    """One volume that a portal may lead to.
+
+    Attributes:
+        volume: Its name.
+        options: Its options for this front end.
+        is_up: False while its target process is down.
+    """
+
+    volume: str
+    options: Any
+    is_up: bool = True
+
+
+class Greeter(Protocol):
+    """The portal's side of one new connection: sans-I/O, bytes in, wishes out.
+
+    It answers what needs no volume (discovery, a refused login) and hands the rest over.
+    """
+
+    def receive(self, data: bytes, routes: Mapping[str, Route]) -> list[Send | Handover | Hangup]:
+        """Take what arrived. `routes` maps volume names to routes as they are now. A Handover
+        or Hangup is the last wish."""
+        ...
+
+
+class Exporter(Protocol):
+    """Carries statistics and events out, in a process of its own."""
+
+    def run(self, stop: Callable[[], bool]) -> None:
+        """Work until `stop()` is true; look at least once a second."""
+        ...
+
+
+@attrs.define
+class ExporterContext:
+    """What an exporter is started with.
+
+    Attributes:
+        options: Its option instance.
+        volumes: Returns what the shared statistics pages of all volumes say now: volume name ->
+            {"stages": {stage: {op: {...}}}, "published": {...}}.
+        log: Writes one structured log line.
+    """
+
+    options: Any
+    volumes: Callable[[], Mapping[str, Mapping[str, Any]]]
+    log: Callable[[Event], None]
+
+
+#: How a device reports that it has closed.
+Closed = Callable[[Status], None]

@@ -1,0 +1,190 @@
+"""What a hook returns: descriptions, never live objects, so that listing loads nothing heavy.
+
+A `factory` is a string "package.module:name", imported only when the thing is started, in the
+process that it runs in.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from tierce.block.device import Concurrency
+from tierce.options import NoOptions
+
+#: The version of the plugin contract that this core speaks. A plugin states the one that it was
+#: written for; core refuses a newer one, and says which of the two to upgrade.
+CONTRACT = 1
+
+
+@attrs.frozen
+class StoreDescription:
+    """Keeps one replica's bytes.
+
+    Attributes:
+        name: What the config calls it.
+        summary: One sentence.
+        factory: `(folder: Path, size_bytes: int, options) -> store`; the store's contract is its
+            replicator's.
+        options: Option class.
+    """
+
+    name: str
+    summary: str
+    factory: str
+    options: type[Any] = NoOptions
+    contract: int = CONTRACT
+
+
+@attrs.frozen
+class ReplicatorDescription:
+    """Keeps N stores equal and shows them as one device.
+
+    Attributes:
+        name: What the config calls it.
+        summary: One sentence.
+        factory: `(OpenContext) -> Device`.
+        member: `(MemberContext) -> Member`.
+        options: Option class.
+    """
+
+    name: str
+    summary: str
+    factory: str
+    member: str
+    options: type[Any] = NoOptions
+    contract: int = CONTRACT
+
+
+@attrs.frozen
+class EngineDescription:
+    """What `engine:` of a volume may name: a device of its own, or a replicator over a store.
+
+    Attributes:
+        name: What the config calls it.
+        summary: One sentence.
+        factory: `(OpenContext) -> Device | SimpleDevice`; or empty, and the replicator's is used.
+        lifecycle: Class with the methods of `tierce.Lifecycle`, called without arguments; empty
+            for an engine with nothing to make on disk and no members.
+        concurrency: For a SimpleDevice: where its calls may run.
+        durable: For a SimpleDevice: what was flushed survives a restart.
+        options: Option class, of the volume's `options:`.
+        replicator: Name of the replicator, for a pairing.
+        store: Name of the store, for a pairing.
+    """
+
+    name: str
+    summary: str
+    factory: str = ""
+    lifecycle: str = ""
+    concurrency: Concurrency = Concurrency.SERIAL
+    durable: bool = True
+    options: type[Any] = NoOptions
+    replicator: str = ""
+    store: str = ""
+    contract: int = CONTRACT
+
+
+@attrs.frozen
+class FrontendDescription:
+    """What `frontend:` of a volume may name.
+
+    Attributes:
+        name: What the config calls it.
+        summary: One sentence.
+        factory: `(FrontendContext) -> Frontend`, in the target process.
+        greeter: `(options, local: tuple[str, int], remote: tuple[str, int]) -> Greeter`, in the
+            portal process.
+        options: Option class of its section under `frontends:`. It has a field `listen`:
+            tuple[str, ...] of "HOST:PORT".
+        volume_options: Option class of a volume's `frontend_options:`.
+        usage: `(options, volume: VolumeSpec) -> dict[str, str]`: how to use the volume; "url"
+            and one entry per tool, a command to type. Shown by `serve` and `volume show`.
+        identity: `(options, volume_name, volume_options) -> str`: what must be unique among all
+            volumes of this front end (the IQN), for the config check.
+    """
+
+    name: str
+    summary: str
+    factory: str
+    greeter: str
+    usage: str
+    identity: str
+    options: type[Any] = NoOptions
+    volume_options: type[Any] = NoOptions
+    contract: int = CONTRACT
+
+
+@attrs.frozen
+class FilterDescription:
+    """A device over a device.
+
+    Attributes:
+        name: What the config calls it.
+        summary: One sentence.
+        factory: `(OpenContext, Device) -> Device`.
+        operations: Names of the operations (`tierce.Op`) that it knows. Core refuses every other
+            one before it reaches the filter: default-deny.
+        options: Option class.
+    """
+
+    name: str
+    summary: str
+    factory: str
+    operations: frozenset[str]
+    options: type[Any] = NoOptions
+    contract: int = CONTRACT
+
+
+@attrs.frozen
+class ExporterDescription:
+    """Carries statistics and events out, in a process of its own.
+
+    Attributes:
+        name: What the config calls it.
+        summary: One sentence.
+        factory: `(ExporterContext) -> Exporter`.
+        options: Option class.
+    """
+
+    name: str
+    summary: str
+    factory: str
+    options: type[Any] = NoOptions
+    contract: int = CONTRACT
+
+
+@attrs.frozen
+class PolicyHandlerDescription:
+    """Makes what a policy document says happen.
+
+    Attributes:
+        kind: The `kind:` of the documents that it takes.
+        summary: One sentence.
+        factory: `(options, volumes: Mapping[str, Mapping[str, Any]]) -> Iterable[Event]`, called
+            when policies or volumes change; what it returns is recorded.
+        options: Option class of a document's `parameters:`.
+    """
+
+    kind: str
+    summary: str
+    factory: str
+    options: type[Any] = NoOptions
+    contract: int = CONTRACT
+
+    @property
+    def name(self) -> str:
+        """The kind, so that every description has a name."""
+        return self.kind
+
+
+Description = (
+    StoreDescription
+    | ReplicatorDescription
+    | EngineDescription
+    | FrontendDescription
+    | FilterDescription
+    | ExporterDescription
+    | PolicyHandlerDescription
+)

@@ -1,0 +1,100 @@
+"""Every hook that Tierce calls, in the order of a volume's life.
+
+Hooks are called once, when the registry is built or an event happens; never per I/O. A hook
+returns *descriptions*; what they describe is imported and started later, in the process that it
+runs in. A hook that raises, or returns what it should not, disables its plugin and is reported
+by `tierce plugin list`; it never stops another plugin.
+
+A plugin is a module (or object) behind an entry point of group ``tierce.plugins``; it implements
+any of these with ``@tierce.hookimpl``. A hook it does not implement is simply not asked. An
+implementation may take fewer arguments than the spec. A function named ``tierce_...`` that is
+not a hook here disables the plugin: it was written for another version, or misspelt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pluggy
+
+from tierce.descriptions import (
+    EngineDescription,
+    ExporterDescription,
+    FilterDescription,
+    FrontendDescription,
+    PolicyHandlerDescription,
+    ReplicatorDescription,
+    StoreDescription,
+)
+from tierce.spec import Event
+
+PROJECT = "tierce"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+# -- engines: what keeps the bytes -----------------------------------------------------------------
+
+
+@hookspec
+def tierce_stores() -> Iterable[StoreDescription]:
+    """Name the stores that this plugin brings.
+
+    Called once, when the registry is built, in every process, from its main thread; must return
+    at once and import nothing heavy. Since contract 1.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def tierce_replicators() -> Iterable[ReplicatorDescription]:
+    """Name the replicators that this plugin brings. Called as `tierce_stores`. Since contract 1."""
+    raise NotImplementedError
+
+
+@hookspec
+def tierce_engines() -> Iterable[EngineDescription]:
+    """Name the engines that this plugin brings. Called as `tierce_stores`. Since contract 1."""
+    raise NotImplementedError
+
+
+# -- the pipeline above an engine ------------------------------------------------------------------
+
+
+@hookspec
+def tierce_filters() -> Iterable[FilterDescription]:
+    """Name the filters that this plugin brings. Called as `tierce_stores`. Since contract 1."""
+    raise NotImplementedError
+
+
+@hookspec
+def tierce_frontends() -> Iterable[FrontendDescription]:
+    """Name the front ends that this plugin brings. Called as `tierce_stores`. Since contract 1."""
+    raise NotImplementedError
+
+
+# -- what watches and steers -----------------------------------------------------------------------
+
+
+@hookspec
+def tierce_exporters() -> Iterable[ExporterDescription]:
+    """Name the exporters that this plugin brings. Called as `tierce_stores`. Since contract 1."""
+    raise NotImplementedError
+
+
+@hookspec
+def tierce_policy_handlers() -> Iterable[PolicyHandlerDescription]:
+    """Name the kinds of policy document that this plugin handles. Called as `tierce_stores`.
+    Since contract 1."""
+    raise NotImplementedError
+
+
+@hookspec
+def tierce_event(event: Event) -> None:
+    """Hear of an event, in the supervisor, after it was recorded.
+
+    Called for every event, in order, from the supervisor's loop: must return at once. What it
+    raises is logged and disables the listener, nothing more. The return value is ignored.
+    Since contract 1.
+    """

@@ -1,0 +1,1 @@
+"""One machine: the supervisor and the processes that it runs."""

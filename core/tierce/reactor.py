@@ -1,0 +1,64 @@
+"""The one loop of a data process, as the things that live on it see it.
+
+A data process has one data thread. Everything that is called from it must return at once; what
+waits (fsync, a cold read) goes through `offload`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
+
+#: Event bits of `Reactor.watch`, equal to select.EPOLLIN and select.EPOLLOUT.
+READABLE = 0x1
+WRITABLE = 0x4
+
+
+class Timer(Protocol):
+    """A call that is due later."""
+
+    def cancel(self) -> None:
+        """Forget it; harmless if it has run already."""
+        ...
+
+
+class Reactor(Protocol):
+    """What a data process offers to front ends, devices and members."""
+
+    def now(self) -> float:
+        """Return CLOCK_MONOTONIC in seconds."""
+        ...
+
+    def watch(self, descriptor: int, events: int, ready: Callable[[int], None]) -> None:
+        """Call `ready(event_bits)` whenever the descriptor is (level-triggered).
+
+        Watching a descriptor again replaces its events and callback.
+        """
+        ...
+
+    def unwatch(self, descriptor: int) -> None:
+        """Stop watching, before the descriptor is closed; harmless if it is not watched."""
+        ...
+
+    def call_later(self, delay_s: float, call: Callable[[], None]) -> Timer:
+        """Call once, `delay_s` seconds from now. A loop without timers sleeps for ever."""
+        ...
+
+    def call_soon(self, call: Callable[[], None]) -> None:
+        """Call once, from the loop, after what runs now has returned."""
+        ...
+
+    def offload(
+        self, work: Callable[[], T], done: Callable[[T | None, BaseException | None], None]
+    ) -> None:
+        """Run `work()` on a worker thread, then `done(result, error)` on the data thread.
+
+        Only for what waits in the kernel with the GIL released. Python that computes belongs in
+        another process: a second busy thread costs this one 45 to 150 times its speed.
+        """
+        ...
+
+
+__all__ = ["READABLE", "WRITABLE", "Reactor", "Timer"]

@@ -1,0 +1,1 @@
+"""Tierce: a container-attached block store."""

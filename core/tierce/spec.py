@@ -1,0 +1,77 @@
+"""What a volume is, and what it is made of: the values that every room speaks of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+
+@attrs.frozen
+class VolumeSpec:
+    """One volume, as it was created. Immutable but for growth.
+
+    Attributes:
+        name: Its name: 1 to 63 of a-z, 0-9 and '-', starting with a letter.
+        uuid: 128 random bits as 32 hex digits, given at creation; what folders and peers are
+            checked against. Two volumes of one name in succession have different ones.
+        size_bytes: Size in bytes, a multiple of `block_size`.
+        block_size: Logical block in bytes: 512 or 4096.
+        engine: Name of the engine.
+        engine_options: Instance of the engine's own option class.
+        frontend: Name of the front end that serves it.
+        frontend_options: Instance of the front end's per-volume option class.
+        filters: (name, option instance) pairs, the one nearest the front end first.
+        folder: The volume's own folder under the data folder, for what has no other place.
+        created: Seconds since the epoch.
+    """
+
+    name: str
+    uuid: str
+    size_bytes: int
+    block_size: int
+    engine: str
+    engine_options: Any
+    frontend: str
+    frontend_options: Any
+    folder: Path
+    filters: tuple[tuple[str, Any], ...] = ()
+    created: float = 0.0
+
+
+@attrs.frozen
+class MemberSpec:
+    """One process that a volume needs beside its target: a replica.
+
+    Attributes:
+        name: Unique in the volume, fit for a file name: "replica-1".
+        folder: Where it keeps its bytes. It has one process at a time, held by a lock.
+        address: Where it should listen, "HOST:PORT"; port 0 = any free one, which the member
+            announces through `MemberContext.announce`.
+        settings: What else the engine wants to tell its process; JSON values only.
+    """
+
+    name: str
+    folder: Path
+    address: str = "127.0.0.1:0"
+    settings: dict[str, Any] = attrs.field(factory=dict)
+
+
+@attrs.frozen
+class Event:
+    """Something that an operator may want to know. Recorded in the state, the log and listeners.
+
+    Attributes:
+        code: Dotted, stable, documented: "jiva.replica.voted-out".
+        message: One sentence: what happened, and what to do where there is something.
+        subject: What it is about: "volume/demo", "volume/demo/replica-1".
+        severity: "info", "warning" or "error".
+        fields: JSON values.
+    """
+
+    code: str
+    message: str
+    subject: str
+    severity: str = "info"
+    fields: dict[str, Any] = attrs.field(factory=dict)

@@ -1,0 +1,1 @@
+"""Opening a volume: the loop, the pipeline, statistics."""

@@ -1,0 +1,1 @@
+"""Tierce: the example engines: memory and file."""

@@ -1,0 +1,1 @@
+"""Tierce: the iscsi plugin."""
