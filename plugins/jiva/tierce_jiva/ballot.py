@@ -1,0 +1,139 @@
+"""Who may write, and which replicas hold everything: the two values that replicas vote on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+
+@attrs.frozen(order=True)
+class Ballot:
+    """Who may write. A replica promises one durably and accepts nothing lower.
+
+    Attributes:
+        number: Grows with every opening. An opener takes the larger of its wall clock in ms and
+            one more than the highest it has heard of, so that an attempt that died half-way is
+            outbid by the next one without having been seen.
+        target: 64 random bits of the target process; tells two openers of one number apart.
+    """
+
+    number: int
+    target: int
+
+    def to_json(self) -> list[int]:
+        """Return `[number, target]`."""
+        return [self.number, self.target]
+
+    @classmethod
+    def from_json(cls, value: Any) -> Ballot:
+        """Read `[number, target]`.
+
+        Raises:
+            ValueError: It is something else.
+        """
+        if (
+            isinstance(value, list)
+            and len(value) == 2
+            and all(type(part) is int and 0 <= part < 1 << 64 for part in value)
+        ):
+            return cls(value[0], value[1])
+        raise ValueError(f"a ballot is two integers of 64 bits, not {value!r}")
+
+
+#: Lower than every ballot an opener can take.
+NO_BALLOT = Ballot(0, 0)
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    if isinstance(value, list) and all(isinstance(name, str) for name in value):
+        return tuple(value)
+    raise ValueError(f"expected a list of replica names, got {value!r}")
+
+
+@attrs.frozen
+class Membership:
+    """Which replicas there are, and which of them hold every acknowledged write.
+
+    Durable on a majority of `members` before anything depends on it.
+
+    Attributes:
+        ballot: The ballot in which it was proposed.
+        sequence: Its number within the ballot.
+        members: Every replica of the volume, sorted.
+        in_sync: Those that hold every acknowledged write; never empty.
+    """
+
+    ballot: Ballot
+    sequence: int
+    members: tuple[str, ...]
+    in_sync: tuple[str, ...]
+
+    @property
+    def rank(self) -> tuple[Ballot, int]:
+        """What the highest is found by."""
+        return (self.ballot, self.sequence)
+
+    @property
+    def majority(self) -> int:
+        """How many members must accept."""
+        return len(self.members) // 2 + 1
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "ballot": self.ballot.to_json(),
+            "sequence": self.sequence,
+            "members": list(self.members),
+            "in_sync": list(self.in_sync),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Membership:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: It is something else.
+        """
+        try:
+            sequence = value["sequence"]
+            membership = cls(
+                ballot=Ballot.from_json(value["ballot"]),
+                sequence=sequence,
+                members=_names(value["members"]),
+                in_sync=_names(value["in_sync"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a membership: {value!r}") from error
+        if type(sequence) is not int or sequence < 0:
+            raise ValueError(f"a membership's sequence is a number, not {sequence!r}")
+        if not membership.in_sync or not set(membership.in_sync) <= set(membership.members):
+            raise ValueError(f"the in-sync set is empty or has strangers: {value!r}")
+        return membership
+
+
+@attrs.frozen
+class Record:
+    """What one replica has promised and accepted; durable before anyone learns of it.
+
+    Attributes:
+        promised: The highest ballot it has promised.
+        accepted: The highest membership it has accepted.
+        let_in_boot: The boot id of its machine when it was last let into the in-sync set.
+        marked: A write may have been applied here that is not on every in-sync replica. One
+            region covers the whole volume; the file has room for more (`folder.py`).
+        suspect: An fsync failed here: pages may be clean in the cache and absent on disk, so
+            that a digest of what is read proves nothing. Only a full copy clears it.
+    """
+
+    promised: Ballot
+    accepted: Membership
+    let_in_boot: str
+    marked: bool = False
+    suspect: bool = False
+
+    def counts(self, boot_id: str) -> bool:
+        """True if this replica's memory has held since it was let in, or nothing is in doubt
+        ."""
+        return not self.marked or self.let_in_boot == boot_id

@@ -1,0 +1,500 @@
+"""One replica as a state machine: frames in, actions out. No socket, no clock, no thread.
+
+Rules that it keeps (numbers are those of the replication rules in docs/explanation/replication.md):
+
+- It takes frames and votes only in the ballot it has promised, and only on the connection on
+  which it promised it (2). A new promise ends the connection of the old one: what that had sent
+  was applied when it arrived, the rest is never read (1).
+- A promise and a vote are durable before they are reported (2). In memory they hold at once, so
+  that nothing of a lower ballot slips in while the disk works.
+- BATCH entries are applied in order, on arrival (1); FLUSH is answered after an fdatasync that
+  began after the FLUSH arrived (4). A failed fdatasync is never retried as success: the record
+  says *suspect* until a full copy has replaced every byte.
+- It answers only for its own volume and name (9).
+
+The record can't be saved: the replica stops (`Stop`). It comes back with what was durable.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import attrs
+from crc32c import crc32c
+
+from tierce import Code, Op, ProtocolError
+from tierce_jiva.ballot import Ballot, Membership, Record
+from tierce_jiva.wire import (
+    BATCH_BYTES_MAX,
+    ENTRY,
+    Frame,
+    Kind,
+    encode,
+    encode_ack,
+    encode_control,
+)
+
+
+class Store(Protocol):
+    """What a replica needs of its store on the data thread. `SparseFileStore` is one."""
+
+    def write(self, offset: int, data: memoryview) -> None:
+        """Store `data` at `offset`; OSError on failure."""
+        ...
+
+    def discard(self, offset: int, length: int) -> None:
+        """Make the extent read as zeroes; OSError on failure."""
+        ...
+
+    def read_cached(self, offset: int, buffer: memoryview) -> bool:
+        """Fill `buffer` if that does not wait; OSError on failure."""
+        ...
+
+    def renew(self) -> None:
+        """Open the bytes anew and forget a failed flush; OSError on failure."""
+        ...
+
+
+@attrs.frozen
+class Send:
+    """Send these bytes on the connection."""
+
+    connection: int
+    data: bytes
+
+
+@attrs.frozen
+class Hangup:
+    """Close the connection after what was sent."""
+
+    connection: int
+    reason: str
+
+
+@attrs.frozen
+class Save:
+    """Make the record durable, then call `saved()`."""
+
+    record: Record
+
+
+@attrs.frozen
+class Sync:
+    """Run the store's flush, then call `synced(error)`."""
+
+
+@attrs.frozen
+class Fetch:
+    """Read the extents into `buffer`, one behind the other, then call `fetched`."""
+
+    connection: int
+    sequence: int
+    extents: tuple[tuple[int, int], ...]
+    buffer: bytearray
+
+
+@attrs.frozen
+class DigestExtents:
+    """Digest each extent, then call `digested`."""
+
+    connection: int
+    sequence: int
+    extents: tuple[tuple[int, int], ...]
+
+
+@attrs.frozen
+class Stop:
+    """The replica can't go on; its process ends and comes back with what was durable."""
+
+    reason: str
+
+
+Action = Send | Hangup | Save | Sync | Fetch | DigestExtents | Stop
+
+
+_ZEROING = frozenset({int(Op.DISCARD), int(Op.WRITE_ZEROES)})
+
+
+def failure_code(error: OSError, otherwise: Code) -> Code:
+    """Return what the target is told of an error of the medium."""
+    return Code.NO_SPACE if error.errno in {errno.ENOSPC, errno.EDQUOT} else otherwise
+
+
+@attrs.define(eq=False)
+class _Connection:
+    has_greeted: bool = False
+
+
+class Replica:
+    """One replica.
+
+    Args:
+        name: Its name.
+        uuid: The volume's uuid.
+        size_bytes: The volume's size in bytes.
+        record: What it has promised and accepted, as read from its folder.
+        store: Its bytes.
+        boot_id: Changes whenever the page cache was lost.
+        facts: What else WELCOME tells: where the head file lies, the process's incarnation.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        uuid: str,
+        size_bytes: int,
+        record: Record,
+        store: Store,
+        boot_id: str,
+        facts: dict[str, Any],
+    ) -> None:
+        self.name = name
+        self.record = record
+        self._uuid = uuid
+        self._size_bytes = size_bytes
+        self._store = store
+        self._boot_id = boot_id
+        self._facts = facts
+        self._connections: dict[int, _Connection] = {}
+        #: The connection on which the promised ballot was promised.
+        self._writer: int | None = None
+        self._actions: list[Action] = []
+        #: The store was opened anew after the flush that failed.
+        self._is_renewed = False
+        #: Answers that wait for the record to be durable: those of the save under way, and those
+        #: of the next one.
+        self._saving: list[Callable[[], None]] | None = None
+        self._to_save: list[Callable[[], None]] = []
+        #: (connection, sequence) of the flushes that the sync under way answers, and of those that
+        #: arrived after it began.
+        self._syncing: list[tuple[int, int]] | None = None
+        self._to_sync: list[tuple[int, int]] = []
+
+    # -- what happens ------------------------------------------------------------------------------
+
+    def connected(self, connection: int) -> None:
+        """A target, or somebody, has connected."""
+        self._connections[connection] = _Connection()
+
+    def disconnected(self, connection: int) -> None:
+        """The connection is gone; what it still waits for is dropped."""
+        self._connections.pop(connection, None)
+        if connection == self._writer:
+            self._writer = None
+
+    def received(self, connection: int, frames: list[Frame]) -> list[Action]:
+        """Take what has arrived on a connection. What breaks the protocol ends the connection;
+        what came before it is applied and answered."""
+        answers: list[bytes] = []
+        try:
+            for frame in frames:
+                if connection not in self._connections:
+                    break
+                if frame.kind is Kind.CONTROL:
+                    self._control(connection, frame)
+                elif connection != self._writer or frame.ballot != self.record.promised:
+                    self._refuse(connection, frame.sequence, "ballot")
+                    break
+                elif frame.kind is Kind.BATCH:
+                    answers.append(self._apply(frame))
+                else:
+                    self._ask(connection, frame)
+        except ProtocolError as error:
+            self._actions.append(Hangup(connection, str(error)))
+            self.disconnected(connection)
+        if answers:
+            self._actions.insert(0, Send(connection, b"".join(answers)))
+        return self._take_actions()
+
+    def saved(self) -> list[Action]:
+        """The last `Save` is durable."""
+        assert self._saving is not None
+        done, self._saving = self._saving, None
+        for answer in done:
+            answer()
+        if self._to_save:
+            self._begin_save()
+        return self._take_actions()
+
+    def save_failed(self, reason: str) -> list[Action]:
+        """The last `Save` failed: nothing that was to be reported is."""
+        return [Stop(f"replica {self.name} can't make its record durable: {reason}")]
+
+    def synced(self, error: OSError | None) -> list[Action]:
+        """The last `Sync` has ended."""
+        assert self._syncing is not None
+        done, self._syncing = self._syncing, None
+        if error is None:
+            for connection, sequence in done:
+                self._answer(connection, encode_ack(sequence, self.record.promised))
+        else:
+            self._sync_failed(done, failure_code(error, Code.WRITE_ERROR))
+        if self._to_sync:
+            self._begin_sync()
+        return self._take_actions()
+
+    def fetched(self, fetch: Fetch, error: OSError | None) -> list[Action]:
+        """The bytes of a `Fetch` are in its buffer, or can't be had."""
+        self._answer_read(fetch, failed=error is not None)
+        return self._take_actions()
+
+    def digested(
+        self, wanted: DigestExtents, digests: list[bytes], error: OSError | None
+    ) -> list[Action]:
+        """The digests of a `DigestExtents` are there, or can't be had."""
+        promised = self.record.promised
+        if error is None:
+            frame = encode(
+                Kind.DIGESTS,
+                wanted.sequence,
+                promised,
+                table=b"".join(digests),
+                count=len(digests),
+            )
+        else:
+            frame = encode_ack(wanted.sequence, promised, [(0, Code.READ_ERROR)])
+        self._answer(wanted.connection, frame)
+        return self._take_actions()
+
+    # -- data --------------------------------------------------------------------------------------
+
+    def _apply(self, frame: Frame) -> bytes:
+        """Apply a batch in order; return its ACK."""
+        payload, position = frame.payload, 0
+        write, size = self._store.write, self._size_bytes
+        failures: list[tuple[int, Code]] = []
+        index = -1
+        for op, length, offset, check in ENTRY.iter_unpack(frame.table):
+            index += 1
+            if offset + length > size:
+                raise ProtocolError(f"an entry reaches to byte {offset + length} of {size}")
+            try:
+                if op == Op.WRITE:
+                    data = payload[position : position + length]
+                    position += length
+                    if len(data) != length or crc32c(data) != check:
+                        raise ProtocolError(f"the bytes for offset {offset} arrived damaged")
+                    write(offset, data)
+                elif op in _ZEROING:
+                    self._store.discard(offset, length)
+                else:
+                    raise ProtocolError(f"a batch holds operation {op}")
+            except OSError as error:
+                failures.append((index, failure_code(error, Code.WRITE_ERROR)))
+        return encode_ack(frame.sequence, self.record.promised, failures)
+
+    def _ask(self, connection: int, frame: Frame) -> None:
+        if frame.kind is Kind.FLUSH and self.record.suspect and not self._is_renewed:
+            failed = encode_ack(frame.sequence, frame.ballot, [(0, Code.WRITE_ERROR)])
+            self._answer(connection, failed)
+        elif frame.kind is Kind.FLUSH:
+            self._to_sync.append((connection, frame.sequence))
+            if self._syncing is None:
+                self._begin_sync()
+        elif frame.kind is Kind.READ:
+            extents = self._extents(frame)
+            if sum(length for _, length in extents) > BATCH_BYTES_MAX:
+                raise ProtocolError(f"a READ asks for more than {BATCH_BYTES_MAX} bytes")
+            self._read(connection, frame.sequence, extents)
+        elif frame.kind is Kind.DIGEST:
+            wanted = DigestExtents(connection, frame.sequence, self._extents(frame))
+            self._actions.append(wanted)
+        else:
+            raise ProtocolError(f"a replica is not asked {frame.kind.name}")
+
+    def _extents(self, frame: Frame) -> tuple[tuple[int, int], ...]:
+        extents = tuple((offset, length) for _, length, offset, _ in ENTRY.iter_unpack(frame.table))
+        for offset, length in extents:
+            if not length or offset + length > self._size_bytes:
+                raise ProtocolError(f"extent {offset}+{length} is not in the volume")
+        return extents
+
+    def _read(self, connection: int, sequence: int, extents: tuple[tuple[int, int], ...]) -> None:
+        fetch = Fetch(
+            connection, sequence, extents, bytearray(sum(length for _, length in extents))
+        )
+        view, position = memoryview(fetch.buffer), 0
+        try:
+            for offset, length in extents:
+                if not self._store.read_cached(offset, view[position : position + length]):
+                    self._actions.append(fetch)
+                    return
+                position += length
+        except OSError:
+            self._answer_read(fetch, failed=True)
+            return
+        self._answer_read(fetch, failed=False)
+
+    def _answer_read(self, fetch: Fetch, *, failed: bool) -> None:
+        promised = self.record.promised
+        if failed:
+            frame = encode_ack(fetch.sequence, promised, [(0, Code.READ_ERROR)])
+        else:
+            view, position, entries = memoryview(fetch.buffer), 0, []
+            for offset, length in fetch.extents:
+                check = crc32c(view[position : position + length])
+                entries.append(ENTRY.pack(0, length, offset, check))
+                position += length
+            front = encode(
+                Kind.DATA,
+                fetch.sequence,
+                promised,
+                table=b"".join(entries),
+                count=len(entries),
+                payload_bytes=len(view),
+            )
+            frame = front + fetch.buffer
+        self._answer(fetch.connection, frame)
+
+    def _begin_sync(self) -> None:
+        self._syncing, self._to_sync = self._to_sync, []
+        self._actions.append(Sync())
+
+    def _sync_failed(self, flushes: list[tuple[int, int]], code: Code) -> None:
+        """Say so, but only once it is durable that the cache can't be trusted any more."""
+        self.record = attrs.evolve(self.record, suspect=True)
+        self._is_renewed = False
+
+        def answer() -> None:
+            for connection, sequence in flushes:
+                self._answer(connection, encode_ack(sequence, self.record.promised, [(0, code)]))
+
+        self._save_then(answer)
+
+    # -- control -----------------------------------------------------------------------------------
+
+    def _control(self, connection: int, frame: Frame) -> None:
+        message = frame.control()
+        kind = message.get("kind")
+        sequence = frame.sequence
+        if kind == "hello":
+            self._hello(connection, sequence, message)
+        elif not self._connections[connection].has_greeted:
+            raise ProtocolError(f"{kind!r} before hello")
+        elif kind == "prepare":
+            self._prepare(connection, sequence, frame.ballot)
+        elif connection != self._writer or frame.ballot != self.record.promised:
+            self._refuse(connection, sequence, "ballot")
+        elif kind == "accept":
+            self._accept(connection, sequence, message)
+        elif kind == "mark":
+            self._mark(connection, sequence, marked=message.get("marked") is True)
+        elif kind == "renew":
+            self._renew(connection, sequence)
+        else:
+            raise ProtocolError(f"unknown control message {kind!r}")
+
+    def _hello(self, connection: int, sequence: int, message: dict[str, Any]) -> None:
+        if (message.get("uuid"), message.get("replica")) != (self._uuid, self.name):
+            self._refuse(connection, sequence, "identity")
+            return
+        self._connections[connection].has_greeted = True
+        self._say(
+            connection,
+            sequence,
+            self._facts
+            | {
+                "kind": "welcome",
+                "promised": self.record.promised.to_json(),
+                "boot_id": self._boot_id,
+                "size_bytes": self._size_bytes,
+            },
+        )
+
+    def _prepare(self, connection: int, sequence: int, ballot: Ballot) -> None:
+        if ballot < self.record.promised:
+            self._refuse(connection, sequence, "ballot")
+            return
+        if self._writer is not None and self._writer != connection:
+            self._actions.append(Hangup(self._writer, "superseded"))
+            del self._connections[self._writer]
+        self._writer = connection
+
+        def answer() -> None:
+            record = self.record
+            self._say(
+                connection,
+                sequence,
+                {
+                    "kind": "promise",
+                    "accepted": record.accepted.to_json(),
+                    "counts": record.counts(self._boot_id),
+                    "marked": record.marked,
+                    "suspect": record.suspect,
+                },
+            )
+
+        if ballot == self.record.promised and self._saving is None:
+            answer()
+        else:
+            self.record = attrs.evolve(self.record, promised=ballot)
+            self._save_then(answer)
+
+    def _accept(self, connection: int, sequence: int, message: dict[str, Any]) -> None:
+        try:
+            membership = Membership.from_json(message["membership"])
+            let_in = message["let_in"]
+            is_let_in = isinstance(let_in, list) and self.name in let_in
+        except (KeyError, TypeError, ValueError) as error:
+            raise ProtocolError(f"accept without a membership: {error}") from error
+        if membership.ballot != self.record.promised:
+            raise ProtocolError("a membership of another ballot than the frame's")
+        if membership.rank < self.record.accepted.rank:
+            self._refuse(connection, sequence, "sequence")
+            return
+        record = attrs.evolve(self.record, accepted=membership)
+        if is_let_in:
+            record = attrs.evolve(record, let_in_boot=self._boot_id, suspect=False)
+        self.record = record
+        self._save_then(lambda: self._say(connection, sequence, {"kind": "accepted"}))
+
+    def _mark(self, connection: int, sequence: int, *, marked: bool) -> None:
+        def answer() -> None:
+            self._say(connection, sequence, {"kind": "marked", "marked": marked})
+
+        if self.record.marked == marked and self._saving is None:
+            answer()
+        else:
+            self.record = attrs.evolve(self.record, marked=marked)
+            self._save_then(answer)
+
+    def _renew(self, connection: int, sequence: int) -> None:
+        """Before a full copy after a failed flush: begin with a descriptor that can flush."""
+        try:
+            self._store.renew()
+        except OSError as error:
+            self._actions.append(Stop(f"replica {self.name} can't open its bytes anew: {error}"))
+            return
+        self._is_renewed = True
+        self._say(connection, sequence, {"kind": "renewed"})
+
+    def _refuse(self, connection: int, sequence: int, why: str) -> None:
+        """Say why not. The connection stays: the target decides what that means for it."""
+        self._say(
+            connection,
+            sequence,
+            {"kind": "refused", "why": why, "promised": self.record.promised.to_json()},
+        )
+
+    def _save_then(self, answer: Callable[[], None]) -> None:
+        self._to_save.append(answer)
+        if self._saving is None:
+            self._begin_save()
+
+    def _begin_save(self) -> None:
+        self._saving, self._to_save = self._to_save, []
+        self._actions.append(Save(self.record))
+
+    def _say(self, connection: int, sequence: int, message: dict[str, Any]) -> None:
+        self._answer(connection, encode_control(sequence, self.record.promised, message))
+
+    def _answer(self, connection: int, frame: bytes) -> None:
+        if connection in self._connections:
+            self._actions.append(Send(connection, frame))
+
+    def _take_actions(self) -> list[Action]:
+        actions, self._actions = self._actions, []
+        return actions

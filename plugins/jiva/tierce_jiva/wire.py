@@ -1,0 +1,305 @@
+"""The protocol between target and replica: frames over TCP. Sans-I/O.
+
+A frame is a header, an extension, a table of entries and a payload; little-endian.
+
+======  ====  =====================================================================
+offset  size  field
+======  ====  =====================================================================
+0       4     magic, ``TJIV``
+4       1     version, 1
+5       1     kind (`Kind`)
+6       2     entries in the table
+8       8     sequence: the sender's own number; an answer carries that of its question
+16      8     ballot, number
+24      8     ballot, target
+32      4     bytes of extension, table and payload together
+36      2     bytes of extension: room for trace context; skipped by who does not know it
+38      2     flags, 0
+40      4     CRC32C of bytes 0 to 39, extension and table; of the payload too but for
+              BATCH and DATA, whose payload is covered entry by entry
+======  ====  =====================================================================
+
+An entry of BATCH, READ, DATA and DIGEST:
+
+======  ====  =====================================================================
+0       1     operation (`tierce.Op`); in DATA: 0, or a code of `FAILURES`
+1       3     0
+4       4     length in bytes
+8       8     offset in bytes
+16      4     CRC32C of the entry's payload: WRITE in BATCH, all of DATA
+20      4     0
+======  ====  =====================================================================
+
+An entry of ACK says which entry of the question failed and why (``index u32, code u32``); an ACK
+without entries is full success. An entry of DIGESTS is 16 bytes of BLAKE2b.
+
+The target asks, the replica answers. CONTROL frames carry a JSON object: rare, and free to grow.
+BATCH, FLUSH, READ and DIGEST are taken only on the connection, and in the ballot, that the
+replica has promised. BATCH entries are applied in the order in which they arrive; the ACK says
+that all are applied, not that they are durable. FLUSH's ACK says that everything acknowledged
+before FLUSH was sent is durable.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import mmap
+import struct
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import attrs
+from crc32c import crc32c
+
+from tierce import Code, ProtocolError
+from tierce_jiva.ballot import Ballot
+
+MAGIC = b"TJIV"
+VERSION = 1
+
+_HEAD = struct.Struct("<4sBBHQQQIHH")
+_CHECK = struct.Struct("<I")
+HEADER_BYTES = _HEAD.size + _CHECK.size
+ENTRY = struct.Struct("<BxxxIQIxxxx")
+FAILURE = struct.Struct("<II")
+DIGEST_BYTES = 16
+
+#: The largest frame body. A batch is at most what one receive buffer of a front end holds
+#: (4 MiB) plus its table; core splits what is larger.
+BODY_BYTES_MAX = 12 << 20
+#: The most entries in one frame.
+ENTRY_COUNT_MAX = 4096
+#: The largest payload that a sender puts into one BATCH or asks for in one READ.
+BATCH_BYTES_MAX = 8 << 20
+#: A receive buffer holds the largest frame, and what has arrived of the next one.
+RECEIVE_BYTES = 16 << 20
+#: A remainder up to this size is moved to the buffer's start, which stays in the CPU's cache.
+_MOVE_BYTES = 256 << 10
+
+assert HEADER_BYTES == 44
+assert ENTRY.size == 24
+# A full batch and its table must fit a body, and a frame the buffer, or a link would stand still.
+assert BATCH_BYTES_MAX + ENTRY_COUNT_MAX * ENTRY.size < BODY_BYTES_MAX
+assert BODY_BYTES_MAX + HEADER_BYTES < RECEIVE_BYTES
+
+
+class Kind(enum.IntEnum):
+    """What a frame is."""
+
+    CONTROL = 1
+    BATCH = 2
+    ACK = 3
+    FLUSH = 4
+    READ = 5
+    DATA = 6
+    DIGEST = 7
+    DIGESTS = 8
+
+
+_ENTRY_BYTES = {
+    Kind.CONTROL: 0,
+    Kind.BATCH: ENTRY.size,
+    Kind.ACK: FAILURE.size,
+    Kind.FLUSH: 0,
+    Kind.READ: ENTRY.size,
+    Kind.DATA: ENTRY.size,
+    Kind.DIGEST: ENTRY.size,
+    Kind.DIGESTS: DIGEST_BYTES,
+}
+_KINDS = {int(kind): kind for kind in Kind}
+
+#: The failures that a replica reports, by their number on the wire.
+FAILURES: Mapping[int, Code] = {
+    1: Code.WRITE_ERROR,
+    2: Code.NO_SPACE,
+    3: Code.READ_ERROR,
+    4: Code.OUT_OF_RANGE,
+}
+FAILURE_NUMBERS: Mapping[Code, int] = {code: number for number, code in FAILURES.items()}
+
+
+@attrs.define(eq=False)
+class Frame:
+    """One frame that has arrived. Its views die at the reader's next `space()`.
+
+    Attributes:
+        kind: What it is.
+        count: Entries in the table.
+        sequence: The sender's number, or that of the question.
+        ballot_number: Of the ballot it was sent in.
+        ballot_target: Of the ballot it was sent in.
+        table: The entries.
+        payload: What follows them.
+    """
+
+    kind: Kind
+    count: int
+    sequence: int
+    ballot_number: int
+    ballot_target: int
+    table: memoryview
+    payload: memoryview
+
+    @property
+    def ballot(self) -> Ballot:
+        """The ballot that it was sent in."""
+        return Ballot(self.ballot_number, self.ballot_target)
+
+    def control(self) -> dict[str, Any]:
+        """Return the JSON object of a CONTROL frame.
+
+        Raises:
+            ProtocolError: The payload is no JSON object.
+        """
+        try:
+            value = json.loads(bytes(self.payload))
+        except (ValueError, RecursionError) as error:
+            raise ProtocolError(f"a control frame holds no JSON: {error}") from error
+        if not isinstance(value, dict):
+            raise ProtocolError("a control frame holds JSON that is no object")
+        return value
+
+
+def encode(
+    kind: Kind,
+    sequence: int,
+    ballot: Ballot,
+    *,
+    table: bytes | bytearray = b"",
+    count: int = 0,
+    payload: bytes = b"",
+    payload_bytes: int = 0,
+) -> bytes:
+    """Return a frame, or the front of one.
+
+    Args:
+        kind: What it is.
+        sequence: Its number.
+        ballot: The ballot it is sent in.
+        table: The entries, packed.
+        count: How many there are.
+        payload: The payload, for kinds whose checksum covers it.
+        payload_bytes: BATCH and DATA: how many bytes of payload the caller sends right behind.
+    """
+    body = len(table) + len(payload) + payload_bytes
+    head = _HEAD.pack(
+        MAGIC, VERSION, kind, count, sequence, ballot.number, ballot.target, body, 0, 0
+    )
+    check = crc32c(head)
+    if table:
+        check = crc32c(table, check)
+    if payload:
+        check = crc32c(payload, check)
+    return b"".join((head, _CHECK.pack(check), table, payload))
+
+
+def encode_control(sequence: int, ballot: Ballot, message: Mapping[str, Any]) -> bytes:
+    """Return a CONTROL frame."""
+    return encode(Kind.CONTROL, sequence, ballot, payload=json.dumps(message).encode())
+
+
+def encode_extents(
+    kind: Kind, sequence: int, ballot: Ballot, extents: Iterable[tuple[int, int]]
+) -> bytes:
+    """Return a READ or DIGEST frame for (offset, length) pairs."""
+    entries = [ENTRY.pack(0, length, offset, 0) for offset, length in extents]
+    return encode(kind, sequence, ballot, table=b"".join(entries), count=len(entries))
+
+
+def encode_ack(sequence: int, ballot: Ballot, failures: Iterable[tuple[int, Code]] = ()) -> bytes:
+    """Return an ACK; each failure is an entry's index and what happened to it."""
+    entries = [FAILURE.pack(index, FAILURE_NUMBERS[code]) for index, code in failures]
+    return encode(Kind.ACK, sequence, ballot, table=b"".join(entries), count=len(entries))
+
+
+def decode_failures(frame: Frame) -> list[tuple[int, Code]]:
+    """Return what an ACK says failed.
+
+    Raises:
+        ProtocolError: A code that this version does not know.
+    """
+    failures = []
+    for index, number in FAILURE.iter_unpack(frame.table):
+        if number not in FAILURES:
+            raise ProtocolError(f"an ACK names failure {number}, which this version doesn't know")
+        failures.append((index, FAILURES[number]))
+    return failures
+
+
+class FrameReader:
+    """Bytes in, frames out, without copying a payload.
+
+    The caller puts what arrives into `space()`, says how much with `received()`, and is done with
+    the frames that it got before it asks for space again.
+
+    Raises (from `received`):
+        ProtocolError: Not our protocol, another version, a bound exceeded, a wrong checksum. The
+            connection can't go on.
+    """
+
+    def __init__(self) -> None:
+        # Anonymous memory costs nothing until it is touched.
+        self._buffer = memoryview(mmap.mmap(-1, RECEIVE_BYTES))
+        self._start = 0
+        self._end = 0
+
+    def space(self) -> memoryview:
+        """Return where the next bytes go; never empty."""
+        start, end = self._start, self._end
+        rest = end - start
+        if start and (rest <= _MOVE_BYTES or RECEIVE_BYTES - end < BODY_BYTES_MAX):
+            self._buffer[:rest] = self._buffer[start:end]
+            self._start, self._end = 0, rest
+        return self._buffer[self._end :]
+
+    def received(self, count: int) -> list[Frame]:
+        """Take the `count` bytes that were put into `space()`; return the frames now whole."""
+        self._end += count
+        buffer, end, start = self._buffer, self._end, self._start
+        frames = []
+        while end - start >= HEADER_BYTES:
+            magic, version, number, entries, sequence, ballot, target, body, extension, _ = (
+                _HEAD.unpack_from(buffer, start)
+            )
+            table_at = start + HEADER_BYTES + extension
+            kind = _KINDS.get(number)
+            if magic != MAGIC or version != VERSION or kind is None:
+                raise ProtocolError(_what_is_foreign(magic, version, number))
+            payload_at = table_at + entries * _ENTRY_BYTES[kind]
+            stop = start + HEADER_BYTES + body
+            if body > BODY_BYTES_MAX or entries > ENTRY_COUNT_MAX or payload_at > stop:
+                raise ProtocolError(
+                    f"a frame of kind {kind.name} claims {body} bytes and {entries} entries, "
+                    f"allowed are {BODY_BYTES_MAX} and {ENTRY_COUNT_MAX}"
+                )
+            if end < stop:
+                break
+            covered = payload_at if kind is Kind.BATCH or kind is Kind.DATA else stop
+            check = crc32c(buffer[start : start + _HEAD.size])
+            if covered > start + HEADER_BYTES:
+                check = crc32c(buffer[start + HEADER_BYTES : covered], check)
+            if check != _CHECK.unpack_from(buffer, start + _HEAD.size)[0]:
+                raise ProtocolError(f"a frame of kind {kind.name} has a wrong checksum")
+            frames.append(
+                Frame(
+                    kind,
+                    entries,
+                    sequence,
+                    ballot,
+                    target,
+                    buffer[table_at:payload_at],
+                    buffer[payload_at:stop],
+                )
+            )
+            start = stop
+        self._start = start
+        return frames
+
+
+def _what_is_foreign(magic: bytes, version: int, number: int) -> str:
+    if magic != MAGIC:
+        return f"not the replica protocol: it starts with {magic!r}, expected {MAGIC!r}"
+    if version != VERSION:
+        return f"replica protocol version {version}, this side speaks {VERSION}: upgrade the older"
+    return f"a frame of unknown kind {number}"
