@@ -1,0 +1,206 @@
+"""The state of one data folder: an lmdb environment under DATA/state.
+
+| database | key | value |
+|---|---|---|
+| meta | b"format" | the format's version, decimal |
+| volumes | the volume's name | a VolumeRecord, JSON |
+| events | sequence number, 8 bytes big-endian | {"time", "code", ...}, JSON |
+
+Every change is one transaction, durable on return. The events are a ring: the oldest go when
+there are more than the limit. What the state says can be made again from the folders of the
+volumes (`tierce volume adopt`), but for the events.
+
+Only the holder of the data folder's lock opens it: `StateStore` takes that for granted.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import lmdb
+
+from tierce.errors import FormatError, UsageError
+from tierce.spec import Event
+from tierce.state.records import VolumeRecord
+
+#: The version of the format described above. A newer one is refused.
+FORMAT = 1
+
+VOLUME_COUNT_MAX = 4096
+#: A mapping of a volume with dozens of members stays far below.
+RECORD_BYTES_MAX = 32 << 10
+EVENT_BYTES_MAX = 2048
+EVENT_COUNT_CEILING = 100_000
+MAP_BYTES = 1 << 30
+# lmdb keeps two versions of what a transaction changes, and pages are half full at worst.
+assert 2 * (VOLUME_COUNT_MAX * RECORD_BYTES_MAX + EVENT_COUNT_CEILING * EVENT_BYTES_MAX) < MAP_BYTES
+
+_SEQUENCE = struct.Struct(">Q")
+
+
+class StateStore:
+    """The open state. Close it, or use it in a `with`.
+
+    Args:
+        folder: DATA/state; made if absent.
+        event_count_max: How many events are kept.
+
+    Raises:
+        FormatError: The state is damaged, or was written by a newer version.
+    """
+
+    def __init__(self, folder: Path, *, event_count_max: int = 10_000) -> None:
+        assert 0 < event_count_max <= EVENT_COUNT_CEILING
+        self._folder = folder
+        self._event_count_max = event_count_max
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self._env = lmdb.open(str(folder), map_size=MAP_BYTES, max_dbs=3, mode=0o600)
+        except lmdb.Error as error:
+            raise FormatError(f"not a readable state ({error})", path=folder) from error
+        try:
+            self._meta = self._env.open_db(b"meta")
+            self._check_format()
+            self._volumes = self._env.open_db(b"volumes")
+            self._events = self._env.open_db(b"events")
+        except BaseException:
+            self._env.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close it; harmless twice."""
+        self._env.close()
+
+    # -- volumes -----------------------------------------------------------------------------------
+
+    def volumes(self) -> dict[str, VolumeRecord]:
+        """Return every record by name, in order of names."""
+        with self._env.begin() as transaction:
+            rows = [
+                (key.decode(), bytes(value)) for key, value in transaction.cursor(self._volumes)
+            ]
+        return {name: self._parse(name, value) for name, value in rows}
+
+    def volume(self, name: str) -> VolumeRecord | None:
+        """Return the record of that name, None if there is none."""
+        with self._env.begin() as transaction:
+            value = transaction.get(name.encode(), db=self._volumes)
+        return None if value is None else self._parse(name, bytes(value))
+
+    def put_volume(self, record: VolumeRecord) -> None:
+        """Keep the record in place of the one of its name; durable on return.
+
+        Raises:
+            UsageError: There is no room for another volume, or this one's options are too long.
+        """
+        value = json.dumps(record.to_json(), sort_keys=True).encode()
+        if len(value) > RECORD_BYTES_MAX:
+            raise UsageError(
+                f"volume {record.name}: its options take {len(value)} bytes, "
+                f"{RECORD_BYTES_MAX} are allowed"
+            )
+        key = record.name.encode()
+        with self._env.begin(write=True) as transaction:
+            count = transaction.stat(self._volumes)["entries"]
+            if count >= VOLUME_COUNT_MAX and transaction.get(key, db=self._volumes) is None:
+                raise UsageError(f"{count} volumes exist already; {VOLUME_COUNT_MAX} are allowed")
+            transaction.put(key, value, db=self._volumes)
+
+    def drop_volume(self, name: str) -> None:
+        """Forget the record of that name; harmless if there is none. Durable on return."""
+        with self._env.begin(write=True) as transaction:
+            transaction.delete(name.encode(), db=self._volumes)
+
+    # -- events ------------------------------------------------------------------------------------
+
+    def record(self, events: Iterable[Event], *, now: float | None = None) -> None:
+        """Append events in one transaction, and drop the oldest beyond the limit."""
+        at = time.time() if now is None else now
+        with self._env.begin(write=True) as transaction:
+            cursor = transaction.cursor(self._events)
+            sequence = _SEQUENCE.unpack(cursor.key())[0] if cursor.last() else 0
+            for event in events:
+                sequence += 1
+                transaction.put(_SEQUENCE.pack(sequence), _encode(event, at), db=self._events)
+            while transaction.stat(self._events)["entries"] > self._event_count_max:
+                cursor.first()
+                cursor.delete()
+
+    def events(self, count: int) -> list[dict[str, Any]]:
+        """Return the last `count` events, the oldest first, each with its "time"."""
+        found: list[dict[str, Any]] = []
+        with self._env.begin() as transaction:
+            cursor = transaction.cursor(self._events)
+            is_there = cursor.last()
+            while is_there and len(found) < count:
+                found.append(json.loads(bytes(cursor.value())))
+                is_there = cursor.prev()
+        found.reverse()
+        return found
+
+    # -- inside ------------------------------------------------------------------------------------
+
+    def _check_format(self) -> None:
+        with self._env.begin(write=True) as transaction:
+            value = transaction.get(b"format", db=self._meta)
+            if value is None:
+                transaction.put(b"format", str(FORMAT).encode(), db=self._meta)
+                return
+        text = bytes(value).decode(errors="replace")
+        if not text.isdigit():
+            raise FormatError(f"its format version reads {text!r}", path=self._folder)
+        if int(text) > FORMAT:
+            raise FormatError(
+                f"written in format {text} by a newer Tierce; this one reads up to {FORMAT}. "
+                "Use the newer one; nothing was changed",
+                path=self._folder,
+            )
+
+    def _parse(self, name: str, value: bytes) -> VolumeRecord:
+        try:
+            record = VolumeRecord.from_json(json.loads(value))
+        except ValueError as error:
+            raise FormatError(
+                f"the record of volume {name} is damaged ({error}); move {self._folder} away and "
+                "run `tierce volume adopt FOLDER...`",
+                path=self._folder,
+            ) from error
+        if record.name != name:
+            raise FormatError(f"the record of {name} is of {record.name}", path=self._folder)
+        return record
+
+
+def _encode(event: Event, at: float) -> bytes:
+    """Return an event as JSON; one that is too long loses its fields, then its tail."""
+    values = {
+        "time": round(at, 3),
+        "code": event.code,
+        "message": event.message,
+        "subject": event.subject,
+        "severity": event.severity,
+        "fields": event.fields,
+    }
+    data = json.dumps(values).encode()
+    if len(data) > EVENT_BYTES_MAX:
+        values["fields"] = {}
+        values["message"] = event.message[: EVENT_BYTES_MAX // 12]
+        values["subject"] = event.subject[:256]
+        data = json.dumps(values).encode()
+    return data

@@ -1,0 +1,139 @@
+"""The state's store."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import attrs
+import lmdb
+import pytest
+
+from tierce import Event, FormatError, UsageError
+from tierce.state import Owner, Phase, StateStore, VolumeRecord
+from tierce.state.store import FORMAT, RECORD_BYTES_MAX
+
+RECORD = VolumeRecord(
+    name="demo",
+    uuid="0" * 32,
+    created=1.5,
+    owner=Owner.FILE,
+    phase=Phase.READY,
+    mapping={"name": "demo", "size": 1 << 30},
+    origin="tierce.yaml:3",
+)
+WRITE_THEN_DIE = """
+import os, signal, sys
+from pathlib import Path
+from tierce.state import Owner, Phase, StateStore, VolumeRecord
+store = StateStore(Path(sys.argv[1]))
+for index in range(5):
+    store.put_volume(VolumeRecord(f"v{index}", "0" * 32, 0.0, Owner.STATE, Phase.READY, {}))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_record_comes_back_as_it_was_kept(tmp_path: Path) -> None:
+    with StateStore(tmp_path / "state") as store:
+        store.put_volume(RECORD)
+        assert store.volume("demo") == RECORD
+        assert store.volume("other") is None
+    with StateStore(tmp_path / "state") as store:
+        assert store.volumes() == {"demo": RECORD}
+
+
+def test_a_record_replaces_the_one_of_its_name(tmp_path: Path) -> None:
+    with StateStore(tmp_path) as store:
+        store.put_volume(RECORD)
+        fenced = attrs.evolve(RECORD, fenced="another has it")
+        store.put_volume(fenced)
+        assert store.volumes() == {"demo": fenced}
+
+
+def test_a_dropped_record_is_gone_and_dropping_it_again_is_harmless(tmp_path: Path) -> None:
+    with StateStore(tmp_path) as store:
+        store.put_volume(RECORD)
+        store.drop_volume("demo")
+        store.drop_volume("demo")
+        assert store.volumes() == {}
+
+
+def test_a_record_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    long = attrs.evolve(RECORD, mapping={"x": "y" * RECORD_BYTES_MAX})
+    with StateStore(tmp_path) as store, pytest.raises(UsageError, match="its options take"):
+        store.put_volume(long)
+
+
+def test_events_are_a_ring_of_bounded_length(tmp_path: Path) -> None:
+    with StateStore(tmp_path, event_count_max=3) as store:
+        store.record([Event(f"e{index}", "m", "s") for index in range(2)], now=1.0)
+        store.record([Event(f"e{index}", "m", "s") for index in range(2, 5)], now=2.0)
+        assert [event["code"] for event in store.events(10)] == ["e2", "e3", "e4"]
+        assert [event["code"] for event in store.events(1)] == ["e4"]
+        assert store.events(10)[0]["time"] == 2.0
+
+
+def test_the_ring_goes_on_after_reopening(tmp_path: Path) -> None:
+    for index in range(4):
+        with StateStore(tmp_path, event_count_max=3) as store:
+            store.record([Event(f"e{index}", "m", "s")])
+    with StateStore(tmp_path) as store:
+        assert [event["code"] for event in store.events(9)] == ["e1", "e2", "e3"]
+
+
+def test_an_event_that_is_too_long_is_cut_not_lost(tmp_path: Path) -> None:
+    event = Event("long", "\u20ac" * 10_000, "s" * 9000, fields={"x": "y" * 9000})
+    with StateStore(tmp_path) as store:
+        store.record([event])
+        kept = store.events(1)[0]
+    assert kept["code"] == "long"
+    assert kept["message"].startswith("\u20ac")
+    assert kept["fields"] == {}
+
+
+def set_raw(folder: Path, database: bytes, key: bytes, value: bytes) -> None:
+    with lmdb.open(str(folder), max_dbs=3) as env:
+        handle = env.open_db(database)
+        with env.begin(write=True) as transaction:
+            transaction.put(key, value, db=handle)
+
+
+def test_a_newer_format_is_refused_and_left_alone(tmp_path: Path) -> None:
+    StateStore(tmp_path).close()
+    set_raw(tmp_path, b"meta", b"format", str(FORMAT + 1).encode())
+    with pytest.raises(FormatError, match="written in format 2 by a newer Tierce"):
+        StateStore(tmp_path)
+
+
+@pytest.mark.parametrize("value", [b"", b"x", b"-1", b"\xff"])
+def test_a_damaged_format_version_is_refused(tmp_path: Path, value: bytes) -> None:
+    StateStore(tmp_path).close()
+    set_raw(tmp_path, b"meta", b"format", value)
+    with pytest.raises(FormatError, match="format version"):
+        StateStore(tmp_path)
+
+
+@pytest.mark.parametrize("value", [b"", b"{", b"[]", b"{}", b'{"name": "demo"}'])
+def test_a_damaged_record_names_itself_and_the_way_out(tmp_path: Path, value: bytes) -> None:
+    StateStore(tmp_path).close()
+    set_raw(tmp_path, b"volumes", b"demo", value)
+    with StateStore(tmp_path) as store, pytest.raises(FormatError, match="tierce volume adopt"):
+        store.volumes()
+
+
+def test_a_file_that_is_no_lmdb_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "data.mdb").write_bytes(b"something else" * 1000)
+    with pytest.raises(FormatError, match="not a readable state"):
+        StateStore(tmp_path)
+
+
+@pytest.mark.system
+def test_what_was_put_before_a_kill_is_there_afterwards(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WRITE_THEN_DIE, str(tmp_path)], check=False, timeout=30
+    )
+    assert done.returncode == -signal.SIGKILL
+    with StateStore(tmp_path) as store:
+        assert list(store.volumes()) == [f"v{index}" for index in range(5)]
