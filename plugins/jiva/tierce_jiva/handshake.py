@@ -1,0 +1,80 @@
+"""Greeting a replica and getting its promise, the same on the first connection and on each later
+one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from tierce import ProtocolError
+from tierce_jiva.ballot import NO_BALLOT, Ballot
+from tierce_jiva.links import Link, Links, LinkState, Promise
+from tierce_jiva.wire import Frame
+
+
+class Handshake:
+    """hello -> welcome, prepare -> promise.
+
+    Args:
+        links: The replicas.
+        uuid: The volume's uuid.
+        greeted: Called with the link and the ballot that its replica has promised so far.
+        promised: Called when a link has become ready.
+        refused: Called with the link, why, and the ballot that its replica has promised.
+    """
+
+    def __init__(
+        self,
+        links: Links,
+        uuid: str,
+        *,
+        greeted: Callable[[Link, Ballot], None],
+        promised: Callable[[Link], None],
+        refused: Callable[[Link, str, Ballot], None],
+    ) -> None:
+        self._links = links
+        self._uuid = uuid
+        self._greeted = greeted
+        self._promised = promised
+        self._refused = refused
+
+    def greet(self, link: Link) -> None:
+        """Say who we are and whom we want."""
+        link.state = LinkState.GREETING
+        message = {"kind": "hello", "uuid": self._uuid, "replica": link.name}
+        self._links.ask(link, message, partial(self._welcome, link))
+
+    def prepare(self, link: Link) -> None:
+        """Ask for the promise of our ballot."""
+        assert self._links.ballot != NO_BALLOT
+        link.state = LinkState.PREPARING
+        self._links.ask(link, {"kind": "prepare"}, partial(self._promise, link))
+
+    def refusal(self, link: Link, message: Mapping[str, Any]) -> None:
+        """A replica has refused something."""
+        try:
+            promised = Ballot.from_json(message.get("promised"))
+        except ValueError as error:
+            raise ProtocolError(str(error)) from error
+        self._refused(link, str(message.get("why")), promised)
+
+    def _welcome(self, link: Link, frame: Frame | None) -> None:
+        if frame is None:
+            return
+        message = frame.control()
+        try:
+            promised = Ballot.from_json(message["promised"])
+            link.boot_id = str(message["boot_id"])
+            link.head = str(message["head"])
+        except (KeyError, ValueError) as error:
+            raise ProtocolError(f"a welcome that is none: {error}") from error
+        link.state = LinkState.GREETED
+        self._greeted(link, promised)
+
+    def _promise(self, link: Link, frame: Frame | None) -> None:
+        if frame is None:
+            return
+        link.promise = Promise.from_json(frame.control())
+        link.state = LinkState.READY
+        self._promised(link)

@@ -1,0 +1,64 @@
+"""What the replication state machines know of the world around them."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+
+from tierce import Event
+from tierce_jiva.read_path import LocalReader
+
+
+class State(enum.Enum):
+    """Where the target stands."""
+
+    OPENING = "opening"
+    ELECTING = "electing"
+    SERVING = "serving"
+    CLOSING = "closing"
+    ENDED = "ended"
+
+
+@attrs.frozen
+class Host:
+    """What the state machine may call of its surroundings.
+
+    Attributes:
+        emit: Reports an event.
+        publish: Shows the replicas' state to operators.
+        fenced: Another target has the volume: this one ends for good.
+        restart: No way on but a fresh opening: this process ends and is started again.
+        local: Reads files of this machine, or None.
+        wall_ms: Returns the wall clock in milliseconds, for the ballot's number.
+    """
+
+    emit: Callable[[Event], None]
+    publish: Callable[[Mapping[str, Any]], None]
+    fenced: Callable[[str], None]
+    restart: Callable[[str], None]
+    local: LocalReader | None
+    wall_ms: Callable[[], int]
+
+
+@attrs.frozen
+class Volume:
+    """The volume that is replicated.
+
+    Attributes:
+        name: Its name.
+        uuid: Its uuid.
+        size_bytes: Its size in bytes.
+        members: The replicas' names, in the order of the config.
+        target: 64 random bits of this target process.
+        boot_id: Of this machine; replicas with the same one may be read in-process.
+    """
+
+    name: str
+    uuid: str
+    size_bytes: int
+    members: tuple[str, ...]
+    target: int
+    boot_id: str

@@ -1,0 +1,242 @@
+"""The target's end of its connections to the replicas: who is there, and what was asked of whom.
+Sans-I/O: what is to be sent lies in `Link.outgoing` until the shell takes it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import attrs
+
+from tierce import Code, ProtocolError, Request, Settled
+from tierce_jiva.ballot import NO_BALLOT, Ballot, Membership
+from tierce_jiva.wire import Frame, Kind, encode, encode_control, encode_extents
+
+Buffer = bytes | memoryview
+
+
+class LinkState(enum.Enum):
+    """How far a connection has come."""
+
+    DOWN = "down"
+    GREETING = "greeting"
+    #: Greeted, and no ballot chosen yet.
+    GREETED = "greeted"
+    PREPARING = "preparing"
+    #: The replica has promised this target's ballot.
+    READY = "ready"
+
+
+@attrs.frozen
+class Promise:
+    """What a replica says of itself when it promises a ballot.
+
+    Attributes:
+        accepted: The highest membership it has accepted.
+        counts: Its memory has held since it was let in, or nothing is in doubt on it.
+        marked: A write may be on it that is not on all.
+        suspect: An fsync failed on it.
+    """
+
+    accepted: Membership
+    counts: bool
+    marked: bool
+    suspect: bool
+
+    @classmethod
+    def from_json(cls, message: Mapping[str, Any]) -> Promise:
+        """Read a promise.
+
+        Raises:
+            ProtocolError: It is something else.
+        """
+        try:
+            return cls(
+                Membership.from_json(message["accepted"]),
+                counts=message["counts"] is True,
+                marked=message["marked"] is True,
+                suspect=message["suspect"] is True,
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ProtocolError(f"a promise that is none: {error}") from error
+
+
+@attrs.define(eq=False)
+class Batch:
+    """Writes, or one flush, that some replicas have not answered yet.
+
+    Attributes:
+        sequence: Of its frame.
+        requests: What is answered when it settles; empty for what nobody waits for.
+        settled: Whom to tell.
+        buffers: Its frame, kept to be sent again after a replica's restart.
+        targets: Bits of the links that it was sent to, less those dropped since.
+        waiting: Bits of those that have not answered with success.
+        failed: Bits of those that have answered with a failure.
+        failures: Entry index -> what happened, for entries that failed anywhere.
+        asked_at: When it was last sent, in seconds.
+        began_at: When it was first sent, in seconds.
+        covers: FLUSH: sequence of the last write before it.
+    """
+
+    sequence: int
+    requests: list[Request]
+    settled: Settled | None
+    buffers: list[Buffer]
+    targets: int
+    waiting: int
+    asked_at: float
+    began_at: float
+    failed: int = 0
+    failures: dict[int, Code] = attrs.field(factory=dict)
+    covers: int = 0
+
+
+@attrs.define(eq=False)
+class Question:
+    """Something else asked of a replica. `answer(None)` means that the link was lost."""
+
+    answer: Callable[[Frame | None], None]
+    asked_at: float
+
+
+class Link:
+    """One replica as the target sees it.
+
+    Attributes:
+        name: The replica.
+        bit: Its bit in masks.
+        state: How far the connection has come.
+        outgoing: Buffers to send, in order.
+        writes: Batches it has not answered, by sequence, oldest first.
+        flushes: The same for flushes.
+        questions: Everything else asked of it.
+        boot_id: Of its machine, as of the last WELCOME.
+        head: Path of its head file on its own machine, as of the last WELCOME.
+        promise: What it said when it promised.
+        fault: Why it must be voted out though it is connected; empty if it need not be.
+        lost_at: When the connection was lost, in seconds.
+        trouble: Why it is down or was voted out, for operators.
+        patience_s: How long to wait before it may try again to catch up.
+        not_before: When it may try again, in seconds.
+    """
+
+    def __init__(self, name: str, bit: int) -> None:
+        self.name = name
+        self.bit = bit
+        self.state = LinkState.DOWN
+        self.outgoing: list[Buffer] = []
+        self.writes: dict[int, Batch] = {}
+        self.flushes: dict[int, Batch] = {}
+        self.questions: dict[int, Question] = {}
+        self.boot_id = ""
+        self.head = ""
+        self.promise: Promise | None = None
+        self.fault = ""
+        self.lost_at = 0.0
+        self.trouble = "not connected yet"
+        self.patience_s = 0.0
+        self.not_before = 0.0
+
+    @property
+    def is_ready(self) -> bool:
+        """True if it has promised the ballot and is connected."""
+        return self.state is LinkState.READY
+
+    def oldest(self) -> float | None:
+        """Return when the oldest unanswered thing but flushes was asked, in seconds."""
+        write = next(iter(self.writes.values()), None)
+        question = next(iter(self.questions.values()), None)
+        return min((item.asked_at for item in (write, question) if item), default=None)
+
+    def oldest_flush(self) -> float | None:
+        """Return when the oldest unanswered flush was asked, in seconds."""
+        return next((batch.asked_at for batch in self.flushes.values()), None)
+
+
+class Links:
+    """All of a volume's replicas, and the numbers that their frames share.
+
+    Args:
+        names: The replicas, in the order of the config.
+    """
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.by_name = {name: Link(name, 1 << index) for index, name in enumerate(names)}
+        self.ballot: Ballot = NO_BALLOT
+        self.now = 0.0
+        self._sequence = 0
+
+    def __iter__(self) -> Iterator[Link]:
+        return iter(self.by_name.values())
+
+    def __getitem__(self, name: str) -> Link:
+        return self.by_name[name]
+
+    def ready(self) -> list[Link]:
+        """Return those that have promised and are connected."""
+        return [link for link in self if link.is_ready]
+
+    def of(self, mask: int) -> list[Link]:
+        """Return those whose bits are in `mask`."""
+        return [link for link in self if link.bit & mask]
+
+    def mask(self, names: set[str] | frozenset[str]) -> int:
+        """Return the bits of the named links."""
+        return sum(link.bit for link in self if link.name in names)
+
+    def next_sequence(self) -> int:
+        """Return the next frame's number."""
+        self._sequence += 1
+        return self._sequence
+
+    @property
+    def sequence(self) -> int:
+        """The last number given out."""
+        return self._sequence
+
+    def ask(
+        self, link: Link, message: Mapping[str, Any], answer: Callable[[Frame | None], None]
+    ) -> None:
+        """Send a control message; `answer` gets the reply, or None if the link is lost."""
+        sequence = self.next_sequence()
+        link.questions[sequence] = Question(answer, self.now)
+        link.outgoing.append(encode_control(sequence, self.ballot, message))
+
+    def ask_extents(
+        self,
+        link: Link,
+        kind: Kind,
+        extents: list[tuple[int, int]],
+        answer: Callable[[Frame | None], None],
+    ) -> None:
+        """Send a READ or DIGEST."""
+        sequence = self.next_sequence()
+        link.questions[sequence] = Question(answer, self.now)
+        link.outgoing.append(encode_extents(kind, sequence, self.ballot, extents))
+
+    def ask_frame(
+        self,
+        link: Link,
+        buffers: Callable[[int], list[Buffer]],
+        answer: Callable[[Frame | None], None],
+    ) -> None:
+        """Send a frame that `buffers(sequence)` builds."""
+        sequence = self.next_sequence()
+        link.questions[sequence] = Question(answer, self.now)
+        link.outgoing.extend(buffers(sequence))
+
+    def ask_flush(self, link: Link, answer: Callable[[Frame | None], None]) -> None:
+        """Send a FLUSH whose answer is the asker's own affair."""
+        self.ask_frame(link, lambda number: [encode(Kind.FLUSH, number, self.ballot)], answer)
+
+    def lose(self, link: Link, reason: str) -> None:
+        """The connection is gone: questions are answered with None, batches stay to be resent."""
+        link.state = LinkState.DOWN
+        link.outgoing.clear()
+        link.lost_at = self.now
+        link.trouble = reason
+        questions, link.questions = link.questions, {}
+        for question in questions.values():
+            question.answer(None)

@@ -1,0 +1,68 @@
+"""Marks: what is durable on a replica before the first write to it may be applied, and goes only
+after a flush of everything written. One mark covers the whole volume."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from tierce_jiva.links import Link, Links
+from tierce_jiva.wire import Frame
+
+
+class Marks:
+    """Which replicas are known to be marked.
+
+    Args:
+        links: The replicas.
+        changed: Called when one more is.
+    """
+
+    def __init__(self, links: Links, changed: Callable[[], None]) -> None:
+        self._links = links
+        self._changed = changed
+        self._marked: set[str] = set()
+        self._asked: set[str] = set()
+
+    def __bool__(self) -> bool:
+        return bool(self._marked)
+
+    def cover(self, names: Iterable[str]) -> bool:
+        """Return True if all of these are marked."""
+        return self._marked.issuperset(names)
+
+    def add(self, name: str) -> None:
+        """The replica says that it is marked."""
+        self._marked.add(name)
+
+    def forget(self, name: str) -> None:
+        """Its link was lost: it will say anew."""
+        self._marked.discard(name)
+        self._asked.discard(name)
+
+    def set(self, links: Iterable[Link]) -> None:
+        """Mark those that are not marked yet."""
+        for link in links:
+            if link.is_ready and link.name not in self._marked and link.name not in self._asked:
+                self._asked.add(link.name)
+                message = {"kind": "mark", "marked": True}
+                self._links.ask(link, message, partial(self._answered, link.name))
+
+    def clear(self, links: list[Link], done: Callable[[], None]) -> None:
+        """Take the marks away; `done` is called when all have answered, or are lost."""
+        self._marked.clear()
+        awaited = set(links)
+
+        def answered(link: Link, _frame: Frame | None) -> None:
+            awaited.discard(link)
+            if not awaited:
+                done()
+
+        for link in links:
+            self._links.ask(link, {"kind": "mark", "marked": False}, partial(answered, link))
+
+    def _answered(self, name: str, frame: Frame | None) -> None:
+        self._asked.discard(name)
+        if frame is not None:
+            self._marked.add(name)
+            self._changed()

@@ -1,0 +1,127 @@
+"""Votes on the membership: one proposal at a time in force, none served before its majority.
+
+A vote that leaves a replica out goes first to one that stays, and to the others only after that
+one has accepted: else the one left out could be the only one that a successor finds. Until a
+proposal is in force, what is acknowledged must be on every replica of the old set and of every
+set proposed since, because a successor may adopt any of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from tierce_jiva.ballot import Membership
+from tierce_jiva.links import Link, Links
+from tierce_jiva.wire import Frame
+
+
+class Quorum:
+    """The membership in force and the vote under way.
+
+    Args:
+        links: The replicas.
+        in_force: Called when a proposal has come into force.
+    """
+
+    def __init__(self, links: Links, in_force: Callable[[Membership], None]) -> None:
+        self._links = links
+        self._tell = in_force
+        self.membership: Membership | None = None
+        self._proposals: list[Membership] = []
+        self._let_in: frozenset[str] = frozenset()
+        self._accepted: set[str] = set()
+        self._asked: set[str] = set()
+        self._sequence = 0
+
+    @property
+    def is_voting(self) -> bool:
+        """True while a proposal is not in force."""
+        return bool(self._proposals)
+
+    @property
+    def latest(self) -> Membership:
+        """The last membership proposed."""
+        assert self.membership is not None
+        return self._proposals[-1] if self._proposals else self.membership
+
+    def required(self) -> frozenset[str]:
+        """Return who must hold what is acknowledged now."""
+        assert self.membership is not None
+        names = set(self.membership.in_sync)
+        for proposal in self._proposals:
+            names.update(proposal.in_sync)
+        return frozenset(names)
+
+    def readable(self) -> frozenset[str]:
+        """Return who may be read: in force, and not being voted out."""
+        assert self.membership is not None
+        names = set(self.membership.in_sync)
+        for proposal in self._proposals:
+            names.intersection_update(proposal.in_sync)
+        return frozenset(names)
+
+    def adopt(self, membership: Membership) -> None:
+        """Begin from what the replicas report, which is not in force in this ballot."""
+        self.membership = membership
+        self._proposals.clear()
+
+    def propose(self, in_sync: frozenset[str], let_in: frozenset[str] = frozenset()) -> None:
+        """Begin a vote; one under way is superseded.
+
+        Args:
+            in_sync: The new set, not empty.
+            let_in: Whose memory counts from now on.
+        """
+        assert self.membership is not None
+        assert in_sync
+        self._sequence += 1
+        self._proposals.append(
+            Membership(
+                self._links.ballot, self._sequence, self.membership.members, tuple(sorted(in_sync))
+            )
+        )
+        self._let_in = let_in & in_sync
+        self._accepted.clear()
+        self._asked.clear()
+        self.advance()
+
+    def advance(self) -> None:
+        """Ask whom the vote under way can ask now: called when a link has become ready."""
+        if not self._proposals:
+            return
+        proposal = self._proposals[-1]
+        stays = [name for name in proposal.in_sync if self._links[name].is_ready]
+        leaves_out = not self.required() <= set(proposal.in_sync)
+        if leaves_out and not self._accepted & set(proposal.in_sync):
+            # One of those that stay, and only one, until it has accepted.
+            if stays and not self._asked & set(stays):
+                self._ask(self._links[stays[0]], proposal)
+            return
+        for link in self._links.ready():
+            if link.name not in self._asked:
+                self._ask(link, proposal)
+
+    def _ask(self, link: Link, proposal: Membership) -> None:
+        self._asked.add(link.name)
+        message = {
+            "kind": "accept",
+            "membership": proposal.to_json(),
+            "let_in": sorted(self._let_in),
+        }
+        self._links.ask(link, message, partial(self._answered, link.name, proposal))
+
+    def _answered(self, name: str, proposal: Membership, frame: Frame | None) -> None:
+        if not self._proposals or proposal is not self._proposals[-1]:
+            return
+        if frame is None:
+            self._asked.discard(name)
+            self.advance()
+            return
+        self._accepted.add(name)
+        if len(self._accepted) >= proposal.majority and self._let_in <= self._accepted:
+            self.membership = proposal
+            self._proposals.clear()
+            self._tell(proposal)
+        else:
+            self.advance()

@@ -1,0 +1,165 @@
+"""Letting replicas back in, one at a time: whose turn it is, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from tierce_jiva.catch_up import CatchUp
+from tierce_jiva.links import Link, Links
+from tierce_jiva.marks import Marks
+from tierce_jiva.quorum import Quorum
+from tierce_jiva.unsettled import Unsettled
+
+#: A replica that failed to catch up waits this long, doubling, before it tries again.
+RETRY_S_MIN = 1.0
+RETRY_S_MAX = 30.0
+#: Progress is shown in steps of this many bytes.
+_SHOW_BYTES = 32 << 20
+
+
+class Readmission:
+    """At most one replica catches up at a time.
+
+    Args:
+        links: The replicas.
+        quorum: The votes.
+        marks: Who is marked.
+        locked: Extents that writes must not enter.
+        size_bytes: The volume's size in bytes.
+        window: Extents compared at once.
+        source: Returns a member to copy from, or None if there is none now.
+        refresh: Called when `mirror` or `is_finishing` has changed.
+        changed: Called when parked writes may be admitted.
+        emit: Reports an event: code, message, severity.
+    """
+
+    def __init__(
+        self,
+        links: Links,
+        quorum: Quorum,
+        marks: Marks,
+        locked: Unsettled,
+        *,
+        size_bytes: int,
+        window: int,
+        source: Callable[[], Link | None],
+        refresh: Callable[[], None],
+        changed: Callable[[], None],
+        emit: Callable[[str, str, str], None],
+    ) -> None:
+        #: The replica that catches up, once every write goes to it.
+        self.mirror: Link | None = None
+        #: Every flush goes to it too.
+        self.is_finishing = False
+        self._links = links
+        self._quorum = quorum
+        self._marks = marks
+        self._locked = locked
+        self._size_bytes = size_bytes
+        self._window = window
+        self._source = source
+        self._refresh = refresh
+        self._changed = changed
+        self._emit = emit
+        self._catch_up: CatchUp | None = None
+
+    def __bool__(self) -> bool:
+        return self._catch_up is not None
+
+    def progress(self, link: Link) -> float | None:
+        """Return the share of the volume compared, 0 to 1, if this one catches up."""
+        if self._catch_up is None or self._catch_up.link is not link:
+            return None
+        return round(self._catch_up.done_bytes / self._size_bytes, 3)
+
+    def consider(self) -> None:
+        """Begin with the next one, if there is one and nothing stands against it."""
+        if self._catch_up is not None or self._quorum.is_voting:
+            return
+        members = self._quorum.latest.in_sync
+        for link in self._links.ready():
+            if link.name not in members and self._links.now >= link.not_before:
+                self._begin(link)
+                return
+
+    def _begin(self, link: Link) -> None:
+        def proved() -> None:
+            members = frozenset(self._quorum.latest.in_sync)
+            self._quorum.propose(members | {link.name}, frozenset([link.name]))
+            self._refresh()
+
+        self._emit("jiva.replica.catching-up", f"{link.name} is compared with a member", "info")
+        self._catch_up = CatchUp(
+            self._links,
+            link,
+            source=self._source,
+            size_bytes=self._size_bytes,
+            window=self._window,
+            locked=self._locked,
+            join=self._join,
+            unlocked=self._unlocked,
+            finishing=self._finish,
+            proved=proved,
+            failed=self.stop,
+        )
+        self._catch_up.start()
+        self._refresh()
+
+    def _join(self) -> None:
+        assert self._catch_up is not None
+        self.mirror = self._catch_up.link
+        self._marks.add(self.mirror.name)
+        self._refresh()
+
+    def _finish(self) -> None:
+        self.is_finishing = True
+        self._refresh()
+
+    def _unlocked(self) -> None:
+        self._changed()
+        if self._catch_up is not None and self._catch_up.done_bytes % _SHOW_BYTES == 0:
+            self._refresh()
+
+    def lost(self, link: Link, reason: str) -> None:
+        """A link was lost, or is of no use any more."""
+        if self._catch_up is not None and self._catch_up.link is link:
+            self.stop(reason)
+
+    def stop(self, reason: str) -> None:
+        """It is not let in now; nothing waits for it any more."""
+        catch_up, self._catch_up = self._catch_up, None
+        self.mirror = None
+        self.is_finishing = False
+        if catch_up is None:
+            return
+        catch_up.stop()
+        link = catch_up.link
+        link.patience_s = min(max(RETRY_S_MIN, link.patience_s * 2), RETRY_S_MAX)
+        link.not_before = self._links.now + link.patience_s
+        self._emit(
+            "jiva.replica.not-let-in",
+            f"{link.name} is not let in: {reason}; next try in {link.patience_s:g} s",
+            "warning",
+        )
+        self._changed()
+        self._refresh()
+
+    def in_force(self, members: tuple[str, ...]) -> None:
+        """A membership has come into force: it may be what the catch-up was for."""
+        catch_up = self._catch_up
+        if catch_up is None or catch_up.link.name not in members:
+            return
+        link = catch_up.link
+        self._catch_up = None
+        self.mirror = None
+        self.is_finishing = False
+        link.patience_s = 0.0
+        if link.promise is not None:
+            link.promise = attrs.evolve(link.promise, counts=True, suspect=False)
+        self._emit(
+            "jiva.replica.in-sync",
+            f"{link.name} is in sync again; {catch_up.copied_bytes} bytes were copied",
+            "info",
+        )

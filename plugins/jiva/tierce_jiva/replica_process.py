@@ -1,0 +1,248 @@
+"""A replica's process: the shell around `Replica`. It moves bytes and runs what waits on worker
+threads; it decides nothing."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from tierce import (
+    READABLE,
+    ConflictError,
+    Event,
+    FormatError,
+    MemberContext,
+    Op,
+    TierceError,
+)
+from tierce_jiva.folder import ReplicaFolder
+from tierce_jiva.replica import (
+    Action,
+    DigestExtents,
+    Fetch,
+    Hangup,
+    Replica,
+    Save,
+    Send,
+    Stop,
+    Sync,
+)
+from tierce_jiva.socket_link import SocketLink, format_address, parse_address
+from tierce_jiva.store import SparseFileStore
+from tierce_jiva.wire import Frame, Kind
+
+if TYPE_CHECKING:
+    from tierce import Stage
+
+T = TypeVar("T")
+
+#: Connections beyond this are closed at once: one target, its successor, and a few strangers.
+CONNECTION_COUNT_MAX = 16
+
+
+class ReplicaProcess:
+    """One replica, served on TCP.
+
+    Args:
+        context: What core starts the member with.
+
+    Raises:
+        FormatError: The folder is missing, damaged, or another volume's or replica's.
+        ConflictError: Another process has the folder, or the address.
+    """
+
+    def __init__(self, context: MemberContext) -> None:
+        self._context = context
+        self._reactor = context.reactor
+        member = context.member
+        self._folder = ReplicaFolder(member.folder)
+        try:
+            self._check_identity()
+            self._store = SparseFileStore(self._folder.head, context.size_bytes)
+        except BaseException:
+            self._folder.close()
+            raise
+        self._stage: Stage = context.stage("store")
+        self._links: dict[int, SocketLink] = {}
+        self._connection_number = 0
+        self._offloaded = 0
+        self._closed: Callable[[], None] | None = None
+        self._replica = Replica(
+            name=member.name,
+            uuid=context.volume_uuid,
+            size_bytes=context.size_bytes,
+            record=self._folder.record,
+            store=self._store,
+            boot_id=context.boot_id,
+            facts={
+                "head": str(self._folder.head.absolute()),
+                "incarnation": secrets.token_hex(8),
+                "pid": os.getpid(),
+            },
+        )
+        self._listener = self._listen(member.address)
+
+    def close(self, closed: Callable[[], None]) -> None:
+        """Stop listening and let the folder go once nothing runs on a worker thread."""
+        self._closed = closed
+        self._reactor.unwatch(self._listener.fileno())
+        self._listener.close()
+        for link in list(self._links.values()):
+            link.close()
+        self._links.clear()
+        self._end_if_idle()
+
+    def _check_identity(self) -> None:
+        found, context = self._folder.identity, self._context
+        if (found.uuid, found.replica) != (context.volume_uuid, context.member.name):
+            raise FormatError(
+                f"holds replica {found.replica!r} of volume {found.volume!r} ({found.uuid}), "
+                f"expected {context.member.name!r} of {context.volume_name!r} "
+                f"({context.volume_uuid})",
+                path=self._folder.path,
+            )
+
+    def _listen(self, address: str) -> socket.socket:
+        family, name = parse_address(address)
+        listener = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(name)
+            listener.listen()
+        except OSError as error:
+            listener.close()
+            self._store.close()
+            self._folder.close()
+            raise ConflictError(
+                f"replica {self._context.member.name} can't listen on {address}: {error.strerror}"
+            ) from error
+        listener.setblocking(False)
+        self._reactor.watch(listener.fileno(), READABLE, self._accept)
+        self._context.announce(format_address(listener.getsockname()[:2]))
+        return listener
+
+    def _accept(self, _events: int) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except OSError:
+            return  # It was reset before it was accepted.
+        if len(self._links) >= CONNECTION_COUNT_MAX:
+            connection.close()
+            return
+        self._connection_number += 1
+        number = self._connection_number
+        self._replica.connected(number)
+        self._links[number] = SocketLink(
+            connection,
+            self._reactor,
+            received=partial(self._received, number),
+            closed=partial(self._lost, number),
+        )
+
+    def _received(self, number: int, frames: list[Frame]) -> None:
+        began = time.perf_counter_ns()
+        self._carry_out(self._replica.received(number, frames))
+        count = length = 0
+        for frame in frames:
+            if frame.kind is Kind.BATCH:
+                count += frame.count
+                length += len(frame.payload)
+        if count:
+            self._stage.add(Op.WRITE, count, length, time.perf_counter_ns() - began)
+
+    def _lost(self, number: int, _reason: str) -> None:
+        self._links.pop(number, None)
+        self._replica.disconnected(number)
+
+    def _carry_out(self, actions: list[Action]) -> None:
+        for action in actions:
+            if isinstance(action, Send):
+                link = self._links.get(action.connection)
+                if link is not None:
+                    link.send([action.data])
+            elif isinstance(action, Save):
+                self._offload(partial(self._folder.save, action.record), self._saved)
+            elif isinstance(action, Sync):
+                began = self._reactor.now()
+                self._offload(self._store.flush, partial(self._synced, began))
+            elif isinstance(action, Fetch):
+                self._offload(partial(self._fetch, action), partial(self._fetched, action))
+            elif isinstance(action, DigestExtents):
+                self._offload(partial(self._digest, action), partial(self._digested, action))
+            elif isinstance(action, Hangup):
+                self._hang_up(action)
+            else:
+                self._stop(action)
+
+    def _hang_up(self, action: Hangup) -> None:
+        link = self._links.pop(action.connection, None)
+        if link is not None:
+            link.close()
+            self._emit("jiva.replica.hung-up", f"closed a connection: {action.reason}")
+
+    def _stop(self, action: Stop) -> None:
+        self._emit("jiva.replica.stopped", action.reason, severity="error")
+        raise TierceError(action.reason)
+
+    def _emit(self, code: str, message: str, severity: str = "warning") -> None:
+        context = self._context
+        subject = f"volume/{context.volume_name}/{context.member.name}"
+        self._context.emit(Event(code, f"{context.member.name} {message}", subject, severity))
+
+    def _offload(
+        self, work: Callable[[], T], done: Callable[[T | None, OSError | None], None]
+    ) -> None:
+        """Run what waits; an error other than of the medium is our bug and ends the process."""
+        self._offloaded += 1
+
+        def finish(result: T | None, error: BaseException | None) -> None:
+            self._offloaded -= 1
+            if error is not None and not isinstance(error, OSError):
+                raise error
+            done(result, error)
+            self._end_if_idle()
+
+        self._reactor.offload(work, finish)
+
+    def _end_if_idle(self) -> None:
+        if self._closed is not None and not self._offloaded:
+            closed, self._closed = self._closed, None
+            self._store.close()
+            self._folder.close()
+            closed()
+
+    def _saved(self, _result: None, error: OSError | None) -> None:
+        if error is None:
+            self._carry_out(self._replica.saved())
+        else:
+            self._carry_out(self._replica.save_failed(str(error)))
+
+    def _synced(self, began: float, _result: None, error: OSError | None) -> None:
+        elapsed_ns = int((self._reactor.now() - began) * 1e9)
+        self._stage.add(Op.FLUSH, 1, 0, elapsed_ns)
+        if error is not None:
+            self._stage.fail(Op.FLUSH)
+            self._emit("jiva.replica.flush-failed", f"can't flush: {error}", severity="error")
+        self._carry_out(self._replica.synced(error))
+
+    def _fetch(self, fetch: Fetch) -> None:
+        view, position = memoryview(fetch.buffer), 0
+        for offset, length in fetch.extents:
+            self._store.read(offset, view[position : position + length])
+            position += length
+
+    def _fetched(self, fetch: Fetch, _result: None, error: OSError | None) -> None:
+        self._carry_out(self._replica.fetched(fetch, error))
+
+    def _digest(self, wanted: DigestExtents) -> list[bytes]:
+        return [self._store.digest(offset, length) for offset, length in wanted.extents]
+
+    def _digested(
+        self, wanted: DigestExtents, digests: list[bytes] | None, error: OSError | None
+    ) -> None:
+        self._carry_out(self._replica.digested(wanted, digests or [], error))

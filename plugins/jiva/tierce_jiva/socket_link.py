@@ -1,0 +1,178 @@
+"""One TCP connection on a reactor: bytes in through a `FrameReader`, buffers out without copying.
+
+The thin shell that target and replica share; it knows no message.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+from tierce import READABLE, WRITABLE, ProtocolError, Reactor
+from tierce_jiva.wire import Frame, FrameReader
+
+#: sendmsg takes at most this many buffers (IOV_MAX).
+_BUFFER_COUNT_MAX = 1024
+_KEEPALIVE_IDLE_S = 5
+_KEEPALIVE_INTERVAL_S = 2
+_KEEPALIVE_COUNT = 3
+
+
+class SocketLink:
+    """A connected, or connecting, non-blocking socket.
+
+    Args:
+        connection: The socket; it belongs to the link from now on.
+        reactor: The process's loop.
+        received: Called with the frames that have arrived; they die when it returns.
+        closed: Called once with the reason when the link ends by itself.
+        connected: Called once when a connecting socket is connected; None if it is already.
+    """
+
+    def __init__(
+        self,
+        connection: socket.socket,
+        reactor: Reactor,
+        *,
+        received: Callable[[list[Frame]], None],
+        closed: Callable[[str], None],
+        connected: Callable[[], None] | None = None,
+    ) -> None:
+        self._socket = connection
+        self._descriptor = connection.fileno()
+        self._reactor = reactor
+        self._received = received
+        self._closed = closed
+        self._connected = connected
+        self._reader = FrameReader()
+        self._outgoing: deque[memoryview] = deque()
+        self._events = READABLE | (WRITABLE if connected else 0)
+        self.is_open = True
+        connection.setblocking(False)
+        tune(connection)
+        reactor.watch(self._descriptor, self._events, self._ready)
+
+    def send(self, buffers: list[bytes | memoryview]) -> None:
+        """Send the buffers in order. They must not change until the other side has answered or
+        the link is closed."""
+        if not self.is_open:
+            return
+        if self._outgoing or self._connected is not None:
+            self._outgoing.extend(map(memoryview, buffers))
+            return
+        try:
+            sent = self._socket.sendmsg(buffers[:_BUFFER_COUNT_MAX])
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            # Reported from the loop: the caller is in the midst of something.
+            self._reactor.call_soon(partial(self._end, f"can't send: {error.strerror}"))
+            return
+        if sent < sum(map(len, buffers)) or len(buffers) > _BUFFER_COUNT_MAX:
+            self._outgoing.extend(map(memoryview, buffers))
+            self._drop_sent(sent)
+            self._watch(READABLE | WRITABLE)
+
+    def close(self) -> None:
+        """Close now; what was not sent is dropped. `closed` is not called."""
+        if self.is_open:
+            self.is_open = False
+            self._reactor.unwatch(self._descriptor)
+            self._outgoing.clear()
+            self._socket.close()
+
+    def _ready(self, events: int) -> None:
+        if self._connected is not None:
+            self._finish_connecting()
+            return
+        if events & WRITABLE and self._outgoing:
+            self._flush()
+        if events & ~WRITABLE and self.is_open:
+            self._receive()
+
+    def _finish_connecting(self) -> None:
+        error = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if error:
+            self._end(f"can't connect: {os.strerror(error)}")
+            return
+        connected, self._connected = self._connected, None
+        self._watch(READABLE)
+        assert connected is not None
+        connected()
+        if self._outgoing:
+            self._flush()
+
+    def _receive(self) -> None:
+        try:
+            count = self._socket.recv_into(self._reader.space())
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._end(f"connection broken: {error.strerror}")
+            return
+        if not count:
+            self._end("closed by the other side")
+            return
+        try:
+            frames = self._reader.received(count)
+            if frames:
+                self._received(frames)
+        except ProtocolError as error:
+            self._end(str(error))
+
+    def _flush(self) -> None:
+        try:
+            while self._outgoing:
+                first = [self._outgoing[i] for i in range(min(len(self._outgoing), 64))]
+                self._drop_sent(self._socket.sendmsg(first))
+        except BlockingIOError:
+            self._watch(READABLE | WRITABLE)
+            return
+        except OSError as error:
+            self._end(f"can't send: {error.strerror}")
+            return
+        self._watch(READABLE)
+
+    def _drop_sent(self, count: int) -> None:
+        outgoing = self._outgoing
+        while count:
+            first = outgoing.popleft()
+            if count < len(first):
+                outgoing.appendleft(first[count:])
+                return
+            count -= len(first)
+
+    def _watch(self, events: int) -> None:
+        if self.is_open and events != self._events:
+            self._events = events
+            self._reactor.watch(self._descriptor, events, self._ready)
+
+    def _end(self, reason: str) -> None:
+        if self.is_open:
+            self.close()
+            self._closed(reason)
+
+
+def tune(connection: socket.socket) -> None:
+    """Send at once, and notice a dead machine within about 11 s of silence."""
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEPALIVE_IDLE_S)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _KEEPALIVE_INTERVAL_S)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _KEEPALIVE_COUNT)
+
+
+def parse_address(address: str) -> tuple[socket.AddressFamily, tuple[str, int]]:
+    """Split "HOST:PORT" or "[V6]:PORT"."""
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return family, (host, int(port))
+
+
+def format_address(name: tuple[str, int]) -> str:
+    """Join a socket's address into "HOST:PORT" or "[V6]:PORT"."""
+    return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"

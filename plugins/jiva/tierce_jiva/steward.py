@@ -1,0 +1,431 @@
+"""Who is in the set: opening, voting out, catching up, marking dirty and clean.
+
+The steward decides; `WritePath` and `ReadPath` carry the I/O and are told whom to use. See
+`replicator.py` for the whole and docs/explanation/replication.md for the rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tierce import Event
+from tierce_jiva.ballot import NO_BALLOT, Ballot, Membership
+from tierce_jiva.handshake import Handshake
+from tierce_jiva.host import Host, State, Volume
+from tierce_jiva.links import Link, Links, LinkState
+from tierce_jiva.marks import Marks
+from tierce_jiva.opening import Waiting, choose
+from tierce_jiva.options import JivaOptions
+from tierce_jiva.quorum import Quorum
+from tierce_jiva.read_path import ReadPath
+from tierce_jiva.readmission import Readmission
+from tierce_jiva.unsettled import Unsettled
+from tierce_jiva.write_path import WritePath
+
+
+class Steward:
+    """Keeps the membership.
+
+    Args:
+        volume: The volume.
+        options: What the operator set.
+        host: The surroundings.
+        links: The replicas.
+        writes: The writes under way.
+        reads: The reads under way.
+        locked: Extents that writes must not enter.
+        changed: Called when what was parked may be admitted now.
+        hang_up: Closes a link; it is connected anew.
+    """
+
+    def __init__(
+        self,
+        volume: Volume,
+        options: JivaOptions,
+        host: Host,
+        links: Links,
+        writes: WritePath,
+        reads: ReadPath,
+        locked: Unsettled,
+        *,
+        changed: Callable[[], None],
+        hang_up: Callable[[Link, str], None],
+    ) -> None:
+        self.state = State.OPENING
+        #: A majority of the replicas is connected and has promised.
+        self.has_majority = False
+        #: Every required replica is marked.
+        self.can_write = False
+        self._volume = volume
+        self._options = options
+        self._host = host
+        self._links = links
+        self._writes = writes
+        self._reads = reads
+        self._locked = locked
+        self._changed = changed
+        self._hang_up = hang_up
+        self._majority = len(volume.members) // 2 + 1
+        self._majority_at: float | None = None
+        #: The highest ballot number that a replica has told of before ours was chosen.
+        self._highest = 0
+        self._clean_at: float | None = None
+        self._shown: Mapping[str, Any] = {}
+        self._said = ""
+        self._quorum = Quorum(links, self._in_force)
+        self._marks = Marks(links, self._refresh)
+        self._readmission = Readmission(
+            links,
+            self._quorum,
+            self._marks,
+            locked,
+            size_bytes=volume.size_bytes,
+            window=options.rebuild_window,
+            source=self.source,
+            refresh=self._refresh,
+            changed=changed,
+            emit=self._emit,
+        )
+        self._handshake = Handshake(
+            links,
+            volume.uuid,
+            greeted=self._greeted,
+            promised=self._promised,
+            refused=self._refused,
+        )
+
+    # -- links -------------------------------------------------------------------------------------
+
+    def connected(self, link: Link) -> None:
+        """The shell has connected to a replica."""
+        self._handshake.greet(link)
+
+    def refusal(self, link: Link, message: Mapping[str, Any]) -> None:
+        """A replica has refused something."""
+        self._handshake.refusal(link, message)
+
+    def lost(self, link: Link, reason: str) -> None:
+        """The connection to a replica was lost."""
+        self._readmission.lost(link, reason)
+        self._marks.forget(link.name)
+        self._links.lose(link, reason)
+        link.fault = ""
+        if self.state is State.ELECTING:
+            self.state = State.OPENING
+        self._refresh()
+
+    def _greeted(self, link: Link, promised: Ballot) -> None:
+        links = self._links
+        if links.ballot != NO_BALLOT:
+            self._handshake.prepare(link)
+            return
+        link.trouble = "greeted"
+        self._highest = max(promised.number, self._highest)
+        greeted = [other for other in links if other.state is LinkState.GREETED]
+        if len(greeted) >= self._majority:
+            number = max(self._highest + 1, self._host.wall_ms())
+            links.ballot = Ballot(number, self._volume.target)
+            for other in greeted:
+                self._handshake.prepare(other)
+
+    def _refused(self, link: Link, why: str, promised: Ballot) -> None:
+        if why != "ballot" or promised <= self._links.ballot:
+            self._hang_up(link, f"refused: {why}")
+        elif self.state in {State.OPENING, State.ELECTING}:
+            # An opener that came before us; only a fresh opening with a higher number outbids it.
+            self._host.restart(f"{link.name} has promised a higher ballot, {promised.number}")
+        else:
+            self.state = State.ENDED
+            reason = f"{link.name} has promised ballot {promised.number} to another target"
+            self._emit("jiva.target.fenced", f"fenced: {reason}", severity="error")
+            self._host.fenced(reason)
+
+    def _promised(self, link: Link) -> None:
+        promise = link.promise
+        assert promise is not None
+        link.trouble = ""
+        if promise.marked:
+            self._marks.add(link.name)
+        if self.state is State.SERVING:
+            if link.name in self._quorum.required():
+                if promise.counts and not promise.suspect:
+                    self._writes.resend(link)
+                else:
+                    link.fault = "its machine lost power, or its disk failed to flush"
+            self._refresh()
+            self._quorum.advance()
+        else:
+            self._refresh()
+            self._quorum.advance()
+        self.advance()
+
+    # -- opening -----------------------------------------------------------------------------------
+
+    def advance(self) -> None:
+        """Do what can be done now: called on every tick and when a replica has become ready."""
+        if self.state is State.OPENING:
+            self._try_open()
+        elif self.state is State.SERVING:
+            self._look_for_late()
+            self._consider_voting()
+            if self.has_majority:
+                self._readmission.consider()
+            self._consider_cleaning()
+
+    def _try_open(self) -> None:
+        ready = self._links.ready()
+        now = self._links.now
+        if len(ready) < self._majority:
+            self._majority_at = None
+        elif self._majority_at is None:
+            self._majority_at = now
+        is_patient = (
+            self._majority_at is not None
+            and now >= self._majority_at + self._options.opening_patience_s
+        )
+        if len(ready) < len(self._volume.members) and not is_patient:
+            return
+        promises = {link.name: link.promise for link in ready if link.promise is not None}
+        here = tuple(link.name for link in ready if link.boot_id == self._volume.boot_id)
+        found = choose(self._volume.members, promises, preferred=here)
+        if isinstance(found, Waiting):
+            names = ", ".join(found.names)
+            self._say("jiva.volume.waiting", f"can't open: {found.reason}; waiting for {names}")
+            return
+        self._quorum.adopt(found.adopted)
+        self.state = State.ELECTING
+        if not found.is_clean and len(found.adopted.in_sync) > 1:
+            kept = next(iter(found.in_sync))
+            self._emit(
+                "jiva.volume.unclean",
+                f"was not closed: serving from {kept}, the others are compared with it",
+                severity="warning",
+            )
+        self._quorum.propose(found.in_sync, found.let_in)
+
+    def _in_force(self, membership: Membership) -> None:
+        if self.state is State.ELECTING:
+            self.state = State.SERVING
+            self._said = ""
+            self._emit("jiva.volume.serving", f"serving from {', '.join(membership.in_sync)}")
+        self._readmission.in_force(membership.in_sync)
+        self._refresh()
+        self._changed()
+
+    # -- who must hold what ------------------------------------------------------------------------
+
+    def _refresh(self) -> None:
+        """Tell the read and write paths whom to use; drop whom nothing waits for any more."""
+        links = self._links
+        ready = links.ready()
+        self.has_majority = len(ready) >= self._majority
+        if self.state in {State.SERVING, State.CLOSING}:
+            required = set(self._quorum.required())
+            mirror = self._readmission.mirror
+            if mirror is not None and self._readmission.is_finishing:
+                required.add(mirror.name)
+            targets = [link for link in links if link.name in required or link is mirror]
+            self._writes.targets = tuple(targets)
+            self._writes.required = links.mask(required)
+            self.can_write = self._marks.cover(required)
+            readable = self._quorum.readable()
+            sources = [link for link in ready if link.name in readable and not link.fault]
+            self._reads.use(sources, self._volume.boot_id)
+            for link in links:
+                if link not in targets and (link.writes or link.flushes):
+                    self._writes.drop(link)
+            if self.has_majority:
+                self._changed()
+        self._show()
+
+    def mark(self) -> None:
+        """A write has come and not every required replica is marked: see to it."""
+        self._marks.set(self._writes.targets)
+
+    @property
+    def is_marked(self) -> bool:
+        """True if a mark is to be taken away before the volume is clean."""
+        return bool(self._marks)
+
+    def restart_catch_up(self, reason: str) -> None:
+        """What a replica is being compared with is in doubt: it begins anew later."""
+        if self._readmission:
+            self._readmission.stop(reason)
+
+    def source(self) -> Link | None:
+        """Return a member to copy from, or None if there is none now."""
+        return next(iter(self._reads.sources), None)
+
+    def others(self, source: Link) -> tuple[Link, ...]:
+        """Return the other members that are there."""
+        return tuple(link for link in self._reads.sources if link is not source)
+
+    # -- voting out --------------------------------------------------------------------------------
+
+    def suspect(self, at_fault: list[Link], reason: str) -> None:
+        """These failed what others did."""
+        for link in at_fault:
+            if link is self._readmission.mirror and link.name not in self._quorum.required():
+                self._hang_up(link, reason)
+            else:
+                link.fault = link.fault or reason
+        self._consider_voting()
+
+    def _look_for_late(self) -> None:
+        """Lateness counts only beside replicas that have answered: else nobody is at fault."""
+        late: dict[str, str] = {}
+        required = self._quorum.required()
+        for link in self._links:
+            limit = self._options.dead_s
+            asked, flush = link.oldest(), link.oldest_flush()
+            if flush is not None and self._links.now - flush > self._options.flush_dead_s:
+                late[link.name] = f"has not flushed for {self._options.flush_dead_s:g} s"
+            if asked is not None and self._links.now - asked > limit:
+                late[link.name] = f"has not answered for {limit:g} s"
+        waiting = {name for name in required if self._links[name].is_ready}
+        for name, reason in late.items():
+            link = self._links[name]
+            if not link.is_ready:
+                continue
+            if name not in required:
+                self._hang_up(link, reason)
+            elif not waiting <= set(late) and not link.fault:
+                link.fault = reason
+
+    def _consider_voting(self) -> None:
+        latest = self._quorum.latest
+        grace = self._options.reconnect_grace_s
+        out = {
+            name
+            for name in latest.in_sync
+            if self._links[name].fault
+            or (
+                not self._links[name].is_ready
+                and self._links.now >= self._links[name].lost_at + grace
+            )
+        }
+        if not out:
+            return
+        stay = frozenset(name for name in latest.in_sync if name not in out)
+        if not stay:
+            self._nobody_stays(latest)
+            return
+        if not self.has_majority or not any(self._links[name].is_ready for name in stay):
+            self._say(
+                "jiva.volume.no-majority",
+                f"stopped: {len(self._links.ready())} of {len(self._volume.members)} replicas "
+                f"answer, {self._majority} must",
+            )
+            return
+        for name in out:
+            reason = self._links[name].fault or self._links[name].trouble
+            self._emit("jiva.replica.voted-out", f"{name} is voted out: {reason}", "warning")
+        for name in out:
+            self._readmission.lost(self._links[name], "voted out")
+        self._quorum.propose(stay)
+        self._refresh()
+        for name in out:
+            if self._links[name].is_ready:
+                self._hang_up(self._links[name], self._links[name].fault)
+
+    def _nobody_stays(self, latest: Membership) -> None:
+        """The last copies are at fault. If they are all here and have lost their memory, only a
+        fresh opening can weigh what is left; else wait for the one that has not."""
+        links = [self._links[name] for name in latest.in_sync]
+        forgot = [link for link in links if link.promise is not None and not link.promise.counts]
+        if all(link.is_ready for link in links) and len(forgot) == len(links):
+            self._host.restart("every in-sync replica has lost its memory")
+        for link in links:
+            if link.is_ready and link.promise is not None and link.promise.counts:
+                link.fault = ""
+
+    # -- clean and dirty ---------------------------------------------------------------------------
+
+    def wrote(self) -> None:
+        """A write was sent: the volume is not on its way to being clean."""
+        self._clean_at = None
+
+    def flushed(self, covers: int) -> None:
+        """All required replicas have done a flush that began after write number `covers`."""
+        if covers == self._writes.last_write and self._marks:
+            self._clean_at = self._links.now + self._options.clean_after_s
+
+    @property
+    def is_whole(self) -> bool:
+        """True if the set is settled, all of it is here, and nobody is catching up."""
+        return (
+            self.state is State.SERVING
+            and not self._quorum.is_voting
+            and not self._readmission
+            and self.has_majority
+            and all(self._links[name].is_ready for name in self._quorum.latest.in_sync)
+        )
+
+    def _consider_cleaning(self) -> None:
+        if self._clean_at is None or self._links.now < self._clean_at:
+            return
+        self._clean_at = None
+        if self.is_whole and self._writes.is_idle:
+            self.clean(lambda: None)
+
+    def clean(self, done: Callable[[], None]) -> None:
+        """Take the marks away; everything written is flushed on every member. `done` is called
+        when all have answered, or are lost."""
+        links = [self._links[name] for name in self._quorum.latest.in_sync]
+        self._marks.clear(links, done)
+        self._refresh()
+
+    # -- telling -----------------------------------------------------------------------------------
+
+    @property
+    def is_busy(self) -> bool:
+        """True while time matters to the steward."""
+        return (
+            self.state is not State.SERVING
+            or self._clean_at is not None
+            or bool(self._readmission)
+            or self._quorum.is_voting
+            or any(
+                link.is_ready and (link.fault or link.name not in self._quorum.latest.in_sync)
+                for link in self._links
+            )
+            or any(not self._links[name].is_ready for name in self._quorum.latest.in_sync)
+        )
+
+    def _emit(self, code: str, message: str, severity: str = "info") -> None:
+        name = self._volume.name
+        self._host.emit(Event(code, f"{name}: {message}", f"volume/{name}", severity))
+
+    def _say(self, code: str, message: str) -> None:
+        """Report a lasting trouble once, not on every tick."""
+        if message != self._said:
+            self._said = message
+            self._emit(code, message, severity="error")
+            self._show()
+
+    def _show(self) -> None:
+        replicas = []
+        begun = self._quorum.membership is not None
+        for link in self._links:
+            is_in = begun and link.name in self._quorum.latest.in_sync
+            shown: dict[str, Any] = {"name": link.name, "state": self._state_of(link, is_in)}
+            progress = self._readmission.progress(link)
+            if progress is not None:
+                shown["progress"] = progress
+            if link.trouble or link.fault:
+                shown["trouble"] = link.fault or link.trouble
+            replicas.append(shown)
+        state: dict[str, Any] = {"state": self.state.value, "replicas": replicas}
+        if self._said and not (self.state is State.SERVING and self.has_majority):
+            state["trouble"] = self._said
+        if state != self._shown:
+            self._shown = state
+            self._host.publish(state)
+
+    def _state_of(self, link: Link, is_in: bool) -> str:
+        if not link.is_ready:
+            return "down"
+        if is_in:
+            return "in-sync"
+        return "waiting" if self._readmission.progress(link) is None else "catching-up"

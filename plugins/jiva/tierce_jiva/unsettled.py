@@ -1,0 +1,49 @@
+"""Which parts of a volume have writes under way, to be asked on every read.
+
+Kept by granule of 64 KiB in a dictionary: one step for a 4 KiB write, and nothing at all to ask
+while nothing is under way. A read beside a write in the same granule waits in vain now and then;
+for 32 random writes in 1 GiB that is one read in 500.
+"""
+
+from __future__ import annotations
+
+_GRANULE_SHIFT = 16
+
+
+class Unsettled:
+    """A multiset of extents."""
+
+    def __init__(self) -> None:
+        self._granules: dict[int, int] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._granules)
+
+    def add(self, offset: int, length: int) -> None:
+        """A write to the extent is under way."""
+        granules = self._granules
+        first = offset >> _GRANULE_SHIFT
+        last = (offset + length - 1) >> _GRANULE_SHIFT
+        for granule in (first,) if first == last else range(first, last + 1):
+            granules[granule] = granules.get(granule, 0) + 1
+
+    def remove(self, offset: int, length: int) -> None:
+        """Take back one `add` of the same extent."""
+        granules = self._granules
+        first = offset >> _GRANULE_SHIFT
+        last = (offset + length - 1) >> _GRANULE_SHIFT
+        for granule in (first,) if first == last else range(first, last + 1):
+            count = granules[granule]
+            if count == 1:
+                del granules[granule]
+            else:
+                granules[granule] = count - 1
+
+    def overlaps(self, offset: int, length: int) -> bool:
+        """True if a write may be under way somewhere in the extent."""
+        granules = self._granules
+        if not granules:
+            return False
+        first = offset >> _GRANULE_SHIFT
+        last = (offset + length - 1) >> _GRANULE_SHIFT
+        return any(granule in granules for granule in range(first, last + 1))
