@@ -240,3 +240,25 @@ class Links:
         questions, link.questions = link.questions, {}
         for question in questions.values():
             question.answer(None)
+
+
+def describe(link: Link, *, is_in: bool, progress: float | None) -> dict[str, Any]:
+    """Return what operators see of a replica.
+
+    Args:
+        link: The replica.
+        is_in: It is in the in-sync set.
+        progress: The share of the volume compared, 0 to 1, if it catches up.
+    """
+    if not link.is_ready:
+        state = "down"
+    elif is_in:
+        state = "in-sync"
+    else:
+        state = "waiting" if progress is None else "catching-up"
+    shown: dict[str, Any] = {"name": link.name, "state": state}
+    if progress is not None:
+        shown["progress"] = progress
+    if link.trouble or link.fault:
+        shown["trouble"] = link.fault or link.trouble
+    return shown

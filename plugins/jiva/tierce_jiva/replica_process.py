@@ -21,12 +21,12 @@ from tierce import (
     TierceError,
 )
 from tierce_jiva.folder import ReplicaFolder
-from tierce_jiva.replica import (
+from tierce_jiva.replica import Replica
+from tierce_jiva.replica_actions import (
     Action,
     DigestExtents,
     Fetch,
     Hangup,
-    Replica,
     Save,
     Send,
     Stop,

@@ -13,7 +13,7 @@ from tierce import Event
 from tierce_jiva.ballot import NO_BALLOT, Ballot, Membership
 from tierce_jiva.handshake import Handshake
 from tierce_jiva.host import Host, State, Volume
-from tierce_jiva.links import Link, Links, LinkState
+from tierce_jiva.links import Link, Links, LinkState, describe
 from tierce_jiva.marks import Marks
 from tierce_jiva.opening import Waiting, choose
 from tierce_jiva.options import JivaOptions
@@ -406,26 +406,12 @@ class Steward:
 
     def _show(self) -> None:
         replicas = []
-        begun = self._quorum.membership is not None
         for link in self._links:
-            is_in = begun and link.name in self._quorum.latest.in_sync
-            shown: dict[str, Any] = {"name": link.name, "state": self._state_of(link, is_in)}
-            progress = self._readmission.progress(link)
-            if progress is not None:
-                shown["progress"] = progress
-            if link.trouble or link.fault:
-                shown["trouble"] = link.fault or link.trouble
-            replicas.append(shown)
-        state: dict[str, Any] = {"state": self.state.value, "replicas": replicas}
+            is_in = self._quorum.membership is not None and link.name in self._quorum.latest.in_sync
+            replicas.append(describe(link, is_in=is_in, progress=self._readmission.progress(link)))
+        shown: dict[str, Any] = {"state": self.state.value, "replicas": replicas}
         if self._said and not (self.state is State.SERVING and self.has_majority):
-            state["trouble"] = self._said
-        if state != self._shown:
-            self._shown = state
-            self._host.publish(state)
-
-    def _state_of(self, link: Link, is_in: bool) -> str:
-        if not link.is_ready:
-            return "down"
-        if is_in:
-            return "in-sync"
-        return "waiting" if self._readmission.progress(link) is None else "catching-up"
+            shown["trouble"] = self._said
+        if shown != self._shown:
+            self._shown = shown
+            self._host.publish(shown)

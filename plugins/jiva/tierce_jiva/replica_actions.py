@@ -1,0 +1,86 @@
+"""What a replica asks of its surroundings: a store at hand, and actions for its shell."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import attrs
+
+from tierce_jiva.ballot import Record
+
+
+class Store(Protocol):
+    """What a replica needs of its store on the data thread. `SparseFileStore` is one."""
+
+    def write(self, offset: int, data: memoryview) -> None:
+        """Store `data` at `offset`; OSError on failure."""
+        ...
+
+    def discard(self, offset: int, length: int) -> None:
+        """Make the extent read as zeroes; OSError on failure."""
+        ...
+
+    def read_cached(self, offset: int, buffer: memoryview) -> bool:
+        """Fill `buffer` if that does not wait; OSError on failure."""
+        ...
+
+    def renew(self) -> None:
+        """Open the bytes anew and forget a failed flush; OSError on failure."""
+        ...
+
+
+@attrs.frozen
+class Send:
+    """Send these bytes on the connection."""
+
+    connection: int
+    data: bytes
+
+
+@attrs.frozen
+class Hangup:
+    """Close the connection after what was sent."""
+
+    connection: int
+    reason: str
+
+
+@attrs.frozen
+class Save:
+    """Make the record durable, then call `saved()`."""
+
+    record: Record
+
+
+@attrs.frozen
+class Sync:
+    """Run the store's flush, then call `synced(error)`."""
+
+
+@attrs.frozen
+class Fetch:
+    """Read the extents into `buffer`, one behind the other, then call `fetched`."""
+
+    connection: int
+    sequence: int
+    extents: tuple[tuple[int, int], ...]
+    buffer: bytearray
+
+
+@attrs.frozen
+class DigestExtents:
+    """Digest each extent, then call `digested`."""
+
+    connection: int
+    sequence: int
+    extents: tuple[tuple[int, int], ...]
+
+
+@attrs.frozen
+class Stop:
+    """The replica can't go on; its process ends and comes back with what was durable."""
+
+    reason: str
+
+
+Action = Send | Hangup | Save | Sync | Fetch | DigestExtents | Stop
