@@ -1,0 +1,225 @@
+"""`tierce volume ...`: commands to the running server."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tierce.cli.output import output_option, show
+from tierce.errors import UsageError
+
+#: Where the data folder is if nothing says so.
+DEFAULT_DATA_DIR = "tierce-data"
+DATA_DIR_VARIABLE = "TIERCE_DATA_DIR"
+
+_COLUMNS = ("name", "size", "engine", "state", "owner", "url")
+
+
+@click.group()
+def volume() -> None:
+    """Make, list, show and delete volumes of the running server.
+
+    The server is found by its data folder: --data-dir, or that of --config, or
+    TIERCE_DATA_DIR, or ./tierce-data.
+    """
+
+
+def _server_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say which server is meant."""
+    for option in (
+        click.option(
+            "--config",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="The server's config file.",
+        ),
+        click.option(
+            "--data-dir",
+            type=click.Path(path_type=Path, file_okay=False),
+            help="The server's data folder.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@volume.command()
+@click.argument("name")
+@click.option("--size", required=True, help="For example 1GiB.")
+@click.option("--engine", required=True, help="What keeps the bytes; see `tierce plugin list`.")
+@click.option(
+    "--option",
+    "options",
+    multiple=True,
+    metavar="KEY=VALUE|JSON",
+    help="An option of the engine; a VALUE that is JSON is taken as such. Or all as one object.",
+)
+@click.option("--frontend", default="iscsi", show_default=True, help="What serves it.")
+@click.option(
+    "--frontend-option",
+    "frontend_options",
+    multiple=True,
+    metavar="KEY=VALUE|JSON",
+    help="An option of the volume for its front end.",
+)
+@click.option("--block-size", type=int, default=512, show_default=True, help="512 or 4096.")
+@_server_options
+@output_option
+def create(
+    name: str,
+    size: str,
+    engine: str,
+    options: tuple[str, ...],
+    frontend: str,
+    frontend_options: tuple[str, ...],
+    block_size: int,
+    data_dir: Path | None,
+    config: Path | None,
+    output: str,
+) -> None:
+    """Make the volume NAME and serve it. It belongs to the state, not to the config file.
+
+    Relative paths in options start from the current folder.
+    """
+    mapping = {
+        "name": name,
+        "size": int(size) if size.isdigit() else size,
+        "block_size": block_size,
+        "engine": engine,
+        "options": parse_options(options),
+        "frontend": frontend,
+        "frontend_options": parse_options(frontend_options),
+    }
+    request = {"do": "create", "volume": mapping, "base": str(Path.cwd())}
+    _rows, made = _ask(find_data_dir(data_dir, config), request)
+    show(made, output)
+
+
+@volume.command("list")
+@_server_options
+@output_option
+def list_volumes(data_dir: Path | None, config: Path | None, output: str) -> None:
+    """List the volumes that the server knows."""
+    rows, _answer = _ask(find_data_dir(data_dir, config), {"do": "list"})
+    show(rows, output, columns=_COLUMNS)
+
+
+@volume.command("show")
+@click.argument("name")
+@_server_options
+@output_option
+def show_volume(name: str, data_dir: Path | None, config: Path | None, output: str) -> None:
+    """Show all about the volume NAME: who owns it, where each setting came from, how to use it,
+    its processes and replicas, and its statistics."""
+    _rows, answer = _ask(find_data_dir(data_dir, config), {"do": "show", "name": name})
+    show(answer, output)
+
+
+@volume.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_server_options
+def delete(name: str, yes: bool, data_dir: Path | None, config: Path | None) -> None:
+    """Delete the volume NAME and all its data."""
+    data = find_data_dir(data_dir, config)
+    if not yes:
+        click.confirm(f"Delete volume {name} and all its data?", abort=True)
+    _ask(data, {"do": "delete", "name": name})
+    click.echo(f"volume {name} is deleted")
+
+
+@volume.command()
+@click.argument("name")
+@_server_options
+def claim(name: str, data_dir: Path | None, config: Path | None) -> None:
+    """Serve the volume NAME here again, after another writer had taken it."""
+    _ask(find_data_dir(data_dir, config), {"do": "claim", "name": name})
+    click.echo(f"volume {name} is served here again")
+
+
+@volume.command()
+@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.option("--engine", default="", help="What made it; every engine is asked otherwise.")
+@_server_options
+def adopt(
+    folders: tuple[Path, ...], engine: str, data_dir: Path | None, config: Path | None
+) -> None:
+    """Take a volume back from the FOLDERS that hold it, when the state has lost it.
+
+    Works with the running server, or without one.
+    """
+    # Loaded here, so that `tierce volume --help` stays quick.
+    from tierce.node.client import is_running  # noqa: PLC0415
+
+    data = find_data_dir(data_dir, config)
+    absolute = tuple(folder.absolute() for folder in folders)
+    if is_running(data):
+        names = [str(folder) for folder in absolute]
+        _rows, answer = _ask(data, {"do": "adopt", "folders": names, "engine": engine})
+        click.echo(f"volume {answer['name']} is adopted and served: {answer['url']}")
+        return
+    from tierce.node.adoption import adopt_without_server  # noqa: PLC0415
+    from tierce.node.layout import Layout  # noqa: PLC0415
+    from tierce.registry import Registry  # noqa: PLC0415
+
+    record = adopt_without_server(Layout(data), Registry.load(), absolute, engine)
+    click.echo(
+        f"volume {record.name} is adopted into {data}; "
+        "no server runs now, `tierce serve FILE` serves it"
+    )
+
+
+def _ask(data: Path, request: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    from tierce.node.client import ask  # noqa: PLC0415
+
+    return ask(data, request)
+
+
+def find_data_dir(data_dir: Path | None, config: Path | None) -> Path:
+    """Return the data folder that is meant, absolute.
+
+    Raises:
+        UsageError: Both were given.
+        ConfigError: The config file is wrong.
+    """
+    if data_dir is not None and config is not None:
+        raise UsageError("--data-dir and --config both say which data folder; give one")
+    if config is not None:
+        from tierce.config import load_config  # noqa: PLC0415
+
+        return load_config(config).data_dir
+    return (data_dir or Path(os.environ.get(DATA_DIR_VARIABLE, DEFAULT_DATA_DIR))).absolute()
+
+
+def parse_options(words: tuple[str, ...]) -> dict[str, Any]:
+    """Return the options that KEY=VALUE words and JSON objects say.
+
+    Raises:
+        UsageError: A word is neither.
+    """
+    options: dict[str, Any] = {}
+    for word in words:
+        if word.lstrip().startswith("{"):
+            options |= _parse_object(word)
+            continue
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--option {word}: expected KEY=VALUE or a JSON object")
+        try:
+            options[key] = json.loads(value)
+        except ValueError:
+            options[key] = value
+    return options
+
+
+def _parse_object(word: str) -> dict[str, Any]:
+    try:
+        values = json.loads(word)
+    except ValueError as error:
+        raise UsageError(f"--option {word}: not JSON: {error}") from error
+    assert isinstance(values, dict), "JSON that starts with a brace is an object"
+    return values

@@ -1,0 +1,134 @@
+"""What `tierce volume ...` may ask of the supervisor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tierce.errors import TierceError, UsageError
+from tierce.node.children import Child
+from tierce.node.control import Message, Peer, close_all
+from tierce.node.inspecting import list_row, show_row
+from tierce.node.plan import Role
+
+if TYPE_CHECKING:
+    from tierce.node.supervisor import Supervisor
+
+#: A command that waits for a volume to come up, or to be gone, is answered by then.
+ANSWER_TIMEOUT_S = 30.0
+#: Events that `events` returns at most.
+EVENT_ROW_COUNT_MAX = 1000
+
+
+class Commands:
+    """Answers requests on the supervisor's socket.
+
+    An answer that must wait (a volume that is to come up, or to be gone) is kept until then.
+
+    Args:
+        supervisor: Who carries them out.
+    """
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._coming: dict[str, list[tuple[Peer, int]]] = {}
+        self._going: dict[str, list[tuple[Peer, int]]] = {}
+
+    def handle(self, peer: Peer, message: Message, descriptors: list[int]) -> None:
+        """Carry out one request."""
+        close_all(descriptors)
+        number = message.get("id")
+        if not isinstance(number, int):
+            return
+        try:
+            for reply in self._carry_out(peer, number, message):
+                peer.send({"id": number, **reply})
+        except TierceError as error:
+            peer.send(_refusal(number, error))
+        except (KeyError, TypeError, ValueError, OSError) as error:
+            peer.send(_refusal(number, UsageError(f"a request that can't be done: {error!r}")))
+
+    def reachable(self, volume: str) -> None:
+        """Answer those who wait for a volume to come up."""
+        self._answer(self._coming, volume, {"ok": self._show(volume)})
+
+    def changed(self, child: Child) -> None:
+        """Answer those who wait for what has just failed."""
+        if child.plan.role is Role.TARGET and child.failure_count and not child.is_running:
+            volume = child.plan.volume
+            log = self._supervisor.layout.log(child.plan.name)
+            self._answer(
+                self._coming,
+                volume,
+                {"error": f"volume {volume} is there, but its target does not start: see {log}"},
+            )
+
+    def deleted(self, volume: str, error: Exception | None) -> None:
+        """Answer those who wait for a volume to be gone."""
+        self._answer(self._going, volume, {"error": str(error)} if error else {"ok": {}})
+
+    # -- inside ------------------------------------------------------------------------------------
+
+    def _carry_out(self, peer: Peer, number: int, message: Message) -> Iterator[Message]:
+        catalogue = self._supervisor.catalogue
+        match message["do"]:
+            case "list":
+                for record in catalogue.records().values():
+                    yield {"row": list_row(self._supervisor, record)}
+                yield {"ok": {}}
+            case "show":
+                yield {"ok": self._show(str(message["name"]))}
+            case "create":
+                served = catalogue.create(message["volume"], base=Path(message["base"]))
+                self._wait(self._coming, served.spec.name, peer, number)
+                self._supervisor.volumes_changed()
+            case "adopt":
+                folders = tuple(Path(folder) for folder in message["folders"])
+                served = catalogue.adopt(folders, str(message.get("engine", "")))
+                self._wait(self._coming, served.spec.name, peer, number)
+                self._supervisor.volumes_changed()
+            case "delete":
+                name = str(message["name"])
+                catalogue.begin_delete(name)
+                self._wait(self._going, name, peer, number)
+                self._supervisor.volumes_changed()
+            case "claim":
+                catalogue.claim(str(message["name"]))
+                self._supervisor.look()
+                yield {"ok": {}}
+            case verb:
+                raise UsageError(f"the server does not know {verb!r}")
+
+    def _show(self, name: str) -> dict[str, Any]:
+        return show_row(self._supervisor, self._supervisor.catalogue.find(name))
+
+    def _wait(
+        self, waiting: dict[str, list[tuple[Peer, int]]], volume: str, peer: Peer, number: int
+    ) -> None:
+        entry = (peer, number)
+        waiting.setdefault(volume, []).append(entry)
+
+        def late() -> None:
+            if entry in waiting.get(volume, []):
+                waiting[volume].remove(entry)
+                peer.send(
+                    {
+                        "id": number,
+                        "error": f"volume {volume}: not done within {ANSWER_TIMEOUT_S:.0f} s; it "
+                        f"goes on, look with `tierce volume show {volume}`",
+                        "exit_code": 6,
+                    }
+                )
+
+        self._supervisor.reactor.call_later(ANSWER_TIMEOUT_S, late)
+
+    def _answer(
+        self, waiting: dict[str, list[tuple[Peer, int]]], volume: str, reply: Message
+    ) -> None:
+        for peer, number in waiting.pop(volume, []):
+            peer.send({"id": number, **reply})
+
+
+def _refusal(number: int, error: TierceError) -> Message:
+    return {"id": number, "error": str(error), "exit_code": error.exit_code}

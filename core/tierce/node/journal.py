@@ -1,0 +1,139 @@
+"""Where the supervisor's events go: the state, the log, the listeners, the operator's screen."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+from tierce.errors import TierceError
+from tierce.node.layout import Layout
+from tierce.node.process import LOG_BYTES_MAX
+from tierce.registry import Registry
+from tierce.spec import Event
+from tierce.state import StateStore
+
+#: Events that wait for the next transaction.
+PENDING_COUNT_MAX = 1000
+
+
+class Console:
+    """The operator's screen: lines, and one live line that is written over.
+
+    A screen that goes away (a closed terminal, a broken pipe) must not end the server: from then
+    on nothing is shown.
+
+    Args:
+        out: Where to.
+    """
+
+    def __init__(self, out: TextIO) -> None:
+        self._out: TextIO | None = out
+        self._has_live = False
+        with contextlib.suppress(OSError, ValueError):
+            self._width = os.get_terminal_size(out.fileno()).columns
+            self.is_terminal = out.isatty()
+            return
+        self._width = 80
+        self.is_terminal = False
+
+    def say(self, text: str) -> None:
+        """Write a line, or several."""
+        self._write(self._clear() + text + "\n")
+
+    def live(self, text: str) -> None:
+        """Write over the live line; on what is no terminal, a line."""
+        if not self.is_terminal:
+            self.say(text)
+            return
+        self._write("\r\x1b[K" + text[: max(self._width - 1, 1)])
+        self._has_live = True
+
+    def _clear(self) -> str:
+        was_live, self._has_live = self._has_live, False
+        return "\r\x1b[K" if was_live else ""
+
+    def _write(self, text: str) -> None:
+        if self._out is None:
+            return
+        try:
+            self._out.write(text)
+            self._out.flush()
+        except (OSError, ValueError):
+            self._out = None
+
+
+class Journal:
+    """Takes events and carries them on, in order, off the caller's path.
+
+    Args:
+        layout: Where the log lies.
+        store: The state.
+        console: Warnings and errors are shown there.
+        soon: Calls a function once, soon.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        store: StateStore,
+        console: Console,
+        soon: Callable[[Callable[[], None]], None],
+    ) -> None:
+        self._store = store
+        self._console = console
+        self._soon = soon
+        self._pending: list[Event] = []
+        self.registry: Registry | None = None
+        path = layout.log("serve")
+        if path.exists() and path.stat().st_size > LOG_BYTES_MAX:
+            path.replace(path.with_name(path.name + ".1"))
+        self._log = path.open("a", encoding="utf-8")
+
+    def emit(self, event: Event) -> None:
+        """Take an event; never waits. A flood of them is cut short, not the server."""
+        if len(self._pending) >= PENDING_COUNT_MAX:
+            return
+        self._pending.append(event)
+        if len(self._pending) == 1:
+            self._soon(self.flush)
+
+    def flush(self) -> None:
+        """Carry on what has come."""
+        events, self._pending = self._pending, []
+        if not events:
+            return
+        with contextlib.suppress(OSError, ValueError):
+            self._log.writelines(_line(event) for event in events)
+            self._log.flush()
+        try:
+            self._store.record(events)
+        except TierceError as error:
+            self._console.say(f"events could not be recorded: {error}")
+        for event in events:
+            if event.severity != "info":
+                self._console.say(f"{event.severity}: {event.message}")
+            if self.registry is not None:
+                self.registry.notify(event)
+
+    def close(self) -> None:
+        """Carry on what has come, and close the log."""
+        self.flush()
+        self._log.close()
+
+
+def _line(event: Event) -> str:
+    values = {
+        "time": round(time.time(), 3),
+        "severity": event.severity,
+        "process": "serve",
+        "pid": os.getpid(),
+        "code": event.code,
+        "subject": event.subject,
+        "message": event.message,
+        "fields": event.fields,
+    }
+    return json.dumps(values) + "\n"

@@ -1,0 +1,149 @@
+"""Where things lie under a data folder, and how to reach a socket with a long path.
+
+| path | what |
+|---|---|
+| serve.lock | held by the one `tierce serve` of this data folder |
+| state/ | the state (tierce.state.store) |
+| logs/NAME.log | what process NAME says, one JSON object a line; NAME.log.1 is the one before |
+| volumes/VOLUME/ | what an engine keeps where its options name no other place |
+| run/NAME.lock, run/NAME.sock | process NAME is alive, and here it listens |
+| run/NAME.ended | why process NAME must not be started again |
+| run/VOLUME.stats | the statistics page of a volume's target |
+| run/VOLUME.MEMBER.stats, run/VOLUME.MEMBER.address | a member's page, and where it listens |
+
+Process names: `serve`, `template`, `portal`, `target.VOLUME`, `member.VOLUME.MEMBER`,
+`exporter.NAME`, `policies`. A volume's name has no dot, so they can't meet.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from pathlib import Path
+
+import attrs
+
+from tierce.errors import ConflictError
+
+#: Connections that may wait to be accepted.
+BACKLOG = 256
+
+
+@attrs.frozen
+class Layout:
+    """The paths under one data folder.
+
+    Attributes:
+        data: The data folder, absolute.
+    """
+
+    data: Path
+
+    @property
+    def run(self) -> Path:
+        """What is only of use while processes run. Losing it loses no data."""
+        return self.data / "run"
+
+    @property
+    def logs(self) -> Path:
+        """The processes' logs."""
+        return self.data / "logs"
+
+    @property
+    def state(self) -> Path:
+        """The state's lmdb environment."""
+        return self.data / "state"
+
+    @property
+    def serve_lock(self) -> Path:
+        """The lock of `tierce serve`."""
+        return self.data / "serve.lock"
+
+    def volume(self, name: str) -> Path:
+        """Return a volume's own folder."""
+        return self.data / "volumes" / name
+
+    def lock(self, process: str) -> Path:
+        """Return a process's lock file."""
+        return self.run / f"{process}.lock"
+
+    def socket(self, process: str) -> Path:
+        """Return a process's control socket."""
+        return self.run / f"{process}.sock"
+
+    def ended(self, process: str) -> Path:
+        """Return the file that says why a process must stay down."""
+        return self.run / f"{process}.ended"
+
+    def log(self, process: str) -> Path:
+        """Return a process's log."""
+        return self.logs / f"{process}.log"
+
+    def page(self, volume: str, member: str = "") -> Path:
+        """Return the statistics page of a target or of a member."""
+        return self.run / (f"{volume}.{member}.stats" if member else f"{volume}.stats")
+
+    def address(self, volume: str, member: str) -> Path:
+        """Return the file in which a member says where it listens."""
+        return self.run / f"{volume}.{member}.address"
+
+    def make(self) -> None:
+        """Make the folders, for this user alone."""
+        self.data.mkdir(parents=True, exist_ok=True)
+        for folder in (self.run, self.logs):
+            folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def listen(path: Path) -> socket.socket:
+    """Listen on a Unix SOCK_SEQPACKET socket at `path`, in place of a dead process's.
+
+    A Unix address holds 107 bytes and data folders are longer than that sometimes; so the socket
+    is bound under a short name seen through /proc/self/fd, then renamed.
+    """
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    short = f".{os.getpid()}"
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(short, dir_fd=folder)
+        listener.bind(f"/proc/self/fd/{folder}/{short}")
+        listener.listen(BACKLOG)
+        os.rename(short, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+    except BaseException:
+        listener.close()
+        raise
+    finally:
+        os.close(folder)
+    return listener
+
+
+def connect(path: Path) -> socket.socket:
+    """Connect to the control socket at `path`. The socket is non-blocking.
+
+    Raises:
+        ConflictError: Nobody listens there.
+    """
+    try:
+        node = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError as error:
+        raise ConflictError(f"nobody listens at {path} ({error.strerror})") from error
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+    try:
+        connection.connect(f"/proc/self/fd/{node}")
+    except OSError as error:
+        connection.close()
+        raise ConflictError(f"nobody listens at {path} ({error.strerror})") from error
+    finally:
+        os.close(node)
+    return connection
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Put `data` in place of what `path` holds, at once as readers see it.
+
+    Not durable: for files under run/, which mean nothing after a restart of the machine.
+    """
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    scratch.write_bytes(data)
+    scratch.rename(path)

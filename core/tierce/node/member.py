@@ -1,0 +1,77 @@
+"""A member process: one replica of one volume."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+
+from tierce.contexts import Member, MemberContext
+from tierce.errors import PluginError
+from tierce.node.control import Command
+from tierce.node.layout import replace_file
+from tierce.node.process import Process
+from tierce.node.settings import MemberSettings
+from tierce.registry import Registry, resolve
+from tierce.volume.statistics import StatisticsPage
+
+
+def start_member(process: Process, registry: Registry) -> MemberProcess:
+    """Start the replicator's member."""
+    return MemberProcess(process, registry, MemberSettings.from_json(process.plan.settings))
+
+
+class MemberProcess:
+    """The member in this process.
+
+    Args:
+        process: The process.
+        registry: The plugins.
+        settings: The volume and the member.
+    """
+
+    #: A member answers nothing on the control socket but what every process does.
+    commands: Mapping[str, Command] = {}
+
+    def __init__(self, process: Process, registry: Registry, settings: MemberSettings) -> None:
+        replicator = registry.engines[settings.engine].replicator
+        if replicator not in registry.replicators:
+            raise PluginError(
+                f"its engine {settings.engine!r} names members but no replicator that runs them",
+                plugin=settings.engine,
+            )
+        layout = process.layout
+        self._address = layout.address(settings.volume, settings.member.name)
+        self._page = StatisticsPage.create(layout.page(settings.volume, settings.member.name))
+        factory = resolve(registry.replicators[replicator].member)
+        assert callable(factory), "a replicator's member is a class or function"
+        # Where the one before listened means nothing any more.
+        self._address.unlink(missing_ok=True)
+        self._member: Member = factory(
+            MemberContext(
+                volume_name=settings.volume,
+                volume_uuid=settings.uuid,
+                size_bytes=settings.size_bytes,
+                block_size=settings.block_size,
+                member=settings.member,
+                reactor=process.reactor,
+                boot_id=process.boot_id,
+                announce=self._announce,
+                stage=self._page.stage,
+                emit=process.emit,
+                publish=self._page.publish,
+            )
+        )
+
+    def close(self, closed: Callable[[], None]) -> None:
+        """End orderly; then `closed()`."""
+
+        def member_closed() -> None:
+            with contextlib.suppress(FileNotFoundError):
+                self._address.unlink()
+            self._page.close()
+            closed()
+
+        self._member.close(member_closed)
+
+    def _announce(self, address: str) -> None:
+        replace_file(self._address, address.encode("ascii"))

@@ -1,0 +1,89 @@
+"""From the catalogue to the processes that it needs: pure but for asking the lifecycles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tierce.config import options_to_mapping, volume_to_mapping
+from tierce.node.catalogue import Catalogue, Served
+from tierce.node.plan import Plan, Role
+from tierce.node.settings import MemberSettings, TargetSettings
+from tierce.node.template import template_plan
+from tierce.registry import Registry
+
+
+def plan_all(catalogue: Catalogue) -> Iterator[Plan]:
+    """Name every process that should run, those first that others are forked from or need."""
+    config = catalogue.config
+    yield template_plan(enabled_plugins(config.registry))
+    for served in catalogue.served.values():
+        yield from plan_members(served)
+    for served in catalogue.served.values():
+        if not served.record.fenced:
+            yield plan_target(served, config.frontends[served.config.frontend])
+    yield Plan(
+        Role.PORTAL.value,
+        Role.PORTAL,
+        settings={
+            "frontends": {
+                name: options_to_mapping(section) for name, section in config.frontends.items()
+            }
+        },
+    )
+    for name, options in config.exporters.items():
+        yield Plan(
+            f"exporter.{name}",
+            Role.EXPORTER,
+            settings={"exporter": name, "options": options_to_mapping(options)},
+        )
+
+
+def plan_target(served: Served, section: object) -> Plan:
+    """Return the plan of a volume's target."""
+    settings = TargetSettings(served.spec, served.members, section)
+    return Plan(
+        f"target.{served.spec.name}",
+        Role.TARGET,
+        served.spec.name,
+        settings.to_json(served.config),
+    )
+
+
+def plan_members(served: Served) -> Iterator[Plan]:
+    """Return the plans of a volume's members."""
+    spec = served.spec
+    for member in served.members:
+        settings = MemberSettings(
+            volume=spec.name,
+            uuid=spec.uuid,
+            size_bytes=spec.size_bytes,
+            block_size=spec.block_size,
+            engine=spec.engine,
+            member=member,
+        )
+        yield Plan(f"member.{spec.name}.{member.name}", Role.MEMBER, spec.name, settings.to_json())
+
+
+def plan_policies(catalogue: Catalogue) -> Plan | None:
+    """Return the process that hands every policy document its volumes; None without documents."""
+    documents = [
+        {
+            "kind": document.kind,
+            "name": document.name,
+            "parameters": options_to_mapping(document.parameters),
+            "volumes": {
+                name: volume_to_mapping(served.config)
+                for name, served in catalogue.served.items()
+                if not document.volumes or name in document.volumes
+            },
+        }
+        for document in catalogue.config.policies
+    ]
+    if not documents:
+        return None
+    return Plan(Role.POLICIES.value, Role.POLICIES, settings={"documents": documents})
+
+
+def enabled_plugins(registry: Registry) -> tuple[str, ...]:
+    """Name the plugins that are in use."""
+    return tuple(sorted(plugin.name for plugin in registry.plugins if plugin.state == "enabled"))

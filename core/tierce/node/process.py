@@ -1,0 +1,251 @@
+"""What every process but the supervisor and the template is made of: lock, loop, control, log.
+
+A data process never needs the supervisor. It has a session of its own, ignores the terminal,
+answers on its control socket to whoever comes, and ends on SIGTERM only: orderly. What it
+wants to tell while nobody listens waits in a bounded queue and lies in its log.
+"""
+
+from __future__ import annotations
+
+import collections
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from tierce.errors import FormatError, TierceError
+from tierce.node.control import Command, ControlServer, Message, Peer, close_all
+from tierce.node.layout import Layout, listen
+from tierce.node.plan import EXIT_FAILED, EXIT_ORDERLY, Plan, event_to_json
+from tierce.reactor import READABLE
+from tierce.spec import Event
+from tierce.state import Lock, acquire
+from tierce.volume.epoll import EpollReactor
+
+#: Events that wait for a supervisor; the oldest go first, the log has them all.
+EVENT_BACKLOG_MAX = 256
+#: A log larger than this is put aside when its process starts.
+LOG_BYTES_MAX = 8 << 20
+#: Replaces the kernel's boot id, for tests that play a loss of power. Nothing else may set it.
+BOOT_ID_VARIABLE = "TIERCE_BOOT_ID"
+
+
+class Body(Protocol):
+    """What a role puts into a process."""
+
+    @property
+    def commands(self) -> Mapping[str, Command]:
+        """The requests that it answers beside those of every process."""
+        ...
+
+    def close(self, closed: Callable[[], None]) -> None:
+        """End orderly, then `closed()`. Called once."""
+        ...
+
+
+class Process:
+    """This process, as its role sees it.
+
+    Args:
+        layout: Where things lie.
+        plan: What it is to be.
+        connection: The supervisor's end of it, None if nobody waits.
+
+    Raises:
+        ConflictError: A process of this name is alive.
+    """
+
+    def __init__(self, layout: Layout, plan: Plan, connection: socket.socket | None) -> None:
+        self.layout = layout
+        self.plan = plan
+        self.phase = "starting"
+        self.boot_id = read_boot_id()
+        self._body: Body | None = None
+        self._exit_code = EXIT_ORDERLY
+        self._backlog: collections.deque[Message] = collections.deque(maxlen=EVENT_BACKLOG_MAX)
+        self._lock = take_process_lock(layout, plan)
+        self.reactor = EpollReactor()
+        self._signals = self._catch_signals()
+        self._control = ControlServer(self.reactor, listen(layout.socket(plan.name)), self._handle)
+        if connection is not None:
+            self._control.add(connection).is_subscribed = True
+
+    # -- for the role ------------------------------------------------------------------------------
+
+    def emit(self, event: Event) -> None:
+        """Report an event: to the log, and to the supervisor now or when there is one."""
+        write_log(self.plan.name, event)
+        message = {"event": event_to_json(event)}
+        if not self._control.tell(message):
+            self._backlog.append(message)
+
+    def end(self, code: int) -> None:
+        """End for good with this code, without closing anything orderly."""
+        self._exit_code = code
+        self.reactor.stop()
+
+    def run(self, start: Callable[[], Body]) -> int:
+        """Start the role and stay until it has closed; return the exit code."""
+        try:
+            self._body = start()
+            self._set_phase("up")
+            self.reactor.run()
+        except (TierceError, OSError) as error:
+            self.emit(
+                Event(
+                    "node.process.failed",
+                    f"{self.plan.name}: {error}",
+                    subject_of(self.plan),
+                    "error",
+                )
+            )
+            self._exit_code = EXIT_FAILED
+        finally:
+            self._let_go()
+        return self._exit_code
+
+    def close(self) -> None:
+        """Begin the orderly end; harmless twice."""
+        if self.phase == "closing":
+            return
+        self._set_phase("closing")
+        if self._body is None:
+            self.reactor.stop()
+        else:
+            self._body.close(self.reactor.stop)
+
+    # -- inside ------------------------------------------------------------------------------------
+
+    def _set_phase(self, phase: str) -> None:
+        self.phase = phase
+        self._control.tell({"phase": phase})
+
+    def _handle(self, peer: Peer, message: Message, descriptors: list[int]) -> None:
+        verb = message.get("do")
+        answer: Message
+        try:
+            if verb == "status":
+                close_all(descriptors)
+                answer = {"ok": self._status()}
+            elif verb == "subscribe":
+                close_all(descriptors)
+                self._subscribe(peer)
+                answer = {"ok": self._status()}
+            elif self._body is not None and verb in self._body.commands:
+                answer = {"ok": self._body.commands[verb](message, descriptors)}
+            else:
+                close_all(descriptors)
+                answer = {"error": f"{self.plan.name} does not know {verb!r} now"}
+        except TierceError as error:
+            answer = {"error": str(error)}
+        if "id" in message:
+            peer.send({"id": message["id"], **answer})
+
+    def _status(self) -> Message:
+        return {
+            "pid": os.getpid(),
+            "name": self.plan.name,
+            "role": self.plan.role.value,
+            "volume": self.plan.volume,
+            "digest": self.plan.digest,
+            "phase": self.phase,
+        }
+
+    def _subscribe(self, peer: Peer) -> None:
+        peer.is_subscribed = True
+        while self._backlog:
+            peer.send(self._backlog.popleft())
+
+    def _catch_signals(self) -> tuple[socket.socket, socket.socket]:
+        """SIGTERM closes; what a terminal sends is not for us."""
+        inner, outer = socket.socketpair()
+        inner.setblocking(False)
+        outer.setblocking(False)
+        signal.set_wakeup_fd(outer.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        # The wakeup descriptor carries the news into the loop; the handler has nothing to do.
+        signal.signal(signal.SIGTERM, lambda _number, _frame: None)
+
+        def arrived(_events: int) -> None:
+            if signal.SIGTERM in inner.recv(64):
+                self.close()
+
+        self.reactor.watch(inner.fileno(), READABLE, arrived)
+        return inner, outer
+
+    def _let_go(self) -> None:
+        self._control.close()
+        signal.set_wakeup_fd(-1)
+        for end in self._signals:
+            end.close()
+        self.reactor.close()
+        self._lock.release()
+
+
+def take_process_lock(layout: Layout, plan: Plan) -> Lock:
+    """Take a process's lock, with its start data inside.
+
+    Raises:
+        ConflictError: A process of this name is alive.
+    """
+    note = {
+        "name": plan.name,
+        "role": plan.role.value,
+        "volume": plan.volume,
+        "digest": plan.digest,
+        "started": round(time.time(), 3),
+    }
+    return acquire(layout.lock(plan.name), note, what=f"the place of process {plan.name}")
+
+
+def read_boot_id() -> str:
+    """Return what changes whenever the page cache was lost: the kernel's boot id."""
+    replaced = os.environ.get(BOOT_ID_VARIABLE)
+    return replaced or Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def subject_of(plan: Plan) -> str:
+    """Return what events about this process are about."""
+    if not plan.volume:
+        return f"process/{plan.name}"
+    member = plan.name.partition(".")[2].partition(".")[2]
+    return f"volume/{plan.volume}" + (f"/{member}" if member else "")
+
+
+def write_log(process: str, event: Event) -> None:
+    """Write an event as one JSON line to this process's log, which is its stderr."""
+    line: dict[str, Any] = {
+        "time": round(time.time(), 3),
+        "severity": event.severity,
+        "process": process,
+        "pid": os.getpid(),
+        "code": event.code,
+        "subject": event.subject,
+        "message": event.message,
+        "fields": event.fields,
+    }
+    # One write: lines of several processes in one file don't mix.
+    sys.stderr.write(json.dumps(line) + "\n")
+    sys.stderr.flush()
+
+
+def redirect_output(log: Path) -> None:
+    """Send stdout and stderr to a log, putting a large one aside; stdin reads nothing."""
+    try:
+        if log.exists() and log.stat().st_size > LOG_BYTES_MAX:
+            log.replace(log.with_name(log.name + ".1"))
+        target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise FormatError(f"can't be written ({error.strerror})", path=log) from error
+    nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    os.dup2(nothing, 0)
+    os.dup2(target, 1)
+    os.dup2(target, 2)
+    os.close(nothing)
+    os.close(target)

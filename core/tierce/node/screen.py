@@ -1,0 +1,107 @@
+"""What `tierce serve` shows: how to use each volume, then how it is doing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import tierce
+from tierce.node.catalogue import Served
+from tierce.node.inspecting import data_folders, usage_of
+from tierce.node.journal import Console
+from tierce.node.live import Totals, describe_replicas, describe_volume, totals
+from tierce.node.target import read_snapshot
+from tierce.reactor import Timer
+
+if TYPE_CHECKING:
+    from tierce.node.supervisor import Supervisor
+
+#: Between two live lines: on a terminal, and elsewhere.
+TERMINAL_PERIOD_S = 1.0
+PLAIN_PERIOD_S = 10.0
+
+
+class Screen:
+    """The operator's view of one supervisor.
+
+    Args:
+        supervisor: What is shown.
+        console: Where.
+    """
+
+    def __init__(self, supervisor: Supervisor, console: Console) -> None:
+        self._supervisor = supervisor
+        self._console = console
+        self._shown: set[str] = set()
+        self._before: dict[str, Totals] = {}
+        self._before_at = 0.0
+        self._last = ""
+        self._timer: Timer | None = None
+
+    def open(self, adopted_count: int) -> None:
+        """Show the head, and begin the live line."""
+        supervisor = self._supervisor
+        config = supervisor.catalogue.config
+        self._console.say(f"Tierce {tierce.__version__} serves {config.file}; Ctrl-C ends it")
+        self._console.say(f"data folder {supervisor.layout.data}")
+        if adopted_count:
+            self._console.say(f"{adopted_count} running processes were taken over")
+        self._before_at = supervisor.reactor.now()
+        self._plan_tick()
+
+    def reachable(self, volume: str) -> None:
+        """A volume can be used now: say how, the first time."""
+        served = self._supervisor.catalogue.served.get(volume)
+        if served is not None and volume not in self._shown:
+            self._shown.add(volume)
+            self._console.say(describe_usage(self._supervisor, served))
+
+    def stopping(self, timeout_s: float) -> None:
+        """The end has begun."""
+        self._cancel()
+        self._console.say(f"stopping; what has not ended after {timeout_s:g} s each is killed")
+
+    def close(self) -> None:
+        """Everything has ended."""
+        self._cancel()
+        self._console.say("stopped")
+
+    def _cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _plan_tick(self) -> None:
+        period_s = TERMINAL_PERIOD_S if self._console.is_terminal else PLAIN_PERIOD_S
+        self._timer = self._supervisor.reactor.call_later(period_s, self._tick)
+
+    def _tick(self) -> None:
+        now = self._supervisor.reactor.now()
+        elapsed_s = max(now - self._before_at, 1e-3)
+        self._before_at = now
+        parts = []
+        facts = []
+        for name in self._supervisor.catalogue.served:
+            snapshot = read_snapshot(self._supervisor.layout.page(name))
+            target = self._supervisor.children.get(f"target.{name}")
+            phase = "down" if target is None else target.phase
+            before = self._before.get(name, Totals())
+            parts.append(describe_volume(name, phase, snapshot, before, elapsed_s))
+            self._before[name] = totals(snapshot)
+            facts.append(
+                f"{name} {phase} {totals(snapshot)} {describe_replicas(snapshot['published'])}"
+            )
+        # Off a terminal an idle server says nothing twice.
+        if parts and (self._console.is_terminal or facts != [self._last]):
+            self._console.live(" | ".join(parts))
+        self._plan_tick()
+
+
+def describe_usage(supervisor: Supervisor, served: Served) -> str:
+    """Return the lines that say how to use a volume and where its data lie."""
+    spec = served.spec
+    usage = usage_of(supervisor.catalogue.config, served)
+    lines = [f"volume {spec.name}: {spec.size_bytes:,} bytes, engine {spec.engine}"]
+    lines.append(f"  url      {usage.pop('url', '')}")
+    lines += [f"  {tool:<8} {command}" for tool, command in usage.items()]
+    lines += [f"  data     {folder}" for folder in data_folders(served)]
+    return "\n".join(lines)

@@ -1,0 +1,164 @@
+"""What processes are started with: from values to the JSON of a plan, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from tierce.config import (
+    VolumeConfig,
+    options_from_mapping,
+    options_to_mapping,
+    volume_from_mapping,
+    volume_to_mapping,
+)
+from tierce.node.layout import Layout
+from tierce.registry import Registry
+from tierce.spec import MemberSpec, VolumeSpec
+
+#: Where the values came from, for the messages of a process that can't use them: paths in a plan
+#: are absolute already.
+_ORIGIN = "the plan of this process"
+_ROOT = Path("/")
+
+
+def spec_of(config: VolumeConfig, uuid: str, created: float, layout: Layout) -> VolumeSpec:
+    """Return the volume that a configuration, an identity and a data folder make."""
+    return VolumeSpec(
+        name=config.name,
+        uuid=uuid,
+        size_bytes=config.size_bytes,
+        block_size=config.block_size,
+        engine=config.engine,
+        engine_options=config.engine_options,
+        frontend=config.frontend,
+        frontend_options=config.frontend_options,
+        filters=config.filters,
+        folder=layout.volume(config.name),
+        created=created,
+    )
+
+
+@attrs.frozen
+class TargetSettings:
+    """What a target process is started with.
+
+    Attributes:
+        volume: The volume.
+        members: Its members.
+        frontend_section: Options of its front end's section under `frontends:`.
+    """
+
+    volume: VolumeSpec
+    members: tuple[MemberSpec, ...]
+    frontend_section: Any
+
+    def to_json(self, config: VolumeConfig) -> dict[str, Any]:
+        """Return it as JSON values; `config` is what the volume was made from."""
+        return {
+            "volume": volume_to_mapping(config),
+            "uuid": self.volume.uuid,
+            "created": self.volume.created,
+            "folder": str(self.volume.folder),
+            "members": [member_to_json(member) for member in self.members],
+            "frontend_section": options_to_mapping(self.frontend_section),
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any], registry: Registry) -> TargetSettings:
+        """Make one from what `to_json` returned.
+
+        Raises:
+            ConfigError: A plugin takes no such options.
+        """
+        config = volume_from_mapping(values["volume"], registry, base=_ROOT, origin=_ORIGIN)
+        folder = Path(values["folder"])
+        volume = spec_of(config, values["uuid"], values["created"], Layout(folder.parent.parent))
+        assert volume.folder == folder, "volumes lie under DATA/volumes"
+        section = load_section(registry, config.frontend, values["frontend_section"])
+        members = tuple(member_from_json(member) for member in values["members"])
+        return cls(volume, members, section)
+
+
+@attrs.frozen
+class MemberSettings:
+    """What a member process is started with.
+
+    Attributes:
+        volume: The volume's name.
+        uuid: The volume's uuid.
+        size_bytes: The volume's size in bytes.
+        block_size: The volume's logical block in bytes.
+        engine: The volume's engine.
+        member: This member.
+    """
+
+    volume: str
+    uuid: str
+    size_bytes: int
+    block_size: int
+    engine: str
+    member: MemberSpec
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "volume": self.volume,
+            "uuid": self.uuid,
+            "size_bytes": self.size_bytes,
+            "block_size": self.block_size,
+            "engine": self.engine,
+            "member": member_to_json(self.member),
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> MemberSettings:
+        """Make one from what `to_json` returned."""
+        return cls(**{**values, "member": member_from_json(values["member"])})
+
+
+def member_to_json(member: MemberSpec) -> dict[str, Any]:
+    """Return a member as JSON values."""
+    return {
+        "name": member.name,
+        "folder": str(member.folder),
+        "address": member.address,
+        "settings": member.settings,
+    }
+
+
+def member_from_json(values: Mapping[str, Any]) -> MemberSpec:
+    """Make a member from what `member_to_json` returned."""
+    return MemberSpec(
+        name=values["name"],
+        folder=Path(values["folder"]),
+        address=values["address"],
+        settings=values["settings"],
+    )
+
+
+def load_section(registry: Registry, frontend: str, values: Mapping[str, Any]) -> Any:
+    """Return the options of a front end's section."""
+    return _load(registry.frontends[frontend].options, values)
+
+
+def load_volume_options(registry: Registry, frontend: str, values: Mapping[str, Any]) -> Any:
+    """Return a volume's options for its front end."""
+    return _load(registry.frontends[frontend].volume_options, values)
+
+
+def load_exporter_options(registry: Registry, name: str, values: Mapping[str, Any]) -> Any:
+    """Return an exporter's options."""
+    return _load(registry.exporters[name].options, values)
+
+
+def load_policy_options(registry: Registry, kind: str, values: Mapping[str, Any]) -> Any:
+    """Return the parameters of a policy document."""
+    return _load(registry.policy_handlers[kind].options, values)
+
+
+def _load(options: type[Any], values: Mapping[str, Any]) -> Any:
+    return options_from_mapping(options, values, base=_ROOT, origin=_ORIGIN)

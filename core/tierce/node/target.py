@@ -1,0 +1,166 @@
+"""A target process: one volume's pipeline and its front end on one loop."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tierce.block.status import Status
+from tierce.contexts import Frontend, FrontendContext, OpenContext, Stage
+from tierce.errors import FormatError, ProtocolError
+from tierce.node.control import Command, Message, close_all
+from tierce.node.layout import Layout, replace_file
+from tierce.node.plan import EXIT_FENCED
+from tierce.node.process import Process
+from tierce.node.settings import TargetSettings
+from tierce.registry import Registry, resolve
+from tierce.spec import Event
+from tierce.volume.pipeline import Pipeline, open_pipeline
+from tierce.volume.statistics import StatisticsPage
+
+#: An address is "HOST:PORT"; a file with more is not ours.
+ADDRESS_BYTES_MAX = 512
+
+
+def start_target(process: Process, registry: Registry) -> Target:
+    """Open the volume and its front end."""
+    settings = TargetSettings.from_json(process.plan.settings, registry)
+    return Target(process, registry, settings)
+
+
+class Target:
+    """The volume in this process.
+
+    Args:
+        process: The process.
+        registry: The plugins.
+        settings: The volume.
+    """
+
+    def __init__(self, process: Process, registry: Registry, settings: TargetSettings) -> None:
+        self._process = process
+        self._page = StatisticsPage.create(process.layout.page(settings.volume.name))
+        self._is_over = False
+        volume = settings.volume
+        context = OpenContext(
+            volume=volume,
+            options=volume.engine_options,
+            reactor=process.reactor,
+            members=settings.members,
+            boot_id=process.boot_id,
+            stage=self._stage,
+            emit=process.emit,
+            publish=self._page.publish,
+            member_address=member_addresses(process.layout, volume.name),
+            fenced=self._fence,
+        )
+        self._frontend: Frontend | None = None
+        self._pipeline: Pipeline = open_pipeline(context, registry)
+        factory = resolve(registry.frontends[volume.frontend].factory)
+        assert callable(factory), "a front end's factory is a class or function"
+        self._frontend = factory(
+            FrontendContext(
+                volume=volume,
+                options=settings.frontend_section,
+                volume_options=volume.frontend_options,
+                device=self._pipeline.device,
+                reactor=process.reactor,
+                stage=self._stage,
+                emit=process.emit,
+                publish=self._page.publish,
+            )
+        )
+
+    @property
+    def commands(self) -> Mapping[str, Command]:
+        """`adopt-connection`: serve the connection that comes with it."""
+        return {"adopt-connection": self._adopt_connection}
+
+    def close(self, closed: Callable[[], None]) -> None:
+        """End the sessions, then the pipeline; then `closed()`."""
+
+        def pipeline_closed(status: Status) -> None:
+            if not status.is_good:
+                self._process.emit(
+                    Event(
+                        "volume.close-failed",
+                        f"closed with: {status.reason or status.code.value}",
+                        f"volume/{self._process.plan.volume}",
+                        "error",
+                    )
+                )
+            self._page.close()
+            closed()
+
+        self._is_over = True
+        assert self._frontend is not None, "closed only after it was opened"
+        self._frontend.close(lambda: self._pipeline.close(pipeline_closed))
+
+    def _stage(self, name: str) -> Stage:
+        return self._page.stage(name)
+
+    def _adopt_connection(self, message: Message, descriptors: list[int]) -> Message:
+        try:
+            handover = base64.b64decode(message["handover"], validate=True)
+        except (KeyError, TypeError, binascii.Error) as error:
+            close_all(descriptors)
+            raise ProtocolError(f"not a handover: {error}") from error
+        if len(descriptors) != 1 or self._is_over or self._frontend is None:
+            close_all(descriptors)
+            raise ProtocolError("a handover brings one connection, to an open target")
+        connection = socket.socket(fileno=descriptors[0])
+        connection.setblocking(False)
+        self._frontend.adopt(connection, handover)
+        return {}
+
+    def _fence(self, reason: str) -> None:
+        """Another target has the volume: stop answering, say so, stay down."""
+        if self._is_over:
+            return
+        self._is_over = True
+        if self._frontend is not None:
+            self._frontend.abandon(reason)
+        plan = self._process.plan
+        replace_file(self._process.layout.ended(plan.name), reason.encode())
+        self._process.emit(
+            Event(
+                "volume.fenced",
+                f"another writer has taken volume {plan.volume}: {reason}. It stays down here "
+                f"until `tierce volume claim {plan.volume}`",
+                f"volume/{plan.volume}",
+                "error",
+            )
+        )
+        self._process.end(EXIT_FENCED)
+
+
+def member_addresses(layout: Layout, volume: str) -> Callable[[str], str | None]:
+    """Return a function that reads where a member listens now."""
+
+    def member_address(member: str) -> str | None:
+        path = layout.address(volume, member)
+        try:
+            with path.open("rb") as file:
+                return file.read(ADDRESS_BYTES_MAX).decode("ascii").strip() or None
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError) as error:
+            raise FormatError(f"not an address: {error}", path=path) from error
+
+    return member_address
+
+
+def read_snapshot(path: Path) -> dict[str, Any]:
+    """Return what a statistics page says now; empty if there is none."""
+    try:
+        page = StatisticsPage.open(path)
+    except (OSError, FormatError):
+        return {"stages": {}, "published": {}}
+    try:
+        return page.snapshot()
+    finally:
+        page.close()
