@@ -1,0 +1,230 @@
+"""Counters of one data process in shared memory: written by it alone, read by anybody, at no cost
+to it.
+
+The page is a file, mapped by writer and readers; little-endian, native alignment:
+
+===========  =======  ==============================================================================
+offset       size     field
+===========  =======  ==============================================================================
+0            8        magic, ``TIERSTA1`` (the last digit is the version)
+8            4        CRC32C of bytes 12 to 31
+12           4        stages that fit (`STAGE_COUNT_MAX`)
+16           4        operations per stage (`OP_COUNT`)
+20           4        words per operation (`OP_WORDS`)
+24           4        offset of the published JSON
+28           4        bytes of the published area
+32           8        sequence of the published JSON: odd while it is being written
+40           8        its length in bytes
+64           32 each  names of the stages, UTF-8, zero-padded; an empty one ends the list
+4096         8 each   words: stage by stage, operation by operation: count, bytes, failed,
+                      nanoseconds, then 40 buckets: bucket b counts operations of 2^(b-1) to
+                      2^b - 1 ns
+===========  =======  ==============================================================================
+
+A word is written whole (8 aligned bytes), so that a reader never sees half of one; the words of a
+stage may be a batch apart.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from crc32c import crc32c
+
+from tierce.block.operation import Op
+from tierce.errors import FormatError
+
+MAGIC = b"TIERSTA1"
+STAGE_COUNT_MAX = 24
+OP_COUNT = len(Op)
+BUCKET_COUNT = 40
+_FIXED_WORDS = 4
+OP_WORDS = _FIXED_WORDS + BUCKET_COUNT
+_STAGE_WORDS = OP_COUNT * OP_WORDS
+_NAME_BYTES = 32
+_NAMES_AT = 64
+_WORDS_AT = 4096
+_PUBLISHED_AT = _WORDS_AT + STAGE_COUNT_MAX * _STAGE_WORDS * 8
+PUBLISHED_BYTES = 64 << 10
+PAGE_BYTES = _PUBLISHED_AT + PUBLISHED_BYTES
+_HEADER = struct.Struct("<IIIII")
+_SEQUENCE = struct.Struct("<QQ")
+_READ_TRIES_MAX = 1000
+
+assert _NAMES_AT + STAGE_COUNT_MAX * _NAME_BYTES <= _WORDS_AT
+
+
+class PageStage:
+    """One stage's counters: see `tierce.Stage`."""
+
+    __slots__ = ("_words",)
+
+    def __init__(self, words: memoryview) -> None:
+        self._words = words
+
+    def add(self, op: int, count: int, length: int, elapsed_ns: int) -> None:
+        """Count `count` operations of kind `op`, `length` bytes in all, `elapsed_ns` each."""
+        words, at = self._words, op * OP_WORDS
+        words[at] += count
+        words[at + 1] += length
+        words[at + 3] += elapsed_ns * count
+        bucket = elapsed_ns.bit_length()
+        words[at + _FIXED_WORDS + (bucket if bucket < BUCKET_COUNT else BUCKET_COUNT - 1)] += count
+
+    def fail(self, op: int, count: int = 1) -> None:
+        """Count failed operations."""
+        self._words[op * OP_WORDS + 2] += count
+
+
+class StatisticsPage:
+    """One process's page. `create` it to write, `open` it to read."""
+
+    def __init__(self, mapping: mmap.mmap, path: Path) -> None:
+        self.path = path
+        self._mapping = mapping
+        self._bytes = memoryview(mapping)
+        self._words = self._bytes[_WORDS_AT:_PUBLISHED_AT].cast("Q")
+        self._stages: dict[str, PageStage] = {}
+        self._published: dict[str, Any] = {}
+
+    @classmethod
+    def create(cls, path: Path) -> StatisticsPage:
+        """Make the page anew, all zeroes. A reader of the old one keeps the old one."""
+        fresh = path.with_name(path.name + ".new")
+        descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            os.ftruncate(descriptor, PAGE_BYTES)
+            mapping = mmap.mmap(descriptor, PAGE_BYTES)
+        finally:
+            os.close(descriptor)
+        page = cls(mapping, path)
+        header = _HEADER.pack(STAGE_COUNT_MAX, OP_COUNT, OP_WORDS, _PUBLISHED_AT, PUBLISHED_BYTES)
+        mapping[12 : 12 + len(header)] = header
+        mapping[8:12] = struct.pack("<I", crc32c(header))
+        mapping[0:8] = MAGIC
+        fresh.replace(path)
+        return page
+
+    @classmethod
+    def open(cls, path: Path) -> StatisticsPage:
+        """Map a page for reading.
+
+        Raises:
+            FormatError: It is missing, or no page of this version.
+        """
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise FormatError(f"can't be read: {error.strerror}", path=path) from error
+        try:
+            if os.fstat(descriptor).st_size != PAGE_BYTES:
+                raise FormatError("is no statistics page of this version", path=path)
+            mapping = mmap.mmap(descriptor, PAGE_BYTES, prot=mmap.PROT_READ)
+        finally:
+            os.close(descriptor)
+        header = mapping[12 : 12 + _HEADER.size]
+        if mapping[0:8] != MAGIC or mapping[8:12] != struct.pack("<I", crc32c(header)):
+            mapping.close()
+            raise FormatError("is no statistics page of this version", path=path)
+        return cls(mapping, path)
+
+    def stage(self, name: str) -> PageStage:
+        """Return the counters of the stage so named; the same name, the same counters.
+
+        Raises:
+            ValueError: The name is longer than 32 bytes, or there are too many stages.
+        """
+        found = self._stages.get(name)
+        if found is not None:
+            return found
+        index, encoded = len(self._stages), name.encode()
+        if not encoded or len(encoded) > _NAME_BYTES or index >= STAGE_COUNT_MAX:
+            raise ValueError(f"no room for a stage {name!r}")
+        first = index * _STAGE_WORDS
+        stage = self._stages[name] = PageStage(self._words[first : first + _STAGE_WORDS])
+        at = _NAMES_AT + index * _NAME_BYTES
+        self._bytes[at : at + len(encoded)] = encoded
+        return stage
+
+    def publish(self, shown: Mapping[str, Any]) -> None:
+        """Show these top-level keys to readers, beside what was shown before under others.
+
+        Raises:
+            ValueError: All together do not fit into 64 KiB of JSON.
+        """
+        self._published.update(shown)
+        data = json.dumps(self._published).encode()
+        if len(data) > PUBLISHED_BYTES:
+            raise ValueError(f"{len(data)} bytes of published JSON, {PUBLISHED_BYTES} fit")
+        sequence, _ = _SEQUENCE.unpack_from(self._bytes, 32)
+        _SEQUENCE.pack_into(self._bytes, 32, sequence + 1, 0)
+        self._bytes[_PUBLISHED_AT : _PUBLISHED_AT + len(data)] = data
+        _SEQUENCE.pack_into(self._bytes, 32, sequence + 2, len(data))
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return {"stages": {stage: {operation: {...}}}, "published": {...}} as of now."""
+        stages = {}
+        for index in range(STAGE_COUNT_MAX):
+            at = _NAMES_AT + index * _NAME_BYTES
+            name = bytes(self._bytes[at : at + _NAME_BYTES]).rstrip(b"\0").decode()
+            if not name:
+                break
+            stages[name] = self._stage_snapshot(index)
+        return {"stages": stages, "published": self._read_published()}
+
+    def close(self) -> None:
+        """Unmap the page."""
+        self._stages.clear()
+        self._words.release()
+        self._bytes.release()
+        # A stage that is still held keeps the mapping; it goes with the process.
+        try:
+            self._mapping.close()
+        except BufferError:
+            return
+
+    def _stage_snapshot(self, index: int) -> dict[str, Any]:
+        result = {}
+        for op in Op:
+            first = index * _STAGE_WORDS + op * OP_WORDS
+            words = list(self._words[first : first + OP_WORDS])
+            if words[0] or words[2]:
+                buckets = words[_FIXED_WORDS:]
+                result[op.name.lower()] = {
+                    "count": words[0],
+                    "bytes": words[1],
+                    "failed": words[2],
+                    "total_ns": words[3],
+                    "p50_ns": quantile(buckets, 0.50),
+                    "p99_ns": quantile(buckets, 0.99),
+                    "buckets": buckets,
+                }
+        return result
+
+    def _read_published(self) -> dict[str, Any]:
+        for _ in range(_READ_TRIES_MAX):
+            before, length = _SEQUENCE.unpack_from(self._bytes, 32)
+            if before % 2 == 0 and length <= PUBLISHED_BYTES:
+                data = bytes(self._bytes[_PUBLISHED_AT : _PUBLISHED_AT + length])
+                if _SEQUENCE.unpack_from(self._bytes, 32)[0] == before:
+                    shown = json.loads(data) if data else {}
+                    assert isinstance(shown, dict)
+                    return shown
+        return {}
+
+
+def quantile(buckets: list[int], share: float) -> int:
+    """Return the upper bound in ns of the bucket in which the quantile lies; 0 if all are empty."""
+    wanted = share * sum(buckets)
+    seen = 0
+    for bucket, count in enumerate(buckets):
+        seen += count
+        if count and seen >= wanted:
+            return (1 << bucket) - 1
+    return 0
