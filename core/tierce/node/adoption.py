@@ -126,6 +126,6 @@ def explain_conflict(error: ConflictError, lifecycle: Lifecycle, spec: VolumeSpe
     words = shlex.join(str(folder) for folder in folders)
     return ConflictError(
         f"volume {spec.name} is not in the state, but its folders hold a volume "
-        f"{found.get('name')!r} already. To take it back with its data run:\n"
-        f"  tierce volume adopt {words}"
+        f"{found.get('name')!r} already. To take it back with its data run: "
+        f"tierce volume adopt {words}"
     )

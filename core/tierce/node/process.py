@@ -8,6 +8,7 @@ wants to tell while nobody listens waits in a bounded queue and lies in its log.
 from __future__ import annotations
 
 import collections
+import ctypes
 import json
 import os
 import signal
@@ -31,6 +32,8 @@ from tierce.volume.epoll import EpollReactor
 EVENT_BACKLOG_MAX = 256
 #: A log larger than this is put aside when its process starts.
 LOG_BYTES_MAX = 8 << 20
+#: prctl(2).
+_PR_SET_NAME = 15
 #: Replaces the kernel's boot id, for tests that play a loss of power. Nothing else may set it.
 BOOT_ID_VARIABLE = "TIERCE_BOOT_ID"
 
@@ -67,6 +70,7 @@ class Process:
         self.boot_id = read_boot_id()
         self._body: Body | None = None
         self._exit_code = EXIT_ORDERLY
+        self._is_over = False
         self._backlog: collections.deque[Message] = collections.deque(maxlen=EVENT_BACKLOG_MAX)
         self._lock = take_process_lock(layout, plan)
         self.reactor = EpollReactor()
@@ -87,14 +91,16 @@ class Process:
     def end(self, code: int) -> None:
         """End for good with this code, without closing anything orderly."""
         self._exit_code = code
+        self._is_over = True
         self.reactor.stop()
 
     def run(self, start: Callable[[], Body]) -> int:
         """Start the role and stay until it has closed; return the exit code."""
         try:
             self._body = start()
-            self._set_phase("up")
-            self.reactor.run()
+            if not self._is_over:
+                self._set_phase("up")
+                self.reactor.run()
         except (TierceError, OSError) as error:
             self.emit(
                 Event(
@@ -126,7 +132,7 @@ class Process:
         self._control.tell({"phase": phase})
 
     def _handle(self, peer: Peer, message: Message, descriptors: list[int]) -> None:
-        verb = message.get("do")
+        verb = str(message.get("do"))
         answer: Message
         try:
             if verb == "status":
@@ -181,6 +187,8 @@ class Process:
 
     def _let_go(self) -> None:
         self._control.close()
+        # While the lock is held nobody else listens under this name.
+        self.layout.socket(self.plan.name).unlink(missing_ok=True)
         signal.set_wakeup_fd(-1)
         for end in self._signals:
             end.close()
@@ -233,6 +241,11 @@ def write_log(process: str, event: Event) -> None:
     # One write: lines of several processes in one file don't mix.
     sys.stderr.write(json.dumps(line) + "\n")
     sys.stderr.flush()
+
+
+def name_process(name: str) -> None:
+    """Show the name in `ps -o comm` and `top`, which cut it to 15 bytes."""
+    ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)
 
 
 def redirect_output(log: Path) -> None:

@@ -112,6 +112,7 @@ class Supervisor:
             self.catalogue.apply(self._config, is_reload=False)
             listener = listen(self.layout.socket("serve"))
             control = ControlServer(self.reactor, listener, self.commands.handle)
+            stack.callback(self.layout.socket("serve").unlink, missing_ok=True)
             stack.callback(control.close)
             stack.enter_context(self._signals())
             self.screen.open(len(adopted))
@@ -172,8 +173,7 @@ class Supervisor:
         for child in self.children.all():
             if not child.is_running and child.plan.name not in desired:
                 self.children.forget(child.plan.name)
-                if child.plan.role is Role.TARGET:
-                    self.layout.page(child.plan.volume).unlink(missing_ok=True)
+                self._drop_page(child)
         alive = {child.plan.volume for child in self.children.all()}
         for name, record in self.catalogue.records().items():
             if self.catalogue.is_deleting(name) and name not in alive and not self._is_stopping:
@@ -184,6 +184,12 @@ class Supervisor:
                     self._emit(record.name, "volume.delete-failed", str(error))
                 else:
                     self.commands.deleted(name, None)
+
+    def _drop_page(self, child: Child) -> None:
+        """A page of what no longer runs would show numbers that are nobody's."""
+        if child.plan.role in (Role.TARGET, Role.MEMBER):
+            member = child.plan.name.split(".")[2] if child.plan.role is Role.MEMBER else ""
+            self.layout.page(child.plan.volume, member).unlink(missing_ok=True)
 
     def _changed(self, child: Child) -> None:
         if child.fenced:

@@ -30,7 +30,7 @@ from tierce.errors import ProtocolError, TierceError
 from tierce.node.control import Message, close_all, encode, receive, send
 from tierce.node.layout import Layout, listen
 from tierce.node.plan import EXIT_FAILED, EXIT_TAKEN, Plan, Role, event_to_json
-from tierce.node.process import redirect_output, take_process_lock, write_log
+from tierce.node.process import name_process, redirect_output, take_process_lock, write_log
 from tierce.node.roles import run_role
 from tierce.registry import Registry, resolve
 from tierce.spec import Event
@@ -218,6 +218,7 @@ def become(layout: Layout, registry: Registry, forked: Forked) -> int:
     """Be the process that was asked for, in the child; return its exit code."""
     plan = forked.plan
     os.setsid()
+    name_process(plan.name)
     redirect_output(layout.log(plan.name))
     try:
         return run_role(layout, plan, registry, forked.connection)
@@ -237,6 +238,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--control-fd", type=int)
     options = parser.parse_args(arguments)
     layout = Layout(options.data)
+    name_process(NAME)
     connection = None
     if options.control_fd is not None:
         os.set_inheritable(options.control_fd, False)
@@ -252,6 +254,7 @@ def main(arguments: list[str] | None = None) -> int:
     except Forked as forked:
         forked_now = forked
     else:
+        layout.socket(NAME).unlink(missing_ok=True)
         template.close()
         return 0
     return become(layout, registry, forked_now)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tierce.node.live import Totals, describe_rate, describe_replicas, describe_volume, totals
 
-SNAPSHOT = {
+SNAPSHOT: dict[str, Any] = {
     "stages": {
         "frontend": {
             "READ": {"count": 100, "bytes": 409_600},

@@ -1,0 +1,452 @@
+"""A real server with real processes and a real initiator."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.skipif(shutil.which("qemu-io") is None, reason="needs qemu-io (qemu-utils)"),
+]
+
+WAIT_S = 30.0
+DATA_PROCESSES = ("portal", "template", "target.demo")
+
+
+def wait_until(is_true: Callable[[], Any], what: str) -> None:
+    """Look until it is so; how long that took is no matter."""
+    deadline = time.monotonic() + WAIT_S
+    while not is_true():
+        assert time.monotonic() < deadline, f"waited in vain until {what}"
+        time.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state not in "ZX"
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+class Initiator:
+    """One iSCSI session of qemu-io, kept open."""
+
+    def __init__(self, url: str) -> None:
+        self._process = subprocess.Popen(
+            ["stdbuf", "-oL", "qemu-io", "-f", "raw", url],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    def do(self, command: str, expected: str) -> None:
+        """Give a command; its first line of output must hold what is expected."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(command.encode() + b"\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline().decode()
+        assert expected in line, line
+        self._process.stdout.readline()
+
+    def write(self, pattern: int, offset: int = 0) -> None:
+        self.do(f"write -P {pattern} {offset} 4096", "wrote 4096/4096")
+
+    def read(self, pattern: int, offset: int = 0) -> None:
+        self.do(f"read -P {pattern} {offset} 4096", "read 4096/4096")
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+class Server:
+    """`tierce serve` on a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.file = folder / "tierce.yaml"
+        self.port = free_port()
+        self.out = folder / "out.txt"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._initiators: list[Initiator] = []
+
+    def configure(self, *volumes: dict[str, Any], **more: Any) -> None:
+        # JSON is YAML, one line a volume so that origins have lines of their own.
+        lines = ["volumes:"] if volumes else ["volumes: []"]
+        lines += [f"  - {json.dumps(volume)}" for volume in volumes]
+        config = {
+            "data_dir": "./data",
+            "frontends": {"iscsi": {"listen": [f"127.0.0.1:{self.port}"]}},
+            **more,
+        }
+        head = [f"{key}: {json.dumps(value)}" for key, value in config.items()]
+        self.file.write_text("\n".join(head + lines) + "\n")
+
+    def start(self) -> None:
+        with self.out.open("ab") as out:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tierce.cli.main", "serve", str(self.file)],
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                cwd=self.folder,
+            )
+
+    def run(self, *volumes: str) -> None:
+        """Start, and wait until the volumes can be used."""
+        self.start()
+        for volume in volumes:
+            wait_until(lambda volume=volume: self.shows(volume), f"{volume} is shown")  # type: ignore[misc]
+
+    def shows(self, volume: str) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self.out.read_text()
+        return self.out.read_text().count(f"volume {volume}: ") > 0
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        assert self._process is not None
+        return self._process.wait(WAIT_S)
+
+    def kill(self) -> None:
+        self.signal(signal.SIGKILL)
+        self.wait()
+
+    def pid(self, process: str) -> int:
+        return int(json.loads((self.data / "run" / f"{process}.lock").read_text())["pid"])
+
+    def pids(self) -> dict[str, int]:
+        found = {}
+        for path in (self.data / "run").glob("*.lock"):
+            with contextlib.suppress(ValueError, KeyError):
+                found[path.stem] = int(json.loads(path.read_text())["pid"])
+        return found
+
+    def new_pid(self, process: str, old: int) -> int:
+        """Wait for the successor of a process."""
+        found = old
+
+        def is_new() -> bool:
+            nonlocal found
+            with contextlib.suppress(ValueError):
+                found = self.pid(process)
+            return found != old and (self.data / "run" / f"{process}.sock").exists()
+
+        wait_until(is_new, f"{process} is started again")
+        return found
+
+    def url(self, volume: str = "demo") -> str:
+        return f"iscsi://127.0.0.1:{self.port}/iqn.2026-11.io.tierce:{volume}/0"
+
+    def initiator(self, volume: str = "demo") -> Initiator:
+        made = Initiator(self.url(volume))
+        self._initiators.append(made)
+        return made
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "tierce.cli.main", *words],
+            cwd=self.folder,
+            env={**os.environ, "TIERCE_DATA_DIR": str(self.data)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def close(self) -> None:
+        for one in self._initiators:
+            one.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        for pid in self.pids().values():
+            if is_alive(pid) and self._is_ours(pid):
+                os.kill(pid, signal.SIGKILL)
+
+    def _is_ours(self, pid: int) -> bool:
+        with contextlib.suppress(OSError):
+            return str(self.data).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return False
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    made = Server(tmp_path)
+    yield made
+    made.close()
+
+
+def memory(name: str, size: str = "64 MiB") -> dict[str, Any]:
+    return {"name": name, "size": size, "engine": "memory", "frontend": "iscsi"}
+
+
+def file(name: str, path: str, size: str = "64 MiB") -> dict[str, Any]:
+    return {**memory(name, size), "engine": "file", "options": {"path": path}}
+
+
+def jiva(name: str, size: str = "64 MiB") -> dict[str, Any]:
+    replicas = [{"folder": f"./{name}-{index}"} for index in range(3)]
+    return {**memory(name, size), "engine": "jiva", "options": {"replicas": replicas}}
+
+
+@pytest.mark.parametrize("victim", ["portal", "template"])
+def test_killing_portal_or_template_stops_no_io_and_it_comes_back(
+    server: Server, victim: str
+) -> None:
+    server.configure(memory("demo"))
+    server.run("demo")
+    session = server.initiator()
+    session.write(1)
+    target, old = server.pid("target.demo"), server.pid(victim)
+    os.kill(old, signal.SIGKILL)
+    session.read(1)
+    server.new_pid(victim, old)
+    session.write(2)
+    server.initiator().read(2)
+    assert server.pid("target.demo") == target
+
+
+def test_killing_the_supervisor_stops_nothing_and_the_next_one_adopts_the_living(
+    server: Server,
+) -> None:
+    server.configure(memory("demo"))
+    server.run("demo")
+    session = server.initiator()
+    session.write(1)
+    before = server.pids()
+    server.kill()
+    session.write(2)
+    server.initiator().read(2)
+    assert "no server runs" in server.command("volume", "list").stderr
+    server.out.unlink()
+    server.run("demo")
+    session.read(2)
+    assert server.pids() == before
+    assert "3 running processes were taken over" in server.out.read_text()
+    # The adopted are watched as the own ones are.
+    os.kill(before["target.demo"], signal.SIGKILL)
+    server.new_pid("target.demo", before["target.demo"])
+
+
+def test_a_killed_target_comes_back_for_its_initiator(server: Server) -> None:
+    server.configure(file("demo", "./demo.img"))
+    server.run("demo")
+    session = server.initiator()
+    session.write(1)
+    old = server.pid("target.demo")
+    os.kill(old, signal.SIGKILL)
+    server.new_pid("target.demo", old)
+    server.initiator().read(1)
+    assert "target.demo: process" in server.out.read_text()
+
+
+def test_everything_killed_comes_back_with_its_data(server: Server) -> None:
+    server.configure(file("demo", "./demo.img"))
+    server.run("demo")
+    server.initiator().write(5)
+    server.kill()
+    for pid in server.pids().values():
+        os.kill(pid, signal.SIGKILL)
+    server.out.unlink()
+    server.run("demo")
+    server.initiator().read(5)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_orderly_end_leaves_no_process_behind(server: Server, number: signal.Signals) -> None:
+    server.configure(memory("demo"), file("other", "./other.img"))
+    server.run("demo", "other")
+    server.initiator().write(1)
+    pids = server.pids()
+    assert len(pids) == 4
+    server.signal(number)
+    assert server.wait() == 0
+    wait_until(lambda: not any(map(is_alive, pids.values())), "all have ended")
+    assert not list((server.data / "run").glob("*.sock"))
+    assert "killed" not in server.out.read_text()
+
+
+def test_a_process_that_will_not_stop_is_killed_and_said_so(server: Server) -> None:
+    server.configure(memory("demo"), limits={"stop_timeout_s": 1})
+    server.run("demo")
+    os.kill(server.pid("target.demo"), signal.SIGSTOP)
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+    assert "did not stop within 1 s and was killed" in server.out.read_text()
+
+
+def test_a_second_server_is_refused_naming_the_first(server: Server) -> None:
+    server.configure(memory("demo"))
+    server.run("demo")
+    second = server.command("serve", str(server.file))
+    assert second.returncode == 7
+    pid = json.loads((server.data / "serve.lock").read_text())["pid"]
+    assert f"is held by process {pid} " in second.stderr
+    server.initiator().write(1)
+
+
+def test_a_taken_port_names_its_holder_and_starts_nothing(server: Server) -> None:
+    server.configure(memory("demo"))
+    with socket.create_server(("127.0.0.1", server.port)):
+        refused = server.command("serve", str(server.file))
+    assert refused.returncode == 7
+    assert f"127.0.0.1:{server.port} is taken by process {os.getpid()} (" in refused.stderr
+    assert server.pids() == {}
+
+
+def test_a_data_folder_may_have_a_long_path(tmp_path: Path) -> None:
+    folder = tmp_path / ("long-" * 20) / ("longer-" * 20)
+    folder.mkdir(parents=True)
+    name = "v" + "0123456789" * 6 + "xy"
+    server = Server(folder)
+    try:
+        server.configure(memory(name))
+        server.run(name)
+        server.initiator(name).write(1)
+        assert name in server.command("volume", "list").stdout
+    finally:
+        server.close()
+
+
+def test_a_reload_adds_changes_and_removes(server: Server) -> None:
+    server.configure(memory("demo"), memory("gone"))
+    server.run("demo", "gone")
+    session = server.initiator()
+    session.write(1)
+    gone, demo = server.pid("target.gone"), server.pid("target.demo")
+    server.configure(memory("demo"), memory("new"))
+    server.signal(signal.SIGHUP)
+    wait_until(lambda: server.shows("new"), "the new volume is served")
+    wait_until(lambda: not is_alive(gone), "the removed one is not")
+    server.initiator("new").write(1)
+    session.read(1)
+    assert server.pid("target.demo") == demo
+    assert "volume gone is no longer in" in server.out.read_text()
+    assert "not served" in server.command("volume", "list").stdout
+
+
+def test_a_wrong_file_changes_nothing_when_it_is_reloaded(server: Server) -> None:
+    server.configure(memory("demo"))
+    server.run("demo")
+    session = server.initiator()
+    server.file.write_text("volumes: {")
+    server.signal(signal.SIGHUP)
+    wait_until(lambda: "nothing was changed" in server.out.read_text(), "the file is refused")
+    session.write(1)
+
+
+def test_a_volume_can_not_change_its_size_by_the_file(server: Server) -> None:
+    server.configure(memory("demo"))
+    server.run("demo")
+    server.configure(memory("demo", "128 MiB"))
+    server.signal(signal.SIGHUP)
+    wait_until(lambda: "this can't be changed" in server.out.read_text(), "it is refused")
+    server.initiator().write(1)
+    server.signal(signal.SIGTERM)
+    server.wait()
+    refused = server.command("serve", str(server.file))
+    assert refused.returncode == 2
+    assert "was created with size_bytes 67108864, the file says 134217728" in refused.stderr
+
+
+def test_commands_make_show_and_delete_what_the_state_owns(server: Server) -> None:
+    server.configure(memory("demo"))
+    server.run("demo")
+    made = server.command(
+        *("volume", "create", "work", "--size", "64MiB", "--engine", "file"),
+        *("--option", "path=work.img"),
+    )
+    assert made.returncode == 0, made.stderr
+    server.initiator("work").write(3)
+    again = server.command("volume", "create", "work", "--size", "1MiB", "--engine", "memory")
+    assert again.returncode == 2
+    assert "there is a volume work already" in again.stderr
+    listed = json.loads(server.command("volume", "list", "--output", "json").stdout)
+    assert {row["name"]: row["owner"] for row in listed} == {"demo": "file", "work": "state"}
+    shown = json.loads(server.command("volume", "show", "work", "--output", "json").stdout)
+    assert shown["state"] == "up"
+    assert shown["data"] == [str(server.folder / "work.img")]
+    assert shown["statistics"]["frontend"]["write"]["count"] >= 1
+    assert shown["processes"][0]["pid"] == server.pid("target.work")
+    # What the state owns outlives the server.
+    server.signal(signal.SIGTERM)
+    server.wait()
+    server.out.unlink()
+    server.run("demo", "work")
+    server.initiator("work").read(3)
+    target = server.pid("target.work")
+    assert server.command("volume", "delete", "work", "--yes").returncode == 0
+    assert not is_alive(target)
+    assert not (server.folder / "work.img").exists()
+    unknown = server.command("volume", "show", "work")
+    assert unknown.returncode == 2
+    assert "there is no volume work; there are: demo" in unknown.stderr
+
+
+def test_what_the_file_owns_is_not_deleted_by_command(server: Server) -> None:
+    server.configure(memory("demo"))
+    server.run("demo")
+    refused = server.command("volume", "delete", "demo", "--yes")
+    assert refused.returncode == 2
+    line = server.file.read_text().splitlines().index("volumes:") + 2
+    assert f"tierce.yaml:{line}" in refused.stderr
+    assert server.command("volume", "create", "demo", "--size", "1MiB", "--engine", "memory").stderr
+
+
+def test_a_lost_state_is_made_again_from_the_folders(server: Server) -> None:
+    server.configure(jiva("demo"))
+    server.run("demo")
+    server.initiator().write(9)
+    server.signal(signal.SIGTERM)
+    server.wait()
+    shutil.rmtree(server.data / "state")
+    refused = server.command("serve", str(server.file))
+    assert refused.returncode == 7
+    words = refused.stderr.partition("run: ")[2].split()
+    assert words[:3] == ["tierce", "volume", "adopt"]
+    adopted = server.command(*words[1:])
+    assert adopted.returncode == 0, adopted.stderr
+    server.out.unlink()
+    server.run("demo")
+    server.initiator().read(9)
+
+
+def test_members_are_restarted_and_stopped_after_their_target(server: Server) -> None:
+    server.configure(jiva("demo"))
+    server.run("demo")
+    session = server.initiator()
+    session.write(1)
+    member = "member.demo.replica-1"
+    old = server.pid(member)
+    os.kill(old, signal.SIGKILL)
+    session.write(2)
+    server.new_pid(member, old)
+    pids = server.pids()
+    server.signal(signal.SIGINT)
+    assert server.wait() == 0
+    wait_until(lambda: not any(map(is_alive, pids.values())), "all have ended")
+    assert "killed" not in server.out.read_text()
