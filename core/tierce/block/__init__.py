@@ -1,16 +1,19 @@
 """The data-path contract: operations, statuses, devices."""
 
 from tierce.block.device import Capabilities, Concurrency, Device, Geometry, SimpleDevice
+from tierce.block.extent_lock import Claim, ExtentLock
 from tierce.block.operation import Extent, Op, Request, Settled
 from tierce.block.status import GOOD, Code, Status
 
 __all__ = [
     "GOOD",
     "Capabilities",
+    "Claim",
     "Code",
     "Concurrency",
     "Device",
     "Extent",
+    "ExtentLock",
     "Geometry",
     "Op",
     "Request",

@@ -11,6 +11,7 @@ Rules for both (design.md section 3):
 - Operations in one batch, and in different batches, are concurrent, as they are on a disk.
 - FLUSH covers every write that was answered before the FLUSH was submitted.
 - A write that was answered GOOD is seen by every read submitted afterwards.
+- A read that overlaps a parked write is not answered before that write.
 - On return of a FLUSH, or of a write with FUA, the bytes survive loss of power, where the
   device says so (`Capabilities.durable`).
 """

@@ -1,0 +1,244 @@
+"""The top of a pipeline: only valid requests go down, and what the device lacks is made of what it
+has.
+
+FUA is a write and a flush; WRITE_ZEROES writes zeroes; COMPARE_AND_WRITE reads, compares and
+writes while every other write to its extent waits; BLOCK_STATUS calls everything data; a request
+larger than the device takes is split. DISCARD is refused where it is absent. A batch in which
+nothing of this is needed is passed on as it is: 0.15 us an operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import attrs
+
+from tierce.block.device import Capabilities, Device, Geometry
+from tierce.block.extent_lock import Claim, ExtentLock
+from tierce.block.operation import Extent, Op, Request, Settled
+from tierce.block.status import GOOD, Code, Status
+
+_ZEROES_BYTES = 1 << 20
+_CHANGES = frozenset({Op.WRITE, Op.DISCARD, Op.WRITE_ZEROES, Op.COMPARE_AND_WRITE})
+_PLAIN = frozenset({Op.READ, Op.WRITE})
+
+
+class Emulator:
+    """A device that does every operation.
+
+    Args:
+        device: The device below.
+    """
+
+    def __init__(self, device: Device) -> None:
+        below = device.capabilities
+        self.geometry: Geometry = device.geometry
+        self.capabilities: Capabilities = attrs.evolve(
+            below, fua=True, write_zeroes=True, compare_and_write=True, block_status=True
+        )
+        self._device = device
+        self._below = below
+        self._lock = ExtentLock()
+        self._zeroes = memoryview(bytes(_ZEROES_BYTES))
+
+    def submit(self, batch: list[Request], settled: Settled) -> None:
+        """Pass on what the device does; do the rest."""
+        size, block_mask = self.geometry.size_bytes, self.geometry.block_size - 1
+        io_max, plain = self.geometry.io_bytes_max, _PLAIN
+        if not self._lock and not self._below.read_only:
+            for request in batch:
+                offset, length = request.offset, request.length
+                if (
+                    request.op not in plain
+                    or request.fua
+                    or offset + length > size
+                    or (offset | length) & block_mask
+                    or length > io_max
+                    or not length
+                ):
+                    break
+            else:
+                self._device.submit(batch, settled)
+                return
+        passed: list[Request] = []
+        for request in batch:
+            refusal = self._refusal(request)
+            if refusal is not None:
+                request.status = refusal
+            elif request.op in _CHANGES and not self._may_pass(request):
+                self._park(request, settled)
+            elif self._is_native(request):
+                passed.append(request)
+            else:
+                self._do(request, settled, self._emulate)
+        if passed:
+            self._device.submit(passed, settled)
+
+    def close(self, closed: Callable[[Status], None]) -> None:
+        """As below."""
+        self._device.close(closed)
+
+    def _refusal(self, request: Request) -> Status | None:
+        """Return why the request can't be done, or None. A length of 0 is done at once."""
+        op, offset, length = request.op, request.offset, request.length
+        if op is Op.FLUSH:
+            return None
+        block_size = self.geometry.block_size
+        if offset < 0 or length < 0 or offset + length > self.geometry.size_bytes:
+            reason = f"{length} bytes at {offset} reach past the end, {self.geometry.size_bytes}"
+            return Status(Code.OUT_OF_RANGE, reason)
+        if offset % block_size or length % block_size:
+            reason = f"{length} bytes at {offset} are no multiple of the block, {block_size}"
+            return Status(Code.OUT_OF_RANGE, reason)
+        if op in _CHANGES and self._below.read_only:
+            return Status(Code.READ_ONLY, "the volume is open for reading only")
+        if op is Op.DISCARD and not self._below.discard:
+            return Status(Code.UNSUPPORTED, "the engine does not do DISCARD")
+        return None if length else GOOD
+
+    def _may_pass(self, request: Request) -> bool:
+        """True if no COMPARE_AND_WRITE holds the extent; one of its own holds it first."""
+        if request.op is Op.COMPARE_AND_WRITE and not self._below.compare_and_write:
+            return False
+        return not self._lock or self._lock.is_free(request.offset, request.length, exclusive=False)
+
+    def _is_native(self, request: Request) -> bool:
+        if request.op in _PLAIN and request.length > self.geometry.io_bytes_max:
+            return False
+        return self._below.does(request.op) and (not request.fua or self._below.fua)
+
+    def _park(self, request: Request, settled: Settled) -> None:
+        """Do it when it has its extent, which may be now."""
+
+        def begin(request: Request, done: Callable[[], None]) -> None:
+            def granted(claim: Claim) -> None:
+                def release() -> None:
+                    self._lock.release(claim)
+                    done()
+
+                if self._is_native(request):
+                    self._below_do(request, release)
+                else:
+                    self._emulate(request, release)
+
+            exclusive = request.op is Op.COMPARE_AND_WRITE
+            self._lock.acquire(request.offset, request.length, granted, exclusive=exclusive)
+
+        self._do(request, settled, begin)
+
+    def _do(
+        self,
+        request: Request,
+        settled: Settled,
+        begin: Callable[[Request, Callable[[], None]], None],
+    ) -> None:
+        """Begin; what ends before that returns has its status and is not reported again."""
+        is_inside = True
+
+        def done() -> None:
+            if not is_inside:
+                settled([request])
+
+        begin(request, done)
+        is_inside = False
+
+    # -- emulation ---------------------------------------------------------------------------------
+
+    def _below_do(self, request: Request, done: Callable[[], None]) -> None:
+        """Submit one request of our own; `done` when it has its status."""
+        self._device.submit([request], lambda _requests: done())
+        if request.status is not None:
+            done()
+
+    def _emulate(self, request: Request, done: Callable[[], None]) -> None:
+        """Do it with other operations; `done` when it has its status."""
+        op = request.op
+
+        def finish(status: Status) -> None:
+            request.status = status
+            done()
+
+        def written(status: Status) -> None:
+            if status.is_good and request.fua:
+                flush = Request(Op.FLUSH)
+                self._below_do(flush, lambda: finish(_status(flush)))
+            else:
+                finish(status)
+
+        if op is Op.BLOCK_STATUS:
+            request.extents = (Extent(request.offset, request.length, is_hole=False),)
+            finish(GOOD)
+        elif op is Op.READ:
+            self._pieces(request, finish)
+        elif op is Op.COMPARE_AND_WRITE:
+            self._compare(request, written)
+        else:
+            self._pieces(request, written)
+
+    def _pieces(
+        self, request: Request, finish: Callable[[Status], None], done_bytes: int = 0
+    ) -> None:
+        """Do a request piece by piece, in order, until one fails."""
+        while done_bytes < request.length:
+            piece = self._piece(request, done_bytes)
+            done_bytes += piece.length
+            self._device.submit([piece], partial(self._resume, request, finish, done_bytes))
+            if piece.status is None:
+                return
+            if not piece.status.is_good:
+                finish(piece.status)
+                return
+        finish(GOOD)
+
+    def _resume(
+        self,
+        request: Request,
+        finish: Callable[[Status], None],
+        done_bytes: int,
+        pieces: list[Request],
+    ) -> None:
+        status = _status(pieces[0])
+        if status.is_good:
+            self._pieces(request, finish, done_bytes)
+        else:
+            finish(status)
+
+    def _piece(self, request: Request, done_bytes: int) -> Request:
+        left = request.length - done_bytes
+        offset = request.offset + done_bytes
+        if request.op is Op.WRITE_ZEROES and not self._below.write_zeroes:
+            length = min(left, _ZEROES_BYTES)
+            return Request(Op.WRITE, offset, length, self._zeroes[:length])
+        if request.buffer is None:
+            return Request(request.op, offset, left)
+        length = min(left, self.geometry.io_bytes_max)
+        part = request.buffer[done_bytes : done_bytes + length]
+        return Request(request.op, offset, length, part)
+
+    def _compare(self, request: Request, finish: Callable[[Status], None]) -> None:
+        assert request.buffer is not None
+        expected = request.buffer[: request.length]
+        found = memoryview(bytearray(request.length))
+        read = Request(Op.READ, request.offset, request.length, found)
+
+        def compare() -> None:
+            status = _status(read)
+            if not status.is_good:
+                finish(status)
+            elif found != expected:
+                at = next(i for i in range(request.length) if found[i] != expected[i])
+                where = request.offset + at
+                finish(Status(Code.MISCOMPARE, f"other bytes at {where} than expected", where))
+            else:
+                data = request.buffer
+                assert data is not None
+                write = Request(Op.WRITE, request.offset, request.length, data[request.length :])
+                self._below_do(write, lambda: finish(_status(write)))
+
+        self._below_do(read, compare)
+
+
+def _status(request: Request) -> Status:
+    assert request.status is not None
+    return request.status

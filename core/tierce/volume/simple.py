@@ -1,0 +1,157 @@
+"""A `SimpleDevice` as a `Device`: calls to its methods, where its concurrency allows them."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from tierce.block.device import Capabilities, Concurrency, Geometry, SimpleDevice
+from tierce.block.extent_lock import Claim, ExtentLock
+from tierce.block.operation import Extent, Op, Request, Settled
+from tierce.block.status import GOOD, Code, Status
+from tierce.errors import DeviceError
+from tierce.reactor import Reactor
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_CHANGES = frozenset({Op.WRITE, Op.DISCARD, Op.WRITE_ZEROES})
+
+
+def status_of(error: BaseException, request: Request, engine: str) -> Status:
+    """Return what an initiator is told of an error that an engine raised."""
+    if isinstance(error, DeviceError):
+        return error.status
+    name = request.op.name
+    where = f"engine {engine}: {name} of {request.length} bytes at {request.offset} failed"
+    reason = f"{where}: {type(error).__name__}: {error}"
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return Status(Code.NO_SPACE, reason, request.offset)
+    code = Code.READ_ERROR if request.op is Op.READ else Code.WRITE_ERROR
+    return Status(code, reason, request.offset)
+
+
+class SimpleAdapter:
+    """A simple device that takes batches.
+
+    Args:
+        simple: The engine's device.
+        geometry: Its shape.
+        concurrency: Where its calls may run.
+        durable: What was flushed survives a restart.
+        engine: The engine's name, for errors.
+        reactor: The target's loop.
+    """
+
+    def __init__(
+        self,
+        simple: SimpleDevice,
+        geometry: Geometry,
+        concurrency: Concurrency,
+        *,
+        durable: bool,
+        engine: str,
+        reactor: Reactor,
+    ) -> None:
+        self.geometry = geometry
+        self._engine = engine
+        self._reactor = reactor
+        self._simple = simple
+        self._is_inline = concurrency is Concurrency.INLINE
+        self._is_serial = concurrency is Concurrency.SERIAL
+        self._flush: Callable[[], None] | None = getattr(simple, "flush", None)
+        self._methods: dict[Op, Callable[..., Any] | None] = {
+            Op.DISCARD: getattr(simple, "discard", None),
+            Op.WRITE_ZEROES: getattr(simple, "write_zeroes", None),
+            Op.BLOCK_STATUS: getattr(simple, "extents", None),
+        }
+        self.capabilities = Capabilities(
+            discard=self._methods[Op.DISCARD] is not None,
+            write_zeroes=self._methods[Op.WRITE_ZEROES] is not None,
+            block_status=self._methods[Op.BLOCK_STATUS] is not None,
+            durable=durable,
+        )
+        self._lock = ExtentLock()
+
+    def submit(self, batch: list[Request], settled: Settled) -> None:
+        """Run each call where it may run."""
+        if self._is_inline:
+            for request in batch:
+                request.status = self._run(request)
+            return
+        for request in batch:
+            self._claim(request, settled)
+
+    def close(self, closed: Callable[[Status], None]) -> None:
+        """Close the engine's device, on a worker thread: it may wait."""
+        close = getattr(self._simple, "close", None)
+        if close is None:
+            closed(GOOD)
+            return
+
+        def done(_result: object, error: BaseException | None) -> None:
+            if error is None:
+                closed(GOOD)
+            else:
+                closed(Status(Code.WRITE_ERROR, f"engine {self._engine} failed to close: {error}"))
+
+        self._reactor.offload(close, done)
+
+    def _claim(self, request: Request, settled: Settled) -> None:
+        """Wait for what overlaps. SERIAL: everything overlaps everything."""
+        start = partial(self._start, request, settled)
+        if self._is_serial:
+            self._lock.acquire(0, self.geometry.size_bytes, start, exclusive=True)
+        elif request.op is Op.FLUSH:
+            # It covers what was answered before, and so waits for nothing that is under way.
+            self._lock.acquire(0, 0, start, exclusive=False)
+        else:
+            exclusive = request.op in _CHANGES
+            self._lock.acquire(request.offset, request.length, start, exclusive=exclusive)
+
+    def _start(self, request: Request, settled: Settled, claim: Claim) -> None:
+        def done(status: Status | None, error: BaseException | None) -> None:
+            if error is not None:
+                raise error
+            request.status = status
+            self._lock.release(claim)
+            settled([request])
+
+        self._reactor.offload(partial(self._run, request), done)
+
+    def _run(self, request: Request) -> Status:
+        """Make the call; whatever it raises becomes a status."""
+        try:
+            self._call(request)
+        except Exception as error:  # noqa: BLE001 - a plugin's bug must not end the target
+            return status_of(error, request, self._engine)
+        return GOOD
+
+    def _call(self, request: Request) -> None:
+        op = request.op
+        if op is Op.READ:
+            assert request.buffer is not None
+            self._simple.read(request.offset, request.buffer)
+        elif op is Op.WRITE:
+            assert request.buffer is not None
+            self._simple.write(request.offset, request.buffer.toreadonly())
+        elif op is Op.FLUSH:
+            if self._flush is not None:
+                self._flush()
+        else:
+            method = self._methods[op]
+            assert method is not None, "core asks only for what the device says it does"
+            result = method(request.offset, request.length)
+            if op is Op.BLOCK_STATUS:
+                request.extents = _checked(tuple(result), request)
+
+
+def _checked(extents: tuple[Extent, ...], request: Request) -> tuple[Extent, ...]:
+    at = request.offset
+    for extent in extents:
+        if extent.offset != at or extent.length <= 0:
+            raise ValueError(f"extents must follow one another; expected one at {at}, got {extent}")
+        at += extent.length
+    if at != request.offset + request.length:
+        raise ValueError(f"extents end at {at}, expected {request.offset + request.length}")
+    return extents
