@@ -1,1 +1,27 @@
-"""What this plugin brings."""
+"""What this plugin brings: two engines to use, and to learn from."""
+
+from __future__ import annotations
+
+from tierce import Concurrency, EngineDescription, hookimpl
+from tierce_engines.options import FileOptions
+
+
+@hookimpl
+def tierce_engines() -> list[EngineDescription]:
+    """Name the engines."""
+    return [
+        EngineDescription(
+            name="memory",
+            summary="Anonymous memory: fast, and gone with the target process.",
+            factory="tierce_engines.memory:MemoryDevice",
+            concurrency=Concurrency.INLINE,
+            durable=False,
+        ),
+        EngineDescription(
+            name="file",
+            summary="One raw file or block device, unreplicated.",
+            factory="tierce_engines.file:FileDevice",
+            lifecycle="tierce_engines.file:FileLifecycle",
+            options=FileOptions,
+        ),
+    ]

@@ -1,0 +1,27 @@
+"""fallocate(2) with PUNCH_HOLE, which the standard library does not offer."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+_KEEP_SIZE = 1
+_PUNCH_HOLE = 2
+
+
+def punch_hole(descriptor: int, offset: int, length: int) -> None:
+    """Make the extent a hole: it reads as zeroes and takes no space.
+
+    Raises:
+        OSError: The file system does not do it, or failed.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    result = libc.fallocate(
+        ctypes.c_int(descriptor),
+        ctypes.c_int(_PUNCH_HOLE | _KEEP_SIZE),
+        ctypes.c_int64(offset),
+        ctypes.c_int64(length),
+    )
+    if result:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
