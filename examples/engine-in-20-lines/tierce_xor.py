@@ -1,0 +1,23 @@
+"""A Tierce engine: memory that keeps its bytes scrambled with 0x5A."""
+
+import tierce
+
+SCRAMBLE = bytes(byte ^ 0x5A for byte in range(256))
+
+
+class XorDevice:
+    def __init__(self, context: tierce.OpenContext) -> None:
+        self.kept = bytearray(b"\x5a") * context.volume.size_bytes
+
+    def read(self, offset: int, buffer: memoryview) -> None:
+        buffer[:] = self.kept[offset : offset + len(buffer)].translate(SCRAMBLE)
+
+    def write(self, offset: int, data: memoryview) -> None:
+        self.kept[offset : offset + len(data)] = bytes(data).translate(SCRAMBLE)
+
+
+@tierce.hookimpl
+def tierce_engines() -> list[tierce.EngineDescription]:
+    return [
+        tierce.EngineDescription("xor", "Scrambled memory.", "tierce_xor:XorDevice", durable=False)
+    ]
