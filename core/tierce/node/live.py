@@ -7,8 +7,8 @@ from typing import Any
 
 import attrs
 
-#: The stage that initiators see; of a front end that counts nothing, the volume's own.
-STAGES = ("frontend", "volume")
+#: The stage that initiators see; of a front end that counts nothing, the engine's.
+STAGES = ("frontend", "device")
 #: Operations that move data for an initiator, by the names in a snapshot.
 READS = ("READ",)
 WRITES = ("WRITE", "WRITE_ZEROES", "COMPARE_AND_WRITE", "DISCARD")

@@ -14,7 +14,6 @@ the newest), so many bytes each, so many seconds each.
 from __future__ import annotations
 
 import base64
-import contextlib
 import errno
 import socket
 from collections.abc import Callable, Mapping
@@ -145,13 +144,14 @@ class Portal:
             while len(self._greetings) >= GREETING_COUNT_MAX:
                 self._evict()
             connection.setblocking(False)
-            with contextlib.suppress(OSError):
-                local = connection.getsockname()
-                greeter = make_greeter(local[:2], remote[:2])
+            try:
+                greeter = make_greeter(connection.getsockname()[:2], remote[:2])
                 greeting = Greeting(self._process.reactor, connection, greeter, routes, self)
+            except Exception as error:  # noqa: BLE001 - a plugin's bug ends one connection at worst
+                self._log(f"{remote[0]}:{remote[1]}: {error!r}", "portal.greeting-failed")
+                connection.close()
+            else:
                 self._greetings[greeting] = None
-                continue
-            connection.close()
 
     def _evict(self) -> None:
         oldest = next(iter(self._greetings))

@@ -151,6 +151,10 @@ class Process:
             answer = {"error": str(error)}
         if "id" in message:
             peer.send({"id": message["id"], **answer})
+        elif "error" in answer:
+            # Nobody waits for the answer, as with a handover: the log is who hears of it.
+            event = Event("node.command.failed", str(answer["error"]), subject_of(self.plan))
+            write_log(self.plan.name, event)
 
     def _status(self) -> Message:
         return {

@@ -114,7 +114,13 @@ class Target:
             raise ProtocolError("a handover brings one connection, to an open target")
         connection = socket.socket(fileno=descriptors[0])
         connection.setblocking(False)
-        self._frontend.adopt(connection, handover)
+        try:
+            self._frontend.adopt(connection, handover)
+        except Exception as error:
+            # Part of the handover is what a stranger sent: it ends that connection at worst.
+            self._process.reactor.unwatch(connection.fileno())
+            connection.close()
+            raise ProtocolError(f"the front end failed on a handover: {error!r}") from error
         return {}
 
     def _fence(self, reason: str) -> None:
