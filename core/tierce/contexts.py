@@ -75,6 +75,8 @@ class MemberContext:
         stage: As in OpenContext.
         emit: As in OpenContext.
         publish: As in OpenContext.
+        open_store: The factory of the engine's store: `(path, size_bytes) -> store`; what a store
+            does is its replicator's contract.
     """
 
     volume_name: str
@@ -88,6 +90,7 @@ class MemberContext:
     stage: Callable[[str], Stage]
     emit: Callable[[Event], None]
     publish: Callable[[Mapping[str, Any]], None]
+    open_store: Callable[[Path, int], Any]
 
 
 class Member(Protocol):

@@ -25,8 +25,9 @@ class StoreDescription:
     Attributes:
         name: What the config calls it.
         summary: One sentence.
-        factory: `(folder: Path, size_bytes: int, options) -> store`; the store's contract is its
-            replicator's.
+        factory: `(path: Path, size_bytes: int) -> store`; what a store does is its replicator's
+            contract (for `jiva`: `tierce_jiva.replica_actions.Store`, and what a replica's
+            process calls on worker threads).
         options: Option class.
     """
 

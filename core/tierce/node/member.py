@@ -33,7 +33,8 @@ class MemberProcess:
     commands: Mapping[str, Command] = {}
 
     def __init__(self, process: Process, registry: Registry, settings: MemberSettings) -> None:
-        replicator = registry.engines[settings.engine].replicator
+        engine = registry.engines[settings.engine]
+        replicator = engine.replicator
         if replicator not in registry.replicators:
             raise PluginError(
                 f"its engine {settings.engine!r} names members but no replicator that runs them",
@@ -44,6 +45,7 @@ class MemberProcess:
         self._page = StatisticsPage.create(layout.page(settings.volume, settings.member.name))
         factory = resolve(registry.replicators[replicator].member)
         assert callable(factory), "a replicator's member is a class or function"
+        store = resolve(registry.stores[engine.store].factory) if engine.store else None
         # Where the one before listened means nothing any more.
         self._address.unlink(missing_ok=True)
         self._member: Member = factory(
@@ -59,6 +61,7 @@ class MemberProcess:
                 stage=self._page.stage,
                 emit=process.emit,
                 publish=self._page.publish,
+                open_store=store,
             )
         )
 

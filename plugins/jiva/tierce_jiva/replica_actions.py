@@ -29,6 +29,28 @@ class Store(Protocol):
         ...
 
 
+class ReplicaStore(Store, Protocol):
+    """A whole store: what a replica's process calls besides. `read`, `digest` and `flush` run on
+    worker threads and may wait; overlapping calls are ordered by the caller."""
+
+    def read(self, offset: int, buffer: memoryview) -> None:
+        """Fill `buffer`; OSError on failure."""
+        ...
+
+    def digest(self, offset: int, length: int) -> bytes:
+        """Return 16 bytes of BLAKE2b of the extent; OSError on failure."""
+        ...
+
+    def flush(self) -> None:
+        """Make every write that returned before durable; OSError on failure, and on every later
+        call until `renew`."""
+        ...
+
+    def close(self) -> None:
+        """Let the bytes go."""
+        ...
+
+
 @attrs.frozen
 class Send:
     """Send these bytes on the connection."""

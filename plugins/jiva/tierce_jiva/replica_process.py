@@ -27,13 +27,13 @@ from tierce_jiva.replica_actions import (
     DigestExtents,
     Fetch,
     Hangup,
+    ReplicaStore,
     Save,
     Send,
     Stop,
     Sync,
 )
 from tierce_jiva.socket_link import SocketLink, format_address, parse_address
-from tierce_jiva.store import SparseFileStore
 from tierce_jiva.wire import Frame, Kind
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class ReplicaProcess:
         self._folder = ReplicaFolder(member.folder)
         try:
             self._check_identity()
-            self._store = SparseFileStore(self._folder.head, context.size_bytes)
+            self._store: ReplicaStore = context.open_store(self._folder.head, context.size_bytes)
         except BaseException:
             self._folder.close()
             raise
