@@ -1,0 +1,41 @@
+"""Discovery, checks and enabling of plugins.
+
+A plugin is a module behind an entry point of group ``tierce.plugins``. Only enabled plugins are
+imported; each is checked by itself (`checks`), then all together (`registry`): what is wrong with
+one leaves that one out, with a reason, and the others go on.
+"""
+
+from tierce.registry.discovery import GROUP, Candidate, PluginRecord, installed
+from tierce.registry.names import nearest
+from tierce.registry.option_types import (
+    AnyType,
+    EnumType,
+    MappingType,
+    NestedType,
+    OptionType,
+    ScalarType,
+    TupleType,
+    UnsupportedOptionError,
+    option_types,
+)
+from tierce.registry.registry import Registry
+from tierce.registry.resolving import resolve
+
+__all__ = [
+    "GROUP",
+    "AnyType",
+    "Candidate",
+    "EnumType",
+    "MappingType",
+    "NestedType",
+    "OptionType",
+    "PluginRecord",
+    "Registry",
+    "ScalarType",
+    "TupleType",
+    "UnsupportedOptionError",
+    "installed",
+    "nearest",
+    "option_types",
+    "resolve",
+]

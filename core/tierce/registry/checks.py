@@ -1,0 +1,226 @@
+"""What one plugin must be, before anything of it is used.
+
+Every check ends in a sentence for the operator, who did not write the plugin: what is wrong, and
+what to do. The registry adds the plugin's and the package's name.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import attrs
+import pluggy
+
+from tierce import hookspecs
+from tierce.block.operation import Op
+from tierce.descriptions import (
+    CONTRACT,
+    Description,
+    EngineDescription,
+    ExporterDescription,
+    FilterDescription,
+    FrontendDescription,
+    PolicyHandlerDescription,
+    ReplicatorDescription,
+    StoreDescription,
+)
+from tierce.registry.names import nearest
+from tierce.registry.option_types import (
+    AnyType,
+    MappingType,
+    NestedType,
+    OptionType,
+    TupleType,
+    UnsupportedOptionError,
+    option_types,
+)
+from tierce.registry.resolving import is_reference
+
+#: Every hook that returns descriptions: its name -> (what it returns, how messages call that).
+FAMILIES: Mapping[str, tuple[type[Description], str]] = {
+    "tierce_stores": (StoreDescription, "store"),
+    "tierce_replicators": (ReplicatorDescription, "replicator"),
+    "tierce_engines": (EngineDescription, "engine"),
+    "tierce_filters": (FilterDescription, "filter"),
+    "tierce_frontends": (FrontendDescription, "front end"),
+    "tierce_exporters": (ExporterDescription, "exporter"),
+    "tierce_policy_handlers": (PolicyHandlerDescription, "policy handler"),
+}
+
+#: Prefix of every hook.
+PREFIX = f"{hookspecs.PROJECT}_"
+
+#: What a description may be called, so that it needs no quotes in YAML.
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}", re.ASCII)
+
+#: Attributes that name something to import, and may not be empty where they exist.
+_REFERENCES = ("factory", "member", "greeter", "usage", "identity")
+
+
+class BrokenPluginError(Exception):
+    """A plugin is not what it must be. The message is the reason, without the plugin's name."""
+
+
+@attrs.frozen
+class Loaded:
+    """A plugin that passed the checks by itself.
+
+    Attributes:
+        hooks: Calls its hooks, and no other plugin's.
+        described: What it brings: (family, description), the family as messages call it.
+    """
+
+    hooks: pluggy.PluginManager
+    described: tuple[tuple[str, Description], ...]
+
+
+def check_plugin(name: str, plugin: object) -> Loaded:
+    """Check what was imported, ask it what it brings, and check that.
+
+    Raises:
+        BrokenPluginError: It can't be used, and why.
+    """
+    hooks = pluggy.PluginManager(hookspecs.PROJECT)
+    hooks.add_hookspecs(hookspecs)
+    _check_names(plugin)
+    try:
+        hooks.register(plugin, name=name)
+        hooks.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise BrokenPluginError(" ".join(str(error).split())) from error
+    return Loaded(hooks, tuple(_descriptions(hooks)))
+
+
+def _check_names(plugin: object) -> None:
+    """Refuse a hook that is misspelt, of another version, or not marked: it would be ignored."""
+    known = {name for name in vars(hookspecs) if name.startswith(PREFIX)}
+    for name in sorted(dir(plugin)):
+        if not name.startswith(PREFIX) or not inspect.isroutine(getattr(plugin, name, None)):
+            continue
+        if name not in known:
+            raise BrokenPluginError(f"{name} is no hook of this Tierce{nearest(name, known)}")
+        if not hasattr(getattr(plugin, name), f"{hookspecs.PROJECT}_impl"):
+            raise BrokenPluginError(f"{name} lacks @tierce.hookimpl, so it would not be called")
+
+
+def _descriptions(hooks: pluggy.PluginManager) -> Iterator[tuple[str, Description]]:
+    for hook, (kind, family) in FAMILIES.items():
+        try:
+            answers = list(getattr(hooks.hook, hook)())
+        except Exception as error:
+            # A stranger's hook may raise anything.
+            raise BrokenPluginError(f"{hook} failed: {error!r}") from error
+        for answer in answers:
+            for description in _members(hook, kind, answer):
+                _check_description(hook, family, description)
+                yield family, description
+
+
+def _members(hook: str, kind: type[Description], answer: object) -> Iterable[Description]:
+    if isinstance(answer, kind) or not isinstance(answer, Iterable):
+        raise BrokenPluginError(
+            f"{hook} returned {_name(answer)}; expected a list of {kind.__name__}"
+        )
+    try:
+        members = list(answer)
+    except Exception as error:
+        # It may be a generator, whose body runs only now.
+        raise BrokenPluginError(f"{hook} failed: {error!r}") from error
+    for member in members:
+        if not isinstance(member, kind):
+            raise BrokenPluginError(f"{hook} returned {_name(member)}; expected {kind.__name__}")
+    return members
+
+
+def _name(value: object) -> str:
+    return f"an instance of {type(value).__name__}"
+
+
+def _check_description(hook: str, family: str, description: Description) -> None:
+    name: object = description.name
+    summary: object = description.summary
+    if not isinstance(name, str) or _NAME.fullmatch(name) is None:
+        raise BrokenPluginError(
+            f"{hook} returned the name {name!r}; expected letters, digits, '-' and '_'"
+        )
+    what = f"{family} {name!r}"
+    _check_contract(what, description.contract)
+    if not isinstance(summary, str) or not summary.strip():
+        raise BrokenPluginError(f"{what} has no summary")
+    _check_references(what, description)
+    _check_options(what, description)
+    if isinstance(description, FilterDescription):
+        _check_operations(what, description)
+
+
+def _check_contract(what: str, contract: object) -> None:
+    if not isinstance(contract, int) or contract < 1:
+        raise BrokenPluginError(f"{what} states the contract {contract!r}; expected {CONTRACT}")
+    if contract > CONTRACT:
+        raise BrokenPluginError(
+            f"{what} was written for contract {contract} and this Tierce speaks {CONTRACT}: "
+            "upgrade Tierce, or install an older version of the plugin's package"
+        )
+
+
+def _check_references(what: str, description: Description) -> None:
+    for field in _REFERENCES:
+        reference = getattr(description, field, None)
+        if reference is None:
+            continue
+        if field == "factory" and not reference and _is_pairing(description):
+            continue  # a pairing: the replicator's factory is used
+        if not is_reference(reference):
+            raise BrokenPluginError(
+                f"{what}: {field} is {reference!r}; expected 'package.module:name'"
+            )
+    if isinstance(description, EngineDescription):
+        if description.lifecycle and not is_reference(description.lifecycle):
+            raise BrokenPluginError(
+                f"{what}: lifecycle is {description.lifecycle!r}; expected 'package.module:name'"
+            )
+        if description.store and not description.replicator:
+            raise BrokenPluginError(f"{what} names a store but no replicator to keep it equal")
+
+
+def _is_pairing(description: Description) -> bool:
+    return isinstance(description, EngineDescription) and bool(description.replicator)
+
+
+def _check_options(what: str, description: Description) -> None:
+    classes = [description.options]
+    if isinstance(description, FrontendDescription):
+        classes.append(description.volume_options)
+    for options in classes:
+        try:
+            found = option_types(options)
+        except UnsupportedOptionError as error:
+            raise BrokenPluginError(f"{what}: {error}") from error
+        if any(_holds_any(one) for one in found.values()):
+            raise BrokenPluginError(f"{what}: {options.__name__} has an option of type Any")
+        if isinstance(description, FilterDescription) and "name" in found:
+            raise BrokenPluginError(f"{what}: an option can't be called 'name', the filter is")
+    if isinstance(description, FrontendDescription) and "listen" not in option_types(
+        description.options
+    ):
+        raise BrokenPluginError(f"{what}: its options have no 'listen'")
+
+
+def _holds_any(kind: OptionType) -> bool:
+    if isinstance(kind, TupleType | MappingType):
+        return _holds_any(kind.item)
+    if isinstance(kind, NestedType):
+        return any(_holds_any(one) for one in option_types(kind.kind).values())
+    return isinstance(kind, AnyType)
+
+
+def _check_operations(what: str, description: FilterDescription) -> None:
+    known = {op.name for op in Op}
+    operations: Any = description.operations
+    if not isinstance(operations, frozenset):
+        raise BrokenPluginError(f"{what}: operations is {_name(operations)}; expected a frozenset")
+    for name in sorted(map(str, operations - known)):
+        raise BrokenPluginError(f"{what} names the operation {name!r}{nearest(name, known)}")

@@ -1,0 +1,277 @@
+"""The plugins that are in use, and why the others are not."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar, cast
+
+import attrs
+
+from tierce.descriptions import (
+    Description,
+    EngineDescription,
+    ExporterDescription,
+    FilterDescription,
+    FrontendDescription,
+    PolicyHandlerDescription,
+    ReplicatorDescription,
+    StoreDescription,
+)
+from tierce.errors import PluginError
+from tierce.registry.checks import BrokenPluginError, Loaded, check_plugin
+from tierce.registry.discovery import Candidate, PluginRecord, candidate, installed
+from tierce.registry.names import nearest
+from tierce.spec import Event
+
+_LOG = logging.getLogger(__name__)
+
+D = TypeVar("D", bound=Description)
+
+NOT_NAMED = "it is not among those that plugins.enable names"
+SWITCHED_OFF = "plugins.disable names it"
+
+
+@attrs.define
+class _Entry:
+    """A plugin on its way through the checks: `loaded` is None unless it is enabled."""
+
+    candidate: Candidate
+    loaded: Loaded | None = None
+    state: str = "disabled"
+    reason: str = ""
+
+    def record(self) -> PluginRecord:
+        provides = (
+            tuple(f"{family} {one.name}" for family, one in self.loaded.described)
+            if self.loaded
+            else ()
+        )
+        one = self.candidate
+        return PluginRecord(one.name, one.package, one.version, self.state, self.reason, provides)
+
+    def leave_out(self, reason: str) -> None:
+        self.loaded, self.state, self.reason = None, "broken", reason
+
+
+class Registry:
+    """The descriptions that the enabled plugins bring, by name, and a record of every plugin."""
+
+    def __init__(
+        self,
+        candidates: Iterable[Candidate],
+        enable: Sequence[str] | None = None,
+        disable: Sequence[str] = (),
+    ) -> None:
+        """Load and check the plugins that are to be enabled.
+
+        Args:
+            candidates: Every plugin there is; of two with one name or one thing of one name, the
+                earlier stays.
+            enable: The names to enable; None for all.
+            disable: The names to leave out all the same.
+
+        Raises:
+            PluginError: A name in `enable` or `disable` is not installed.
+        """
+        self._candidates = tuple(candidates)
+        names = {one.name for one in self._candidates}
+        for name in (*(enable or ()), *disable):
+            if name not in names:
+                raise PluginError(f"it is not installed{nearest(name, names)}", plugin=name)
+        self._entries = [_load(one, enable, disable) for one in self._candidates]
+        _leave_out_second_names(self._entries)
+        _leave_out_broken_pairings(self._entries)
+        self._listeners = [
+            (entry, entry.loaded.hooks)
+            for entry in self._entries
+            if entry.loaded and entry.loaded.hooks.hook.tierce_event.get_hookimpls()
+        ]
+        self.stores = self._named("store", StoreDescription)
+        self.replicators = self._named("replicator", ReplicatorDescription)
+        self.engines = self._named("engine", EngineDescription)
+        self.filters = self._named("filter", FilterDescription)
+        self.frontends = self._named("front end", FrontendDescription)
+        self.exporters = self._named("exporter", ExporterDescription)
+        self.policy_handlers = self._named("policy handler", PolicyHandlerDescription)
+
+    @classmethod
+    def load(cls, enable: Sequence[str] | None = None, disable: Sequence[str] = ()) -> Registry:
+        """Return the registry of what is installed. Imports the enabled plugins' modules, which
+        import nothing heavy."""
+        return cls(installed(), enable, disable)
+
+    @classmethod
+    def build(cls, plugins: Iterable[tuple[str, object, str]]) -> Registry:
+        """Return the registry of plugins that are at hand.
+
+        Args:
+            plugins: (name, module or object or module's name, package) of each; all are enabled.
+        """
+        return cls([candidate(name, module, package) for name, module, package in plugins])
+
+    @property
+    def plugins(self) -> tuple[PluginRecord, ...]:
+        """A record of every plugin, in the order in which they were loaded."""
+        return tuple(entry.record() for entry in self._entries)
+
+    def notify(self, event: Event) -> None:
+        """Tell every listener of an event. One that raises is logged and not told again."""
+        for entry, hooks in list(self._listeners):
+            try:
+                hooks.hook.tierce_event(event=event)
+            except Exception as error:  # noqa: BLE001 - it is logged
+                # What a stranger's listener raises must not end the supervisor.
+                self._listeners.remove((entry, hooks))
+                entry.reason = f"its event listener failed and is no longer called: {error!r}"
+                _LOG.exception("%s: %s", entry.record().origin, entry.reason)
+
+    def provider(self, family: str, name: str) -> PluginRecord | None:
+        """Return the enabled plugin that brings it ("engine", "jiva"); None if none does."""
+        wanted = f"{family} {name}"
+        return next((one for one in self.plugins if wanted in one.provides), None)
+
+    def left_out(self) -> str:
+        """Return a clause that names the broken and the disabled plugins, for the message about
+        something that nobody brings; starts with "; ", or empty."""
+        parts = [
+            f"{one.name} ({one.state}: {one.reason})"
+            for one in self.plugins
+            if one.state != "enabled"
+        ]
+        return f"; plugins left out: {', '.join(parts)}" if parts else ""
+
+    def explain(self, name: str) -> str:
+        """Return a sentence about a plugin, or about something that a plugin brings: whether it
+        is enabled, and if not, why.
+
+        Raises:
+            PluginError: Nothing installed is or brings anything of that name.
+        """
+        sentences = [_explain_plugin(one) for one in self.plugins if one.name == name]
+        sentences += self._explain_provided(name)
+        if sentences:
+            return "\n".join(sentences)
+        known = {one.name for one in self.plugins}
+        known |= {_bare(thing) for one in self.plugins for thing in one.provides}
+        raise PluginError(
+            f"nothing installed is or brings anything of that name{nearest(name, known)}",
+            plugin=name,
+        )
+
+    def _explain_provided(self, name: str) -> Iterator[str]:
+        """Explain what is called so, also where its plugin is disabled: that one is loaded for
+        the answer, apart from this registry."""
+        everything = Registry(self._candidates)
+        for now, then in zip(self.plugins, everything.plugins, strict=True):
+            for thing in then.provides:
+                if _bare(thing) != name:
+                    continue
+                if thing in now.provides:
+                    yield f"{thing} is enabled; {now.origin} brings it"
+                else:
+                    yield (
+                        f"{thing} is not enabled: {now.origin} brings it, which is {now.state}: "
+                        f"{now.reason}"
+                    )
+
+    def _named(self, family: str, kind: type[D]) -> Mapping[str, D]:
+        found = {}
+        for entry in self._entries:
+            for its_family, description in entry.loaded.described if entry.loaded else ():
+                if its_family == family:
+                    assert isinstance(description, kind), "check_plugin checked it"
+                    found[description.name] = cast("D", description)
+        return found
+
+
+def _bare(thing: str) -> str:
+    """Return the name alone of what `PluginRecord.provides` lists."""
+    return thing.rpartition(" ")[2]
+
+
+def _explain_plugin(record: PluginRecord) -> str:
+    brings = f", brings {', '.join(record.provides)}" if record.provides else ""
+    reason = f": {record.reason}" if record.reason else ""
+    return f"{record.origin} is {record.state}{brings}{reason}"
+
+
+def _load(one: Candidate, enable: Sequence[str] | None, disable: Sequence[str]) -> _Entry:
+    entry = _Entry(one)
+    if one.name in disable:
+        entry.reason = SWITCHED_OFF
+        return entry
+    if enable is not None and one.name not in enable:
+        entry.reason = NOT_NAMED
+        return entry
+    try:
+        plugin = one.load()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - an import may raise anything
+        entry.leave_out(f"it can't be imported: {error!r}")
+        return entry
+    try:
+        entry.loaded = check_plugin(one.name, plugin)
+    except BrokenPluginError as error:
+        entry.leave_out(str(error))
+        return entry
+    entry.state = "enabled"
+    return entry
+
+
+def _leave_out_second_names(entries: Iterable[_Entry]) -> None:
+    """Leave out every plugin that has a name which an earlier one has, or brings such a thing."""
+    plugins: dict[str, _Entry] = {}
+    things: dict[tuple[str, str], _Entry] = {}
+    for entry in entries:
+        if entry.loaded is None:
+            continue
+        first = plugins.setdefault(entry.candidate.name, entry)
+        if first is not entry:
+            entry.leave_out(f"its name is taken by {first.record().origin}")
+            continue
+        names = [(family, one.name) for family, one in entry.loaded.described]
+        taken = _taken(names, things)
+        if taken:
+            entry.leave_out(taken)
+            continue
+        things.update(dict.fromkeys(names, entry))
+
+
+def _taken(names: list[tuple[str, str]], things: Mapping[tuple[str, str], _Entry]) -> str:
+    for family, name in names:
+        if (family, name) in things:
+            owner = things[family, name].record().origin
+            return f"it brings {family} {name!r}, and so does {owner}, which came first"
+        if names.count((family, name)) > 1:
+            return f"it brings {family} {name!r} twice"
+    return ""
+
+
+def _leave_out_broken_pairings(entries: Sequence[_Entry]) -> None:
+    """Leave out what names a replicator or store that nobody brings; repeated, because what one
+    plugin brought, another may have named."""
+    while True:
+        broken = [
+            (entry, reason) for entry in entries if (reason := _broken_pairing(entry, entries))
+        ]
+        if not broken:
+            return
+        for entry, reason in broken:
+            entry.leave_out(reason)
+
+
+def _broken_pairing(entry: _Entry, entries: Sequence[_Entry]) -> str:
+    if entry.loaded is None:
+        return ""
+    described = [pair for one in entries if one.loaded for pair in one.loaded.described]
+    for _, engine in entry.loaded.described:
+        if not isinstance(engine, EngineDescription):
+            continue
+        for family, name in (("replicator", engine.replicator), ("store", engine.store)):
+            names = {one.name for its_family, one in described if its_family == family}
+            if name and name not in names:
+                return (
+                    f"engine {engine.name!r} is built on the {family} {name!r}, which no enabled "
+                    f"plugin brings{nearest(name, names)}"
+                )
+    return ""
