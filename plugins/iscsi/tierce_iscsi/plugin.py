@@ -1,1 +1,25 @@
-"""What this plugin brings."""
+"""What this plugin brings: the iSCSI front end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tierce import FrontendDescription, hookimpl
+from tierce_iscsi.options import IscsiOptions, IscsiVolumeOptions
+
+
+@hookimpl
+def tierce_frontends() -> Iterable[FrontendDescription]:
+    """Name the front end."""
+    return (
+        FrontendDescription(
+            name="iscsi",
+            summary="Serves volumes as iSCSI targets (RFC 7143), LUN 0 of each.",
+            factory="tierce_iscsi.frontend:IscsiFrontend",
+            greeter="tierce_iscsi.greeter:IscsiGreeter",
+            usage="tierce_iscsi.options:usage",
+            identity="tierce_iscsi.options:identity",
+            options=IscsiOptions,
+            volume_options=IscsiVolumeOptions,
+        ),
+    )

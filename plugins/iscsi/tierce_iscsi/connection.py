@@ -1,0 +1,581 @@
+"""A connection in its full feature phase: bytes in, device requests and bytes out.
+
+No socket, no clock and no thread: a shell reads into `receive_window`, says how much came
+(`received`), calls `advance` while it returns True, and sends what `output` holds.
+
+**The fast path.** `advance` turns the READs and WRITEs that lie whole in the buffer, and need
+nothing special, into one batch: two `unpack_from` and one `Request` each, nothing else. A READ's
+data go right behind the room for its Data-In header in an outgoing region, a WRITE's data stay
+where they were received. After `Device.submit`, every request that has a status is answered,
+reads first, so that the batch is one run of memory and one send. Everything else in the stream
+(`SlowPath`) ends the batch before it, and is dealt with one PDU at a time.
+
+Parked requests keep what they need in a `FastTask` and are answered from `settled`, one push for
+all that settle together. They hold up nothing.
+
+**Order.** One connection means that commands arrive in the order of their CmdSN; a CmdSN in the
+window but not the next one can only be an initiator's mistake, and ends the connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from crc32c import crc32c
+
+from tierce import GOOD, Op, ProtocolError, Request, Stage
+from tierce_iscsi import pdu
+from tierce_iscsi.buffers import RECEIVE_BYTES_MIN, LargePool, Pool, Region
+from tierce_iscsi.output import UNSENT_BYTES_MAX, Output
+from tierce_iscsi.scsi.sense import sense_of
+from tierce_iscsi.scsi.command import check_condition
+from tierce_iscsi.tasks import Drain, FastTask, SlowTask, Task
+from tierce_iscsi.text import RECV_SEGMENT_BYTES
+
+if TYPE_CHECKING:
+    from tierce_iscsi.scsi.unit import LogicalUnit
+    from tierce_iscsi.session import Session
+    from tierce_iscsi.slow_path import SlowPath
+
+#: CDB opcodes of the fast path (SBC-3).
+READ_10, READ_16, WRITE_10, WRITE_16 = 0x28, 0x88, 0x2A, 0x8A
+#: Second byte of a CDB: what a fast READ may not have (RDPROTECT, FUA), what a WRITE may not
+#: (WRPROTECT), and a WRITE's FUA.
+READ_SPECIAL, WRITE_SPECIAL, FUA = 0xE8, 0xE0, 0x08
+#: F, R and W bits of a command.
+DIRECTION, FINAL_READ, FINAL_WRITE = 0xE0, 0xC0, 0xA0
+
+
+class Connection:
+    """See the module.
+
+    Args:
+        unit: The logical unit.
+        session: The session whose only connection this is.
+        clock_ns: A monotonic clock, for statistics.
+        stage: The front end's counters.
+        wake: Called when there is something to send outside of `advance`.
+    """
+
+    def __init__(
+        self,
+        unit: LogicalUnit,
+        session: Session,
+        *,
+        clock_ns: Callable[[], int],
+        stage: Stage,
+        wake: Callable[[], None],
+    ) -> None:
+        self.unit = unit
+        self.session = session
+        self.output = Output()
+        self.tasks: dict[int, Task] = {}
+        self.large = LargePool()
+        self.clock_ns = clock_ns
+        self.stage = stage
+        #: Why the connection is to be closed once `output` is sent; empty while it is not.
+        self.ending = ""
+        #: Commands wait for an outgoing region; `advance` again when something was sent or settled.
+        self.is_stalled = False
+        #: PDUs that came, so that a look at it tells silence from life.
+        self.pdu_count = 0
+        self.slow: SlowPath
+        self._wake = wake
+        self._incoming = Pool()
+        self._outgoing = Pool()
+        self._in: Region | None = None
+        self._in_start = 0
+        self._in_end = 0
+        self._out: Region | None = None
+        terms = session.terms
+        self.has_header_digest = terms.has_header_digest
+        self.has_data_digest = terms.has_data_digest
+        self._header_bytes = pdu.BHS_BYTES + (pdu.DIGEST_BYTES if terms.has_header_digest else 0)
+        self._trailer_bytes = pdu.DIGEST_BYTES if terms.has_data_digest else 0
+        self._read_bytes_max = min(
+            terms.segment_bytes_max, terms.burst_bytes_max, RECV_SEGMENT_BYTES
+        )
+        self._immediate_bytes_max = terms.first_burst_bytes_max if terms.has_immediate_data else 0
+
+    # -- bytes in ----------------------------------------------------------------------------------
+
+    def receive_window(self) -> memoryview | None:
+        """Return where the next bytes go; None while nothing should be read."""
+        region = self._in
+        if self.is_stalled or self.ending or self.output.length > UNSENT_BYTES_MAX:
+            return None
+        if region is None:
+            region = self._in = self._incoming.take()
+            if region is None:
+                return None
+        if self._in_start == self._in_end and not region.holds:
+            self._in_start = self._in_end = 0
+        elif region.size - self._in_end < self._room_wanted(region):
+            region = self._move_rest(region)
+            if region is None:
+                return None
+        return region.view[self._in_end :]
+
+    def received(self, count: int) -> None:
+        """So many bytes were read into the window."""
+        self._in_end += count
+
+    def _room_wanted(self, region: Region) -> int:
+        """Return how much room the rest of the PDU that has begun wants, and a little more."""
+        have = self._in_end - self._in_start
+        if have < pdu.BHS_BYTES:
+            return RECEIVE_BYTES_MIN
+        lengths = pdu.COMMON.unpack_from(region.memory, self._in_start)[3]
+        return max(RECEIVE_BYTES_MIN, self.pdu_bytes(lengths) - have)
+
+    def _move_rest(self, region: Region) -> Region | None:
+        """Bring the PDU that has begun to the start of a region; None if there is none left."""
+        rest = self._in_end - self._in_start
+        if region.holds:
+            fresh = self._incoming.take()
+            if fresh is None:
+                return None
+        else:
+            fresh = region
+        # memmove: within one region the two may overlap.
+        fresh.view[:rest] = region.view[self._in_start : self._in_end]
+        self._in, self._in_start, self._in_end = fresh, 0, rest
+        return fresh
+
+    def pdu_bytes(self, lengths: int) -> int:
+        """Return the length of a PDU whose header has these lengths.
+
+        Raises:
+            ProtocolError: Its data segment is longer than we have declared.
+        """
+        length = lengths & 0xFFFFFF
+        if length > RECV_SEGMENT_BYTES:
+            raise ProtocolError(
+                f"a data segment of {length} bytes, at most {RECV_SEGMENT_BYTES} were declared"
+            )
+        size = self._header_bytes + (lengths >> 24) * 4 + pdu.padded(length)
+        return size + self._trailer_bytes if length else size
+
+    # -- the fast path -----------------------------------------------------------------------------
+
+    def advance(self) -> bool:  # noqa: C901, PLR0912, PLR0914, PLR0915 - one loop over locals
+        """Deal with one batch of what was received; True if there may be more of it.
+
+        Raises:
+            ProtocolError: The connection has to end.
+        """
+        region = self._in
+        if region is None or self.ending:
+            return False
+        out = self._out
+        if out is None:
+            out = self._out = self._outgoing.take()
+            self.is_stalled = out is None
+            if out is None:
+                return False
+        started_ns = self.clock_ns()
+        session = self.session
+        unit = self.unit
+        memory, view, out_view = region.memory, region.view, out.view
+        at, end = self._in_start, self._in_end
+        place, place_max = out.end, out.size
+        header_bytes, trailer_bytes = self._header_bytes, self._trailer_bytes
+        has_digest = header_bytes + trailer_bytes > pdu.BHS_BYTES
+        answer_bytes = header_bytes
+        read_bytes_max, immediate_bytes_max = self._read_bytes_max, self._immediate_bytes_max
+        block_size, block_count = unit.block_size, unit.block_count
+        can_read = unit.can_read_fast(session)
+        can_write = unit.can_write_fast(session)
+        exp_cmd_sn = session.exp_cmd_sn
+        tasks = self.tasks
+        room = session.queue_depth - len(tasks)
+        unpack = pdu.SCSI_COMMAND.unpack_from
+        unpack_10, unpack_16 = pdu.CDB_10.unpack_from, pdu.CDB_16.unpack_from
+        batch: list[Request] = []
+        add = batch.append
+        has_more = False
+        while end - at >= header_bytes:
+            opcode, flags, _, lengths, lun, tag, expected, cmd_sn, _, command, special = unpack(
+                memory, at
+            )
+            size = header_bytes
+            if lengths:
+                size = self.pdu_bytes(lengths)
+                if size > end - at:
+                    break
+            if has_digest:
+                self._check_digests(region, at, lengths)
+            if (
+                opcode == pdu.Opcode.SCSI_COMMAND
+                and cmd_sn == exp_cmd_sn
+                and not lun
+                and room > len(batch)
+                and tag not in tasks
+            ):
+                if command in {READ_10, WRITE_10}:
+                    lba, _, count, _ = unpack_10(memory, at + 34)
+                elif command in {READ_16, WRITE_16}:
+                    lba, count, _, _ = unpack_16(memory, at + 34)
+                else:
+                    count = 0
+                length = count * block_size
+                if 0 < length == expected and lba + count <= block_count:
+                    if (
+                        flags & DIRECTION == FINAL_READ
+                        and not lengths
+                        and not special & READ_SPECIAL
+                        and command in {READ_10, READ_16}
+                        and length <= read_bytes_max
+                        and can_read
+                    ):
+                        data = place + header_bytes
+                        stop = data + length + trailer_bytes
+                        if stop > place_max:
+                            has_more = True
+                            break
+                        add(
+                            Request(
+                                Op.READ,
+                                lba * block_size,
+                                length,
+                                out_view[data : data + length],
+                                False,
+                                (tag, place),
+                            )
+                        )
+                        place = stop
+                        exp_cmd_sn = exp_cmd_sn + 1 & 0xFFFFFFFF
+                        at += size
+                        continue
+                    if (
+                        flags & DIRECTION == FINAL_WRITE
+                        and lengths == length
+                        and not special & WRITE_SPECIAL
+                        and command in {WRITE_10, WRITE_16}
+                        and length <= immediate_bytes_max
+                        and can_write
+                    ):
+                        # Room for its answer, behind those of the reads.
+                        place_max -= answer_bytes
+                        if place > place_max:
+                            has_more = True
+                            break
+                        data = at + header_bytes
+                        add(
+                            Request(
+                                Op.WRITE,
+                                lba * block_size,
+                                length,
+                                view[data : data + length],
+                                special & FUA != 0,
+                                (tag, 0),
+                            )
+                        )
+                        exp_cmd_sn = exp_cmd_sn + 1 & 0xFFFFFFFF
+                        at += size
+                        continue
+            if batch:
+                # What is not fast may depend on what came before it.
+                has_more = True
+                break
+            at += size
+            self._in_start = at
+            self.slow.take(region, at - size, size)
+            if self.ending:
+                return False
+            exp_cmd_sn = session.exp_cmd_sn
+            can_read, can_write = unit.can_read_fast(session), unit.can_write_fast(session)
+            room = session.queue_depth - len(tasks)
+        self._in_start = at
+        if batch:
+            session.exp_cmd_sn = exp_cmd_sn
+            self.pdu_count += len(batch)
+            begin, out.end = out.end, place
+            self._submit(batch, region, out, begin, started_ns)
+        if has_more and not batch:
+            # There was no room for the first one: the next region has it.
+            has_more = self._next_out(out)
+        return has_more
+
+    def _submit(
+        self, batch: list[Request], region: Region, out: Region, begin: int, started_ns: int
+    ) -> None:
+        """Hand a batch to the device, and answer what has a status.
+
+        Args:
+            batch: READs whose places follow each other from `begin`, and WRITEs.
+            region: Where the writes' data lie.
+            out: Where the reads' data go.
+            begin: Where the first read's header goes.
+            started_ns: When the batch arrived.
+        """
+        self.unit.device.submit(batch, self.settled)
+        tasks = self.tasks
+        parked = [request for request in batch if request.status is None]
+        for request in parked:
+            tag, place = request.tag
+            while tag in tasks:
+                # One tag for two commands of a batch: both must settle, neither is answered.
+                self.ending = f"task tag {tag & 0xFFFFFFFF:#x} was in use"
+                tag += 1 << 32
+            held = out if request.op is Op.READ else region
+            held.holds += 1
+            request.tag = tasks[tag] = FastTask(tag, started_ns, held, place)
+        if len(parked) < len(batch):
+            answered = [r for r in batch if r.status is not None] if parked else batch
+            self._answer(answered, out, begin, started_ns)
+        if out.size - out.end < RECEIVE_BYTES_MIN:
+            self._next_out(out)
+
+    def _answer(self, batch: list[Request], out: Region, begin: int, started_ns: int) -> None:  # noqa: PLR0914
+        """Answer settled requests of a batch, whose tags are (ITT, place), in one run if the
+        reads' places follow each other from `begin` to `out.end`."""
+        session = self.session
+        stat_sn, exp_cmd_sn = session.stat_sn, session.exp_cmd_sn
+        max_cmd_sn = session.window(len(self.tasks))
+        memory = out.memory
+        pack = pdu.DATA_IN_WHOLE.pack_into
+        overhead = self._header_bytes + self._trailer_bytes
+        run, run_end = begin, begin
+        writes: list[int] = []
+        failed: list[Request] = []
+        read_count = read_bytes = write_bytes = 0
+        for request in batch:
+            status = request.status
+            if status is not GOOD and not status.is_good:  # type: ignore[union-attr]
+                failed.append(request)
+                continue
+            tag, place = request.tag
+            length = request.length
+            if request.op is not Op.READ:
+                writes.append(tag)
+                write_bytes += length
+                continue
+            if place != run_end:
+                self._push_run(out, run, run_end)
+                run = place
+            pack(
+                memory,
+                place,
+                pdu.DATA_IN_GOOD_WORD,
+                length,
+                0,
+                tag,
+                pdu.NO_TAG,
+                stat_sn,
+                exp_cmd_sn,
+                max_cmd_sn,
+            )
+            stat_sn = stat_sn + 1 & 0xFFFFFFFF
+            run_end = place + length + overhead
+            if overhead > pdu.BHS_BYTES:
+                self._add_digests(out, place, length)
+            read_count += 1
+            read_bytes += length
+        session.stat_sn = stat_sn
+        if run_end != out.end:
+            self._push_run(out, run, run_end)
+            run = out.end
+        if writes:
+            self._answer_writes(writes, out)
+        self._push_run(out, run, out.end)
+        elapsed_ns = self.clock_ns() - started_ns
+        if read_count:
+            self.stage.add(Op.READ, read_count, read_bytes, elapsed_ns)
+        if writes:
+            self.stage.add(Op.WRITE, len(writes), write_bytes, elapsed_ns)
+        for request in failed:
+            self._answer_failure(request, request.tag[0])
+
+    def _answer_writes(self, tags: list[int], out: Region) -> None:
+        """Put GOOD for these writes behind what is in the region."""
+        session = self.session
+        stat_sn, exp_cmd_sn = session.stat_sn, session.exp_cmd_sn
+        max_cmd_sn = session.window(len(self.tasks))
+        pack = pdu.SCSI_RESPONSE_GOOD.pack_into
+        memory, at, step = out.memory, out.end, self._header_bytes
+        for tag in tags:
+            pack(memory, at, pdu.SCSI_RESPONSE_WORD, tag, stat_sn, exp_cmd_sn, max_cmd_sn)
+            if step > pdu.BHS_BYTES:
+                self._add_digests(out, at, 0)
+            stat_sn = stat_sn + 1 & 0xFFFFFFFF
+            at += step
+        session.stat_sn = stat_sn
+        out.end = at
+
+    def _answer_failure(self, request: Request, tag: int) -> None:
+        """Answer a READ or WRITE that failed."""
+        status = request.status
+        assert status is not None, "answered only when settled"
+        self.stage.fail(request.op)
+        reply = check_condition(sense_of(status, self.unit.block_size))
+        self.slow.respond_status(tag, reply, residual=request.length, residual_flag=0x02)
+
+    # -- later -------------------------------------------------------------------------------------
+
+    def settled(self, requests: list[Request]) -> None:
+        """Answer requests that were parked; see `tierce.Settled`."""
+        writes: list[Request] = []
+        for request in requests:
+            task: Task = request.tag
+            if isinstance(task, SlowTask):
+                self.slow.settled(task)
+                continue
+            assert isinstance(task, FastTask), "every parked request has a task"
+            if not task.is_aborted:
+                self.tasks.pop(task.tag, None)
+                if request.op is Op.READ:
+                    self._answer_parked_read(request, task)
+                else:
+                    writes.append(request)
+            task.region.holds -= 1
+            if not task.region.holds:
+                self._free(task.region)
+            for drain in task.drains:
+                drain.settle()
+        if writes:
+            self._answer_parked_writes(writes)
+        if self.output.length:
+            self._wake()
+
+    def _answer_parked_read(self, request: Request, task: FastTask) -> None:
+        out, place = task.region, task.place
+        status = request.status
+        assert status is not None, "settled requests have a status"
+        if not status.is_good:
+            self._answer_failure(request, task.tag)
+            return
+        session = self.session
+        pdu.DATA_IN_WHOLE.pack_into(
+            *(out.memory, place, pdu.DATA_IN_GOOD_WORD, request.length, 0, task.tag, pdu.NO_TAG),
+            *(session.stat_sn, session.exp_cmd_sn, session.window(len(self.tasks))),
+        )
+        session.stat_sn = session.stat_sn + 1 & 0xFFFFFFFF
+        self._add_digests(out, place, request.length)
+        overhead = self._header_bytes + self._trailer_bytes
+        self._push_run(out, place, place + request.length + overhead)
+        self.stage.add(Op.READ, 1, request.length, self.clock_ns() - task.started_ns)
+
+    def _answer_parked_writes(self, writes: list[Request]) -> None:
+        """Answer what settled together with one run; its time is that of the oldest."""
+        good: list[int] = []
+        length = 0
+        oldest_ns = now_ns = self.clock_ns()
+        for request in writes:
+            status = request.status
+            assert status is not None, "settled requests have a status"
+            if not status.is_good:
+                self._answer_failure(request, request.tag.tag)
+                continue
+            good.append(request.tag.tag)
+            length += request.length
+            oldest_ns = min(oldest_ns, request.tag.started_ns)
+        if not good:
+            return
+        self.stage.add(Op.WRITE, len(good), length, now_ns - oldest_ns)
+        out = self._out
+        if out is None or out.size - out.end < len(good) * self._header_bytes:
+            if out is not None:
+                self._next_out(out)
+            out = self._out = self._out or self._outgoing.take()
+        if out is None:
+            for tag in good:
+                self.slow.respond_good(tag)
+            return
+        begin = out.end
+        self._answer_writes(good, out)
+        self._push_run(out, begin, out.end)
+
+    # -- memory ------------------------------------------------------------------------------------
+
+    def _push_run(self, out: Region, begin: int, end: int) -> None:
+        if begin == end:
+            return
+        out.holds += 1
+
+        def release() -> None:
+            out.holds -= 1
+            if not out.holds:
+                self._free(out)
+
+        self.output.push(out.view[begin:end], release)
+
+    def _free(self, region: Region) -> None:
+        """Nothing holds this region any more: use it again from its start."""
+        if region is self._out:
+            region.end = 0
+        elif region is not self._in and region.pool is not None:
+            region.pool.give(region)
+
+    def _next_out(self, out: Region) -> bool:
+        """Go on in another outgoing region; False if there is none."""
+        if not out.holds:
+            out.end = 0
+            return True
+        self._out = self._outgoing.take()
+        return self._out is not None
+
+    def trim(self) -> None:
+        """Give memory back while nothing is under way."""
+        if self.tasks or self.output.length:
+            return
+        if self._in is not None and self._in_start == self._in_end and not self._in.holds:
+            self._incoming.give(self._in)
+            self._in, self._in_start, self._in_end = None, 0, 0
+        if self._out is not None and not self._out.holds:
+            self._outgoing.give(self._out)
+            self._out = None
+        self._incoming.trim()
+        self._outgoing.trim()
+        self.large.trim()
+
+    # -- digests -----------------------------------------------------------------------------------
+
+    def _add_digests(self, out: Region, place: int, length: int) -> None:
+        """Add CRC32C to the PDU at `place` (RFC 7143 section 13.1), as far as negotiated."""
+        view = out.view
+        if self.has_header_digest:
+            digest = crc32c(view[place : place + 48])
+            view[place + 48 : place + 52] = digest.to_bytes(4, "little")
+        if self.has_data_digest and length:
+            data = place + self._header_bytes
+            digest = crc32c(view[data : data + length])
+            view[data + length : data + length + 4] = digest.to_bytes(4, "little")
+
+    def _check_digests(self, region: Region, at: int, lengths: int) -> None:
+        """Check what the peer sent. A bad header ends the connection at once; bad data are
+        rejected first (RFC 7143 sections 7.7 and 7.8; error recovery level 0 for both)."""
+        view = region.view
+        header_end = at + pdu.BHS_BYTES + (lengths >> 24) * 4
+        data = header_end
+        if self.has_header_digest:
+            data += pdu.DIGEST_BYTES
+            if crc32c(view[at:header_end]) != int.from_bytes(view[header_end:data], "little"):
+                raise ProtocolError("a header with a wrong digest")
+        length = lengths & 0xFFFFFF
+        if self.has_data_digest and length:
+            data_end = data + pdu.padded(length)
+            digest = int.from_bytes(view[data_end : data_end + 4], "little")
+            if crc32c(view[data:data_end]) != digest:
+                self.slow.reject(view[at : at + 48], pdu.RejectReason.DATA_DIGEST_ERROR)
+                self.ending = "data with a wrong digest"
+                raise ProtocolError(self.ending)
+
+    # -- the end -----------------------------------------------------------------------------------
+
+    def abort(self, task: Task, drain: Drain | None) -> None:
+        """Answer this task never; `drain` hears when nothing of it can be applied any more."""
+        self.tasks.pop(task.tag, None)
+        task.is_aborted = True
+        if isinstance(task, SlowTask) and not task.left:
+            self.slow.let_go(task)
+        elif drain is not None:
+            drain.add(task)
+
+    def abort_all(self, drain: Drain | None) -> int:
+        """Abort every task; return how many there were."""
+        tasks = list(self.tasks.values())
+        for task in tasks:
+            self.abort(task, drain)
+        return len(tasks)

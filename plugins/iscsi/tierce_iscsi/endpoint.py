@@ -1,0 +1,263 @@
+"""The shell around one connection: a socket on the target's loop."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from typing import TYPE_CHECKING
+
+from tierce import READABLE, WRITABLE, ProtocolError, Timer
+from tierce_iscsi.greeter import Handed
+from tierce_iscsi.login import Login, LoginRefusedError
+from tierce_iscsi.output import Output
+from tierce_iscsi.pdu import LOGIN_SEGMENT_BYTES_MAX, LoginStatus, take_pdu
+
+if TYPE_CHECKING:
+    from tierce_iscsi.connection import Connection
+    from tierce_iscsi.frontend import IscsiFrontend
+
+#: Read at once while the login lasts.
+LOGIN_READ_BYTES = 16 << 10
+#: A peer whose machine is gone: its connection ends after so long without an acknowledgement.
+USER_TIMEOUT_MS = 30_000
+KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT = 15, 5, 3
+assert (KEEPALIVE_IDLE_S + KEEPALIVE_INTERVAL_S * KEEPALIVE_COUNT) * 1000 <= USER_TIMEOUT_MS
+
+
+class Endpoint:
+    """One initiator's socket, from the portal's handover to its end.
+
+    Args:
+        frontend: The target's front end.
+        connection: Non-blocking; the endpoint's from now on.
+        handed: What the greeter read.
+    """
+
+    def __init__(self, frontend: IscsiFrontend, connection: socket.socket, handed: Handed) -> None:
+        self.frontend = frontend
+        self.login = Login(handed.stat_sn, handed.text)
+        #: Set when the login is done.
+        self.connection: Connection | None = None
+        self.is_closed = False
+        self._socket = connection
+        self._reactor = frontend.reactor
+        self._buffer = bytearray(handed.data)
+        self._output = Output()
+        self._events = 0
+        self._is_waiting = False
+        self._pdu_count = 0
+        self._is_pinged = False
+        self._timer: Timer = self._reactor.call_later(
+            frontend.options.login_timeout_s, lambda: self.close("its login took too long")
+        )
+        _set_options(connection)
+
+    @property
+    def remote(self) -> str:
+        """The initiator's address."""
+        with contextlib.suppress(OSError):
+            return "{}:{}".format(*self._socket.getpeername()[:2])
+        return ""
+
+    @property
+    def local(self) -> tuple[str, int]:
+        """The address that the initiator used."""
+        host, port = self._socket.getsockname()[:2]
+        return str(host), int(port)
+
+    def start(self) -> None:
+        """Go on with what the greeter read."""
+        self._guard(self._take_login)
+
+    # -- login -------------------------------------------------------------------------------------
+
+    def _take_login(self) -> None:
+        try:
+            while not self._is_waiting:
+                pdu = take_pdu(self._buffer, LOGIN_SEGMENT_BYTES_MAX)
+                if pdu is None:
+                    return
+                response = self.login.take(pdu)
+                if response:
+                    self._output.push(response)
+                if self.login.is_done:
+                    # Nothing is read until the session that this one replaces has ended.
+                    self._is_waiting = True
+                    self.frontend.admit(self)
+        except LoginRefusedError as error:
+            self.refuse(error.status, str(error))
+
+    def refuse(self, status: LoginStatus, reason: str) -> None:
+        """Answer the login with this status and close."""
+        self._output.push(self.login.refusal(status))
+        self._send(self._output)
+        self.close(reason)
+
+    def welcome(self, connection: Connection) -> None:
+        """The login is done and the session is this one's: enter the full feature phase."""
+        self._timer.cancel()
+        session = connection.session
+        connection.output.push(self.login.welcome(session.tsih, session.queue_depth))
+        session.stat_sn = self.login.stat_sn
+        self.connection = connection
+        self._is_waiting = False
+        interval_s = self.frontend.options.nop_interval_s
+        self._timer = self._reactor.call_later(interval_s, self._tick)
+        rest = self._buffer
+        self._buffer = bytearray()
+        if rest:
+            window = connection.receive_window()
+            assert window is not None, "nothing is in the way of the first PDU"
+            window[: len(rest)] = rest
+            connection.received(len(rest))
+        self._guard(self._pump)
+
+    # -- the loop's calls --------------------------------------------------------------------------
+
+    def _guard(self, step: object) -> None:
+        """Take a step; whatever the peer sent, at worst this connection ends."""
+        assert callable(step), "a step is a method"
+        try:
+            step()
+        except ProtocolError as error:
+            with contextlib.suppress(OSError):
+                self._send(self._pending())
+            self.close(str(error))
+        except OSError as error:
+            self.close(error.strerror or str(error))
+        if not self.is_closed:
+            self._update()
+
+    def _ready(self, events: int) -> None:
+        if events & WRITABLE:
+            self._guard(self._flush)
+        if events & ~WRITABLE and not self.is_closed:
+            self._guard(self._receive)
+
+    def _receive(self) -> None:
+        connection = self.connection
+        if connection is None:
+            data = self._socket.recv(LOGIN_READ_BYTES)
+            if not data:
+                self.close("the initiator closed the connection")
+                return
+            self._buffer += data
+            self._take_login()
+            return
+        window = connection.receive_window()
+        if window is None:
+            return
+        try:
+            count = self._socket.recv_into(window)
+        except BlockingIOError:
+            return
+        if not count:
+            self.close("the initiator closed the connection")
+            return
+        connection.received(count)
+        self._pump()
+
+    def _pump(self) -> None:
+        """Deal with what was received, and send after each batch, so that the initiator works
+        on one while the next is made."""
+        connection = self.connection
+        assert connection is not None, "pumped in the full feature phase only"
+        while connection.advance():
+            self._send(connection.output)
+        self._send(connection.output)
+        self._end_if_due()
+
+    def wake(self) -> None:
+        """Something that was parked has been answered."""
+        if not self.is_closed:
+            self._guard(self._flush)
+
+    def _flush(self) -> None:
+        self._send(self._pending())
+        if self.connection is not None and self.connection.is_stalled:
+            self._pump()
+        self._end_if_due()
+
+    def _end_if_due(self) -> None:
+        """Close what is to end, once it has answered what is under way."""
+        connection = self.connection
+        if connection is None or not connection.ending:
+            return
+        if not connection.output.length and not connection.tasks:
+            self.close(connection.ending)
+
+    def _tick(self) -> None:
+        """Look for life: a session that is silent is asked, and dropped if it stays silent."""
+        connection = self.connection
+        assert connection is not None, "only a session is asked"
+        count = connection.pdu_count
+        if count == self._pdu_count and self._is_pinged:
+            self.close("no answer to a NOP-In")
+            return
+        is_silent = count == self._pdu_count
+        if is_silent:
+            connection.slow.ping()
+        if count - self._pdu_count <= 1:
+            connection.trim()
+        self._is_pinged = is_silent
+        self._pdu_count = count
+        interval_s = self.frontend.options.nop_interval_s
+        self._timer = self._reactor.call_later(interval_s, self._tick)
+        self._guard(self._flush)
+
+    # -- sending -----------------------------------------------------------------------------------
+
+    def _pending(self) -> Output:
+        return self._output if self.connection is None else self.connection.output
+
+    def _send(self, output: Output) -> None:
+        """Send as much as the socket takes."""
+        while output.length:
+            buffers = output.buffers()
+            try:
+                if len(buffers) == 1:
+                    count = self._socket.send(buffers[0])
+                else:
+                    count = self._socket.sendmsg(buffers)
+            except BlockingIOError:
+                return
+            output.sent(count)
+
+    def _update(self) -> None:
+        """Watch for what can be dealt with now."""
+        connection = self.connection
+        if connection is None:
+            wants_input = not self._is_waiting
+        else:
+            wants_input = connection.receive_window() is not None
+        events = (READABLE if wants_input else 0) | (WRITABLE if self._pending().length else 0)
+        if events != self._events:
+            self._events = events
+            self._reactor.watch(self._socket.fileno(), events, self._ready)
+
+    # -- the end -----------------------------------------------------------------------------------
+
+    def close(self, reason: str) -> None:
+        """Close the socket; what is under way settles without an answer. Harmless twice."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        self._timer.cancel()
+        self._reactor.unwatch(self._socket.fileno())
+        self._output.clear()
+        self._socket.close()
+        if self.connection is not None:
+            self.connection.output.clear()
+        self.frontend.gone(self, reason)
+
+
+def _set_options(connection: socket.socket) -> None:
+    """Answers leave at once, and a peer whose machine is gone is noticed."""
+    with contextlib.suppress(OSError):
+        # Not TCP (a test's socket pair): nothing to set.
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_COUNT)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)

@@ -1,0 +1,79 @@
+"""What the iSCSI front end can be told, and what it tells its users."""
+
+from __future__ import annotations
+
+import attrs
+
+from tierce import VolumeSpec, option
+
+#: What every IQN that we make up starts with; a volume's name follows.
+IQN_PREFIX = "iqn.2026-11.io.tierce:"
+
+
+@attrs.frozen
+class IscsiOptions:
+    """The section `iscsi:` under `frontends:`."""
+
+    listen: tuple[str, ...] = option(
+        default=("127.0.0.1:3260",),
+        unit="address",
+        doc="Where the portal listens. Beyond loopback only if it is stated here.",
+    )
+    advertise: str | None = option(
+        default=None,
+        unit="address",
+        doc="The portal that discovery names; by default the address that the initiator used.",
+    )
+    session_count_max: int = option(
+        default=16, minimum=1, maximum=1024, doc="Sessions of one target at once."
+    )
+    queue_depth: int = option(
+        default=128, minimum=1, maximum=1024, doc="Commands of one session at once."
+    )
+    nop_interval_s: float = option(
+        default=15.0,
+        unit="seconds",
+        minimum=1,
+        maximum=3600,
+        doc="A session silent for so long is asked for a sign of life, and dropped if it gives "
+        "none for as long again.",
+    )
+    login_timeout_s: float = option(
+        default=15.0, unit="seconds", minimum=1, maximum=300, doc="A login takes at most so long."
+    )
+
+
+@attrs.frozen
+class IscsiVolumeOptions:
+    """A volume's `frontend_options:`."""
+
+    iqn: str | None = option(
+        default=None, doc=f"The target's name; by default {IQN_PREFIX} and the volume's name."
+    )
+    initiators: tuple[str, ...] = option(
+        default=(), doc="Names of the initiators that may log in; none named: all."
+    )
+    vendor: str = option(default="TIERCE", doc="Vendor in INQUIRY, at most 8 characters.")
+    product: str = option(default="VOLUME", doc="Product in INQUIRY, at most 16 characters.")
+    read_only: bool = option(default=False, doc="Refuse every write.")
+
+
+def identity(_options: IscsiOptions, volume_name: str, volume_options: IscsiVolumeOptions) -> str:
+    """Return the volume's IQN."""
+    return (volume_options.iqn or f"{IQN_PREFIX}{volume_name}").lower()
+
+
+def usage(options: IscsiOptions, volume: VolumeSpec) -> dict[str, str]:
+    """Return the volume's URL, and what to type into each tool to use it."""
+    portal = options.advertise or options.listen[0]
+    iqn = identity(options, volume.name, volume.frontend_options)
+    url = f"iscsi://{portal}/{iqn}/0"
+    return {
+        "url": url,
+        "qemu-img": f"qemu-img info {url}",
+        "qemu-io": f"qemu-io -f raw -c 'write -P 7 0 1M' -c 'read -P 7 0 1M' {url}",
+        "iscsiadm": f"iscsiadm -m discovery -t sendtargets -p {portal} && "
+        f"iscsiadm -m node -T {iqn} -p {portal} --login",
+        "iscsi-ls": f"iscsi-ls -s iscsi://{portal}",
+        "iscsi-inq": f"iscsi-inq {url}",
+    }

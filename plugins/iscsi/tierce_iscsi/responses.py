@@ -1,0 +1,191 @@
+"""Building the PDUs of the slow path, with their sequence numbers and digests."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+from crc32c import crc32c
+
+from tierce_iscsi import pdu
+from tierce_iscsi.connection import Connection
+from tierce_iscsi.pdu import FINAL, NO_TAG, SERIAL_MASK, Opcode, RejectReason
+from tierce_iscsi.scsi.command import Reply
+from tierce_iscsi.scsi.sense import GOOD
+from tierce_iscsi.tasks import SlowTask
+
+#: O and U bits of a SCSI response or Data-In (RFC 7143 section 11.4.1).
+OVERFLOW, UNDERFLOW = 0x04, 0x02
+
+
+class Responses:
+    """What a connection answers.
+
+    Args:
+        connection: Where the answers go.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def push(
+        self,
+        header: bytes,
+        data: bytes | memoryview = b"",
+        release: Callable[[], None] | None = None,
+    ) -> None:
+        """Queue a PDU; `release` is called when its data have been sent."""
+        connection = self.connection
+        if connection.has_header_digest:
+            header += crc32c(header).to_bytes(4, "little")
+        if not len(data):
+            connection.output.push(header, release)
+            return
+        tail = bytes(-len(data) & 3)
+        if connection.has_data_digest:
+            tail += crc32c(tail, crc32c(data)).to_bytes(4, "little")
+        if isinstance(data, bytes):
+            connection.output.push(header + data + tail, release)
+            return
+        connection.output.push(header)
+        connection.output.push(data, None if tail else release)
+        if tail:
+            connection.output.push(tail, release)
+
+    def _numbers(self, *, is_counted: bool = True) -> tuple[int, int, int]:
+        """Return StatSN, ExpCmdSN, MaxCmdSN for the next response."""
+        session = self.connection.session
+        stat_sn = session.stat_sn
+        if is_counted:
+            session.stat_sn = (stat_sn + 1) & SERIAL_MASK
+        return stat_sn, session.exp_cmd_sn, session.window(len(self.connection.tasks))
+
+    def answer(
+        self,
+        opcode: Opcode,
+        tag: int,
+        *,
+        data: bytes = b"",
+        lun: int = 0,
+        flags: int = FINAL,
+        response: int = 0,
+        transfer_tag: int = NO_TAG,
+    ) -> None:
+        """Queue a NOP-In, text, logout or task management response."""
+        head = (opcode, flags, response, len(data), lun, tag, transfer_tag)
+        self.push(pdu.RESPONSE.pack(*head, *self._numbers()), data)
+
+    def nop_in(self, transfer_tag: int) -> None:
+        """Queue a ping of ours; it takes no StatSN (RFC 7143 section 11.19.1)."""
+        head = (Opcode.NOP_IN, FINAL, 0, 0, pdu.LUN, NO_TAG, transfer_tag)
+        self.push(pdu.RESPONSE.pack(*head, *self._numbers(is_counted=False)))
+
+    def reject(self, header: bytes | memoryview, reason: RejectReason) -> None:
+        """Queue a Reject of the PDU with this header (RFC 7143 section 11.17)."""
+        word = Opcode.REJECT << 24 | FINAL << 16 | reason << 8
+        rejected = bytes(header)
+        self.push(pdu.REJECT.pack(word, len(rejected), NO_TAG, *self._numbers(), 0), rejected)
+
+    def ready_to_transfer(self, task: SlowTask, desired: int) -> None:
+        """Queue an R2T for the next `desired` bytes of data-out."""
+        word = Opcode.READY_TO_TRANSFER << 24 | FINAL << 16
+        numbers = self._numbers(is_counted=False)
+        self.push(
+            pdu.R2T.pack(
+                *(word, task.lun, task.tag, task.transfer_tag, *numbers, task.r2t_number),
+                *(task.received, desired),
+            )
+        )
+
+    def respond_good(self, tag: int) -> None:
+        """Queue GOOD for a command without data-in or residual."""
+        self.respond_status(tag, Reply())
+
+    def respond_status(
+        self,
+        tag: int,
+        reply: Reply,
+        *,
+        residual: int = 0,
+        residual_flag: int = 0,
+        data_count: int = 0,
+    ) -> None:
+        """Queue a SCSI response with the reply's status and sense.
+
+        Args:
+            tag: Initiator task tag.
+            reply: Its data are not sent here.
+            residual: Residual count.
+            residual_flag: `OVERFLOW`, `UNDERFLOW` or 0.
+            data_count: Data-In or R2T PDUs that went before (ExpDataSN).
+        """
+        sense = reply.sense and struct.pack(">H", len(reply.sense)) + reply.sense
+        word = pdu.SCSI_RESPONSE_WORD | residual_flag << 16 | reply.status
+        header = pdu.SCSI_RESPONSE.pack(
+            *(word, len(sense), tag, 0, *self._numbers(), data_count, 0, residual),
+        )
+        self.push(header, sense)
+
+    def respond(self, task: SlowTask, reply: Reply) -> None:
+        """Answer a command: data-in as far as the initiator wants it, then the status.
+
+        What the command transfers beyond or below the expected length is the residual
+        (RFC 7143 section 11.4.5).
+        """
+        if reply.status != GOOD:
+            flag = UNDERFLOW if task.expected else 0
+            self.respond_status(
+                *(task.tag, reply),
+                residual=task.expected,
+                residual_flag=flag,
+                data_count=task.r2t_number,
+            )
+            return
+        length = len(reply.data) if reply.length is None else reply.length
+        flag = OVERFLOW if length > task.expected else UNDERFLOW if length < task.expected else 0
+        residual = abs(length - task.expected)
+        count = min(len(reply.data), task.expected) if task.is_read else 0
+        if count:
+            self._data_in(task, memoryview(reply.data)[:count], residual, flag)
+        else:
+            self.respond_status(
+                *(task.tag, reply),
+                residual=residual,
+                residual_flag=flag,
+                data_count=task.r2t_number,
+            )
+
+    def _data_in(self, task: SlowTask, data: memoryview, residual: int, flag: int) -> None:
+        """Queue Data-In PDUs; the last carries the status GOOD."""
+        connection = self.connection
+        terms = connection.session.terms
+        held = list(task.regions)
+        for region in held:
+            region.holds += 1
+
+        def release() -> None:
+            for region in held:
+                connection.large.give(region)
+
+        offset = number = 0
+        while offset < len(data):
+            burst_left = terms.burst_bytes_max - offset % terms.burst_bytes_max
+            count = min(len(data) - offset, terms.segment_bytes_max, burst_left)
+            is_last = offset + count == len(data)
+            bits = FINAL if is_last or count == burst_left else 0
+            if is_last:
+                word = Opcode.DATA_IN << 24 | (bits | 0x01 | flag) << 16
+                numbers = self._numbers()
+            else:
+                word = Opcode.DATA_IN << 24 | bits << 16
+                numbers = (0, *self._numbers(is_counted=False)[1:])
+            self.push(
+                pdu.DATA_IN.pack(
+                    *(word, count, 0, task.tag, NO_TAG, *numbers, number, offset),
+                    residual if is_last else 0,
+                ),
+                data[offset : offset + count],
+                release if is_last else None,
+            )
+            offset += count
+            number += 1

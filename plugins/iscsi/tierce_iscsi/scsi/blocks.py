@@ -1,0 +1,265 @@
+"""Commands that move or compare blocks: READ, WRITE, VERIFY, PRE-FETCH, SYNCHRONIZE CACHE,
+COMPARE AND WRITE, ORWRITE (SBC-3 section 5)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tierce import Code, Op, Request
+from tierce_iscsi.scsi import limits
+from tierce_iscsi.scsi.cdb import checked_extent, extent, extent_index, refuse_protection
+from tierce_iscsi.scsi.command import Command, Reply, Work, check_condition
+from tierce_iscsi.scsi.sense import (
+    LBA_OUT_OF_RANGE,
+    CheckConditionError,
+    Key,
+    Sense,
+    invalid_field,
+    sense_of,
+)
+
+if TYPE_CHECKING:
+    from tierce_iscsi.scsi.unit import LogicalUnit
+
+#: ORWRITE is read, then compared and written; so often it may lose against other writers.
+OR_ROUND_COUNT_MAX = 16
+
+
+def transfer(unit: LogicalUnit, cdb: bytes) -> tuple[int, int]:
+    """Return (offset, length) in bytes of a command that reads or writes, checked.
+
+    Raises:
+        CheckConditionError: Out of range, too long, or with protection information.
+    """
+    if cdb[0] >> 5:
+        refuse_protection(cdb)
+    lba, count = checked_extent(cdb, unit.block_count)
+    if count * unit.block_size > limits.TRANSFER_BYTES_MAX:
+        raise invalid_field(extent_index(cdb))
+    return lba * unit.block_size, count * unit.block_size
+
+
+def has_fua(cdb: bytes) -> bool:
+    """True if FUA is set; CDBs of 6 bytes have none."""
+    return bool(cdb[0] >> 5 and cdb[1] & 0x08)
+
+
+def first_failure(unit: LogicalUnit, requests: list[Request]) -> Reply | None:
+    """Return the reply that reports the first request that failed, None if all are good."""
+    for request in requests:
+        status = request.status
+        assert status is not None, "looked at only when settled"
+        if not status.is_good:
+            return check_condition(sense_of(status, unit.block_size))
+    return None
+
+
+def read(unit: LogicalUnit, command: Command) -> Reply | Work:
+    """READ(6), READ(10), READ(12), READ(16).
+
+    FUA on a read asks for the medium's bytes: what the cache holds goes there first.
+    """
+    offset, length = transfer(unit, command.cdb)
+    if not length:
+        return Reply()
+
+    def finish(requests: list[Request]) -> Reply:
+        return first_failure(unit, requests) or Reply(requests[0].buffer or b"")
+
+    def flushed(requests: list[Request]) -> Reply | Work:
+        return first_failure(unit, requests) or Work([Request(Op.READ, offset, length)], finish)
+
+    if has_fua(command.cdb):
+        return Work([Request(Op.FLUSH)], flushed)
+    return Work([Request(Op.READ, offset, length)], finish)
+
+
+def write_length(unit: LogicalUnit, cdb: bytes) -> int:
+    """Bytes of data-out that a WRITE wants."""
+    unit.check_writable()
+    return transfer(unit, cdb)[1]
+
+
+def write(unit: LogicalUnit, command: Command) -> Reply | Work:
+    """WRITE(6), WRITE(10), WRITE(12), WRITE(16)."""
+    return _write(unit, command, fua=has_fua(command.cdb))
+
+
+def write_and_verify(unit: LogicalUnit, command: Command) -> Reply | Work:
+    """WRITE AND VERIFY(10), (12), (16): written to the medium, then compared with BYTCHK=1.
+
+    Without BYTCHK the medium's own check is asked for, which is the write's being durable.
+    """
+    bytchk = command.cdb[1] >> 1 & 3
+    if bytchk > 1:
+        raise invalid_field(1)
+    return _write(unit, command, fua=True, is_verified=bytchk == 1)
+
+
+def _write(
+    unit: LogicalUnit, command: Command, *, fua: bool, is_verified: bool = False
+) -> Reply | Work:
+    offset, length = transfer(unit, command.cdb)
+    # An initiator that expects to send less than the CDB says gets what it sent written, in
+    # whole blocks, and the rest reported as residual (RFC 7143 section 11.4.5.1).
+    sent = len(command.data) - len(command.data) % unit.block_size
+    if not sent:
+        return Reply(length=length)
+    data = command.data[:sent]
+
+    def finish(requests: list[Request]) -> Reply | Work:
+        failure = first_failure(unit, requests)
+        if failure is None and is_verified:
+            return _compare(unit, offset, data, length)
+        return failure or Reply(length=length)
+
+    return Work([Request(Op.WRITE, offset, sent, data, fua)], finish)
+
+
+def verify_length(unit: LogicalUnit, cdb: bytes) -> int:
+    """Bytes of data-out that a VERIFY wants."""
+    length = transfer(unit, cdb)[1]
+    match cdb[1] >> 1 & 3:
+        case 0:
+            return 0
+        case 1:
+            return length
+        case 3:
+            return min(length, unit.block_size)
+    raise invalid_field(1)
+
+
+def verify(unit: LogicalUnit, command: Command) -> Reply | Work:
+    """VERIFY(10), (12), (16): read; with BYTCHK=1 compare; with BYTCHK=3 every block with one."""
+    offset, length = transfer(unit, command.cdb)
+    wanted = verify_length(unit, command.cdb)
+    if not length:
+        return Reply()
+    if not wanted:
+        return Work(
+            [Request(Op.READ, offset, length)],
+            lambda requests: first_failure(unit, requests) or Reply(),
+        )
+    data = command.data
+    if len(data) < wanted:
+        data = data[: len(data) - len(data) % unit.block_size]
+        length = len(data)
+        if not length:
+            return Reply(length=wanted)
+    elif wanted < length:
+        data = memoryview(bytes(data) * (length // wanted))
+    return _compare(unit, offset, data, wanted)
+
+
+def _compare(unit: LogicalUnit, offset: int, data: memoryview, length: int) -> Work:
+    """Read what is at `offset` and compare it with `data`; reply as for `length` bytes."""
+
+    def finish(requests: list[Request]) -> Reply:
+        failure = first_failure(unit, requests)
+        if failure is not None:
+            return failure
+        found = requests[0].buffer
+        assert found is not None, "a READ has a buffer"
+        if found == data:
+            return Reply(length=length)
+        return check_condition(Sense(Key.MISCOMPARE, 0x1D00, _first_difference(found, data)))
+
+    return Work([Request(Op.READ, offset, len(data))], finish)
+
+
+def _first_difference(found: memoryview, wanted: memoryview) -> int:
+    """Return the first index at which two buffers of one length differ: by halving, as a
+    comparison in C is quicker than a loop here."""
+    low, high = 0, len(found)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if found[low:middle] == wanted[low:middle]:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def prefetch(unit: LogicalUnit, command: Command) -> Reply:
+    """PRE-FETCH(10), (16): a hint, whose range is checked. The kernel reads ahead by itself."""
+    lba, count = extent(command.cdb)
+    if lba + count > unit.block_count or lba >= unit.block_count:
+        raise CheckConditionError(LBA_OUT_OF_RANGE)
+    return Reply()
+
+
+def synchronize_cache(unit: LogicalUnit, command: Command) -> Reply | Work:
+    """SYNCHRONIZE CACHE(10), (16): the whole cache, whatever the range. IMMED is not honoured:
+    an early GOOD would be a promise not yet kept."""
+    lba, count = extent(command.cdb)
+    if lba + count > unit.block_count or (lba and lba >= unit.block_count):
+        raise CheckConditionError(LBA_OUT_OF_RANGE)
+    return Work([Request(Op.FLUSH)], lambda requests: first_failure(unit, requests) or Reply())
+
+
+def compare_length(unit: LogicalUnit, cdb: bytes) -> int:
+    """Bytes of data-out that a COMPARE AND WRITE wants: to compare, then to write."""
+    unit.check_writable()
+    refuse_protection(cdb)
+    lba, count = int.from_bytes(cdb[2:10], "big"), cdb[13]
+    if lba + count > unit.block_count or lba >= unit.block_count:
+        raise CheckConditionError(LBA_OUT_OF_RANGE)
+    if count > limits.COMPARE_BLOCK_COUNT_MAX:
+        raise invalid_field(13)
+    return 2 * count * unit.block_size
+
+
+def compare_and_write(unit: LogicalUnit, command: Command) -> Reply | Work:
+    """COMPARE AND WRITE (SBC-3 section 5.2), atomic in the device."""
+    wanted = compare_length(unit, command.cdb)
+    if not wanted:
+        return Reply()
+    if len(command.data) != wanted:
+        raise invalid_field(13)
+    offset = int.from_bytes(command.cdb[2:10], "big") * unit.block_size
+    request = Request(
+        *(Op.COMPARE_AND_WRITE, offset, wanted // 2, command.data),
+        fua=bool(command.cdb[1] & 0x08),
+    )
+
+    def finish(requests: list[Request]) -> Reply:
+        status = requests[0].status
+        assert status is not None, "looked at only when settled"
+        if status.code is Code.MISCOMPARE:
+            where = None if status.offset is None else status.offset - offset
+            return check_condition(Sense(Key.MISCOMPARE, 0x1D00, where))
+        return first_failure(unit, requests) or Reply(length=wanted)
+
+    return Work([request], finish)
+
+
+def or_write(unit: LogicalUnit, command: Command) -> Reply | Work:
+    """ORWRITE(16): read, OR, and write if nothing has changed since, else once more."""
+    offset, length = transfer(unit, command.cdb)
+    if not length:
+        return Reply()
+    if len(command.data) != length:
+        raise invalid_field(extent_index(command.cdb))
+    mask = int.from_bytes(command.data, "little")
+    fua = has_fua(command.cdb)
+    rounds = 0
+
+    def compared(requests: list[Request]) -> Reply | Work:
+        nonlocal rounds
+        status = requests[0].status
+        assert status is not None, "looked at only when settled"
+        rounds += 1
+        if status.code is Code.MISCOMPARE and rounds < OR_ROUND_COUNT_MAX:
+            return Work([Request(Op.READ, offset, length)], merge)
+        return first_failure(unit, requests) or Reply(length=length)
+
+    def merge(requests: list[Request]) -> Reply | Work:
+        failure = first_failure(unit, requests)
+        if failure is not None:
+            return failure
+        old = bytes(requests[0].buffer or b"")
+        new = (int.from_bytes(old, "little") | mask).to_bytes(length, "little")
+        both = memoryview(old + new)
+        return Work([Request(Op.COMPARE_AND_WRITE, offset, length, both, fua)], compared)
+
+    return Work([Request(Op.READ, offset, length)], merge)

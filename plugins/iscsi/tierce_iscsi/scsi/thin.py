@@ -1,0 +1,135 @@
+"""Commands of thin provisioning: UNMAP, WRITE SAME, GET LBA STATUS (SBC-3 section 4.7)."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from tierce import Op, Request
+from tierce_iscsi.scsi import limits
+from tierce_iscsi.scsi.blocks import first_failure
+from tierce_iscsi.scsi.cdb import (
+    be16,
+    be32,
+    be64,
+    checked_extent,
+    extent_index,
+    refuse_protection,
+)
+from tierce_iscsi.scsi.command import Command, Reply, Work
+from tierce_iscsi.scsi.sense import (
+    LBA_OUT_OF_RANGE,
+    PARAMETER_LIST_LENGTH,
+    CheckConditionError,
+    invalid_field,
+    invalid_parameter,
+)
+
+if TYPE_CHECKING:
+    from tierce_iscsi.scsi.unit import LogicalUnit
+
+_STATUS_DESCRIPTOR = struct.Struct(">QIB3x")
+MAPPED, DEALLOCATED = 0, 1
+#: Descriptors of one GET LBA STATUS.
+STATUS_DESCRIPTOR_COUNT_MAX = 1024
+
+
+def unmap_length(unit: LogicalUnit, cdb: bytes) -> int:
+    """Bytes of parameters that an UNMAP wants."""
+    unit.check_writable()
+    if cdb[1] & 0x01:
+        # ANCHOR: nothing is anchored here.
+        raise invalid_field(1)
+    return be16(cdb, 7)
+
+
+def unmap(unit: LogicalUnit, command: Command) -> Reply | Work:
+    """UNMAP (SBC-3 section 5.28): every descriptor is discarded, or none if one is wrong."""
+    wanted = be16(command.cdb, 7)
+    data = command.data
+    if not wanted or not data:
+        return Reply(length=wanted)
+    if len(data) < 8:
+        raise CheckConditionError(PARAMETER_LIST_LENGTH)
+    end = min(len(data), 8 + be16(data, 2))
+    extents = [(be64(data, at), be32(data, at + 8)) for at in range(8, end - 15, 16)]
+    if len(extents) > limits.UNMAP_DESCRIPTOR_COUNT_MAX:
+        raise invalid_parameter(2)
+    if any(lba + count > unit.block_count for lba, count in extents):
+        raise CheckConditionError(LBA_OUT_OF_RANGE)
+    size = unit.block_size
+    if sum(count for _lba, count in extents) * size > limits.UNMAP_BYTES_MAX:
+        raise invalid_parameter(8)
+    requests = [Request(Op.DISCARD, lba * size, count * size) for lba, count in extents if count]
+    if not requests:
+        return Reply(length=wanted)
+    return Work(requests, lambda settled: first_failure(unit, settled) or Reply(length=wanted))
+
+
+def _has_no_data(cdb: bytes) -> bool:
+    """True for NDOB, which only WRITE SAME(16) has."""
+    return cdb[0] == 0x93 and bool(cdb[1] & 0x01)
+
+
+def write_same_length(unit: LogicalUnit, cdb: bytes) -> int:
+    """Bytes of data-out that a WRITE SAME wants: one block, or none with NDOB."""
+    unit.check_writable()
+    refuse_protection(cdb)
+    if cdb[1] & 0x10 or (cdb[1] & 0x08 and not unit.can_discard):
+        # ANCHOR; or UNMAP where nothing can be unmapped.
+        raise invalid_field(1)
+    _lba, count = checked_extent(cdb, unit.block_count)
+    # 0 blocks would mean "to the end", which WSNZ of the Block Limits page rules out.
+    if not 0 < count * unit.block_size <= limits.WRITE_SAME_BYTES_MAX:
+        raise invalid_field(extent_index(cdb))
+    return 0 if _has_no_data(cdb) else unit.block_size
+
+
+def write_same(unit: LogicalUnit, command: Command) -> Reply | Work:
+    """WRITE SAME(10), (16) (SBC-3 section 5.46)."""
+    wanted = write_same_length(unit, command.cdb)
+    lba, count = checked_extent(command.cdb, unit.block_count)
+    if len(command.data) != wanted:
+        raise invalid_field(extent_index(command.cdb))
+    offset, length = lba * unit.block_size, count * unit.block_size
+    block = bytes(command.data)
+    if block.strip(b"\0"):
+        requests = _pattern(offset, length, block)
+    elif command.cdb[1] & 0x08:
+        requests = [Request(Op.DISCARD, offset, length)]
+    else:
+        requests = [Request(Op.WRITE_ZEROES, offset, length)]
+    return Work(requests, lambda settled: first_failure(unit, settled) or Reply(length=wanted))
+
+
+def _pattern(offset: int, length: int, block: bytes) -> list[Request]:
+    """Return writes of a repeated block that all share one buffer."""
+    piece = memoryview(block * (min(length, limits.PATTERN_BYTES) // len(block)))
+    return [
+        Request(Op.WRITE, offset + at, min(len(piece), length - at), piece[: length - at])
+        for at in range(0, length, len(piece))
+    ]
+
+
+def get_lba_status(unit: LogicalUnit, command: Command) -> Reply | Work:
+    """GET LBA STATUS (SBC-3 section 5.4): which blocks from an LBA on are mapped."""
+    lba, allocation = be64(command.cdb, 2), be32(command.cdb, 10)
+    if lba >= unit.block_count:
+        raise CheckConditionError(LBA_OUT_OF_RANGE)
+    offset = lba * unit.block_size
+    length = min(unit.block_count * unit.block_size - offset, limits.STATUS_BYTES_MAX)
+
+    def finish(requests: list[Request]) -> Reply:
+        failure = first_failure(unit, requests)
+        if failure is not None:
+            return failure
+        descriptors = b"".join(
+            _STATUS_DESCRIPTOR.pack(
+                *(extent.offset // unit.block_size, extent.length // unit.block_size),
+                DEALLOCATED if extent.is_hole else MAPPED,
+            )
+            for extent in requests[0].extents[:STATUS_DESCRIPTOR_COUNT_MAX]
+        )
+        return Reply((struct.pack(">I4x", 4 + len(descriptors)) + descriptors)[:allocation])
+
+    return Work([Request(Op.BLOCK_STATUS, offset, length)], finish)

@@ -1,0 +1,71 @@
+"""A session: what its login settled, its sequence numbers, its unit attentions.
+
+A session has one connection (MaxConnections 1), so both end together.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from tierce_iscsi.pdu import SERIAL_MASK, is_after
+from tierce_iscsi.scsi.sense import Sense
+from tierce_iscsi.text import Negotiation
+
+#: Unit attentions of one session; older ones tell more, so the newest gives way.
+ATTENTION_COUNT_MAX = 16
+
+
+@attrs.define(eq=False)
+class Session:
+    """One initiator's session.
+
+    Attributes:
+        terms: What the login negotiated.
+        isid: The initiator's part of its identity.
+        tsih: Ours.
+        connection_id: CID of its connection.
+        stat_sn: StatSN of the next response.
+        exp_cmd_sn: CmdSN of the next command.
+        queue_depth: Commands at once.
+        portal: The address that the initiator used.
+        remote: The initiator's address.
+    """
+
+    terms: Negotiation
+    isid: bytes
+    tsih: int
+    connection_id: int
+    stat_sn: int
+    exp_cmd_sn: int
+    queue_depth: int
+    portal: str = ""
+    remote: str = ""
+    attentions: list[Sense] = attrs.field(factory=list)
+    _max_cmd_sn: int = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._max_cmd_sn = (self.exp_cmd_sn + self.queue_depth - 1) & SERIAL_MASK
+
+    @property
+    def initiator(self) -> bytes:
+        """The transport ID of SPC-4 section 7.6.4.6, format 01b: name and ISID."""
+        name = f"{self.terms.initiator_name},i,0x{self.isid.hex()}".encode() + b"\0"
+        name += bytes(max(0, 20 - len(name)) or -len(name) & 3)
+        return bytes((0x45, 0)) + len(name).to_bytes(2, "big") + name
+
+    def attend(self, sense: Sense) -> None:
+        """Tell the initiator this at its next command."""
+        if sense not in self.attentions and len(self.attentions) < ATTENTION_COUNT_MAX:
+            self.attentions.append(sense)
+
+    def window(self, task_count: int) -> int:
+        """Return MaxCmdSN while so many tasks are under way. It never goes back
+        (RFC 7143 section 4.2.2.1)."""
+        number = (self.exp_cmd_sn + self.queue_depth - 1 - task_count) & SERIAL_MASK
+        if is_after(number, self._max_cmd_sn):
+            self._max_cmd_sn = number
+        return self._max_cmd_sn
+
+    def is_in_window(self, number: int) -> bool:
+        """True if a command with this CmdSN may come now."""
+        return not is_after(self.exp_cmd_sn, number) and not is_after(number, self._max_cmd_sn)
