@@ -1,1 +1,24 @@
-"""The config file: schema, loading, errors with file and line."""
+"""The config file: schema, loading, errors with file and line.
+
+One YAML file becomes one frozen `Config`. Every option, core's and the plugins', is declared once
+by `tierce.option`; the check, `tierce config show`, the JSON Schema and the reference pages are
+made from the declaration.
+"""
+
+from tierce.config.loading import config_from_bytes, load_config
+from tierce.config.model import Config, Limits, PolicyDocument, VolumeConfig
+from tierce.config.parsing import options_from_mapping, options_to_mapping
+from tierce.config.volumes import volume_from_mapping, volume_to_mapping
+
+__all__ = [
+    "Config",
+    "Limits",
+    "PolicyDocument",
+    "VolumeConfig",
+    "config_from_bytes",
+    "load_config",
+    "options_from_mapping",
+    "options_to_mapping",
+    "volume_from_mapping",
+    "volume_to_mapping",
+]

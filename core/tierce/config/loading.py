@@ -1,0 +1,260 @@
+"""Reading a config file as a whole: sections, plugins, volumes, and what must hold among them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tierce.config.model import (
+    Config,
+    FileShape,
+    PluginsSection,
+    PolicyDocument,
+    PolicyShape,
+    VolumeConfig,
+)
+from tierce.config.parsing import Reading, entries, parse_options
+from tierce.config.source import Value, parse, read_file
+from tierce.config.volumes import find, parse_volume
+from tierce.errors import ConfigError, PluginError
+from tierce.registry import Registry, installed, nearest, resolve
+
+
+def load_config(path: Path, registry: Registry | None = None) -> Config:
+    """Read and check a config file. Starts nothing.
+
+    Args:
+        path: The file. Relative paths in it start from its folder.
+        registry: The plugins, for tests; None takes those that the file enables.
+
+    Raises:
+        ConfigError: The file is wrong; names file and line.
+    """
+    return _config(read_file(path), path, registry)
+
+
+def config_from_bytes(data: bytes, path: Path, registry: Registry | None = None) -> Config:
+    """Check the bytes of a config file that would lie at `path`; as `load_config`."""
+    return _config(parse(data, str(path)), path, registry)
+
+
+def _config(value: Value, path: Path, registry: Registry | None) -> Config:
+    reading = Reading(path.absolute().parent)
+    plugins = _plugins_section(value, reading)
+    if registry is None:
+        registry = load_plugins(value, plugins)
+    # What `volumes:` and `policies:` hold is parsed below, by those who know the plugins.
+    shape = parse_options(FileShape, _without(value, "volumes", "policies"), reading, "")
+    volumes = tuple(_volumes(value, registry, reading))
+    frontends = _frontends(shape.frontends, value, registry, reading)
+    _check_frontends(volumes, frontends, value, registry)
+    policies = tuple(_policies(value, registry, reading, volumes))
+    return Config(
+        file=str(path),
+        data_dir=Path(shape.data_dir),
+        registry=registry,
+        frontends=frontends,
+        exporters=_exporters(shape.exporters, value, registry, reading),
+        policies=policies,
+        volumes=volumes,
+        limits=shape.limits,
+        origins=reading.origins,
+        advice=(*_plugin_advice(registry, value.file), *reading.advice),
+    )
+
+
+def _plugins_section(value: Value, reading: Reading) -> PluginsSection:
+    section = entries(value, "").get("plugins", Value({}, value.file, value.line))
+    return parse_options(PluginsSection, section, reading, "plugins")
+
+
+def load_plugins(value: Value, section: PluginsSection) -> Registry:
+    """Return the registry of what `plugins:` enables.
+
+    Args:
+        value: The whole file.
+        section: Its section `plugins:`.
+
+    Raises:
+        ConfigError: A name in it is not installed.
+    """
+    candidates = installed()
+    names = {one.name for one in candidates}
+    section_value = entries(value, "").get("plugins")
+    for key, item in entries(section_value, "plugins").items() if section_value else ():
+        for one in item.content if isinstance(item.content, list) else ():
+            if one.content not in names:
+                assert isinstance(one.content, str), "the section was parsed before"
+                raise one.error(
+                    f"plugins.{key}: the plugin {one.content!r} is not installed"
+                    f"{nearest(one.content, names)}"
+                )
+    return Registry(candidates, section.enable, section.disable)
+
+
+def _plugin_advice(registry: Registry, file: str) -> Iterable[str]:
+    for record in registry.plugins:
+        if record.state == "broken":
+            yield f"{file}: {record.origin} is left out: {record.reason}"
+
+
+def _without(value: Value, *keys: str) -> Value:
+    items = {key: one for key, one in entries(value, "").items() if key not in keys}
+    return Value(items, value.file, value.line, value.key_lines)
+
+
+def _list(value: Value, key: str, reading: Reading) -> list[Value]:
+    section = entries(value, "").get(key)
+    if section is None:
+        return []
+    reading.origins[key] = section.origin
+    if section.content is None:
+        return []
+    if not isinstance(section.content, list):
+        raise section.error(f"{key}: expected a list, got {section.describe()}")
+    return section.content
+
+
+def _volumes(value: Value, registry: Registry, reading: Reading) -> list[VolumeConfig]:
+    volumes: list[VolumeConfig] = []
+    for index, one in enumerate(_list(value, "volumes", reading)):
+        named = entries(one, f"volumes[{index}]").get("name")
+        taken = {volume.name for volume in volumes}
+        if named is not None and named.content in taken:
+            first = reading.origins[f"volumes.{named.content}"]
+            raise named.error(f"there is a volume {named.content!r} already, in {first}")
+        volumes.append(parse_volume(one, registry, reading, f"volumes[{index}]"))
+    return volumes
+
+
+def _sections(
+    named: Mapping[str, Any], value: Value, key: str
+) -> Iterable[tuple[str, Value, Value]]:
+    """Yield name, options and a value at the name's own line, of each section under `key`."""
+    whole = entries(value, "").get(key)
+    for name, options in named.items():
+        assert whole is not None, "what has sections is there"
+        yield name, options, Value(name, value.file, whole.key_lines.get(name, whole.line))
+
+
+def _frontends(
+    named: Mapping[str, Any], value: Value, registry: Registry, reading: Reading
+) -> dict[str, Any]:
+    found = {}
+    for name, options, at in _sections(named, value, "frontends"):
+        description = find("front end", registry.frontends, name, at, "frontends", registry)
+        # The section's line is where a reader looks, also if it is empty.
+        found[name] = parse_options(
+            description.options, _placed(options, at), reading, f"frontends.{name}"
+        )
+    for name, description in registry.frontends.items():
+        if name not in found:
+            try:
+                found[name] = parse_options(
+                    description.options,
+                    Value({}, value.file, value.line),
+                    reading,
+                    f"frontends.{name}",
+                )
+            except ConfigError:
+                continue  # It has no defaults: a volume that wants it is told by _check_frontends.
+    return found
+
+
+def _placed(options: Value, at: Value) -> Value:
+    return Value({}, at.file, at.line) if options.content is None else options
+
+
+def _exporters(
+    named: Mapping[str, Any], value: Value, registry: Registry, reading: Reading
+) -> dict[str, Any]:
+    found = {}
+    for name, options, at in _sections(named, value, "exporters"):
+        description = find("exporter", registry.exporters, name, at, "exporters", registry)
+        found[name] = parse_options(
+            description.options, _placed(options, at), reading, f"exporters.{name}"
+        )
+    return found
+
+
+def _policies(
+    value: Value, registry: Registry, reading: Reading, volumes: Iterable[VolumeConfig]
+) -> list[PolicyDocument]:
+    documents: list[PolicyDocument] = []
+    for index, one in enumerate(_list(value, "policies", reading)):
+        document = _policy(one, registry, reading, f"policies[{index}]")
+        if any(document.name == other.name for other in documents):
+            raise one.error(
+                f"policies[{index}].name: there is a policy {document.name!r} already", key="name"
+            )
+        for name in set(document.volumes) - {volume.name for volume in volumes}:
+            reading.advice.append(
+                f"{one.origin}: policy {document.name!r} selects the volume {name!r}, which this "
+                "file does not name"
+            )
+        documents.append(document)
+    return documents
+
+
+def _policy(value: Value, registry: Registry, reading: Reading, path: str) -> PolicyDocument:
+    shape = parse_options(PolicyShape, value, reading, path)
+    kind = entries(value, path)["kind"]
+    handler = find(
+        "policy handler", registry.policy_handlers, shape.kind, kind, f"{path}.kind", registry
+    )
+    parameters = (
+        _placed(shape.parameters, value) if shape.parameters else Value({}, value.file, value.line)
+    )
+    return PolicyDocument(
+        kind=shape.kind,
+        name=shape.name,
+        volumes=shape.selector.volumes,
+        parameters=parse_options(handler.options, parameters, reading, f"{path}.parameters"),
+    )
+
+
+def _check_frontends(
+    volumes: Iterable[VolumeConfig],
+    frontends: Mapping[str, Any],
+    value: Value,
+    registry: Registry,
+) -> None:
+    """Check that every volume has a front end with options, and an identity of its own there."""
+    holders: dict[tuple[str, str], str] = {}
+    items = entries(value, "").get("volumes")
+    for volume, one in zip(volumes, _elements(items), strict=True):
+        if volume.frontend not in frontends:
+            raise one.error(
+                f"volumes.{volume.name}: the front end {volume.frontend!r} needs a section under "
+                "`frontends:`; see `tierce plugin show`",
+                key="frontend",
+            )
+        identity = _identity(volume, frontends[volume.frontend], registry, one)
+        other = holders.setdefault((volume.frontend, identity), volume.name)
+        if other != volume.name:
+            raise one.error(
+                f"volumes.{volume.name}: the front end {volume.frontend!r} would serve it as "
+                f"{identity!r}, and the volume {other!r} too",
+                key="frontend_options",
+            )
+
+
+def _elements(value: Value | None) -> list[Value]:
+    return value.content if value is not None and isinstance(value.content, list) else []
+
+
+def _identity(volume: VolumeConfig, section: Any, registry: Registry, value: Value) -> str:
+    description = registry.frontends[volume.frontend]
+    try:
+        identity = resolve(description.identity)
+        assert callable(identity), f"{description.identity} is no function"
+        return str(identity(section, volume.name, volume.frontend_options))
+    except PluginError as error:
+        raise value.error(f"volumes.{volume.name}: {error}", key="frontend") from error
+    except Exception as error:
+        # The function is the plugin's and may raise anything.
+        raise value.error(
+            f"volumes.{volume.name}: the front end {volume.frontend!r} can't name it: {error!r}",
+            key="frontend",
+        ) from error

@@ -1,0 +1,142 @@
+"""One volume, from the config file or from a command, and back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tierce.config.model import VolumeConfig, VolumeShape
+from tierce.config.parsing import Reading, entries, options_to_mapping, parse_options
+from tierce.config.source import Value, from_plain
+from tierce.registry import Registry, nearest
+
+D = TypeVar("D")
+
+#: `VolumeSpec.name` says so.
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,62}", re.ASCII)
+
+
+def volume_from_mapping(
+    mapping: Mapping[str, Any], registry: Registry, *, base: Path, origin: str
+) -> VolumeConfig:
+    """Return a volume from plain values, shaped as one under `volumes:` of the config file.
+
+    Args:
+        mapping: The values.
+        registry: The plugins.
+        base: The folder that relative paths start from.
+        origin: What errors name as the file.
+
+    Raises:
+        ConfigError: The values are wrong.
+    """
+    return parse_volume(from_plain(mapping, origin), registry, Reading(base), "volume")
+
+
+def volume_to_mapping(volume: VolumeConfig, *, hide_secrets: bool = False) -> dict[str, Any]:
+    """Return the plain values (JSON) that `volume_from_mapping` makes an equal volume from."""
+    return {
+        "name": volume.name,
+        "size": volume.size_bytes,
+        "block_size": volume.block_size,
+        "engine": volume.engine,
+        "options": options_to_mapping(volume.engine_options, hide_secrets=hide_secrets),
+        "frontend": volume.frontend,
+        "frontend_options": options_to_mapping(volume.frontend_options, hide_secrets=hide_secrets),
+        "filters": [
+            {"name": name, **options_to_mapping(options, hide_secrets=hide_secrets)}
+            for name, options in volume.filters
+        ],
+    }
+
+
+def parse_volume(value: Value, registry: Registry, reading: Reading, path: str) -> VolumeConfig:
+    """Return a volume.
+
+    Args:
+        value: Its mapping.
+        registry: The plugins.
+        reading: What is gathered.
+        path: What errors call it if it has no valid name; else it is "volumes.NAME".
+
+    Raises:
+        ConfigError: The values are wrong.
+    """
+    path = _path(value, path)
+    shape = parse_options(VolumeShape, value, reading, path)
+    reading.origins[path] = value.origin
+    items = entries(value, path)
+    if _NAME.fullmatch(shape.name) is None:
+        raise items["name"].error(
+            f"{path}.name: expected 1 to 63 of a-z, 0-9 and '-', starting with a letter, "
+            f"got {items['name'].describe()}"
+        )
+    if shape.size % shape.block_size:
+        raise items["size"].error(
+            f"{path}.size: {shape.size} bytes is not a multiple of the block size, "
+            f"{shape.block_size}; the nearest below is {shape.size - shape.size % shape.block_size}"
+        )
+    engine = find("engine", registry.engines, shape.engine, items["engine"], path, registry)
+    frontend = find(
+        "front end", registry.frontends, shape.frontend, items["frontend"], path, registry
+    )
+    empty = Value({}, value.file, value.line)
+    return VolumeConfig(
+        name=shape.name,
+        size_bytes=shape.size,
+        block_size=shape.block_size,
+        engine=engine.name,
+        engine_options=parse_options(
+            engine.options, shape.options or empty, reading, f"{path}.options"
+        ),
+        frontend=frontend.name,
+        frontend_options=parse_options(
+            frontend.volume_options,
+            shape.frontend_options or empty,
+            reading,
+            f"{path}.frontend_options",
+        ),
+        filters=tuple(
+            _filter(one, registry, reading, f"{path}.filters[{index}]")
+            for index, one in enumerate(shape.filters)
+        ),
+    )
+
+
+def find(
+    family: str, known: Mapping[str, D], name: str, value: Value, path: str, registry: Registry
+) -> D:
+    """Return the description of that name.
+
+    Raises:
+        ConfigError: No enabled plugin brings it.
+    """
+    if name in known:
+        return known[name]
+    prefix = f"{path}: " if path else ""
+    raise value.error(
+        f"{prefix}no enabled plugin brings the {family} {name!r}"
+        f"{nearest(name, known)}{registry.left_out()}"
+    )
+
+
+def _path(value: Value, path: str) -> str:
+    if isinstance(value.content, dict) and "name" in value.content:
+        name = value.content["name"].content
+        if isinstance(name, str) and _NAME.fullmatch(name):
+            return f"volumes.{name}"
+    return path
+
+
+def _filter(value: Value, registry: Registry, reading: Reading, path: str) -> tuple[str, Any]:
+    items = dict(entries(value, path))
+    if "name" not in items:
+        raise value.error(f"{path}: the filter's 'name' is missing")
+    named = items.pop("name")
+    if not isinstance(named.content, str):
+        raise named.error(f"{path}.name: expected text, got {named.describe()}")
+    description = find("filter", registry.filters, named.content, named, path, registry)
+    rest = Value(items, value.file, value.line, value.key_lines)
+    return description.name, parse_options(description.options, rest, reading, path)
