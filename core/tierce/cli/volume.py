@@ -144,29 +144,34 @@ def claim(name: str, data_dir: Path | None, config: Path | None) -> None:
 @volume.command()
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @click.option("--engine", default="", help="What made it; every engine is asked otherwise.")
+@click.option("--frontend", default="", help="What is to serve it; the first otherwise.")
 @_server_options
 def adopt(
-    folders: tuple[Path, ...], engine: str, data_dir: Path | None, config: Path | None
+    folders: tuple[Path, ...],
+    engine: str,
+    frontend: str,
+    data_dir: Path | None,
+    config: Path | None,
 ) -> None:
     """Take a volume back from the FOLDERS that hold it, when the state has lost it.
 
-    Works with the running server, or without one.
+    Works with the running server, or without one. A volume that the config file names is the
+    file's again as soon as it is served.
     """
     # Loaded here, so that `tierce volume --help` stays quick.
+    from tierce.node.adoption import adopt_without_server  # noqa: PLC0415
     from tierce.node.client import is_running  # noqa: PLC0415
+    from tierce.node.layout import Layout  # noqa: PLC0415
+    from tierce.registry import Registry  # noqa: PLC0415
 
     data = find_data_dir(data_dir, config)
     absolute = tuple(folder.absolute() for folder in folders)
     if is_running(data):
-        names = [str(folder) for folder in absolute]
-        _rows, answer = _ask(data, {"do": "adopt", "folders": names, "engine": engine})
+        request = {"do": "adopt", "folders": [str(folder) for folder in absolute]}
+        _rows, answer = _ask(data, {**request, "engine": engine, "frontend": frontend})
         click.echo(f"volume {answer['name']} is adopted and served: {answer['url']}")
         return
-    from tierce.node.adoption import adopt_without_server  # noqa: PLC0415
-    from tierce.node.layout import Layout  # noqa: PLC0415
-    from tierce.registry import Registry  # noqa: PLC0415
-
-    record = adopt_without_server(Layout(data), Registry.load(), absolute, engine)
+    record = adopt_without_server(Layout(data), Registry.load(), absolute, engine, frontend)
     click.echo(
         f"volume {record.name} is adopted into {data}; "
         "no server runs now, `tierce serve FILE` serves it"

@@ -38,7 +38,11 @@ class NoLifecycle:
 
 
 def adopt_without_server(
-    layout: Layout, registry: Registry, folders: tuple[Path, ...], engine: str = ""
+    layout: Layout,
+    registry: Registry,
+    folders: tuple[Path, ...],
+    engine: str = "",
+    frontend: str = "",
 ) -> VolumeRecord:
     """Take a volume back into the state of a data folder that no server holds.
 
@@ -50,7 +54,7 @@ def adopt_without_server(
     lock = acquire(layout.serve_lock, {"name": "adopt"}, what=f"data folder {layout.data}")
     try:
         with StateStore(layout.state) as store:
-            record = adopt_record(store, registry, folders, engine)
+            record = adopt_record(store, registry, folders, engine, frontend)
             store.put_volume(record)
             return record
     finally:
@@ -58,7 +62,11 @@ def adopt_without_server(
 
 
 def adopt_record(
-    store: StateStore, registry: Registry, folders: tuple[Path, ...], engine: str = ""
+    store: StateStore,
+    registry: Registry,
+    folders: tuple[Path, ...],
+    engine: str = "",
+    frontend: str = "",
 ) -> VolumeRecord:
     """Return the record of the volume that these folders hold. It is not stored.
 
@@ -67,6 +75,7 @@ def adopt_record(
         registry: The plugins.
         folders: The volume's folders.
         engine: The engine that made it; empty to ask every one.
+        frontend: What is to serve it, which folders don't say; empty for the first that there is.
 
     Raises:
         UsageError: No engine knows the folders (each one's reason is told), or the name is taken.
@@ -81,6 +90,7 @@ def adopt_record(
             reasons.append(f"{name}: {error}")
             continue
         uuid, created = str(mapping.pop("uuid")), float(mapping.pop("created"))
+        mapping.setdefault("frontend", frontend or min(registry.frontends, default=""))
         volume = str(mapping["name"])
         taken = store.volume(volume)
         if taken is not None and taken.uuid != uuid:

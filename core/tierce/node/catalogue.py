@@ -124,7 +124,7 @@ class Catalogue:
         self._left_out -= set(served)
 
     def _apply_file(self, volume: VolumeConfig, record: VolumeRecord | None) -> Served:
-        mapping = volume_to_mapping(volume)
+        mapping = _to_keep(volume, Owner.FILE)
         origin = self._origin(volume.name)
         if record is not None and record.phase is not Phase.READY:
             record = self._resume(record, mapping)
@@ -218,9 +218,9 @@ class Catalogue:
         if record is not None:
             self._keep(attrs.evolve(record, fenced=reason or "another writer has it"))
 
-    def adopt(self, folders: tuple[Path, ...], engine: str = "") -> Served:
+    def adopt(self, folders: tuple[Path, ...], engine: str = "", frontend: str = "") -> Served:
         """Take a volume back into the state and serve it."""
-        record = adopt_record(self._store, self.config.registry, folders, engine)
+        record = adopt_record(self._store, self.config.registry, folders, engine, frontend)
         volume = self._parse(record)
         self._check_identity(volume)
         served = self._serve(volume, record)
@@ -255,7 +255,7 @@ class Catalogue:
             created=round(time.time(), 3),
             owner=owner,
             phase=Phase.CREATING,
-            mapping=volume_to_mapping(volume),
+            mapping=_to_keep(volume, owner),
             origin=origin,
         )
         spec = spec_of(volume, record.uuid, record.created, self._layout)
@@ -330,6 +330,11 @@ class Catalogue:
 def origin_of(config: Config, name: str) -> str:
     """Return "FILE:LINE" of a volume of the config file."""
     return str(config.origins.get(f"volumes.{name}", config.file))
+
+
+def _to_keep(volume: VolumeConfig, owner: Owner) -> dict[str, Any]:
+    """Return what the state keeps of a volume. Secrets that the config file has stay there."""
+    return volume_to_mapping(volume, hide_secrets=owner is Owner.FILE)
 
 
 def _check_same(before: VolumeConfig, now: VolumeConfig, origin: str) -> None:

@@ -85,7 +85,7 @@ class Commands:
                 self._supervisor.volumes_changed()
             case "adopt":
                 folders = tuple(Path(folder) for folder in message["folders"])
-                served = catalogue.adopt(folders, str(message.get("engine", "")))
+                served = catalogue.adopt(folders, message["engine"], message["frontend"])
                 self._wait(self._coming, served.spec.name, peer, number)
                 self._supervisor.volumes_changed()
             case "delete":

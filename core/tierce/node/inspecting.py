@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tierce.config import Config, options_to_mapping
+from tierce.config import Config, options_to_mapping, volume_to_mapping
 from tierce.errors import TierceError
 from tierce.node.adoption import describe_owner
 from tierce.node.catalogue import Served
@@ -35,15 +35,15 @@ def list_row(supervisor: Supervisor, record: VolumeRecord) -> dict[str, Any]:
 
 def show_row(supervisor: Supervisor, record: VolumeRecord) -> dict[str, Any]:
     """Return all that is known of a volume."""
+    served = supervisor.catalogue.served.get(record.name)
     row = list_row(supervisor, record)
     row |= {
         "uuid": record.uuid,
         "created": record.created,
         "owner": describe_owner(record),
-        "settings": record.mapping,
+        "settings": settings(served, record),
         "origins": origins(supervisor.catalogue.config, record),
     }
-    served = supervisor.catalogue.served.get(record.name)
     if served is None:
         return row
     snapshot = read_snapshot(supervisor.layout.page(record.name))
@@ -94,6 +94,15 @@ def data_folders(served: Served) -> list[str]:
         return [str(member.folder) for member in served.members]
     options = options_to_mapping(served.config.engine_options)
     return [str(options[key]) for key in ("path", "folder") if options.get(key)]
+
+
+def settings(served: Served | None, record: VolumeRecord) -> dict[str, Any]:
+    """Return a volume's settings as they are in force, without secrets."""
+    if served is None:
+        return {
+            key: record.mapping.get(key) for key in ("size", "block_size", "engine", "frontend")
+        }
+    return volume_to_mapping(served.config, hide_secrets=True)
 
 
 def origins(config: Config, record: VolumeRecord) -> dict[str, str]:

@@ -116,9 +116,8 @@ class Journal:
         for event in events:
             if event.severity != "info":
                 self._console.say(f"{event.severity}: {event.message}")
-            for failed in self.registry.notify(event) if self.registry is not None else ():
-                reason = f"plugin {failed.name} hears no more events: {failed.reason}"
-                self.emit(Event("plugin.broken", reason, f"plugin/{failed.name}", "warning"))
+            if self.registry is not None:
+                self.registry.notify(event)
 
     def close(self) -> None:
         """Carry on what has come, and close the log."""

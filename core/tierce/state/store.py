@@ -36,8 +36,8 @@ VOLUME_COUNT_MAX = 4096
 #: A mapping of a volume with dozens of members stays far below.
 RECORD_BYTES_MAX = 32 << 10
 EVENT_BYTES_MAX = 2048
-EVENT_COUNT_CEILING = 100_000
-MAP_BYTES = 1 << 30
+EVENT_COUNT_CEILING = 1_000_000
+MAP_BYTES = 8 << 30
 # lmdb keeps two versions of what a transaction changes, and pages are half full at worst.
 assert 2 * (VOLUME_COUNT_MAX * RECORD_BYTES_MAX + EVENT_COUNT_CEILING * EVENT_BYTES_MAX) < MAP_BYTES
 
