@@ -52,6 +52,7 @@ class Emulator:
                 if (
                     request.op not in plain
                     or request.fua
+                    or offset < 0
                     or offset + length > size
                     or (offset | length) & block_mask
                     or length > io_max

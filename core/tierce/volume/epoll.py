@@ -22,6 +22,8 @@ T = TypeVar("T")
 #: Worker threads for what waits in the kernel; started one by one, when there is work for them.
 WORKER_COUNT_MAX = 8
 _EVENT_COUNT_MAX = 64
+#: Below this many timers, cancelled ones are not worth looking for.
+_SWEEP_COUNT_MIN = 64
 
 
 class EpollTimer:
@@ -44,6 +46,10 @@ class EpollReactor:
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._callbacks: dict[int, Callable[[int], None]] = {}
+        #: Descriptors watched since the last poll: what that poll said of them was meant for
+        #: whoever had the number before.
+        self._fresh: set[int] = set()
+        self._sweep_at = _SWEEP_COUNT_MIN
         self._timers: list[tuple[float, int, EpollTimer]] = []
         self._numbers = itertools.count()
         self._soon: deque[Callable[[], None]] = deque()
@@ -66,6 +72,7 @@ class EpollReactor:
         else:
             self._epoll.register(descriptor, events)
         self._callbacks[descriptor] = ready
+        self._fresh.add(descriptor)
 
     def unwatch(self, descriptor: int) -> None:
         """Stop watching."""
@@ -74,6 +81,8 @@ class EpollReactor:
 
     def call_later(self, delay_s: float, call: Callable[[], None]) -> EpollTimer:
         """Call once, `delay_s` seconds from now."""
+        if len(self._timers) >= self._sweep_at:
+            self._sweep()
         timer = EpollTimer(time.monotonic() + delay_s, call)
         heapq.heappush(self._timers, (timer.when, next(self._numbers), timer))
         return timer
@@ -93,14 +102,16 @@ class EpollReactor:
         self._work.put((work, done))
 
     def run(self) -> None:
-        """Run until `stop`."""
+        """Run until `stop`. What a callback raises is our bug: it ends the loop, from here."""
         self._running = True
-        callbacks = self._callbacks
+        callbacks, fresh = self._callbacks, self._fresh
         while self._running:
+            fresh.clear()
             ready = self._epoll.poll(self._timeout(), _EVENT_COUNT_MAX)
             for descriptor, events in ready:
                 callback = callbacks.get(descriptor)
-                if callback is not None:
+                # A fresh watch loses nothing: the descriptor is level-triggered.
+                if callback is not None and descriptor not in fresh:
                     callback(events)
             if self._timers:
                 self._run_timers()
@@ -108,8 +119,12 @@ class EpollReactor:
                 self._soon.popleft()()
 
     def stop(self) -> None:
-        """Let `run` return after what runs now."""
+        """Let `run` return after what runs now. A signal handler may call it too."""
+        if not self._running:
+            return
         self._running = False
+        # A poll that a signal interrupts goes on afterwards: it must see something.
+        os.eventfd_write(self._wake, 1)
 
     def close(self) -> None:
         """End the worker threads and close the descriptors."""
@@ -127,6 +142,12 @@ class EpollReactor:
         while timers and timers[0][2].call is None:
             heapq.heappop(timers)
         return max(0.0, timers[0][0] - time.monotonic()) if timers else -1
+
+    def _sweep(self) -> None:
+        """Drop cancelled timers, so that they don't pile up until they are due."""
+        self._timers = [entry for entry in self._timers if entry[2].call is not None]
+        heapq.heapify(self._timers)
+        self._sweep_at = max(_SWEEP_COUNT_MIN, 2 * len(self._timers))
 
     def _run_timers(self) -> None:
         now = time.monotonic()

@@ -1,0 +1,62 @@
+"""Claims on extents: overlap waits in order, the rest passes."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tierce import Claim, ExtentLock
+
+
+def test_what_does_not_overlap_passes() -> None:
+    lock = ExtentLock()
+    held: list[Claim] = []
+    lock.acquire(0, 10, held.append, exclusive=True)
+    lock.acquire(10, 10, held.append, exclusive=True)
+    assert len(held) == 2
+    assert lock
+
+
+def test_readers_share_and_a_writer_waits_for_all_of_them() -> None:
+    lock = ExtentLock()
+    readers: list[Claim] = []
+    writer: list[Claim] = []
+    lock.acquire(0, 10, readers.append, exclusive=False)
+    lock.acquire(5, 10, readers.append, exclusive=False)
+    lock.acquire(8, 1, writer.append, exclusive=True)
+    assert not lock.is_free(8, 1, exclusive=False), "a reader must not overtake the writer"
+    lock.release(readers[0])
+    assert not writer
+    lock.release(readers[1])
+    assert writer
+    lock.release(writer[0])
+    assert not lock
+    assert lock.is_free(0, 100, exclusive=True)
+
+
+@given(
+    steps=st.lists(
+        st.tuples(st.integers(0, 20), st.integers(1, 8), st.booleans(), st.booleans()), max_size=60
+    )
+)
+def test_no_two_conflicting_claims_are_ever_held_and_all_are_granted_in_the_end(
+    steps: list[tuple[int, int, bool, bool]],
+) -> None:
+    lock = ExtentLock()
+    held: list[Claim] = []
+    granted = 0
+
+    def take(claim: Claim) -> None:
+        nonlocal granted
+        granted += 1
+        assert not any(claim.conflicts(other) for other in held)
+        held.append(claim)
+
+    for offset, length, exclusive, gives_back in steps:
+        lock.acquire(offset, length, take, exclusive=exclusive)
+        if gives_back and held:
+            lock.release(held.pop(0))
+    while held:
+        lock.release(held.pop())
+    assert granted == len(steps)
+    assert not lock

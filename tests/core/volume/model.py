@@ -1,0 +1,143 @@
+"""A pipeline beside a byte array: whatever one says, the other must."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import tierce
+from tierce import Code, Device, Event, NoOptions, Op, OpenContext, Request, VolumeSpec
+from tierce.volume.epoll import EpollReactor
+from tierce.volume.statistics import StatisticsPage
+
+SIZE = 64 << 10
+BLOCK = 512
+
+
+def volume_spec(folder: Path, engine: str = "memory", options: Any = None) -> VolumeSpec:
+    return VolumeSpec(
+        name="model",
+        uuid="00" * 16,
+        size_bytes=SIZE,
+        block_size=BLOCK,
+        engine=engine,
+        engine_options=options or NoOptions(),
+        frontend="iscsi",
+        frontend_options=NoOptions(),
+        folder=folder,
+    )
+
+
+def open_context(volume: VolumeSpec, reactor: EpollReactor, page: StatisticsPage) -> OpenContext:
+    return OpenContext(
+        volume=volume,
+        options=volume.engine_options,
+        reactor=reactor,
+        members=(),
+        boot_id="boot",
+        stage=page.stage,
+        emit=_no_event,
+        publish=page.publish,
+        member_address=lambda _name: None,
+        fenced=_no_fence,
+    )
+
+
+def _no_event(event: Event) -> None:
+    raise AssertionError(event)
+
+
+def _no_fence(reason: str) -> None:
+    raise AssertionError(reason)
+
+
+class Run:
+    """Submits requests and runs the loop until all have their status."""
+
+    def __init__(self, device: Device, reactor: EpollReactor) -> None:
+        self.device = device
+        self.reactor = reactor
+
+    def submit(self, *requests: Request) -> list[Request]:
+        waiting: set[int] = set()
+        is_inside = True
+
+        def settled(answered: list[Request]) -> None:
+            assert not is_inside, "settled was called from within submit"
+            for request in answered:
+                assert request.status is not None
+                waiting.remove(id(request))
+            if not waiting:
+                self.reactor.stop()
+
+        self.device.submit(list(requests), settled)
+        is_inside = False
+        waiting.update(id(request) for request in requests if request.status is None)
+        if waiting:
+            self.reactor.run()
+        return list(requests)
+
+    def close(self) -> None:
+        done: list[tierce.Status] = []
+
+        def closed(status: tierce.Status) -> None:
+            done.append(status)
+            self.reactor.stop()
+
+        self.device.close(closed)
+        if not done:
+            self.reactor.run()
+        assert done[0].is_good
+
+
+class Oracle:
+    """What the bytes must be."""
+
+    def __init__(self) -> None:
+        self.data = bytearray(SIZE)
+
+    def apply(self, request: Request) -> None:
+        """Check what the request answered, and follow it."""
+        at, end = request.offset, request.offset + request.length
+        status = request.status
+        assert status is not None
+        if request.op is Op.READ:
+            assert status.is_good, status
+            assert request.buffer is not None
+            assert bytes(request.buffer) == bytes(self.data[at:end])
+        elif request.op is Op.WRITE:
+            assert status.is_good, status
+            assert request.buffer is not None
+            self.data[at:end] = request.buffer
+        elif request.op is Op.WRITE_ZEROES or (request.op is Op.DISCARD and status.is_good):
+            assert status.is_good, status
+            self.data[at:end] = bytes(request.length)
+        elif request.op is Op.DISCARD:
+            assert status.code is Code.UNSUPPORTED
+        elif request.op is Op.COMPARE_AND_WRITE:
+            assert request.buffer is not None
+            expected = bytes(request.buffer[: request.length])
+            if expected == bytes(self.data[at:end]):
+                assert status.is_good, status
+                self.data[at:end] = request.buffer[request.length :]
+            else:
+                assert status.code is Code.MISCOMPARE
+                assert status.offset is not None
+                first = status.offset - at
+                assert expected[:first] == self.data[at : at + first]
+                assert expected[first] != self.data[at + first]
+        elif request.op is Op.BLOCK_STATUS:
+            assert status.is_good, status
+            position = at
+            for extent in request.extents:
+                assert extent.offset == position
+                position += extent.length
+                if extent.is_hole:
+                    assert not any(self.data[extent.offset : extent.offset + extent.length])
+            assert position == end
+        else:
+            assert status.is_good, status
+
+
+Make = Callable[[Path, EpollReactor, StatisticsPage], Device]

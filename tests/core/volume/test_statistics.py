@@ -1,0 +1,86 @@
+"""The shared page: what is written is what a reader in another mapping sees."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tierce import FormatError, Op
+from tierce.volume.statistics import (
+    PUBLISHED_BYTES,
+    STAGE_COUNT_MAX,
+    StatisticsPage,
+    quantile,
+)
+
+
+def test_a_reader_sees_what_was_counted(tmp_path: Path) -> None:
+    writer = StatisticsPage.create(tmp_path / "page")
+    reader = StatisticsPage.open(tmp_path / "page")
+    writer.stage("device").add(Op.READ, 8, 32768, 1000)
+    writer.stage("device").fail(Op.READ)
+    writer.publish({"replicas": ["a"]})
+    writer.publish({"sessions": 2})
+    seen = reader.snapshot()
+    assert seen["published"] == {"replicas": ["a"], "sessions": 2}
+    read = seen["stages"]["device"]["read"]
+    assert (read["count"], read["bytes"], read["failed"]) == (8, 32768, 1)
+    assert read["total_ns"] == 8000
+    assert read["p50_ns"] == read["p99_ns"] == 1023
+    reader.close()
+    writer.close()
+
+
+def test_a_page_made_anew_starts_at_zero(tmp_path: Path) -> None:
+    first = StatisticsPage.create(tmp_path / "page")
+    first.stage("device").add(Op.WRITE, 1, 1, 1)
+    first.close()
+    second = StatisticsPage.create(tmp_path / "page")
+    assert second.snapshot() == {"stages": {}, "published": {}}
+    second.close()
+
+
+@pytest.mark.parametrize("contents", [b"", b"x" * 100, None])
+def test_what_is_no_page_is_refused(tmp_path: Path, contents: bytes | None) -> None:
+    if contents is None:
+        page = StatisticsPage.create(tmp_path / "page")
+        page.close()
+        data = bytearray((tmp_path / "page").read_bytes())
+        data[7] = ord("9")
+        contents = bytes(data)
+    (tmp_path / "page").write_bytes(contents)
+    with pytest.raises(FormatError, match="no statistics page"):
+        StatisticsPage.open(tmp_path / "page")
+
+
+def test_a_missing_page_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match="can't be read"):
+        StatisticsPage.open(tmp_path / "page")
+
+
+def test_too_many_stages_and_too_much_json_are_refused(tmp_path: Path) -> None:
+    page = StatisticsPage.create(tmp_path / "page")
+    for number in range(STAGE_COUNT_MAX):
+        page.stage(f"stage-{number}")
+    assert page.stage("stage-0") is page.stage("stage-0")
+    with pytest.raises(ValueError, match="no room"):
+        page.stage("one more")
+    with pytest.raises(ValueError, match="fit"):
+        page.publish({"long": "x" * PUBLISHED_BYTES})
+    page.close()
+
+
+@given(elapsed=st.lists(st.integers(0, 1 << 45), min_size=1, max_size=50))
+def test_a_quantile_bounds_what_was_measured(elapsed: list[int]) -> None:
+    buckets = [0] * 40
+    for each in elapsed:
+        buckets[min(each.bit_length(), 39)] += 1
+    median = sorted(elapsed)[(len(elapsed) - 1) // 2]
+    assert quantile(buckets, 0.5) >= min(median, (1 << 39) - 1)
+
+
+def test_an_empty_histogram_has_no_quantile() -> None:
+    assert quantile([0] * 40, 0.99) == 0

@@ -1,0 +1,169 @@
+"""The file engine: its file's life, and what it says when the medium fails."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+import pytest
+
+from core.volume.model import SIZE, Run, open_context, volume_spec
+from tierce import Code, ConflictError, FormatError, Op, Request, VolumeSpec
+from tierce.volume.epoll import EpollReactor
+from tierce.volume.statistics import StatisticsPage
+from tierce_engines.file import FileDevice, FileLifecycle
+from tierce_engines.options import FileOptions
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> VolumeSpec:
+    path = tmp_path / "bytes" / "x.img"
+    return volume_spec(tmp_path, "file", FileOptions(path=str(path)))
+
+
+@pytest.fixture
+def run(volume: VolumeSpec, tmp_path: Path) -> Iterator[Run]:
+    FileLifecycle().create(volume)
+    reactor, page = EpollReactor(), StatisticsPage.create(tmp_path / "page")
+    yield Run(FileDevice(open_context(volume, reactor, page)), reactor)
+    page.close()
+    reactor.close()
+
+
+def path_of(volume: VolumeSpec) -> Path:
+    return Path(volume.engine_options.path)
+
+
+def write(offset: int, data: bytes) -> Request:
+    return Request(Op.WRITE, offset, len(data), memoryview(data))
+
+
+def test_a_volumes_file_is_made_sparse_and_removed_with_it(volume: VolumeSpec) -> None:
+    FileLifecycle().create(volume)
+    FileLifecycle().create(volume)
+    assert path_of(volume).stat().st_size == SIZE
+    assert path_of(volume).stat().st_blocks == 0
+    FileLifecycle().delete(volume)
+    assert not path_of(volume).exists()
+    FileLifecycle().delete(volume)
+
+
+def test_a_file_that_was_there_is_used_and_never_removed(volume: VolumeSpec) -> None:
+    path_of(volume).parent.mkdir()
+    path_of(volume).write_bytes(b"x" * SIZE)
+    FileLifecycle().create(volume)
+    FileLifecycle().delete(volume)
+    assert path_of(volume).read_bytes() == b"x" * SIZE
+
+
+def test_a_file_of_another_size_is_left_alone(volume: VolumeSpec) -> None:
+    path_of(volume).parent.mkdir()
+    path_of(volume).write_bytes(b"precious")
+    with pytest.raises(ConflictError, match="8 bytes already"):
+        FileLifecycle().create(volume)
+    assert path_of(volume).read_bytes() == b"precious"
+
+
+def test_a_raw_file_can_not_be_adopted_and_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match="create the volume again"):
+        FileLifecycle().adopt((tmp_path,))
+
+
+def test_a_missing_or_short_file_is_one_clear_error(volume: VolumeSpec, tmp_path: Path) -> None:
+    reactor, page = EpollReactor(), StatisticsPage.create(tmp_path / "page")
+    with pytest.raises(FormatError, match="can't be opened"):
+        FileDevice(open_context(volume, reactor, page))
+    path_of(volume).parent.mkdir()
+    path_of(volume).write_bytes(b"short")
+    with pytest.raises(FormatError, match="has 5 bytes"):
+        FileDevice(open_context(volume, reactor, page))
+    page.close()
+    reactor.close()
+
+
+def test_bytes_survive_closing_and_opening(volume: VolumeSpec, run: Run, tmp_path: Path) -> None:
+    run.submit(write(4096, b"kept" * 128))
+    run.close()
+    page = StatisticsPage.create(tmp_path / "page2")
+    again = Run(FileDevice(open_context(volume, run.reactor, page)), run.reactor)
+    read = Request(Op.READ, 4096, 512, memoryview(bytearray(512)))
+    again.submit(read)
+    assert read.buffer is not None
+    assert bytes(read.buffer) == b"kept" * 128
+    again.close()
+    page.close()
+
+
+def test_holes_are_told_from_data(run: Run) -> None:
+    run.submit(write(8192, b"d" * 4096))
+    status = run.submit(Request(Op.BLOCK_STATUS, 0, SIZE))[0]
+    data = [(e.offset, e.length) for e in status.extents if not e.is_hole]
+    assert data == [(8192, 4096)]
+    run.submit(Request(Op.DISCARD, 8192, 4096))
+    status = run.submit(Request(Op.BLOCK_STATUS, 0, SIZE))[0]
+    assert all(extent.is_hole for extent in status.extents)
+    run.close()
+
+
+def test_what_is_not_in_the_page_cache_is_read_all_the_same(volume: VolumeSpec, run: Run) -> None:
+    run.submit(write(0, b"c" * SIZE), Request(Op.FLUSH))
+    run.submit(Request(Op.FLUSH))
+    descriptor = os.open(path_of(volume), os.O_RDONLY)
+    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.close(descriptor)
+    reads = [Request(Op.READ, i * 4096, 4096, memoryview(bytearray(4096))) for i in range(8)]
+    run.submit(*reads)
+    for read in reads:
+        assert read.status is not None
+        assert read.status.is_good
+        assert read.buffer is not None
+        assert bytes(read.buffer) == b"c" * 4096
+    run.close()
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(errno.ENOSPC, Code.NO_SPACE), (errno.EIO, Code.WRITE_ERROR)]
+)
+def test_a_failed_write_says_what_where_and_why(
+    run: Run, monkeypatch: pytest.MonkeyPatch, number: int, code: Code
+) -> None:
+    def fail(*_arguments: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", fail)
+        failed = run.submit(write(512, b"x" * 512))[0]
+    assert failed.status is not None
+    assert failed.status.code is code
+    assert "512 bytes at 512" in failed.status.reason
+    run.close()
+
+
+def test_a_failed_flush_is_never_retried_as_success(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_descriptor: int) -> None:
+        raise OSError(errno.EIO, "lost")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", fail)
+        first = run.submit(Request(Op.FLUSH), Request(Op.FLUSH))
+    second = run.submit(Request(Op.FLUSH))
+    for flush in (*first, *second):
+        assert flush.status is not None
+        assert flush.status.code is Code.WRITE_ERROR
+    run.close()
+
+
+def test_the_device_takes_the_geometry_of_its_volume(volume: VolumeSpec, tmp_path: Path) -> None:
+    large = attrs.evolve(volume, block_size=4096)
+    FileLifecycle().create(large)
+    reactor, page = EpollReactor(), StatisticsPage.create(tmp_path / "page")
+    device = FileDevice(open_context(large, reactor, page))
+    assert (device.geometry.size_bytes, device.geometry.block_size) == (SIZE, 4096)
+    Run(device, reactor).close()
+    page.close()
+    reactor.close()
