@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 from collections.abc import Iterator
 from functools import partial
 
 import pytest
 
-from tierce import READABLE
+from tierce import READABLE, WRITABLE, Timer
 from tierce.volume.epoll import WORKER_COUNT_MAX, EpollReactor
 
 
@@ -149,3 +151,72 @@ def test_an_error_in_a_callback_ends_run(reactor: EpollReactor) -> None:
     reactor.call_soon(fail)
     with pytest.raises(KeyError):
         reactor.run()
+
+
+def test_watching_again_replaces_events_and_callback(reactor: EpollReactor) -> None:
+    ours, theirs = socket.socketpair()
+    seen: list[int] = []
+
+    def writable(events: int) -> None:
+        seen.append(events)
+        reactor.stop()
+
+    theirs.send(b"x")
+    reactor.watch(ours.fileno(), READABLE, lambda _events: pytest.fail("was replaced"))
+    reactor.watch(ours.fileno(), WRITABLE, writable)
+    reactor.run()
+    assert seen == [WRITABLE]
+    ours.close()
+    theirs.close()
+
+
+def test_a_timer_cancelled_by_one_that_is_due_with_it_does_not_run(reactor: EpollReactor) -> None:
+    victims: list[Timer] = []
+
+    def cancel() -> None:
+        victims[0].cancel()
+
+    reactor.call_later(0, cancel)
+    victims.append(reactor.call_later(0, lambda: pytest.fail("was cancelled")))
+    reactor.call_later(0.001, reactor.stop)
+    reactor.run()
+
+
+def test_cancelled_timers_do_not_pile_up(reactor: EpollReactor) -> None:
+    due: list[int] = []
+    for number in range(10):
+        reactor.call_later(0.001, partial(due.append, number))
+    for _ in range(5000):
+        reactor.call_later(3600, lambda: None).cancel()
+    assert len(reactor._timers) < 200
+    reactor.call_later(0.002, reactor.stop)
+    reactor.run()
+    assert due == list(range(10))
+
+
+def test_an_idle_worker_is_used_before_another_is_started(reactor: EpollReactor) -> None:
+    for _ in range(3):
+        reactor.offload(lambda: None, lambda _result, _error: reactor.stop())
+        reactor.run()
+    assert len(reactor._threads) == 1
+
+
+def test_a_signal_handler_may_stop_a_loop_that_sleeps_for_ever(reactor: EpollReactor) -> None:
+    before = signal.signal(signal.SIGUSR1, lambda _number, _frame: reactor.stop())
+    kill = partial(os.kill, os.getpid(), signal.SIGUSR1)
+    reactor.call_soon(lambda: reactor.offload(kill, lambda _result, _error: None))
+    try:
+        reactor.run()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_loop_built_after_a_fork_serves_the_child() -> None:
+    child = os.fork()
+    if child == 0:
+        loop = EpollReactor()
+        loop.call_later(0, loop.stop)
+        loop.run()
+        loop.close()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
