@@ -5,7 +5,7 @@ by `tierce.option`; the check, `tierce config show`, the JSON Schema and the ref
 made from the declaration.
 """
 
-from tierce.config.loading import config_from_bytes, load_config
+from tierce.config.loading import config_from_bytes, load_config, load_registry
 from tierce.config.model import Config, Limits, PolicyDocument, VolumeConfig
 from tierce.config.parsing import options_from_mapping, options_to_mapping
 from tierce.config.volumes import volume_from_mapping, volume_to_mapping
@@ -17,6 +17,7 @@ __all__ = [
     "VolumeConfig",
     "config_from_bytes",
     "load_config",
+    "load_registry",
     "options_from_mapping",
     "options_to_mapping",
     "volume_from_mapping",

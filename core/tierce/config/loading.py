@@ -34,6 +34,17 @@ def load_config(path: Path, registry: Registry | None = None) -> Config:
     return _config(read_file(path), path, registry)
 
 
+def load_registry(path: Path) -> Registry:
+    """Return the registry of the plugins that a config file enables; the rest of the file is not
+    looked at, so that a mistake there does not hide why a plugin is left out.
+
+    Raises:
+        ConfigError: The file can't be read, or its section `plugins:` is wrong.
+    """
+    value = read_file(path)
+    return load_plugins(value, _plugins_section(value, Reading(path.absolute().parent)))
+
+
 def config_from_bytes(data: bytes, path: Path, registry: Registry | None = None) -> Config:
     """Check the bytes of a config file that would lie at `path`; as `load_config`."""
     return _config(parse(data, str(path)), path, registry)
@@ -118,13 +129,14 @@ def _list(value: Value, key: str, reading: Reading) -> list[Value]:
 
 def _volumes(value: Value, registry: Registry, reading: Reading) -> list[VolumeConfig]:
     volumes: list[VolumeConfig] = []
+    taken: set[str] = set()
     for index, one in enumerate(_list(value, "volumes", reading)):
         named = entries(one, f"volumes[{index}]").get("name")
-        taken = {volume.name for volume in volumes}
-        if named is not None and named.content in taken:
+        if named is not None and isinstance(named.content, str) and named.content in taken:
             first = reading.origins[f"volumes.{named.content}"]
             raise named.error(f"there is a volume {named.content!r} already, in {first}")
         volumes.append(parse_volume(one, registry, reading, f"volumes[{index}]"))
+        taken.add(volumes[-1].name)
     return volumes
 
 
@@ -182,18 +194,21 @@ def _policies(
     value: Value, registry: Registry, reading: Reading, volumes: Iterable[VolumeConfig]
 ) -> list[PolicyDocument]:
     documents: list[PolicyDocument] = []
+    taken: set[str] = set()
+    known = {volume.name for volume in volumes}
     for index, one in enumerate(_list(value, "policies", reading)):
         document = _policy(one, registry, reading, f"policies[{index}]")
-        if any(document.name == other.name for other in documents):
+        if document.name in taken:
             raise one.error(
                 f"policies[{index}].name: there is a policy {document.name!r} already", key="name"
             )
-        for name in set(document.volumes) - {volume.name for volume in volumes}:
+        for name in sorted(set(document.volumes) - known):
             reading.advice.append(
                 f"{one.origin}: policy {document.name!r} selects the volume {name!r}, which this "
                 "file does not name"
             )
         documents.append(document)
+        taken.add(document.name)
     return documents
 
 

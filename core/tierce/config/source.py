@@ -27,6 +27,9 @@ DEPTH_MAX = 50
 #: Digits of a number; more than any option needs, fewer than Python refuses to convert.
 DIGIT_COUNT_MAX = 400
 
+#: Characters of a message: it may quote the file, whose keys have no end.
+MESSAGE_LENGTH_MAX = 600
+
 Scalar = None | bool | int | float | str
 
 
@@ -58,7 +61,7 @@ class Value:
     def error(self, message: str, *, key: str | None = None) -> ConfigError:
         """Return the error to raise about this value, or about one of its keys."""
         line = self.line if key is None else self.key_lines.get(key, self.line)
-        return ConfigError(message, file=self.file, line=line)
+        return ConfigError(_short(message, MESSAGE_LENGTH_MAX), file=self.file, line=line)
 
     def describe(self) -> str:
         """Say in a few words what it is, for "got ..."."""
@@ -286,5 +289,5 @@ def _place(file: str, line: int) -> str:
     return f"{file}:{line}" if line else file
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def _short(text: str, length: int = 60) -> str:
+    return text if len(text) <= length else f"{text[: length - 3]}..."

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+#: Comparing longer ones costs, and nothing valid is as long.
+NAME_LENGTH_MAX = 100
 #: How alike two names must be to be worth a hint, 0 to 1; difflib's own default.
 SIMILARITY_MIN = 0.6
 
@@ -17,7 +19,11 @@ def nearest(name: str, names: Iterable[str]) -> str:
     valid = sorted(names)
     if not valid:
         return "; there is none"
-    close = difflib.get_close_matches(name, valid, n=1, cutoff=SIMILARITY_MIN)
+    close = (
+        difflib.get_close_matches(name, valid, n=1, cutoff=SIMILARITY_MIN)
+        if len(name) <= NAME_LENGTH_MAX
+        else []
+    )
     if close:
         return f"; the nearest is {close[0]!r}"
     return f"; expected one of {', '.join(valid)}"

@@ -131,6 +131,12 @@ class Registry:
         wanted = f"{family} {name}"
         return next((one for one in self.plugins if wanted in one.provides), None)
 
+    def descriptions(self) -> Iterator[tuple[str, str, Description]]:
+        """Yield (family, name, description) of everything that the enabled plugins bring."""
+        for entry in self._entries:
+            for family, description in entry.loaded.described if entry.loaded else ():
+                yield family, description.name, description
+
     def left_out(self) -> str:
         """Return a clause that names the broken and the disabled plugins, for the message about
         something that nobody brings; starts with "; ", or empty."""

@@ -1,0 +1,115 @@
+"""`tierce config ...`: check a config file, show what it comes to, and its schema."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tierce.cli.output import output_option, show
+
+if TYPE_CHECKING:
+    from tierce.config import Config
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.group()
+def config() -> None:
+    """Check and show config files. Starts nothing."""
+
+
+@config.command()
+@click.argument("file", type=_FILE)
+def check(file: Path) -> None:
+    """Check the config FILE: the first mistake is told with its line, and ends with code 3.
+
+    What works and yet should be known (a broken plugin left out, two replicas that stop at the
+    first loss) is told on standard error and changes no exit code.
+    """
+    from tierce.config import load_config  # noqa: PLC0415 - `tierce --help` does without it
+
+    loaded = load_config(file)
+    for advice in loaded.advice:
+        print(f"tierce: note: {advice}", file=sys.stderr)
+    names = ", ".join(volume.name for volume in loaded.volumes) or "none"
+    click.echo(f"{file}: ok; volumes: {names}; data in {loaded.data_dir}")
+
+
+@config.command("show")
+@click.argument("file", type=_FILE)
+@output_option
+def show_config(file: Path, output: str) -> None:
+    """Show every value that the config FILE comes to, and where each came from: FILE:LINE, or
+    "default"."""
+    from tierce.config import load_config  # noqa: PLC0415 - `tierce --help` does without it
+
+    loaded = load_config(file)
+    rows = [
+        {"key": key, "value": value, "origin": origin_of(key, loaded.origins)}
+        for key, value in values(loaded)
+    ]
+    show(rows, output, columns=("key", "value", "origin"))
+
+
+@config.command()
+@click.argument("file", type=_FILE, required=False)
+def schema(file: Path | None) -> None:
+    """Print the JSON Schema of the config file, for editors: with the plugins that FILE enables,
+    or with every installed one."""
+    from tierce.config import load_registry  # noqa: PLC0415 - `tierce --help` does without it
+    from tierce.config.schema import config_schema  # noqa: PLC0415
+    from tierce.registry import Registry  # noqa: PLC0415
+
+    registry = Registry.load() if file is None else load_registry(file)
+    click.echo(json.dumps(config_schema(registry), indent=2))
+
+
+def values(loaded: Config) -> Iterator[tuple[str, Any]]:
+    """Yield the key and the value of every setting; keys as in `Config.origins`."""
+    from tierce.config import options_to_mapping, volume_to_mapping  # noqa: PLC0415
+
+    yield "data_dir", str(loaded.data_dir)
+    yield (
+        "plugins.enable",
+        [one.name for one in loaded.registry.plugins if one.state == "enabled"],
+    )
+    yield from flatten("limits", options_to_mapping(loaded.limits))
+    for family, sections in (("frontends", loaded.frontends), ("exporters", loaded.exporters)):
+        for name, options in sections.items():
+            yield from flatten(f"{family}.{name}", options_to_mapping(options, hide_secrets=True))
+    for index, document in enumerate(loaded.policies):
+        path = f"policies[{index}]"
+        yield f"{path}.kind", document.kind
+        yield f"{path}.name", document.name
+        yield f"{path}.selector.volumes", list(document.volumes)
+        parameters = options_to_mapping(document.parameters, hide_secrets=True)
+        yield from flatten(f"{path}.parameters", parameters)
+    for volume in loaded.volumes:
+        mapping = volume_to_mapping(volume, hide_secrets=True)
+        yield from flatten(f"volumes.{volume.name}", mapping)
+
+
+def flatten(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield path and value of everything in a plain value that has no parts of its own."""
+    if isinstance(value, Mapping):
+        for key, one in value.items():
+            yield from flatten(f"{path}.{key}", one)
+    elif isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
+        for index, one in enumerate(value):
+            yield from flatten(f"{path}[{index}]", one)
+    else:
+        yield path, value
+
+
+def origin_of(key: str, origins: Mapping[str, str]) -> str:
+    """Return where a value came from: what is known of it, or of what holds it."""
+    while key:
+        if key in origins:
+            return origins[key]
+        key = key[: max(key.rfind("."), key.rfind("["), 0)]
+    return "default"
