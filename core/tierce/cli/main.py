@@ -42,7 +42,18 @@ class LazyGroup(click.Group):
         module, _, name = place.partition(":")
         command = getattr(importlib.import_module(module), name)
         assert isinstance(command, click.Command), f"{place} is no command"
+        mark_preformatted(command)
         return command
+
+
+def mark_preformatted(command: click.Command) -> None:
+    r"""Put click's mark for a preformatted paragraph, a backspace, where a help text says \b: a
+    docstring with a backslash is a raw one, and can't hold the character itself."""
+    if command.help:
+        command.help = command.help.replace("\\b\n", "\b\n")
+    if isinstance(command, click.Group):
+        for one in command.commands.values():
+            mark_preformatted(one)
 
 
 @click.group(

@@ -5,7 +5,7 @@ imported; each is checked by itself (`checks`), then all together (`registry`): 
 one leaves that one out, with a reason, and the others go on.
 """
 
-from tierce.registry.discovery import GROUP, Candidate, PluginRecord, installed
+from tierce.registry.discovery import GROUP, OWN_PACKAGE, Candidate, PluginRecord, installed
 from tierce.registry.names import nearest
 from tierce.registry.option_types import (
     AnyType,
@@ -23,6 +23,7 @@ from tierce.registry.resolving import resolve
 
 __all__ = [
     "GROUP",
+    "OWN_PACKAGE",
     "AnyType",
     "Candidate",
     "EnumType",
