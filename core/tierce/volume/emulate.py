@@ -52,11 +52,9 @@ class Emulator:
                 if (
                     request.op not in plain
                     or request.fua
-                    or offset < 0
-                    or offset + length > size
+                    or not 0 < length <= io_max
+                    or not 0 <= offset <= size - length
                     or (offset | length) & block_mask
-                    or length > io_max
-                    or not length
                 ):
                     break
             else:
@@ -67,12 +65,15 @@ class Emulator:
             refusal = self._refusal(request)
             if refusal is not None:
                 request.status = refusal
-            elif request.op in _CHANGES and not self._may_pass(request):
-                self._park(request, settled)
-            elif self._is_native(request):
+            elif self._may_pass(request):
                 passed.append(request)
             else:
-                self._do(request, settled, self._emulate)
+                # What came before goes down before: a comparison must wait for those writes.
+                if passed:
+                    self._device.submit(passed, settled)
+                    passed = []
+                begin = self._claim if request.op in _CHANGES else self._emulate
+                self._do(request, settled, begin)
         if passed:
             self._device.submit(passed, settled)
 
@@ -99,34 +100,37 @@ class Emulator:
         return None if length else GOOD
 
     def _may_pass(self, request: Request) -> bool:
-        """True if no COMPARE_AND_WRITE holds the extent; one of its own holds it first."""
-        if request.op is Op.COMPARE_AND_WRITE and not self._below.compare_and_write:
+        """True if the device does it, and no COMPARE_AND_WRITE of ours holds its extent."""
+        if not self._is_native(request):
             return False
-        return not self._lock or self._lock.is_free(request.offset, request.length, exclusive=False)
+        if not self._lock or request.op not in _CHANGES:
+            return True
+        return self._lock.is_free(request.offset, request.length, exclusive=False)
 
     def _is_native(self, request: Request) -> bool:
         if request.op in _PLAIN and request.length > self.geometry.io_bytes_max:
             return False
         return self._below.does(request.op) and (not request.fua or self._below.fua)
 
-    def _park(self, request: Request, settled: Settled) -> None:
-        """Do it when it has its extent, which may be now."""
+    def _claim(self, request: Request, done: Callable[[], None]) -> None:
+        """Do a change when it has its extent, which may be now.
 
-        def begin(request: Request, done: Callable[[], None]) -> None:
-            def granted(claim: Claim) -> None:
-                def release() -> None:
-                    self._lock.release(claim)
-                    done()
+        One that is made of several holds it too, shared: its later pieces are not below yet, so
+        that a comparison would not wait for them.
+        """
 
-                if self._is_native(request):
-                    self._below_do(request, release)
-                else:
-                    self._emulate(request, release)
+        def granted(claim: Claim) -> None:
+            def release() -> None:
+                self._lock.release(claim)
+                done()
 
-            exclusive = request.op is Op.COMPARE_AND_WRITE
-            self._lock.acquire(request.offset, request.length, granted, exclusive=exclusive)
+            if self._is_native(request):
+                self._below_do(request, release)
+            else:
+                self._emulate(request, release)
 
-        self._do(request, settled, begin)
+        exclusive = request.op is Op.COMPARE_AND_WRITE
+        self._lock.acquire(request.offset, request.length, granted, exclusive=exclusive)
 
     def _do(
         self,
@@ -209,7 +213,7 @@ class Emulator:
         left = request.length - done_bytes
         offset = request.offset + done_bytes
         if request.op is Op.WRITE_ZEROES and not self._below.write_zeroes:
-            length = min(left, _ZEROES_BYTES)
+            length = min(left, _ZEROES_BYTES, self.geometry.io_bytes_max)
             return Request(Op.WRITE, offset, length, self._zeroes[:length])
         if request.buffer is None:
             return Request(request.op, offset, left)
@@ -221,10 +225,11 @@ class Emulator:
         assert request.buffer is not None
         expected = request.buffer[: request.length]
         found = memoryview(bytearray(request.length))
+        data = request.buffer[request.length :]
         read = Request(Op.READ, request.offset, request.length, found)
+        write = Request(Op.WRITE, request.offset, request.length, data)
 
-        def compare() -> None:
-            status = _status(read)
+        def compare(status: Status) -> None:
             if not status.is_good:
                 finish(status)
             elif found != expected:
@@ -232,12 +237,9 @@ class Emulator:
                 where = request.offset + at
                 finish(Status(Code.MISCOMPARE, f"other bytes at {where} than expected", where))
             else:
-                data = request.buffer
-                assert data is not None
-                write = Request(Op.WRITE, request.offset, request.length, data[request.length :])
-                self._below_do(write, lambda: finish(_status(write)))
+                self._pieces(write, finish)
 
-        self._below_do(read, compare)
+        self._pieces(read, compare)
 
 
 def _status(request: Request) -> Status:
