@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 from tierce.contexts import Member, MemberContext
-from tierce.errors import PluginError
+from tierce.errors import FormatError, PluginError
 from tierce.node.control import Command
 from tierce.node.layout import replace_file
 from tierce.node.process import Process
@@ -45,7 +47,9 @@ class MemberProcess:
         self._page = StatisticsPage.create(layout.page(settings.volume, settings.member.name))
         factory = resolve(registry.replicators[replicator].member)
         assert callable(factory), "a replicator's member is a class or function"
-        store = resolve(registry.stores[engine.store].factory) if engine.store else None
+        store: Any = _no_store
+        if engine.store:
+            store = resolve(registry.stores[engine.store].factory)
         # Where the one before listened means nothing any more.
         self._address.unlink(missing_ok=True)
         self._member: Member = factory(
@@ -78,3 +82,8 @@ class MemberProcess:
 
     def _announce(self, address: str) -> None:
         replace_file(self._address, address.encode("ascii"))
+
+
+def _no_store(path: Path, _size_bytes: int) -> Any:
+    """Of an engine that pairs its replicator with no store."""
+    raise FormatError("its engine names no store to keep bytes here", path=path)

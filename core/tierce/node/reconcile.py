@@ -113,6 +113,7 @@ def reconcile(
         if one.stop_asked_at is None:
             if not _must_wait(one, (seen[other] for other in unwanted if other != name)):
                 actions.append(Stop(name, why.value))
+                times.append(now + stop_timeout_s)
         elif not one.was_killed:
             deadline = one.stop_asked_at + stop_timeout_s
             if now >= deadline:

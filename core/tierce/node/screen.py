@@ -58,7 +58,7 @@ class Screen:
     def stopping(self, timeout_s: float) -> None:
         """The end has begun."""
         self._cancel()
-        self._console.say(f"stopping; what has not ended after {timeout_s:g} s each is killed")
+        self._console.say(f"stopping; each process has {timeout_s:g} s to end orderly")
 
     def close(self) -> None:
         """Everything has ended."""

@@ -61,23 +61,26 @@ def test_what_died_is_started_once_its_back_off_is_over() -> None:
 
 
 def test_what_is_not_wanted_is_stopped() -> None:
-    assert decide([], [running(TARGET)]) == [Stop("target.demo", "no longer wanted")]
+    actions = decide([], [running(TARGET)])
+    assert actions == [Stop("target.demo", "no longer wanted"), Look(110.0)]
 
 
 def test_what_runs_by_another_plan_is_stopped_and_then_started_by_the_new_one() -> None:
     changed = attrs.evolve(TARGET, settings={"size": 2})
     assert decide([changed], [running(TARGET)]) == [
-        Stop("target.demo", "its settings have changed")
+        Stop("target.demo", "its settings have changed"),
+        Look(110.0),
     ]
     assert decide([changed], [down(TARGET)]) == [Start(changed)]
 
 
 def test_a_member_stops_only_after_the_target_of_its_volume() -> None:
     both = [running(TARGET), running(MEMBER)]
-    assert decide([], both) == [Stop("target.demo", "no longer wanted")]
+    assert decide([], both) == [Stop("target.demo", "no longer wanted"), Look(110.0)]
     asked = attrs.evolve(running(TARGET), stop_asked_at=99.0)
     assert decide([], [asked, running(MEMBER)]) == [Look(109.0)]
-    assert decide([], [running(MEMBER)]) == [Stop("member.demo.replica-1", "no longer wanted")]
+    alone = decide([], [running(MEMBER)])
+    assert alone == [Stop("member.demo.replica-1", "no longer wanted"), Look(110.0)]
 
 
 def test_a_member_does_not_wait_for_the_target_of_another_volume() -> None:

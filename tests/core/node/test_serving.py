@@ -287,7 +287,7 @@ def test_an_orderly_end_leaves_no_process_behind(server: Server, number: signal.
     assert server.wait() == 0
     wait_until(lambda: not any(map(is_alive, pids.values())), "all have ended")
     assert not list((server.data / "run").glob("*.sock"))
-    assert "killed" not in server.out.read_text()
+    assert "and was killed" not in server.out.read_text()
 
 
 def test_a_process_that_will_not_stop_is_killed_and_said_so(server: Server) -> None:
@@ -449,4 +449,4 @@ def test_members_are_restarted_and_stopped_after_their_target(server: Server) ->
     server.signal(signal.SIGINT)
     assert server.wait() == 0
     wait_until(lambda: not any(map(is_alive, pids.values())), "all have ended")
-    assert "killed" not in server.out.read_text()
+    assert "and was killed" not in server.out.read_text()
