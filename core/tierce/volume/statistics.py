@@ -54,7 +54,8 @@ _PUBLISHED_AT = _WORDS_AT + STAGE_COUNT_MAX * _STAGE_WORDS * 8
 PUBLISHED_BYTES = 64 << 10
 PAGE_BYTES = _PUBLISHED_AT + PUBLISHED_BYTES
 _HEADER = struct.Struct("<IIIII")
-_SEQUENCE = struct.Struct("<QQ")
+#: Where the sequence and the length of the published JSON lie.
+_SEQUENCE_AT = 32
 _READ_TRIES_MAX = 1000
 
 assert _NAMES_AT + STAGE_COUNT_MAX * _NAME_BYTES <= _WORDS_AT
@@ -90,6 +91,9 @@ class StatisticsPage:
         self._mapping = mapping
         self._bytes = memoryview(mapping)
         self._words = self._bytes[_WORDS_AT:_PUBLISHED_AT].cast("Q")
+        # Words too, not `struct`: that stores a number byte by byte, so that a reader could take
+        # a sequence that never was.
+        self._sequence = self._bytes[_SEQUENCE_AT : _SEQUENCE_AT + 16].cast("Q")
         self._stages: dict[str, PageStage] = {}
         self._published: dict[str, Any] = {}
 
@@ -158,14 +162,15 @@ class StatisticsPage:
         Raises:
             ValueError: All together do not fit into 64 KiB of JSON.
         """
-        self._published.update(shown)
-        data = json.dumps(self._published).encode()
+        published = {**self._published, **shown}
+        data = json.dumps(published).encode()
         if len(data) > PUBLISHED_BYTES:
             raise ValueError(f"{len(data)} bytes of published JSON, {PUBLISHED_BYTES} fit")
-        sequence, _ = _SEQUENCE.unpack_from(self._bytes, 32)
-        _SEQUENCE.pack_into(self._bytes, 32, sequence + 1, 0)
+        self._published = published
+        self._sequence[0] += 1
+        self._sequence[1] = len(data)
         self._bytes[_PUBLISHED_AT : _PUBLISHED_AT + len(data)] = data
-        _SEQUENCE.pack_into(self._bytes, 32, sequence + 2, len(data))
+        self._sequence[0] += 1
 
     def snapshot(self) -> dict[str, Any]:
         """Return {"stages": {stage: {operation: {...}}}, "published": {...}} as of now."""
@@ -182,6 +187,7 @@ class StatisticsPage:
         """Unmap the page."""
         self._stages.clear()
         self._words.release()
+        self._sequence.release()
         self._bytes.release()
         # A stage that is still held keeps the mapping; it goes with the process.
         try:
@@ -209,10 +215,10 @@ class StatisticsPage:
 
     def _read_published(self) -> dict[str, Any]:
         for _ in range(_READ_TRIES_MAX):
-            before, length = _SEQUENCE.unpack_from(self._bytes, 32)
+            before, length = self._sequence[0], self._sequence[1]
             if before % 2 == 0 and length <= PUBLISHED_BYTES:
                 data = bytes(self._bytes[_PUBLISHED_AT : _PUBLISHED_AT + length])
-                if _SEQUENCE.unpack_from(self._bytes, 32)[0] == before:
+                if self._sequence[0] == before:
                     shown = json.loads(data) if data else {}
                     assert isinstance(shown, dict)
                     return shown

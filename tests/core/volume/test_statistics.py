@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,46 @@ def test_a_quantile_bounds_what_was_measured(elapsed: list[int]) -> None:
 
 def test_an_empty_histogram_has_no_quantile() -> None:
     assert quantile([0] * 40, 0.99) == 0
+
+
+def test_json_that_does_not_fit_leaves_what_was_shown(tmp_path: Path) -> None:
+    page = StatisticsPage.create(tmp_path / "page")
+    page.publish({"sessions": 1})
+    with pytest.raises(ValueError, match="fit"):
+        page.publish({"long": "x" * PUBLISHED_BYTES})
+    page.publish({"replicas": []})
+    assert page.snapshot()["published"] == {"sessions": 1, "replicas": []}
+    page.close()
+
+
+def test_a_reader_in_another_process_never_sees_torn_json(tmp_path: Path) -> None:
+    """The writer publishes one letter, long and short in turn, as fast as it can."""
+    StatisticsPage.create(tmp_path / "page").close()
+    child = os.fork()
+    if child == 0:
+        page = StatisticsPage.create(tmp_path / "page")
+        for number in range(2000):
+            letter = "abcdefghij"[number % 10]
+            page.publish({"letters": letter * (10 if number % 3 else 60_000)})
+        os._exit(0)
+    ended = 0
+    while not ended:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        page = StatisticsPage.open(tmp_path / "page")
+        for _ in range(20):
+            letters = page.snapshot()["published"].get("letters", "")
+            assert len(set(letters)) <= 1
+        page.close()
+    assert status == 0
+
+
+def test_a_page_that_was_left_half_published_still_shows_its_counters(tmp_path: Path) -> None:
+    """As a process killed within `publish` leaves it."""
+    page = StatisticsPage.create(tmp_path / "page")
+    page.stage("device").add(Op.READ, 1, 512, 100)
+    page.publish({"sessions": 1})
+    page._sequence[0] += 1
+    seen = page.snapshot()
+    assert seen["published"] == {}
+    assert seen["stages"]["device"]["read"]["count"] == 1
+    page.close()
