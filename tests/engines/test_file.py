@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from core.volume.model import SIZE, Run, open_context, volume_spec
-from tierce import Code, ConflictError, FormatError, Op, Request, VolumeSpec
+from tierce import Code, ConflictError, FormatError, Op, Request, Status, VolumeSpec
 from tierce.volume.epoll import EpollReactor
 from tierce.volume.statistics import StatisticsPage
 from tierce_engines.file import FileDevice, FileLifecycle
@@ -155,7 +155,15 @@ def test_a_failed_flush_is_never_retried_as_success(
     for flush in (*first, *second):
         assert flush.status is not None
         assert flush.status.code is Code.WRITE_ERROR
-    run.close()
+    closed: list[Status] = []
+
+    def note(status: Status) -> None:
+        closed.append(status)
+        run.reactor.stop()
+
+    run.device.close(note)
+    run.reactor.run()
+    assert closed == [second[0].status]
 
 
 def test_the_device_takes_the_geometry_of_its_volume(volume: VolumeSpec, tmp_path: Path) -> None:

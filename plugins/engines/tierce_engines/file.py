@@ -112,8 +112,11 @@ class FileDevice:
 
         def synced(_result: None, error: BaseException | None) -> None:
             os.close(self._descriptor)
-            reason = f"{self._path} could not be flushed: {error}"
-            closed(GOOD if error is None else Status(Code.WRITE_ERROR, reason))
+            if error is not None and self._flush_failure is None:
+                reason = f"{self._path} could not be flushed: {error}"
+                self._flush_failure = Status(Code.WRITE_ERROR, reason)
+            # A flush that failed before is not made good by one that works now.
+            closed(self._flush_failure or GOOD)
 
         self._offload(partial(os.fdatasync, self._descriptor), synced)
 
