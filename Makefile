@@ -1,0 +1,71 @@
+# One command for each thing that a person does here; `make help` lists them.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CONFIG ?= examples/quickstart.yaml
+ROUNDS ?= 300
+SEEDS ?= 20000
+SECONDS ?= 600
+
+.PHONY: help run setup check format test bench fuzz soak seeds wheels clean
+
+help:  ## List the commands
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+run: $(VENV)/ready  ## Serve examples/quickstart.yaml: a replicated volume over iSCSI
+	$(BIN)/tierce serve $(CONFIG)
+
+setup: $(VENV)/ready $(VENV)/ready-dev  ## Make .venv with everything that development needs
+
+$(VENV)/ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Tierce needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.11 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "$(PYTHON) can't make a virtual environment; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/ready-dev: pyproject.toml $(VENV)/ready
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+check: setup  ## Format, lint, types, layers, unit tests with coverage, wheels
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest --cov --cov-report=term:skip-covered -q
+	$(MAKE) --no-print-directory wheels
+
+format: setup  ## Format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test: setup  ## All tests but the long ones: real initiators, kills, a file system
+	scripts/system-packages
+	$(BIN)/pytest -m 'not long' $(TESTS)
+
+bench: setup  ## Measure beside tgt and istgt; writes benchmarks/RESULTS.md
+	scripts/system-packages --bench
+	$(BIN)/python -m benchmarks.run --write
+
+fuzz: setup  ## Fuzz the parsers of outside bytes for SECONDS
+	$(BIN)/python tests/iscsi/fuzz_connection.py --seconds $(SECONDS)
+
+soak: setup  ## Kill everything at random, ROUNDS times, and compare every acknowledged byte
+	scripts/system-packages
+	TIERCE_SOAK_ROUNDS=$(ROUNDS) $(BIN)/pytest -m long -k soak -s tests/system
+
+seeds: setup  ## Simulate SEEDS clusters with faults against the promise
+	cd tests && ../$(BIN)/python -m jiva.simulation --seeds $(SEEDS)
+
+wheels: setup  ## Build the wheel and list the plugins from a bare environment
+	rm -rf build/wheels build/bare
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir build/wheels .
+	$(PYTHON) -m venv build/bare
+	build/bare/bin/pip install --quiet --disable-pip-version-check build/wheels/*.whl
+	build/bare/bin/tierce plugin list
+
+clean:  ## Remove what was built; data folders are left alone
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
