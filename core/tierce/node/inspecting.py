@@ -55,7 +55,8 @@ def show_row(supervisor: Supervisor, record: VolumeRecord) -> dict[str, Any]:
             for child in supervisor.children.all()
             if child.plan.volume == record.name
         ],
-        **snapshot["published"],
+        # What engines and front ends publish; their "state" has become part of ours.
+        **{key: value for key, value in snapshot["published"].items() if key not in row},
         "statistics": {
             stage: {
                 operation: {key: value for key, value in values.items() if key != "buckets"}
@@ -74,7 +75,10 @@ def volume_state(supervisor: Supervisor, record: VolumeRecord) -> str:
     if record.name not in supervisor.catalogue.served:
         return record.phase.value if record.phase.value != "ready" else "not served"
     target = supervisor.children.get(f"target.{record.name}")
-    return "down" if target is None else target.phase
+    if target is None or target.phase != "up":
+        return "down" if target is None else target.phase
+    published = read_snapshot(supervisor.layout.page(record.name))["published"].get("state")
+    return f"up, {published}" if isinstance(published, str) else "up"
 
 
 def usage_of(config: Config, served: Served) -> dict[str, str]:

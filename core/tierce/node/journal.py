@@ -16,6 +16,8 @@ from tierce.registry import Registry
 from tierce.spec import Event
 from tierce.state import StateStore
 
+#: A terminal that does not know its width is taken to have so many columns.
+COLUMNS = 80
 #: Events that wait for the next transaction.
 PENDING_COUNT_MAX = 1000
 
@@ -33,12 +35,7 @@ class Console:
     def __init__(self, out: TextIO) -> None:
         self._out: TextIO | None = out
         self._has_live = False
-        with contextlib.suppress(OSError, ValueError):
-            self._width = os.get_terminal_size(out.fileno()).columns
-            self.is_terminal = out.isatty()
-            return
-        self._width = 80
-        self.is_terminal = False
+        self.is_terminal = out.isatty()
 
     def say(self, text: str) -> None:
         """Write a line, or several."""
@@ -49,8 +46,15 @@ class Console:
         if not self.is_terminal:
             self.say(text)
             return
-        self._write("\r\x1b[K" + text[: max(self._width - 1, 1)])
+        # A line that is wrapped could not be written over.
+        self._write("\r\x1b[K" + text[: self._columns() - 1])
         self._has_live = True
+
+    def _columns(self) -> int:
+        with contextlib.suppress(OSError, ValueError):
+            if self._out is not None and (columns := os.get_terminal_size(self._out.fileno())[0]):
+                return columns
+        return COLUMNS
 
     def _clear(self) -> str:
         was_live, self._has_live = self._has_live, False
@@ -63,7 +67,17 @@ class Console:
             self._out.write(text)
             self._out.flush()
         except (OSError, ValueError):
+            _silence(self._out)
             self._out = None
+
+
+def _silence(out: TextIO) -> None:
+    """Lead a file that can't be written elsewhere: what it still buffers would be tried again
+    when it is closed, and fail the server's orderly end."""
+    with contextlib.suppress(OSError, ValueError):
+        nothing = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        os.dup2(nothing, out.fileno())
+        os.close(nothing)
 
 
 class Journal:

@@ -100,8 +100,9 @@ def describe_usage(supervisor: Supervisor, served: Served) -> str:
     """Return the lines that say how to use a volume and where its data lie."""
     spec = served.spec
     usage = usage_of(supervisor.catalogue.config, served)
+    rows = [("url", usage.pop("url", "")), *usage.items()]
+    rows += [("data", folder) for folder in data_folders(served)]
+    width = max(len(word) for word, _text in rows)
     lines = [f"volume {spec.name}: {spec.size_bytes:,} bytes, engine {spec.engine}"]
-    lines.append(f"  url      {usage.pop('url', '')}")
-    lines += [f"  {tool:<8} {command}" for tool, command in usage.items()]
-    lines += [f"  data     {folder}" for folder in data_folders(served)]
+    lines += [f"  {word:{width}}  {text}" for word, text in rows]
     return "\n".join(lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import shutil
 import signal
 import socket
@@ -56,6 +57,7 @@ class Initiator:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            bufsize=0,
         )
 
     def do(self, command: str, expected: str) -> None:
@@ -64,6 +66,8 @@ class Initiator:
         assert self._process.stdout is not None
         self._process.stdin.write(command.encode() + b"\n")
         self._process.stdin.flush()
+        ready, _, _ = select.select([self._process.stdout], [], [], WAIT_S)
+        assert ready, f"no answer to {command}"
         line = self._process.stdout.readline().decode()
         assert expected in line, line
         self._process.stdout.readline()
