@@ -1,0 +1,241 @@
+"""Simple devices: where their calls run, and what becomes of what they raise."""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tierce import Code, Concurrency, DeviceError, Extent, Geometry, Op, Request, Status
+from tierce.volume.epoll import EpollReactor
+from tierce.volume.simple import SimpleAdapter
+
+SIZE = 64 << 10
+
+
+class HandReactor(EpollReactor):
+    """Runs offloaded work when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.work: deque[tuple[Callable[[], Any], Callable[..., None]]] = deque()
+
+    def offload(self, work: Callable[[], Any], done: Callable[..., None]) -> None:
+        self.work.append((work, done))
+
+    def work_off(self, count: int = 1) -> None:
+        for _ in range(count):
+            work, done = self.work.popleft()
+            try:
+                result = work()
+            except Exception as error:  # noqa: BLE001 - as a worker thread does
+                done(None, error)
+            else:
+                done(result, None)
+
+
+class Noting:
+    """Notes the calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, int]] = []
+        self.threads: set[int] = set()
+        self.error: Exception | None = None
+
+    def read(self, offset: int, buffer: memoryview) -> None:
+        self._note("read", offset)
+        buffer[:] = b"r" * len(buffer)
+
+    def write(self, offset: int, data: memoryview) -> None:
+        assert data.readonly
+        self._note("write", offset)
+
+    def _note(self, name: str, offset: int) -> None:
+        self.calls.append((name, offset))
+        self.threads.add(threading.get_ident())
+        if self.error is not None:
+            raise self.error
+
+
+class Full(Noting):
+    """Does all that a simple device can."""
+
+    found: tuple[Extent, ...] = (Extent(0, 512, is_hole=True), Extent(512, 512, is_hole=False))
+
+    def flush(self) -> None:
+        self._note("flush", 0)
+
+    def discard(self, offset: int, length: int) -> None:
+        self._note("discard", offset)
+
+    def write_zeroes(self, offset: int, length: int) -> None:
+        self._note("write_zeroes", offset)
+
+    def extents(self, offset: int, length: int) -> tuple[Extent, ...]:
+        return self.found
+
+    def close(self) -> None:
+        self._note("close", 0)
+
+
+@pytest.fixture
+def reactor() -> Any:
+    loop = HandReactor()
+    yield loop
+    loop.close()
+
+
+def adapted(
+    simple: Noting, reactor: EpollReactor, concurrency: Concurrency = Concurrency.PARALLEL
+) -> SimpleAdapter:
+    return SimpleAdapter(
+        simple, Geometry(SIZE), concurrency, durable=True, engine="noting", reactor=reactor
+    )
+
+
+def read(offset: int) -> Request:
+    return Request(Op.READ, offset, 512, memoryview(bytearray(512)))
+
+
+def write(offset: int) -> Request:
+    return Request(Op.WRITE, offset, 512, memoryview(bytes(512)))
+
+
+def nothing(_requests: list[Request]) -> None:
+    pytest.fail("was answered within submit")
+
+
+def test_an_inline_device_is_called_on_the_data_thread_and_answers_at_once(
+    reactor: HandReactor,
+) -> None:
+    simple, batch = Noting(), [write(0), read(0), Request(Op.FLUSH)]
+    adapted(simple, reactor, Concurrency.INLINE).submit(batch, nothing)
+    assert all(request.status is not None and request.status.is_good for request in batch)
+    assert simple.threads == {threading.get_ident()}
+
+
+def test_a_serial_device_has_one_call_under_way_and_in_order(reactor: HandReactor) -> None:
+    simple, settled = Noting(), list[Request]()
+    batch = [write(0), read(4096), Request(Op.FLUSH), write(8192)]
+    adapted(simple, reactor, Concurrency.SERIAL).submit(batch, settled.extend)
+    while reactor.work:
+        assert len(reactor.work) == 1
+        reactor.work_off()
+    assert settled == batch
+
+
+def test_a_parallel_device_has_all_calls_under_way_that_do_not_overlap(
+    reactor: HandReactor,
+) -> None:
+    simple, settled = Noting(), list[Request]()
+    batch = [write(0), write(4096), read(0), write(0), Request(Op.FLUSH), read(4096)]
+    adapted(simple, reactor).submit(batch, settled.extend)
+    assert len(reactor.work) == 3, "two writes, and the flush, which waits for neither"
+    while reactor.work:
+        reactor.work_off()
+    on_first_block = [call for call in simple.calls if call[1] == 0]
+    assert on_first_block == [("write", 0), ("read", 0), ("write", 0)]
+    assert len(settled) == len(batch)
+
+
+def test_readers_of_one_extent_run_at_once(reactor: HandReactor) -> None:
+    adapted(Noting(), reactor).submit([read(0), read(0)], nothing)
+    assert len(reactor.work) == 2
+    reactor.work.clear()
+
+
+@pytest.mark.parametrize(
+    ("request_", "error", "code"),
+    [
+        (write(512), OSError(errno.ENOSPC, "full"), Code.NO_SPACE),
+        (write(512), OSError(errno.EDQUOT, "full"), Code.NO_SPACE),
+        (write(512), OSError(errno.EIO, "lost"), Code.WRITE_ERROR),
+        (read(512), OSError(errno.EIO, "lost"), Code.READ_ERROR),
+        (read(512), ZeroDivisionError("a bug"), Code.READ_ERROR),
+        (write(512), DeviceError(Status(Code.NOT_READY, "wait")), Code.NOT_READY),
+    ],
+)
+def test_what_a_call_raises_becomes_a_status(
+    reactor: HandReactor, request_: Request, error: Exception, code: Code
+) -> None:
+    simple = Noting()
+    simple.error = error
+    again = Request(request_.op, request_.offset, request_.length, request_.buffer)
+    adapted(simple, reactor, Concurrency.INLINE).submit([again], nothing)
+    assert again.status is not None
+    assert again.status.code is code
+    if not isinstance(error, DeviceError):
+        assert "engine noting" in again.status.reason
+        assert again.status.offset == 512
+
+
+def test_a_failed_call_lets_those_go_on_that_waited_for_it(reactor: HandReactor) -> None:
+    simple, settled = Noting(), list[Request]()
+    simple.error = OSError(errno.EIO, "lost")
+    adapted(simple, reactor).submit([write(0), write(0)], settled.extend)
+    reactor.work_off(2)
+    assert len(settled) == 2
+
+
+def test_a_capability_is_the_presence_of_a_method(reactor: HandReactor) -> None:
+    least, most = adapted(Noting(), reactor).capabilities, adapted(Full(), reactor).capabilities
+    for op in (Op.DISCARD, Op.WRITE_ZEROES, Op.BLOCK_STATUS):
+        assert not least.does(op)
+        assert most.does(op)
+    assert least.does(Op.FLUSH), "nothing to flush is flushed"
+
+
+@pytest.mark.parametrize("op", [Op.DISCARD, Op.WRITE_ZEROES, Op.FLUSH])
+def test_each_operation_is_its_method(reactor: HandReactor, op: Op) -> None:
+    simple = Full()
+    asked = Request(op) if op is Op.FLUSH else Request(op, 0, 1024)
+    adapted(simple, reactor, Concurrency.INLINE).submit([asked], nothing)
+    assert simple.calls == [(op.name.lower(), 0)]
+
+
+def test_extents_are_handed_on(reactor: HandReactor) -> None:
+    asked = Request(Op.BLOCK_STATUS, 0, 1024)
+    adapted(Full(), reactor, Concurrency.INLINE).submit([asked], nothing)
+    assert asked.extents == Full.found
+
+
+@pytest.mark.parametrize(
+    "found",
+    [(), (Extent(0, 512, is_hole=True),), (Extent(512, 512, is_hole=True),)],
+)
+def test_extents_that_leave_a_gap_are_an_error_of_the_engine(
+    reactor: HandReactor, found: tuple[Extent, ...]
+) -> None:
+    simple, asked = Full(), Request(Op.BLOCK_STATUS, 0, 1024)
+    simple.found = found
+    adapted(simple, reactor, Concurrency.INLINE).submit([asked], nothing)
+    assert asked.status is not None
+    assert not asked.status.is_good
+    assert asked.extents == ()
+
+
+def test_closing_closes_the_engines_device_on_a_worker(reactor: HandReactor) -> None:
+    simple, closed = Full(), list[Status]()
+    adapted(simple, reactor).close(closed.append)
+    assert not closed
+    reactor.work_off()
+    assert simple.calls == [("close", 0)]
+    assert closed[0].is_good
+
+
+def test_a_close_that_raises_is_reported(reactor: HandReactor) -> None:
+    simple, closed = Full(), list[Status]()
+    simple.error = OSError(errno.EIO, "lost")
+    adapted(simple, reactor).close(closed.append)
+    reactor.work_off()
+    assert closed[0].code is Code.WRITE_ERROR
+
+
+def test_a_device_without_close_is_closed_at_once(reactor: HandReactor) -> None:
+    closed: list[Status] = []
+    adapted(Noting(), reactor).close(closed.append)
+    assert closed[0].is_good
