@@ -174,7 +174,8 @@ class MemoryDevice:
 
     def _extents(self, begin: int, end: int) -> tuple[Extent, ...]:
         extents: list[Extent] = []
-        for at in range(begin, end, 4096):
+        at = begin
+        while at < end:
             stop = min(end, at - at % 4096 + 4096)
             is_hole = at // 4096 not in self.mapped
             if extents and extents[-1].is_hole == is_hole:
@@ -182,6 +183,7 @@ class MemoryDevice:
                 extents.append(Extent(last.offset, stop - last.offset, is_hole))
             else:
                 extents.append(Extent(at, stop - at, is_hole))
+            at = stop
         return tuple(extents)
 
     def close(self, closed: Callable[[Status], None]) -> None:

@@ -28,8 +28,8 @@ from tierce import GOOD, Op, ProtocolError, Request, Stage
 from tierce_iscsi import pdu
 from tierce_iscsi.buffers import RECEIVE_BYTES_MIN, LargePool, Pool, Region
 from tierce_iscsi.output import UNSENT_BYTES_MAX, Output
-from tierce_iscsi.scsi.sense import sense_of
 from tierce_iscsi.scsi.command import check_condition
+from tierce_iscsi.scsi.sense import sense_of
 from tierce_iscsi.tasks import Drain, FastTask, SlowTask, Task
 from tierce_iscsi.text import RECV_SEGMENT_BYTES
 
@@ -159,7 +159,7 @@ class Connection:
 
     # -- the fast path -----------------------------------------------------------------------------
 
-    def advance(self) -> bool:  # noqa: C901, PLR0912, PLR0914, PLR0915 - one loop over locals
+    def advance(self) -> bool:  # noqa: C901, PLR0912, PLR0915 - one loop over locals
         """Deal with one batch of what was received; True if there may be more of it.
 
         Raises:
@@ -328,7 +328,7 @@ class Connection:
         if out.size - out.end < RECEIVE_BYTES_MIN:
             self._next_out(out)
 
-    def _answer(self, batch: list[Request], out: Region, begin: int, started_ns: int) -> None:  # noqa: PLR0914
+    def _answer(self, batch: list[Request], out: Region, begin: int, started_ns: int) -> None:
         """Answer settled requests of a batch, whose tags are (ITT, place), in one run if the
         reads' places follow each other from `begin` to `out.end`."""
         session = self.session

@@ -145,6 +145,7 @@ class IscsiFrontend:
             wake=endpoint.wake,
         )
         connection.slow = SlowPath(connection, self)
+        self.unit.attach(session)
         endpoint.welcome(connection)
         self._publish()
 
@@ -159,6 +160,7 @@ class IscsiFrontend:
                     waiting.settle()
                 self._check_closed()
 
+            self.unit.detach(connection.session)
             drain = Drain(settled)
             self._gone[connection] = []
             connection.abort_all(drain)

@@ -211,7 +211,7 @@ class IscsiGreeter:
                 wanted = [name for name in names if value in {"All", name}]
                 answer += format_targets(wanted, self._portal)
             else:
-                known = key in {"MaxRecvDataSegmentLength"}
+                known = key == "MaxRecvDataSegmentLength"
                 answer += format_text([(key, IRRELEVANT if known else NOT_UNDERSTOOD)])
         return [self._respond(Opcode.TEXT_RESPONSE, FINAL, tag, answer)]
 

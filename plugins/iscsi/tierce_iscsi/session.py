@@ -29,6 +29,8 @@ class Session:
         queue_depth: Commands at once.
         portal: The address that the initiator used.
         remote: The initiator's address.
+        attentions: Unit attentions that the initiator has yet to be told, oldest first.
+        initiator: The transport ID of SPC-4 section 7.6.4.6, format 01b: name and ISID.
     """
 
     terms: Negotiation
@@ -41,17 +43,14 @@ class Session:
     portal: str = ""
     remote: str = ""
     attentions: list[Sense] = attrs.field(factory=list)
+    initiator: bytes = attrs.field(init=False)
     _max_cmd_sn: int = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._max_cmd_sn = (self.exp_cmd_sn + self.queue_depth - 1) & SERIAL_MASK
-
-    @property
-    def initiator(self) -> bytes:
-        """The transport ID of SPC-4 section 7.6.4.6, format 01b: name and ISID."""
         name = f"{self.terms.initiator_name},i,0x{self.isid.hex()}".encode() + b"\0"
-        name += bytes(max(0, 20 - len(name)) or -len(name) & 3)
-        return bytes((0x45, 0)) + len(name).to_bytes(2, "big") + name
+        name = name.ljust(20, b"\0") + bytes(-len(name) & 3 if len(name) > 20 else 0)
+        self.initiator = bytes((0x45, 0)) + len(name).to_bytes(2, "big") + name
+        self._max_cmd_sn = (self.exp_cmd_sn + self.queue_depth - 1) & SERIAL_MASK
 
     def attend(self, sense: Sense) -> None:
         """Tell the initiator this at its next command."""

@@ -130,7 +130,7 @@ class SlowPath(Responses):
             if task.is_read and task.is_write:
                 # Bidirectional commands are none of a disk's.
                 raise invalid_field(0)
-            wanted = connection.unit.data_out_length(cdb, lun)
+            wanted = connection.unit.data_out_length(cdb, lun, connection.session)
         except CheckConditionError as error:
             self.respond(task, check_condition(error.sense))
             return
@@ -181,7 +181,8 @@ class SlowPath(Responses):
             return
         view = memoryview(b"") if task.buffer is None else task.buffer.view
         data = view[: min(task.received, task.wanted)]
-        command = Command(task.cdb, data, connection.session)
+        announced = task.expected if task.is_write else 0
+        command = Command(task.cdb, data, connection.session, announced)
         self._go(task, connection.unit.execute(command, task.lun))
 
     def _data_out(self, header: bytes, data: memoryview) -> None:

@@ -212,10 +212,10 @@ def compare_length(unit: LogicalUnit, cdb: bytes) -> int:
 def compare_and_write(unit: LogicalUnit, command: Command) -> Reply | Work:
     """COMPARE AND WRITE (SBC-3 section 5.2), atomic in the device."""
     wanted = compare_length(unit, command.cdb)
+    if not len(command.data) == command.announced == wanted:
+        raise invalid_field(13)
     if not wanted:
         return Reply()
-    if len(command.data) != wanted:
-        raise invalid_field(13)
     offset = int.from_bytes(command.cdb[2:10], "big") * unit.block_size
     request = Request(
         *(Op.COMPARE_AND_WRITE, offset, wanted // 2, command.data),

@@ -36,12 +36,14 @@ class Command:
     Attributes:
         cdb: 16 bytes; shorter CDBs end in zeroes.
         data: The data-out that arrived: what the handler asked for, or less.
+        announced: Bytes of data-out that the initiator expected to send; may be more.
         nexus: Whose it is.
     """
 
     cdb: bytes
     data: memoryview
     nexus: Nexus
+    announced: int = 0
 
 
 @attrs.frozen

@@ -103,7 +103,7 @@ def _block_limits(unit: LogicalUnit) -> bytes:
     can_discard = unit.can_discard
     return struct.pack(
         ">BBHIIIIIIIQ20x",
-        *(0x01, limits.COMPARE_BLOCK_COUNT_MAX if unit.can_compare else 0),
+        *(0x00, limits.COMPARE_BLOCK_COUNT_MAX if unit.can_compare else 0),
         max(1, geometry.optimal_io_bytes // size),
         limits.TRANSFER_BYTES_MAX // size,
         min(geometry.io_bytes_max, limits.TRANSFER_BYTES_MAX) // size,
@@ -125,8 +125,8 @@ def _provisioning(unit: LogicalUnit) -> bytes:
     """Logical block provisioning: thin; what is unmapped reads as zeroes."""
     if not unit.can_discard:
         return bytes(4)
-    # LBPU, LBPWS, LBPWS10, LBPRZ; thin.
-    return bytes((0, 0x80 | 0x40 | 0x20 | 0x04, 0x02, 0))
+    # LBPU, LBPWS, LBPRZ; thin.
+    return bytes((0, 0x80 | 0x40 | 0x04, 0x02, 0))
 
 
 _PAGES = {

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 #: READ, WRITE, VERIFY, PRE-FETCH: MAXIMUM TRANSFER LENGTH, in bytes.
-TRANSFER_BYTES_MAX = 8 << 20
-#: WRITE SAME: MAXIMUM WRITE SAME LENGTH, in bytes.
-WRITE_SAME_BYTES_MAX = 64 << 20
-#: A pattern that is not zero is written so many bytes at a time.
+TRANSFER_BYTES_MAX = 32 << 20
+#: WRITE SAME: MAXIMUM WRITE SAME LENGTH, in bytes; also where 0 blocks mean "to the end".
+WRITE_SAME_BYTES_MAX = 1 << 30
+#: A pattern that is not zero is written so many bytes at a time, so many times at once.
 PATTERN_BYTES = 1 << 20
+PATTERN_COUNT = 16
+#: Zeroes are written, or blocks discarded, so many bytes at a time.
+ZERO_BYTES = 64 << 20
 #: UNMAP: bytes of all descriptors together, and how many of them.
-UNMAP_BYTES_MAX = 1 << 30
+UNMAP_BYTES_MAX = 512 << 20
 UNMAP_DESCRIPTOR_COUNT_MAX = 256
 #: COMPARE AND WRITE: blocks. Its field in the page has one byte.
 COMPARE_BLOCK_COUNT_MAX = 128

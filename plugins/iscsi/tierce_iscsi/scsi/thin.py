@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tierce import Op, Request
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from tierce_iscsi.scsi.unit import LogicalUnit
 
 _STATUS_DESCRIPTOR = struct.Struct(">QIB3x")
+WRITE_SAME_16 = 0x93
 MAPPED, DEALLOCATED = 0, 1
 #: Descriptors of one GET LBA STATUS.
 STATUS_DESCRIPTOR_COUNT_MAX = 1024
@@ -68,47 +70,68 @@ def unmap(unit: LogicalUnit, command: Command) -> Reply | Work:
 
 def _has_no_data(cdb: bytes) -> bool:
     """True for NDOB, which only WRITE SAME(16) has."""
-    return cdb[0] == 0x93 and bool(cdb[1] & 0x01)
+    return cdb[0] == WRITE_SAME_16 and bool(cdb[1] & 0x01)
 
 
 def write_same_length(unit: LogicalUnit, cdb: bytes) -> int:
     """Bytes of data-out that a WRITE SAME wants: one block, or none with NDOB."""
     unit.check_writable()
     refuse_protection(cdb)
-    if cdb[1] & 0x10 or (cdb[1] & 0x08 and not unit.can_discard):
-        # ANCHOR; or UNMAP where nothing can be unmapped.
+    has_unmap = unit.can_discard and cdb[0] == WRITE_SAME_16
+    if cdb[1] & 0x10 or (cdb[1] & 0x08 and not has_unmap):
+        # ANCHOR; or UNMAP where nothing can be unmapped, or in WRITE SAME(10): LBPWS10 is 0.
         raise invalid_field(1)
-    _lba, count = checked_extent(cdb, unit.block_count)
-    # 0 blocks would mean "to the end", which WSNZ of the Block Limits page rules out.
-    if not 0 < count * unit.block_size <= limits.WRITE_SAME_BYTES_MAX:
-        raise invalid_field(extent_index(cdb))
+    _same_extent(unit, cdb)
     return 0 if _has_no_data(cdb) else unit.block_size
 
 
+def _same_extent(unit: LogicalUnit, cdb: bytes) -> tuple[int, int]:
+    """Return (offset, length) in bytes; 0 blocks mean "to the end" (WSNZ is 0)."""
+    lba, count = checked_extent(cdb, unit.block_count)
+    length = (count or unit.block_count - lba) * unit.block_size
+    if length > limits.WRITE_SAME_BYTES_MAX:
+        raise invalid_field(extent_index(cdb))
+    return lba * unit.block_size, length
+
+
 def write_same(unit: LogicalUnit, command: Command) -> Reply | Work:
-    """WRITE SAME(10), (16) (SBC-3 section 5.46)."""
+    """WRITE SAME(10), (16) (SBC-3 section 5.46), some of it at a time."""
     wanted = write_same_length(unit, command.cdb)
-    lba, count = checked_extent(command.cdb, unit.block_count)
-    if len(command.data) != wanted:
+    offset, length = _same_extent(unit, command.cdb)
+    if not len(command.data) == command.announced == wanted:
         raise invalid_field(extent_index(command.cdb))
-    offset, length = lba * unit.block_size, count * unit.block_size
     block = bytes(command.data)
     if block.strip(b"\0"):
-        requests = _pattern(offset, length, block)
-    elif command.cdb[1] & 0x08:
-        requests = [Request(Op.DISCARD, offset, length)]
+        piece = memoryview(block * (min(length, limits.PATTERN_BYTES) // len(block)))
+        steps = _pattern(offset, length, piece)
     else:
-        requests = [Request(Op.WRITE_ZEROES, offset, length)]
-    return Work(requests, lambda settled: first_failure(unit, settled) or Reply(length=wanted))
+        steps = _zeroes(offset, length, Op.DISCARD if command.cdb[1] & 0x08 else Op.WRITE_ZEROES)
+
+    def go_on(settled: list[Request]) -> Reply | Work:
+        failure = first_failure(unit, settled)
+        if failure is not None:
+            return failure
+        requests = next(steps, None)
+        return Reply(length=wanted) if requests is None else Work(requests, go_on)
+
+    return go_on([])
 
 
-def _pattern(offset: int, length: int, block: bytes) -> list[Request]:
-    """Return writes of a repeated block that all share one buffer."""
-    piece = memoryview(block * (min(length, limits.PATTERN_BYTES) // len(block)))
-    return [
-        Request(Op.WRITE, offset + at, min(len(piece), length - at), piece[: length - at])
-        for at in range(0, length, len(piece))
-    ]
+def _pattern(offset: int, length: int, piece: memoryview) -> Iterator[list[Request]]:
+    """Yield writes of a repeated piece that all share its buffer."""
+    step = limits.PATTERN_COUNT * len(piece)
+    for begin in range(0, length, step):
+        end = min(length, begin + step)
+        yield [
+            Request(Op.WRITE, offset + at, min(len(piece), end - at), piece[: end - at])
+            for at in range(begin, end, len(piece))
+        ]
+
+
+def _zeroes(offset: int, length: int, op: Op) -> Iterator[list[Request]]:
+    """Yield writes of zeroes, or discards."""
+    for at in range(0, length, limits.ZERO_BYTES):
+        yield [Request(op, offset + at, min(limits.ZERO_BYTES, length - at))]
 
 
 def get_lba_status(unit: LogicalUnit, command: Command) -> Reply | Work:

@@ -1,0 +1,179 @@
+"""The command table: every SCSI command that a logical unit knows.
+
+What is here is what there is: dispatch, the data-out that is asked for, the reservations' rules
+and REPORT SUPPORTED OPERATION CODES all read this one table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import attrs
+
+from tierce_iscsi.scsi import blocks, catalogue, inquiry, mode, reservations, simple, thin
+from tierce_iscsi.scsi.command import Handler
+from tierce_iscsi.scsi.reservations import Access
+
+if TYPE_CHECKING:
+    from tierce_iscsi.scsi.unit import LogicalUnit
+
+
+def _no_data(_unit: LogicalUnit, _cdb: bytes) -> int:
+    return 0
+
+
+def _usage(text: str) -> bytes:
+    return bytes.fromhex(text)
+
+
+def _always(_unit: LogicalUnit) -> bool:
+    return True
+
+
+def _can_discard(unit: LogicalUnit) -> bool:
+    return unit.can_discard
+
+
+def _can_compare(unit: LogicalUnit) -> bool:
+    return unit.can_compare
+
+
+@attrs.frozen
+class Entry:
+    """One command.
+
+    Attributes:
+        handler: What does it.
+        usage: The bits of its CDB that are looked at, as REPORT SUPPORTED OPERATION CODES
+            gives them (SPC-4 section 6.35.3); its length is the CDB's.
+        data_out: Bytes of data-out that it wants.
+        access: What reservations make of it.
+        is_any_lun: Answers for a LUN that is not there too, and past a unit attention.
+        is_supported: False where the device can't do it.
+        actions: By service action, for an opcode that has them.
+    """
+
+    handler: Handler
+    usage: bytes = attrs.field(converter=_usage)
+    data_out: Callable[[LogicalUnit, bytes], int] = _no_data
+    access: Access = Access.ANY
+    is_any_lun: bool = False
+    is_supported: Callable[[LogicalUnit], bool] = _always
+    actions: dict[int, Entry] | None = None
+
+
+# Usage bits of what READ and WRITE have from their third byte on: LBA, blocks, group, control.
+_LBA_8 = "ffffffffffffffff"
+_10, _12, _16 = "ffffffff3fffff00", "ffffffffffffffff3f00", f"{_LBA_8}ffffffff3f00"
+_IN_16 = f"{_LBA_8}ffffffff0000"
+_READ, _WRITE = Access.READ, Access.WRITE
+
+
+def _write(usage: str) -> Entry:
+    return Entry(blocks.write, usage, blocks.write_length, _WRITE)
+
+
+def _write_and_verify(usage: str) -> Entry:
+    return Entry(blocks.write_and_verify, usage, blocks.write_length, _WRITE)
+
+
+def _read(usage: str) -> Entry:
+    return Entry(blocks.read, usage, access=_READ)
+
+
+def _verify(usage: str) -> Entry:
+    return Entry(blocks.verify, usage, blocks.verify_length, _READ)
+
+
+def _write_same(usage: str) -> Entry:
+    return Entry(thin.write_same, usage, thin.write_same_length, _WRITE)
+
+
+def _actions(actions: dict[int, Entry]) -> Entry:
+    """An opcode that means something only with a service action."""
+    return Entry(simple.unit_ready, "", actions=actions)
+
+
+def _reserve_out(handler: Handler, action: str) -> Entry:
+    return Entry(handler, f"5f{action}ff0000ffffffff00", reservations.out_length)
+
+
+def _reserve_in(handler: Handler, action: str) -> Entry:
+    return Entry(handler, f"5e{action}0000000000ffff00")
+
+
+_PERSISTENT_IN = {
+    0x00: _reserve_in(reservations.read_keys, "00"),
+    0x01: _reserve_in(reservations.read_reservation, "01"),
+    0x02: _reserve_in(reservations.report_capabilities, "02"),
+    0x03: _reserve_in(reservations.read_full_status, "03"),
+}
+_PERSISTENT_OUT = {
+    0x00: _reserve_out(reservations.register, "00"),
+    0x01: _reserve_out(reservations.reserve, "01"),
+    0x02: _reserve_out(reservations.release, "02"),
+    0x03: _reserve_out(reservations.clear, "03"),
+    0x04: _reserve_out(reservations.preempt, "04"),
+    0x06: _reserve_out(reservations.register, "06"),
+}
+_SERVICE_IN_16 = {
+    0x10: Entry(simple.read_capacity_16, f"9e10{_IN_16}"),
+    0x12: Entry(thin.get_lba_status, f"9e12{_IN_16}", access=_READ),
+}
+_MAINTENANCE_IN = {
+    0x0C: Entry(catalogue.report_opcodes, "a30c87ffffffffffffff0000"),
+    0x0D: Entry(catalogue.report_task_functions, "a30d80000000ffffffff0000"),
+}
+
+COMMANDS: dict[int, Entry] = {
+    0x00: Entry(simple.unit_ready, "000000000000"),
+    0x03: Entry(simple.request_sense, "03010000ff00", is_any_lun=True),
+    0x08: _read("081fffffff00"),
+    0x0A: _write("0a1fffffff00"),
+    0x12: Entry(inquiry.inquiry, "1201ffffff00", is_any_lun=True),
+    0x15: Entry(mode.mode_select, "15110000ff00", mode.mode_select_length, _WRITE),
+    0x16: Entry(reservations.reserve_6, "160100000000"),
+    0x17: Entry(reservations.release_6, "170100000000"),
+    0x1A: Entry(mode.mode_sense, "1a08ffffff00", access=_READ),
+    0x1B: Entry(simple.start_stop, "1b01000f0300", access=_WRITE),
+    0x1E: Entry(simple.prevent_allow, "1e0000000300", access=_WRITE),
+    0x25: Entry(simple.read_capacity_10, "2500ffffffff00000100"),
+    0x28: _read(f"28fa{_10}"),
+    0x2A: _write(f"2afa{_10}"),
+    0x2E: _write_and_verify(f"2ef2{_10}"),
+    0x2F: _verify(f"2ff6{_10}"),
+    0x34: Entry(blocks.prefetch, f"3402{_10}", access=_READ),
+    0x35: Entry(blocks.synchronize_cache, f"3502{_10}", access=_WRITE),
+    0x41: _write_same(f"41f0{_10}"),
+    0x42: Entry(
+        *(thin.unmap, "4201000000003fffff00", thin.unmap_length, _WRITE),
+        is_supported=_can_discard,
+    ),
+    0x55: Entry(mode.mode_select, "55110000000000ffff00", mode.mode_select_length, _WRITE),
+    0x5A: Entry(mode.mode_sense, "5a08ffff000000ffff00", access=_READ),
+    0x5E: _actions(_PERSISTENT_IN),
+    0x5F: _actions(_PERSISTENT_OUT),
+    0x88: _read(f"88fa{_16}"),
+    0x89: Entry(
+        *(blocks.compare_and_write, f"89f8{_LBA_8}000000ff3f00", blocks.compare_length, _WRITE),
+        is_supported=_can_compare,
+    ),
+    0x8A: _write(f"8afa{_16}"),
+    0x8B: Entry(
+        *(blocks.or_write, f"8bf8{_16}", blocks.write_length, _WRITE),
+        is_supported=_can_compare,
+    ),
+    0x8E: _write_and_verify(f"8ef2{_16}"),
+    0x8F: _verify(f"8ff6{_16}"),
+    0x90: Entry(blocks.prefetch, f"9002{_16}", access=_READ),
+    0x91: Entry(blocks.synchronize_cache, f"9102{_16}", access=_WRITE),
+    0x93: _write_same(f"93f9{_16}"),
+    0x9E: _actions(_SERVICE_IN_16),
+    0xA0: Entry(simple.report_luns, "a000ff000000ffffffff0000", is_any_lun=True),
+    0xA3: _actions(_MAINTENANCE_IN),
+    0xA8: _read(f"a8fa{_12}"),
+    0xAA: _write(f"aafa{_12}"),
+    0xAE: _write_and_verify(f"aef2{_12}"),
+    0xAF: _verify(f"aff6{_12}"),
+}
