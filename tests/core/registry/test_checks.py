@@ -1,0 +1,194 @@
+"""Every check ends in a sentence that says what is wrong."""
+
+# ruff: noqa: RUF009 - `option` declares a field, it is no default value
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import attrs
+import pytest
+
+from tierce import (
+    CONTRACT,
+    EngineDescription,
+    FilterDescription,
+    FrontendDescription,
+    NoOptions,
+    StoreDescription,
+    hookimpl,
+    option,
+)
+from tierce.registry.checks import FAMILIES, BrokenPluginError, check_plugin
+
+MakePlugin = Callable[..., types.ModuleType]
+
+ENGINE = EngineDescription(name="memory", summary="In memory.", factory="example:Memory")
+
+
+@attrs.frozen
+class Listening:
+    listen: tuple[str, ...] = option(default=(), unit="address", doc="Where.")
+
+
+FRONTEND = FrontendDescription(
+    name="wire",
+    summary="A wire.",
+    factory="example:Frontend",
+    greeter="example:Greeter",
+    usage="example:usage",
+    identity="example:identity",
+    options=Listening,
+)
+FILTER = FilterDescription(
+    name="slow", summary="Slows.", factory="example:slow", operations=frozenset({"READ"})
+)
+
+
+def reason(plugin: object) -> str:
+    with pytest.raises(BrokenPluginError) as caught:
+        check_plugin("example", plugin)
+    return str(caught.value)
+
+
+def test_a_whole_plugin_passes(plugin: MakePlugin) -> None:
+    loaded = check_plugin(
+        "example", plugin(engines=[ENGINE], frontends=[FRONTEND], filters=[FILTER])
+    )
+    assert loaded.described == (("engine", ENGINE), ("filter", FILTER), ("front end", FRONTEND))
+
+
+def test_a_misspelt_hook_is_named_with_the_nearest(plugin: MakePlugin) -> None:
+    said = reason(plugin(engine=[ENGINE]))
+    assert "tierce_engine is no hook" in said
+    assert "the nearest is 'tierce_engines'" in said
+
+
+def test_a_misspelt_function_without_the_mark_is_found_too() -> None:
+    module = types.ModuleType("example")
+    module.__dict__["tierce_enginez"] = lambda: [ENGINE]
+    assert "tierce_enginez is no hook" in reason(module)
+
+
+def test_a_hook_without_the_mark_would_not_be_called_and_is_refused() -> None:
+    module = types.ModuleType("example")
+    module.__dict__["tierce_engines"] = lambda: [ENGINE]
+    assert "lacks @tierce.hookimpl" in reason(module)
+
+
+def test_an_imported_module_with_such_a_name_is_no_hook(plugin: MakePlugin) -> None:
+    module = plugin(engines=[ENGINE])
+    module.__dict__["tierce_example"] = types.ModuleType("tierce_example")
+    check_plugin("example", module)
+
+
+def test_a_hook_that_takes_what_the_spec_does_not_give_is_refused() -> None:
+    module = types.ModuleType("example")
+
+    def tierce_engines(color: str) -> list[EngineDescription]:
+        raise AssertionError(color)
+
+    module.__dict__["tierce_engines"] = hookimpl(tierce_engines)
+    assert "color" in reason(module)
+
+
+def test_a_hook_that_raises_is_refused(plugin: MakePlugin) -> None:
+    assert "tierce_engines failed: ZeroDivisionError()" in reason(
+        plugin(engines=ZeroDivisionError())
+    )
+
+
+def test_a_generator_that_raises_is_refused(plugin: MakePlugin) -> None:
+    def generate() -> Iterator[EngineDescription]:
+        yield ENGINE
+        raise ZeroDivisionError
+
+    assert "ZeroDivisionError" in reason(plugin(engines=generate()))
+
+
+@pytest.mark.parametrize("answer", [ENGINE, 5, "memory", [FILTER], [None]])
+def test_a_hook_that_returns_something_else_is_refused(plugin: MakePlugin, answer: Any) -> None:
+    assert "EngineDescription" in reason(plugin(engines=answer))
+
+
+def test_a_newer_contract_is_refused_and_says_what_to_upgrade(plugin: MakePlugin) -> None:
+    said = reason(plugin(engines=[attrs.evolve(ENGINE, contract=CONTRACT + 1)]))
+    assert f"contract {CONTRACT + 1}" in said
+    assert "upgrade Tierce" in said
+
+
+@pytest.mark.parametrize("contract", [0, -1, "1", None])
+def test_a_contract_that_is_none_is_refused(plugin: MakePlugin, contract: Any) -> None:
+    assert "states the contract" in reason(
+        plugin(engines=[attrs.evolve(ENGINE, contract=contract)])
+    )
+
+
+@pytest.mark.parametrize("name", ["", "two words", "-x", "ü", "x" * 64, None])
+def test_a_name_that_would_need_quotes_is_refused(plugin: MakePlugin, name: Any) -> None:
+    assert "name" in reason(plugin(engines=[attrs.evolve(ENGINE, name=name)]))
+
+
+def test_a_description_without_a_summary_is_refused(plugin: MakePlugin) -> None:
+    assert "no summary" in reason(plugin(engines=[attrs.evolve(ENGINE, summary=" ")]))
+
+
+@pytest.mark.parametrize("factory", ["", "example", "example.Memory", "example:", print, None])
+def test_a_factory_is_package_module_and_name(plugin: MakePlugin, factory: Any) -> None:
+    engine = attrs.evolve(ENGINE, factory=factory or "")
+    assert "'package.module:name'" in reason(plugin(engines=[engine]))
+
+
+def test_a_lifecycle_is_package_module_and_name(plugin: MakePlugin) -> None:
+    said = reason(plugin(engines=[attrs.evolve(ENGINE, lifecycle="nowhere")]))
+    assert "lifecycle is 'nowhere'" in said
+
+
+def test_a_store_without_a_replicator_is_refused(plugin: MakePlugin) -> None:
+    assert "no replicator" in reason(plugin(engines=[attrs.evolve(ENGINE, store="chain")]))
+
+
+@attrs.frozen
+class Unknown:
+    color: complex = option(default=1j, doc="A colour.")
+
+
+@attrs.frozen
+class Anything:
+    nested: dict[str, Any] = option(factory=dict, doc="Whatever.")
+
+
+@attrs.frozen
+class Named:
+    name: str = option(default="", doc="A name.")
+
+
+@pytest.mark.parametrize("options", [Unknown, Anything, dict, NoOptions()])
+def test_options_that_the_config_does_not_understand_are_refused(
+    plugin: MakePlugin, options: Any
+) -> None:
+    assert "engine 'memory'" in reason(plugin(engines=[attrs.evolve(ENGINE, options=options)]))
+
+
+def test_a_front_end_says_where_it_listens(plugin: MakePlugin) -> None:
+    said = reason(plugin(frontends=[attrs.evolve(FRONTEND, options=NoOptions)]))
+    assert "no 'listen'" in said
+
+
+def test_a_filters_option_cannot_be_called_name(plugin: MakePlugin) -> None:
+    assert "'name'" in reason(plugin(filters=[attrs.evolve(FILTER, options=Named)]))
+
+
+def test_a_filter_knows_operations_that_exist(plugin: MakePlugin) -> None:
+    said = reason(plugin(filters=[attrs.evolve(FILTER, operations=frozenset({"RAED"}))]))
+    assert "'RAED'" in said
+    assert "'READ'" in said
+    operations: Any = ["READ"]
+    assert "frozenset" in reason(plugin(filters=[attrs.evolve(FILTER, operations=operations)]))
+
+
+def test_every_description_has_a_family() -> None:
+    assert len({kind for kind, _ in FAMILIES.values()}) == len(FAMILIES)
+    assert (StoreDescription, "store") in FAMILIES.values()
