@@ -6,18 +6,23 @@ SCRAMBLE = bytes(byte ^ 0x5A for byte in range(256))
 
 
 class XorDevice:
+    """Keeps one volume."""
+
     def __init__(self, context: tierce.OpenContext) -> None:
         self.kept = bytearray(b"\x5a") * context.volume.size_bytes
 
     def read(self, offset: int, buffer: memoryview) -> None:
+        """Fill `buffer` with the bytes at `offset`."""
         buffer[:] = self.kept[offset : offset + len(buffer)].translate(SCRAMBLE)
 
     def write(self, offset: int, data: memoryview) -> None:
+        """Store `data` at `offset`."""
         self.kept[offset : offset + len(data)] = bytes(data).translate(SCRAMBLE)
 
 
 @tierce.hookimpl
 def tierce_engines() -> list[tierce.EngineDescription]:
+    """Name the engine."""
     return [
         tierce.EngineDescription("xor", "Scrambled memory.", "tierce_xor:XorDevice", durable=False)
     ]
