@@ -25,7 +25,7 @@ DURATION_UNITS = {
 
 #: A number of at most 18 digits before the point and 9 behind, then a unit: longer ones are
 #: mistakes, and arithmetic on them costs.
-_QUANTITY = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)[ ]?([A-Za-z]+)?", re.ASCII)
+_QUANTITY = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)(?:[ ]?([A-Za-z]+))?", re.ASCII)
 
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.%a-z]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})", re.ASCII)
 PORT_MAX = 65535

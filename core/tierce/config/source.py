@@ -215,7 +215,10 @@ class _Reader:
                 raise self._error(
                     f"{_short(key)!r} is here twice, first in line {key_lines[key]}", key_line
                 )
-            content[key] = self.value(item, depth + 1)
+            found = self.value(item, depth + 1)
+            # A section starts where its key is, also if what it holds is below.
+            is_section = isinstance(found.content, list | dict)
+            content[key] = attrs.evolve(found, line=key_line) if is_section else found
             key_lines[key] = key_line
         return Value(content, self._file, line, key_lines)
 
