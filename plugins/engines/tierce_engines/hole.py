@@ -9,6 +9,19 @@ _KEEP_SIZE = 1
 _PUNCH_HOLE = 2
 
 
+#: What is punched to find out whether it can be; all of it past the file's end.
+_PROBE_BYTES = 4096
+
+
+def can_punch_hole(descriptor: int, end: int) -> bool:
+    """True if the file system does it. Tried past the file's end, where there is nothing."""
+    try:
+        punch_hole(descriptor, end, _PROBE_BYTES)
+    except OSError:
+        return False
+    return True
+
+
 def punch_hole(descriptor: int, offset: int, length: int) -> None:
     """Make the extent a hole: it reads as zeroes and takes no space.
 
