@@ -47,7 +47,12 @@ class FakeReactor:
         self.soon.append(call)
 
     def offload(self, work: Callable[[], Any], done: Callable[[Any, Any], None]) -> None:
-        done(work(), None)
+        try:
+            result = work()
+        except Exception as error:  # noqa: BLE001 - it is the caller's
+            done(None, error)
+        else:
+            done(result, None)
 
     def turn(self) -> None:
         """Do what is ready, until nothing is (a loop that never rests is an error)."""
