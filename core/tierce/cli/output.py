@@ -27,7 +27,7 @@ LAST_COLUMN_WIDTH_MIN = 24
 EXIT_USAGE = 2
 EXIT_BUG = 70  # sysexits.h: EX_SOFTWARE
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
-EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE, as a shell reports it
+EXIT_BROKEN_PIPE = 1  # as click, which meets most of them
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

@@ -1,0 +1,97 @@
+"""The reference pages are those that the code writes, and leave nothing out."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from tierce import errors, hookspecs
+from tierce.cli.main import COMMANDS
+from tierce.cli.output import EXIT_BROKEN_PIPE, EXIT_BUG, EXIT_INTERRUPTED
+from tierce.cli.reference.markdown import attributes_table, first_sentence, prose, table
+from tierce.cli.reference.options import option_rows
+from tierce.cli.reference.pages import pages
+from tierce.config.model import FileShape
+from tierce.options import option_info
+from tierce.registry import OWN_PACKAGE, Registry, installed
+
+FOLDER = Path(__file__).parents[3] / "docs" / "reference"
+PAGES = pages()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_committed_page_is_what_the_code_writes(name: str) -> None:
+    """If this fails: tierce docs reference docs/reference"""
+    assert (FOLDER / name).read_text(encoding="utf-8") == PAGES[name]
+
+
+def test_no_page_is_left_over() -> None:
+    assert {one.name for one in FOLDER.iterdir()} == set(PAGES)
+
+
+def test_the_command_writes_the_pages(tierce: Callable[..., Any], tmp_path: Path) -> None:
+    assert tierce("docs", "reference", tmp_path / "new").code == 0
+    assert {one.name for one in (tmp_path / "new").iterdir()} == set(PAGES)
+
+
+def test_every_hook_is_documented_with_its_signature() -> None:
+    names = [name for name in vars(hookspecs) if name.startswith("tierce_")]
+    assert len(names) >= 8
+    for name in names:
+        assert f"\n## {name}\n" in PAGES["hooks.md"]
+        assert f"def {name}(" in PAGES["hooks.md"]
+        documentation = inspect.getdoc(getattr(hookspecs, name)) or ""
+        assert "Since contract" in " ".join(documentation.split())
+
+
+def test_every_option_is_documented() -> None:
+    for row in option_rows(FileShape):
+        assert f"| `{row['name']}` |" in PAGES["config.md"]
+    registry = Registry(one for one in installed() if one.package == OWN_PACKAGE)
+    for family, name, description in registry.descriptions():
+        assert f"\n### {family.capitalize()} {name}\n" in PAGES["plugins.md"]
+        for options in (description.options, getattr(description, "volume_options", None)):
+            for field in attrs.fields(options) if options else ():
+                assert option_info(field).doc, f"{name}: {field.name}"
+                assert family in {"store", "replicator"} or f"`{field.name}`" in PAGES["plugins.md"]
+
+
+def test_every_exit_code_is_documented() -> None:
+    for name, error in inspect.getmembers(errors, inspect.isclass):
+        if issubclass(error, errors.TierceError):
+            assert f"| {error.exit_code} | `{name}` |" in PAGES["exit-codes.md"]
+    for code in (0, EXIT_BUG, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE):
+        assert f"\n| {code} |" in PAGES["exit-codes.md"]
+
+
+def test_every_command_is_documented() -> None:
+    for name in COMMANDS:
+        assert (f"\n## tierce {name}\n" in PAGES["cli.md"]) == (name != "docs")
+    assert "\n## tierce plugin explain\n" in PAGES["cli.md"]
+    assert "\\b" not in PAGES["cli.md"]
+
+
+def test_a_docstrings_attributes_become_a_table() -> None:
+    documentation = """A thing.
+
+    Attributes:
+        name: Its name,
+            on two lines.
+        size: Its size | mass.
+    """
+    assert attributes_table(documentation).splitlines()[2:] == [
+        "| `name` | Its name, on two lines. |",
+        "| `size` | Its size \\| mass. |",
+    ]
+    assert attributes_table("A thing.") == ""
+    assert first_sentence(documentation) == "A thing."
+
+
+def test_a_table_without_rows_is_nothing() -> None:
+    assert table(("a",), []) == ""
+    assert prose("``code``") == "`code`"
