@@ -16,7 +16,8 @@ from tierce.errors import ConflictError, FormatError, TierceError, UsageError
 from tierce.node.layout import Layout
 from tierce.registry import Registry, resolve
 from tierce.spec import MemberSpec, VolumeSpec
-from tierce.state import Owner, Phase, StateStore, VolumeRecord, acquire
+from tierce.state import Owner, Phase, VolumeRecord, acquire
+from tierce.state.store import StateStore
 
 
 class NoLifecycle:

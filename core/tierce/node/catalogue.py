@@ -24,7 +24,8 @@ from tierce.node.layout import Layout
 from tierce.node.settings import spec_of
 from tierce.registry import resolve
 from tierce.spec import Event, MemberSpec, VolumeSpec
-from tierce.state import Owner, Phase, StateStore, VolumeRecord
+from tierce.state import Owner, Phase, VolumeRecord
+from tierce.state.store import StateStore
 
 
 @attrs.frozen

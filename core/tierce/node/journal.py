@@ -14,7 +14,7 @@ from tierce.node.layout import Layout
 from tierce.node.process import LOG_BYTES_MAX
 from tierce.registry import Registry
 from tierce.spec import Event
-from tierce.state import StateStore
+from tierce.state.store import StateStore
 
 #: A terminal that does not know its width is taken to have so many columns.
 COLUMNS = 80

@@ -28,7 +28,8 @@ from tierce.node.reconcile import Kill, Look, Observed, Start, Stop, reconcile
 from tierce.node.screen import Screen
 from tierce.reactor import READABLE, Timer
 from tierce.spec import Event
-from tierce.state import StateStore, acquire
+from tierce.state import acquire
+from tierce.state.store import StateStore
 from tierce.volume.epoll import EpollReactor
 
 #: A second signal gives processes this long before they are killed.

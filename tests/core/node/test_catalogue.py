@@ -31,7 +31,8 @@ from tierce.node.layout import Layout
 from tierce.node.plan import Role
 from tierce.node.planning import plan_all
 from tierce.registry import Registry
-from tierce.state import Owner, Phase, StateStore
+from tierce.state import Owner, Phase
+from tierce.state.store import StateStore
 
 MODULE = "folders_for_tests"
 

@@ -16,7 +16,7 @@ from tierce import Event, hookimpl
 from tierce.node.journal import PENDING_COUNT_MAX, Console, Journal
 from tierce.node.layout import Layout
 from tierce.registry import Registry
-from tierce.state import StateStore
+from tierce.state.store import StateStore
 
 
 class Terminal(io.StringIO):

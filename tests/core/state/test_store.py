@@ -12,8 +12,8 @@ import lmdb
 import pytest
 
 from tierce import Event, FormatError, UsageError
-from tierce.state import Owner, Phase, StateStore, VolumeRecord
-from tierce.state.store import FORMAT, RECORD_BYTES_MAX
+from tierce.state import Owner, Phase, VolumeRecord
+from tierce.state.store import FORMAT, RECORD_BYTES_MAX, StateStore
 
 RECORD = VolumeRecord(
     name="demo",
@@ -27,7 +27,8 @@ RECORD = VolumeRecord(
 WRITE_THEN_DIE = """
 import os, signal, sys
 from pathlib import Path
-from tierce.state import Owner, Phase, StateStore, VolumeRecord
+from tierce.state import Owner, Phase, VolumeRecord
+from tierce.state.store import StateStore
 store = StateStore(Path(sys.argv[1]))
 for index in range(5):
     store.put_volume(VolumeRecord(f"v{index}", "0" * 32, 0.0, Owner.STATE, Phase.READY, {}))

@@ -1,0 +1,46 @@
+"""The template: what it holds, and what it forks."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from tierce.node.plan import Plan, Role
+from tierce.node.template import factories, template_plan
+from tierce.registry import Registry
+
+LOADED = """
+import sys
+import tierce.node.template
+print(*sorted(sys.modules))
+"""
+
+
+def test_it_loads_neither_lmdb_nor_asyncio_nor_click() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED], capture_output=True, text=True, check=True, timeout=60
+    )
+    loaded = set(done.stdout.split())
+    assert "tierce.node.target" in loaded
+    assert not loaded & {"lmdb", "grpc", "asyncio", "click", "tierce.node.supervisor"}
+
+
+def test_it_is_another_template_with_other_plugins_only() -> None:
+    assert template_plan(("b", "a")) == template_plan(("a", "b"))
+    assert template_plan(("a",)).digest != template_plan(("a", "b")).digest
+
+
+def test_it_warms_what_runs_in_data_processes() -> None:
+    registry = Registry.load()
+    named = set(factories(registry))
+    for engine in registry.engines.values():
+        assert not engine.factory or engine.factory in named
+    for frontend in registry.frontends.values():
+        assert {frontend.factory, frontend.greeter} <= named
+        assert frontend.usage not in named
+
+
+def test_a_plan_comes_back_as_it_was_sent() -> None:
+    plan = Plan("target.demo", Role.TARGET, "demo", {"a": [1, {"b": None}]})
+    assert Plan.from_json(plan.to_json()) == plan
+    assert Plan.from_json(plan.to_json()).digest == plan.digest
