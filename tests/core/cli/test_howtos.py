@@ -1,0 +1,127 @@
+"""What the how-tos say works."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import tomllib
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tierce import ConflictError, VolumeSpec
+from tierce.config import config_from_bytes, options_from_mapping
+from tierce.registry import Registry, resolve
+
+FOLDER = Path(__file__).parents[3] / "docs" / "howto"
+
+
+def blocks(page: str, language: str) -> list[str]:
+    text = (FOLDER / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def shelf(monkeypatch: pytest.MonkeyPatch) -> Registry:
+    """The plugin of the how-to among the shipped ones, its modules importable."""
+    bodies = blocks("write-a-plugin.md", "python")
+    for name, body in zip(("tierce_shelf", "tierce_shelf_parts"), bodies, strict=True):
+        module = types.ModuleType(name)
+        monkeypatch.setitem(sys.modules, name, module)
+        exec(compile(body, name, "exec"), module.__dict__)
+    plugins = [
+        ("shelf", sys.modules["tierce_shelf"], "tierce-shelf"),
+        ("iscsi", "tierce_iscsi.plugin", "tierce"),
+    ]
+    return Registry.build(plugins)
+
+
+@pytest.mark.parametrize("text", blocks("write-a-config.md", "yaml"))
+def test_every_config_file_of_the_howto_is_right(text: str) -> None:
+    config_from_bytes(text.encode(), Path("/etc/tierce.yaml"))
+
+
+def test_the_mistake_of_the_howto_is_told_as_it_says(tmp_path: Path) -> None:
+    text = blocks("write-a-config.md", "yaml")[0].replace("memory", "memroy")
+    (console, *_) = blocks("write-a-config.md", "console")
+    said = console.splitlines()[1].removeprefix("tierce: error: ")
+    with pytest.raises(Exception, match=re.escape(said.partition(": ")[2])):
+        config_from_bytes(text.encode(), Path("tierce.yaml"))
+
+
+def test_the_plugin_of_the_howto_is_whole(shelf: Registry) -> None:
+    assert [(one.name, one.reason) for one in shelf.plugins] == [("shelf", ""), ("iscsi", "")]
+    assert "shelf" in shelf.engines
+    assert "diary" in shelf.exporters
+    assert "size-report" in shelf.policy_handlers
+
+
+def test_its_package_names_its_modules() -> None:
+    (text,) = blocks("write-a-plugin.md", "toml")
+    project = tomllib.loads(text)
+    assert project["project"]["entry-points"]["tierce.plugins"] == {"shelf": "tierce_shelf"}
+
+
+def test_its_config_file_is_right(shelf: Registry) -> None:
+    (text,) = blocks("write-a-plugin.md", "yaml")
+    config = config_from_bytes(text.encode(), Path("/etc/tierce.yaml"), shelf)
+    assert config.volumes[0].engine_options.file_size == 4 << 20
+    assert config.exporters["diary"].file == "/etc/diary.jsonl"
+    assert config.advice == ()
+
+
+def _call(reference: str, *arguments: Any) -> Any:
+    factory: Any = resolve(reference)
+    return factory(*arguments)
+
+
+def test_its_engine_keeps_what_is_written(shelf: Registry, tmp_path: Path) -> None:
+    engine = shelf.engines["shelf"]
+    mapping = {"folder": "books", "file_size": 4096}
+    options = options_from_mapping(engine.options, mapping, base=tmp_path, origin="")
+    volume = VolumeSpec(
+        "books", "0" * 32, 1 << 16, 512, "shelf", options, "iscsi", None, tmp_path / "own"
+    )
+    lifecycle = _call(engine.lifecycle)
+    lifecycle.create(volume)
+    lifecycle.create(volume)
+    context = types.SimpleNamespace(options=options, volume=volume)
+    device = _call(engine.factory, context)
+    data = bytes(range(256)) * 40
+    device.write(4096 - 512, memoryview(data))
+    device.flush()
+    buffer = bytearray(len(data) + 1024)
+    _call(engine.factory, context).read(4096 - 1024, memoryview(buffer))
+    assert buffer == bytes(512) + data + bytes(512)
+    adopted = lifecycle.adopt((Path(options.folder),))
+    assert (adopted["uuid"], adopted["size"], adopted["engine"]) == ("0" * 32, 1 << 16, "shelf")
+    other = VolumeSpec(
+        "other", "1" * 32, 1 << 16, 512, "shelf", options, "iscsi", None, tmp_path / "own"
+    )
+    with pytest.raises(ConflictError, match="another volume"):
+        lifecycle.create(other)
+    lifecycle.delete(volume)
+    assert not Path(options.folder).exists()
+
+
+def test_its_exporter_writes_until_it_is_told_to_stop(
+    shelf: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    exporter = shelf.exporters["diary"]
+    options = exporter.options(file=str(tmp_path / "diary.jsonl"))
+    answers = iter([False, False, True])
+    context = types.SimpleNamespace(options=options, volumes=lambda: {"books": {"stages": {}}})
+    _call(exporter.factory, context).run(lambda: next(answers))
+    lines = (tmp_path / "diary.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [{"books": {"stages": {}}}] * 2
+
+
+def test_its_policy_handler_reports_large_volumes(shelf: Registry) -> None:
+    handler = shelf.policy_handlers["size-report"]
+    volumes = {"small": {"size": 1}, "large": {"size": 3}}
+    events = list(_call(handler.factory, handler.options(size_max=2), volumes))
+    assert [event.subject for event in events] == ["volume/large"]
