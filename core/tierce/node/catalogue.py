@@ -27,6 +27,9 @@ from tierce.spec import Event, MemberSpec, VolumeSpec
 from tierce.state import Owner, Phase, VolumeRecord
 from tierce.state.store import StateStore
 
+#: How far back events are looked through for those about one volume.
+EVENT_LOOK_COUNT = 1000
+
 
 @attrs.frozen
 class Served:
@@ -61,6 +64,9 @@ class Catalogue:
         self._config: Config | None = None
         self._served: dict[str, Served] = {}
         self._left_out: set[str] = set()
+        self._deleting: set[str] = set()
+        #: Counts changes of what is served, so that plans are made only when they can differ.
+        self.version = 0
 
     @property
     def config(self) -> Config:
@@ -77,10 +83,10 @@ class Catalogue:
         """Return what the state knows, by name."""
         return self._store.volumes()
 
-    def is_deleting(self, name: str) -> bool:
-        """True if the volume is being deleted."""
-        record = self._store.volume(name)
-        return record is not None and record.phase is Phase.DELETING
+    @property
+    def deleting(self) -> frozenset[str]:
+        """The volumes whose data are to go as soon as nothing of them runs."""
+        return frozenset(self._deleting)
 
     # -- the config file ---------------------------------------------------------------------------
 
@@ -102,27 +108,21 @@ class Catalogue:
         for volume in config.volumes:
             try:
                 served[volume.name] = self._apply_file(volume, records.get(volume.name))
-            except TierceError as error:
+            except Exception as error:
+                # A bug in a plugin's lifecycle must not end a server that runs.
                 if not is_reload:
                     raise
                 self._refuse(volume.name, error)
                 if volume.name in self._served:
                     served[volume.name] = self._served[volume.name]
         for name, record in records.items():
-            if name in served:
-                continue
-            if record.owner is Owner.FILE:
-                self._leave_out(record)
-                continue
-            try:
-                kept = self._apply_state(record)
-            except TierceError as error:
-                self._refuse(name, error)
-            else:
+            if name not in served:
+                kept = self._apply_rest(record)
                 if kept is not None:
                     served[name] = kept
         self._served = served
         self._left_out -= set(served)
+        self.version += 1
 
     def _apply_file(self, volume: VolumeConfig, record: VolumeRecord | None) -> Served:
         mapping = _to_keep(volume, Owner.FILE)
@@ -139,14 +139,23 @@ class Catalogue:
             self._store.put_volume(wanted)
         return self._serve(volume, wanted)
 
-    def _apply_state(self, record: VolumeRecord) -> Served | None:
-        volume = self._parse(record)
+    def _apply_rest(self, record: VolumeRecord) -> Served | None:
+        """Return a volume that the file does not name, if it is to be served."""
         if record.phase is Phase.DELETING:
-            self._unmake(volume, record)
+            # Its processes may be alive still: it goes when they have gone.
+            self._deleting.add(record.name)
             return None
-        if record.phase is Phase.CREATING:
-            return self._make(volume, record.owner, record.origin, record)
-        return self._serve(volume, record)
+        if record.owner is Owner.FILE:
+            self._leave_out(record)
+            return None
+        try:
+            volume = self._parse(record)
+            if record.phase is Phase.CREATING:
+                return self._make(volume, record.owner, record.origin, record)
+            return self._serve(volume, record)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others are fine
+            self._refuse(record.name, error)
+            return None
 
     def _resume(self, record: VolumeRecord, mapping: Mapping[str, Any]) -> VolumeRecord | None:
         """Finish what a crash left; return None if the volume is to be made anew."""
@@ -185,6 +194,7 @@ class Catalogue:
         self._check_identity(volume)
         served = self._make(volume, Owner.STATE, "tierce volume create")
         self._served[volume.name] = served
+        self.version += 1
         return served
 
     def begin_delete(self, name: str) -> None:
@@ -201,12 +211,15 @@ class Catalogue:
             )
         self._store.put_volume(attrs.evolve(record, phase=Phase.DELETING))
         self._served.pop(name, None)
+        self._deleting.add(name)
+        self.version += 1
 
     def finish_delete(self, name: str) -> None:
         """Remove the volume's data and its record; nothing of it runs any more."""
         record = self.find(name)
         assert record.phase is Phase.DELETING, "begin_delete comes first"
         self._unmake(self._parse(record), record)
+        self._deleting.discard(name)
 
     def claim(self, name: str) -> None:
         """Say that this server is to serve a volume that it was fenced from."""
@@ -227,7 +240,18 @@ class Catalogue:
         served = self._serve(volume, record)
         self._store.put_volume(record)
         self._served[record.name] = served
+        self.version += 1
         return served
+
+    def events(self, name: str, count: int) -> list[dict[str, Any]]:
+        """Return the last events about a volume, the oldest first."""
+        subject = f"volume/{name}"
+        found = [
+            event
+            for event in self._store.events(EVENT_LOOK_COUNT)
+            if event["subject"] == subject or event["subject"].startswith(subject + "/")
+        ]
+        return found[-count:]
 
     def find(self, name: str) -> VolumeRecord:
         """Return the record of that name.
@@ -296,6 +320,7 @@ class Catalogue:
         self._store.put_volume(record)
         if record.name in self._served:
             self._served[record.name] = attrs.evolve(self._served[record.name], record=record)
+            self.version += 1
 
     def _check_identity(self, volume: VolumeConfig) -> None:
         mine = self._identity(volume)
@@ -321,8 +346,9 @@ class Catalogue:
     def _origin(self, name: str) -> str:
         return origin_of(self.config, name)
 
-    def _refuse(self, name: str, error: TierceError) -> None:
-        self._tell(name, "volume.refused", f"volume {name}: {error}", "error")
+    def _refuse(self, name: str, error: Exception) -> None:
+        why = str(error) if isinstance(error, TierceError) else repr(error)
+        self._tell(name, "volume.refused", f"volume {name}: {why}", "error")
 
     def _tell(self, name: str, code: str, message: str, severity: str = "info") -> None:
         self._emit(Event(code, message, f"volume/{name}", severity))

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 #: A command that waits for a volume to come up, or to be gone, is answered by then.
 ANSWER_TIMEOUT_S = 30.0
-#: Events that `events` returns at most.
-EVENT_ROW_COUNT_MAX = 1000
 
 
 class Commands:
@@ -46,8 +44,8 @@ class Commands:
                 peer.send({"id": number, **reply})
         except TierceError as error:
             peer.send(_refusal(number, error))
-        except (KeyError, TypeError, ValueError, OSError) as error:
-            peer.send(_refusal(number, UsageError(f"a request that can't be done: {error!r}")))
+        except Exception as error:  # noqa: BLE001 - a bug in a plugin's lifecycle must not end us
+            peer.send(_refusal(number, TierceError(f"it failed unexpectedly: {error!r}")))
 
     def reachable(self, volume: str) -> None:
         """Answer those who wait for a volume to come up."""

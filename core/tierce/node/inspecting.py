@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from tierce.config import Config, options_to_mapping, volume_to_mapping
-from tierce.errors import TierceError
 from tierce.node.adoption import describe_owner
 from tierce.node.catalogue import Served
 from tierce.node.children import describe
@@ -15,6 +15,9 @@ from tierce.state import VolumeRecord
 
 if TYPE_CHECKING:
     from tierce.node.supervisor import Supervisor
+
+#: Events that `show` tells of a volume: the last ones.
+EVENT_COUNT = 10
 
 
 def list_row(supervisor: Supervisor, record: VolumeRecord) -> dict[str, Any]:
@@ -43,6 +46,10 @@ def show_row(supervisor: Supervisor, record: VolumeRecord) -> dict[str, Any]:
         "owner": describe_owner(record),
         "settings": settings(served, record),
         "origins": origins(supervisor.catalogue.config, record),
+        "events": [
+            f"{time.strftime('%F %T', time.gmtime(event['time']))}Z {event['message']}"
+            for event in supervisor.catalogue.events(record.name, EVENT_COUNT)
+        ],
     }
     if served is None:
         return row
@@ -88,8 +95,8 @@ def usage_of(config: Config, served: Served) -> dict[str, str]:
         usage = resolve(description.usage)
         assert callable(usage), "a front end's usage is a function"
         return dict(usage(config.frontends[served.config.frontend], served.spec))
-    except TierceError as error:
-        return {"url": f"(unknown: {error})"}
+    except Exception as error:  # noqa: BLE001 - a plugin's bug here is no reason to end a server
+        return {"url": f"(unknown: {error!r})"}
 
 
 def data_folders(served: Served) -> list[str]:

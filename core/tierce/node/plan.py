@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 import hashlib
 import json
 from typing import Any
@@ -55,7 +56,7 @@ class Plan:
     volume: str = ""
     settings: dict[str, Any] = attrs.field(factory=dict, hash=False)
 
-    @property
+    @functools.cached_property
     def digest(self) -> str:
         """Tells one plan from another."""
         text = json.dumps(self.to_json(), sort_keys=True)

@@ -43,6 +43,8 @@ class Screen:
         config = supervisor.catalogue.config
         self._console.say(f"Tierce {tierce.__version__} serves {config.file}; Ctrl-C ends it")
         self._console.say(f"data folder {supervisor.layout.data}")
+        for advice in config.advice:
+            self._console.say(f"note: {advice}")
         if adopted_count:
             self._console.say(f"{adopted_count} running processes were taken over")
         self._before_at = supervisor.reactor.now()

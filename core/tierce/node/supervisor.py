@@ -97,6 +97,8 @@ class Supervisor:
         self._portal: Child | None = None
         self._policies: Plan | None = None
         self._stop_timeout_s: float = config.limits.stop_timeout_s
+        self._plans: dict[str, Plan] = {}
+        self._planned = -1
         self._is_stopping = False
         self._is_looking = False
         self._timer: Timer | None = None
@@ -165,9 +167,13 @@ class Supervisor:
                     self._timer = self.reactor.call_later(max(at - now, 0.0), self.look)
 
     def _desired(self) -> dict[str, Plan]:
+        """Return what should run; planned anew only after the catalogue has changed."""
         if self._is_stopping:
             return {}
-        return {plan.name: plan for plan in plan_all(self.catalogue)}
+        if self._planned != self.catalogue.version:
+            self._planned = self.catalogue.version
+            self._plans = {plan.name: plan for plan in plan_all(self.catalogue)}
+        return self._plans
 
     def _forget_unwanted(self, desired: dict[str, Plan]) -> None:
         """Drop what is down and not wanted, and finish deleting what it held up."""
@@ -176,15 +182,14 @@ class Supervisor:
                 self.children.forget(child.plan.name)
                 self._drop_page(child)
         alive = {child.plan.volume for child in self.children.all()}
-        for name, record in self.catalogue.records().items():
-            if self.catalogue.is_deleting(name) and name not in alive and not self._is_stopping:
-                try:
-                    self.catalogue.finish_delete(name)
-                except (TierceError, OSError) as error:
-                    self.commands.deleted(name, error)
-                    self._emit(record.name, "volume.delete-failed", str(error))
-                else:
-                    self.commands.deleted(name, None)
+        for name in self.catalogue.deleting - alive:
+            try:
+                self.catalogue.finish_delete(name)
+            except (TierceError, OSError) as error:
+                self.commands.deleted(name, error)
+                self._emit(name, "volume.delete-failed", f"volume {name}: {error}")
+            else:
+                self.commands.deleted(name, None)
 
     def _drop_page(self, child: Child) -> None:
         """A page of what no longer runs would show numbers that are nobody's."""

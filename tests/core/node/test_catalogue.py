@@ -246,7 +246,13 @@ def test_a_crash_while_deleting_is_gone_on_with(scene: Scene) -> None:
     with pytest.raises(Crash):
         catalogue.finish_delete("demo")
     FolderLifecycle.crash_in = ""
-    assert scene.start().records() == {}
+    catalogue = scene.start()
+    assert catalogue.served == {}
+    # Not before its processes have gone.
+    assert catalogue.deleting == {"demo"}
+    assert note(scene).exists()
+    catalogue.finish_delete("demo")
+    assert (catalogue.deleting, catalogue.records()) == (frozenset(), {})
     assert not note(scene).exists()
 
 
@@ -358,6 +364,41 @@ def test_a_fenced_volume_has_no_target_until_it_is_claimed(scene: Scene) -> None
     assert names() == ["member.demo.one", "member.demo.two"]
     catalogue.claim("demo")
     assert names() == ["member.demo.one", "member.demo.two", "target.demo"]
+
+
+def test_a_volume_that_can_not_be_served_keeps_no_other_from_it(scene: Scene) -> None:
+    scene.write()
+    catalogue = scene.start()
+    catalogue.create(volume("broken"), base=scene.folder)
+    catalogue.create(volume("whole"), base=scene.folder)
+    record = catalogue.find("broken")
+    scene.store.put_volume(attrs.evolve(record, mapping={**record.mapping, "engine": "gone"}))
+    assert list(scene.start().served) == ["whole"]
+    assert scene.codes()[-1] == "volume.refused"
+
+
+def test_show_tells_the_last_events_of_a_volume_and_of_its_members(scene: Scene) -> None:
+    scene.write()
+    catalogue = scene.start()
+    subjects = ("volume/demo", "volume/demo/one", "volume/demo-2", "process/portal")
+    scene.store.record([Event(str(index), "m", of) for index, of in enumerate(subjects)])
+    assert [event["code"] for event in catalogue.events("demo", 9)] == ["0", "1"]
+    assert [event["code"] for event in catalogue.events("demo", 1)] == ["1"]
+
+
+def test_plans_are_made_anew_only_when_they_can_differ(scene: Scene) -> None:
+    scene.write()
+    catalogue = scene.start()
+    seen = [catalogue.version]
+    catalogue.create(volume(), base=scene.folder)
+    seen.append(catalogue.version)
+    catalogue.fence("demo", "taken")
+    seen.append(catalogue.version)
+    catalogue.claim("demo")
+    seen.append(catalogue.version)
+    catalogue.begin_delete("demo")
+    seen.append(catalogue.version)
+    assert sorted(set(seen)) == seen
 
 
 def test_adopting_what_is_no_volume_tells_each_engines_reason(scene: Scene) -> None:
