@@ -1,0 +1,176 @@
+"""A real `tierce serve` on a folder of its own, and what tests do to its processes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from system.initiator import BrokenSessionError, Session
+
+WAIT_S = 60.0
+IQN = "iqn.2026-11.io.tierce"
+
+
+def wait_until(is_true: Callable[[], Any], what: str, within_s: float = WAIT_S) -> None:
+    """Look until it is so; how long that took is no matter."""
+    deadline = time.monotonic() + within_s
+    while not is_true():
+        assert time.monotonic() < deadline, f"waited in vain until {what}"
+        time.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in "ZX"
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def volume(name: str, engine: str, size: str = "64 MiB", **options: Any) -> dict[str, Any]:
+    """A volume as the config file has it."""
+    entry = {"name": name, "size": size, "engine": engine, "frontend": "iscsi"}
+    return {**entry, "options": options} if options else entry
+
+
+def jiva(name: str, size: str = "64 MiB", replica_count: int = 3) -> dict[str, Any]:
+    """A replicated volume with its folders beside the config file."""
+    replicas = [{"folder": f"./{name}-{index}"} for index in range(replica_count)]
+    return volume(name, "jiva", size, replicas=replicas)
+
+
+class Server:
+    """`tierce serve` on one folder; `kill` takes what it is told, `close` all that is left."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.file = folder / "tierce.yaml"
+        self.out = folder / "out.txt"
+        self.port = free_port()
+        self._environment = {**os.environ, **(environment or {})}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def configure(self, *volumes: dict[str, Any], **more: Any) -> None:
+        listen = {"iscsi": {"listen": [f"127.0.0.1:{self.port}"]}}
+        config = {"data_dir": "./data", "frontends": listen, "volumes": list(volumes), **more}
+        # JSON is YAML.
+        self.file.write_text(json.dumps(config, indent=1))
+
+    def start(self) -> None:
+        """Start serving; whoever served before must have ended."""
+        with self.out.open("ab") as out:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tierce.cli.main", "serve", str(self.file)],
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                cwd=self.folder,
+                env=self._environment,
+            )
+
+    def run(self, *names: str) -> None:
+        """Start, and wait until each volume answers an initiator."""
+        self.start()
+        for name in names:
+            self.session(name).close()
+
+    def said(self) -> str:
+        return self.out.read_text()
+
+    def url(self, name: str = "demo") -> str:
+        return f"iscsi://127.0.0.1:{self.port}/{IQN}:{name}/0"
+
+    def session(self, name: str = "demo", initiator: str = "tests") -> Session:
+        """Log in, as soon as that is possible."""
+        deadline = time.monotonic() + WAIT_S
+        refusal = ""
+        while time.monotonic() < deadline:
+            assert self.is_serving, f"tierce serve has ended:\n{self.said()}"
+            try:
+                return Session(self.url(name), f"{IQN}:{initiator}")
+            except BrokenSessionError as error:
+                refusal = str(error)
+            time.sleep(0.05)
+        raise AssertionError(f"no login: {refusal}\n{self.said()}")
+
+    def pids(self) -> dict[str, int]:
+        """The processes by name, the server itself as `serve`."""
+        found = {}
+        for path in (self.data / "run").glob("*.lock"):
+            with contextlib.suppress(ValueError, KeyError):
+                pid = int(json.loads(path.read_text())["pid"])
+                if is_alive(pid) and self._is_ours(pid):
+                    found[path.stem] = pid
+        if self._process is not None and self._process.poll() is None:
+            found["serve"] = self._process.pid
+        return found
+
+    def kill(self, names: Iterable[str]) -> None:
+        """Kill -9 these processes, as nearly at once as one process can."""
+        pids = self.pids()
+        wanted = [(name, pids[name]) for name in names if name in pids]
+        for _name, pid in wanted:
+            os.kill(pid, signal.SIGKILL)
+        if self._process is not None and ("serve", self._process.pid) in wanted:
+            self._process.wait(WAIT_S)
+
+    def kill_all(self) -> None:
+        self.kill(self.pids())
+        wait_until(lambda: not self.pids(), "all are dead")
+
+    @property
+    def is_serving(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def stop(self) -> None:
+        """End orderly, as Ctrl-C does."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGINT)
+        assert self._process.wait(WAIT_S) == 0, self.said()
+
+    def rss_kib(self, name: str) -> int:
+        """The resident memory of a process."""
+        status = Path(f"/proc/{self.pids()[name]}/status").read_text()
+        found = re.search(r"^VmRSS:\s+(\d+) kB", status, re.MULTILINE)
+        assert found
+        return int(found[1])
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "tierce.cli.main", *words],
+            cwd=self.folder,
+            env={**self._environment, "TIERCE_DATA_DIR": str(self.data)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def close(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        for pid in self.pids().values():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _is_ours(self, pid: int) -> bool:
+        """Whether a process is of this folder (the pid in an old lock file may be another's)."""
+        with contextlib.suppress(OSError):
+            return str(self.data).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return False
