@@ -10,6 +10,11 @@ reference pages. An option class is a frozen attrs class whose fields are made b
 
 Field types that the config understands: bool, int, float, str, Enum (by value), `tuple[T, ...]`,
 `dict[str, T]`, a nested option class, and any of them `| None`.
+
+An option class may have two methods, called once all its options are set. Each returns a sentence,
+or None: `check(self) -> str | None` says what is wrong with the options together, which is an error
+at the section's line; `advice(self) -> str | None` says what works and yet should be known, which
+`tierce config check` tells as a note.
 """
 
 from __future__ import annotations

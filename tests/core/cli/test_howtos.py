@@ -73,6 +73,18 @@ def test_its_config_file_is_right(shelf: Registry) -> None:
     assert config.advice == ()
 
 
+def flush_fails_for_good(device: Any, folder: Path) -> None:
+    """A file that is gone can't be made durable; that it is back is no reason to say it is."""
+    first = folder / "00000000"
+    device.write(0, memoryview(bytes(512)))
+    first.rename(folder / "aside")
+    for _ in range(2):
+        with pytest.raises(FileNotFoundError):
+            device.flush()
+        if not first.exists():
+            (folder / "aside").rename(first)
+
+
 def _call(reference: str, *arguments: Any) -> Any:
     factory: Any = resolve(reference)
     return factory(*arguments)
@@ -96,6 +108,7 @@ def test_its_engine_keeps_what_is_written(shelf: Registry, tmp_path: Path) -> No
     buffer = bytearray(len(data) + 1024)
     _call(engine.factory, context).read(4096 - 1024, memoryview(buffer))
     assert buffer == bytes(512) + data + bytes(512)
+    flush_fails_for_good(device, Path(options.folder))
     adopted = lifecycle.adopt((Path(options.folder),))
     assert (adopted["uuid"], adopted["size"], adopted["engine"]) == ("0" * 32, 1 << 16, "shelf")
     other = VolumeSpec(
