@@ -92,6 +92,7 @@ class Server:
         self.file = folder / "tierce.yaml"
         self.port = free_port()
         self.out = folder / "out.txt"
+        self.env = dict(os.environ)
         self._process: subprocess.Popen[bytes] | None = None
         self._initiators: list[Initiator] = []
 
@@ -109,12 +110,16 @@ class Server:
 
     def start(self) -> None:
         with self.out.open("ab") as out:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tierce.cli.main", "serve", str(self.file)],
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                cwd=self.folder,
-            )
+            self.start_on(out.fileno())
+
+    def start_on(self, output: int) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tierce.cli.main", "serve", str(self.file)],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=self.folder,
+            env=self.env,
+        )
 
     def run(self, *volumes: str) -> None:
         """Start, and wait until the volumes can be used."""
@@ -174,7 +179,7 @@ class Server:
         return subprocess.run(
             [sys.executable, "-m", "tierce.cli.main", *words],
             cwd=self.folder,
-            env={**os.environ, "TIERCE_DATA_DIR": str(self.data)},
+            env={**self.env, "TIERCE_DATA_DIR": str(self.data)},
             capture_output=True,
             text=True,
             timeout=60,
@@ -196,6 +201,16 @@ class Server:
             return str(self.data).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
         return False
 
+    def install(self, name: str, source: str) -> None:
+        """Install a stranger's plugin of one module, as pip would."""
+        site = self.folder / "site"
+        info = site / f"{name}-1.0.dist-info"
+        info.mkdir(parents=True)
+        (site / f"{name}.py").write_text(source)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[tierce.plugins]\n{name} = {name}\n")
+        self.env["PYTHONPATH"] = str(site)
+
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
@@ -215,6 +230,72 @@ def file(name: str, path: str, size: str = "64 MiB") -> dict[str, Any]:
 def jiva(name: str, size: str = "64 MiB") -> dict[str, Any]:
     replicas = [{"folder": f"./{name}-{index}"} for index in range(3)]
     return {**memory(name, size), "engine": "jiva", "options": {"replicas": replicas}}
+
+
+STRANGER = """
+import json, time
+from pathlib import Path
+
+import attrs
+import tierce
+from tierce import option
+
+
+@attrs.frozen
+class Options:
+    path: str = option(doc="A file.", unit="path", default="nowhere")
+
+
+class Engine:
+    # Another writer has the volume as soon as the file is there.
+    def __init__(self, context):
+        self.data = bytearray(context.volume.size_bytes)
+        self.context = context
+        self.look()
+
+    def look(self):
+        if Path(self.context.options.path).exists():
+            self.context.fenced("ballot 9 is elsewhere")
+        else:
+            self.context.reactor.call_later(0.05, self.look)
+
+    def read(self, offset, buffer):
+        buffer[:] = self.data[offset : offset + len(buffer)]
+
+    def write(self, offset, data):
+        self.data[offset : offset + len(data)] = data
+
+
+class Exporter:
+    def __init__(self, context):
+        self.context = context
+
+    def run(self, stop):
+        while not stop():
+            Path(self.context.options.path).write_text(json.dumps(self.context.volumes()))
+            time.sleep(0.05)
+
+
+def apply(options, volumes):
+    yield tierce.Event("policy.seen", f"policy sees {sorted(volumes)}", "policy/p", "warning")
+
+
+@tierce.hookimpl
+def tierce_engines():
+    return [tierce.EngineDescription(
+        "stranger", "Memory that can be taken away.", "stranger:Engine",
+        concurrency=tierce.Concurrency.INLINE, durable=False, options=Options)]
+
+
+@tierce.hookimpl
+def tierce_exporters():
+    return [tierce.ExporterDescription("tofile", "A file.", "stranger:Exporter", options=Options)]
+
+
+@tierce.hookimpl
+def tierce_policy_handlers():
+    return [tierce.PolicyHandlerDescription("watch", "Watches.", "stranger:apply")]
+"""
 
 
 @pytest.mark.parametrize("victim", ["portal", "template"])
@@ -454,3 +535,89 @@ def test_members_are_restarted_and_stopped_after_their_target(server: Server) ->
     assert server.wait() == 0
     wait_until(lambda: not any(map(is_alive, pids.values())), "all have ended")
     assert "and was killed" not in server.out.read_text()
+
+
+def test_a_terminal_that_closes_ends_nothing(server: Server) -> None:
+    server.configure(memory("demo"))
+    ours, theirs = os.openpty()
+    server.start_on(theirs)
+    os.close(theirs)
+    shown = b""
+    while b"url" not in shown:
+        shown += os.read(ours, 4096)
+    session = server.initiator()
+    session.write(1)
+    os.close(ours)
+    # What the kernel sends to who had the terminal; it means a reload here.
+    server.signal(signal.SIGHUP)
+    log = server.data / "logs" / "serve.log"
+    wait_until(lambda: "config.reloaded" in log.read_text(), "the file is read again")
+    session.read(1)
+    server.signal(signal.SIGINT)
+    assert server.wait() == 0
+
+
+def test_a_reload_that_enables_a_plugin_keeps_what_runs(server: Server) -> None:
+    server.configure(memory("demo"), plugins={"enable": ["engines", "iscsi"]})
+    server.run("demo")
+    session = server.initiator()
+    session.write(1)
+    before = server.pids()
+    server.configure(memory("demo"), jiva("more"), plugins={"enable": ["engines", "iscsi", "jiva"]})
+    server.signal(signal.SIGHUP)
+    server.new_pid("template", before["template"])
+    wait_until(lambda: server.shows("more"), "the new engine's volume is served")
+    session.read(1)
+    assert server.pid("target.demo") == before["target.demo"]
+
+
+def test_an_exporter_and_a_policy_handler_run_beside_the_data_path(server: Server) -> None:
+    server.install("stranger", STRANGER)
+    policy = {"kind": "watch", "name": "p", "selector": {"volumes": ["demo"]}}
+    seen = server.folder / "seen.json"
+    exporters = {"tofile": {"path": str(seen)}}
+    server.configure(memory("demo"), memory("other"), exporters=exporters, policies=[policy])
+    server.run("demo", "other")
+    wait_until(lambda: "policy sees ['demo']" in server.out.read_text(), "the policy is applied")
+    server.initiator().write(1)
+
+    def is_exported() -> bool:
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            stages = json.loads(seen.read_text())["demo"]["stages"]
+            return bool(stages["frontend"]["write"]["count"])
+        return False
+
+    wait_until(is_exported, "the exporter sees the write")
+    old = server.pid("exporter.tofile")
+    os.kill(old, signal.SIGKILL)
+    new = server.new_pid("exporter.tofile", old)
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+    wait_until(lambda: not is_alive(new), "the exporter has ended")
+    assert "and was killed" not in server.out.read_text()
+
+
+def test_a_fenced_target_stays_down_until_it_is_claimed(server: Server) -> None:
+    def state() -> str:
+        rows = json.loads(server.command("volume", "list", "--output", "json").stdout)
+        return str(rows[0]["state"])
+
+    server.install("stranger", STRANGER)
+    taken = server.folder / "taken"
+    server.configure({**memory("demo"), "engine": "stranger", "options": {"path": str(taken)}})
+    server.run("demo")
+    old = server.pid("target.demo")
+    taken.touch()
+    wait_until(lambda: not is_alive(old), "the target has ended")
+    wait_until(lambda: state() == "fenced: ballot 9 is elsewhere", "it is known to be fenced")
+    # A new server knows it too.
+    server.kill()
+    server.start()
+    wait_until(lambda: server.command("volume", "list").returncode == 0, "it answers")
+    assert state() == "fenced: ballot 9 is elsewhere"
+    assert server.pid("target.demo") == old
+    taken.unlink()
+    claimed = server.command("volume", "claim", "demo")
+    assert claimed.returncode == 0, claimed.stderr
+    server.new_pid("target.demo", old)
+    server.initiator().write(1)
