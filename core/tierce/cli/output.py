@@ -9,7 +9,7 @@ import sys
 import textwrap
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import click
 
@@ -75,9 +75,9 @@ def render(
     return "".join(f"{line}\n" for line in lines)
 
 
-def colour() -> bool:
-    """True if standard output may be coloured: a terminal, and NO_COLOR (no-color.org) unset."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+def has_colour(stream: TextIO) -> bool:
+    """True if a stream may be coloured: a terminal, and NO_COLOR (no-color.org) unset or empty."""
+    return stream.isatty() and not os.environ.get("NO_COLOR")
 
 
 def run(command: Callable[[], Any]) -> int:
@@ -113,7 +113,7 @@ def run(command: Callable[[], Any]) -> int:
 def _complain(message: str) -> None:
     line = " ".join(message.split("\n"))
     prefix = "tierce: error:"
-    if sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
+    if has_colour(sys.stderr):
         prefix = click.style(prefix, fg="red", bold=True)
     print(f"{prefix} {line}", file=sys.stderr)
 

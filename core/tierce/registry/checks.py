@@ -91,6 +91,8 @@ def check_plugin(name: str, plugin: object) -> Loaded:
         hooks.check_pending()
     except pluggy.PluginValidationError as error:
         raise BrokenPluginError(" ".join(str(error).split())) from error
+    if not hooks.get_hookcallers(plugin):
+        raise BrokenPluginError("it implements no hook; is its entry point the right module?")
     return Loaded(hooks, tuple(_descriptions(hooks)))
 
 

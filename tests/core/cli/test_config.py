@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tierce.cli.config import flatten, origin_of
+from tierce import PolicyHandlerDescription, hookimpl
+from tierce.cli.config import flatten, origin_of, values
+from tierce.config import config_from_bytes
+from tierce.registry import Registry
 
 GOOD = """\
 data_dir: data
@@ -78,6 +81,25 @@ def test_the_schema_knows_the_plugins_of_the_file(tierce: Run, file: Path) -> No
     assert engines == ["file", "memory"]
     schema = json.loads(tierce("config", "schema").out)
     assert "jiva" in schema["properties"]["volumes"]["items"]["properties"]["engine"]["enum"]
+
+
+def test_policies_exporters_and_broken_plugins_are_shown_too(tmp_path: Path) -> None:
+    class Plugin:
+        @hookimpl
+        def tierce_policy_handlers(self) -> list[PolicyHandlerDescription]:
+            return [PolicyHandlerDescription("rest", "Rests.", "example:rest")]
+
+    registry = Registry.build([("good", Plugin(), ""), ("bad", 5, ""), ("worse", "nowhere", "")])
+    text = b"policies: [{kind: rest, name: p, selector: {volumes: [demo]}}]"
+    loaded = config_from_bytes(text, tmp_path / "f.yaml", registry)
+    shown = dict(values(loaded))
+    assert shown["policies[0].kind"] == "rest"
+    assert shown["policies[0].selector.volumes"] == ["demo"]
+    assert shown["plugins.enable"] == ["good"]
+    bad, worse, policy = loaded.advice
+    assert "plugin 'bad' is left out: it implements no hook" in bad
+    assert "plugin 'worse' is left out: it can't be imported" in worse
+    assert "selects the volume 'demo', which this file does not name" in policy
 
 
 def test_a_plain_value_is_flattened_to_what_has_no_parts() -> None:

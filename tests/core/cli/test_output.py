@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -143,10 +144,19 @@ def test_a_reader_who_has_seen_enough_is_no_error() -> None:
     assert (done.returncode, done.stderr) == (output.EXIT_BROKEN_PIPE, b"")
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
 def test_colour_is_for_terminals_that_want_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not output.colour()
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     monkeypatch.delenv("NO_COLOR", raising=False)
-    assert output.colour()
+    coloured, plain = Terminal(), Terminal()
+    monkeypatch.setattr(sys, "stderr", coloured)
+    run(_raise(UsageError("wrong")))
+    assert "\x1b[31m" in coloured.getvalue()
     monkeypatch.setenv("NO_COLOR", "1")
-    assert not output.colour()
+    monkeypatch.setattr(sys, "stderr", plain)
+    run(_raise(UsageError("wrong")))
+    assert plain.getvalue() == "tierce: error: wrong\n"
+    assert not output.has_colour(io.StringIO())

@@ -60,6 +60,11 @@ def test_a_whole_plugin_passes(plugin: MakePlugin) -> None:
     assert loaded.described == (("engine", ENGINE), ("filter", FILTER), ("front end", FRONTEND))
 
 
+@pytest.mark.parametrize("plugin", [types.ModuleType("empty"), 5])
+def test_what_implements_no_hook_is_refused(plugin: object) -> None:
+    assert "implements no hook" in reason(plugin)
+
+
 def test_a_misspelt_hook_is_named_with_the_nearest(plugin: MakePlugin) -> None:
     said = reason(plugin(engine=[ENGINE]))
     assert "tierce_engine is no hook" in said
