@@ -8,6 +8,7 @@ wants to tell while nobody listens waits in a bounded queue and lies in its log.
 from __future__ import annotations
 
 import collections
+import contextlib
 import ctypes
 import json
 import os
@@ -15,6 +16,7 @@ import signal
 import socket
 import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -101,15 +103,13 @@ class Process:
             if not self._is_over:
                 self._set_phase("up")
                 self.reactor.run()
-        except (TierceError, OSError) as error:
-            self.emit(
-                Event(
-                    "node.process.failed",
-                    f"{self.plan.name}: {error}",
-                    subject_of(self.plan),
-                    "error",
-                )
-            )
+        except Exception as error:  # noqa: BLE001 - whatever ends a process is told before
+            if not isinstance(error, TierceError):
+                # A bug, or the machine: the log gets the whole story.
+                traceback.print_exc()
+            why = str(error) if isinstance(error, TierceError) else repr(error)
+            message = f"{self.plan.name}: {why}"
+            self.emit(Event("node.process.failed", message, subject_of(self.plan), "error"))
             self._exit_code = EXIT_FAILED
         finally:
             self._let_go()
@@ -242,9 +242,10 @@ def write_log(process: str, event: Event) -> None:
         "message": event.message,
         "fields": event.fields,
     }
-    # One write: lines of several processes in one file don't mix.
-    sys.stderr.write(json.dumps(line) + "\n")
-    sys.stderr.flush()
+    # A full disk must not end who only wanted to tell something.
+    with contextlib.suppress(OSError):
+        sys.stderr.write(json.dumps(line) + "\n")
+        sys.stderr.flush()
 
 
 def name_process(name: str) -> None:

@@ -15,17 +15,18 @@ Only the holder of the data folder's lock opens it: `StateStore` takes that for 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import struct
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import lmdb
 
-from tierce.errors import FormatError, UsageError
+from tierce.errors import FormatError, TemporaryError, UsageError
 from tierce.spec import Event
 from tierce.state.records import VolumeRecord
 
@@ -117,7 +118,7 @@ class StateStore:
                 f"{RECORD_BYTES_MAX} are allowed"
             )
         key = record.name.encode()
-        with self._env.begin(write=True) as transaction:
+        with self._write() as transaction:
             count = transaction.stat(self._volumes)["entries"]
             if count >= VOLUME_COUNT_MAX and transaction.get(key, db=self._volumes) is None:
                 raise UsageError(f"{count} volumes exist already; {VOLUME_COUNT_MAX} are allowed")
@@ -125,7 +126,7 @@ class StateStore:
 
     def drop_volume(self, name: str) -> None:
         """Forget the record of that name; harmless if there is none. Durable on return."""
-        with self._env.begin(write=True) as transaction:
+        with self._write() as transaction:
             transaction.delete(name.encode(), db=self._volumes)
 
     # -- events ------------------------------------------------------------------------------------
@@ -133,7 +134,7 @@ class StateStore:
     def record(self, events: Iterable[Event], *, now: float | None = None) -> None:
         """Append events in one transaction, and drop the oldest beyond the limit."""
         at = time.time() if now is None else now
-        with self._env.begin(write=True) as transaction:
+        with self._write() as transaction:
             cursor = transaction.cursor(self._events)
             sequence = _SEQUENCE.unpack(cursor.key())[0] if cursor.last() else 0
             for event in events:
@@ -157,8 +158,23 @@ class StateStore:
 
     # -- inside ------------------------------------------------------------------------------------
 
+    @contextlib.contextmanager
+    def _write(self) -> Iterator[Any]:
+        """A transaction that is durable at its end.
+
+        Raises:
+            TemporaryError: It could not be written (a full disk); nothing of it is kept.
+        """
+        try:
+            with self._env.begin(write=True) as transaction:
+                yield transaction
+        except lmdb.Error as error:
+            raise TemporaryError(
+                f"the state in {self._folder} can't be written: {error}"
+            ) from error
+
     def _check_format(self) -> None:
-        with self._env.begin(write=True) as transaction:
+        with self._write() as transaction:
             value = transaction.get(b"format", db=self._meta)
             if value is None:
                 transaction.put(b"format", str(FORMAT).encode(), db=self._meta)

@@ -11,7 +11,7 @@ import attrs
 import lmdb
 import pytest
 
-from tierce import Event, FormatError, UsageError
+from tierce import Event, FormatError, TemporaryError, UsageError
 from tierce.state import Owner, Phase, VolumeRecord
 from tierce.state.store import FORMAT, RECORD_BYTES_MAX, StateStore
 
@@ -92,6 +92,15 @@ def test_an_event_that_is_too_long_is_cut_not_lost(tmp_path: Path) -> None:
     assert kept["code"] == "long"
     assert kept["message"].startswith("\u20ac")
     assert kept["fields"] == {}
+
+
+def test_a_write_that_fails_is_an_error_that_may_pass_and_keeps_nothing(tmp_path: Path) -> None:
+    with StateStore(tmp_path) as store:
+        store._env.set_mapsize(64 << 10)
+        events = [Event("e", "m" * 100, "s")] * 2000
+        with pytest.raises(TemporaryError, match="can't be written"):
+            store.record(events)
+        assert store.events(1) == []
 
 
 def set_raw(folder: Path, database: bytes, key: bytes, value: bytes) -> None:
