@@ -1,0 +1,56 @@
+"""An engine from a folder of its own, with its own pyproject, is served like any other."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from system.serving import Server, volume
+
+pytestmark = [pytest.mark.system, pytest.mark.needs("libiscsi")]
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "engine-in-20-lines"
+
+
+def install(source: Path, into: Path) -> None:
+    """Install as an author would, from the folder alone."""
+    shutil.copytree(EXAMPLE, source)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
+            *("--no-deps", "--no-build-isolation", "--no-index", "--target", str(into)),
+            str(source),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_20_line_engine_is_installed_enabled_written_and_read(tmp_path: Path) -> None:
+    lines = (EXAMPLE / "tierce_xor.py").read_text().splitlines()
+    assert len([line for line in lines if line.strip()]) <= 20
+    install(tmp_path / "source", tmp_path / "installed")
+    path = os.pathsep.join((str(tmp_path / "installed"), os.environ.get("PYTHONPATH", "")))
+    server = Server(tmp_path, {"PYTHONPATH": path})
+    try:
+        server.configure(volume("demo", "xor", "16 MiB"), plugins={"enable": ["iscsi", "xor"]})
+        explained = server.command("plugin", "list", "--output", "json")
+        assert '"xor"' in explained.stdout, explained.stdout + explained.stderr
+        server.run("demo")
+        session = server.session()
+        assert session.read_now(0, 8192) == bytes(8192)
+        session.write_now(4096, b"strange!" * 512)
+        session.flush_now()
+        assert session.read_now(4096, 4096) == b"strange!" * 512
+        session.close()
+        server.stop()
+    finally:
+        server.close()
