@@ -15,6 +15,8 @@ superseded may read what is old (leases are not built), but never what was never
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import attrs
 
 
@@ -25,7 +27,7 @@ class ViolationError(AssertionError):
 @attrs.define(eq=False)
 class _Version:
     began: int
-    epoch: int
+    epoch: Callable[[], int]
     acknowledged: int | None = None
     established: int | None = None
 
@@ -39,7 +41,7 @@ class _Death:
 
 @attrs.define(eq=False)
 class _Block:
-    versions: dict[int, _Version] = attrs.field(factory=lambda: {0: _Version(0, 0, 0, 0)})
+    versions: dict[int, _Version] = attrs.field(factory=lambda: {0: _Version(0, lambda: 0, 0, 0)})
     dead: dict[int, _Death] = attrs.field(factory=dict)
 
     def kill(self, version: int, at: int, cause: int) -> None:
@@ -66,8 +68,8 @@ class History:
         self._clock += 1
         return self._clock
 
-    def begin_write(self, version: int, blocks: tuple[int, ...], epoch: int) -> None:
-        """A write is sent."""
+    def begin_write(self, version: int, blocks: tuple[int, ...], epoch: Callable[[], int]) -> None:
+        """A write is sent; the epoch is that of its target, once it serves."""
         now = self.now()
         self._writes[version] = blocks
         for index in blocks:
@@ -107,7 +109,7 @@ class History:
         found.established = found.established or now
         for other, state in block.versions.items():
             is_older = state.established is not None and state.established < began
-            if other != version and (is_older or state.epoch < epoch):
+            if other != version and (is_older or state.epoch() < epoch):
                 block.kill(other, now, version)
 
     def complete_flush(self, began: int) -> None:

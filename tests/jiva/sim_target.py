@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 #: Few blocks, so that operations meet: neighbours, another granule, another extent.
 HOT = (0, 1, 2, 17, 255, 256, 257)
 _OUTSTANDING_MAX = 8
+#: The epoch of a target that does not serve yet: later than all that do.
+_NOT_YET = 1 << 30
 
 
 class RestartError(Exception):
@@ -131,7 +133,7 @@ class Target:
 
     def _client(self) -> None:
         world = self.world
-        if not self.is_alive or world.is_over:
+        if not self.is_alive or world.is_over or world.now > world.faults_s + 3:
             return
         if self.outstanding < _OUTSTANDING_MAX:
             self._guarded(self._ask)
@@ -156,7 +158,7 @@ class Target:
         blocks = tuple(i for i in range(first, first + world.random.randint(1, 3)) if i in HOT)
         blocks = blocks if blocks == tuple(range(first, first + len(blocks))) else (first,)
         version = world.next_number()
-        world.history.begin_write(version, blocks, self.epoch or world.next_epoch)
+        world.history.begin_write(version, blocks, lambda: self.epoch or _NOT_YET)
         data = bytearray(content(version) * len(blocks))
         return Request(Op.WRITE, first * BLOCK, len(data), memoryview(data), tag=version)
 

@@ -26,7 +26,7 @@ from tierce_jiva.options import JivaOptions, ReplicaOptions
 
 SIZE_BYTES = (1 << 20) + (64 << 10)
 FAULTS_S = 5.0
-CALM_S = 120.0
+CALM_S = 60.0
 
 
 class World:
@@ -142,6 +142,9 @@ class World:
         """A replica's record is durable: one that stays has accepted, so who leaves is out."""
         node.record = record
         accepted = record.accepted
+        is_member = node.name in accepted.in_sync and accepted.rank >= self._highest
+        if is_member and self.kept and record.let_in_boot == node.boot_id:
+            self.kept.add(node.name)  # It was proved equal before it was proposed.
         if accepted.rank > self._highest and node.name in accepted.in_sync:
             self._highest = accepted.rank
             if self.kept and not self.kept & set(accepted.in_sync):

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import attrs
+
 from tierce_jiva.extent_copy import ExtentCopy
 from tierce_jiva.links import Link, Links
 from tierce_jiva.unsettled import Unsettled
@@ -146,6 +148,9 @@ class CatchUp:
         self._finishing()
 
         def flushed(frame: Frame | None) -> None:
+            if frame is not None and frame.count and self.link.promise is not None:
+                # It says so itself at its next promise; until then we know.
+                self.link.promise = attrs.evolve(self.link.promise, suspect=True)
             if frame is None or frame.count:
                 self._failed(f"{self.link.name} can't flush what was copied to it")
             else:

@@ -200,9 +200,9 @@ class Links:
         self, link: Link, message: Mapping[str, Any], answer: Callable[[Frame | None], None]
     ) -> None:
         """Send a control message; `answer` gets the reply, or None if the link is lost."""
-        sequence = self.next_sequence()
-        link.questions[sequence] = Question(answer, self.now)
-        link.outgoing.append(encode_control(sequence, self.ballot, message))
+        sequence = self._question(link, answer)
+        if sequence:
+            link.outgoing.append(encode_control(sequence, self.ballot, message))
 
     def ask_extents(
         self,
@@ -212,9 +212,9 @@ class Links:
         answer: Callable[[Frame | None], None],
     ) -> None:
         """Send a READ or DIGEST."""
-        sequence = self.next_sequence()
-        link.questions[sequence] = Question(answer, self.now)
-        link.outgoing.append(encode_extents(kind, sequence, self.ballot, extents))
+        sequence = self._question(link, answer)
+        if sequence:
+            link.outgoing.append(encode_extents(kind, sequence, self.ballot, extents))
 
     def ask_frame(
         self,
@@ -223,9 +223,18 @@ class Links:
         answer: Callable[[Frame | None], None],
     ) -> None:
         """Send a frame that `buffers(sequence)` builds."""
+        sequence = self._question(link, answer)
+        if sequence:
+            link.outgoing.extend(buffers(sequence))
+
+    def _question(self, link: Link, answer: Callable[[Frame | None], None]) -> int:
+        """Return the question's number, or 0 if the link is down and the answer was None."""
+        if link.state is LinkState.DOWN:
+            answer(None)
+            return 0
         sequence = self.next_sequence()
         link.questions[sequence] = Question(answer, self.now)
-        link.outgoing.extend(buffers(sequence))
+        return sequence
 
     def ask_flush(self, link: Link, answer: Callable[[Frame | None], None]) -> None:
         """Send a FLUSH whose answer is the asker's own affair."""

@@ -76,12 +76,14 @@ class Quorum:
         assert self.membership is not None
         assert in_sync
         self._sequence += 1
+        # Who was to be let in by a proposal that this one supersedes has proved itself already.
+        pending = self._let_in if self.is_voting else frozenset()
+        self._let_in = (pending | let_in) & in_sync
         self._proposals.append(
             Membership(
                 self._links.ballot, self._sequence, self.membership.members, tuple(sorted(in_sync))
             )
         )
-        self._let_in = let_in & in_sync
         self._accepted.clear()
         self._asked.clear()
         self.advance()
