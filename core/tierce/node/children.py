@@ -151,7 +151,10 @@ class Children:
             self._spawn_template(plan)
             return
         template = self._children.get(Role.TEMPLATE.value)
-        if template is None or template.peer is None or not template.peer.is_open:
+        if template is None or template.stop_asked_at is not None:
+            # The one that is going was made for other plugins; its successor will be asked.
+            return
+        if template.peer is None or not template.peer.is_open:
             return
         child = self._begin(plan)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -92,9 +92,13 @@ class Commands:
                 self._wait(self._going, name, peer, number)
                 self._supervisor.volumes_changed()
             case "claim":
-                catalogue.claim(str(message["name"]))
-                self._supervisor.look()
-                yield {"ok": {}}
+                name = str(message["name"])
+                catalogue.claim(name)
+                if name in catalogue.served and not self._supervisor.is_up(name):
+                    self._wait(self._coming, name, peer, number)
+                    self._supervisor.look()
+                else:
+                    yield {"ok": {}}
             case verb:
                 raise UsageError(f"the server does not know {verb!r}")
 
