@@ -66,6 +66,11 @@ class Pool:
         self._count = 0
         self._spare: list[Region] = []
 
+    @property
+    def has_room(self) -> bool:
+        """True if `take` would return a region."""
+        return bool(self._spare) or self._count < self._count_max
+
     def take(self) -> Region | None:
         """Return a region that nothing holds; None if every one is in use."""
         if self._spare:

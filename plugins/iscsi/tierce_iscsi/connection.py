@@ -22,14 +22,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from crc32c import crc32c
-
-from tierce import GOOD, Op, ProtocolError, Request, Stage
+from tierce import GOOD, Op, Request, Stage
 from tierce_iscsi import pdu
-from tierce_iscsi.buffers import RECEIVE_BYTES_MIN, LargePool, Pool, Region
-from tierce_iscsi.output import UNSENT_BYTES_MAX, Output
+from tierce_iscsi.buffers import RECEIVE_BYTES_MIN, LargePool, Region
 from tierce_iscsi.scsi.command import check_condition
 from tierce_iscsi.scsi.sense import sense_of
+from tierce_iscsi.stream import Stream
 from tierce_iscsi.tasks import Drain, FastTask, SlowTask, Task
 from tierce_iscsi.text import RECV_SEGMENT_BYTES
 
@@ -47,7 +45,7 @@ READ_SPECIAL, WRITE_SPECIAL, FUA = 0xE8, 0xE0, 0x08
 DIRECTION, FINAL_READ, FINAL_WRITE = 0xE0, 0xC0, 0xA0
 
 
-class Connection:
+class Connection(Stream):
     """See the module.
 
     Args:
@@ -67,95 +65,22 @@ class Connection:
         stage: Stage,
         wake: Callable[[], None],
     ) -> None:
+        terms = session.terms
+        super().__init__(terms)
         self.unit = unit
         self.session = session
-        self.output = Output()
         self.tasks: dict[int, Task] = {}
         self.large = LargePool()
         self.clock_ns = clock_ns
         self.stage = stage
-        #: Why the connection is to be closed once `output` is sent; empty while it is not.
-        self.ending = ""
-        #: Commands wait for an outgoing region; `advance` again when something was sent or settled.
-        self.is_stalled = False
         #: PDUs that came, so that a look at it tells silence from life.
         self.pdu_count = 0
         self.slow: SlowPath
-        self._wake = wake
-        self._incoming = Pool()
-        self._outgoing = Pool()
-        self._in: Region | None = None
-        self._in_start = 0
-        self._in_end = 0
-        self._out: Region | None = None
-        terms = session.terms
-        self.has_header_digest = terms.has_header_digest
-        self.has_data_digest = terms.has_data_digest
-        self._header_bytes = pdu.BHS_BYTES + (pdu.DIGEST_BYTES if terms.has_header_digest else 0)
-        self._trailer_bytes = pdu.DIGEST_BYTES if terms.has_data_digest else 0
+        self.wake = wake
         self._read_bytes_max = min(
             terms.segment_bytes_max, terms.burst_bytes_max, RECV_SEGMENT_BYTES
         )
         self._immediate_bytes_max = terms.first_burst_bytes_max if terms.has_immediate_data else 0
-
-    # -- bytes in ----------------------------------------------------------------------------------
-
-    def receive_window(self) -> memoryview | None:
-        """Return where the next bytes go; None while nothing should be read."""
-        region = self._in
-        if self.is_stalled or self.ending or self.output.length > UNSENT_BYTES_MAX:
-            return None
-        if region is None:
-            region = self._in = self._incoming.take()
-            if region is None:
-                return None
-        if self._in_start == self._in_end and not region.holds:
-            self._in_start = self._in_end = 0
-        elif region.size - self._in_end < self._room_wanted(region):
-            region = self._move_rest(region)
-            if region is None:
-                return None
-        return region.view[self._in_end :]
-
-    def received(self, count: int) -> None:
-        """So many bytes were read into the window."""
-        self._in_end += count
-
-    def _room_wanted(self, region: Region) -> int:
-        """Return how much room the rest of the PDU that has begun wants, and a little more."""
-        have = self._in_end - self._in_start
-        if have < pdu.BHS_BYTES:
-            return RECEIVE_BYTES_MIN
-        lengths = pdu.COMMON.unpack_from(region.memory, self._in_start)[3]
-        return max(RECEIVE_BYTES_MIN, self.pdu_bytes(lengths) - have)
-
-    def _move_rest(self, region: Region) -> Region | None:
-        """Bring the PDU that has begun to the start of a region; None if there is none left."""
-        rest = self._in_end - self._in_start
-        if region.holds:
-            fresh = self._incoming.take()
-            if fresh is None:
-                return None
-        else:
-            fresh = region
-        # memmove: within one region the two may overlap.
-        fresh.view[:rest] = region.view[self._in_start : self._in_end]
-        self._in, self._in_start, self._in_end = fresh, 0, rest
-        return fresh
-
-    def pdu_bytes(self, lengths: int) -> int:
-        """Return the length of a PDU whose header has these lengths.
-
-        Raises:
-            ProtocolError: Its data segment is longer than we have declared.
-        """
-        length = lengths & 0xFFFFFF
-        if length > RECV_SEGMENT_BYTES:
-            raise ProtocolError(
-                f"a data segment of {length} bytes, at most {RECV_SEGMENT_BYTES} were declared"
-            )
-        size = self._header_bytes + (lengths >> 24) * 4 + pdu.padded(length)
-        return size + self._trailer_bytes if length else size
 
     # -- the fast path -----------------------------------------------------------------------------
 
@@ -317,7 +242,7 @@ class Connection:
             tag, place = request.tag
             while tag in tasks:
                 # One tag for two commands of a batch: both must settle, neither is answered.
-                self.ending = f"task tag {tag & 0xFFFFFFFF:#x} was in use"
+                self.ending = f"task tag {tag & pdu.SERIAL_MASK:#x} was in use"
                 tag += 1 << 32
             held = out if request.op is Op.READ else region
             held.holds += 1
@@ -436,19 +361,27 @@ class Connection:
                 drain.settle()
         if writes:
             self._answer_parked_writes(writes)
-        if self.output.length:
-            self._wake()
+        # Not only answers: what has settled may have made room to read or to parse on.
+        self.wake()
 
     def _answer_parked_read(self, request: Request, task: FastTask) -> None:
         out, place = task.region, task.place
         status = request.status
         assert status is not None, "settled requests have a status"
         if not status.is_good:
-            self._answer_failure(request, task.tag)
+            self._answer_failure(request, task.tag & pdu.SERIAL_MASK)
             return
         session = self.session
         pdu.DATA_IN_WHOLE.pack_into(
-            *(out.memory, place, pdu.DATA_IN_GOOD_WORD, request.length, 0, task.tag, pdu.NO_TAG),
+            *(
+                out.memory,
+                place,
+                pdu.DATA_IN_GOOD_WORD,
+                request.length,
+                0,
+                task.tag & pdu.SERIAL_MASK,
+                pdu.NO_TAG,
+            ),
             *(session.stat_sn, session.exp_cmd_sn, session.window(len(self.tasks))),
         )
         session.stat_sn = session.stat_sn + 1 & 0xFFFFFFFF
@@ -466,9 +399,9 @@ class Connection:
             status = request.status
             assert status is not None, "settled requests have a status"
             if not status.is_good:
-                self._answer_failure(request, request.tag.tag)
+                self._answer_failure(request, request.tag.tag & pdu.SERIAL_MASK)
                 continue
-            good.append(request.tag.tag)
+            good.append(request.tag.tag & pdu.SERIAL_MASK)
             length += request.length
             oldest_ns = min(oldest_ns, request.tag.started_ns)
         if not good:
@@ -487,80 +420,15 @@ class Connection:
         self._answer_writes(good, out)
         self._push_run(out, begin, out.end)
 
-    # -- memory ------------------------------------------------------------------------------------
-
-    def _push_run(self, out: Region, begin: int, end: int) -> None:
-        if begin == end:
-            return
-        out.holds += 1
-
-        def release() -> None:
-            out.holds -= 1
-            if not out.holds:
-                self._free(out)
-
-        self.output.push(out.view[begin:end], release)
-
-    def _free(self, region: Region) -> None:
-        """Nothing holds this region any more: use it again from its start."""
-        if region is self._out:
-            region.end = 0
-        elif region is not self._in and region.pool is not None:
-            region.pool.give(region)
-
-    def _next_out(self, out: Region) -> bool:
-        """Go on in another outgoing region; False if there is none."""
-        if not out.holds:
-            out.end = 0
-            return True
-        self._out = self._outgoing.take()
-        return self._out is not None
+    def reject_data(self, header: memoryview) -> None:
+        """Say that the data of the PDU with this header came with a wrong digest."""
+        self.slow.reject(header, pdu.RejectReason.DATA_DIGEST_ERROR)
 
     def trim(self) -> None:
         """Give memory back while nothing is under way."""
-        if self.tasks or self.output.length:
-            return
-        if self._in is not None and self._in_start == self._in_end and not self._in.holds:
-            self._incoming.give(self._in)
-            self._in, self._in_start, self._in_end = None, 0, 0
-        if self._out is not None and not self._out.holds:
-            self._outgoing.give(self._out)
-            self._out = None
-        self._incoming.trim()
-        self._outgoing.trim()
-        self.large.trim()
-
-    # -- digests -----------------------------------------------------------------------------------
-
-    def _add_digests(self, out: Region, place: int, length: int) -> None:
-        """Add CRC32C to the PDU at `place` (RFC 7143 section 13.1), as far as negotiated."""
-        view = out.view
-        if self.has_header_digest:
-            digest = crc32c(view[place : place + 48])
-            view[place + 48 : place + 52] = digest.to_bytes(4, "little")
-        if self.has_data_digest and length:
-            data = place + self._header_bytes
-            digest = crc32c(view[data : data + length])
-            view[data + length : data + length + 4] = digest.to_bytes(4, "little")
-
-    def _check_digests(self, region: Region, at: int, lengths: int) -> None:
-        """Check what the peer sent. A bad header ends the connection at once; bad data are
-        rejected first (RFC 7143 sections 7.7 and 7.8; error recovery level 0 for both)."""
-        view = region.view
-        header_end = at + pdu.BHS_BYTES + (lengths >> 24) * 4
-        data = header_end
-        if self.has_header_digest:
-            data += pdu.DIGEST_BYTES
-            if crc32c(view[at:header_end]) != int.from_bytes(view[header_end:data], "little"):
-                raise ProtocolError("a header with a wrong digest")
-        length = lengths & 0xFFFFFF
-        if self.has_data_digest and length:
-            data_end = data + pdu.padded(length)
-            digest = int.from_bytes(view[data_end : data_end + 4], "little")
-            if crc32c(view[data:data_end]) != digest:
-                self.slow.reject(view[at : at + 48], pdu.RejectReason.DATA_DIGEST_ERROR)
-                self.ending = "data with a wrong digest"
-                raise ProtocolError(self.ending)
+        if not self.tasks:
+            super().trim()
+            self.large.trim()
 
     # -- the end -----------------------------------------------------------------------------------
 

@@ -131,8 +131,13 @@ class Endpoint:
     def _ready(self, events: int) -> None:
         if events & WRITABLE:
             self._guard(self._flush)
-        if events & ~WRITABLE and not self.is_closed:
+        if self.is_closed:
+            return
+        if events & READABLE and self._events & READABLE:
             self._guard(self._receive)
+        elif events & ~(READABLE | WRITABLE):
+            # Said even to those that do not listen, again and again.
+            self.close("the connection broke")
 
     def _receive(self) -> None:
         connection = self.connection
@@ -162,9 +167,11 @@ class Endpoint:
         on one while the next is made."""
         connection = self.connection
         assert connection is not None, "pumped in the full feature phase only"
-        while connection.advance():
+        has_more = True
+        while has_more:
+            has_more = connection.advance()
             self._send(connection.output)
-        self._send(connection.output)
+            has_more = has_more or connection.can_resume
         self._end_if_due()
 
     def wake(self) -> None:
@@ -174,7 +181,7 @@ class Endpoint:
 
     def _flush(self) -> None:
         self._send(self._pending())
-        if self.connection is not None and self.connection.is_stalled:
+        if self.connection is not None and self.connection.can_resume:
             self._pump()
         self._end_if_due()
 
@@ -226,10 +233,7 @@ class Endpoint:
     def _update(self) -> None:
         """Watch for what can be dealt with now."""
         connection = self.connection
-        if connection is None:
-            wants_input = not self._is_waiting
-        else:
-            wants_input = connection.receive_window() is not None
+        wants_input = not self._is_waiting if connection is None else connection.can_receive
         events = (READABLE if wants_input else 0) | (WRITABLE if self._pending().length else 0)
         if events != self._events:
             self._events = events

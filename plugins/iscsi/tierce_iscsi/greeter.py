@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import attrs
 
 from tierce import Handover, Hangup, ProtocolError, Route, Send
-from tierce_iscsi.login import Login, LoginRefusedError, parse_login
+from tierce_iscsi.login import CONTINUE, Login, LoginRefusedError, parse_login
 from tierce_iscsi.options import IscsiOptions, IscsiVolumeOptions, identity
 from tierce_iscsi.pdu import (
     FINAL,
@@ -36,6 +36,8 @@ HANDOVER = struct.Struct(">BII")
 HANDOVER_VERSION = 1
 #: Commands of a discovery session at once.
 DISCOVERY_DEPTH = 8
+#: The answer to one text request: some thousands of targets.
+ANSWER_BYTES_MAX = 1 << 20
 
 
 @attrs.frozen
@@ -105,6 +107,7 @@ class IscsiGreeter:
         self._is_discovery = False
         self._exp_cmd_sn = 0
         self._text = bytearray()
+        self._unsent = b""
 
     def receive(self, data: bytes, routes: Mapping[str, Route]) -> list[Send | Handover | Hangup]:
         """Take what arrived; see `tierce.Greeter`."""
@@ -131,7 +134,7 @@ class IscsiGreeter:
         if self._is_discovery and self._login.is_done:
             return self._discover(pdu, routes)
         request = parse_login(pdu.header)
-        if not self._is_discovery and not request.flags & 0x40:
+        if not self._is_discovery and not request.flags & CONTINUE:
             # What is looked at here is looked at again by the target, which answers it.
             names = Negotiation()
             names.answer(_names(parse_text(self._login.text + pdu.data)))
@@ -196,10 +199,20 @@ class IscsiGreeter:
         self._text += data
         if len(self._text) > LOGIN_SEGMENT_BYTES_MAX:
             raise ProtocolError(f"more than {LOGIN_SEGMENT_BYTES_MAX} bytes of text")
-        if flags & 0x40:
+        if flags & CONTINUE:
             return [self._respond(Opcode.TEXT_RESPONSE, 0, tag, ttt=1)]
-        pairs = parse_text(bytes(self._text))
+        if not self._unsent:
+            self._unsent = self._list(parse_text(bytes(self._text)), routes)
         self._text.clear()
+        # An answer longer than the initiator takes at once goes out in parts, each asked for
+        # by an empty request (RFC 7143 section 11.11.2).
+        length = self._login.negotiation.segment_bytes_max
+        part, self._unsent = self._unsent[:length], self._unsent[length:]
+        if self._unsent:
+            return [self._respond(Opcode.TEXT_RESPONSE, CONTINUE, tag, part, ttt=1)]
+        return [self._respond(Opcode.TEXT_RESPONSE, FINAL, tag, part)]
+
+    def _list(self, pairs: list[tuple[str, str]], routes: Mapping[str, Route]) -> bytes:
         names = sorted(
             identity(self._options, route.volume, route.options)
             for route in routes.values()
@@ -213,7 +226,9 @@ class IscsiGreeter:
             else:
                 known = key == "MaxRecvDataSegmentLength"
                 answer += format_text([(key, IRRELEVANT if known else NOT_UNDERSTOOD)])
-        return [self._respond(Opcode.TEXT_RESPONSE, FINAL, tag, answer)]
+            if len(answer) > ANSWER_BYTES_MAX:
+                raise ProtocolError(f"an answer of more than {ANSWER_BYTES_MAX} bytes")
+        return answer
 
     def _respond(
         self,

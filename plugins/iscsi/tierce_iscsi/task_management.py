@@ -53,6 +53,8 @@ def manage(sessions: Sessions, connection: Connection, header: bytes) -> None:
             connection.slow.answer(
                 Opcode.TASK_MANAGEMENT_RESPONSE, tag, response=response, transfer_tag=0
             )
+            # The last task to settle may have been another session's.
+            connection.wake()
 
         return send
 

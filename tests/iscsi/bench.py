@@ -1,0 +1,193 @@
+"""A front end on a loop that the test turns by hand, and initiators on real sockets."""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tierce import FrontendContext
+from tierce_iscsi.frontend import IscsiFrontend
+from tierce_iscsi.greeter import Handed
+from tierce_iscsi.options import IscsiOptions
+from tests.iscsi import initiator
+from tests.iscsi.initiator import Answer
+from tests.iscsi.standalone import Counters, Due, MemoryDevice, make_volume
+
+
+class HandLoop:
+    """A reactor whose time stands still until it is told otherwise."""
+
+    def __init__(self) -> None:
+        self.time_s = 0.0
+        self.ready: dict[int, tuple[int, Callable[[int], None]]] = {}
+        self.timers: list[tuple[float, Due]] = []
+
+    def now(self) -> float:
+        return self.time_s
+
+    def watch(self, descriptor: int, events: int, ready: Callable[[int], None]) -> None:
+        self.ready[descriptor] = (events, ready)
+
+    def unwatch(self, descriptor: int) -> None:
+        self.ready.pop(descriptor, None)
+
+    def call_later(self, delay_s: float, call: Callable[[], None]) -> Due:
+        due = Due(call)
+        self.timers.append((self.time_s + delay_s, due))
+        return due
+
+    def call_soon(self, call: Callable[[], None]) -> None:
+        self.call_later(0, call)
+
+    def offload(self, work: Callable[[], Any], done: Callable[[Any, Any], None]) -> None:
+        raise NotImplementedError
+
+    def turn(self) -> None:
+        """Serve every descriptor until all are quiet."""
+        while True:
+            poll = select.poll()
+            for descriptor, (events, _) in self.ready.items():
+                poll.register(descriptor, events)
+            found = poll.poll(0)
+            if not found:
+                return
+            for descriptor, events in found:
+                if descriptor in self.ready:
+                    self.ready[descriptor][1](events)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        end = self.time_s + seconds
+        while True:
+            due = [item for item in self.timers if item[0] <= end]
+            if not due:
+                break
+            first = min(due, key=lambda item: item[0])
+            self.timers.remove(first)
+            self.time_s = max(self.time_s, first[0])
+            if first[1].call is not None:
+                first[1].call()
+            self.turn()
+        self.time_s = end
+
+
+class Initiator:
+    """One socket to the front end."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self.socket = socket.create_connection(listener.getsockname())
+            self.served, _ = listener.accept()
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.setblocking(False)
+        self.served.setblocking(False)
+        self.header_digest = self.data_digest = False
+
+    def start(self, data: bytes) -> list[Answer]:
+        """What the portal would hand over."""
+        self._bench.frontend.adopt(self.served, Handed(0, b"", data).encode())
+        return self.hear()
+
+    def login(self, **settings: Any) -> Answer:
+        pairs = initiator.LOGIN_KEYS | settings.pop("keys", {})
+        answer: Answer = initiator.only(self.start(initiator.login(pairs, **settings)))
+        return answer
+
+    def ask(self, *requests: bytes) -> list[Answer]:
+        """Send and return what comes back without any time passing."""
+        self.say(b"".join(requests))
+        return self.hear()
+
+    def say(self, data: bytes) -> None:
+        """Send, turning the loop whenever the socket is full."""
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[self.socket.send(view) :]
+            except BlockingIOError:
+                self._bench.loop.turn()
+
+    def hear(self) -> list[Answer]:
+        self._bench.loop.turn()
+        stream = b""
+        while True:
+            try:
+                data = self.socket.recv(1 << 20)
+            except (BlockingIOError, ConnectionResetError):
+                break
+            if not data:
+                break
+            stream += data
+            self._bench.loop.turn()
+        return initiator.answers(
+            stream, header_digest=self.header_digest, data_digest=self.data_digest
+        )
+
+    @property
+    def is_closed(self) -> bool:
+        """True if the target has closed the connection."""
+        self._bench.loop.turn()
+        try:
+            return self.socket.recv(1, socket.MSG_PEEK) == b""
+        except BlockingIOError:
+            return False
+        except ConnectionResetError:
+            return True
+
+    def close(self) -> None:
+        """Go away without a word; the target's end is the target's."""
+        self.socket.close()
+
+
+class Bench:
+    """The front end, its device, its initiators."""
+
+    def __init__(self, size: int = 1 << 20, *, parks: bool = False, **options: Any) -> None:
+        self.loop = HandLoop()
+        self.parked: list[Callable[[], None]] = []
+        self.device = MemoryDevice(size, later=self.parked.append if parks else None)
+        self.published: dict[str, Any] = {}
+        volume = make_volume(size)
+        self.frontend = IscsiFrontend(
+            FrontendContext(
+                volume=volume,
+                options=IscsiOptions(**options),
+                volume_options=volume.frontend_options,
+                device=self.device,
+                reactor=self.loop,
+                stage=lambda _: Counters(),
+                emit=lambda _: None,
+                publish=self._publish,
+            )
+        )
+        self._initiators: list[Initiator] = []
+
+    def _publish(self, what: Mapping[str, Any]) -> None:
+        self.published.update(what)
+
+    def settle(self) -> None:
+        """Let the device finish everything that it has parked."""
+        while self.parked:
+            self.parked.pop(0)()
+
+    def initiator(self) -> Initiator:
+        made = Initiator(self)
+        self._initiators.append(made)
+        return made
+
+    def session(self, **settings: Any) -> Initiator:
+        """An initiator that has logged in."""
+        made = self.initiator()
+        answer = made.login(**settings)
+        assert answer.login_status == 0, answer
+        return made
+
+    def close(self) -> None:
+        self.frontend.abandon("the test is over")
+        self.settle()
+        for made in self._initiators:
+            made.close()
+            made.served.close()

@@ -1,0 +1,224 @@
+"""Feeds a connection sessions that are random, mutated, and cut anywhere.
+
+    python tests/iscsi/fuzz_connection.py [--seconds 3600] [--seed N]
+
+Prints the seed of what fails: any exception but ProtocolError, an answer that is not a whole
+PDU, a buffer that is still held when everything has been answered. An hour of it is the long
+form; the tests run a second or two.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import random
+import struct
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.iscsi.initiator import (  # noqa: E402 - found through the line above
+    NO_TAG,
+    Answer,
+    answers,
+    command,
+    data_out,
+    nop_out,
+    pdu,
+    read_10,
+    request,
+    task_management,
+    write_10,
+)
+from tests.iscsi.standalone import Counters, MemoryDevice  # noqa: E402
+from tierce import ProtocolError  # noqa: E402
+from tierce_iscsi import task_management as management  # noqa: E402
+from tierce_iscsi.connection import Connection  # noqa: E402
+from tierce_iscsi.scsi.table import COMMANDS  # noqa: E402
+from tierce_iscsi.scsi.unit import LogicalUnit  # noqa: E402
+from tierce_iscsi.session import Session  # noqa: E402
+from tierce_iscsi.slow_path import SlowPath  # noqa: E402
+from tierce_iscsi.tasks import Drain  # noqa: E402
+from tierce_iscsi.text import Negotiation  # noqa: E402
+
+BLOCKS = 256
+
+
+class LoneHost:
+    """A target with one session."""
+
+    def __init__(self) -> None:
+        self.made: list[Connection] = []
+
+    def connections(self) -> list[Connection]:
+        return self.made
+
+    def manage_tasks(self, connection: Connection, header: bytes) -> None:
+        management.manage(self, connection, header)
+
+    def drain_gone(self, drain: Drain) -> None:
+        pass
+
+    def end_all(self, reason: str) -> None:
+        self.made[0].ending = reason
+
+    def list_targets(self, connection: Connection, data: bytes) -> bytes:
+        return data
+
+
+def random_session(seed: int) -> bytes:
+    """Requests that are mostly right."""
+    dice = random.Random(seed)
+    stream = b""
+    cmd_sn = 1
+    for _ in range(dice.randrange(1, 30)):
+        made, counts = _random_request(dice, cmd_sn)
+        stream += made
+        cmd_sn += counts
+    return stream
+
+
+def _random_request(dice: random.Random, cmd_sn: int) -> tuple[bytes, int]:
+    """Return a request and how many command numbers it takes."""
+    lba, count = dice.randrange(BLOCKS + 4), dice.randrange(5)
+    size = count * 512
+    data = dice.randbytes(size)
+    match dice.randrange(9):
+        case 0 | 1:
+            return command(read_10(lba, count), cmd_sn, read=size), 1
+        case 2 | 3:
+            return command(write_10(lba, count), cmd_sn, write=size, data=data), 1
+        case 4:
+            half = size // 2
+            return (
+                command(write_10(lba, count), cmd_sn, write=size, data=data[:half], final=False)
+                + data_out(cmd_sn, NO_TAG, 0, half, data[half:], final=True)
+            ), 1
+        case 5:
+            cdb = bytes([dice.choice(list(COMMANDS))]) + dice.randbytes(15)
+            kind = {"read": dice.randrange(600)} if dice.random() < 0.7 else {"write": 0}
+            return command(cdb, cmd_sn, **kind), 1
+        case 6:
+            return nop_out(cmd_sn, dice.randbytes(dice.randrange(64))), 0
+        case 7:
+            return task_management(dice.randrange(10), cmd_sn, task=dice.randrange(30)), 0
+    return request(4, cmd_sn, b"SendTargets=\0"), 0
+
+
+def mutate(stream: bytes, seed: int) -> bytes:
+    """Change, drop and repeat some bytes."""
+    dice = random.Random(seed)
+    changed = bytearray(stream)
+    for _ in range(dice.randrange(1, 6)):
+        at = dice.randrange(len(changed)) if changed else 0
+        match dice.randrange(4):
+            case 0 | 1:
+                changed[at : at + 1] = dice.randbytes(1)
+            case 2:
+                del changed[at : at + dice.randrange(1, 60)]
+            case 3:
+                changed[at:at] = changed[at : at + dice.randrange(1, 60)]
+    return bytes(changed)
+
+
+def play(stream: bytes, cuts: int | None) -> tuple[list[Answer], bool, bytes]:
+    """Feed a connection; return its answers, whether it ended, and the device's bytes.
+
+    Args:
+        stream: What the initiator sends.
+        cuts: Seed of how it is cut; None: in one piece.
+    """
+    dice = random.Random(cuts)
+    device = MemoryDevice(BLOCKS * 512)
+    terms = Negotiation(
+        initiator_name="iqn.x:fuzz",
+        segment_bytes_max=1024,
+        has_initial_r2t=False,
+        first_burst_bytes_max=65536,
+    )
+    unit = LogicalUnit(device, iqn="iqn.x:target", serial="0" * 32)
+    clock = itertools.count()
+    session = Session(terms, b"\0" * 6, 1, 0, 1, 1, 64)
+    connection = Connection(
+        unit, session, clock_ns=lambda: next(clock), stage=Counters(), wake=lambda: None
+    )
+    host = LoneHost()
+    host.made.append(connection)
+    connection.slow = SlowPath(connection, host)
+    out = b""
+    ended = False
+    view = memoryview(stream)
+    try:
+        while view and not ended:
+            window = connection.receive_window()
+            if window is None:
+                break
+            count = len(view) if cuts is None else dice.randrange(1, 200)
+            count = min(count, len(view), len(window))
+            window[:count] = view[:count]
+            view = view[count:]
+            connection.received(count)
+            while connection.advance():
+                out += _sent(connection)
+            out += _sent(connection)
+            ended = bool(connection.ending)
+    except ProtocolError:
+        ended = True
+        out += _sent(connection)
+    found = answers(out)
+    connection.abort_all(None)
+    _check_released(connection)
+    return [_timeless(answer) for answer in found], ended, bytes(device.bytes)
+
+
+def _sent(connection: Connection) -> bytes:
+    out = b""
+    while connection.output.length:
+        buffers = connection.output.buffers()
+        data = b"".join(bytes(buffer) for buffer in buffers)
+        connection.output.sent(len(data))
+        out += data
+    return out
+
+
+def _timeless(answer: Answer) -> Answer:
+    """Without StatSN, ExpCmdSN and MaxCmdSN: what shares a batch is answered reads first."""
+    return Answer(answer.header[:24] + bytes(12) + answer.header[36:], answer.data)
+
+
+def _check_released(connection: Connection) -> None:
+    for region in (connection._in, connection._out):
+        assert region is None or region.holds == 0, "everything was answered, nothing is held"
+
+
+def main() -> None:
+    """Run until the time is over."""
+    args = argparse.ArgumentParser(description=__doc__)
+    args.add_argument("--seconds", type=float, default=3600)
+    args.add_argument("--seed", type=int)
+    chosen = args.parse_args()
+    end = time.monotonic() + chosen.seconds
+    seeds = [chosen.seed] if chosen.seed is not None else itertools.count(time.time_ns() % 2**32)
+    for count, seed in enumerate(seeds):
+        try:
+            stream = random_session(seed)
+            assert ordered(play(stream, None)) == ordered(play(stream, seed))
+            play(mutate(stream, seed), seed)
+            play(struct.pack(">I", seed) + pdu(bytes(48)), seed)
+        except BaseException:
+            print(f"failed: --seed {seed}")
+            raise
+        if time.monotonic() > end:
+            print(f"{count + 1} sessions, nothing found")
+            return
+
+
+def ordered(found: tuple[list[Answer], bool, bytes]) -> tuple[list[Answer], bool, bytes]:
+    """With the answers in the order of their tags: what shares a batch is answered reads first."""
+    return sorted(found[0], key=lambda a: (a.tag, a.opcode, a.field(36))), found[1], found[2]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""The fast path: batches of READs and WRITEs, answered at once or later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.iscsi.bench import Bench
+from tests.iscsi.initiator import command, nop_out, only, read_10, write_10
+
+GOOD, CHECK_CONDITION = 0, 2
+DATA_IN, SCSI_RESPONSE, NOP_IN = 0x25, 0x21, 0x20
+
+
+def test_a_read_is_answered_by_one_data_in_that_carries_its_status(bench: Bench) -> None:
+    bench.device.bytes[512:1024] = b"r" * 512
+    answer = only(bench.session().ask(command(read_10(1, 1), 1, read=512)))
+    assert (answer.opcode, answer.flags, answer.status) == (DATA_IN, 0x81, GOOD)
+    assert answer.data == b"r" * 512
+
+
+def test_a_write_is_stored_and_answered_good(bench: Bench) -> None:
+    answer = only(bench.session().ask(command(write_10(2, 1), 1, write=512, data=b"w" * 512)))
+    assert (answer.opcode, answer.status, answer.tag) == (SCSI_RESPONSE, GOOD, 1)
+    assert bench.device.bytes[1024:1536] == b"w" * 512
+
+
+def test_a_batch_is_answered_with_status_numbers_in_order_of_sending(bench: Bench) -> None:
+    requests = [
+        command(write_10(i, 1), i, write=512, data=bytes([i]) * 512)
+        if i % 2
+        else command(read_10(0, 1), i, read=512)
+        for i in range(1, 9)
+    ]
+    found = bench.session().ask(*requests)
+    assert sorted(answer.tag for answer in found) == list(range(1, 9))
+    assert [answer.stat_sn for answer in found] == list(range(1, 9))
+
+
+def test_read_16_and_write_16_take_the_fast_path_too(bench: Bench) -> None:
+    session = bench.session()
+    write_16 = b"\x8a\0" + (3).to_bytes(8, "big") + (1).to_bytes(4, "big")
+    read_16 = b"\x88\0" + (3).to_bytes(8, "big") + (1).to_bytes(4, "big")
+    only(session.ask(command(write_16, 1, write=512, data=b"x" * 512)))
+    assert only(session.ask(command(read_16, 2, read=512))).data == b"x" * 512
+
+
+def test_a_command_out_of_range_fails_and_the_rest_of_its_batch_does_not(bench: Bench) -> None:
+    found = bench.session().ask(
+        command(read_10(0, 1), 1, read=512),
+        command(read_10(4096, 1), 2, read=512),
+        command(read_10(1, 1), 3, read=512),
+    )
+    by_tag = {answer.tag: answer for answer in found}
+    assert by_tag[1].status == by_tag[3].status == GOOD
+    assert by_tag[2].status == CHECK_CONDITION
+    assert by_tag[2].sense == (5, 0x2100)
+
+
+def test_a_parked_write_delays_neither_reads_nor_pings(parking: Bench) -> None:
+    session = parking.session()
+    found = session.ask(
+        command(write_10(0, 1), 1, write=512, data=b"p" * 512),
+        command(read_10(1, 1), 2, read=512),
+        nop_out(3, b"ping"),
+    )
+    assert [answer.opcode for answer in found] == [DATA_IN, NOP_IN]
+    assert found[1].data == b"ping"
+    parking.settle()
+    assert only(session.hear()).tag == 1
+    assert parking.device.bytes[:512] == b"p" * 512
+
+
+def test_parked_writes_that_settle_together_are_all_answered(parking: Bench) -> None:
+    session = parking.session()
+    writes = [command(write_10(i, 1), i, write=512, data=bytes([i]) * 512) for i in range(1, 33)]
+    assert session.ask(*writes) == []
+    parking.settle()
+    found = session.hear()
+    assert sorted(answer.tag for answer in found) == list(range(1, 33))
+    for i in range(1, 33):
+        assert parking.device.bytes[i * 512 : i * 512 + 512] == bytes([i]) * 512
+
+
+def test_the_buffer_of_a_parked_write_is_not_reused_by_what_comes_after(parking: Bench) -> None:
+    session = parking.session()
+    size = 128 << 10
+    for i in range(8):
+        data = bytes([i + 1]) * size
+        session.ask(command(write_10(i * 256, 256), i + 1, write=size, data=data))
+    for i in range(200):
+        session.ask(nop_out(9, bytes([i]) * 4096))
+    parking.settle()
+    assert len(session.hear()) == 8
+    for i in range(8):
+        assert parking.device.bytes[i * size : (i + 1) * size] == bytes([i + 1]) * size
+
+
+def test_more_reads_than_one_region_holds_are_all_answered(
+    make_bench: Callable[..., Bench],
+) -> None:
+    bench = make_bench(64 << 20)
+    size = 256 << 10
+    session = bench.session()
+    found = session.ask(*(command(read_10(i * 512, 512), i + 1, read=size) for i in range(100)))
+    assert [answer.tag for answer in found] == list(range(1, 101))
+    assert {len(answer.data) for answer in found} == {size}
+
+
+def test_the_window_closes_with_parked_commands_and_opens_when_they_settle(
+    make_bench: Callable[..., Bench],
+) -> None:
+    bench = make_bench(parks=True, queue_depth=4)
+    session = bench.session()
+    write = [command(write_10(0, 1), i, write=512, data=bytes(512)) for i in range(1, 8)]
+    session.ask(*write[:4])
+    # Beyond the window: dropped without a word.
+    assert session.ask(write[4]) == []
+    bench.settle()
+    found = session.hear()
+    assert {answer.tag for answer in found} == {1, 2, 3, 4}
+    assert found[-1].max_cmd_sn == 8
+    session.ask(write[4])
+    bench.settle()
+    assert only(session.hear()).tag == 5
+
+
+def test_a_gap_in_the_command_numbers_ends_the_connection(bench: Bench) -> None:
+    session = bench.session()
+    assert session.ask(command(read_10(0, 1), 5, read=512)) == []
+    assert session.is_closed
+
+
+def test_a_command_number_of_the_past_is_dropped(bench: Bench) -> None:
+    session = bench.session()
+    session.ask(command(read_10(0, 1), 1, read=512))
+    assert session.ask(command(read_10(0, 1), 1, read=512)) == []
+    assert not session.is_closed
+
+
+def test_a_data_segment_longer_than_declared_ends_the_connection(bench: Bench) -> None:
+    session = bench.session()
+    header = bytearray(command(write_10(0, 1), 1, write=512))
+    header[4:8] = (0xFFFFFF).to_bytes(4, "big")
+    session.ask(bytes(header))
+    assert session.is_closed
+
+
+def test_two_commands_of_one_tag_end_the_connection_once_settled(parking: Bench) -> None:
+    session = parking.session()
+    write = [command(write_10(i, 1), i + 1, tag=5, write=512, data=b"d" * 512) for i in range(3)]
+    session.ask(*write)
+    parking.settle()
+    session.hear()
+    assert session.is_closed
+
+
+def test_memory_is_given_back_when_nothing_is_under_way(bench: Bench) -> None:
+    session = bench.session()
+    session.ask(command(read_10(0, 1), 1, read=512))
+    connection = only(bench.frontend.connections())
+    connection.trim()
+    assert only(session.ask(command(read_10(0, 1), 2, read=512))).status == GOOD

@@ -1,0 +1,132 @@
+"""The portal's side: discovery, refusals, handovers."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.iscsi import initiator
+from tests.iscsi.initiator import (
+    LOGIN_KEYS,
+    NAME,
+    TARGET,
+    Answer,
+    keys,
+    login,
+    nop_out,
+    request,
+    text,
+)
+from tierce import Handover, Hangup, Route, Send
+from tierce_iscsi.greeter import Handed, IscsiGreeter
+from tierce_iscsi.options import IscsiOptions, IscsiVolumeOptions
+
+DISCOVERY = {"InitiatorName": NAME, "SessionType": "Discovery"}
+ROUTES = {"demo": Route("demo", IscsiVolumeOptions())}
+
+
+def greeter(advertise: str | None = None) -> IscsiGreeter:
+    return IscsiGreeter(
+        IscsiOptions(advertise=advertise), ("127.0.0.1", 3260), ("127.0.0.1", 40000)
+    )
+
+
+def sent(wishes: list[Send | Handover | Hangup]) -> list[Answer]:
+    return initiator.answers(b"".join(w.data for w in wishes if isinstance(w, Send)))
+
+
+def discover(made: IscsiGreeter, what: str, routes: dict[str, Route]) -> bytes:
+    """Return the whole text that a SendTargets is answered with."""
+    sent(made.receive(login(DISCOVERY), routes))
+    data = b""
+    [answer] = sent(made.receive(request(4, 1, text({"SendTargets": what})), routes))
+    while answer.flags & 0x40:
+        data += answer.data
+        [answer] = sent(made.receive(request(4, 1), routes))
+    return data + answer.data
+
+
+def test_discovery_names_the_address_that_the_initiator_used() -> None:
+    assert keys(discover(greeter(), "All", ROUTES)) == {
+        "TargetName": TARGET,
+        "TargetAddress": "127.0.0.1:3260,1",
+    }
+
+
+def test_discovery_names_the_advertised_portal_where_there_is_one() -> None:
+    found = keys(discover(greeter("storage.example:3260"), "All", ROUTES))
+    assert found["TargetAddress"] == "storage.example:3260,1"
+
+
+def test_discovery_of_one_name_and_of_another() -> None:
+    assert keys(discover(greeter(), TARGET, ROUTES))["TargetName"] == TARGET
+    assert discover(greeter(), "iqn.x:other", ROUTES) == b""
+
+
+def test_more_targets_than_one_answer_holds_are_named_in_parts() -> None:
+    routes = {f"v{i}": Route(f"v{i}", IscsiVolumeOptions()) for i in range(300)}
+    found = discover(greeter(), "All", routes)
+    assert found.count(b"TargetName=") == 300
+
+
+def test_discovery_hides_what_the_initiator_may_not_use() -> None:
+    routes = ROUTES | {"other": Route("other", IscsiVolumeOptions(initiators=("iqn.x:y",)))}
+    assert discover(greeter(), "All", routes).count(b"TargetName=") == 1
+
+
+def test_a_discovery_session_answers_pings_and_logs_out() -> None:
+    made = greeter()
+    made.receive(login(DISCOVERY), ROUTES)
+    [ping] = sent(made.receive(nop_out(1, b"echo"), ROUTES))
+    assert (ping.opcode, ping.data) == (0x20, b"echo")
+    wishes = made.receive(request(6, 1), ROUTES)
+    assert sent(wishes)[0].opcode == 0x26
+    assert wishes[-1] == Hangup("logout")
+
+
+def test_a_normal_login_goes_to_its_target_with_what_was_read() -> None:
+    data = login(LOGIN_KEYS)
+    [wish] = greeter().receive(data, ROUTES)
+    assert isinstance(wish, Handover)
+    assert wish.volume == "demo"
+    assert Handed.decode(wish.state) == Handed(0, b"", data)
+
+
+def test_a_login_in_parts_is_handed_over_with_the_parts_that_were_answered() -> None:
+    made = greeter()
+    whole = text(LOGIN_KEYS)
+    first = made.receive(login(whole[:50], flags=0x44), ROUTES)
+    assert len(sent(first)) == 1
+    last = login(whole[50:])
+    [wish] = made.receive(last, ROUTES)
+    assert isinstance(wish, Handover)
+    assert Handed.decode(wish.state) == Handed(1, whole[:50], last)
+
+
+def test_bytes_may_come_one_at_a_time() -> None:
+    made = greeter()
+    wishes = [wish for byte in login(LOGIN_KEYS) for wish in made.receive(bytes([byte]), ROUTES)]
+    assert [type(wish) for wish in wishes] == [Handover]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "routes", "status"),
+    [
+        (LOGIN_KEYS, {}, 0x0203),
+        ({"InitiatorName": NAME}, ROUTES, 0x0207),
+        ({"TargetName": TARGET}, ROUTES, 0x0207),
+        (LOGIN_KEYS, {"demo": Route("demo", IscsiVolumeOptions(), is_up=False)}, 0x0301),
+        (LOGIN_KEYS, {"demo": Route("demo", IscsiVolumeOptions(initiators=("iqn.a:b",)))}, 0x0202),
+    ],
+    ids=["no such target", "no target", "no initiator", "down", "not allowed"],
+)
+def test_a_target_that_can_not_be_used_is_refused(
+    pairs: dict[str, str], routes: dict[str, Route], status: int
+) -> None:
+    wishes = greeter().receive(login(pairs), routes)
+    assert sent(wishes)[0].login_status == status
+    assert isinstance(wishes[-1], Hangup)
+
+
+def test_what_is_not_a_login_is_hung_up_on() -> None:
+    [wish] = greeter().receive(b"GET / HTTP/1.1\r\n" + b"x" * 48, ROUTES)
+    assert isinstance(wish, Hangup)
