@@ -161,6 +161,9 @@ class WritePath:
             batch.failed &= ~link.bit
             if not batch.waiting:
                 self._settle(batch)
+            elif batch.failed:
+                # It may have been the last whose answer was awaited.
+                self._judge(batch)
 
     def resend(self, link: Link) -> None:
         """The replica's process has restarted, its memory held: send what it has not answered,
@@ -228,6 +231,9 @@ class WritePath:
 
     def _settle(self, batch: Batch) -> None:
         failures = batch.failures if batch.failed else {}
+        if not batch.targets:
+            # All that it was sent to are out: who is in by now need not have it.
+            failures = dict.fromkeys(range(max(len(batch.requests), 1)), Code.WRITE_ERROR)
         is_flush = not batch.requests or batch.requests[0].op is Op.FLUSH
         if not is_flush:
             remove = self._unsettled.remove
