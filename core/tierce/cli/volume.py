@@ -105,6 +105,11 @@ def create(
 def list_volumes(data_dir: Path | None, config: Path | None, output: str) -> None:
     """List the volumes that the server knows."""
     rows, _answer = _ask(find_data_dir(data_dir, config), {"do": "list"})
+    if output == "table":
+        # Loaded here, so that `tierce volume --help` stays quick.
+        from tierce.config.quantity import format_size  # noqa: PLC0415
+
+        rows = [{**row, "size": format_size(row["size"])} for row in rows]
     show(rows, output, columns=_COLUMNS)
 
 

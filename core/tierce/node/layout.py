@@ -24,7 +24,7 @@ from pathlib import Path
 
 import attrs
 
-from tierce.errors import ConflictError
+from tierce.errors import ConflictError, UsageError
 
 #: Connections that may wait to be accepted.
 BACKLOG = 256
@@ -89,10 +89,21 @@ class Layout:
         return self.run / f"{volume}.{member}.address"
 
     def make(self) -> None:
-        """Make the folders, for this user alone."""
-        self.data.mkdir(parents=True, exist_ok=True)
-        for folder in (self.run, self.logs):
-            folder.mkdir(mode=0o700, exist_ok=True)
+        """Make the folders, for this user alone.
+
+        Raises:
+            UsageError: They can't be made there.
+        """
+        try:
+            self.data.mkdir(parents=True, exist_ok=True)
+            for folder in (self.run, self.logs):
+                folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise UsageError(
+                f"data folder {self.data} can't be made: {error.filename}: {error.strerror}"
+            ) from error
+        if not os.access(self.data, os.R_OK | os.W_OK | os.X_OK):
+            raise UsageError(f"data folder {self.data} can't be written by this user")
 
 
 def listen(path: Path) -> socket.socket:

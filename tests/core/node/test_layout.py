@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tierce import ConflictError
+from tierce import ConflictError, UsageError
 from tierce.node.layout import Layout, connect, listen, replace_file
 
 
@@ -50,6 +50,12 @@ def test_run_and_logs_are_for_their_owner_alone(tmp_path: Path) -> None:
     layout.make()
     assert layout.run.stat().st_mode & 0o77 == 0
     assert layout.logs.stat().st_mode & 0o77 == 0
+
+
+def test_a_data_folder_that_can_not_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UsageError, match=r"data folder .*file/data can't be made"):
+        Layout(tmp_path / "file" / "data").make()
 
 
 def test_pages_of_targets_and_members_differ() -> None:
