@@ -17,6 +17,7 @@ from tierce import Event, Op, Request
 from tierce_jiva.ballot import NO_BALLOT, Membership, Record
 from tierce_jiva.host import Host, State, Volume
 from tierce_jiva.options import JivaOptions, ReplicaOptions
+from tierce_jiva.read_path import LocalReader
 from tierce_jiva.replica import Replica
 from tierce_jiva.replica_actions import (
     Action,
@@ -111,6 +112,9 @@ class Cluster:
         self.events: list[Event] = []
         self.published: Mapping[str, Any] = {}
         self.fenced: list[str] = []
+        #: Reads replicas' files in the target's process, where the boot ids agree.
+        self.local: LocalReader | None = None
+        self.boot_id = "target-boot"
         self.restarts: list[str] = []
         self.now = 100.0
         self.wall = 1_000_000
@@ -151,14 +155,14 @@ class Cluster:
         for name in list(self.pipes):
             self._drop_pipe(name)
         self.target = Replicator(
-            Volume("demo", UUID, self.size_bytes, tuple(self.nodes), self.wall, "target-boot"),
+            Volume("demo", UUID, self.size_bytes, tuple(self.nodes), self.wall, self.boot_id),
             self.options,
             Host(
                 emit=self.events.append,
                 publish=lambda shown: setattr(self, "published", shown),
                 fenced=self.fenced.append,
                 restart=self.restarts.append,
-                local=None,
+                local=self.local,
                 wall_ms=lambda: self.wall,
             ),
         )

@@ -17,10 +17,12 @@ class LocalFiles:
     Args:
         reactor: The target's loop.
         size_bytes: The volume's size in bytes.
+        after: Called after reads of a worker thread were passed on.
     """
 
-    def __init__(self, reactor: Reactor, size_bytes: int) -> None:
+    def __init__(self, reactor: Reactor, size_bytes: int, after: Callable[[], None]) -> None:
         self._reactor = reactor
+        self._after = after
         self._size_bytes = size_bytes
         self._descriptors: dict[str, int] = {}
         self._running = 0
@@ -86,6 +88,7 @@ class LocalFiles:
             self.close()
         else:
             done(requests)
+            self._after()
 
 
 def _read_all(descriptor: int, requests: list[Request]) -> None:

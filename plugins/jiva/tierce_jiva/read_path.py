@@ -41,6 +41,8 @@ class ReadPath:
         answer: Called with (request, settled) for each request that was parked and has its
             status.
         again: Called with requests that must be submitted anew.
+        finished: Called when a worker thread's reads have come back and were dealt with: an event
+            of its own, with nobody else to tell the answers.
     """
 
     def __init__(
@@ -51,12 +53,14 @@ class ReadPath:
         *,
         answer: Callable[[Request, Settled], None],
         again: Callable[[list[Request], Settled], None],
+        finished: Callable[[], None],
     ) -> None:
         self._links = links
         self._unsettled = unsettled
         self._local = local
         self._answer = answer
         self._again = again
+        self._finished = finished
         self._turn = 0
         #: Whom to read.
         self.sources: tuple[Link, ...] = ()
@@ -100,6 +104,7 @@ class ReadPath:
                 {link.name for link in self.sources if link.head == self._local_head}
             )
             self._remote(failed, settled, tried=local)
+        self._finished()
 
     def _arrived(self, requests: list[Request], settled: Settled) -> None:
         """The bytes are there: they stand unless a write to them has begun meanwhile."""

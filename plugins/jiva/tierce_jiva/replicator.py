@@ -78,7 +78,12 @@ class Replicator:
             flushed=self._flushed,
         )
         self._reads = ReadPath(
-            self.links, self._unsettled, host.local, answer=self._answer, again=self._park
+            self.links,
+            self._unsettled,
+            host.local,
+            answer=self._answer,
+            again=self._park,
+            finished=self._finish,
         )
         self._steward = Steward(
             volume,

@@ -233,7 +233,7 @@ class Steward:
             sources = [link for link in ready if link.name in readable and not link.fault]
             self._reads.use(sources, self._volume.boot_id)
             for link in links:
-                if link not in targets and (link.writes or link.flushes):
+                if link not in targets:
                     self._writes.drop(link)
             if self.has_majority:
                 self._changed()

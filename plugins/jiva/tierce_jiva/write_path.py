@@ -152,7 +152,8 @@ class WritePath:
 
     def drop(self, link: Link) -> None:
         """The link is not a target any more: nothing waits for it."""
-        batches = [*link.writes.values(), *link.flushes.values()]
+        # What it has answered is as gone as what it has not: its copy does not count any more.
+        batches = [batch for batch in self._under_way() if batch.targets & link.bit]
         link.writes.clear()
         link.flushes.clear()
         for batch in batches:
