@@ -7,13 +7,13 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from iscsi import initiator
+from iscsi.initiator import Answer
+from iscsi.standalone import Counters, Due, MemoryDevice, make_volume
 from tierce import FrontendContext
 from tierce_iscsi.frontend import IscsiFrontend
 from tierce_iscsi.greeter import Handed
 from tierce_iscsi.options import IscsiOptions
-from tests.iscsi import initiator
-from tests.iscsi.initiator import Answer
-from tests.iscsi.standalone import Counters, Due, MemoryDevice, make_volume
 
 
 class HandLoop:

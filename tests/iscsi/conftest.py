@@ -1,17 +1,13 @@
-"""Makes what lies beside the tests importable by its full name."""
+"""Front ends for the tests."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from tests.iscsi.bench import Bench  # noqa: E402 - found through the line above
+from iscsi.bench import Bench
 
 
 @pytest.fixture

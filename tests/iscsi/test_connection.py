@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.iscsi.bench import Bench
-from tests.iscsi.initiator import command, nop_out, only, read_10, write_10
+from iscsi.bench import Bench
+from iscsi.initiator import command, nop_out, only, read_10, write_10
 
 GOOD, CHECK_CONDITION = 0, 2
 DATA_IN, SCSI_RESPONSE, NOP_IN = 0x25, 0x21, 0x20

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.iscsi.bench import Bench
-from tests.iscsi.initiator import NAME, command, only, read_10, write_10
+from iscsi.bench import Bench
+from iscsi.initiator import LOGIN_KEYS, NAME, command, login, only, read_10, write_10
 
 
 def test_a_login_with_the_same_identity_replaces_the_session(bench: Bench) -> None:
@@ -20,8 +20,6 @@ def test_it_is_welcomed_only_when_the_old_writes_have_settled(parking: Bench) ->
     old = parking.session()
     old.ask(command(write_10(0, 1), 1, write=512, data=bytes(512)))
     new = parking.initiator()
-    from tests.iscsi.initiator import LOGIN_KEYS, login
-
     assert new.start(login(LOGIN_KEYS)) == []
     parking.settle()
     assert only(new.hear()).login_status == 0
@@ -33,8 +31,6 @@ def test_it_also_waits_for_a_session_that_was_lost_before(parking: Bench) -> Non
     old.close()
     parking.loop.turn()
     new = parking.initiator()
-    from tests.iscsi.initiator import LOGIN_KEYS, login
-
     assert new.start(login(LOGIN_KEYS)) == []
     parking.settle()
     assert only(new.hear()).login_status == 0

@@ -8,10 +8,10 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.iscsi.fuzz_connection import mutate, ordered, play, random_session
+from iscsi.fuzz_connection import mutate, ordered, play, random_session
+from iscsi.initiator import LOGIN_KEYS, login
 from tierce_iscsi.greeter import IscsiGreeter
 from tierce_iscsi.options import IscsiOptions
-from tests.iscsi.initiator import LOGIN_KEYS, login
 
 few = settings(max_examples=60, deadline=None)
 

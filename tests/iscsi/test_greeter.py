@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.iscsi import initiator
-from tests.iscsi.initiator import (
+from iscsi import initiator
+from iscsi.initiator import (
     LOGIN_KEYS,
     NAME,
     TARGET,

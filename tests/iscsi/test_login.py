@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.iscsi.bench import Bench
-from tests.iscsi.initiator import LOGIN_KEYS, keys, login, only, request, text
+from iscsi.bench import Bench
+from iscsi.initiator import LOGIN_KEYS, keys, login, only, request, text
 
 SECURITY_TO_OPERATIONAL, OPERATIONAL_TO_FULL, SECURITY_TO_FULL = 0x81, 0x87, 0x83
 

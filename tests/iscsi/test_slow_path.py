@@ -6,9 +6,10 @@ import struct
 from typing import Any
 
 import pytest
+from crc32c import crc32c
 
-from tests.iscsi.bench import Bench, Initiator
-from tests.iscsi.initiator import (
+from iscsi.bench import Bench, Initiator
+from iscsi.initiator import (
     NO_TAG,
     TARGET,
     command,
@@ -131,8 +132,6 @@ def test_digests_are_checked_and_made(bench: Bench) -> None:
 
 
 def digested(whole: bytes) -> bytes:
-    from crc32c import crc32c
-
     header, data = whole[:48], whole[48:]
     out = header + crc32c(header).to_bytes(4, "little") + data
     return out + crc32c(data).to_bytes(4, "little") if data else out

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.iscsi.bench import Bench
-from tests.iscsi.initiator import command, only, read_10, task_management, write_10
+from iscsi.bench import Bench
+from iscsi.initiator import command, only, read_10, task_management, write_10
 
 COMPLETE, NO_SUCH_TASK, NO_SUCH_LUN = 0, 1, 2
 RESPONSE = 0x22

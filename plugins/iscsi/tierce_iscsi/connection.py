@@ -22,19 +22,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tierce import GOOD, Op, Request, Stage
+from tierce import Op, Request, Stage
 from tierce_iscsi import pdu
-from tierce_iscsi.buffers import RECEIVE_BYTES_MIN, LargePool, Region
-from tierce_iscsi.scsi.command import check_condition
-from tierce_iscsi.scsi.sense import sense_of
-from tierce_iscsi.stream import Stream
+from tierce_iscsi.answers import Answers
+from tierce_iscsi.buffers import RECEIVE_BYTES_MIN, Region
 from tierce_iscsi.tasks import Drain, FastTask, SlowTask, Task
 from tierce_iscsi.text import RECV_SEGMENT_BYTES
 
 if TYPE_CHECKING:
     from tierce_iscsi.scsi.unit import LogicalUnit
     from tierce_iscsi.session import Session
-    from tierce_iscsi.slow_path import SlowPath
 
 #: CDB opcodes of the fast path (SBC-3).
 READ_10, READ_16, WRITE_10, WRITE_16 = 0x28, 0x88, 0x2A, 0x8A
@@ -45,7 +42,7 @@ READ_SPECIAL, WRITE_SPECIAL, FUA = 0xE8, 0xE0, 0x08
 DIRECTION, FINAL_READ, FINAL_WRITE = 0xE0, 0xC0, 0xA0
 
 
-class Connection(Stream):
+class Connection(Answers):
     """See the module.
 
     Args:
@@ -65,18 +62,8 @@ class Connection(Stream):
         stage: Stage,
         wake: Callable[[], None],
     ) -> None:
+        super().__init__(unit, session, clock_ns=clock_ns, stage=stage, wake=wake)
         terms = session.terms
-        super().__init__(terms)
-        self.unit = unit
-        self.session = session
-        self.tasks: dict[int, Task] = {}
-        self.large = LargePool()
-        self.clock_ns = clock_ns
-        self.stage = stage
-        #: PDUs that came, so that a look at it tells silence from life.
-        self.pdu_count = 0
-        self.slow: SlowPath
-        self.wake = wake
         self._read_bytes_max = min(
             terms.segment_bytes_max, terms.burst_bytes_max, RECV_SEGMENT_BYTES
         )
@@ -253,90 +240,6 @@ class Connection(Stream):
         if out.size - out.end < RECEIVE_BYTES_MIN:
             self._next_out(out)
 
-    def _answer(self, batch: list[Request], out: Region, begin: int, started_ns: int) -> None:
-        """Answer settled requests of a batch, whose tags are (ITT, place), in one run if the
-        reads' places follow each other from `begin` to `out.end`."""
-        session = self.session
-        stat_sn, exp_cmd_sn = session.stat_sn, session.exp_cmd_sn
-        max_cmd_sn = session.window(len(self.tasks))
-        memory = out.memory
-        pack = pdu.DATA_IN_WHOLE.pack_into
-        overhead = self._header_bytes + self._trailer_bytes
-        run, run_end = begin, begin
-        writes: list[int] = []
-        failed: list[Request] = []
-        read_count = read_bytes = write_bytes = 0
-        for request in batch:
-            status = request.status
-            if status is not GOOD and not status.is_good:  # type: ignore[union-attr]
-                failed.append(request)
-                continue
-            tag, place = request.tag
-            length = request.length
-            if request.op is not Op.READ:
-                writes.append(tag)
-                write_bytes += length
-                continue
-            if place != run_end:
-                self._push_run(out, run, run_end)
-                run = place
-            pack(
-                memory,
-                place,
-                pdu.DATA_IN_GOOD_WORD,
-                length,
-                0,
-                tag,
-                pdu.NO_TAG,
-                stat_sn,
-                exp_cmd_sn,
-                max_cmd_sn,
-            )
-            stat_sn = stat_sn + 1 & 0xFFFFFFFF
-            run_end = place + length + overhead
-            if overhead > pdu.BHS_BYTES:
-                self._add_digests(out, place, length)
-            read_count += 1
-            read_bytes += length
-        session.stat_sn = stat_sn
-        if run_end != out.end:
-            self._push_run(out, run, run_end)
-            run = out.end
-        if writes:
-            self._answer_writes(writes, out)
-        self._push_run(out, run, out.end)
-        elapsed_ns = self.clock_ns() - started_ns
-        if read_count:
-            self.stage.add(Op.READ, read_count, read_bytes, elapsed_ns)
-        if writes:
-            self.stage.add(Op.WRITE, len(writes), write_bytes, elapsed_ns)
-        for request in failed:
-            self._answer_failure(request, request.tag[0])
-
-    def _answer_writes(self, tags: list[int], out: Region) -> None:
-        """Put GOOD for these writes behind what is in the region."""
-        session = self.session
-        stat_sn, exp_cmd_sn = session.stat_sn, session.exp_cmd_sn
-        max_cmd_sn = session.window(len(self.tasks))
-        pack = pdu.SCSI_RESPONSE_GOOD.pack_into
-        memory, at, step = out.memory, out.end, self._header_bytes
-        for tag in tags:
-            pack(memory, at, pdu.SCSI_RESPONSE_WORD, tag, stat_sn, exp_cmd_sn, max_cmd_sn)
-            if step > pdu.BHS_BYTES:
-                self._add_digests(out, at, 0)
-            stat_sn = stat_sn + 1 & 0xFFFFFFFF
-            at += step
-        session.stat_sn = stat_sn
-        out.end = at
-
-    def _answer_failure(self, request: Request, tag: int) -> None:
-        """Answer a READ or WRITE that failed."""
-        status = request.status
-        assert status is not None, "answered only when settled"
-        self.stage.fail(request.op)
-        reply = check_condition(sense_of(status, self.unit.block_size))
-        self.slow.respond_status(tag, reply, residual=request.length, residual_flag=0x02)
-
     # -- later -------------------------------------------------------------------------------------
 
     def settled(self, requests: list[Request]) -> None:
@@ -363,62 +266,6 @@ class Connection(Stream):
             self._answer_parked_writes(writes)
         # Not only answers: what has settled may have made room to read or to parse on.
         self.wake()
-
-    def _answer_parked_read(self, request: Request, task: FastTask) -> None:
-        out, place = task.region, task.place
-        status = request.status
-        assert status is not None, "settled requests have a status"
-        if not status.is_good:
-            self._answer_failure(request, task.tag & pdu.SERIAL_MASK)
-            return
-        session = self.session
-        pdu.DATA_IN_WHOLE.pack_into(
-            *(
-                out.memory,
-                place,
-                pdu.DATA_IN_GOOD_WORD,
-                request.length,
-                0,
-                task.tag & pdu.SERIAL_MASK,
-                pdu.NO_TAG,
-            ),
-            *(session.stat_sn, session.exp_cmd_sn, session.window(len(self.tasks))),
-        )
-        session.stat_sn = session.stat_sn + 1 & 0xFFFFFFFF
-        self._add_digests(out, place, request.length)
-        overhead = self._header_bytes + self._trailer_bytes
-        self._push_run(out, place, place + request.length + overhead)
-        self.stage.add(Op.READ, 1, request.length, self.clock_ns() - task.started_ns)
-
-    def _answer_parked_writes(self, writes: list[Request]) -> None:
-        """Answer what settled together with one run; its time is that of the oldest."""
-        good: list[int] = []
-        length = 0
-        oldest_ns = now_ns = self.clock_ns()
-        for request in writes:
-            status = request.status
-            assert status is not None, "settled requests have a status"
-            if not status.is_good:
-                self._answer_failure(request, request.tag.tag & pdu.SERIAL_MASK)
-                continue
-            good.append(request.tag.tag & pdu.SERIAL_MASK)
-            length += request.length
-            oldest_ns = min(oldest_ns, request.tag.started_ns)
-        if not good:
-            return
-        self.stage.add(Op.WRITE, len(good), length, now_ns - oldest_ns)
-        out = self._out
-        if out is None or out.size - out.end < len(good) * self._header_bytes:
-            if out is not None:
-                self._next_out(out)
-            out = self._out = self._out or self._outgoing.take()
-        if out is None:
-            for tag in good:
-                self.slow.respond_good(tag)
-            return
-        begin = out.end
-        self._answer_writes(good, out)
-        self._push_run(out, begin, out.end)
 
     def reject_data(self, header: memoryview) -> None:
         """Say that the data of the PDU with this header came with a wrong digest."""
