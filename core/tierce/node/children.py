@@ -143,19 +143,22 @@ class Children:
         ]
         return [child for child in found if child is not None]
 
-    def start(self, plan: Plan) -> None:
-        """Start a process, or adopt the one of its name that is alive already."""
+    def start(self, plan: Plan) -> bool:
+        """Start a process, or adopt the one of its name that is alive already.
+
+        Returns: False if there is no template to ask; a change will come when there is one.
+        """
         if self._adopt(plan.name) is not None:
-            return
+            return True
         if plan.role is Role.TEMPLATE:
             self._spawn_template(plan)
-            return
+            return True
         template = self._children.get(Role.TEMPLATE.value)
         if template is None or template.stop_asked_at is not None:
             # The one that is going was made for other plugins; its successor will be asked.
-            return
+            return False
         if template.peer is None or not template.peer.is_open:
-            return
+            return False
         child = self._begin(plan)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         child.peer = self._peer(child, ours)
@@ -176,6 +179,7 @@ class Children:
                 )
             except ProtocolError as error:
                 self._ended(child, str(error))
+        return True
 
     def _begin(self, plan: Plan) -> Child:
         before = self._children.get(plan.name)

@@ -149,8 +149,8 @@ class Greeting:
 class LogBudget:
     """Bounds what strangers can write into a log: so many lines in so many seconds."""
 
-    LINE_COUNT = 50
-    WINDOW_S = 10.0
+    LINE_COUNT = 20
+    WINDOW_S = 60.0
 
     def __init__(self) -> None:
         self._window_end = 0.0

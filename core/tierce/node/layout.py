@@ -8,6 +8,7 @@
 | volumes/VOLUME/ | what an engine keeps where its options name no other place |
 | run/NAME.lock, run/NAME.sock | process NAME is alive, and here it listens |
 | run/NAME.ended | why process NAME must not be started again |
+| run/policies.json | the policy documents and their volumes, until their process has read it |
 | run/VOLUME.stats | the statistics page of a volume's target |
 | run/VOLUME.MEMBER.stats, run/VOLUME.MEMBER.address | a member's page, and where it listens |
 
@@ -59,6 +60,11 @@ class Layout:
     def serve_lock(self) -> Path:
         """The lock of `tierce serve`."""
         return self.data / "serve.lock"
+
+    @property
+    def policies(self) -> Path:
+        """What the policy handlers are to look at, until they have read it."""
+        return self.run / "policies.json"
 
     def volume(self, name: str) -> Path:
         """Return a volume's own folder."""
@@ -156,5 +162,7 @@ def replace_file(path: Path, data: bytes) -> None:
     Not durable: for files under run/, which mean nothing after a restart of the machine.
     """
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    scratch.write_bytes(data)
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
     scratch.rename(path)

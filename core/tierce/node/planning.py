@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from tierce.config import options_to_mapping, volume_to_mapping
 from tierce.node.catalogue import Catalogue, Served
@@ -64,24 +65,25 @@ def plan_members(served: Served) -> Iterator[Plan]:
         yield Plan(f"member.{spec.name}.{member.name}", Role.MEMBER, spec.name, settings.to_json())
 
 
-def plan_policies(catalogue: Catalogue) -> Plan | None:
-    """Return the process that hands every policy document its volumes; None without documents."""
-    documents = [
+def policy_documents(catalogue: Catalogue) -> list[dict[str, Any]]:
+    """Return every policy document with the volumes that it is about, as JSON values."""
+    volumes = {
+        name: volume_to_mapping(served.config, hide_secrets=True)
+        for name, served in catalogue.served.items()
+    }
+    return [
         {
             "kind": document.kind,
             "name": document.name,
             "parameters": options_to_mapping(document.parameters),
             "volumes": {
-                name: volume_to_mapping(served.config)
-                for name, served in catalogue.served.items()
+                name: mapping
+                for name, mapping in volumes.items()
                 if not document.volumes or name in document.volumes
             },
         }
         for document in catalogue.config.policies
     ]
-    if not documents:
-        return None
-    return Plan(Role.POLICIES.value, Role.POLICIES, settings={"documents": documents})
 
 
 def enabled_plugins(registry: Registry) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ a handler that raises is reported and keeps no other from its work.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,7 +19,10 @@ from tierce.spec import Event
 
 def start_policies(process: Process, registry: Registry) -> PoliciesProcess:
     """Run every document's handler, then end."""
-    for document in process.plan.settings["documents"]:
+    documents = json.loads(process.layout.policies.read_bytes())
+    # It may hold secrets.
+    process.layout.policies.unlink()
+    for document in documents:
         _apply(process, registry, document)
     process.reactor.call_soon(process.close)
     return PoliciesProcess()

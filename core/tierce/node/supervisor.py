@@ -8,6 +8,7 @@ and the next one adopts what it finds alive.
 from __future__ import annotations
 
 import contextlib
+import json
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -20,10 +21,10 @@ from tierce.node.children import Child, Children
 from tierce.node.commands import Commands
 from tierce.node.control import ControlServer, Message
 from tierce.node.journal import Console, Journal
-from tierce.node.layout import Layout, listen
+from tierce.node.layout import Layout, listen, replace_file
 from tierce.node.listening import open_listener
 from tierce.node.plan import Plan, Role
-from tierce.node.planning import plan_all, plan_policies
+from tierce.node.planning import plan_all, policy_documents
 from tierce.node.reconcile import Kill, Look, Observed, Start, Stop, reconcile
 from tierce.node.screen import Screen
 from tierce.reactor import READABLE, Timer
@@ -95,7 +96,7 @@ class Supervisor:
         self._config = config
         self._routed: dict[str, Message] = {}
         self._portal: Child | None = None
-        self._policies: Plan | None = None
+        self._are_policies_due = True
         self._stop_timeout_s: float = config.limits.stop_timeout_s
         self._plans: dict[str, Plan] = {}
         self._planned = -1
@@ -119,7 +120,6 @@ class Supervisor:
             stack.callback(control.close)
             stack.enter_context(self._signals())
             self.screen.open(len(adopted))
-            self._policies = plan_policies(self.catalogue)
             self.look()
             self.reactor.run()
             self.screen.close()
@@ -218,17 +218,21 @@ class Supervisor:
         self.journal.emit(Event(code, message, f"process/{subject}", severity))
 
     def _run_policies(self) -> None:
+        """Hand the policies their volumes, once after each change; what fails waits for the
+        next change."""
         running = self.children.get(Role.POLICIES.value)
         is_idle = running is None or not running.is_running
-        if self._policies is not None and is_idle and not self._is_stopping:
-            self.children.start(self._policies)
-            started = self.children.get(Role.POLICIES.value)
-            if started is not None and started.is_running:
-                self._policies = None
+        if self._are_policies_due and is_idle and not self._is_stopping:
+            documents = policy_documents(self.catalogue)
+            if documents:
+                # A file, because a thousand volumes don't fit into a control message.
+                replace_file(self.layout.policies, json.dumps(documents).encode())
+            if not documents or self.children.start(Plan(Role.POLICIES.value, Role.POLICIES)):
+                self._are_policies_due = False
 
     def volumes_changed(self) -> None:
         """Policies may have something to say about it."""
-        self._policies = plan_policies(self.catalogue)
+        self._are_policies_due = True
         self.look()
 
     # -- the portal --------------------------------------------------------------------------------

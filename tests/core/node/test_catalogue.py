@@ -19,6 +19,7 @@ from tierce import (
     FormatError,
     FrontendDescription,
     MemberSpec,
+    PolicyHandlerDescription,
     UsageError,
     VolumeSpec,
     hookimpl,
@@ -29,7 +30,7 @@ from tierce.node.adoption import adopt_without_server
 from tierce.node.catalogue import Catalogue
 from tierce.node.layout import Layout
 from tierce.node.plan import Role
-from tierce.node.planning import plan_all
+from tierce.node.planning import plan_all, policy_documents
 from tierce.registry import Registry
 from tierce.state import Owner, Phase
 from tierce.state.store import StateStore
@@ -110,6 +111,11 @@ def tierce_engines() -> list[EngineDescription]:
         EngineDescription("folder", "Folders.", factory, lifecycle, options=FolderOptions),
         EngineDescription("bare", "Nothing on disk.", factory),
     ]
+
+
+@hookimpl
+def tierce_policy_handlers() -> list[PolicyHandlerDescription]:
+    return [PolicyHandlerDescription("watch", "Watches.", f"{MODULE}:none")]
 
 
 @hookimpl
@@ -349,6 +355,21 @@ def test_what_the_state_owns_is_served_by_the_next_server(scene: Scene) -> None:
     made = scene.start().create(volume(), base=scene.folder)
     assert made.record.owner is Owner.STATE
     assert scene.start().served["demo"].spec == made.spec
+
+
+def test_a_policy_document_gets_the_volumes_that_it_selects(scene: Scene) -> None:
+    scene.write(volume("one"), volume("two"))
+    policies = [
+        {"kind": "watch", "name": "all"},
+        {"kind": "watch", "name": "some", "selector": {"volumes": ["two"]}},
+    ]
+    scene.file.write_text(scene.file.read_text() + f"policies: {json.dumps(policies)}\n")
+    documents = policy_documents(scene.start())
+    assert [(one["name"], sorted(one["volumes"])) for one in documents] == [
+        ("all", ["one", "two"]),
+        ("some", ["two"]),
+    ]
+    assert documents[1]["volumes"]["two"]["size"] == 1 << 20
 
 
 def test_a_fenced_volume_has_no_target_until_it_is_claimed(scene: Scene) -> None:

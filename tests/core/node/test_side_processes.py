@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -194,8 +195,8 @@ def test_every_policy_document_has_its_turn_whatever_the_others_do(
         {"kind": "gone", "name": "lost", "parameters": {}, "volumes": {}},
         {"kind": "greet", "name": "good", "parameters": {}, "volumes": {"demo": {}}},
     ]
-    plan = Plan("policies", Role.POLICIES, "", {"documents": documents})
-    process = FakeProcess(reactor, tmp_path, plan)
+    process = FakeProcess(reactor, tmp_path, Plan("policies", Role.POLICIES))
+    process.layout.policies.write_text(json.dumps(documents))
     body = start_policies(cast("Process", process), registry)
     assert [(event.code, event.subject) for event in process.events] == [
         ("policy.failed", "policy/bad"),
@@ -205,6 +206,7 @@ def test_every_policy_document_has_its_turn_whatever_the_others_do(
     assert process.events[2].message == "hello ['demo']"
     reactor.turn()
     assert process.is_closed
+    assert not process.layout.policies.exists()
     body.close(lambda: None)
 
 
