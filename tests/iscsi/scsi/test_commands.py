@@ -1,0 +1,238 @@
+"""SCSI commands of a disk, as an initiator sees them."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+import pytest
+
+from iscsi.bench import Bench, Initiator
+from iscsi.initiator import Answer, command, only, write_10
+from tierce import Code, Status
+from tierce_iscsi.scsi.sense import Key, Sense, sense_of
+from tierce_iscsi.scsi.table import COMMANDS
+
+CONFLICT = 0x18
+
+
+class Disk:
+    """Commands of one session, numbered."""
+
+    def __init__(self, session: Initiator) -> None:
+        self.session = session
+        self.number = 0
+
+    def do(self, cdb: bytes, *, read: int = 0, data: bytes = b"") -> Answer:
+        self.number += 1
+        request = command(cdb, self.number, read=read, write=len(data), data=data)
+        answer: Answer = only(self.session.ask(request))
+        return answer
+
+
+@pytest.fixture
+def disk(bench: Bench) -> Disk:
+    return Disk(bench.session())
+
+
+def cdb_10(opcode: int, lba: int, count: int, flags: int = 0) -> bytes:
+    return struct.pack(">BBIBHB", opcode, flags, lba, 0, count, 0)
+
+
+def cdb_16(opcode: int, lba: int, count: int, flags: int = 0) -> bytes:
+    return struct.pack(">BBQIBB", opcode, flags, lba, count, 0, 0)
+
+
+# -- blocks ----------------------------------------------------------------------------------------
+
+
+def test_verify_compares_and_says_where_it_differs(bench: Bench, disk: Disk) -> None:
+    bench.device.bytes[:512] = b"v" * 512
+    assert disk.do(cdb_10(0x2F, 0, 1, 0x02), data=b"v" * 512).status == 0
+    answer = disk.do(cdb_10(0x2F, 0, 1, 0x02), data=b"v" * 500 + b"x" * 12)
+    assert answer.sense == (0xE, 0x1D00)
+    assert int.from_bytes(answer.data[5:9], "big") == 500, "information"
+
+
+def test_compare_and_write_writes_only_over_what_it_expects(bench: Bench, disk: Disk) -> None:
+    cdb = b"\x89\0" + bytes(8) + b"\0\0\0\1\0\0"
+    assert disk.do(cdb, data=bytes(512) + b"n" * 512).status == 0
+    assert bench.device.bytes[:512] == b"n" * 512
+    assert disk.do(cdb, data=bytes(512) + b"m" * 512).sense == (0xE, 0x1D00)
+    assert bench.device.bytes[:512] == b"n" * 512
+
+
+def test_orwrite_sets_bits(bench: Bench, disk: Disk) -> None:
+    bench.device.bytes[:512] = b"\x0f" * 512
+    assert disk.do(cdb_16(0x8B, 0, 1), data=b"\xf0" * 512).status == 0
+    assert bench.device.bytes[:512] == b"\xff" * 512
+
+
+@pytest.mark.parametrize("opcode", [0x28, 0x2A, 0x2F, 0x34, 0x41])
+def test_beyond_the_end_is_out_of_range(disk: Disk, opcode: int) -> None:
+    assert disk.do(cdb_10(opcode, 2048, 1)).sense == (5, 0x2100)
+
+
+def test_protection_information_is_refused(disk: Disk) -> None:
+    assert disk.do(cdb_10(0x28, 0, 1, 0x20), read=512).sense == (5, 0x2400)
+
+
+def test_synchronize_cache_flushes(parking: Bench) -> None:
+    session = parking.session()
+    assert session.ask(command(cdb_10(0x35, 0, 0), 1)) == []
+    parking.settle()
+    assert only(session.hear()).status == 0
+
+
+# -- thin provisioning -----------------------------------------------------------------------------
+
+
+def test_unmap_discards_and_the_status_shows_it(bench: Bench, disk: Disk) -> None:
+    disk.do(write_10(0, 32), data=b"u" * 16384)
+    parameters = struct.pack(">HH4xQI4x", 22, 16, 8, 8)
+    assert disk.do(bytes((0x42, 0, 0, 0, 0, 0, 0, 0, 24, 0)), data=parameters).status == 0
+    assert bench.device.bytes[4096:8192] == bytes(4096)
+    answer = disk.do(b"\x9e\x12" + bytes(8) + (56).to_bytes(4, "big") + b"\0\0", read=56)
+    found = [struct.unpack_from(">QIB", answer.data, at) for at in (8, 24, 40)]
+    assert found == [(0, 8, 0), (8, 8, 1), (16, 16, 0)]
+
+
+def test_unmap_with_one_extent_out_of_range_discards_nothing(bench: Bench, disk: Disk) -> None:
+    disk.do(write_10(0, 8), data=b"u" * 4096)
+    parameters = struct.pack(">HH4xQI4xQI4x", 38, 32, 0, 8, 4000, 8)
+    assert disk.do(bytes((0x42, 0, 0, 0, 0, 0, 0, 0, 40, 0)), data=parameters).sense == (5, 0x2100)
+    assert bench.device.bytes[:4096] == b"u" * 4096
+
+
+@pytest.mark.parametrize("block", [b"\0", b"s"])
+def test_write_same_repeats_a_block_to_the_end(bench: Bench, disk: Disk, block: bytes) -> None:
+    disk.do(write_10(0, 8), data=b"o" * 4096)
+    assert disk.do(cdb_16(0x93, 4, 0), data=block * 512).status == 0
+    assert bench.device.bytes[:2048] == b"o" * 2048
+    assert bench.device.bytes[2048:] == block * ((1 << 20) - 2048)
+
+
+def test_write_same_wants_exactly_one_block(disk: Disk) -> None:
+    assert disk.do(cdb_10(0x41, 0, 1), data=bytes(1024)).sense == (5, 0x2400)
+
+
+# -- inquiry, modes, catalogue ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", [0x00, 0x80, 0x83, 0x86, 0xB0, 0xB1, 0xB2])
+def test_every_listed_page_states_its_own_length(disk: Disk, page: int) -> None:
+    answer = disk.do(bytes((0x12, 1, page, 1, 0, 0)), read=256)
+    assert answer.data[1] == page
+    assert len(answer.data) == 4 + int.from_bytes(answer.data[2:4], "big")
+
+
+def test_an_unknown_page_is_refused(disk: Disk) -> None:
+    assert disk.do(bytes((0x12, 1, 0xC0, 0, 96, 0)), read=96).sense == (5, 0x2400)
+
+
+def test_the_capacity_is_that_of_the_device(disk: Disk) -> None:
+    assert struct.unpack(">II", disk.do(bytes((0x25,) + (0,) * 9), read=8).data) == (2047, 512)
+
+
+def test_the_write_cache_is_announced_and_can_not_be_changed(disk: Disk) -> None:
+    caching = disk.do(bytes((0x1A, 8, 0x08, 0, 64, 0)), read=64).data[4:]
+    assert caching[2] & 0x04
+    same = bytes(4) + caching
+    assert disk.do(bytes((0x15, 0x10, 0, 0, len(same), 0)), data=same).status == 0
+    other = bytearray(same)
+    other[6] = 0
+    assert disk.do(bytes((0x15, 0x10, 0, 0, len(same), 0)), data=bytes(other)).sense == (5, 0x2600)
+
+
+def test_the_catalogue_lists_exactly_the_table(disk: Disk) -> None:
+    data = disk.do(bytes((0xA3, 0x0C, 0, 0, 0, 0, 0, 0, 0x10, 0, 0, 0)), read=4096).data
+    listed = {data[at] for at in range(4, len(data), 8)}
+    assert listed == set(COMMANDS)
+
+
+def test_every_usage_starts_with_its_opcode_and_is_as_long_as_its_cdb() -> None:
+    lengths = {0: 6, 1: 10, 2: 10, 4: 16, 5: 12}
+    for opcode, entry in COMMANDS.items():
+        parts = [entry] if entry.actions is None else list(entry.actions.values())
+        for part in parts:
+            assert part.usage[0] == opcode
+            assert len(part.usage) == lengths[opcode >> 5]
+        for action, part in (entry.actions or {}).items():
+            assert part.usage[1] & 0x1F == action
+
+
+def test_an_unknown_opcode_is_an_illegal_request(disk: Disk) -> None:
+    assert disk.do(b"\xc1").sense == (5, 0x2000)
+
+
+# -- reservations ----------------------------------------------------------------------------------
+
+
+def reserve_out(action: int, kind: int, key: int, new: int = 0) -> tuple[bytes, bytes]:
+    cdb = struct.pack(">BBB2xIx", 0x5F, action, kind, 24)
+    return cdb, struct.pack(">QQ8x", key, new)
+
+
+@pytest.mark.parametrize(("kind", "may_read"), [(1, True), (3, False), (5, True), (6, False)])
+def test_a_reservation_keeps_others_out(bench: Bench, kind: int, *, may_read: bool) -> None:
+    one, two = Disk(bench.session()), Disk(bench.session(isid=b"\x80\0\0\0\0\2"))
+    for cdb, data in (reserve_out(0, 0, 0, 7), reserve_out(1, kind, 7)):
+        assert one.do(cdb, data=data).status == 0
+    assert two.do(write_10(0, 1), data=bytes(512)).status == CONFLICT
+    assert two.do(cdb_10(0x28, 0, 1), read=512).status == (0 if may_read else CONFLICT)
+    assert one.do(write_10(0, 1), data=bytes(512)).status == 0
+
+
+def test_preempting_takes_the_reservation_and_tells_the_loser(bench: Bench) -> None:
+    one, two = Disk(bench.session()), Disk(bench.session(isid=b"\x80\0\0\0\0\2"))
+    for cdb, data in (reserve_out(0, 0, 0, 7), reserve_out(1, 1, 7)):
+        one.do(cdb, data=data)
+    for cdb, data in (reserve_out(0, 0, 0, 8), reserve_out(4, 1, 8, 7)):
+        assert two.do(cdb, data=data).status == 0
+    assert one.do(write_10(0, 1), data=bytes(512)).sense == (6, 0x2A05)
+    assert one.do(write_10(0, 1), data=bytes(512)).status == CONFLICT
+
+
+def test_registrations_outlive_the_session(bench: Bench) -> None:
+    one = Disk(bench.session())
+    cdb, data = reserve_out(0, 0, 0, 7)
+    one.do(cdb, data=data)
+    again = Disk(bench.session())
+    answer = again.do(bytes((0x5E, 0, 0, 0, 0, 0, 0, 0, 16, 0)), read=16)
+    assert answer.data[8:16] == (7).to_bytes(8, "big")
+
+
+def test_surviving_loss_of_power_is_not_promised(disk: Disk) -> None:
+    cdb, data = reserve_out(0, 0, 0, 7)
+    assert disk.do(cdb, data=data[:20] + b"\1" + data[21:]).sense == (5, 0x2600)
+
+
+def test_reserve_6_ends_with_its_session(bench: Bench) -> None:
+    one, two = Disk(bench.session()), Disk(bench.session(isid=b"\x80\0\0\0\0\2"))
+    assert one.do(b"\x16\0\0\0\0\0").status == 0
+    assert two.do(b"\x16\0\0\0\0\0").status == CONFLICT
+    one.session.close()
+    bench.loop.turn()
+    assert two.do(b"\x16\0\0\0\0\0").status == 0
+
+
+# -- statuses --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", [code for code in Code if code is not Code.GOOD])
+def test_every_status_has_its_sense(code: Code) -> None:
+    assert len(sense_of(Status(code, "why", 4096), 512).encode()) == 18
+
+
+def test_a_medium_error_names_its_block() -> None:
+    assert sense_of(Status(Code.READ_ERROR, "gone", 4096), 512) == Sense(
+        Key.MEDIUM_ERROR, 0x1100, information=8
+    )
+
+
+def test_a_read_only_volume_refuses_writes_and_says_so(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench()
+    bench.frontend.unit.is_read_only = True
+    disk = Disk(bench.session())
+    assert disk.do(write_10(0, 1), data=bytes(512)).sense == (7, 0x2700)
+    assert disk.do(bytes((0x1A, 8, 0x08, 0, 64, 0)), read=64).data[2] & 0x80
