@@ -71,8 +71,9 @@ class CatchUp:
         self._proved = proved
         self._failed = failed
         self._next = 0
-        self._copying: set[tuple[int, int]] = set()
+        self._copying: dict[tuple[int, int], ExtentCopy] = {}
         self._is_over = False
+        self._is_stopped = False
         assert link.promise is not None
         self._always = link.promise.suspect
 
@@ -93,7 +94,9 @@ class CatchUp:
     def stop(self) -> None:
         """Give up without a word: its link was lost, or it is not needed any more."""
         self._is_over = True
-        for extent in self._copying:
+        self._is_stopped = True
+        for extent, copy in self._copying.items():
+            copy.abandon()
             self._locked.remove(*extent)
         self._copying.clear()
 
@@ -119,7 +122,6 @@ class CatchUp:
         extent = (self._next, min(EXTENT_BYTES, self.size_bytes - self._next))
         self._next += extent[1]
         self._locked.add(*extent)
-        self._copying.add(extent)
         copy = ExtentCopy(
             self._links,
             source,
@@ -128,6 +130,7 @@ class CatchUp:
             always=self._always,
             done=lambda trouble: self._copied(extent, copy, trouble),
         )
+        self._copying[extent] = copy
         copy.start()
 
     def _copied(self, extent: tuple[int, int], copy: ExtentCopy, trouble: str | None) -> None:
@@ -136,7 +139,7 @@ class CatchUp:
         if trouble is not None:
             self.fail(trouble)
             return
-        self._copying.remove(extent)
+        del self._copying[extent]
         self._locked.remove(*extent)
         self.done_bytes += extent[1]
         self.copied_bytes += copy.copied_bytes
@@ -148,6 +151,8 @@ class CatchUp:
         self._finishing()
 
         def flushed(frame: Frame | None) -> None:
+            if self._is_stopped:
+                return
             if frame is not None and frame.count and self.link.promise is not None:
                 # It says so itself at its next promise; until then we know.
                 self.link.promise = attrs.evolve(self.link.promise, suspect=True)

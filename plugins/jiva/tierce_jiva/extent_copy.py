@@ -60,12 +60,18 @@ class ExtentCopy:
         for link in asked:
             self._ask_digest(link, self._compare)
 
+    def abandon(self) -> None:
+        """Copy nothing any more, whatever is still answered; `done` is not called."""
+        self._done = None
+
     def _ask_digest(self, link: Link, then: Callable[[], None]) -> None:
         self._links.ask_extents(
             link, Kind.DIGEST, [self._extent], partial(self._digested, link, then)
         )
 
     def _digested(self, link: Link, then: Callable[[], None], frame: Frame | None) -> None:
+        if self._done is None:
+            return
         if frame is None or frame.kind is not Kind.DIGESTS or frame.count != 1:
             self._end(f"{link.name} can't digest extent {self._name()}")
             return
@@ -83,6 +89,8 @@ class ExtentCopy:
         self._links.ask_extents(self._source, Kind.READ, [self._extent], self._copy)
 
     def _copy(self, frame: Frame | None) -> None:
+        if self._done is None:
+            return  # A copy that comes late would undo what was written since.
         offset, length = self._extent
         if frame is None or frame.kind is not Kind.DATA or len(frame.payload) != length:
             self._end(f"{self._source.name} can't read extent {self._name()}")

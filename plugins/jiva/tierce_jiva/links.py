@@ -78,6 +78,7 @@ class Batch:
         asked_at: When it was last sent, in seconds.
         began_at: When it was first sent, in seconds.
         covers: FLUSH: sequence of the last write before it.
+        is_settled: It has its outcome; nothing changes it any more.
     """
 
     sequence: int
@@ -91,6 +92,7 @@ class Batch:
     failed: int = 0
     failures: dict[int, Code] = attrs.field(factory=dict)
     covers: int = 0
+    is_settled: bool = False
 
 
 @attrs.define(eq=False)

@@ -23,6 +23,8 @@ class Marks:
         self._changed = changed
         self._marked: set[str] = set()
         self._asked: set[str] = set()
+        #: Counts the times that marks were taken away: an older answer says nothing any more.
+        self._clearing = 0
 
     def __bool__(self) -> bool:
         return bool(self._marked)
@@ -46,11 +48,13 @@ class Marks:
             if link.is_ready and link.name not in self._marked and link.name not in self._asked:
                 self._asked.add(link.name)
                 message = {"kind": "mark", "marked": True}
-                self._links.ask(link, message, partial(self._answered, link.name))
+                self._links.ask(link, message, partial(self._answered, link.name, self._clearing))
 
     def clear(self, links: list[Link], done: Callable[[], None]) -> None:
         """Take the marks away; `done` is called when all have answered, or are lost."""
         self._marked.clear()
+        self._asked.clear()
+        self._clearing += 1
         awaited = set(links)
 
         def answered(link: Link, _frame: Frame | None) -> None:
@@ -61,7 +65,9 @@ class Marks:
         for link in links:
             self._links.ask(link, {"kind": "mark", "marked": False}, partial(answered, link))
 
-    def _answered(self, name: str, frame: Frame | None) -> None:
+    def _answered(self, name: str, clearing: int, frame: Frame | None) -> None:
+        if clearing != self._clearing:
+            return
         self._asked.discard(name)
         if frame is not None:
             self._marked.add(name)

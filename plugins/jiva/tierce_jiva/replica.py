@@ -380,7 +380,9 @@ class Replica:
             return
         record = attrs.evolve(self.record, accepted=membership)
         if is_let_in:
-            record = attrs.evolve(record, let_in_boot=self._boot_id, suspect=False)
+            # Only a full copy, which begins with a renewal, makes the disk trustworthy again.
+            is_suspect = record.suspect and not self._is_renewed
+            record = attrs.evolve(record, let_in_boot=self._boot_id, suspect=is_suspect)
         self.record = record
         self._save_then(lambda: self._say(connection, sequence, {"kind": "accepted"}))
 
@@ -391,6 +393,9 @@ class Replica:
         if self.record.marked == marked and self._saving is None:
             answer()
         else:
+            if marked and not self.record.marked:
+                # Nothing was in doubt until now: it is this boot's memory that counts.
+                self.record = attrs.evolve(self.record, let_in_boot=self._boot_id)
             self.record = attrs.evolve(self.record, marked=marked)
             self._save_then(answer)
 

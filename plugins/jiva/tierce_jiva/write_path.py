@@ -157,6 +157,8 @@ class WritePath:
         link.writes.clear()
         link.flushes.clear()
         for batch in batches:
+            if batch.is_settled:
+                continue  # What settled another one has led here before.
             batch.targets &= ~link.bit
             batch.waiting &= ~link.bit
             batch.failed &= ~link.bit
@@ -231,6 +233,8 @@ class WritePath:
             self._suspect(at_fault, "it failed an operation that other replicas did")
 
     def _settle(self, batch: Batch) -> None:
+        assert not batch.is_settled
+        batch.is_settled = True
         failures = batch.failures if batch.failed else {}
         if not batch.targets:
             # All that it was sent to are out: who is in by now need not have it.
