@@ -105,3 +105,12 @@ class JivaOptions:
                 "waits for the disk and needs the longer one"
             )
         return None
+
+    def advice(self) -> str | None:
+        """Return what the operator should know though it is allowed, if there is anything."""
+        if len(self.replicas) == 2:
+            return (
+                "two replicas without a third vote stop at the first loss: use three, or one if "
+                "the loss of its disk is acceptable"
+            )
+        return None
