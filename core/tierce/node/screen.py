@@ -8,7 +8,7 @@ import tierce
 from tierce.node.catalogue import Served
 from tierce.node.inspecting import data_folders, usage_of
 from tierce.node.journal import Console
-from tierce.node.live import Totals, describe_replicas, describe_volume, totals
+from tierce.node.live import Totals, describe_volume, totals
 from tierce.node.target import read_snapshot
 from tierce.reactor import Timer
 
@@ -55,6 +55,7 @@ class Screen:
         served = self._supervisor.catalogue.served.get(volume)
         if served is not None and volume not in self._shown:
             self._shown.add(volume)
+            self._before[volume] = totals(read_snapshot(self._supervisor.layout.page(volume)))
             self._console.say(describe_usage(self._supervisor, served))
 
     def stopping(self, timeout_s: float) -> None:
@@ -80,22 +81,24 @@ class Screen:
         now = self._supervisor.reactor.now()
         elapsed_s = max(now - self._before_at, 1e-3)
         self._before_at = now
-        parts = []
-        facts = []
-        for name in self._supervisor.catalogue.served:
-            snapshot = read_snapshot(self._supervisor.layout.page(name))
-            target = self._supervisor.children.get(f"target.{name}")
-            phase = "down" if target is None else target.phase
-            before = self._before.get(name, Totals())
-            parts.append(describe_volume(name, phase, snapshot, before, elapsed_s))
-            self._before[name] = totals(snapshot)
-            facts.append(
-                f"{name} {phase} {totals(snapshot)} {describe_replicas(snapshot['published'])}"
-            )
+        text = " | ".join(
+            self._describe(name, elapsed_s) for name in self._supervisor.catalogue.served
+        )
         # Off a terminal an idle server says nothing twice.
-        if parts and (self._console.is_terminal or facts != [self._last]):
-            self._console.live(" | ".join(parts))
+        if text and (self._console.is_terminal or text != self._last):
+            self._console.live(text)
+        self._last = text
         self._plan_tick()
+
+    def _describe(self, name: str, elapsed_s: float) -> str:
+        snapshot = read_snapshot(self._supervisor.layout.page(name))
+        target = self._supervisor.children.get(f"target.{name}")
+        phase = "down" if target is None else target.phase
+        now = totals(snapshot)
+        # What a target that was taken over has done before is nobody's news.
+        before = self._before.get(name, now)
+        self._before[name] = now
+        return describe_volume(name, phase, snapshot, before, elapsed_s)
 
 
 def describe_usage(supervisor: Supervisor, served: Served) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from tierce.node.plan import Plan, Role
 from tierce.node.template import factories, template_plan
 from tierce.registry import Registry
 
@@ -38,9 +37,3 @@ def test_it_warms_what_runs_in_data_processes() -> None:
     for frontend in registry.frontends.values():
         assert {frontend.factory, frontend.greeter} <= named
         assert frontend.usage not in named
-
-
-def test_a_plan_comes_back_as_it_was_sent() -> None:
-    plan = Plan("target.demo", Role.TARGET, "demo", {"a": [1, {"b": None}]})
-    assert Plan.from_json(plan.to_json()) == plan
-    assert Plan.from_json(plan.to_json()).digest == plan.digest

@@ -1,0 +1,155 @@
+"""What `tierce serve` shows, with a server that is not there."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import attrs
+import pytest
+
+from tierce import FrontendDescription, MemberSpec, Op, VolumeSpec, option
+from tierce.node.journal import Console
+from tierce.node.layout import Layout
+from tierce.node.screen import PLAIN_PERIOD_S, TERMINAL_PERIOD_S, Screen
+from tierce.node.supervisor import Supervisor
+from tierce.volume.statistics import StatisticsPage
+
+MODULE = "screens_for_tests"
+
+
+@attrs.frozen
+class Section:
+    listen: tuple[str, ...] = option(doc="Where.", default=("127.0.0.1:0",))
+
+
+def usage(options: Section, volume: VolumeSpec) -> dict[str, str]:
+    return {"url": f"names://{options.listen[0]}/{volume.name}", "tool-x": "x it"}
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class Scene:
+    def __init__(self, reactor: Any, folder: Path, out: io.StringIO) -> None:
+        self.reactor = reactor
+        self.layout = Layout(folder)
+        self.layout.make()
+        self.out = out
+        where = f"{MODULE}:usage"
+        front = FrontendDescription("names", "Names.", where, where, where, where, Section)
+        spec = VolumeSpec("demo", "0" * 32, 1 << 20, 512, "pair", None, "names", None, folder)
+        served = SimpleNamespace(
+            spec=spec,
+            config=SimpleNamespace(frontend="names"),
+            members=(MemberSpec("one", Path("/one")), MemberSpec("two", Path("/two"))),
+        )
+        config = SimpleNamespace(
+            file="tierce.yaml",
+            advice=("tierce.yaml:3: two replicas stop at the first loss",),
+            frontends={"names": Section()},
+            registry=SimpleNamespace(frontends={"names": front}),
+        )
+        supervisor = SimpleNamespace(
+            reactor=reactor,
+            layout=self.layout,
+            catalogue=SimpleNamespace(config=config, served={"demo": served}),
+            children=SimpleNamespace(get=lambda _name: SimpleNamespace(phase="up")),
+        )
+        self.screen = Screen(cast("Supervisor", supervisor), Console(out))
+        self.page = StatisticsPage.create(self.layout.page("demo"))
+
+    def shown(self) -> str:
+        """Take what was shown since."""
+        text = self.out.getvalue()
+        self.out.seek(0)
+        self.out.truncate()
+        return text
+
+
+@pytest.fixture(params=[io.StringIO, Terminal])
+def scene(
+    request: pytest.FixtureRequest, reactor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Scene:
+    monkeypatch.setitem(sys.modules, MODULE, sys.modules[__name__])
+    return Scene(reactor, tmp_path, request.param())
+
+
+def test_a_volume_is_shown_once_with_how_to_use_it_and_where_its_data_lie(scene: Scene) -> None:
+    scene.screen.open(2)
+    head = scene.shown()
+    assert "serves tierce.yaml; Ctrl-C ends it" in head
+    assert "note: tierce.yaml:3: two replicas" in head
+    assert "2 running processes were taken over" in head
+    scene.screen.reachable("demo")
+    assert scene.shown().splitlines() == [
+        "volume demo: 1,048,576 bytes, engine pair",
+        "  url     names://127.0.0.1:0/demo",
+        "  tool-x  x it",
+        "  data    /one",
+        "  data    /two",
+    ]
+    scene.screen.reachable("demo")
+    scene.screen.reachable("gone")
+    assert scene.shown() == ""
+
+
+def test_the_live_line_tells_rates_and_replicas(
+    reactor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, MODULE, sys.modules[__name__])
+    scene = Scene(reactor, tmp_path, Terminal())
+    scene.screen.open(0)
+    scene.screen.reachable("demo")
+    scene.shown()
+    scene.page.stage("frontend").add(Op.READ, 500, 500 * 4096, 1000)
+    scene.page.publish({"replicas": [{"name": "one", "state": "in-sync"}]})
+    reactor.advance(TERMINAL_PERIOD_S)
+    line = "demo: 500 IOPS (r 500 w 0) 2.0 MB/s, replicas 1 in-sync"
+    assert scene.shown() == f"\r\x1b[K{line}"
+    reactor.advance(TERMINAL_PERIOD_S)
+    assert "demo: 0 IOPS" in scene.shown()
+    scene.screen.stopping(10.0)
+    scene.shown()
+    reactor.advance(TERMINAL_PERIOD_S)
+    assert scene.shown() == ""
+
+
+def test_what_was_done_before_the_server_came_is_not_shown_as_a_rate(
+    reactor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, MODULE, sys.modules[__name__])
+    scene = Scene(reactor, tmp_path, io.StringIO())
+    scene.page.stage("frontend").add(Op.READ, 500, 500 * 4096, 1000)
+    scene.screen.open(1)
+    scene.screen.reachable("demo")
+    scene.shown()
+    reactor.advance(PLAIN_PERIOD_S)
+    assert "demo: 0 IOPS" in scene.shown()
+
+
+def test_off_a_terminal_an_idle_server_says_nothing_twice(
+    reactor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, MODULE, sys.modules[__name__])
+    scene = Scene(reactor, tmp_path, io.StringIO())
+    scene.screen.open(0)
+    scene.screen.reachable("demo")
+    scene.shown()
+    reactor.advance(PLAIN_PERIOD_S)
+    assert "demo: 0 IOPS" in scene.shown()
+    reactor.advance(PLAIN_PERIOD_S)
+    assert scene.shown() == ""
+    scene.page.stage("frontend").add(Op.WRITE, 10, 40960, 1000)
+    reactor.advance(PLAIN_PERIOD_S)
+    assert "demo: 1 IOPS" in scene.shown()
+    reactor.advance(PLAIN_PERIOD_S)
+    # The last line said 1 IOPS: that it is over is news.
+    assert "demo: 0 IOPS" in scene.shown()
+    reactor.advance(PLAIN_PERIOD_S)
+    assert scene.shown() == ""
