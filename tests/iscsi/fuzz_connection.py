@@ -15,6 +15,7 @@ import random
 import struct
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -122,15 +123,8 @@ def mutate(stream: bytes, seed: int) -> bytes:
     return bytes(changed)
 
 
-def play(stream: bytes, cuts: int | None) -> tuple[list[Answer], bool, bytes]:
-    """Feed a connection; return its answers, whether it ended, and the device's bytes.
-
-    Args:
-        stream: What the initiator sends.
-        cuts: Seed of how it is cut; None: in one piece.
-    """
-    dice = random.Random(cuts)
-    device = MemoryDevice(BLOCKS * 512)
+def make_connection(device: MemoryDevice) -> Connection:
+    """A session in its full feature phase."""
     terms = Negotiation(
         initiator_name="iqn.x:fuzz",
         segment_bytes_max=1024,
@@ -146,30 +140,76 @@ def play(stream: bytes, cuts: int | None) -> tuple[list[Answer], bool, bytes]:
     host = LoneHost()
     host.made.append(connection)
     connection.slow = SlowPath(connection, host)
+    return connection
+
+
+def play(stream: bytes, cuts: int | None) -> tuple[list[Answer], bool, bytes]:
+    """Feed a connection; return its answers, whether it ended, and the device's bytes.
+
+    Args:
+        stream: What the initiator sends.
+        cuts: Seed of how it is cut; None: in one piece.
+    """
+    device = MemoryDevice(BLOCKS * 512)
+    connection = make_connection(device)
+    out, ended = _feed(connection, stream, random.Random(cuts), is_cut=cuts is not None)
+    found = answers(out)
+    connection.abort_all(None)
+    _check_released(connection)
+    return [_timeless(answer) for answer in found], ended, bytes(device.bytes)
+
+
+def play_parked(stream: bytes, seed: int) -> None:
+    """Feed a connection whose device parks writes and settles them at any time, in any order."""
+    dice = random.Random(seed)
+    parked: list[Callable[[], None]] = []
+    connection = make_connection(MemoryDevice(BLOCKS * 512, later=parked.append))
+
+    def settle_some() -> None:
+        while parked and dice.random() < 0.5:
+            parked.pop(dice.randrange(len(parked)))()
+
+    out, _ = _feed(connection, stream, dice, is_cut=True, between=settle_some)
+    drained: list[bool] = []
+    drain = Drain(lambda: drained.append(True))
+    connection.abort_all(drain)
+    drain.start()
+    while parked:
+        parked.pop(dice.randrange(len(parked)))()
+    assert drained == [True], "everything has settled"
+    assert not connection.tasks
+    answers(out + _sent(connection))
+    _check_released(connection)
+
+
+def _feed(
+    connection: Connection,
+    stream: bytes,
+    dice: random.Random,
+    *,
+    is_cut: bool,
+    between: Callable[[], None] = lambda: None,
+) -> tuple[bytes, bool]:
+    """Return what was answered, and whether the connection ended."""
     out = b""
-    ended = False
     view = memoryview(stream)
     try:
-        while view and not ended:
+        while view and not connection.ending:
             window = connection.receive_window()
             if window is None:
                 break
-            count = len(view) if cuts is None else dice.randrange(1, 200)
+            count = dice.randrange(1, 200) if is_cut else len(view)
             count = min(count, len(view), len(window))
             window[:count] = view[:count]
             view = view[count:]
             connection.received(count)
             while connection.advance():
                 out += _sent(connection)
+            between()
             out += _sent(connection)
-            ended = bool(connection.ending)
     except ProtocolError:
-        ended = True
-        out += _sent(connection)
-    found = answers(out)
-    connection.abort_all(None)
-    _check_released(connection)
-    return [_timeless(answer) for answer in found], ended, bytes(device.bytes)
+        return out + _sent(connection), True
+    return out, bool(connection.ending)
 
 
 def _sent(connection: Connection) -> bytes:
@@ -205,6 +245,8 @@ def main() -> None:
             stream = random_session(seed)
             assert ordered(play(stream, None)) == ordered(play(stream, seed))
             play(mutate(stream, seed), seed)
+            play_parked(stream, seed)
+            play_parked(mutate(stream, seed), seed)
             play(struct.pack(">I", seed) + pdu(bytes(48)), seed)
         except BaseException:
             print(f"failed: --seed {seed}")

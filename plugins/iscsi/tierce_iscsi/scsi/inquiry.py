@@ -90,9 +90,9 @@ def _identification(unit: LogicalUnit) -> bytes:
 
 
 def _extended(_unit: LogicalUnit) -> bytes:
-    """Extended INQUIRY data: simple, ordered and head-of-queue tags; a volatile cache."""
+    """Extended INQUIRY data: simple tasks only (SIMPSUP), a volatile cache (V_SUP)."""
     data = bytearray(60)
-    data[1] = 0x07
+    data[1] = 0x01
     data[2] = 0x01
     return bytes(data)
 
