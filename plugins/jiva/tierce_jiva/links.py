@@ -146,6 +146,11 @@ class Link:
         """True if it has promised the ballot and is connected."""
         return self.state is LinkState.READY
 
+    @property
+    def has_failed(self) -> bool:
+        """True if it failed a write that is still under way."""
+        return any(batch.failed & self.bit for batch in self.writes.values())
+
     def oldest(self) -> float | None:
         """Return when the oldest unanswered thing but flushes was asked, in seconds."""
         write = next(iter(self.writes.values()), None)

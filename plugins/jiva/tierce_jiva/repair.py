@@ -29,7 +29,7 @@ class Repair:
         links: The replicas.
         locked: Extents that writes must not enter.
         source: Returns the member whose bytes stand, or None if there is none now.
-        others: Returns the members to make equal to it.
+        others: Returns the members to make equal to it; None if not all of them are there.
         equal: Called with an extent that is equal everywhere again.
     """
 
@@ -39,7 +39,7 @@ class Repair:
         locked: Unsettled,
         *,
         source: Callable[[], Link | None],
-        others: Callable[[Link], tuple[Link, ...]],
+        others: Callable[[Link], tuple[Link, ...] | None],
         equal: Callable[[int, int], None],
     ) -> None:
         self._links = links
@@ -70,6 +70,8 @@ class Repair:
         if source is None:
             return
         others = self._others(source)
+        if others is None:
+            return
         if not others:
             self._done(extent, None)
             return

@@ -74,6 +74,7 @@ class Replicator:
             self._unsettled,
             answer=self._answer,
             suspect=self._suspect,
+            doubted=self._doubted,
             unequal=self._unequal,
             flushed=self._flushed,
         )
@@ -158,7 +159,7 @@ class Replicator:
     def close(self, closed: Callable[[], None]) -> None:
         """Flush, mark the replicas clean, end. Nothing is under way."""
         steward = self._steward
-        if steward.is_whole and steward.is_marked:
+        if steward.is_whole and steward.is_marked and self._writes.is_idle:
             steward.state = State.CLOSING
             flush = self._writes.flush([], None)
             self._closing = _Closing(flush, closed, self.links.now + CLOSE_S_MAX)
@@ -205,12 +206,14 @@ class Replicator:
         if reads:
             self._reads.read(reads, settled)
         if writes:
-            if self._steward.can_write:
-                self._steward.wrote()
-                self._writes.write(writes, settled)
-            else:
+            if not self._steward.can_write:
                 self._steward.mark()
                 later += writes
+            elif self._writes.is_full:
+                later += writes
+            else:
+                self._steward.wrote()
+                self._writes.write(writes, settled)
         if flushes:
             self._writes.flush(flushes, settled)
         if later:
@@ -229,7 +232,7 @@ class Replicator:
             return
         if self._steward.state is not State.SERVING:
             return
-        parked, self._parked = self._parked, []
+        parked, self._parked = _merged(self._parked), []
         for group in parked:
             self._admit(group.requests, group.settled, group.since)
             for request in group.requests:
@@ -293,6 +296,9 @@ class Replicator:
     def _suspect(self, at_fault: list[Link], reason: str) -> None:
         self._steward.suspect(at_fault, reason)
 
+    def _doubted(self, reason: str) -> None:
+        self._steward.restart_catch_up(reason)
+
     def _unequal(self, extents: list[tuple[int, int]]) -> None:
         self._steward.restart_catch_up("a write failed on the members it is compared with")
         for offset, length in extents:
@@ -313,3 +319,15 @@ class Replicator:
         if closing is not None:
             self._steward.state = State.ENDED
             closing.closed()
+
+
+def _merged(parked: list[_Parked]) -> list[_Parked]:
+    """Join groups that follow each other and are answered to the same: they travel together."""
+    merged = [parked[0]]
+    for group in parked[1:]:
+        last = merged[-1]
+        if group.settled == last.settled:
+            merged[-1] = _Parked(last.requests + group.requests, last.settled, last.since)
+        else:
+            merged.append(group)
+    return merged

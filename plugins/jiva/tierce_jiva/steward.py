@@ -149,9 +149,9 @@ class Steward:
             self._marks.add(link.name)
         if self.state is State.SERVING:
             if link.name in self._quorum.required():
-                if promise.counts and not promise.suspect:
+                if promise.counts:
                     self._writes.resend(link)
-                else:
+                if not promise.counts or promise.suspect:
                     link.fault = "its machine lost power, or its disk failed to flush"
             self._refresh()
             self._quorum.advance()
@@ -250,16 +250,21 @@ class Steward:
 
     def restart_catch_up(self, reason: str) -> None:
         """What a replica is being compared with is in doubt: it begins anew later."""
-        if self._readmission:
+        mirror = self._readmission.mirror
+        if mirror is None or mirror.name not in self._quorum.required():
             self._readmission.stop(reason)
 
     def source(self) -> Link | None:
-        """Return a member to copy from, or None if there is none now."""
-        return next(iter(self._reads.sources), None)
+        """Return a member to copy from, or None if there is none now. One that failed a write
+        which may yet succeed elsewhere lacks what it should hold."""
+        return next((link for link in self._reads.sources if not link.has_failed), None)
 
-    def others(self, source: Link) -> tuple[Link, ...]:
-        """Return the other members that are there."""
-        return tuple(link for link in self._reads.sources if link is not source)
+    def others(self, source: Link) -> tuple[Link, ...] | None:
+        """Return who else must hold what the source holds, or None if not all are there now."""
+        links = [self._links[name] for name in self._quorum.required()]
+        if not all(link.is_ready for link in links):
+            return None
+        return tuple(link for link in links if link is not source)
 
     # -- voting out --------------------------------------------------------------------------------
 

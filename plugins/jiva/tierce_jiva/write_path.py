@@ -20,6 +20,10 @@ from tierce_jiva.wire import (
     encode,
 )
 
+import os
+
+BATCH_COUNT_MAX = int(os.environ.get("BCM", "2"))
+
 _REASONS = {
     Code.NO_SPACE: "a replica's disk is full: free space there, or add disks",
     Code.WRITE_ERROR: "every replica failed to write: see the replicas' events",
@@ -62,6 +66,8 @@ class WritePath:
         unsettled: Extents under way, shared with the reads.
         answer: Called with (request, settled) for each request that has its status.
         suspect: Called with the links that failed an operation which others did.
+        doubted: Called with the reason when a required replica lacks what it should hold, before
+            anything that it has read since is known.
         unequal: Called with the extents that failed on every required replica, and may now
             differ between them; they stay in `unsettled`.
         flushed: Called with each flush that all required replicas have done.
@@ -74,6 +80,7 @@ class WritePath:
         *,
         answer: Callable[[Request, Settled], None],
         suspect: Callable[[list[Link], str], None],
+        doubted: Callable[[str], None],
         unequal: Callable[[list[tuple[int, int]]], None],
         flushed: Callable[[Batch], None],
     ) -> None:
@@ -81,6 +88,7 @@ class WritePath:
         self._unsettled = unsettled
         self._answer = answer
         self._suspect = suspect
+        self._doubted = doubted
         self._unequal = unequal
         self._flushed = flushed
         #: Links that every write goes to: the required ones and one that catches up.
@@ -88,6 +96,13 @@ class WritePath:
         #: Bits of the links that must hold what is acknowledged.
         self.required = 0
         self.last_write = 0
+        self._batch_count = 0
+
+    @property
+    def is_full(self) -> bool:
+        """True while so many batches are under way that what comes had better wait and travel
+        together: a replica's work per frame is that of three writes."""
+        return self._batch_count >= BATCH_COUNT_MAX
 
     def write(self, requests: list[Request], settled: Settled) -> None:
         """Send writes, in frames of bounded size."""
@@ -110,6 +125,7 @@ class WritePath:
         for link in targets:
             mask |= link.bit
         batch = Batch(sequence, requests, settled, buffers, mask, mask, links.now, links.now)
+        self._batch_count += 1
         for link in targets:
             link.writes[sequence] = batch
             if link.is_ready:
@@ -214,7 +230,10 @@ class WritePath:
             if index >= max(len(batch.requests), 1):
                 raise ProtocolError(f"an ACK names entry {index} of {len(batch.requests)}")
             batch.failures[index] = code
-        self._judge(batch)
+        if link.bit & self.required and batch.sequence in link.writes:
+            self._doubted(f"{link.name} failed a write")
+        if not batch.is_settled:
+            self._judge(batch)
 
     def _judge(self, batch: Batch) -> None:
         """All but those that failed have answered: either they are at fault, or the world is."""
@@ -241,6 +260,7 @@ class WritePath:
             failures = dict.fromkeys(range(max(len(batch.requests), 1)), Code.WRITE_ERROR)
         is_flush = not batch.requests or batch.requests[0].op is Op.FLUSH
         if not is_flush:
+            self._batch_count -= 1
             remove = self._unsettled.remove
             for index, request in enumerate(batch.requests):
                 if index not in failures:
