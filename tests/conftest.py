@@ -1,0 +1,18 @@
+"""What holds for every test: in CI nothing is skipped."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Fail a CI run in which a test was skipped: what was not tried proves nothing."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:
+        return
+    skipped = reporter.stats.get("skipped", [])
+    if skipped and os.environ.get("CI") and exitstatus == pytest.ExitCode.OK:
+        reporter.write_line(f"{len(skipped)} tests were skipped, and CI is set: that is a failure")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
