@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tierce import READABLE, WRITABLE, ProtocolError, Timer
@@ -114,9 +115,8 @@ class Endpoint:
 
     # -- the loop's calls --------------------------------------------------------------------------
 
-    def _guard(self, step: object) -> None:
+    def _guard(self, step: Callable[[], None]) -> None:
         """Take a step; whatever the peer sent, at worst this connection ends."""
-        assert callable(step), "a step is a method"
         try:
             step()
         except ProtocolError as error:

@@ -93,11 +93,7 @@ class IscsiFrontend:
 
     def admit(self, endpoint: Endpoint) -> None:
         """A login is done: end the session that it replaces (RFC 7143 section 6.3.5), then
-        welcome it.
-
-        Raises:
-            LoginRefusedError: There is no place for it.
-        """
+        welcome it; or refuse it, where there is no place for it."""
         login = endpoint.login
         request, terms = login.request, login.negotiation
         assert request is not None, "a login that is done began with a request"
