@@ -89,6 +89,16 @@ def bar_table(rounds: Rounds) -> list[str]:
     return lines
 
 
+def ceilings(rounds: Rounds) -> list[str]:
+    """What the load generator itself can do: commands per second of its own CPU time."""
+    lines = ["| case | generator's own ceiling |", "|---|---|"]
+    for case in CASES:
+        runs = [one for server in rounds.values() for one in server.get(case.name, [])]
+        best = max((one["ceiling_iops"] for one in runs), default=0.0)
+        lines.append(f"| {case.name} | {best / 1e3:.0f}k |")
+    return lines
+
+
 def extras(found: Mapping[str, Any]) -> list[str]:
     """Idle cost, memory, and what a flush does to reads."""
     lines: list[str] = []
@@ -167,6 +177,10 @@ def write(rounds: Rounds, found: Mapping[str, Any], how: Sequence[str]) -> str:
             "bottleneck).",
             "",
             *main_table(rounds),
+            "",
+            "The generator's own ceiling, at a CPU share of 1.00:",
+            "",
+            *ceilings(rounds),
             "",
             "## Ratios, round by round",
             "",

@@ -65,8 +65,8 @@ class Load:
         subprocess.run(["cc", "-O2", "-o", str(self._program), str(source), "-liscsi"], check=True)
 
     def fill(self, server: Server) -> None:
-        """Write the span once, 4 KiB at a time, in order, through the server: so every server's
-        file lies in the page cache in folios of 4 KiB."""
+        """Write the span once, 4 KiB at a time, no two neighbours in turn, through the server: so
+        every server's file lies in the page cache in folios of 4 KiB."""
         self._run(server.url, ("--op", "fill", "--bytes", "4096", "--depth", "32"), None)
 
     def run(
@@ -144,6 +144,8 @@ def measure(
     }
     for number in range(rounds):
         for case in CASES:
+            # What the case before left to be written back must not disturb this one.
+            os.sync()
             for name, server in servers.items():
                 found[name][case.name].append(_one(load, server, case, every))
         print(f"round {number + 1} of {rounds} done", file=sys.stderr)
@@ -215,7 +217,8 @@ def how(rounds: int, seconds: float) -> list[str]:
     return [
         f"{rounds} rounds; in each, every case visits every server in turn for {seconds:g} s. One "
         "client session on libiscsi over loopback. All files lie in the page cache, filled through "
-        "the server by sequential 4 KiB writes (so in 4 KiB folios), and no flush but where named. "
+        "the server by 4 KiB writes, no two neighbours in turn (so in 4 KiB folios), and no flush "
+        "but where named; before each case everything is written back to the disk. "
         "Cases with *one core*: client and server pinned to CPU 0; all others unpinned, all "
         "processes on all CPUs. Reads of jiva come from a local replica's file; a write is "
         "answered when all replicas have applied it.",
