@@ -241,6 +241,9 @@ def main(arguments: list[str] | None = None) -> int:
     name_process(NAME)
     connection = None
     if options.control_fd is not None:
+        # Not every library marks its files close-on-exec: what else came along (the state's
+        # lmdb) would stay open in every process that is forked from here.
+        os.closerange(options.control_fd + 1, os.sysconf("SC_OPEN_MAX"))
         os.set_inheritable(options.control_fd, False)
         connection = socket.socket(fileno=options.control_fd)
     registry = Registry.load(enable=options.plugin)

@@ -192,14 +192,21 @@ class Server:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-        for pid in self.pids().values():
-            if is_alive(pid) and self._is_ours(pid):
-                os.kill(pid, signal.SIGKILL)
+        # Again, because a template may just have been forking.
+        while left := self.left():
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
-    def _is_ours(self, pid: int) -> bool:
-        with contextlib.suppress(OSError):
-            return str(self.data).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
-        return False
+    def left(self) -> list[int]:
+        """Find the living processes of this data folder, whether they have a lock or not."""
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                words = (folder / "cmdline").read_bytes().split(b"\0")
+                if str(self.data).encode() in words and is_alive(int(folder.name)):
+                    found.append(int(folder.name))
+        return found
 
     def install(self, name: str, source: str) -> None:
         """Install a stranger's plugin of one module, as pip would."""
@@ -323,6 +330,10 @@ def test_killing_the_supervisor_stops_nothing_and_the_next_one_adopts_the_living
     session = server.initiator()
     session.write(1)
     before = server.pids()
+    for pid in before.values():
+        # What the supervisor has open is none of theirs.
+        links = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()]
+        assert not [link for link in links if "/state/" in link or "serve.lock" in link]
     server.kill()
     session.write(2)
     server.initiator().read(2)
