@@ -45,7 +45,7 @@ TESTED_BY = {
     "plugins/engines/tierce_engines/": "engines/test_file.py",
     "plugins/iscsi/tierce_iscsi/": "iscsi/test_connection.py",
     "plugins/iscsi/tierce_iscsi/scsi/": "system/test_conformance.py",
-    "plugins/jiva/tierce_jiva/": "jiva/simulation.py",
+    "plugins/jiva/tierce_jiva/": "jiva/test_simulation.py",
 }
 
 
