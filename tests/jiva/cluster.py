@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import pytest
 
 from tierce import Event, Op, Request
 from tierce_jiva.ballot import NO_BALLOT, Membership, Record
@@ -36,7 +37,7 @@ UUID = "0123456789abcdef0123456789abcdef"
 
 
 class MemoryStore:
-    """Bytes with a page cache: `cached` is what reads see, `durable` what a loss of power leaves."""
+    """Bytes with a page cache: `cached` is what reads see, `durable` what a power loss leaves."""
 
     def __init__(self, size_bytes: int) -> None:
         self.cached = bytearray(size_bytes)
@@ -247,7 +248,7 @@ class Cluster:
             elif isinstance(action, Sync):
                 self._carry_out(node, replica.synced(self._sync(node.store)))
             elif isinstance(action, Fetch):
-                raise AssertionError("everything is cached here")
+                pytest.fail("everything is cached here")
             elif isinstance(action, DigestExtents):
                 digests = [
                     hashlib.blake2b(

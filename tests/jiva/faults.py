@@ -18,10 +18,15 @@ def plan_faults(world: World) -> None:
     def strike() -> None:
         if world.now < world.faults_s:
             world.fault_count += 1
-            world.random.choice(_FAULTS)(world)
+            world.random.choice(world.faults or _FAULTS)(world)
             world.later(world.random.random() * mood, strike)
 
     world.later(0.3, strike)
+
+
+def losing_disks() -> tuple[Callable[[World], None], ...]:
+    """Return faults for runs in which disks fail to sync and then everything loses power."""
+    return (fail_sync, fail_sync, fail_sync, lose_all_power, kill_target, cut)
 
 
 def _node(world: World) -> Node:
@@ -137,7 +142,7 @@ def cool(world: World) -> None:
     node.store.is_cold = world.random.choice([0.0, 0.5, 1.0])
 
 
-_FAULTS: tuple[Callable[["World"], None], ...] = (
+_FAULTS: tuple[Callable[[World], None], ...] = (
     kill_replica,
     kill_replica,
     cut,

@@ -10,8 +10,8 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import attrs
-
 from tests.jiva.history import ViolationError
+
 from tierce_jiva.ballot import Record
 from tierce_jiva.replica import Replica
 from tierce_jiva.replica_actions import (
@@ -278,7 +278,9 @@ class _Stream:
     def _pump(self) -> None:
         self.is_pumping = False
         connection = self.connection
-        if not (connection.is_open_at_target if self.is_to_target else connection.is_open_at_replica):
+        if not (
+            connection.is_open_at_target if self.is_to_target else connection.is_open_at_replica
+        ):
             self.queue.clear()
         if not self.queue:
             return

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.jiva.history import ViolationError
 from tests.jiva.machines import BLOCK, UUID, Connection, content
+
 from tierce import Code, Op, Request
 from tierce_jiva.host import Host, Volume
 from tierce_jiva.replicator import Replicator

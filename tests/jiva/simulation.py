@@ -20,6 +20,7 @@ from tests.jiva.faults import plan_faults
 from tests.jiva.history import History, ViolationError
 from tests.jiva.machines import BLOCK, Node, Process, SimStore
 from tests.jiva.sim_target import HOT, Target
+
 from tierce_jiva.ballot import NO_BALLOT, Membership, Record
 from tierce_jiva.host import State
 from tierce_jiva.options import JivaOptions, ReplicaOptions
@@ -30,9 +31,21 @@ CALM_S = 60.0
 
 
 class World:
-    """Everything. One seed, one run."""
+    """Everything. One seed, one run.
 
-    def __init__(self, seed: int, faults_s: float = FAULTS_S) -> None:
+    Args:
+        seed: It decides everything.
+        faults_s: How many simulated seconds things go wrong.
+        faults: What goes wrong; empty for all that can.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        faults_s: float = FAULTS_S,
+        faults: tuple[Callable[[World], None], ...] = (),
+    ) -> None:
+        self.faults = faults
         self.seed = seed
         self.faults_s = faults_s
         self.size_bytes = SIZE_BYTES
@@ -57,9 +70,7 @@ class World:
         )
         membership = Membership(NO_BALLOT, 0, names, names)
         self.nodes = {
-            name: Node(
-                name, SimStore(self.random), Record(NO_BALLOT, membership, f"{name}-boot-0")
-            )
+            name: Node(name, SimStore(self.random), Record(NO_BALLOT, membership, f"{name}-boot-0"))
             for name in names
         }
         self.kept = set(names)
@@ -110,13 +121,13 @@ class World:
     def is_blocked(self, target: Target, node: Node) -> bool:
         return (id(target), node.name) in self.blocked
 
-    # -- who holds every acknowledged write, seen from above -----------------------------------------
+    # -- who holds every acknowledged write, seen from above ---------------------------------------
 
     def look(self, target: Target) -> None:
         """A target may have come to serve, or a membership into force."""
         if target.replicator.state is not State.SERVING:
             return
-        membership = target.replicator._steward._quorum.membership  # noqa: SLF001
+        membership = target.replicator._steward._quorum.membership
         assert membership is not None
         if not target.epoch:
             target.epoch = self.next_epoch
@@ -233,20 +244,18 @@ class World:
             self.later(1.0, self.start_target_if_owner(self.owner))
 
     def _is_whole(self) -> bool:
-        steward = self.owner.replicator._steward  # noqa: SLF001
+        steward = self.owner.replicator._steward
         return (
             self.owner.is_alive
             and steward.is_whole
-            and set(steward._quorum.latest.in_sync) == set(self.nodes)  # noqa: SLF001
+            and set(steward._quorum.latest.in_sync) == set(self.nodes)
         )
 
     def _judge_copies(self) -> None:
         target = self.owner
         if target.outstanding:
             raise ViolationError(f"{target.outstanding} requests are never answered")
-        target._guarded(  # noqa: SLF001
-            lambda: target.submit([target._read(block) for block in HOT])  # noqa: SLF001
-        )
+        target._guarded(lambda: target.submit([target._read(block) for block in HOT]))
         self.run_until(self.now + 10, lambda: not target.outstanding)
         if target.outstanding:
             raise ViolationError("the last reads are never answered")
@@ -260,13 +269,15 @@ class World:
             raise ViolationError("replicas in sync differ")
 
 
-def run_seed(seed: int, faults_s: float = FAULTS_S) -> World:
+def run_seed(
+    seed: int, faults_s: float = FAULTS_S, faults: tuple[Callable[[World], None], ...] = ()
+) -> World:
     """Run one seed.
 
     Raises:
         ViolationError: The promise was broken.
     """
-    world = World(seed, faults_s=faults_s)
+    world = World(seed, faults_s, faults)
     world.run()
     return world
 
