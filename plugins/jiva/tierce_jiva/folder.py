@@ -41,6 +41,7 @@ _LOCK = "lock"
 HEAD = "head-000.img"
 #: A sealed file is a few hundred bytes; more is damage.
 SEALED_BYTES_MAX = 1 << 20
+_VERSION_DIGITS_MAX = 9
 
 
 @attrs.frozen
@@ -95,7 +96,8 @@ def read_sealed(path: Path, kind: str) -> dict[str, Any]:
         raise FormatError(f"can't be read: {error.strerror}", path=path) from error
     line, _, text = data.partition(b"\n")
     words = line.decode("ascii", "replace").split(" ")
-    if len(words) != 4 or words[0] != _SEAL or words[1] != kind or not words[2].isdecimal():
+    is_ours = len(words) == 4 and words[0] == _SEAL and words[1] == kind
+    if not is_ours or not words[2].isdecimal() or len(words[2]) > _VERSION_DIGITS_MAX:
         raise FormatError(f"is no {kind} file of a jiva replica", path=path)
     if int(words[2]) > VERSION:
         raise FormatError(
@@ -142,9 +144,8 @@ class ReplicaFolder:
                 "lost, remove the replica and add a new one",
                 path=path,
             )
-        self._lock = self.files.open(path / _LOCK, os.O_RDWR | os.O_CREAT)
+        self._lock = _take_lock(path, self.files)
         try:
-            self._take_lock()
             self.identity = read_identity(path)
             self.record = _record_from(read_sealed(path / _RECORD, "record"), path / _RECORD)
         except BaseException:
@@ -167,14 +168,21 @@ class ReplicaFolder:
         """Let the folder go."""
         self.files.close(self._lock)
 
-    def _take_lock(self) -> None:
-        if not lock_file(self._lock):
-            holder = os.pread(self._lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
-            raise ConflictError(
-                f"{self.path}: another replica process (pid {holder}) has this folder open"
-            )
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, b"%d\n" % os.getpid(), 0)
+
+def _take_lock(path: Path, files: Files) -> int:
+    """Return the descriptor that holds the folder's lock.
+
+    Raises:
+        ConflictError: Another process holds it.
+    """
+    lock = files.open(path / _LOCK, os.O_RDWR | os.O_CREAT)
+    if not lock_file(lock):
+        holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
+        files.close(lock)
+        raise ConflictError(f"{path}: another replica process (pid {holder}) has this folder open")
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, b"%d\n" % os.getpid(), 0)
+    return lock
 
 
 def create_folder(identity: Identity, path: Path, boot_id: str, files: Files | None = None) -> None:
@@ -199,6 +207,7 @@ def create_folder(identity: Identity, path: Path, boot_id: str, files: Files | N
     strangers = sorted(entry.name for entry in path.iterdir() if entry.name not in ours)
     if strangers:
         raise ConflictError(f"{path} is not empty (it holds {strangers[0]!r}); choose another")
+    _refuse_used(path)
     head = files.open(path / HEAD, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     try:
         files.truncate(head, identity.size_bytes)
@@ -211,6 +220,22 @@ def create_folder(identity: Identity, path: Path, boot_id: str, files: Files | N
     # The identity comes last: a folder that has one is whole.
     write_sealed(files, path / _VOLUME, "volume", _identity_to(identity))
     files.sync_folder(path.parent)
+
+
+def _refuse_used(path: Path) -> None:
+    """What a creation that was cut off left may be made anew; a replica that was used may not."""
+    if not (path / _RECORD).exists():
+        return
+    try:
+        record = _record_from(read_sealed(path / _RECORD, "record"), path / _RECORD)
+        is_used = record.promised != NO_BALLOT
+    except FormatError:
+        is_used = True
+    if is_used:
+        raise ConflictError(
+            f"{path} has been used by a replica and lacks {_VOLUME}: choose another folder, or "
+            "remove what lies there if nothing of it is needed"
+        )
 
 
 def delete_folder(path: Path, uuid: str) -> None:
@@ -226,7 +251,8 @@ def delete_folder(path: Path, uuid: str) -> None:
         raise ConflictError(
             f"{path} holds volume {found.volume!r} ({found.uuid}), not {uuid}: left alone"
         )
-    ReplicaFolder(path).close()
+    files = OsFiles()
+    files.close(_take_lock(path, files))
     # The identity goes last, so that what a crash leaves can be deleted again.
     for name in (HEAD, _RECORD, f"{_RECORD}.new", f"{_VOLUME}.new", _LOCK, _VOLUME):
         (path / name).unlink(missing_ok=True)

@@ -144,6 +144,10 @@ class Steward:
     def _promised(self, link: Link) -> None:
         promise = link.promise
         assert promise is not None
+        known = set(promise.accepted.members)
+        if known != set(self._volume.members):
+            self._hang_up(link, f"it knows the replicas {', '.join(sorted(known))} instead")
+            return
         link.trouble = ""
         if promise.marked:
             self._marks.add(link.name)
