@@ -1,0 +1,180 @@
+"""Ladders: one target and its replicas, told step by step."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+from tests.jiva.cluster import Cluster, bytes_of
+
+from tierce import GOOD, Code
+from tierce_jiva.ballot import Membership
+
+BLOCK = 4096
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    cluster = Cluster(3, dead_s=1.0, not_ready_after_s=5.0, reconnect_grace_s=0.3)
+    cluster.run(3)
+    assert cluster.is_serving
+    return cluster
+
+
+def equal_copies(cluster: Cluster) -> bool:
+    return len({bytes(node.store.cached) for node in cluster.nodes.values()}) == 1
+
+
+def test_a_write_is_acknowledged_only_when_every_in_sync_replica_has_it(cluster: Cluster) -> None:
+    cluster.nodes["replica-3"].is_hung = True
+    write = cluster.write(0, b"a" * BLOCK)
+    cluster.run()
+    assert write.status is None
+    cluster.nodes["replica-3"].is_hung = False
+    cluster.run()
+    assert write.status is GOOD
+    assert equal_copies(cluster)
+
+
+def test_replicas_are_marked_before_the_first_write_and_clean_again_after(cluster: Cluster) -> None:
+    assert not any(node.record.marked for node in cluster.nodes.values())
+    cluster.write(0, b"a" * BLOCK)
+    cluster.run()
+    assert all(node.record.marked for node in cluster.nodes.values())
+    flush = cluster.flush()
+    cluster.run(10)
+    assert flush.status is GOOD
+    assert not any(node.record.marked for node in cluster.nodes.values())
+    assert not cluster.target.is_busy
+
+
+def test_a_hung_replica_is_voted_out_and_writes_go_on(cluster: Cluster) -> None:
+    cluster.write(0, b"a" * BLOCK)
+    cluster.run()
+    cluster.nodes["replica-2"].is_hung = True
+    write = cluster.write(0, b"b" * BLOCK)
+    cluster.run(2)
+    assert write.status is GOOD
+    assert "jiva.replica.voted-out" in cluster.codes()
+    cluster.nodes["replica-2"].is_hung = False
+    cluster.run(5)
+    assert set(cluster.states().values()) == {"in-sync"}
+    assert equal_copies(cluster)
+
+
+def test_a_lost_majority_stops_writes_for_a_bounded_time(cluster: Cluster) -> None:
+    cluster.kill_replica("replica-2")
+    cluster.kill_replica("replica-3")
+    write = cluster.write(0, b"a" * BLOCK)
+    cluster.run(2)
+    assert write.status is None
+    cluster.run(5)
+    assert write.status is not None
+    assert write.status.code is Code.NOT_READY
+    cluster.start_replica("replica-2")
+    cluster.start_replica("replica-3")
+    cluster.run(5)
+    assert equal_copies(cluster)
+
+
+def test_a_fenced_target_answers_nothing_good_any_more(cluster: Cluster) -> None:
+    cluster.write(0, b"a" * BLOCK)
+    cluster.run()
+    old = cluster.target
+    cluster.start_target()
+    cluster.run(3)
+    assert cluster.is_serving
+    for name in cluster.nodes:
+        old.disconnected(name, "superseded")
+    assert not old.links.ready()
+
+
+def test_history_4_a_restarted_process_counts_and_a_rebooted_machine_does_not(
+    cluster: Cluster,
+) -> None:
+    cluster.write(0, b"a" * BLOCK)
+    cluster.run()
+    for name in cluster.nodes:
+        cluster.kill_replica(name)
+    cluster.power_off("replica-1")
+    for name in cluster.nodes:
+        cluster.start_replica(name)
+    cluster.start_target()
+    cluster.run(5)
+    read = cluster.read(0, BLOCK)
+    cluster.run()
+    assert bytes_of(read) == b"a" * BLOCK
+    assert set(cluster.states().values()) == {"in-sync"}
+
+
+def test_a_reboot_of_a_clean_replica_is_no_loss_of_memory_later(cluster: Cluster) -> None:
+    for name in cluster.nodes:
+        cluster.power_off(name)
+        cluster.start_replica(name)
+    cluster.start_target()
+    cluster.run(3)
+    cluster.write(0, b"a" * BLOCK)
+    cluster.run()
+    for name in cluster.nodes:
+        cluster.kill_replica(name)
+    cluster.start_replica("replica-1")
+    cluster.start_replica("replica-2")
+    cluster.start_target()
+    cluster.run(5)
+    assert cluster.is_serving
+    read = cluster.read(0, BLOCK)
+    cluster.run()
+    assert bytes_of(read) == b"a" * BLOCK
+
+
+def test_a_replica_that_cannot_write_is_voted_out(cluster: Cluster) -> None:
+    cluster.nodes["replica-1"].store.fail_write = OSError(errno.EIO, "planned")
+    write = cluster.write(0, b"a" * BLOCK)
+    cluster.run(1)
+    assert write.status is GOOD
+    assert "jiva.replica.voted-out" in cluster.codes()
+
+
+def test_full_disks_everywhere_fail_the_write_and_eject_nobody(cluster: Cluster) -> None:
+    for node in cluster.nodes.values():
+        node.store.fail_write = OSError(errno.ENOSPC, "planned")
+    write = cluster.write(0, b"a" * BLOCK)
+    cluster.run(1)
+    assert write.status is not None
+    assert write.status.code is Code.NO_SPACE
+    assert set(cluster.states().values()) == {"in-sync"}
+
+
+def test_a_failed_flush_is_never_success_until_the_replica_was_copied_anew(
+    cluster: Cluster,
+) -> None:
+    cluster.write(0, b"a" * BLOCK)
+    cluster.run()
+    store = cluster.nodes["replica-2"].store
+    store.fail_sync = OSError(errno.EIO, "planned")
+    flush = cluster.flush()
+    cluster.run(1)
+    assert flush.status is GOOD
+    assert cluster.nodes["replica-2"].record.suspect
+    store.fail_sync = None
+    cluster.run(8)
+    assert store.renewals
+    assert not cluster.nodes["replica-2"].record.suspect
+    assert set(cluster.states().values()) == {"in-sync"}
+
+
+def test_a_replica_that_knows_other_members_is_refused(cluster: Cluster) -> None:
+    node = cluster.nodes["replica-3"]
+    cluster.kill_replica("replica-3")
+    members = ("replica-1", "replica-2", "replica-3", "replica-4")
+    node.record = type(node.record)(
+        node.record.promised,
+        Membership(node.record.promised, 1, members, members),
+        node.boot_id,
+    )
+    cluster.start_replica("replica-3")
+    for _ in range(20):
+        cluster.connect()
+        cluster.step()
+    assert cluster.is_serving
+    assert not cluster.target.links["replica-3"].is_ready

@@ -1,0 +1,123 @@
+"""Frames: any bytes in any pieces give frames or ProtocolError, and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.jiva.cluster import Cluster
+
+from tierce import Code, Op, ProtocolError
+from tierce_jiva.ballot import Ballot
+from tierce_jiva.wire import (
+    BODY_BYTES_MAX,
+    ENTRY,
+    RECEIVE_BYTES,
+    Frame,
+    FrameReader,
+    Kind,
+    decode_failures,
+    encode,
+    encode_ack,
+    encode_control,
+    encode_extents,
+)
+
+BALLOT = Ballot(1, 2)
+
+
+def feed(reader: FrameReader, data: bytes) -> list[Frame]:
+    reader.space()[: len(data)] = data
+    return reader.received(len(data))
+
+
+def batch(payload: bytes, offset: int = 0) -> bytes:
+    table = ENTRY.pack(Op.WRITE, len(payload), offset, 0)
+    front = encode(Kind.BATCH, 1, BALLOT, table=table, count=1, payload_bytes=len(payload))
+    return front + payload
+
+
+GENUINE = [
+    encode_control(1, BALLOT, {"kind": "hello", "uuid": "u", "replica": "replica-1"}),
+    encode_control(2, BALLOT, {"kind": "prepare"}),
+    encode_control(3, BALLOT, {"kind": "accept", "membership": {}, "let_in": []}),
+    encode_control(4, BALLOT, {"kind": "mark", "marked": True}),
+    batch(b"x" * 512),
+    encode(Kind.FLUSH, 5, BALLOT),
+    encode_extents(Kind.READ, 6, BALLOT, [(0, 4096)]),
+    encode_extents(Kind.DIGEST, 7, BALLOT, [(0, 4096)]),
+    encode_ack(8, BALLOT, [(0, Code.NO_SPACE)]),
+]
+
+
+def test_frames_survive_any_split() -> None:
+    data = b"".join(GENUINE)
+    for size in (1, 3, 44, 100, len(data)):
+        reader = FrameReader()
+        kinds = []
+        for at in range(0, len(data), size):
+            kinds += [frame.kind for frame in feed(reader, data[at : at + size])]
+        assert len(kinds) == len(GENUINE)
+
+
+def test_failures_are_read_back() -> None:
+    (frame,) = feed(FrameReader(), encode_ack(9, BALLOT, [(3, Code.WRITE_ERROR)]))
+    assert decode_failures(frame) == [(3, Code.WRITE_ERROR)]
+
+
+@pytest.mark.parametrize("at", range(40))
+def test_a_changed_header_is_refused_or_waited_for(at: int) -> None:
+    data = bytearray(encode(Kind.FLUSH, 5, BALLOT))
+    data[at] ^= 0x10
+    with contextlib.suppress(ProtocolError):
+        assert feed(FrameReader(), bytes(data)) == []
+
+
+def test_a_reader_never_holds_more_than_its_buffer() -> None:
+    reader = FrameReader()
+    head = bytearray(encode(Kind.FLUSH, 5, BALLOT))
+    head[32:36] = (BODY_BYTES_MAX + 1).to_bytes(4, "little")
+    with pytest.raises(ProtocolError, match="claims"):
+        feed(reader, bytes(head))
+    assert len(reader.space()) <= RECEIVE_BYTES
+
+
+mutated = st.builds(
+    lambda data, at, noise: data[: at % len(data)] + noise + data[at % len(data) + len(noise) :],
+    st.sampled_from(GENUINE),
+    st.integers(0, 200),
+    st.binary(max_size=12),
+)
+traffic = st.lists(st.one_of(mutated, st.sampled_from(GENUINE), st.binary(max_size=60)), max_size=8)
+
+
+@settings(max_examples=120, deadline=None)
+@given(traffic, st.integers(1, 64))
+def test_a_replica_answers_any_bytes_with_frames_or_the_end(parts: list[bytes], size: int) -> None:
+    cluster = Cluster(1)
+    replica = cluster.nodes["replica-1"].replica
+    assert replica is not None
+    replica.connected(99)
+    data, reader = b"".join(parts), FrameReader()
+    for at in range(0, len(data), size):
+        try:
+            frames = feed(reader, data[at : at + size])
+        except ProtocolError:
+            break
+        replica.received(99, frames)
+
+
+@settings(max_examples=120, deadline=None)
+@given(traffic, st.integers(1, 64))
+def test_a_target_ends_the_link_on_any_bytes(parts: list[bytes], size: int) -> None:
+    cluster = Cluster(3)
+    cluster.run(0.5)
+    data, reader = b"".join(parts), FrameReader()
+    for at in range(0, len(data), size):
+        try:
+            frames = feed(reader, data[at : at + size])
+        except ProtocolError:
+            break
+        cluster.target.received("replica-2", frames)
