@@ -54,6 +54,8 @@ class SimStore:
         self.forgotten: set[int] = set()
         self.write_error = 0
         self.sync_error = False
+        #: A sync failed since the file was opened: none succeeds until it is opened anew.
+        self.is_broken = False
         self.is_cold = 0.0
 
     def write(self, offset: int, data: memoryview) -> None:
@@ -100,6 +102,7 @@ class SimStore:
         return hashlib.blake2b(repr(held).encode(), digest_size=DIGEST_BYTES).digest()
 
     def renew(self) -> None:
+        self.is_broken = False
         for index in self.forgotten:
             self.cached[index] = self.durable.get(index, 0)
         self.forgotten.clear()
@@ -159,6 +162,7 @@ class Process:
         self.connections: dict[int, Connection] = {}
         self.pending_save: Record | None = None
         self.is_failing = False
+        node.store.is_broken = False
         self.replica = Replica(
             name=node.name,
             uuid=UUID,
@@ -223,7 +227,7 @@ class Process:
 
     def _synced(self, began: dict[int, int]) -> None:
         store = self.node.store
-        failed = store.sync_error
+        failed = store.is_broken = store.sync_error or store.is_broken
         self.is_failing = self.is_failing or failed
         self.world.end_sync(store, began, failed=failed)
         self.carry_out(self.replica.synced(OSError(errno.EIO, "planned") if failed else None))

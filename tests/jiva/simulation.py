@@ -74,6 +74,7 @@ class World:
             for name in names
         }
         self.kept = set(names)
+        self._staying = set(names)
         self._highest = membership.rank
         self._in_force: Membership | None = None
         self.blocked: set[tuple[int, str]] = set()
@@ -137,6 +138,7 @@ class World:
             return
         before, self._in_force = self._in_force, membership
         had_memory = bool(self.kept)
+        self._staying = set(membership.in_sync)
         self.kept &= set(membership.in_sync)
         if had_memory and not self.kept:
             raise ViolationError(f"{membership.in_sync} serve, and the last memory is elsewhere")
@@ -160,7 +162,8 @@ class World:
             self._highest = accepted.rank
             if self.kept and not self.kept & set(accepted.in_sync):
                 raise ViolationError(f"{accepted.in_sync} are voted in, the last memory is not")
-            self.kept &= set(accepted.in_sync)
+            # It may come into force unseen: who leaves does not count as a memory any more.
+            self._staying = set(accepted.in_sync)
 
     def end_sync(self, store: SimStore, began: dict[int, int], *, failed: bool) -> None:
         store.end_sync(began, failed=failed)
@@ -191,7 +194,8 @@ class World:
         node.boot += 1
         if node.record.marked and node.name in self.kept:
             self.kept.discard(node.name)
-            if not self.kept:
+            if not self.kept & self._staying:
+                self.kept.clear()
                 self.history.lose_memory()
 
     def power_on(self, node: Node) -> None:

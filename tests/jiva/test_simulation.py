@@ -25,7 +25,29 @@ from tierce_jiva.wire import Frame, Kind
 from tierce_jiva.write_path import WritePath
 
 #: Seeds that broke the promise once; each commit that mended one names the history.
-REGRESSIONS = (6, 10, 63, 123, 138, 245, 340, 349, 475, 495, 590, 702, 795, 1953, 4073)
+REGRESSIONS = (
+    6,
+    10,
+    63,
+    123,
+    138,
+    245,
+    340,
+    349,
+    475,
+    495,
+    590,
+    702,
+    795,
+    1953,
+    4073,
+    10271,
+    10319,
+    10463,
+    14254,
+    20258,
+    20693,
+)
 SEED_COUNT = 120
 MUTANT_SEED_COUNT = 250
 

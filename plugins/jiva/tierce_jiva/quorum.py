@@ -66,6 +66,11 @@ class Quorum:
         self.membership = membership
         self._proposals.clear()
 
+    def withdraw(self) -> None:
+        """Ask nobody else for the votes under way: what they were based on has changed. Nothing
+        depends on them, and what is proposed next outranks them."""
+        self._proposals.clear()
+
     def propose(self, in_sync: frozenset[str], let_in: frozenset[str] = frozenset()) -> None:
         """Begin a vote; one under way is superseded.
 

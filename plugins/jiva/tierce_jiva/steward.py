@@ -113,6 +113,8 @@ class Steward:
         link.fault = ""
         if self.state is State.ELECTING:
             self.state = State.OPENING
+            # It may come back without its memory: then it is not the one to serve from.
+            self._quorum.withdraw()
         self._refresh()
 
     def _greeted(self, link: Link, promised: Ballot) -> None:
