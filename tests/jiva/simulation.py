@@ -146,9 +146,8 @@ class World:
         for name in membership.in_sync:
             node = self.nodes[name]
             was_in = before is not None and name in before.in_sync
-            if (not was_in or (is_new and not had_memory)) and (
-                node.record.let_in_boot == node.boot_id
-            ):
+            holds = node.record.let_in_boot == node.boot_id or not node.record.marked
+            if holds and (is_new or not was_in):
                 self.kept.add(name)
 
     def save(self, node: Node, record: Record) -> None:

@@ -71,7 +71,9 @@ def choose(
     here = [name for name in adopted.in_sync if name in promises]
     sound = [name for name in here if not promises[name].suspect]
     if any(not promises[name].marked for name in sound):
-        return Opening(adopted, frozenset(sound), frozenset(), is_clean=True)
+        # Marked, yet nothing was written: what such a one had before a reboot is on its disk.
+        anew = frozenset(name for name in sound if not promises[name].counts)
+        return Opening(adopted, frozenset(sound), anew, is_clean=True)
     counting = [name for name in sound if promises[name].counts]
     if counting:
         kept = min(counting, key=lambda name: name not in preferred)
