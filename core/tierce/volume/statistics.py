@@ -103,7 +103,8 @@ class StatisticsPage:
         fresh = path.with_name(path.name + ".new")
         descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            os.ftruncate(descriptor, PAGE_BYTES)
+            # Not sparse: on a full disk the first count into a hole would kill the process.
+            os.posix_fallocate(descriptor, 0, PAGE_BYTES)
             mapping = mmap.mmap(descriptor, PAGE_BYTES)
         finally:
             os.close(descriptor)
