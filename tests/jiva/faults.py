@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.jiva.machines import Node
-    from tests.jiva.simulation import World
+    from jiva.machines import Node
+    from jiva.simulation import World
 
 
 def plan_faults(world: World) -> None:

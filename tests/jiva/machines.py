@@ -10,8 +10,8 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import attrs
-from tests.jiva.history import ViolationError
 
+from jiva.history import ViolationError
 from tierce_jiva.ballot import Record
 from tierce_jiva.replica import Replica
 from tierce_jiva.replica_actions import (
@@ -27,7 +27,8 @@ from tierce_jiva.replica_actions import (
 from tierce_jiva.wire import DIGEST_BYTES, Frame, FrameReader
 
 if TYPE_CHECKING:
-    from tests.jiva.simulation import Target, World
+    from jiva.sim_target import Target
+    from jiva.simulation import World
 
 UUID = "0123456789abcdef0123456789abcdef"
 BLOCK = 4096

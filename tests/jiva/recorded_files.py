@@ -81,7 +81,7 @@ class RecordedFiles(OsFiles):
         self.note("write", self._names[descriptor], offset, bytes(length))
         OsFiles.punch_hole(descriptor, offset, length)
 
-    def truncate(self, descriptor: int, length: int) -> None:  # type: ignore[override]
+    def truncate(self, descriptor: int, length: int) -> None:
         self.note("truncate", self._names[descriptor], length)
         os.ftruncate(descriptor, length)
 

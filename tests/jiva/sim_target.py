@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tests.jiva.history import ViolationError
-from tests.jiva.machines import BLOCK, UUID, Connection, content
-
+from jiva.history import ViolationError
+from jiva.machines import BLOCK, UUID, Connection, content
 from tierce import Code, Op, Request
 from tierce_jiva.host import Host, Volume
 from tierce_jiva.replicator import Replicator
 from tierce_jiva.wire import Frame
 
 if TYPE_CHECKING:
-    from tests.jiva.simulation import World
+    from jiva.simulation import World
 
 #: Few blocks, so that operations meet: neighbours, another granule, another extent.
 HOT = (0, 1, 2, 17, 255, 256, 257)

@@ -1,6 +1,6 @@
 """A cluster under one seed: real state machines, simulated network, disks, clock and clients.
 
-    python -m tests.jiva.simulation --seeds 1000 --start 0
+    PYTHONPATH=tests python -m jiva.simulation --seeds 1000 --start 0
 
 A seed decides everything; a failing one is printed and replays exactly. See
 docs/explanation/replication.md.
@@ -16,11 +16,10 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from tests.jiva.faults import plan_faults
-from tests.jiva.history import History, ViolationError
-from tests.jiva.machines import BLOCK, Node, Process, SimStore
-from tests.jiva.sim_target import HOT, Target
-
+from jiva.faults import plan_faults
+from jiva.history import History, ViolationError
+from jiva.machines import BLOCK, Node, Process, SimStore
+from jiva.sim_target import HOT, Target
 from tierce_jiva.ballot import NO_BALLOT, Membership, Record
 from tierce_jiva.host import State
 from tierce_jiva.options import JivaOptions, ReplicaOptions

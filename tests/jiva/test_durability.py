@@ -7,8 +7,8 @@ from random import Random
 
 import attrs
 import pytest
-from tests.jiva.recorded_files import SECTOR, RecordedFiles
 
+from jiva.recorded_files import SECTOR, RecordedFiles
 from tierce import FormatError
 from tierce_jiva.ballot import NO_BALLOT, Ballot, Membership, Record
 from tierce_jiva.folder import Identity, ReplicaFolder, create_folder

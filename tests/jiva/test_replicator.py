@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 
 import pytest
-from tests.jiva.cluster import Cluster, bytes_of
 
+from jiva.cluster import Cluster, bytes_of
 from tierce import GOOD, Code
 from tierce_jiva.ballot import Membership
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import attrs
 import pytest
-from tests.jiva.faults import losing_disks
-from tests.jiva.history import ViolationError
-from tests.jiva.machines import Process, SimStore
-from tests.jiva.simulation import World, run_seed
 
+from jiva.faults import losing_disks
+from jiva.history import ViolationError
+from jiva.machines import Process, SimStore
+from jiva.simulation import World, run_seed
 from tierce import Code
 from tierce_jiva.ballot import Membership, Record
 from tierce_jiva.catch_up import CatchUp
@@ -184,7 +184,7 @@ def _let_writes_into_an_extent_under_copy(patch: pytest.MonkeyPatch) -> None:
 
     def start_target(self: World) -> Any:
         target = genuine(self)
-        target.replicator._locked.overlaps = lambda _offset, _length: False  # type: ignore[method-assign]
+        patch.setattr(target.replicator._locked, "overlaps", lambda _offset, _length: False)
         return target
 
     patch.setattr(World, "start_target", start_target)

@@ -7,8 +7,8 @@ import contextlib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.jiva.cluster import Cluster
 
+from jiva.cluster import Cluster
 from tierce import Code, Op, ProtocolError
 from tierce_jiva.ballot import Ballot
 from tierce_jiva.wire import (
