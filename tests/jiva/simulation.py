@@ -224,6 +224,8 @@ class World:
         plan_faults(self)
         self.run_until(self.faults_s)
         self._heal()
+        # The last connection that died with its machine is noticed by then.
+        self.run_until(self.now + 3)
         self.run_until(self.now + CALM_S, self._is_whole)
         if not self._is_whole():
             raise ViolationError(f"not whole after {CALM_S} s of calm: {self.codes[-8:]}")
