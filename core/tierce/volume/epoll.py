@@ -104,19 +104,26 @@ class EpollReactor:
     def run(self) -> None:
         """Run until `stop`. What a callback raises is our bug: it ends the loop, from here."""
         self._running = True
-        callbacks, fresh = self._callbacks, self._fresh
+        callbacks, fresh, soon = self._callbacks, self._fresh, self._soon
+        poll, clock = self._epoll.poll, time.monotonic
         while self._running:
-            fresh.clear()
-            ready = self._epoll.poll(self._timeout(), _EVENT_COUNT_MAX)
-            for descriptor, events in ready:
+            timeout = -1.0
+            if self._timers:
+                timeout = self._timers[0][0] - clock()
+                if timeout <= 0:
+                    self._run_timers()
+                    timeout = 0.0
+            if soon:
+                timeout = 0.0
+            if fresh:
+                fresh.clear()
+            for descriptor, events in poll(timeout, _EVENT_COUNT_MAX):
                 callback = callbacks.get(descriptor)
                 # A fresh watch loses nothing: the descriptor is level-triggered.
                 if callback is not None and descriptor not in fresh:
                     callback(events)
-            if self._timers:
-                self._run_timers()
-            for _ in range(len(self._soon)):
-                self._soon.popleft()()
+            for _ in range(len(soon)):
+                soon.popleft()()
 
     def stop(self) -> None:
         """Let `run` return after what runs now. A signal handler may call it too."""
@@ -134,14 +141,6 @@ class EpollReactor:
             thread.join()
         self._epoll.close()
         os.close(self._wake)
-
-    def _timeout(self) -> float:
-        if self._soon:
-            return 0
-        timers = self._timers
-        while timers and timers[0][2].call is None:
-            heapq.heappop(timers)
-        return max(0.0, timers[0][0] - time.monotonic()) if timers else -1
 
     def _sweep(self) -> None:
         """Drop cancelled timers, so that they don't pile up until they are due."""

@@ -102,7 +102,7 @@ class Answers(Stream):
             self._push_run(out, run, run_end)
             run = out.end
         if writes:
-            self._answer_writes(writes, out)
+            self._answer_writes(writes, out, max_cmd_sn)
         self._push_run(out, run, out.end)
         elapsed_ns = self.clock_ns() - started_ns
         if read_count:
@@ -112,11 +112,10 @@ class Answers(Stream):
         for request in failed:
             self._answer_failure(request, request.tag[0])
 
-    def _answer_writes(self, tags: list[int], out: Region) -> None:
+    def _answer_writes(self, tags: list[int], out: Region, max_cmd_sn: int) -> None:
         """Put GOOD for these writes behind what is in the region."""
         session = self.session
         stat_sn, exp_cmd_sn = session.stat_sn, session.exp_cmd_sn
-        max_cmd_sn = session.window(len(self.tasks))
         pack = pdu.SCSI_RESPONSE_GOOD.pack_into
         memory, at, step = out.memory, out.end, self._header_bytes
         for tag in tags:
@@ -189,5 +188,5 @@ class Answers(Stream):
                 self.slow.respond_good(tag)
             return
         begin = out.end
-        self._answer_writes(good, out)
+        self._answer_writes(good, out, self.session.window(len(self.tasks)))
         self._push_run(out, begin, out.end)

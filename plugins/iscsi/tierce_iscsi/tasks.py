@@ -24,7 +24,7 @@ class Drain:
     def add(self, task: Task) -> None:
         """Wait for this one too."""
         self.hold()
-        task.drains.append(self)
+        task.drains = (*task.drains, self)
 
     def hold(self) -> None:
         """Wait for one more `settle`."""
@@ -57,7 +57,7 @@ class Task:
         self.tag = tag
         self.started_ns = started_ns
         self.is_aborted = False
-        self.drains: list[Drain] = []
+        self.drains: tuple[Drain, ...] = ()
 
 
 class FastTask(Task):
@@ -71,7 +71,11 @@ class FastTask(Task):
     __slots__ = ("place", "region")
 
     def __init__(self, tag: int, started_ns: int, region: Region, place: int) -> None:
-        super().__init__(tag, started_ns)
+        # Not through super(): this runs once for each parked command.
+        self.tag = tag
+        self.started_ns = started_ns
+        self.is_aborted = False
+        self.drains = ()
         self.region = region
         self.place = place
 

@@ -17,14 +17,12 @@ The record can't be saved: the replica stops (`Stop`). It comes back with what w
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable
 from typing import Any
 
 import attrs
-from crc32c import crc32c
 
-from tierce import Code, Op, ProtocolError
+from tierce import Code, ProtocolError
 from tierce_jiva.ballot import Ballot, Membership, Record
 from tierce_jiva.replica_actions import (
     Action,
@@ -37,22 +35,15 @@ from tierce_jiva.replica_actions import (
     Store,
     Sync,
 )
+from tierce_jiva.replica_data import apply_batch, encode_data, extents_of, failure_code
 from tierce_jiva.wire import (
     BATCH_BYTES_MAX,
-    ENTRY,
     Frame,
     Kind,
     encode,
     encode_ack,
     encode_control,
 )
-
-_ZEROING = frozenset({int(Op.DISCARD), int(Op.WRITE_ZEROES)})
-
-
-def failure_code(error: OSError, otherwise: Code) -> Code:
-    """Return what the target is told of an error of the medium."""
-    return Code.NO_SPACE if error.errno in {errno.ENOSPC, errno.EDQUOT} else otherwise
 
 
 @attrs.define(eq=False)
@@ -132,7 +123,8 @@ class Replica:
                     self._refuse(connection, frame.sequence, "ballot")
                     break
                 elif frame.kind is Kind.BATCH:
-                    answers.append(self._apply(frame))
+                    failures = apply_batch(self._store, frame, self._size_bytes)
+                    answers.append(encode_ack(frame.sequence, self.record.promised, failures))
                 else:
                     self._ask(connection, frame)
         except ProtocolError as error:
@@ -194,31 +186,6 @@ class Replica:
 
     # -- data --------------------------------------------------------------------------------------
 
-    def _apply(self, frame: Frame) -> bytes:
-        """Apply a batch in order; return its ACK."""
-        payload, position = frame.payload, 0
-        write, size = self._store.write, self._size_bytes
-        failures: list[tuple[int, Code]] = []
-        index = -1
-        for op, length, offset, check in ENTRY.iter_unpack(frame.table):
-            index += 1
-            if offset + length > size:
-                raise ProtocolError(f"an entry reaches to byte {offset + length} of {size}")
-            try:
-                if op == Op.WRITE:
-                    data = payload[position : position + length]
-                    position += length
-                    if len(data) != length or crc32c(data) != check:
-                        raise ProtocolError(f"the bytes for offset {offset} arrived damaged")
-                    write(offset, data)
-                elif op in _ZEROING:
-                    self._store.discard(offset, length)
-                else:
-                    raise ProtocolError(f"a batch holds operation {op}")
-            except OSError as error:
-                failures.append((index, failure_code(error, Code.WRITE_ERROR)))
-        return encode_ack(frame.sequence, self.record.promised, failures)
-
     def _ask(self, connection: int, frame: Frame) -> None:
         if frame.kind is Kind.FLUSH and self.record.suspect and not self._is_renewed:
             failed = encode_ack(frame.sequence, frame.ballot, [(0, Code.WRITE_ERROR)])
@@ -228,22 +195,15 @@ class Replica:
             if self._syncing is None:
                 self._begin_sync()
         elif frame.kind is Kind.READ:
-            extents = self._extents(frame)
+            extents = extents_of(frame, self._size_bytes)
             if sum(length for _, length in extents) > BATCH_BYTES_MAX:
                 raise ProtocolError(f"a READ asks for more than {BATCH_BYTES_MAX} bytes")
             self._read(connection, frame.sequence, extents)
         elif frame.kind is Kind.DIGEST:
-            wanted = DigestExtents(connection, frame.sequence, self._extents(frame))
+            wanted = DigestExtents(connection, frame.sequence, extents_of(frame, self._size_bytes))
             self._actions.append(wanted)
         else:
             raise ProtocolError(f"a replica is not asked {frame.kind.name}")
-
-    def _extents(self, frame: Frame) -> tuple[tuple[int, int], ...]:
-        extents = tuple((offset, length) for _, length, offset, _ in ENTRY.iter_unpack(frame.table))
-        for offset, length in extents:
-            if not length or offset + length > self._size_bytes:
-                raise ProtocolError(f"extent {offset}+{length} is not in the volume")
-        return extents
 
     def _read(self, connection: int, sequence: int, extents: tuple[tuple[int, int], ...]) -> None:
         fetch = Fetch(
@@ -266,20 +226,7 @@ class Replica:
         if failed:
             frame = encode_ack(fetch.sequence, promised, [(0, Code.READ_ERROR)])
         else:
-            view, position, entries = memoryview(fetch.buffer), 0, []
-            for offset, length in fetch.extents:
-                check = crc32c(view[position : position + length])
-                entries.append(ENTRY.pack(0, length, offset, check))
-                position += length
-            front = encode(
-                Kind.DATA,
-                fetch.sequence,
-                promised,
-                table=b"".join(entries),
-                count=len(entries),
-                payload_bytes=len(view),
-            )
-            frame = front + fetch.buffer
+            frame = encode_data(fetch, promised)
         self._answer(fetch.connection, frame)
 
     def _begin_sync(self) -> None:

@@ -209,8 +209,6 @@ class Replicator:
             if not self._steward.can_write:
                 self._steward.mark()
                 later += writes
-            elif self._writes.is_full:
-                later += writes
             else:
                 self._steward.wrote()
                 self._writes.write(writes, settled)
@@ -232,7 +230,7 @@ class Replicator:
             return
         if self._steward.state is not State.SERVING:
             return
-        parked, self._parked = _merged(self._parked), []
+        parked, self._parked = self._parked, []
         for group in parked:
             self._admit(group.requests, group.settled, group.since)
             for request in group.requests:
@@ -319,15 +317,3 @@ class Replicator:
         if closing is not None:
             self._steward.state = State.ENDED
             closing.closed()
-
-
-def _merged(parked: list[_Parked]) -> list[_Parked]:
-    """Join groups that follow each other and are answered to the same: they travel together."""
-    merged = [parked[0]]
-    for group in parked[1:]:
-        last = merged[-1]
-        if group.settled == last.settled:
-            merged[-1] = _Parked(last.requests + group.requests, last.settled, last.since)
-        else:
-            merged.append(group)
-    return merged

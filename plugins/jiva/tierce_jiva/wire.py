@@ -107,6 +107,7 @@ _ENTRY_BYTES = {
     Kind.DIGEST: ENTRY.size,
     Kind.DIGESTS: DIGEST_BYTES,
 }
+_NOTHING = memoryview(b"")
 _KINDS = {int(kind): kind for kind in Kind}
 
 #: The failures that a replica reports, by their number on the wire.
@@ -281,17 +282,10 @@ class FrameReader:
                 check = crc32c(buffer[start + HEADER_BYTES : covered], check)
             if check != _CHECK.unpack_from(buffer, start + _HEAD.size)[0]:
                 raise ProtocolError(f"a frame of kind {kind.name} has a wrong checksum")
-            frames.append(
-                Frame(
-                    kind,
-                    entries,
-                    sequence,
-                    ballot,
-                    target,
-                    buffer[table_at:payload_at],
-                    buffer[payload_at:stop],
-                )
-            )
+            table, payload = _NOTHING, _NOTHING
+            if body:
+                table, payload = buffer[table_at:payload_at], buffer[payload_at:stop]
+            frames.append(Frame(kind, entries, sequence, ballot, target, table, payload))
             start = stop
         self._start = start
         return frames

@@ -20,10 +20,6 @@ from tierce_jiva.wire import (
     encode,
 )
 
-import os
-
-BATCH_COUNT_MAX = int(os.environ.get("BCM", "2"))
-
 _REASONS = {
     Code.NO_SPACE: "a replica's disk is full: free space there, or add disks",
     Code.WRITE_ERROR: "every replica failed to write: see the replicas' events",
@@ -96,13 +92,6 @@ class WritePath:
         #: Bits of the links that must hold what is acknowledged.
         self.required = 0
         self.last_write = 0
-        self._batch_count = 0
-
-    @property
-    def is_full(self) -> bool:
-        """True while so many batches are under way that what comes had better wait and travel
-        together: a replica's work per frame is that of three writes."""
-        return self._batch_count >= BATCH_COUNT_MAX
 
     def write(self, requests: list[Request], settled: Settled) -> None:
         """Send writes, in frames of bounded size."""
@@ -125,7 +114,6 @@ class WritePath:
         for link in targets:
             mask |= link.bit
         batch = Batch(sequence, requests, settled, buffers, mask, mask, links.now, links.now)
-        self._batch_count += 1
         for link in targets:
             link.writes[sequence] = batch
             if link.is_ready:
@@ -260,7 +248,6 @@ class WritePath:
             failures = dict.fromkeys(range(max(len(batch.requests), 1)), Code.WRITE_ERROR)
         is_flush = not batch.requests or batch.requests[0].op is Op.FLUSH
         if not is_flush:
-            self._batch_count -= 1
             remove = self._unsettled.remove
             for index, request in enumerate(batch.requests):
                 if index not in failures:

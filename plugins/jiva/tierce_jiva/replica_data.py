@@ -1,0 +1,85 @@
+"""What a replica does with the bytes of a frame: apply a batch, check and answer a read. Functions
+of the frame and the store alone; whether the frame may be taken is `Replica`'s to decide."""
+
+from __future__ import annotations
+
+import errno
+
+from crc32c import crc32c
+
+from tierce import Code, Op, ProtocolError
+from tierce_jiva.ballot import Ballot
+from tierce_jiva.replica_actions import Fetch, Store
+from tierce_jiva.wire import ENTRY, Frame, Kind, encode
+
+_ZEROING = frozenset({int(Op.DISCARD), int(Op.WRITE_ZEROES)})
+
+
+def failure_code(error: OSError, otherwise: Code) -> Code:
+    """Return what the target is told of an error of the medium."""
+    return Code.NO_SPACE if error.errno in {errno.ENOSPC, errno.EDQUOT} else otherwise
+
+
+def apply_batch(store: Store, frame: Frame, size_bytes: int) -> list[tuple[int, Code]]:
+    """Apply a BATCH in order; an entry that fails does not keep the others from being tried.
+
+    Returns:
+        The index of each entry that failed, and what happened to it.
+
+    Raises:
+        ProtocolError: An entry is damaged, unknown or not in the volume; those before it are
+            applied.
+    """
+    payload, position = frame.payload, 0
+    write = store.write
+    failures: list[tuple[int, Code]] = []
+    index = -1
+    for op, length, offset, check in ENTRY.iter_unpack(frame.table):
+        index += 1
+        if offset + length > size_bytes:
+            raise ProtocolError(f"an entry reaches to byte {offset + length} of {size_bytes}")
+        try:
+            if op == Op.WRITE:
+                data = payload[position : position + length]
+                position += length
+                if len(data) != length or crc32c(data) != check:
+                    raise ProtocolError(f"the bytes for offset {offset} arrived damaged")
+                write(offset, data)
+            elif op in _ZEROING:
+                store.discard(offset, length)
+            else:
+                raise ProtocolError(f"a batch holds operation {op}")
+        except OSError as error:
+            failures.append((index, failure_code(error, Code.WRITE_ERROR)))
+    return failures
+
+
+def extents_of(frame: Frame, size_bytes: int) -> tuple[tuple[int, int], ...]:
+    """Return the (offset, length) pairs of a READ or DIGEST.
+
+    Raises:
+        ProtocolError: One is empty, or not in the volume.
+    """
+    extents = tuple((offset, length) for _, length, offset, _ in ENTRY.iter_unpack(frame.table))
+    for offset, length in extents:
+        if not length or offset + length > size_bytes:
+            raise ProtocolError(f"extent {offset}+{length} is not in the volume")
+    return extents
+
+
+def encode_data(fetch: Fetch, promised: Ballot) -> bytes:
+    """Return the DATA frame that answers a READ whose bytes are in `fetch.buffer`."""
+    view, position, entries = memoryview(fetch.buffer), 0, []
+    for offset, length in fetch.extents:
+        check = crc32c(view[position : position + length])
+        entries.append(ENTRY.pack(0, length, offset, check))
+        position += length
+    front = encode(
+        Kind.DATA,
+        fetch.sequence,
+        promised,
+        table=b"".join(entries),
+        count=len(entries),
+        payload_bytes=len(view),
+    )
+    return front + fetch.buffer
