@@ -12,16 +12,16 @@ from jiva.faults import losing_disks
 from jiva.history import ViolationError
 from jiva.machines import Process, SimStore
 from jiva.simulation import World, run_seed
-from tierce import Code
 from tierce_jiva.ballot import Membership, Record
 from tierce_jiva.catch_up import CatchUp
 from tierce_jiva.links import Link
 from tierce_jiva.opening import Opening, Waiting, choose
 from tierce_jiva.quorum import Quorum
 from tierce_jiva.replica import Replica
+from tierce_jiva.replica_data import apply_batch
 from tierce_jiva.steward import Steward
 from tierce_jiva.unsettled import Unsettled
-from tierce_jiva.wire import Frame, Kind
+from tierce_jiva.wire import Frame, Kind, encode_ack
 from tierce_jiva.write_path import WritePath
 
 #: Seeds that broke the promise once; each commit that mended one names the history.
@@ -201,7 +201,8 @@ def _take_frames_of_a_lower_ballot(patch: pytest.MonkeyPatch) -> None:
             kept, promised = self._writer, self.record.promised
             for frame in frames:
                 if frame.kind is Kind.BATCH:
-                    self._answer(connection, self._apply(frame))
+                    failures = apply_batch(self._store, frame, self._size_bytes)
+                    self._answer(connection, encode_ack(frame.sequence, promised, failures))
             assert (kept, promised) == (self._writer, self.record.promised)
             return self._take_actions()
         return genuine_received(self, connection, frames)
@@ -247,14 +248,10 @@ def _read_what_is_not_settled(patch: pytest.MonkeyPatch) -> None:
 
 
 def _answer_good_whatever_failed(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("tierce_jiva.replica.failure_code", lambda _error, _otherwise: Code.WRITE_ERROR)
-    patch.setattr("tierce_jiva.replica.encode_ack", _encode_good)
+    def encode_good(sequence: int, ballot: Any, _failures: Any = ()) -> bytes:
+        return encode_ack(sequence, ballot)
 
-
-def _encode_good(sequence: int, ballot: Any, _failures: Any = ()) -> bytes:
-    from tierce_jiva.wire import encode_ack  # noqa: PLC0415
-
-    return encode_ack(sequence, ballot)
+    patch.setattr("tierce_jiva.replica.encode_ack", encode_good)
 
 
 MUTANTS: dict[str, Patch] = {
