@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tierce import Event
 from tierce_jiva.ballot import NO_BALLOT, Ballot, Membership
 from tierce_jiva.handshake import Handshake
 from tierce_jiva.host import Host, State, Volume
+from tierce_jiva.lateness import find_late, find_lost
 from tierce_jiva.links import Link, Links, LinkState, describe
 from tierce_jiva.marks import Marks
+from tierce_jiva.news import News
 from tierce_jiva.opening import Waiting, choose
 from tierce_jiva.options import JivaOptions
 from tierce_jiva.quorum import Quorum
@@ -71,8 +72,7 @@ class Steward:
         #: The highest ballot number that a replica has told of before ours was chosen.
         self._highest = 0
         self._clean_at: float | None = None
-        self._shown: Mapping[str, Any] = {}
-        self._said = ""
+        self._news = News(volume, host)
         self._quorum = Quorum(links, self._in_force)
         self._marks = Marks(links, self._refresh)
         self._readmission = Readmission(
@@ -85,7 +85,7 @@ class Steward:
             source=self.source,
             refresh=self._refresh,
             changed=changed,
-            emit=self._emit,
+            emit=self._news.emit,
         )
         self._handshake = Handshake(
             links,
@@ -140,7 +140,7 @@ class Steward:
         else:
             self.state = State.ENDED
             reason = f"{link.name} has promised ballot {promised.number} to another target"
-            self._emit("jiva.target.fenced", f"fenced: {reason}", severity="error")
+            self._news.emit("jiva.target.fenced", f"fenced: {reason}", severity="error")
             self._host.fenced(reason)
 
     def _promised(self, link: Link) -> None:
@@ -153,17 +153,13 @@ class Steward:
         link.trouble = ""
         if promise.marked:
             self._marks.add(link.name)
-        if self.state is State.SERVING:
-            if link.name in self._quorum.required():
-                if promise.counts:
-                    self._writes.resend(link)
-                if not promise.counts or promise.suspect:
-                    link.fault = "its machine lost power, or its disk failed to flush"
-            self._refresh()
-            self._quorum.advance()
-        else:
-            self._refresh()
-            self._quorum.advance()
+        if self.state is State.SERVING and link.name in self._quorum.required():
+            if promise.counts:
+                self._writes.resend(link)
+            if not promise.counts or promise.suspect:
+                link.fault = "its machine lost power, or its disk failed to flush"
+        self._refresh()
+        self._quorum.advance()
         self.advance()
 
     # -- opening -----------------------------------------------------------------------------------
@@ -197,13 +193,15 @@ class Steward:
         found = choose(self._volume.members, promises, preferred=here)
         if isinstance(found, Waiting):
             names = ", ".join(found.names)
-            self._say("jiva.volume.waiting", f"can't open: {found.reason}; waiting for {names}")
+            message = f"can't open: {found.reason}; waiting for {names}"
+            self._news.say("jiva.volume.waiting", message)
+            self._show()
             return
         self._quorum.adopt(found.adopted)
         self.state = State.ELECTING
         if not found.is_clean and len(found.adopted.in_sync) > 1:
             kept = next(iter(found.in_sync))
-            self._emit(
+            self._news.emit(
                 "jiva.volume.unclean",
                 f"was not closed: serving from {kept}, the others are compared with it",
                 severity="warning",
@@ -213,8 +211,8 @@ class Steward:
     def _in_force(self, membership: Membership) -> None:
         if self.state is State.ELECTING:
             self.state = State.SERVING
-            self._said = ""
-            self._emit("jiva.volume.serving", f"serving from {', '.join(membership.in_sync)}")
+            self._news.forget()
+            self._news.emit("jiva.volume.serving", f"serving from {', '.join(membership.in_sync)}")
         self._readmission.in_force(membership.in_sync)
         self._refresh()
         self._changed()
@@ -285,15 +283,8 @@ class Steward:
 
     def _look_for_late(self) -> None:
         """Lateness counts only beside replicas that have answered: else nobody is at fault."""
-        late: dict[str, str] = {}
+        late = find_late(self._links, self._options)
         required = self._quorum.required()
-        for link in self._links:
-            limit = self._options.dead_s
-            asked, flush = link.oldest(), link.oldest_flush()
-            if flush is not None and self._links.now - flush > self._options.flush_dead_s:
-                late[link.name] = f"has not flushed for {self._options.flush_dead_s:g} s"
-            if asked is not None and self._links.now - asked > limit:
-                late[link.name] = f"has not answered for {limit:g} s"
         waiting = {name for name in required if self._links[name].is_ready}
         for name, reason in late.items():
             link = self._links[name]
@@ -306,16 +297,7 @@ class Steward:
 
     def _consider_voting(self) -> None:
         latest = self._quorum.latest
-        grace = self._options.reconnect_grace_s
-        out = {
-            name
-            for name in latest.in_sync
-            if self._links[name].fault
-            or (
-                not self._links[name].is_ready
-                and self._links.now >= self._links[name].lost_at + grace
-            )
-        }
+        out = find_lost(self._links, latest.in_sync, self._options.reconnect_grace_s)
         if not out:
             return
         stay = frozenset(name for name in latest.in_sync if name not in out)
@@ -323,15 +305,16 @@ class Steward:
             self._nobody_stays(latest)
             return
         if not self.has_majority or not any(self._links[name].is_ready for name in stay):
-            self._say(
+            self._news.say(
                 "jiva.volume.no-majority",
                 f"stopped: {len(self._links.ready())} of {len(self._volume.members)} replicas "
                 f"answer, {self._majority} must",
             )
+            self._show()
             return
         for name in out:
             reason = self._links[name].fault or self._links[name].trouble
-            self._emit("jiva.replica.voted-out", f"{name} is voted out: {reason}", "warning")
+            self._news.emit("jiva.replica.voted-out", f"{name} is voted out: {reason}", "warning")
         for name in out:
             self._readmission.lost(self._links[name], "voted out")
         self._quorum.propose(stay)
@@ -404,25 +387,10 @@ class Steward:
             or any(not self._links[name].is_ready for name in self._quorum.latest.in_sync)
         )
 
-    def _emit(self, code: str, message: str, severity: str = "info") -> None:
-        name = self._volume.name
-        self._host.emit(Event(code, f"{name}: {message}", f"volume/{name}", severity))
-
-    def _say(self, code: str, message: str) -> None:
-        """Report a lasting trouble once, not on every tick."""
-        if message != self._said:
-            self._said = message
-            self._emit(code, message, severity="error")
-            self._show()
-
     def _show(self) -> None:
         replicas = []
         for link in self._links:
             is_in = self._quorum.membership is not None and link.name in self._quorum.latest.in_sync
             replicas.append(describe(link, is_in=is_in, progress=self._readmission.progress(link)))
-        shown: dict[str, Any] = {"state": self.state.value, "replicas": replicas}
-        if self._said and not (self.state is State.SERVING and self.has_majority):
-            shown["trouble"] = self._said
-        if shown != self._shown:
-            self._shown = shown
-            self._host.publish(shown)
+        is_well = self.state is State.SERVING and self.has_majority
+        self._news.show(self.state.value, replicas, is_well=is_well)
