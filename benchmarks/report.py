@@ -23,7 +23,7 @@ def median(rounds: Sequence[Mapping[str, float]], key: str) -> float:
 def shown(case: Case, value: float) -> str:
     """Return a figure with its unit."""
     if case.unit == "p50_us":
-        return f"{value:.0f} us"
+        return f"{value:.1f} us"
     if case.unit == "bytes_per_s":
         return f"{value / 1e6:.0f} MB/s"
     return f"{value / 1e3:.1f}k"

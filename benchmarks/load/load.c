@@ -23,8 +23,10 @@
 
 enum op { OP_READ, OP_WRITE, OP_WRITEFLUSH, OP_FILL };
 
-/* One microsecond a bucket up to 2 s; what is later counts as 2 s. */
-#define BUCKETS 2000000
+/* A tenth of a microsecond a bucket up to 20 ms, then a microsecond up to 2 s; what is later
+ * counts as 2 s. */
+#define FINE 200000
+#define BUCKETS 2200000
 #define DEPTH_MAX 256
 #define FILL_STRIDE 1000003ull
 #define INITIATOR "iqn.2026-11.io.tierce:load"
@@ -86,9 +88,10 @@ static void start(struct slot *slot);
 
 static void finished(struct slot *slot)
 {
-	uint64_t us = (now_ns() - slot->began_ns) / 1000;
+	uint64_t ns = now_ns() - slot->began_ns;
+	uint64_t bucket = ns < FINE * 100ull ? ns / 100 : FINE + (ns - FINE * 100ull) / 1000;
 
-	histogram[us < BUCKETS ? us : BUCKETS]++;
+	histogram[bucket < BUCKETS ? bucket : BUCKETS]++;
 	done_count++;
 	in_flight--;
 	start(slot);
@@ -191,12 +194,12 @@ static double quantile_us(double share)
 {
 	uint64_t seen = 0, wanted = (uint64_t)(share * (double)done_count);
 
-	for (uint32_t us = 0; us <= BUCKETS; us++) {
-		seen += histogram[us];
+	for (uint32_t bucket = 0; bucket <= BUCKETS; bucket++) {
+		seen += histogram[bucket];
 		if (seen > wanted)
-			return us;
+			return bucket < FINE ? bucket / 10.0 : FINE / 10.0 + (bucket - FINE);
 	}
-	return BUCKETS;
+	return 2e6;
 }
 
 static void connect_to(const char *text)
@@ -311,7 +314,7 @@ int main(int argc, char **argv)
 	      (double)(after.ru_stime.tv_sec - before.ru_stime.tv_sec) +
 	      (double)(after.ru_stime.tv_usec - before.ru_stime.tv_usec) / 1e6;
 	printf("{\"count\": %llu, \"seconds\": %.6f, \"iops\": %.1f, \"bytes_per_s\": %.0f, "
-	       "\"p50_us\": %.0f, \"p99_us\": %.0f, \"p999_us\": %.0f, \"cpu_s\": %.6f, "
+	       "\"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, \"cpu_s\": %.6f, "
 	       "\"cpu_share\": %.3f, \"ceiling_iops\": %.0f}\n",
 	       (unsigned long long)done_count, wall, (double)done_count / wall,
 	       (double)done_count * bytes / wall, quantile_us(0.5), quantile_us(0.99),

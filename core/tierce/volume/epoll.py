@@ -122,8 +122,9 @@ class EpollReactor:
                 # A fresh watch loses nothing: the descriptor is level-triggered.
                 if callback is not None and descriptor not in fresh:
                     callback(events)
-            for _ in range(len(soon)):
-                soon.popleft()()
+            if soon:
+                for _ in range(len(soon)):
+                    soon.popleft()()
 
     def stop(self) -> None:
         """Let `run` return after what runs now. A signal handler may call it too."""

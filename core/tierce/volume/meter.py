@@ -46,7 +46,7 @@ class Meter:
     def submit(self, batch: list[Request], settled: Settled) -> None:
         """Pass the batch on, and count what is answered at once; the rest when it settles."""
         began = time.perf_counter_ns()
-        if settled != self._submitter:
+        if settled is not self._submitter:
             self._answer_to(settled)
         self._submit(batch, self._settle)
         parked = self._count(batch, time.perf_counter_ns() - began)

@@ -79,25 +79,26 @@ class FileDevice:
         """Do at once what does not wait."""
         preadv, pwrite, descriptor = os.preadv, os.pwrite, self._descriptor
         nowait, lock = os.RWF_NOWAIT, self._lock
+        read, write, flush = Op.READ, Op.WRITE, Op.FLUSH
         missed: list[Request] = []
         for request in batch:
             op, buffer = request.op, request.buffer
             try:
-                if lock and op is not Op.FLUSH and not self._is_free(request):
+                if lock and op is not flush and not self._is_free(request):
                     self._do_later(request, settled)
-                elif op is Op.READ:
+                elif op is read:
                     assert buffer is not None
                     if preadv(descriptor, (buffer,), request.offset, nowait) == request.length:
                         request.status = GOOD
                     else:
                         missed.append(request)
-                elif op is Op.WRITE:
+                elif op is write:
                     assert buffer is not None
                     if pwrite(descriptor, buffer, request.offset) == request.length:
                         request.status = GOOD
                     else:
                         self._do_later(request, settled)
-                elif op is Op.FLUSH:
+                elif op is flush:
                     self._flush(request, settled)
                 else:
                     self._do_later(request, settled)

@@ -10,6 +10,7 @@ reused under a device or the kernel.
 from __future__ import annotations
 
 import mmap
+from collections.abc import Callable
 
 from tierce_iscsi.pdu import AHS_BYTES_MAX, BHS_BYTES, DIGEST_BYTES
 from tierce_iscsi.text import RECV_SEGMENT_BYTES
@@ -41,9 +42,10 @@ class Region:
         end: Where the next use begins.
         holds: How many things need its bytes to stay.
         pool: Where it goes when nothing does any more; None for a large one.
+        release: What lets go of one hold; made at the first use, by who uses it.
     """
 
-    __slots__ = ("end", "holds", "memory", "pool", "size", "view")
+    __slots__ = ("end", "holds", "memory", "pool", "release", "size", "view")
 
     def __init__(self, size: int = REGION_BYTES, pool: Pool | None = None) -> None:
         self.memory = mmap.mmap(-1, size)
@@ -52,6 +54,7 @@ class Region:
         self.end = 0
         self.holds = 0
         self.pool = pool
+        self.release: Callable[[], None] | None = None
 
 
 class Pool:

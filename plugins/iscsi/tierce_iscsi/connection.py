@@ -35,6 +35,13 @@ if TYPE_CHECKING:
 
 #: CDB opcodes of the fast path (SBC-3).
 READ_10, READ_16, WRITE_10, WRITE_16 = 0x28, 0x88, 0x2A, 0x8A
+READS, WRITES = frozenset({READ_10, READ_16}), frozenset({WRITE_10, WRITE_16})
+TEN_BYTES, SIXTEEN_BYTES = frozenset({READ_10, WRITE_10}), frozenset({READ_16, WRITE_16})
+#: Names of this module: to look a member up in its enum costs 50 ns each time.
+SCSI_COMMAND = int(pdu.Opcode.SCSI_COMMAND)
+READ, WRITE = Op.READ, Op.WRITE
+UNPACK_COMMAND = pdu.SCSI_COMMAND.unpack_from
+UNPACK_CDB_10, UNPACK_CDB_16 = pdu.CDB_10.unpack_from, pdu.CDB_16.unpack_from
 #: Second byte of a CDB: what a fast READ may not have (RDPROTECT, FUA), what a WRITE may not
 #: (WRPROTECT), and a WRITE's FUA.
 READ_SPECIAL, WRITE_SPECIAL, FUA = 0xE8, 0xE0, 0x08
@@ -63,6 +70,9 @@ class Connection(Answers):
         wake: Callable[[], None],
     ) -> None:
         super().__init__(unit, session, clock_ns=clock_ns, stage=stage, wake=wake)
+        #: One object for every batch, so that the device can tell its submitter by identity.
+        self._settled = self.settled
+        self._has_digest = self._header_bytes + self._trailer_bytes > pdu.BHS_BYTES
         terms = session.terms
         self._read_bytes_max = min(
             terms.segment_bytes_max, terms.burst_bytes_max, RECV_SEGMENT_BYTES
@@ -97,17 +107,15 @@ class Connection(Answers):
         at, end = self._in_start, self._in_end
         place, place_max = out.end, out.size
         header_bytes, trailer_bytes = self._header_bytes, self._trailer_bytes
-        has_digest = header_bytes + trailer_bytes > pdu.BHS_BYTES
+        has_digest = self._has_digest
         answer_bytes = header_bytes
         read_bytes_max, immediate_bytes_max = self._read_bytes_max, self._immediate_bytes_max
         block_size, block_count = unit.block_size, unit.block_count
-        can_read = unit.can_read_fast(session)
-        can_write = unit.can_write_fast(session)
+        can_read, can_write = unit.fast_access(session)
         exp_cmd_sn = session.exp_cmd_sn
         tasks = self.tasks
         room = session.queue_depth - len(tasks)
-        unpack = pdu.SCSI_COMMAND.unpack_from
-        unpack_10, unpack_16 = pdu.CDB_10.unpack_from, pdu.CDB_16.unpack_from
+        unpack, unpack_10, unpack_16 = UNPACK_COMMAND, UNPACK_CDB_10, UNPACK_CDB_16
         batch: list[Request] = []
         add = batch.append
         has_more = False
@@ -117,21 +125,25 @@ class Connection(Answers):
             )
             size = header_bytes
             if lengths:
-                size = self.pdu_bytes(lengths)
+                if lengths <= RECV_SEGMENT_BYTES:
+                    # No additional header, and not too long: what `pdu_bytes` would say.
+                    size += (lengths + 3 & ~3) + trailer_bytes
+                else:
+                    size = self.pdu_bytes(lengths)
                 if size > end - at:
                     break
             if has_digest:
                 self._check_digests(region, at, lengths)
             if (
-                opcode == pdu.Opcode.SCSI_COMMAND
+                opcode == SCSI_COMMAND
                 and cmd_sn == exp_cmd_sn
                 and not lun
                 and room > len(batch)
                 and tag not in tasks
             ):
-                if command in {READ_10, WRITE_10}:
+                if command in TEN_BYTES:
                     lba, _, count, _ = unpack_10(memory, at + 34)
-                elif command in {READ_16, WRITE_16}:
+                elif command in SIXTEEN_BYTES:
                     lba, count, _, _ = unpack_16(memory, at + 34)
                 else:
                     count = 0
@@ -141,7 +153,7 @@ class Connection(Answers):
                         flags & DIRECTION == FINAL_READ
                         and not lengths
                         and not special & READ_SPECIAL
-                        and command in {READ_10, READ_16}
+                        and command in READS
                         and length <= read_bytes_max
                         and can_read
                     ):
@@ -152,7 +164,7 @@ class Connection(Answers):
                             break
                         add(
                             Request(
-                                Op.READ,
+                                READ,
                                 lba * block_size,
                                 length,
                                 out_view[data : data + length],
@@ -168,7 +180,7 @@ class Connection(Answers):
                         flags & DIRECTION == FINAL_WRITE
                         and lengths == length
                         and not special & WRITE_SPECIAL
-                        and command in {WRITE_10, WRITE_16}
+                        and command in WRITES
                         and length <= immediate_bytes_max
                         and can_write
                     ):
@@ -180,7 +192,7 @@ class Connection(Answers):
                         data = at + header_bytes
                         add(
                             Request(
-                                Op.WRITE,
+                                WRITE,
                                 lba * block_size,
                                 length,
                                 view[data : data + length],
@@ -201,7 +213,7 @@ class Connection(Answers):
             if self.ending:
                 return False
             exp_cmd_sn = session.exp_cmd_sn
-            can_read, can_write = unit.can_read_fast(session), unit.can_write_fast(session)
+            can_read, can_write = unit.fast_access(session)
             room = session.queue_depth - len(tasks)
         self._in_start = at
         if batch:
@@ -226,7 +238,7 @@ class Connection(Answers):
             begin: Where the first read's header goes.
             started_ns: When the batch arrived.
         """
-        self.unit.device.submit(batch, self.settled)
+        self.unit.device.submit(batch, self._settled)
         tasks = self.tasks
         parked = [request for request in batch if request.status is None]
         for request in parked:
@@ -235,7 +247,7 @@ class Connection(Answers):
                 # One tag for two commands of a batch: both must settle, neither is answered.
                 self.ending = f"task tag {tag & pdu.SERIAL_MASK:#x} was in use"
                 tag += 1 << 32
-            held = out if request.op is Op.READ else region
+            held = out if request.op is READ else region
             held.holds += 1
             request.tag = tasks[tag] = FastTask(tag, started_ns, held, place)
         if len(parked) < len(batch):
@@ -257,7 +269,7 @@ class Connection(Answers):
             assert isinstance(task, FastTask), "every parked request has a task"
             if not task.is_aborted:
                 self.tasks.pop(task.tag, None)
-                if request.op is Op.READ:
+                if request.op is READ:
                     self._answer_parked_read(request, task)
                 else:
                     writes.append(request)

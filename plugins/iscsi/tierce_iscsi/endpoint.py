@@ -129,6 +129,9 @@ class Endpoint:
             self._update()
 
     def _ready(self, events: int) -> None:
+        if events == READABLE == self._events:
+            self._guard(self._receive)
+            return
         if events & WRITABLE:
             self._guard(self._flush)
         if self.is_closed:

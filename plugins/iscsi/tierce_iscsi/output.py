@@ -39,8 +39,15 @@ class Output:
 
     def sent(self, count: int) -> None:
         """Drop the first `count` bytes, which were sent."""
-        self.length -= count
         queue = self._queue
+        if count == self.length and len(queue) == 1:
+            # One run of memory, sent at once: nearly always.
+            _data, release = queue.popleft()
+            self.length = 0
+            if release is not None:
+                release()
+            return
+        self.length -= count
         while count:
             data, release = queue[0]
             if count < len(data):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from crc32c import crc32c
 
 from tierce import ProtocolError
@@ -120,13 +122,16 @@ class Stream:
         if begin == end:
             return
         out.holds += 1
-
-        def release() -> None:
-            out.holds -= 1
-            if not out.holds:
-                self._free(out)
-
+        release = out.release
+        if release is None:
+            release = out.release = partial(self._release, out)
         self.output.push(out.view[begin:end], release)
+
+    def _release(self, region: Region) -> None:
+        """What was pushed of this region has been sent."""
+        region.holds -= 1
+        if not region.holds:
+            self._free(region)
 
     def _free(self, region: Region) -> None:
         """Nothing holds this region any more: use it again from its start."""

@@ -75,17 +75,19 @@ class LogicalUnit:
         if self.is_read_only:
             raise CheckConditionError(WRITE_PROTECTED)
 
-    def can_read_fast(self, nexus: Nexus) -> bool:
-        """True if a plain READ of this session needs no look at anything but its range."""
-        return not nexus.attentions and (
-            self.reservations.is_idle or self.reservations.allows(nexus, Access.READ)
+    def fast_access(self, nexus: Nexus) -> tuple[bool, bool]:
+        """Return whether a plain READ, and a plain WRITE, of this session needs no look at
+        anything but its range."""
+        if nexus.attentions:
+            return False, False
+        reservations = self.reservations
+        can_write = not self.is_read_only
+        if reservations.is_idle:
+            return True, can_write
+        return (
+            reservations.allows(nexus, Access.READ),
+            can_write and reservations.allows(nexus, Access.WRITE),
         )
-
-    def can_write_fast(self, nexus: Nexus) -> bool:
-        """True if a plain WRITE of this session needs no look at anything but its range."""
-        if nexus.attentions or self.is_read_only:
-            return False
-        return self.reservations.is_idle or self.reservations.allows(nexus, Access.WRITE)
 
     def data_out_length(self, cdb: bytes, lun: int, nexus: Nexus) -> int:
         """Return how many bytes of data-out the command wants, before any is asked for.
