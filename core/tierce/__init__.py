@@ -18,6 +18,8 @@ from tierce.block import (
     Settled,
     SimpleDevice,
     Status,
+    can_punch_hole,
+    punch_hole,
 )
 from tierce.contexts import (
     Closed,
@@ -122,7 +124,9 @@ __all__ = [
     "Timer",
     "UsageError",
     "VolumeSpec",
+    "can_punch_hole",
     "hookimpl",
     "option",
     "option_info",
+    "punch_hole",
 ]

@@ -14,9 +14,9 @@ import pytest
 
 from core.volume.model import SIZE, open_context, volume_spec
 from tierce import Code, Op, Request
+from tierce.block import hole
 from tierce.volume.epoll import EpollReactor
 from tierce.volume.statistics import StatisticsPage
-from tierce_engines import hole
 from tierce_engines.file import FileDevice, FileLifecycle
 from tierce_engines.options import FileOptions
 

@@ -77,7 +77,7 @@ class RecordedFiles(OsFiles):
         self.note("write", self._names[descriptor], offset, bytes(data))
         return os.pwrite(descriptor, data, offset)
 
-    def punch_hole(self, descriptor: int, offset: int, length: int) -> None:  # type: ignore[override]
+    def punch_hole(self, descriptor: int, offset: int, length: int) -> None:
         self.note("write", self._names[descriptor], offset, bytes(length))
         OsFiles.punch_hole(descriptor, offset, length)
 

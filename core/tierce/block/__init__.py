@@ -2,6 +2,7 @@
 
 from tierce.block.device import Capabilities, Concurrency, Device, Geometry, SimpleDevice
 from tierce.block.extent_lock import Claim, ExtentLock
+from tierce.block.hole import can_punch_hole, punch_hole
 from tierce.block.operation import Extent, Op, Request, Settled
 from tierce.block.status import GOOD, Code, Status
 
@@ -20,4 +21,6 @@ __all__ = [
     "Settled",
     "SimpleDevice",
     "Status",
+    "can_punch_hole",
+    "punch_hole",
 ]

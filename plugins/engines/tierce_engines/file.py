@@ -31,8 +31,9 @@ from tierce import (
     Settled,
     Status,
     VolumeSpec,
+    can_punch_hole,
+    punch_hole,
 )
-from tierce_engines.hole import can_punch_hole, punch_hole
 
 _ZEROING = frozenset({Op.DISCARD, Op.WRITE_ZEROES})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})

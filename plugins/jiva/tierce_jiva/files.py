@@ -3,7 +3,6 @@ fail, tear and lose them. Methods are the functions of `os` themselves: no cost 
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import fcntl
 import os
@@ -11,8 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-_FALLOC_KEEP_SIZE = 1
-_FALLOC_PUNCH_HOLE = 2
+from tierce import punch_hole
 
 
 class Files(Protocol):
@@ -72,26 +70,12 @@ class OsFiles:
     fdatasync = staticmethod(os.fdatasync)
     fsync = staticmethod(os.fsync)
     replace = staticmethod(os.replace)
+    punch_hole = staticmethod(punch_hole)
 
     @staticmethod
     def open(path: Path, flags: int) -> int:
         """Open, close-on-exec, mode 0600."""
         return os.open(path, flags | os.O_CLOEXEC, 0o600)
-
-    @staticmethod
-    def punch_hole(descriptor: int, offset: int, length: int) -> None:
-        """fallocate(2) with PUNCH_HOLE, which the standard library does not offer."""
-        libc = ctypes.CDLL(None, use_errno=True)
-        mode = _FALLOC_PUNCH_HOLE | _FALLOC_KEEP_SIZE
-        result = libc.fallocate(
-            ctypes.c_int(descriptor),
-            ctypes.c_int(mode),
-            ctypes.c_int64(offset),
-            ctypes.c_int64(length),
-        )
-        if result:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number))
 
     @staticmethod
     def sync_folder(folder: Path) -> None:

@@ -12,15 +12,16 @@ import errno
 import hashlib
 import os
 import threading
-from collections.abc import Iterable
 from pathlib import Path
 
-from tierce import Extent, FormatError
+from tierce import FormatError
 from tierce_jiva.files import Files, OsFiles
 from tierce_jiva.wire import DIGEST_BYTES
 
 #: How much of an extent is read at once to be digested: small enough for the CPU's cache.
 _DIGEST_STEP_BYTES = 256 << 10
+#: Zeroes are written in pieces of this size where no hole can be made.
+_ZEROES_BYTES = 1 << 20
 
 
 class SparseFileStore:
@@ -96,7 +97,15 @@ class SparseFileStore:
         Raises:
             OSError: The medium failed.
         """
-        self._files.punch_hole(self._descriptor, offset, length)
+        try:
+            self._files.punch_hole(self._descriptor, offset, length)
+        except OSError as error:
+            if error.errno != errno.EOPNOTSUPP:
+                raise
+            # A file system without holes: the bytes count, not the space.
+            zeroes = memoryview(bytes(min(length, _ZEROES_BYTES)))
+            for at in range(offset, offset + length, _ZEROES_BYTES):
+                self.write(at, zeroes[: offset + length - at])
 
     def read_cached(self, offset: int, buffer: memoryview) -> bool:
         """Fill `buffer` if all of it is in the page cache; False if that would wait."""
@@ -149,29 +158,6 @@ class SparseFileStore:
                 self._sync_failed = error
                 raise
 
-    def extents(self, offset: int, length: int) -> Iterable[Extent]:
-        """Return the extent's runs of data and holes, in order."""
-        return find_extents(self._descriptor, offset, length)
-
     def close(self) -> None:
         """Close the file. What was not flushed is the kernel's to write."""
         self._files.close(self._descriptor)
-
-
-def find_extents(descriptor: int, offset: int, length: int) -> Iterable[Extent]:
-    """Yield the runs of data and holes of a file between `offset` and `offset + length`."""
-    end = offset + length
-    while offset < end:
-        try:
-            data = min(os.lseek(descriptor, offset, os.SEEK_DATA), end)
-        except OSError as error:
-            if error.errno != errno.ENXIO:
-                raise
-            data = end
-        if data > offset:
-            yield Extent(offset, data - offset, is_hole=True)
-        if data == end:
-            return
-        hole = min(os.lseek(descriptor, data, os.SEEK_HOLE), end)
-        yield Extent(data, hole - data, is_hole=False)
-        offset = hole

@@ -1,4 +1,7 @@
-"""fallocate(2) with PUNCH_HOLE, which the standard library does not offer."""
+"""Holes in files: fallocate(2) with PUNCH_HOLE, which the standard library does not offer.
+
+For engines and stores that keep bytes in sparse files.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,6 @@ import os
 
 _KEEP_SIZE = 1
 _PUNCH_HOLE = 2
-
-
 #: What is punched to find out whether it can be; all of it past the file's end.
 _PROBE_BYTES = 4096
 

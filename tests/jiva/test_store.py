@@ -1,0 +1,128 @@
+"""The sparse-file store on a real file."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tierce import FormatError
+from tierce_jiva.files import OsFiles
+from tierce_jiva.store import SparseFileStore
+
+SIZE = 4 << 20
+
+
+class OddFiles(OsFiles):
+    """A file system that does less than it should."""
+
+    writes_at_most = SIZE
+    has_holes = True
+    sync_error: OSError | None = None
+
+    def pwrite(self, descriptor: int, data: memoryview, offset: int) -> int:  # type: ignore[override]
+        return os.pwrite(descriptor, data[: self.writes_at_most], offset)
+
+    def punch_hole(self, descriptor: int, offset: int, length: int) -> None:  # type: ignore[override]
+        if not self.has_holes:
+            raise OSError(errno.EOPNOTSUPP, "no holes here")
+        OsFiles.punch_hole(descriptor, offset, length)
+
+    def fdatasync(self, descriptor: int) -> None:  # type: ignore[override]
+        if self.sync_error is not None:
+            raise self.sync_error
+        OsFiles.fdatasync(descriptor)
+
+
+@pytest.fixture
+def files() -> OddFiles:
+    return OddFiles()
+
+
+@pytest.fixture
+def store(tmp_path: Path, files: OddFiles) -> Iterator[SparseFileStore]:
+    path = tmp_path / "head"
+    path.touch()
+    os.truncate(path, SIZE)
+    opened = SparseFileStore(path, SIZE, files)
+    yield opened
+    opened.close()
+
+
+def read(store: SparseFileStore, offset: int, length: int) -> bytes:
+    buffer = memoryview(bytearray(length))
+    store.read(offset, buffer)
+    return bytes(buffer)
+
+
+def test_what_is_written_is_read_again_cached_or_not(store: SparseFileStore) -> None:
+    store.write(8192, memoryview(b"a" * 4096))
+    assert read(store, 8192, 4096) == b"a" * 4096
+    buffer = memoryview(bytearray(4096))
+    assert store.read_cached(8192, buffer)
+    assert bytes(buffer) == b"a" * 4096
+
+
+def test_a_short_write_goes_on_where_it_stopped(store: SparseFileStore, files: OddFiles) -> None:
+    files.writes_at_most = 1000
+    store._pwrite = files.pwrite
+    data = bytes(range(256)) * 16
+    store.write(512, memoryview(data))
+    assert read(store, 512, 4096) == data
+
+
+def test_a_write_that_takes_nothing_is_an_error(store: SparseFileStore, files: OddFiles) -> None:
+    files.writes_at_most = 0
+    store._pwrite = files.pwrite
+    with pytest.raises(OSError, match="no bytes"):
+        store.write(0, memoryview(b"x" * 512))
+
+
+@pytest.mark.parametrize("has_holes", [True, False])
+def test_what_is_discarded_reads_as_zeroes(
+    store: SparseFileStore, files: OddFiles, has_holes: bool
+) -> None:
+    files.has_holes = has_holes
+    store.write(0, memoryview(b"x" * (3 << 20)))
+    store.discard(4096, (2 << 20) + 4096)
+    assert read(store, 0, 4096) == b"x" * 4096
+    assert not any(read(store, 4096, (2 << 20) + 4096))
+    assert read(store, (2 << 20) + 8192, 4096) == b"x" * 4096
+
+
+def test_equal_bytes_digest_alike_and_others_do_not(store: SparseFileStore) -> None:
+    zeroes = store.digest(0, 1 << 20)
+    assert store.digest(1 << 20, 1 << 20) == zeroes
+    store.write((1 << 20) + 4096, memoryview(b"x"))
+    assert store.digest(1 << 20, 1 << 20) != zeroes
+    assert len(zeroes) == 16
+
+
+def test_a_failed_flush_fails_until_the_file_is_opened_anew(
+    store: SparseFileStore, files: OddFiles
+) -> None:
+    files.sync_error = OSError(errno.EIO, "lost")
+    with pytest.raises(OSError, match="lost"):
+        store.flush()
+    files.sync_error = None
+    with pytest.raises(OSError, match="lost"):
+        store.flush()
+    store.renew()
+    store.flush()
+
+
+def test_a_file_of_another_length_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "short"
+    path.write_bytes(b"x" * 512)
+    with pytest.raises(FormatError, match="512 bytes"):
+        SparseFileStore(path, SIZE)
+
+
+def test_reading_past_a_file_that_was_cut_is_an_error_not_zeroes(store: SparseFileStore) -> None:
+    os.truncate(store.path, 4096)
+    with pytest.raises(OSError, match="ends before"):
+        read(store, 0, 8192)
+    assert not store.read_cached(0, memoryview(bytearray(8192)))
