@@ -26,7 +26,7 @@ class OddFiles(OsFiles):
     def pwrite(self, descriptor: int, data: memoryview, offset: int) -> int:  # type: ignore[override]
         return os.pwrite(descriptor, data[: self.writes_at_most], offset)
 
-    def punch_hole(self, descriptor: int, offset: int, length: int) -> None:  # type: ignore[override]
+    def punch_hole(self, descriptor: int, offset: int, length: int) -> None:
         if not self.has_holes:
             raise OSError(errno.EOPNOTSUPP, "no holes here")
         OsFiles.punch_hole(descriptor, offset, length)
