@@ -6,7 +6,7 @@ otherwise. What core, filters, replicators and front ends use among themselves.
 **Simple level** (`SimpleDevice`): `read`, `write`, and what else the engine can do; core adapts
 it to the batch level according to the concurrency that it declares.
 
-Rules for both (design.md section 3):
+Rules for both:
 
 - Operations in one batch, and in different batches, are concurrent, as they are on a disk.
 - FLUSH covers every write that was answered before the FLUSH was submitted.

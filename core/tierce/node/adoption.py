@@ -1,6 +1,6 @@
 """Engines' lifecycles, and taking back a volume whose record is lost.
 
-The folders of a volume describe it (design.md section 5, rule 12), so that the state can be made
+The folders of a volume describe it so that the state can be made
 again from them.
 """
 

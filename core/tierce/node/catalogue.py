@@ -1,6 +1,6 @@
 """Which volumes there are, who owns them, and making and unmaking them.
 
-The config file and the state together say what is served (design.md section 7). Making a volume
+The config file and the state together say what is served. Making a volume
 goes: intent into the state, folders by the engine's lifecycle, then "ready" into the state. A
 crash in between leaves an intent whose uuid the folders carry, and the next try goes on from it.
 Unmaking goes the other way round.

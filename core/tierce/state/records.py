@@ -9,7 +9,7 @@ import attrs
 
 
 class Owner(enum.Enum):
-    """Who decides about a volume (design.md section 7)."""
+    """Who decides about a volume."""
 
     #: The config file: editing it and reloading changes the volume; commands don't.
     FILE = "file"

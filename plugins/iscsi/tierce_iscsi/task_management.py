@@ -1,7 +1,7 @@
 """Task management (RFC 7143 section 11.5, SAM-5 section 7).
 
 A function is answered only when every task that it ends has settled: none of their writes may be
-applied after the answer (design.md section 5, rule 10). The tasks of sessions that are gone count
+applied after the answer. The tasks of sessions that are gone count
 too. Meanwhile nothing else waits.
 """
 

@@ -11,7 +11,7 @@ from tierce_iscsi.scsi.command import Reply, Work
 
 class Drain:
     """Waits for tasks that were aborted: their writes must be settled, or never will be applied,
-    before anyone is told that they are gone (design.md section 5, rule 10).
+    before anyone is told that they are gone.
 
     Args:
         done: Called once, when the last of them has settled; from `start` if none is left.

@@ -2,8 +2,7 @@
 
 Registrations belong to an I_T nexus: an initiator's name and ISID, so that a session that is
 replaced keeps them. They live in this process alone: APTPL is refused and not claimed, since a
-reservation that must outlive us has to be kept by a majority of the replicas first (design.md
-section 5, rule 10).
+reservation that must outlive us has to be kept by a majority of the replicas first.
 
 Types (SPC-4 table 61): write exclusive (1, 5, 7) keeps writes from others, exclusive access
 (3, 6, 8) reads too. For 5 and 6 every registrant is let through, for 7 and 8 every registrant
