@@ -52,6 +52,7 @@ bench: setup  ## Measure beside tgt and istgt; writes benchmarks/RESULTS.md
 
 fuzz: setup  ## Fuzz the parsers of outside bytes for SECONDS
 	$(BIN)/python tests/iscsi/fuzz_connection.py --seconds $(SECONDS)
+	$(BIN)/python tests/jiva/fuzz_replica.py --seconds $(SECONDS)
 
 soak: setup  ## Kill everything at random, ROUNDS times, and compare every acknowledged byte
 	scripts/system-packages

@@ -1,0 +1,199 @@
+"""Feeds a replica frames that are random, mutated, and cut anywhere.
+
+    python tests/jiva/fuzz_replica.py [--seconds 3600] [--seed N]
+
+Prints the seed of what fails: any exception but ProtocolError from the reader, an action that
+names no connection that is open, a write outside the volume, a promise taken back. An hour of it
+is the long form; the tests run a second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from jiva.cluster import UUID, MemoryStore
+from tierce import Op, ProtocolError
+from tierce_jiva.ballot import NO_BALLOT, Ballot, Membership, Record
+from tierce_jiva.replica import Replica
+from tierce_jiva.replica_actions import DigestExtents, Fetch, Hangup, Save, Send, Sync
+from tierce_jiva.wire import ENTRY, FrameReader, Kind, crc32c, encode, encode_control
+
+SIZE = 1 << 20
+NAMES = ("replica-1", "replica-2", "replica-3")
+
+
+class CheckedStore(MemoryStore):
+    """Refuses what a real file would grow by."""
+
+    def write(self, offset: int, data: memoryview) -> None:
+        assert 0 <= offset <= offset + len(data) <= SIZE, "a write outside the volume"
+        super().write(offset, data)
+
+
+class Session:
+    """One replica, and a peer that says anything.
+
+    Args:
+        dice: Everything random.
+    """
+
+    def __init__(self, dice: random.Random) -> None:
+        self.dice = dice
+        membership = Membership(NO_BALLOT, 0, NAMES, NAMES)
+        self.replica = Replica(
+            name=NAMES[0],
+            uuid=UUID,
+            size_bytes=SIZE,
+            record=Record(NO_BALLOT, membership, "boot"),
+            store=CheckedStore(SIZE),
+            boot_id="boot",
+            facts={"head": "/head"},
+        )
+        self.readers: dict[int, FrameReader] = {}
+        self.number = 0
+        self.ballot = Ballot(1, 7)
+        self.promised = self.replica.record.promised
+
+    def run(self, steps: int) -> None:
+        """Take so many steps."""
+        for _ in range(steps):
+            if not self.readers or self.dice.random() < 0.05:
+                self._connect()
+            self._say(self.dice.choice(list(self.readers)), self._stream())
+            assert self.replica.record.promised >= self.promised, "a promise was taken back"
+            self.promised = self.replica.record.promised
+
+    def _connect(self) -> None:
+        self.number += 1
+        self.readers[self.number] = FrameReader()
+        self.replica.connected(self.number)
+        if self.dice.random() < 0.8:
+            hello = {"kind": "hello", "uuid": UUID, "replica": NAMES[0]}
+            self._say(self.number, encode_control(1, self.ballot, hello))
+            self.ballot = Ballot(self.ballot.number + 1, 7)
+            self._say(self.number, encode_control(2, self.ballot, {"kind": "prepare"}))
+
+    def _stream(self) -> bytes:
+        frames = b"".join(self._frame() for _ in range(self.dice.randrange(1, 4)))
+        if self.dice.random() < 0.3:
+            spoiled = bytearray(frames)
+            for _ in range(self.dice.randrange(1, 5)):
+                spoiled[self.dice.randrange(len(spoiled))] = self.dice.randrange(256)
+            frames = bytes(spoiled)
+        return frames
+
+    def _frame(self) -> bytes:
+        dice = self.dice
+        kind = dice.choice(list(Kind))
+        ballot = self.ballot if dice.random() < 0.8 else Ballot(dice.randrange(1 << 64), 7)
+        sequence = dice.randrange(1 << 64)
+        if kind is Kind.CONTROL:
+            return encode_control(sequence, ballot, self._message())
+        if kind in {Kind.BATCH, Kind.READ, Kind.DIGEST}:
+            return self._extents(kind, sequence, ballot)
+        return encode(kind, sequence, ballot, payload=dice.randbytes(dice.randrange(64)))
+
+    def _extents(self, kind: Kind, sequence: int, ballot: Ballot) -> bytes:
+        dice = self.dice
+        table, payload, count = b"", b"", dice.randrange(5)
+        for _ in range(count):
+            op = dice.choice([Op.WRITE, Op.DISCARD, Op.READ, dice.randrange(256)])
+            length = dice.choice([0, 512, 4096, dice.randrange(1 << 32)])
+            offset = dice.choice([0, 4096, SIZE - 4096, SIZE, dice.randrange(1 << 64)])
+            data = dice.randbytes(length) if kind is Kind.BATCH and length <= 4096 else b""
+            table += ENTRY.pack(op, length, offset, crc32c(data))
+            payload += data
+        front = encode(kind, sequence, ballot, table=table, count=count, payload_bytes=len(payload))
+        return front + payload
+
+    def _message(self) -> dict[str, object]:
+        dice = self.dice
+        membership = Membership(
+            self.ballot, dice.randrange(9), NAMES, NAMES[: dice.randrange(1, 4)]
+        )
+        value: dict[str, object] = dice.choice(
+            [
+                {"kind": "hello", "uuid": UUID, "replica": dice.choice(NAMES)},
+                {"kind": "prepare"},
+                {"kind": "accept", "membership": membership.to_json(), "let_in": [NAMES[0]]},
+                {"kind": "accept", "membership": dice.choice([None, 3, [], {}]), "let_in": {}},
+                {"kind": "mark", "marked": dice.choice([True, False, "yes"])},
+                {"kind": "renew"},
+                {"kind": dice.choice([None, 4, "?", ["hello"]])},
+                json.loads(dice.choice(["{}", '{"kind": {"a": [1]}}'])),
+            ]
+        )
+        return value
+
+    def _say(self, number: int, data: bytes) -> None:
+        while data and number in self.readers:
+            cut = self.dice.randrange(1, len(data) + 1)
+            part, data = data[:cut], data[cut:]
+            reader = self.readers[number]
+            reader.space()[: len(part)] = part
+            try:
+                frames = reader.received(len(part))
+            except ProtocolError:
+                self._close(number)
+                return
+            self._carry_out(self.replica.received(number, frames))
+
+    def _close(self, number: int) -> None:
+        self.readers.pop(number, None)
+        self.replica.disconnected(number)
+
+    def _carry_out(self, actions: Sequence[object]) -> None:
+        for action in actions:
+            if isinstance(action, Save):
+                self._carry_out(self.replica.saved())
+            elif isinstance(action, Sync):
+                error = OSError(5, "lost") if self.dice.random() < 0.1 else None
+                self._carry_out(self.replica.synced(error))
+            elif isinstance(action, Fetch):
+                self._carry_out(self.replica.fetched(action, None))
+            elif isinstance(action, DigestExtents):
+                digests = [bytes(16)] * len(action.extents)
+                self._carry_out(self.replica.digested(action, digests, None))
+            elif isinstance(action, Hangup):
+                self.readers.pop(action.connection, None)
+            elif isinstance(action, Send):
+                assert len(action.data) >= 44, "an answer is at least a header"
+
+
+def run(seed: int, steps: int = 60) -> None:
+    """One session from a seed."""
+    Session(random.Random(seed)).run(steps)
+
+
+def main() -> int:
+    """Run sessions for as long as asked."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=3600)
+    parser.add_argument("--seed", type=int, help="run this one and stop")
+    options = parser.parse_args()
+    if options.seed is not None:
+        run(options.seed)
+        return 0
+    until, seed = time.monotonic() + options.seconds, random.SystemRandom().randrange(1 << 32)
+    count = 0
+    while time.monotonic() < until:
+        try:
+            run(seed)
+        except BaseException:
+            print(f"failed with --seed {seed}", file=sys.stderr)
+            raise
+        seed, count = seed + 1, count + 1
+    print(f"{count} sessions, nothing found")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
