@@ -19,12 +19,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from crc32c import crc32c
+
 from jiva.cluster import UUID, MemoryStore
 from tierce import Op, ProtocolError
 from tierce_jiva.ballot import NO_BALLOT, Ballot, Membership, Record
 from tierce_jiva.replica import Replica
 from tierce_jiva.replica_actions import DigestExtents, Fetch, Hangup, Save, Send, Sync
-from tierce_jiva.wire import ENTRY, FrameReader, Kind, crc32c, encode, encode_control
+from tierce_jiva.wire import ENTRY, FrameReader, Kind, encode, encode_control
 
 SIZE = 1 << 20
 NAMES = ("replica-1", "replica-2", "replica-3")
