@@ -25,6 +25,7 @@ from tierce_jiva.replica_actions import (
     DigestExtents,
     Fetch,
     Hangup,
+    Renew,
     Save,
     Send,
     Stop,
@@ -257,6 +258,9 @@ class Cluster:
                     for at, n in action.extents
                 ]
                 self._carry_out(node, replica.digested(action, digests, None))
+            elif isinstance(action, Renew):
+                node.store.renew()
+                self._carry_out(node, replica.renewed(action, None))
             elif isinstance(action, Hangup):
                 if pipe is not None and pipe.number == action.connection:
                     self.break_pipe(node.name, action.reason)

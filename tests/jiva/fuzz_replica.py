@@ -25,7 +25,15 @@ from jiva.cluster import UUID, MemoryStore
 from tierce import Op, ProtocolError
 from tierce_jiva.ballot import NO_BALLOT, Ballot, Membership, Record
 from tierce_jiva.replica import Replica
-from tierce_jiva.replica_actions import DigestExtents, Fetch, Hangup, Save, Send, Sync
+from tierce_jiva.replica_actions import (
+    DigestExtents,
+    Fetch,
+    Hangup,
+    Renew,
+    Save,
+    Send,
+    Sync,
+)
 from tierce_jiva.wire import ENTRY, FrameReader, Kind, encode, encode_control
 
 SIZE = 1 << 20
@@ -164,6 +172,8 @@ class Session:
             elif isinstance(action, DigestExtents):
                 digests = [bytes(16)] * len(action.extents)
                 self._carry_out(self.replica.digested(action, digests, None))
+            elif isinstance(action, Renew):
+                self._carry_out(self.replica.renewed(action, None))
             elif isinstance(action, Hangup):
                 self.readers.pop(action.connection, None)
             elif isinstance(action, Send):

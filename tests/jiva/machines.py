@@ -19,6 +19,7 @@ from tierce_jiva.replica_actions import (
     DigestExtents,
     Fetch,
     Hangup,
+    Renew,
     Save,
     Send,
     Stop,
@@ -196,6 +197,8 @@ class Process:
                 self._later(lambda action=action: self._fetched(action), 0.05)  # type: ignore[misc]
             elif isinstance(action, DigestExtents):
                 self._later(lambda action=action: self._digested(action), 0.02)  # type: ignore[misc]
+            elif isinstance(action, Renew):
+                self._later(lambda action=action: self._renewed(action), 0.02)  # type: ignore[misc]
             elif isinstance(action, Hangup):
                 connection = self.connections.pop(action.connection, None)
                 if connection is not None:
@@ -232,6 +235,10 @@ class Process:
         self.is_failing = self.is_failing or failed
         self.world.end_sync(store, began, failed=failed)
         self.carry_out(self.replica.synced(OSError(errno.EIO, "planned") if failed else None))
+
+    def _renewed(self, renew: Renew) -> None:
+        self.node.store.renew()
+        self.carry_out(self.replica.renewed(renew, None))
 
     def _fetched(self, fetch: Fetch) -> None:
         view, position = memoryview(fetch.buffer), 0

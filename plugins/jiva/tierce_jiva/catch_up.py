@@ -80,12 +80,12 @@ class CatchUp:
     def start(self) -> None:
         """Begin."""
         if self._always:
-            self._ask({"kind": "renew"}, self._mark)
+            self._ask({"kind": "renew"}, "renewed", self._mark)
         else:
             self._mark()
 
     def _mark(self) -> None:
-        self._ask({"kind": "mark", "marked": True}, self._marked)
+        self._ask({"kind": "mark", "marked": True}, "marked", self._marked)
 
     def _marked(self) -> None:
         self._join()
@@ -163,13 +163,13 @@ class CatchUp:
 
         self._links.ask_flush(self.link, flushed)
 
-    def _ask(self, message: dict[str, object], then: Callable[[], None]) -> None:
-        def answered(frame: Frame | None) -> None:
+    def _ask(self, message: dict[str, object], reply: str, then: Callable[[], None]) -> None:
+        def answered(is_done: bool) -> None:
             if self._is_over:
                 return
-            if frame is None:
-                self.fail(f"{self.link.name} was lost")
-            else:
+            if is_done:
                 then()
+            else:
+                self.fail(f"{self.link.name} was lost")
 
-        self._links.ask(self.link, message, answered)
+        self._links.ask_control(self.link, message, reply, answered)

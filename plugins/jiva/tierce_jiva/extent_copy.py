@@ -104,7 +104,7 @@ class ExtentCopy:
         self._awaited = len(self._differ)
         for link in self._differ:
             self._digests.pop(link.name, None)
-            self._links.ask_frame(
+            self._links.ask_acked(
                 link,
                 lambda number: encode_batch(self._links, number, [request]),
                 partial(self._written, link),

@@ -29,6 +29,10 @@ class Files(Protocol):
         """As os.close."""
         ...
 
+    def duplicate(self, descriptor: int, onto: int) -> None:
+        """As os.dup2, close-on-exec: `onto` names what `descriptor` names, at once."""
+        ...
+
     def preadv(
         self, descriptor: int, buffers: Sequence[memoryview], offset: int, flags: int = 0
     ) -> int:
@@ -76,6 +80,11 @@ class OsFiles:
     def open(path: Path, flags: int) -> int:
         """Open, close-on-exec, mode 0600."""
         return os.open(path, flags | os.O_CLOEXEC, 0o600)
+
+    @staticmethod
+    def duplicate(descriptor: int, onto: int) -> None:
+        """Dup2, close-on-exec."""
+        os.dup2(descriptor, onto, inheritable=False)
 
     @staticmethod
     def sync_folder(folder: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tierce import ProtocolError
 from tierce_jiva.ballot import NO_BALLOT, Ballot
-from tierce_jiva.links import Link, Links, LinkState, Promise
+from tierce_jiva.links import Link, Links, LinkState, Promise, control_of
 from tierce_jiva.wire import Frame
 
 
@@ -62,7 +62,7 @@ class Handshake:
     def _welcome(self, link: Link, frame: Frame | None) -> None:
         if frame is None:
             return
-        message = frame.control()
+        message = control_of(frame, "welcome")
         try:
             promised = Ballot.from_json(message["promised"])
             link.boot_id = str(message["boot_id"])
@@ -75,6 +75,6 @@ class Handshake:
     def _promise(self, link: Link, frame: Frame | None) -> None:
         if frame is None:
             return
-        link.promise = Promise.from_json(frame.control())
+        link.promise = Promise.from_json(control_of(frame, "promise"))
         link.state = LinkState.READY
         self._promised(link)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tierce_jiva.links import Links
+from tierce_jiva.links import Link, Links, LinkState
 from tierce_jiva.options import JivaOptions
 
 
@@ -21,6 +21,19 @@ def find_late(links: Links, options: JivaOptions) -> dict[str, str]:
         if asked is not None and links.now - asked > options.dead_s:
             late[link.name] = f"has not answered for {options.dead_s:g} s"
     return late
+
+
+def find_hung(links: Links, dead_s: float) -> list[Link]:
+    """Return the connected replicas that have left a question unanswered for `dead_s` seconds;
+    nobody if all of them have: then the fault may be ours, and asking anew would not help."""
+    up = [link for link in links if link.state is not LinkState.DOWN]
+    hung = [link for link in up if _has_left_a_question(link, links.now - dead_s)]
+    return hung if len(hung) < len(up) else []
+
+
+def _has_left_a_question(link: Link, before: float) -> bool:
+    oldest = next(iter(link.questions.values()), None)
+    return oldest is not None and oldest.asked_at < before
 
 
 def find_lost(links: Links, names: Iterable[str], grace_s: float) -> set[str]:

@@ -62,6 +62,20 @@ class Promise:
             raise ProtocolError(f"a promise that is none: {error}") from error
 
 
+def control_of(frame: Frame, kind: str) -> dict[str, Any]:
+    """Return the message of a control frame of that kind.
+
+    Raises:
+        ProtocolError: It is something else.
+    """
+    if frame.kind is not Kind.CONTROL:
+        raise ProtocolError(f"{kind!r} was due, a frame of kind {frame.kind.name} came")
+    message = frame.control()
+    if message.get("kind") != kind:
+        raise ProtocolError(f"{kind!r} was due, {message.get('kind')!r} came")
+    return message
+
+
 @attrs.define(eq=False)
 class Batch:
     """Writes, or one flush, that some replicas have not answered yet.
@@ -118,7 +132,7 @@ class Link:
         head: Path of its head file on its own machine, as of the last WELCOME.
         promise: What it said when it promised.
         fault: Why it must be voted out though it is connected; empty if it need not be.
-        lost_at: When the connection was lost, in seconds.
+        lost_at: When it was last ready, in seconds, if it is not.
         trouble: Why it is down or was voted out, for operators.
         patience_s: How long to wait before it may try again to catch up.
         not_before: When it may try again, in seconds.
@@ -211,6 +225,19 @@ class Links:
         if sequence:
             link.outgoing.append(encode_control(sequence, self.ballot, message))
 
+    def ask_control(
+        self, link: Link, message: Mapping[str, Any], kind: str, answer: Callable[[bool], None]
+    ) -> None:
+        """Send a control message that is answered with one of kind `kind`: True when that has
+        come, False if the link is lost. Any other answer breaks the protocol."""
+
+        def answered(frame: Frame | None) -> None:
+            if frame is not None:
+                control_of(frame, kind)
+            answer(frame is not None)
+
+        self.ask(link, message, answered)
+
     def ask_extents(
         self,
         link: Link,
@@ -223,14 +250,20 @@ class Links:
         if sequence:
             link.outgoing.append(encode_extents(kind, sequence, self.ballot, extents))
 
-    def ask_frame(
+    def ask_acked(
         self,
         link: Link,
         buffers: Callable[[int], list[Buffer]],
         answer: Callable[[Frame | None], None],
     ) -> None:
-        """Send a frame that `buffers(sequence)` builds."""
-        sequence = self._question(link, answer)
+        """Send a frame that `buffers(sequence)` builds, and that only an ACK answers."""
+
+        def answered(frame: Frame | None) -> None:
+            if frame is not None and frame.kind is not Kind.ACK:
+                raise ProtocolError(f"an ACK was due, a frame of kind {frame.kind.name} came")
+            answer(frame)
+
+        sequence = self._question(link, answered)
         if sequence:
             link.outgoing.extend(buffers(sequence))
 
@@ -244,14 +277,16 @@ class Links:
         return sequence
 
     def ask_flush(self, link: Link, answer: Callable[[Frame | None], None]) -> None:
-        """Send a FLUSH whose answer is the asker's own affair."""
-        self.ask_frame(link, lambda number: [encode(Kind.FLUSH, number, self.ballot)], answer)
+        """Send a FLUSH whose ACK is the asker's own affair."""
+        self.ask_acked(link, lambda number: [encode(Kind.FLUSH, number, self.ballot)], answer)
 
     def lose(self, link: Link, reason: str) -> None:
         """The connection is gone: questions are answered with None, batches stay to be resent."""
+        if link.is_ready:
+            # One that never came so far has been away since before.
+            link.lost_at = self.now
         link.state = LinkState.DOWN
         link.outgoing.clear()
-        link.lost_at = self.now
         link.trouble = reason
         questions, link.questions = link.questions, {}
         for question in questions.values():

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from tierce_jiva.links import Link, Links
-from tierce_jiva.wire import Frame
 
 
 class Marks:
@@ -48,7 +47,8 @@ class Marks:
             if link.is_ready and link.name not in self._marked and link.name not in self._asked:
                 self._asked.add(link.name)
                 message = {"kind": "mark", "marked": True}
-                self._links.ask(link, message, partial(self._answered, link.name, self._clearing))
+                answered = partial(self._answered, link.name, self._clearing)
+                self._links.ask_control(link, message, "marked", answered)
 
     def clear(self, links: list[Link], done: Callable[[], None]) -> None:
         """Take the marks away; `done` is called when all have answered, or are lost."""
@@ -57,18 +57,19 @@ class Marks:
         self._clearing += 1
         awaited = set(links)
 
-        def answered(link: Link, _frame: Frame | None) -> None:
+        def answered(link: Link, _is_cleared: bool) -> None:
             awaited.discard(link)
             if not awaited:
                 done()
 
         for link in links:
-            self._links.ask(link, {"kind": "mark", "marked": False}, partial(answered, link))
+            message = {"kind": "mark", "marked": False}
+            self._links.ask_control(link, message, "marked", partial(answered, link))
 
-    def _answered(self, name: str, clearing: int, frame: Frame | None) -> None:
+    def _answered(self, name: str, clearing: int, is_marked: bool) -> None:
         if clearing != self._clearing:
             return
         self._asked.discard(name)
-        if frame is not None:
+        if is_marked:
             self._marked.add(name)
             self._changed()

@@ -50,6 +50,9 @@ class Waiting:
     reason: str
     names: tuple[str, ...]
 
+    def __str__(self) -> str:
+        return f"{self.reason}; waiting for {', '.join(self.names)}"
+
 
 def choose(
     members: tuple[str, ...], promises: Mapping[str, Promise], preferred: tuple[str, ...] = ()

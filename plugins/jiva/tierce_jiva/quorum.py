@@ -13,7 +13,6 @@ from functools import partial
 
 from tierce_jiva.ballot import Membership
 from tierce_jiva.links import Link, Links
-from tierce_jiva.wire import Frame
 
 
 class Quorum:
@@ -116,12 +115,13 @@ class Quorum:
             "membership": proposal.to_json(),
             "let_in": sorted(self._let_in),
         }
-        self._links.ask(link, message, partial(self._answered, link.name, proposal))
+        answered = partial(self._answered, link.name, proposal)
+        self._links.ask_control(link, message, "accepted", answered)
 
-    def _answered(self, name: str, proposal: Membership, frame: Frame | None) -> None:
+    def _answered(self, name: str, proposal: Membership, is_accepted: bool) -> None:
         if not self._proposals or proposal is not self._proposals[-1]:
             return
-        if frame is None:
+        if not is_accepted:
             self._asked.discard(name)
             self.advance()
             return

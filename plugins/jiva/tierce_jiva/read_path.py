@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+import attrs
 from crc32c import crc32c
 
 from tierce import GOOD, Code, ProtocolError, Request, Settled, Status
@@ -31,6 +32,15 @@ class LocalReader(Protocol):
         ...
 
 
+@attrs.define(eq=False)
+class _Reading:
+    """Reads asked of one replica; `since` is when they first came, in seconds."""
+
+    requests: list[Request]
+    settled: Settled
+    since: float
+
+
 class ReadPath:
     """Reads under way.
 
@@ -40,7 +50,7 @@ class ReadPath:
         local: Reads files of this machine; None where there are none.
         answer: Called with (request, settled) for each request that was parked and has its
             status.
-        again: Called with requests that must be submitted anew.
+        again: Called with requests that must be submitted anew, and when they first came.
         finished: Called when a worker thread's reads have come back and were dealt with: an event
             of its own, with nobody else to tell the answers.
     """
@@ -52,7 +62,7 @@ class ReadPath:
         local: LocalReader | None,
         *,
         answer: Callable[[Request, Settled], None],
-        again: Callable[[list[Request], Settled], None],
+        again: Callable[[list[Request], Settled, float], None],
         finished: Callable[[], None],
     ) -> None:
         self._links = links
@@ -62,6 +72,8 @@ class ReadPath:
         self._again = again
         self._finished = finished
         self._turn = 0
+        #: What replicas have not answered, in the order of asking.
+        self._readings: dict[_Reading, None] = {}
         #: Whom to read.
         self.sources: tuple[Link, ...] = ()
         #: Head file of a source on this machine, empty if there is none.
@@ -73,12 +85,18 @@ class ReadPath:
         local = (link.head for link in sources if self._local and link.boot_id == boot_id)
         self._local_head = next(local, "")
 
-    def read(self, requests: list[Request], settled: Settled) -> None:
-        """Read; what can be had at once has its status on return and is not answered."""
+    def read(self, requests: list[Request], settled: Settled, since: float) -> None:
+        """Read; what can be had at once has its status on return and is not answered.
+
+        Args:
+            requests: The reads.
+            settled: Whom to tell of the others.
+            since: When they first came, in seconds.
+        """
         if self._local_head:
             assert self._local is not None
             missed = self._local.read(
-                self._local_head, requests, lambda done: self._local_done(done, settled)
+                self._local_head, requests, lambda done: self._local_done(done, settled, since)
             )
             if missed is not None:
                 if missed:
@@ -91,22 +109,32 @@ class ReadPath:
                         request.status = GOOD
                 return
             self._local_head = ""
-        self._remote(requests, settled, tried=0)
+        self._remote(requests, settled, since, tried=0)
 
-    def _local_done(self, requests: list[Request], settled: Settled) -> None:
+    def give_up(self, before: float, status: Status) -> None:
+        """Answer what came before that time and no replica has sent; bytes that come later are
+        dropped. Reads of this machine's own files are not given up: a thread fills their
+        buffers."""
+        for reading in [reading for reading in self._readings if reading.since < before]:
+            del self._readings[reading]
+            for request in reading.requests:
+                request.status = status
+                self._answer(request, reading.settled)
+
+    def _local_done(self, requests: list[Request], settled: Settled, since: float) -> None:
         failed = [request for request in requests if request.status is not None]
         for request in failed:
             request.status = None
-        self._arrived([r for r in requests if r not in failed], settled)
+        self._arrived([r for r in requests if r not in failed], settled, since)
         if failed:
             # The local file can't be read there; another replica may hold the bytes.
             local = self._links.mask(
                 {link.name for link in self.sources if link.head == self._local_head}
             )
-            self._remote(failed, settled, tried=local)
+            self._remote(failed, settled, since, tried=local)
         self._finished()
 
-    def _arrived(self, requests: list[Request], settled: Settled) -> None:
+    def _arrived(self, requests: list[Request], settled: Settled, since: float) -> None:
         """The bytes are there: they stand unless a write to them has begun meanwhile."""
         overtaken = []
         for request in requests:
@@ -116,12 +144,12 @@ class ReadPath:
                 request.status = GOOD
                 self._answer(request, settled)
         if overtaken:
-            self._again(overtaken, settled)
+            self._again(overtaken, settled, since)
 
-    def _remote(self, requests: list[Request], settled: Settled, tried: int) -> None:
+    def _remote(self, requests: list[Request], settled: Settled, since: float, tried: int) -> None:
         candidates = [link for link in self.sources if link.is_ready and not link.bit & tried]
         if not candidates:
-            self._nobody(requests, settled, tried)
+            self._nobody(requests, settled, since, tried)
             return
         self._turn += 1
         link = candidates[self._turn % len(candidates)]
@@ -129,29 +157,38 @@ class ReadPath:
         length = 0
         for request in requests:
             if part and length + request.length > BATCH_BYTES_MAX:
-                self._ask(link, part, settled, tried)
+                self._ask(link, _Reading(part, settled, since), tried)
                 part, length = [], 0
             part.append(request)
             length += request.length
-        self._ask(link, part, settled, tried)
+        self._ask(link, _Reading(part, settled, since), tried)
 
-    def _ask(self, link: Link, requests: list[Request], settled: Settled, tried: int) -> None:
+    def _ask(self, link: Link, reading: _Reading, tried: int) -> None:
+        requests, settled, since = reading.requests, reading.settled, reading.since
+
         def answered(frame: Frame | None) -> None:
-            if frame is None:
-                self._remote(requests, settled, tried)
-            elif frame.kind is Kind.DATA:
+            if reading not in self._readings:
+                return  # Given up: its buffers are their owner's again.
+            if frame is not None and frame.kind is Kind.DATA:
                 _scatter(frame, requests)
-                self._arrived(requests, settled)
+            elif frame is not None and frame.kind is not Kind.ACK:
+                raise ProtocolError(f"a READ was answered with {frame.kind.name}")
+            del self._readings[reading]
+            if frame is None:
+                self._remote(requests, settled, since, tried)
+            elif frame.kind is Kind.DATA:
+                self._arrived(requests, settled, since)
             else:
-                self._remote(requests, settled, tried | link.bit)
+                self._remote(requests, settled, since, tried | link.bit)
 
+        self._readings[reading] = None
         self._links.ask_extents(
             link, Kind.READ, [(request.offset, request.length) for request in requests], answered
         )
 
-    def _nobody(self, requests: list[Request], settled: Settled, tried: int) -> None:
+    def _nobody(self, requests: list[Request], settled: Settled, since: float, tried: int) -> None:
         if not tried:
-            self._again(requests, settled)
+            self._again(requests, settled, since)
             return
         for request in requests:
             request.status = Status(

@@ -29,6 +29,7 @@ from tierce_jiva.replica_actions import (
     DigestExtents,
     Fetch,
     Hangup,
+    Renew,
     Save,
     Send,
     Stop,
@@ -182,6 +183,14 @@ class Replica:
         else:
             frame = encode_ack(wanted.sequence, promised, [(0, Code.READ_ERROR)])
         self._answer(wanted.connection, frame)
+        return self._take_actions()
+
+    def renewed(self, renew: Renew, error: OSError | None) -> list[Action]:
+        """The store was opened anew, or can't be."""
+        if error is not None:
+            return [Stop(f"replica {self.name} can't open its bytes anew: {error}")]
+        self._is_renewed = True
+        self._say(renew.connection, renew.sequence, {"kind": "renewed"})
         return self._take_actions()
 
     # -- data --------------------------------------------------------------------------------------
@@ -347,14 +356,9 @@ class Replica:
             self._save_then(answer)
 
     def _renew(self, connection: int, sequence: int) -> None:
-        """Before a full copy after a failed flush: begin with a descriptor that can flush."""
-        try:
-            self._store.renew()
-        except OSError as error:
-            self._actions.append(Stop(f"replica {self.name} can't open its bytes anew: {error}"))
-            return
-        self._is_renewed = True
-        self._say(connection, sequence, {"kind": "renewed"})
+        """Before a full copy after a failed flush: begin with a descriptor that can flush. It
+        waits behind a flush under way."""
+        self._actions.append(Renew(connection, sequence))
 
     def _refuse(self, connection: int, sequence: int, why: str) -> None:
         """Say why not. The connection stays: the target decides what that means for it."""

@@ -24,14 +24,11 @@ class Store(Protocol):
         """Fill `buffer` if that does not wait; OSError on failure."""
         ...
 
-    def renew(self) -> None:
-        """Open the bytes anew and forget a failed flush; OSError on failure."""
-        ...
-
 
 class ReplicaStore(Store, Protocol):
-    """A whole store: what a replica's process calls besides. `read`, `digest` and `flush` run on
-    worker threads and may wait; overlapping calls are ordered by the caller."""
+    """A whole store: what a replica's process calls besides. `read`, `digest`, `flush`
+    and `renew` run on worker threads and may wait; overlapping reads and writes are ordered by
+    the caller."""
 
     def read(self, offset: int, buffer: memoryview) -> None:
         """Fill `buffer`; OSError on failure."""
@@ -44,6 +41,11 @@ class ReplicaStore(Store, Protocol):
     def flush(self) -> None:
         """Make every write that returned before durable; OSError on failure, and on every later
         call until `renew`."""
+        ...
+
+    def renew(self) -> None:
+        """Open the bytes anew and forget a failed flush; OSError on failure. Reads and writes may
+        be under way meanwhile."""
         ...
 
     def close(self) -> None:
@@ -99,10 +101,18 @@ class DigestExtents:
 
 
 @attrs.frozen
+class Renew:
+    """Run the store's `renew`, then call `renewed`."""
+
+    connection: int
+    sequence: int
+
+
+@attrs.frozen
 class Stop:
     """The replica can't go on; its process ends and comes back with what was durable."""
 
     reason: str
 
 
-Action = Send | Hangup | Save | Sync | Fetch | DigestExtents | Stop
+Action = Send | Hangup | Save | Sync | Fetch | DigestExtents | Renew | Stop

@@ -27,6 +27,7 @@ from tierce_jiva.replica_actions import (
     DigestExtents,
     Fetch,
     Hangup,
+    Renew,
     ReplicaStore,
     Save,
     Send,
@@ -34,7 +35,7 @@ from tierce_jiva.replica_actions import (
     Sync,
 )
 from tierce_jiva.socket_link import SocketLink, format_address, parse_address
-from tierce_jiva.wire import Frame, Kind
+from tierce_jiva.wire import BATCH_BYTES_MAX, Frame, Kind
 
 if TYPE_CHECKING:
     from tierce import Stage
@@ -43,6 +44,9 @@ T = TypeVar("T")
 
 #: Connections beyond this are closed at once: one target, its successor, and a few strangers.
 CONNECTION_COUNT_MAX = 16
+#: What a connection may leave unread before nothing more is taken from it: a few of the largest
+#: answers, so that a target that is merely busy is not slowed down.
+OUTGOING_BYTES_MAX = 4 * BATCH_BYTES_MAX
 
 
 class ReplicaProcess:
@@ -142,6 +146,7 @@ class ReplicaProcess:
             self._reactor,
             received=partial(self._received, number),
             closed=partial(self._lost, number),
+            outgoing_bytes_max=OUTGOING_BYTES_MAX,
         )
 
     def _received(self, number: int, frames: list[Frame]) -> None:
@@ -174,6 +179,8 @@ class ReplicaProcess:
                 self._offload(partial(self._fetch, action), partial(self._fetched, action))
             elif isinstance(action, DigestExtents):
                 self._offload(partial(self._digest, action), partial(self._digested, action))
+            elif isinstance(action, Renew):
+                self._offload(self._store.renew, partial(self._renewed, action))
             elif isinstance(action, Hangup):
                 self._hang_up(action)
             else:
@@ -229,6 +236,9 @@ class ReplicaProcess:
             self._stage.fail(Op.FLUSH)
             self._emit("jiva.replica.flush-failed", f"can't flush: {error}", severity="error")
         self._carry_out(self._replica.synced(error))
+
+    def _renewed(self, renew: Renew, _result: None, error: OSError | None) -> None:
+        self._carry_out(self._replica.renewed(renew, error))
 
     def _fetch(self, fetch: Fetch) -> None:
         view, position = memoryview(fetch.buffer), 0

@@ -143,7 +143,7 @@ class Replicator:
             for request in batch:
                 request.status = Status(Code.FENCED, "this target no longer serves the volume")
         else:
-            self._park(batch, settled)
+            self._park(batch, settled, self.links.now)
 
     def tick(self, now: float) -> None:
         """Time has passed: now in seconds. Called a few times a second while `is_busy`, and once
@@ -204,7 +204,7 @@ class Replicator:
             else:
                 writes.append(request)
         if reads:
-            self._reads.read(reads, settled)
+            self._reads.read(reads, settled, since)
         if writes:
             if not self._steward.can_write:
                 self._steward.mark()
@@ -217,8 +217,8 @@ class Replicator:
         if later:
             self._parked.append(_Parked(later, settled, since))
 
-    def _park(self, requests: list[Request], settled: Settled) -> None:
-        self._parked.append(_Parked(requests, settled, self.links.now))
+    def _park(self, requests: list[Request], settled: Settled, since: float) -> None:
+        self._parked.append(_Parked(requests, settled, since))
 
     def _changed(self) -> None:
         self._must_retry = True
@@ -262,6 +262,7 @@ class Replicator:
             "majority of its replicas: see `tierce volume show`",
         )
         self._writes.give_up(before, status)
+        self._reads.give_up(before, status)
         for group in [group for group in self._parked if group.since < before]:
             self._parked.remove(group)
             for request in group.requests:

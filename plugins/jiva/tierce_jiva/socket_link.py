@@ -30,6 +30,9 @@ class SocketLink:
         received: Called with the frames that have arrived; they die when it returns.
         closed: Called once with the reason when the link ends by itself.
         connected: Called once when a connecting socket is connected; None if it is already.
+        outgoing_bytes_max: While more than this is queued to be sent, nothing is received: whoever
+            asks must take the answers. None for the asking side, which must always read: two
+            sides that wait for each other to read would wait for ever.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class SocketLink:
         received: Callable[[list[Frame]], None],
         closed: Callable[[str], None],
         connected: Callable[[], None] | None = None,
+        outgoing_bytes_max: int | None = None,
     ) -> None:
         self._socket = connection
         self._descriptor = connection.fileno()
@@ -49,6 +53,9 @@ class SocketLink:
         self._connected = connected
         self._reader = FrameReader()
         self._outgoing: deque[memoryview] = deque()
+        #: Bytes in `_outgoing`.
+        self._queued_bytes = 0
+        self._outgoing_bytes_max = outgoing_bytes_max
         self._events = READABLE | (WRITABLE if connected else 0)
         self.is_open = True
         connection.setblocking(False)
@@ -61,7 +68,7 @@ class SocketLink:
         if not self.is_open:
             return
         if self._outgoing or self._connected is not None:
-            self._outgoing.extend(map(memoryview, buffers))
+            self._queue(buffers)
             return
         try:
             sent = self._socket.sendmsg(buffers[:_BUFFER_COUNT_MAX])
@@ -72,9 +79,9 @@ class SocketLink:
             self._reactor.call_soon(partial(self._end, f"can't send: {error.strerror}"))
             return
         if sent < sum(map(len, buffers)) or len(buffers) > _BUFFER_COUNT_MAX:
-            self._outgoing.extend(map(memoryview, buffers))
+            self._queue(buffers)
             self._drop_sent(sent)
-            self._watch(READABLE | WRITABLE)
+            self._watch_all()
 
     def close(self) -> None:
         """Close now; what was not sent is dropped. `closed` is not called."""
@@ -82,6 +89,7 @@ class SocketLink:
             self.is_open = False
             self._reactor.unwatch(self._descriptor)
             self._outgoing.clear()
+            self._queued_bytes = 0
             self._socket.close()
 
     def _ready(self, events: int) -> None:
@@ -90,7 +98,12 @@ class SocketLink:
             return
         if events & WRITABLE and self._outgoing:
             self._flush()
-        if events & ~WRITABLE and self.is_open:
+        if not self.is_open:
+            return
+        if events & READABLE and self._events & READABLE:
+            self._receive()
+        elif events & ~(READABLE | WRITABLE):
+            # An error or the end, reported even where nothing is to be received.
             self._receive()
 
     def _finish_connecting(self) -> None:
@@ -129,21 +142,33 @@ class SocketLink:
                 first = [self._outgoing[i] for i in range(min(len(self._outgoing), 64))]
                 self._drop_sent(self._socket.sendmsg(first))
         except BlockingIOError:
-            self._watch(READABLE | WRITABLE)
-            return
+            pass
         except OSError as error:
             self._end(f"can't send: {error.strerror}")
             return
-        self._watch(READABLE)
+        self._watch_all()
 
     def _drop_sent(self, count: int) -> None:
         outgoing = self._outgoing
+        self._queued_bytes -= count
         while count:
             first = outgoing.popleft()
             if count < len(first):
                 outgoing.appendleft(first[count:])
                 return
             count -= len(first)
+
+    def _queue(self, buffers: list[bytes | memoryview]) -> None:
+        self._outgoing.extend(map(memoryview, buffers))
+        self._queued_bytes += sum(map(len, buffers))
+        if self._connected is None:
+            self._watch_all()
+
+    def _watch_all(self) -> None:
+        """Wait for what there is to send, and for what may be received."""
+        limit = self._outgoing_bytes_max
+        is_receiving = limit is None or self._queued_bytes <= limit
+        self._watch((READABLE if is_receiving else 0) | (WRITABLE if self._outgoing else 0))
 
     def _watch(self, events: int) -> None:
         if self.is_open and events != self._events:

@@ -12,7 +12,7 @@ from typing import Any
 from tierce_jiva.ballot import NO_BALLOT, Ballot, Membership
 from tierce_jiva.handshake import Handshake
 from tierce_jiva.host import Host, State, Volume
-from tierce_jiva.lateness import find_late, find_lost
+from tierce_jiva.lateness import find_hung, find_late, find_lost
 from tierce_jiva.links import Link, Links, LinkState, describe
 from tierce_jiva.marks import Marks
 from tierce_jiva.news import News
@@ -166,6 +166,7 @@ class Steward:
 
     def advance(self) -> None:
         """Do what can be done now: called on every tick and when a replica has become ready."""
+        self._hang_up_on_hung()
         if self.state is State.OPENING:
             self._try_open()
         elif self.state is State.SERVING:
@@ -175,6 +176,14 @@ class Steward:
                 self._readmission.consider()
             self._consider_cleaning()
 
+    def _hang_up_on_hung(self) -> None:
+        """One that does not finish its handshake, or leaves the opening's vote unanswered, must
+        not keep the others waiting. Of those that serve, `_look_for_late` judges."""
+        is_opening = self.state in {State.OPENING, State.ELECTING}
+        for link in find_hung(self._links, self._options.dead_s):
+            if is_opening or not link.is_ready:
+                self._hang_up(link, f"has not answered for {self._options.dead_s:g} s")
+
     def _try_open(self) -> None:
         ready = self._links.ready()
         now = self._links.now
@@ -182,19 +191,15 @@ class Steward:
             self._majority_at = None
         elif self._majority_at is None:
             self._majority_at = now
-        is_patient = (
-            self._majority_at is not None
-            and now >= self._majority_at + self._options.opening_patience_s
-        )
+        patience_s = self._options.opening_patience_s
+        is_patient = self._majority_at is not None and now >= self._majority_at + patience_s
         if len(ready) < len(self._volume.members) and not is_patient:
             return
         promises = {link.name: link.promise for link in ready if link.promise is not None}
         here = tuple(link.name for link in ready if link.boot_id == self._volume.boot_id)
         found = choose(self._volume.members, promises, preferred=here)
         if isinstance(found, Waiting):
-            names = ", ".join(found.names)
-            message = f"can't open: {found.reason}; waiting for {names}"
-            self._news.say("jiva.volume.waiting", message)
+            self._news.say("jiva.volume.waiting", f"can't open: {found}")
             self._show()
             return
         self._quorum.adopt(found.adopted)
@@ -315,7 +320,6 @@ class Steward:
         for name in out:
             reason = self._links[name].fault or self._links[name].trouble
             self._news.emit("jiva.replica.voted-out", f"{name} is voted out: {reason}", "warning")
-        for name in out:
             self._readmission.lost(self._links[name], "voted out")
         self._quorum.propose(stay)
         self._refresh()

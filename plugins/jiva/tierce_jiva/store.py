@@ -27,9 +27,9 @@ _ZEROES_BYTES = 1 << 20
 class SparseFileStore:
     """One replica's bytes.
 
-    `write`, `discard` and `read_cached` are called on the data thread; `read`, `digest` and
-    `flush` may wait and are called on worker threads. Overlapping calls are the caller's to
-    order.
+    `write`, `discard` and `read_cached` are called on the data thread; `read`, `digest`, `flush`
+    and `renew` may wait and are called on worker threads. Overlapping reads and writes are the
+    caller's to order.
 
     Args:
         path: The file; it exists and is `size_bytes` long.
@@ -65,17 +65,20 @@ class SparseFileStore:
 
     def renew(self) -> None:
         """Open the file anew after a failed flush, and let go of cached pages, which may differ
-        from what is on disk. Everything must then be written again.
+        from what is on disk. Everything must then be written again. Waits for a flush under way.
 
         Raises:
             OSError: The medium failed.
         """
-        descriptor = self._open()
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-        with self._sync_lock:
-            self._files.close(self._descriptor)
-            self._descriptor = descriptor
-            self._sync_failed = None
+        fresh = self._open()
+        try:
+            os.posix_fadvise(fresh, 0, 0, os.POSIX_FADV_DONTNEED)
+            with self._sync_lock:
+                # The number stays the same and always names the file: other threads use it.
+                self._files.duplicate(fresh, self._descriptor)
+                self._sync_failed = None
+        finally:
+            self._files.close(fresh)
 
     def write(self, offset: int, data: memoryview) -> None:
         """Store `data` at `offset`. On return it survives the end of this process.
