@@ -77,7 +77,9 @@ def test_a_missing_or_empty_folder_is_no_replica(tmp_path: Path) -> None:
         ReplicaFolder(tmp_path / "empty")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None
+)
 @given(st.binary(max_size=80), st.integers(0, 400), st.booleans())
 def test_a_damaged_record_is_named_and_nothing_else_happens(
     tmp_path: Path, noise: bytes, at: int, whole: bool

@@ -24,7 +24,10 @@ from tierce_jiva.unsettled import Unsettled
 from tierce_jiva.wire import Frame, Kind, encode_ack
 from tierce_jiva.write_path import WritePath
 
-#: Seeds that broke the promise once; each commit that mended one names the history.
+#: Seeds on which the promise broke while this engine was written. What a seed does depends on every
+#: random choice the code leads to, so after a change it plays another history than it did then:
+#: these are more seeds like the others, not the histories that failed. Those that were understood
+#: are told step by step in test_replicator.py and test_opening.py.
 REGRESSIONS = (
     6,
     10,
@@ -48,7 +51,7 @@ REGRESSIONS = (
     20258,
     20693,
 )
-SEED_COUNT = 120
+SEED_COUNT = 60
 MUTANT_SEED_COUNT = 250
 
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -61,7 +64,7 @@ def test_no_seed_breaks_the_promise(first: int) -> None:
 
 
 @pytest.mark.parametrize("seed", REGRESSIONS)
-def test_a_seed_that_failed_once_does_not_fail_again(seed: int) -> None:
+def test_no_seed_on_which_the_promise_once_broke_breaks_it(seed: int) -> None:
     run_seed(seed)
 
 
@@ -289,11 +292,11 @@ class Found:
 
 #: Where to begin for rules that few seeds put to the test, so that the search stays short.
 FIRST_SEEDS = {
-    "vote_without_a_majority": 90,
-    "let_a_joiner_in_before_its_flush": 180,
-    "let_writes_into_an_extent_under_copy": 60,
-    "acknowledge_by_the_new_set_before_it_is_in_force": 50,
-    "do_not_resend_after_a_restart": 40,
+    "vote_without_a_majority": 200,
+    "let_a_joiner_in_before_its_flush": 75,
+    "do_not_resend_after_a_restart": 85,
+    "report_promises_before_they_are_durable": 50,
+    "take_frames_of_a_lower_ballot": 18,
 }
 
 
