@@ -1,0 +1,53 @@
+"""Aids for ladders on one part: links that are ready, what was asked on them, and answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tierce_jiva.ballot import Ballot
+from tierce_jiva.links import Link, Links, LinkState
+from tierce_jiva.wire import Frame, FrameReader, encode_ack, encode_control
+
+BALLOT = Ballot(1, 7)
+
+
+def ready_links(count: int = 3) -> Links:
+    links = Links(tuple(f"replica-{number}" for number in range(1, count + 1)))
+    links.ballot = BALLOT
+    for link in links:
+        link.state = LinkState.READY
+    return links
+
+
+def frames_of(data: bytes) -> list[Frame]:
+    """Return the frames in some bytes."""
+    reader = FrameReader()
+    reader.space()[: len(data)] = data
+    return reader.received(len(data))
+
+
+def taken(link: Link) -> list[Frame]:
+    """Return what the link would send, and take it away."""
+    buffers, link.outgoing = link.outgoing, []
+    return frames_of(b"".join(map(bytes, buffers)))
+
+
+def asked(link: Link) -> list[str]:
+    """Return the kinds of the control messages that the link would send."""
+    return [str(frame.control()["kind"]) for frame in taken(link)]
+
+
+def answer(link: Link, message: dict[str, Any]) -> None:
+    """Answer the oldest question with a control message."""
+    sequence = next(iter(link.questions))
+    (frame,) = frames_of(encode_control(sequence, BALLOT, message))
+    link.questions.pop(sequence).answer(frame)
+
+
+def answer_frame(link: Link, frame: Frame) -> None:
+    """Answer the oldest question with any frame."""
+    link.questions.pop(next(iter(link.questions))).answer(frame)
+
+
+def ack(sequence: int = 1, failures: Any = ()) -> Frame:
+    return frames_of(encode_ack(sequence, BALLOT, failures))[0]

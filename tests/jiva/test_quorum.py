@@ -1,0 +1,123 @@
+"""Votes: who is asked first, what is required meanwhile, which answers count."""
+
+from __future__ import annotations
+
+import pytest
+
+from jiva.ladder import BALLOT, ack, answer, answer_frame, asked, ready_links
+from tierce import ProtocolError
+from tierce_jiva.ballot import Membership
+from tierce_jiva.links import Links
+from tierce_jiva.quorum import Quorum
+
+A, B, C = NAMES = ("replica-1", "replica-2", "replica-3")
+ACCEPTED = {"kind": "accepted"}
+
+
+@pytest.fixture
+def links() -> Links:
+    return ready_links()
+
+
+@pytest.fixture
+def in_force() -> list[Membership]:
+    return []
+
+
+@pytest.fixture
+def quorum(links: Links, in_force: list[Membership]) -> Quorum:
+    quorum = Quorum(links, in_force.append)
+    quorum.adopt(Membership(BALLOT, 0, NAMES, NAMES))
+    return quorum
+
+
+def test_history_8_a_vote_goes_first_to_one_that_stays(
+    links: Links, quorum: Quorum, in_force: list[Membership]
+) -> None:
+    quorum.propose(frozenset({B, C}))
+    assert [asked(link) for link in links] == [[], ["accept"], []]
+    answer(links[B], ACCEPTED)
+    assert [asked(link) for link in links] == [["accept"], [], ["accept"]]
+    assert not in_force
+    answer(links[A], ACCEPTED)
+    assert in_force[0].in_sync == (B, C)
+    assert not quorum.is_voting
+
+
+def test_if_the_first_is_lost_before_it_has_accepted_another_that_stays_is_asked(
+    links: Links, quorum: Quorum
+) -> None:
+    quorum.propose(frozenset({B, C}))
+    assert asked(links[B]) == ["accept"]
+    links.lose(links[B], "cut")
+    assert asked(links[A]) == []
+    assert asked(links[C]) == ["accept"]
+
+
+def test_history_7_until_a_larger_set_is_in_force_the_old_and_the_new_are_required(
+    links: Links, quorum: Quorum
+) -> None:
+    quorum.adopt(Membership(BALLOT, 0, NAMES, (A,)))
+    quorum.propose(frozenset({A, B}), frozenset({B}))
+    assert quorum.required() == {A, B}
+    assert quorum.readable() == {A}
+    for name in (A, B):
+        answer(links[name], ACCEPTED)
+    assert quorum.readable() == {A, B}
+
+
+def test_history_8_who_is_being_voted_out_is_required_and_not_read(quorum: Quorum) -> None:
+    quorum.propose(frozenset({B, C}))
+    assert quorum.required() == {A, B, C}
+    assert quorum.readable() == {B, C}
+
+
+def test_who_is_let_in_must_itself_have_accepted(
+    links: Links, quorum: Quorum, in_force: list[Membership]
+) -> None:
+    quorum.adopt(Membership(BALLOT, 0, NAMES, (A, B)))
+    quorum.propose(frozenset(NAMES), frozenset({C}))
+    answer(links[A], ACCEPTED)
+    answer(links[B], ACCEPTED)
+    assert not in_force
+    answer(links[C], ACCEPTED)
+    assert in_force
+
+
+def test_an_answer_to_a_superseded_vote_counts_for_nothing(
+    links: Links, quorum: Quorum, in_force: list[Membership]
+) -> None:
+    quorum.propose(frozenset({B, C}))
+    quorum.propose(frozenset({B}))
+    answer(links[B], ACCEPTED)
+    assert quorum.is_voting
+    assert not in_force
+    answer(links[B], ACCEPTED)
+    answer(links[A], ACCEPTED)
+    assert in_force[0].in_sync == (B,)
+
+
+@pytest.mark.parametrize("message", [{"kind": "marked", "marked": True}, {"kind": "?"}, {}])
+def test_any_other_message_is_no_vote(
+    links: Links, quorum: Quorum, message: dict[str, object]
+) -> None:
+    quorum.propose(frozenset({B, C}))
+    with pytest.raises(ProtocolError, match="accepted"):
+        answer(links[B], message)
+    assert asked(links[A]) == []
+
+
+def test_an_ack_is_no_vote(links: Links, quorum: Quorum) -> None:
+    quorum.propose(frozenset({B, C}))
+    with pytest.raises(ProtocolError, match="ACK"):
+        answer_frame(links[B], ack())
+
+
+def test_a_vote_that_was_withdrawn_comes_into_force_no_more(
+    links: Links, quorum: Quorum, in_force: list[Membership]
+) -> None:
+    quorum.propose(frozenset({B}))
+    quorum.withdraw()
+    answer(links[B], ACCEPTED)
+    assert not in_force
+    assert asked(links[A]) == []
