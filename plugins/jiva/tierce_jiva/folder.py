@@ -260,6 +260,11 @@ def delete_folder(path: Path, uuid: str) -> None:
         path.rmdir()
 
 
+def has_identity(path: Path) -> bool:
+    """Return True if the folder is some replica's, whole or damaged."""
+    return (path / _VOLUME).exists()
+
+
 def read_identity(path: Path) -> Identity:
     """Return whose folder it is.
 

@@ -8,7 +8,13 @@ from typing import Any
 
 from tierce import ConflictError, FormatError, MemberSpec, VolumeSpec
 from tierce_jiva.boot import boot_id
-from tierce_jiva.folder import Identity, create_folder, delete_folder, read_identity
+from tierce_jiva.folder import (
+    Identity,
+    create_folder,
+    delete_folder,
+    has_identity,
+    read_identity,
+)
 from tierce_jiva.options import JivaOptions
 
 
@@ -26,7 +32,7 @@ class JivaLifecycle:
     replica-1, replica-2, ..."""
 
     def create(self, volume: VolumeSpec) -> None:
-        """Make a folder for each replica; what was made of it is removed if one fails.
+        """Make a folder for each replica; if one fails, those made just now are removed again.
 
         Raises:
             ConflictError: A folder holds something else.
@@ -45,10 +51,12 @@ class JivaLifecycle:
                     block_size=volume.block_size,
                     created=volume.created,
                 )
-                made.append(member)
+                is_new = not has_identity(member.folder)
                 create_folder(identity, member.folder, boot_id())
+                if is_new:
+                    made.append(member)
         except (OSError, ConflictError, FormatError):
-            for member in made[:-1]:
+            for member in made:
                 delete_folder(member.folder, volume.uuid)
             raise
 
@@ -66,8 +74,11 @@ class JivaLifecycle:
 
         Raises:
             FormatError: A folder is no replica's.
-            ConflictError: They belong to different volumes, or some are missing.
+            ConflictError: They belong to different volumes, two hold one replica, or some are
+                missing.
         """
+        if not folders:
+            raise ConflictError("name the folders of the volume's replicas")
         found = {folder: read_identity(folder) for folder in folders}
         first = next(iter(found.values()))
         by_name: dict[str, Path] = {}
@@ -76,6 +87,11 @@ class JivaLifecycle:
                 raise ConflictError(
                     f"{folder} belongs to volume {identity.volume!r}, "
                     f"{folders[0]} to {first.volume!r}: adopt one volume at a time"
+                )
+            if identity.replica in by_name:
+                raise ConflictError(
+                    f"{by_name[identity.replica]} and {folder} both hold {identity.replica}: one "
+                    "is a copy of the other; leave the older out"
                 )
             by_name[identity.replica] = folder
         missing = [name for name in first.members if name not in by_name]
