@@ -1,0 +1,189 @@
+"""A whole volume in one process: the device, three replicas, real sockets and files, one loop."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tierce import (
+    ConflictError,
+    Event,
+    MemberContext,
+    Op,
+    OpenContext,
+    Request,
+    Status,
+    VolumeSpec,
+)
+from tierce.volume.epoll import EpollReactor
+from tierce.volume.statistics import StatisticsPage
+from tierce_jiva.boot import boot_id
+from tierce_jiva.device import open_device
+from tierce_jiva.folder import ReplicaFolder
+from tierce_jiva.lifecycle import JivaLifecycle
+from tierce_jiva.options import JivaOptions, ReplicaOptions
+from tierce_jiva.replica_process import ReplicaProcess
+from tierce_jiva.store import SparseFileStore
+
+SIZE = 4 << 20
+PATIENCE_S = 30.0
+
+
+class Site:
+    """One machine with three replicas, their target to come."""
+
+    def __init__(self, folder: Path) -> None:
+        replicas = tuple(ReplicaOptions(folder=str(folder / name)) for name in "abc")
+        options = JivaOptions(replicas, reconnect_grace_s=0.05, opening_patience_s=0.1)
+        self.volume = VolumeSpec(
+            "demo", "00ff", SIZE, 512, "jiva", options, "iscsi", None, folder / "own"
+        )
+        self.reactor = EpollReactor()
+        self.page = StatisticsPage.create(folder / "page")
+        self.events: list[Event] = []
+        self.addresses: dict[str, str] = {}
+        self.processes: dict[str, ReplicaProcess] = {}
+        lifecycle = JivaLifecycle()
+        lifecycle.create(self.volume)
+        self.members = {member.name: member for member in lifecycle.members(self.volume)}
+        for name in self.members:
+            self.start(name)
+
+    def start(self, name: str) -> None:
+        self.processes[name] = ReplicaProcess(
+            MemberContext(
+                volume_name="demo",
+                volume_uuid="00ff",
+                size_bytes=SIZE,
+                block_size=512,
+                member=self.members[name],
+                reactor=self.reactor,
+                boot_id=boot_id(),
+                announce=lambda address: self.addresses.update({name: address}),
+                stage=self.page.stage,
+                emit=self.events.append,
+                publish=self.page.publish,
+                open_store=SparseFileStore,
+            )
+        )
+
+    def stop(self, name: str) -> None:
+        del self.addresses[name]
+        closed: list[None] = []
+        self.processes.pop(name).close(lambda: closed.append(None))
+        self.until(lambda: bool(closed))
+
+    def context(self) -> OpenContext:
+        return OpenContext(
+            volume=self.volume,
+            options=self.volume.engine_options,
+            reactor=self.reactor,
+            members=tuple(self.members.values()),
+            boot_id=boot_id(),
+            stage=self.page.stage,
+            emit=self.events.append,
+            publish=self.page.publish,
+            member_address=self.addresses.get,
+            fenced=pytest.fail,
+        )
+
+    def until(self, is_so: Callable[[], bool]) -> None:
+        """Run the loop until something is so."""
+        late: list[None] = []
+
+        def look() -> None:
+            if is_so() or late:
+                self.reactor.stop()
+            else:
+                self.reactor.call_later(0.005, look)
+
+        timer = self.reactor.call_later(PATIENCE_S, lambda: late.append(None))
+        self.reactor.call_soon(look)
+        self.reactor.run()
+        timer.cancel()
+        assert not late, f"it never came; events: {[event.code for event in self.events]}"
+
+    def states(self) -> dict[str, str]:
+        shown = self.page.snapshot()["published"].get("replicas", [])
+        return {replica["name"]: replica["state"] for replica in shown}
+
+    def heads(self) -> set[bytes]:
+        return {(member.folder / "head-000.img").read_bytes() for member in self.members.values()}
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    site = Site(tmp_path)
+    yield site
+    for name in list(site.processes):
+        site.stop(name)
+    site.page.close()
+    site.reactor.close()
+
+
+def test_a_volume_is_written_flushed_read_degraded_rebuilt_and_closed_clean(site: Site) -> None:
+    device = open_device(site.context())
+
+    def do(*requests: Request) -> None:
+        device.submit(list(requests), lambda _settled: None)
+        site.until(lambda: all(request.status is not None for request in requests))
+        assert all(request.status and request.status.is_good for request in requests)
+
+    data = bytes(range(256)) * 16
+    do(Request(Op.WRITE, 8192, 4096, memoryview(data)))
+    do(Request(Op.FLUSH))
+    assert len(site.heads()) == 1
+
+    site.stop("replica-2")
+    do(Request(Op.WRITE, 1 << 20, 4096, memoryview(data)), Request(Op.DISCARD, 8192, 512))
+    site.until(lambda: site.states().get("replica-2") == "down")
+    assert "jiva.replica.voted-out" in {event.code for event in site.events}
+    assert len(site.heads()) == 2
+
+    site.start("replica-2")
+    site.until(lambda: "jiva.replica.in-sync" in {event.code for event in site.events})
+    assert len(site.heads()) == 1
+    buffer = memoryview(bytearray(4096))
+    do(Request(Op.READ, 8192, 4096, buffer))
+    assert bytes(buffer) == bytes(512) + data[512:]
+
+    closed: list[Status] = []
+    device.close(closed.append)
+    site.until(lambda: bool(closed))
+    for name in list(site.processes):
+        site.stop(name)
+    for member in site.members.values():
+        folder = ReplicaFolder(member.folder)
+        assert not folder.record.marked
+        assert folder.record.accepted.in_sync == tuple(site.members)
+        folder.close()
+
+
+def test_a_folder_has_one_process(site: Site) -> None:
+    with pytest.raises(ConflictError, match="pid"):
+        site.start("replica-1")
+
+
+def test_what_a_stranger_sends_ends_his_connection_and_nothing_else(site: Site) -> None:
+    host, _, port = site.addresses["replica-1"].rpartition(":")
+    with socket.create_connection((host, int(port))) as stranger:
+        stranger.sendall(b"GET / HTTP/1.1\r\n" + b"\r\n" * 32)
+        stranger.setblocking(False)
+        site.until(lambda: _is_closed(stranger))
+    device = open_device(site.context())
+    site.until(lambda: set(site.states().values()) == {"in-sync"})
+    closed: list[Status] = []
+    device.close(closed.append)
+    site.until(lambda: bool(closed))
+
+
+def _is_closed(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:
+        return True
