@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from core.volume.model import SIZE, Run, open_context, volume_spec
-from tierce import Code, ConflictError, FormatError, Op, Request, Status, VolumeSpec
+from tierce import Code, ConflictError, Event, FormatError, Op, Request, Status, VolumeSpec
 from tierce.volume.epoll import EpollReactor
 from tierce.volume.statistics import StatisticsPage
 from tierce_engines.file import FileDevice, FileLifecycle
@@ -173,5 +173,57 @@ def test_the_device_takes_the_geometry_of_its_volume(volume: VolumeSpec, tmp_pat
     device = FileDevice(open_context(large, reactor, page))
     assert (device.geometry.size_bytes, device.geometry.block_size) == (SIZE, 4096)
     Run(device, reactor).close()
+    page.close()
+    reactor.close()
+
+
+def test_a_file_system_that_can_not_tell_what_is_cached_is_read_all_the_same(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = os.preadv
+
+    def preadv(descriptor: int, buffers: tuple[memoryview], offset: int, flags: int = 0) -> int:
+        if flags & os.RWF_NOWAIT:
+            raise OSError(errno.EOPNOTSUPP, "not here")
+        return whole(descriptor, buffers, offset)
+
+    run.submit(write(0, b"t" * 4096))
+    monkeypatch.setattr(os, "preadv", preadv)
+    read = run.submit(Request(Op.READ, 0, 4096, memoryview(bytearray(4096))))[0]
+    assert read.status is not None
+    assert read.status.is_good
+    assert read.buffer is not None
+    assert bytes(read.buffer) == b"t" * 4096
+    run.close()
+
+
+def test_a_second_volume_on_the_same_file_is_refused(
+    volume: VolumeSpec, run: Run, tmp_path: Path
+) -> None:
+    page = StatisticsPage.create(tmp_path / "page2")
+    with pytest.raises(ConflictError, match="open for another volume"):
+        FileDevice(open_context(volume, run.reactor, page))
+    run.close()
+    page.close()
+
+
+def test_a_failing_medium_is_an_event_but_not_each_time(
+    volume: VolumeSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FileLifecycle().create(volume)
+    events: list[Event] = []
+    reactor, page = EpollReactor(), StatisticsPage.create(tmp_path / "page")
+    context = attrs.evolve(open_context(volume, reactor, page), emit=events.append)
+    run = Run(FileDevice(context), reactor)
+
+    def fail(*_arguments: object) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", fail)
+        run.submit(write(0, b"x" * 512), write(512, b"x" * 512))
+    assert [event.code for event in events] == ["file.full"]
+    assert "512 bytes at 0" in events[0].message
+    run.close()
     page.close()
     reactor.close()

@@ -126,3 +126,13 @@ def test_reading_past_a_file_that_was_cut_is_an_error_not_zeroes(store: SparseFi
     with pytest.raises(OSError, match="ends before"):
         read(store, 0, 8192)
     assert not store.read_cached(0, memoryview(bytearray(8192)))
+
+
+def test_where_it_can_not_be_told_what_is_cached_nothing_is(
+    store: SparseFileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def preadv(*_arguments: object) -> int:
+        raise OSError(errno.EOPNOTSUPP, "not here")
+
+    monkeypatch.setattr(store._files, "preadv", preadv)
+    assert not store.read_cached(0, memoryview(bytearray(512)))

@@ -93,6 +93,9 @@ def run(command: Callable[[], Any]) -> int:
     except (click.Abort, KeyboardInterrupt):
         _complain("interrupted")
         return EXIT_INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        return error.exit_code
     except click.ClickException as error:
         _complain(error.format_message() + _usage_hint(error))
         return error.exit_code

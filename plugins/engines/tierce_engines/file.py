@@ -6,6 +6,7 @@ to the page cache, and only FLUSH waits for the disk.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from tierce import (
     Closed,
     Code,
     ConflictError,
+    Event,
     Extent,
     ExtentLock,
     FormatError,
@@ -36,6 +38,11 @@ from tierce import (
 )
 
 _ZEROING = frozenset({Op.DISCARD, Op.WRITE_ZEROES})
+#: What a read that may not wait ends with where it would, or where the file system (tmpfs, NFS,
+#: FUSE) can't read without waiting.
+_NOT_AT_ONCE = frozenset({errno.EAGAIN, errno.EOPNOTSUPP})
+#: A medium that fails is reported as an event no more often than this.
+_EVENT_INTERVAL_S = 60.0
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -47,6 +54,7 @@ class FileDevice:
 
     Raises:
         FormatError: The file is missing or shorter than the volume.
+        ConflictError: Another volume has it open.
     """
 
     def __init__(self, context: OpenContext) -> None:
@@ -57,6 +65,7 @@ class FileDevice:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except OSError as error:
             raise FormatError(f"can't be opened: {error.strerror}", path=path) from error
+        self._take(volume.name)
         found = os.lseek(self._descriptor, 0, os.SEEK_END)
         if found < volume.size_bytes:
             os.close(self._descriptor)
@@ -69,12 +78,31 @@ class FileDevice:
         # Readahead fills the cache with large folios, into which a 4 KiB write takes 35 us
         # instead of 2 (ext4, Linux 6.16 and later).
         os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_RANDOM)
+        self._reactor = context.reactor
         self._offload = context.reactor.offload
+        self._emit = context.emit
+        self._subject = f"volume/{volume.name}"
+        self._quiet_until = 0.0
         #: Extents of what is on a worker thread: what overlaps them waits.
         self._lock = ExtentLock()
         self._flushing: list[tuple[Request, Settled]] | None = None
         self._to_flush: list[tuple[Request, Settled]] = []
         self._flush_failure: Status | None = None
+
+    def _take(self, name: str) -> None:
+        """Hold the file for as long as this process lives.
+
+        Raises:
+            ConflictError: Another volume has it.
+        """
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._descriptor)
+            raise ConflictError(
+                f"volume {name}: {self._path} is open for another volume, which would overwrite "
+                "it: give each volume a path of its own"
+            ) from None
 
     def submit(self, batch: list[Request], settled: Settled) -> None:
         """Do at once what does not wait."""
@@ -103,10 +131,12 @@ class FileDevice:
                     self._flush(request, settled)
                 else:
                     self._do_later(request, settled)
-            except BlockingIOError:
-                missed.append(request)
             except OSError as error:
-                request.status = self._failure(request, error)
+                if op is read and error.errno in _NOT_AT_ONCE:
+                    missed.append(request)
+                else:
+                    request.status = self._failure(request, error)
+                    self._tell(request.status)
         for request in missed:
             self._do_later(request, settled)
 
@@ -174,6 +204,8 @@ class FileDevice:
         if error is not None:
             raise error
         request.status = status
+        if status is not GOOD and status is not None:
+            self._tell(status)
         self._lock.release(claim)
         settled([request])
 
@@ -184,6 +216,14 @@ class FileDevice:
             return Status(Code.NO_SPACE, reason, request.offset)
         code = Code.READ_ERROR if request.op is Op.READ else Code.WRITE_ERROR
         return Status(code, reason, request.offset)
+
+    def _tell(self, status: Status) -> None:
+        """Report that the medium fails; not each time."""
+        now = self._reactor.now()
+        if now >= self._quiet_until:
+            self._quiet_until = now + _EVENT_INTERVAL_S
+            code = "file.full" if status.code is Code.NO_SPACE else "file.failed"
+            self._emit(Event(code, status.reason, self._subject, "error"))
 
     # -- flushing ----------------------------------------------------------------------------------
 
@@ -210,6 +250,8 @@ class FileDevice:
             done += self._to_flush
             self._to_flush = []
         status = self._flush_failure or GOOD
+        if error is not None:
+            self._tell(status)
         if self._to_flush:
             self._begin_flush()
         answers: dict[Settled, list[Request]] = {}

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 import attrs
 
 from tierce import VolumeSpec, option
 
 #: What every IQN that we make up starts with; a volume's name follows.
 IQN_PREFIX = "iqn.2026-11.io.tierce:"
+#: An iSCSI name: iqn, eui or naa format.
+NAME = re.compile(
+    r"(?=.{1,223}$)(iqn\.\d{4}-\d{2}\.[a-z0-9][a-z0-9.-]*(:[^\s\x00-\x20,/]+)?|(eui|naa)\.[0-9A-Fa-f]{16,32})",
+    re.IGNORECASE,
+)
 
 
 @attrs.frozen
@@ -56,6 +63,15 @@ class IscsiVolumeOptions:
     vendor: str = option(default="TIERCE", doc="Vendor in INQUIRY, at most 8 characters.")
     product: str = option(default="VOLUME", doc="Product in INQUIRY, at most 16 characters.")
     read_only: bool = option(default=False, doc="Refuse every write.")
+
+    def check(self) -> str | None:
+        """Return what is wrong with the options, if anything is (RFC 7143 section 4.2.7)."""
+        if self.iqn is not None and not NAME.fullmatch(self.iqn):
+            return (
+                f"iqn {self.iqn!r} is no iSCSI name; expected iqn.YEAR-MONTH.DOMAIN:NAME, for "
+                f"example {IQN_PREFIX}data, or eui. and 16 hex digits"
+            )
+        return None
 
 
 def identity(_options: IscsiOptions, volume_name: str, volume_options: IscsiVolumeOptions) -> str:

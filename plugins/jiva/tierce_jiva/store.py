@@ -114,8 +114,11 @@ class SparseFileStore:
         """Fill `buffer` if all of it is in the page cache; False if that would wait."""
         try:
             done = self._files.preadv(self._descriptor, (buffer,), offset, os.RWF_NOWAIT)
-        except BlockingIOError:
-            return False
+        except OSError as error:
+            # Where it would wait, or where the file system (tmpfs, NFS, FUSE) can't tell.
+            if error.errno in {errno.EAGAIN, errno.EOPNOTSUPP}:
+                return False
+            raise
         return done == len(buffer)
 
     def read(self, offset: int, buffer: memoryview) -> None:
