@@ -105,7 +105,8 @@ def read_sealed(path: Path, kind: str) -> dict[str, Any]:
         )
     if words[3] != f"{crc32c(text):08x}":
         raise FormatError(
-            "is damaged: its checksum does not match. Remove this replica and add it anew",
+            "is damaged: its checksum does not match. The volume goes on with its other replicas; "
+            "see docs/howto/operate.md, 'When a replica's folder is lost'",
             path=path,
         )
     try:
@@ -141,7 +142,7 @@ class ReplicaFolder:
         if not path.is_dir():
             raise FormatError(
                 "this replica's folder is missing. If its disk is not mounted, mount it; if it is "
-                "lost, remove the replica and add a new one",
+                "lost, the volume goes on with its other replicas; see docs/howto/operate.md",
                 path=path,
             )
         self._lock = _take_lock(path, self.files)

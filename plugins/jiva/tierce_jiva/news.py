@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tierce import Event
-from tierce_jiva.host import Host, Volume
+from tierce_jiva.host import Host, State, Volume
 
 
 class News:
@@ -22,6 +22,8 @@ class News:
         self._host = host
         self._shown: Mapping[str, Any] = {}
         self._said = ""
+        self._voting_since: float | None = None
+        self._is_stuck = False
 
     def emit(self, code: str, message: str, severity: str = "info") -> None:
         """Report an event."""
@@ -38,15 +40,43 @@ class News:
         """The trouble is over."""
         self._said = ""
 
-    def show(self, state: str, replicas: list[dict[str, Any]], *, is_well: bool) -> None:
+    def watch_vote(self, now: float, patience_s: float, is_voting: bool) -> bool:
+        """Look at how long a vote has lasted; while it does, nothing is acknowledged. Return True
+        if what operators see has changed.
+
+        Args:
+            now: Seconds.
+            patience_s: A vote that lasts longer waits for replicas that don't answer.
+            is_voting: A vote is under way.
+        """
+        if not is_voting:
+            self._voting_since = None
+        elif self._voting_since is None:
+            self._voting_since = now
+        was_stuck = self._is_stuck
+        self._is_stuck = self._voting_since is not None and now - self._voting_since > patience_s
+        if self._is_stuck:
+            self.say(
+                "jiva.volume.no-majority",
+                "stopped: too few replicas answer to vote out those that don't; see `tierce "
+                "volume show`",
+            )
+        return was_stuck != self._is_stuck
+
+    def show(self, state: State, replicas: list[dict[str, Any]], *, has_majority: bool) -> None:
         """Publish what operators see, if it has changed.
 
         Args:
             state: Where the target stands.
             replicas: As `describe` shows them.
-            is_well: The volume serves: a trouble said earlier is none at the moment.
+            has_majority: A majority of the replicas is connected.
         """
-        shown: dict[str, Any] = {"state": state, "replicas": replicas}
+        is_well = state is State.SERVING and has_majority and not self._is_stuck
+        shown: dict[str, Any] = {"state": state.value, "replicas": replicas}
+        if state is State.SERVING and not is_well:
+            shown["state"] = "stopped"
+        elif is_well and any(replica["state"] != "in-sync" for replica in replicas):
+            shown["state"] = "degraded"
         if self._said and not is_well:
             shown["trouble"] = self._said
         if shown != self._shown:

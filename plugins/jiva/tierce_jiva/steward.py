@@ -172,6 +172,8 @@ class Steward:
         elif self.state is State.SERVING:
             self._look_for_late()
             self._consider_voting()
+            if self._news.watch_vote(self._links.now, self._options.dead_s, self._quorum.is_voting):
+                self._show()
             if self.has_majority:
                 self._readmission.consider()
             self._consider_cleaning()
@@ -288,8 +290,7 @@ class Steward:
 
     def _look_for_late(self) -> None:
         """Lateness counts only beside replicas that have answered: else nobody is at fault."""
-        late = find_late(self._links, self._options)
-        required = self._quorum.required()
+        late, required = find_late(self._links, self._options), self._quorum.required()
         waiting = {name for name in required if self._links[name].is_ready}
         for name, reason in late.items():
             link = self._links[name]
@@ -303,9 +304,9 @@ class Steward:
     def _consider_voting(self) -> None:
         latest = self._quorum.latest
         out = find_lost(self._links, latest.in_sync, self._options.reconnect_grace_s)
+        stay = frozenset(latest.in_sync) - frozenset(out)
         if not out:
             return
-        stay = frozenset(name for name in latest.in_sync if name not in out)
         if not stay:
             self._nobody_stays(latest)
             return
@@ -396,5 +397,4 @@ class Steward:
         for link in self._links:
             is_in = self._quorum.membership is not None and link.name in self._quorum.latest.in_sync
             replicas.append(describe(link, is_in=is_in, progress=self._readmission.progress(link)))
-        is_well = self.state is State.SERVING and self.has_majority
-        self._news.show(self.state.value, replicas, is_well=is_well)
+        self._news.show(self.state, replicas, has_majority=self.has_majority)
