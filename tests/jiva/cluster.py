@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -321,7 +320,3 @@ class Cluster:
 def bytes_of(request: Request) -> bytes:
     assert request.buffer is not None
     return bytes(request.buffer)
-
-
-def example_path(name: str) -> Path:
-    return Path("/nonexistent") / name
