@@ -5,41 +5,18 @@ from __future__ import annotations
 
 import errno
 import os
-from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from core.volume.hand_reactor import HandReactor
 from core.volume.model import SIZE, open_context, volume_spec
 from tierce import Code, Op, Request
 from tierce.block import hole
-from tierce.volume.epoll import EpollReactor
 from tierce.volume.statistics import StatisticsPage
 from tierce_engines.file import FileDevice, FileLifecycle
 from tierce_engines.options import FileOptions
-
-
-class HandReactor(EpollReactor):
-    """Runs offloaded work when the test says so."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.work: deque[tuple[Callable[[], Any], Callable[..., None]]] = deque()
-
-    def offload(self, work: Callable[[], Any], done: Callable[..., None]) -> None:
-        self.work.append((work, done))
-
-    def work_off(self, count: int = 1) -> None:
-        for _ in range(count):
-            work, done = self.work.popleft()
-            try:
-                result = work()
-            except OSError as error:
-                done(None, error)
-            else:
-                done(result, None)
 
 
 class Bench:

@@ -126,11 +126,6 @@ class Registry:
                 entry.reason = f"its event listener failed and is no longer called: {error!r}"
                 _LOG.exception("%s: %s", entry.record().origin, entry.reason)
 
-    def provider(self, family: str, name: str) -> PluginRecord | None:
-        """Return the enabled plugin that brings it ("engine", "jiva"); None if none does."""
-        wanted = f"{family} {name}"
-        return next((one for one in self.plugins if wanted in one.provides), None)
-
     def descriptions(self) -> Iterator[tuple[str, str, Description]]:
         """Yield (family, name, description) of everything that the enabled plugins bring."""
         for entry in self._entries:

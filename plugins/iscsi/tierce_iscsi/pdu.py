@@ -126,7 +126,6 @@ COMMON = struct.Struct(">BBHIQI")
 #: ITT, expected data transfer length, CmdSN, ExpStatSN, CDB 0, CDB 1 (section 11.3).
 SCSI_COMMAND = struct.Struct(">BBHIQIIIIBB")
 CDB_OFFSET = 32
-CDB_BYTES = 16
 #: From its third byte, a CDB of 10 bytes: LBA, group, blocks, control (SBC-3 READ(10)).
 CDB_10 = struct.Struct(">IBHB")
 #: From its third byte, a CDB of 16 bytes: LBA, blocks, group, control (SBC-3 READ(16)).

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tierce import Request
 from tierce_iscsi.buffers import Region
-from tierce_iscsi.scsi.command import Reply, Work
+from tierce_iscsi.scsi.command import Work
 
 
 class Drain:
@@ -128,7 +127,3 @@ class SlowTask(Task):
         self.work: Work | None = None
         self.left = 0
         self.regions: list[Region] = []
-
-
-#: How a task goes on when its requests have settled.
-Step = Callable[[list[Request]], Reply | Work]

@@ -97,10 +97,11 @@ class WritePath:
         """Send writes, in frames of bounded size."""
         length, first = 0, 0
         for index, request in enumerate(requests):
-            length += request.length if request.op is Op.WRITE else 0
+            payload = request.length if request.op is Op.WRITE else 0
+            length += payload
             if length > BATCH_BYTES_MAX or index - first >= ENTRY_COUNT_MAX:
                 self._send(requests[first:index], settled)
-                length, first = request.length, index
+                length, first = payload, index
         self._send(requests[first:] if first else requests, settled)
 
     def _send(self, requests: list[Request], settled: Settled) -> None:

@@ -4,38 +4,15 @@ from __future__ import annotations
 
 import errno
 import threading
-from collections import deque
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from core.volume.hand_reactor import HandReactor
 from tierce import Code, Concurrency, DeviceError, Extent, Geometry, Op, Request, Status
-from tierce.volume.epoll import EpollReactor
 from tierce.volume.simple import SimpleAdapter
 
 SIZE = 64 << 10
-
-
-class HandReactor(EpollReactor):
-    """Runs offloaded work when the test says so."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.work: deque[tuple[Callable[[], Any], Callable[..., None]]] = deque()
-
-    def offload(self, work: Callable[[], Any], done: Callable[..., None]) -> None:
-        self.work.append((work, done))
-
-    def work_off(self, count: int = 1) -> None:
-        for _ in range(count):
-            work, done = self.work.popleft()
-            try:
-                result = work()
-            except Exception as error:  # noqa: BLE001 - as a worker thread does
-                done(None, error)
-            else:
-                done(result, None)
 
 
 class Noting:
@@ -90,7 +67,7 @@ def reactor() -> Any:
 
 
 def adapted(
-    simple: Noting, reactor: EpollReactor, concurrency: Concurrency = Concurrency.PARALLEL
+    simple: Noting, reactor: HandReactor, concurrency: Concurrency = Concurrency.PARALLEL
 ) -> SimpleAdapter:
     return SimpleAdapter(
         simple, Geometry(SIZE), concurrency, durable=True, engine="noting", reactor=reactor
