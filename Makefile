@@ -59,7 +59,7 @@ soak: setup  ## Kill everything at random, ROUNDS times, and compare every ackno
 	TIERCE_SOAK_ROUNDS=$(ROUNDS) $(BIN)/pytest -m long -k soak -s tests/system
 
 seeds: setup  ## Simulate SEEDS clusters with faults against the promise
-	$(BIN)/python -m tests.jiva.simulation --seeds $(SEEDS)
+	PYTHONPATH=tests $(BIN)/python -m jiva.simulation --seeds $(SEEDS)
 
 wheels: setup  ## Build the wheel and list the plugins from a bare environment
 	rm -rf build/wheels build/bare

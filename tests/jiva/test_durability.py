@@ -11,7 +11,8 @@ import pytest
 from jiva.recorded_files import SECTOR, RecordedFiles
 from tierce import FormatError
 from tierce_jiva.ballot import NO_BALLOT, Ballot, Membership, Record
-from tierce_jiva.folder import Identity, ReplicaFolder, create_folder
+from tierce_jiva.folder import Identity, ReplicaFolder
+from tierce_jiva.making import create_folder
 from tierce_jiva.store import SparseFileStore
 
 SIZE_BYTES = 32 << 10

@@ -9,9 +9,7 @@ file                contents
 ``lock``            held by the replica's process, the pid inside
 ==================  ==============================================================================
 
-The two JSON files are *sealed*: a first line ``tierce-jiva KIND VERSION CRC32C`` (checksum in
-hex, of the rest), then the object. Replacing one is write, fsync, rename, fsync the folder. A
-version newer than ours is refused.
+The two JSON files are sealed (`sealed.py`).
 
 ``volume.json`` names the chain as a list, newest last: today one entry, the head; snapshots and
 the checksum files beside the data go into the same list. ``record.json`` keeps marks as a
@@ -20,28 +18,22 @@ region length and the set regions: today one region as long as the volume.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
-from crc32c import crc32c
 
 from tierce import ConflictError, FormatError
-from tierce_jiva.ballot import NO_BALLOT, Ballot, Membership, Record
+from tierce_jiva.ballot import Ballot, Membership, Record
 from tierce_jiva.files import Files, OsFiles, lock_file
+from tierce_jiva.sealed import read_sealed, write_sealed
 
-VERSION = 1
-_SEAL = "tierce-jiva"
-_VOLUME = "volume.json"
-_RECORD = "record.json"
-_LOCK = "lock"
+VOLUME = "volume.json"
+RECORD = "record.json"
+LOCK = "lock"
 HEAD = "head-000.img"
-#: A sealed file is a few hundred bytes; more is damage.
-SEALED_BYTES_MAX = 1 << 20
-_VERSION_DIGITS_MAX = 9
 
 
 @attrs.frozen
@@ -67,63 +59,6 @@ class Identity:
     created: float
 
 
-def write_sealed(files: Files, path: Path, kind: str, body: Mapping[str, Any]) -> None:
-    """Replace `path` by a sealed file. On return the new contents survive loss of power; a crash
-    leaves the old or the new, never a mixture."""
-    text = json.dumps(body, indent=1).encode() + b"\n"
-    data = f"{_SEAL} {kind} {VERSION} {crc32c(text):08x}\n".encode() + text
-    fresh = path.with_name(path.name + ".new")
-    descriptor = files.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    try:
-        _write_all(files, descriptor, memoryview(data))
-        files.fsync(descriptor)
-    finally:
-        files.close(descriptor)
-    files.replace(fresh, path)
-    files.sync_folder(path.parent)
-
-
-def read_sealed(path: Path, kind: str) -> dict[str, Any]:
-    """Read what `write_sealed` wrote.
-
-    Raises:
-        FormatError: It is missing, damaged, of another kind, or newer than this version.
-    """
-    try:
-        with path.open("rb") as file:
-            data = file.read(SEALED_BYTES_MAX + 1)
-    except OSError as error:
-        raise FormatError(f"can't be read: {error.strerror}", path=path) from error
-    line, _, text = data.partition(b"\n")
-    words = line.decode("ascii", "replace").split(" ")
-    is_ours = len(words) == 4 and words[0] == _SEAL and words[1] == kind
-    if not is_ours or not words[2].isdecimal() or len(words[2]) > _VERSION_DIGITS_MAX:
-        raise FormatError(f"is no {kind} file of a jiva replica", path=path)
-    if int(words[2]) > VERSION:
-        raise FormatError(
-            f"has format {words[2]}, this version reads up to {VERSION}: upgrade Tierce", path=path
-        )
-    if words[3] != f"{crc32c(text):08x}":
-        raise FormatError(
-            "is damaged: its checksum does not match. The volume goes on with its other replicas; "
-            "see docs/howto/operate.md, 'When a replica's folder is lost'",
-            path=path,
-        )
-    try:
-        body = json.loads(text)
-    except ValueError as error:
-        raise FormatError(f"holds no JSON: {error}", path=path) from error
-    if not isinstance(body, dict):
-        raise FormatError("holds JSON that is no object", path=path)
-    return body
-
-
-def _write_all(files: Files, descriptor: int, data: memoryview) -> None:
-    done = 0
-    while done < len(data):
-        done += files.pwrite(descriptor, data[done:], done)
-
-
 class ReplicaFolder:
     """An open folder: locked, its identity known, its record read and replaced.
 
@@ -145,10 +80,10 @@ class ReplicaFolder:
                 "lost, the volume goes on with its other replicas; see docs/howto/operate.md",
                 path=path,
             )
-        self._lock = _take_lock(path, self.files)
+        self._lock = take_lock(path, self.files)
         try:
             self.identity = read_identity(path)
-            self.record = _record_from(read_sealed(path / _RECORD, "record"), path / _RECORD)
+            self.record = record_from(read_sealed(path / RECORD, "record"), path / RECORD)
         except BaseException:
             self.files.close(self._lock)
             raise
@@ -161,7 +96,7 @@ class ReplicaFolder:
     def save(self, record: Record) -> None:
         """Replace the record. On return it survives loss of power. Waits for the disk."""
         write_sealed(
-            self.files, self.path / _RECORD, "record", _record_to(record, self.identity.size_bytes)
+            self.files, self.path / RECORD, "record", record_to(record, self.identity.size_bytes)
         )
         self.record = record
 
@@ -170,13 +105,13 @@ class ReplicaFolder:
         self.files.close(self._lock)
 
 
-def _take_lock(path: Path, files: Files) -> int:
+def take_lock(path: Path, files: Files) -> int:
     """Return the descriptor that holds the folder's lock.
 
     Raises:
         ConflictError: Another process holds it.
     """
-    lock = files.open(path / _LOCK, os.O_RDWR | os.O_CREAT)
+    lock = files.open(path / LOCK, os.O_RDWR | os.O_CREAT)
     if not lock_file(lock):
         holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
         files.close(lock)
@@ -186,84 +121,9 @@ def _take_lock(path: Path, files: Files) -> int:
     return lock
 
 
-def create_folder(identity: Identity, path: Path, boot_id: str, files: Files | None = None) -> None:
-    """Make a new replica's folder, all zeroes, in sync with its peers that are made beside it.
-
-    Repeating it for the same replica is success. On return the folder survives loss of power.
-
-    Raises:
-        ConflictError: The folder holds something else.
-    """
-    files = files or OsFiles()
-    if (path / _VOLUME).exists():
-        found = read_identity(path)
-        if (found.uuid, found.replica) != (identity.uuid, identity.replica):
-            raise ConflictError(
-                f"{path} holds replica {found.replica!r} of volume {found.volume!r} "
-                f"({found.uuid}); choose another folder, or `tierce volume adopt` its folders"
-            )
-        return
-    path.mkdir(parents=True, exist_ok=True)
-    ours = {_RECORD, f"{_RECORD}.new", HEAD, f"{_VOLUME}.new", _LOCK}
-    strangers = sorted(entry.name for entry in path.iterdir() if entry.name not in ours)
-    if strangers:
-        raise ConflictError(f"{path} is not empty (it holds {strangers[0]!r}); choose another")
-    _refuse_used(path)
-    head = files.open(path / HEAD, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
-    try:
-        files.truncate(head, identity.size_bytes)
-        files.fsync(head)
-    finally:
-        files.close(head)
-    membership = Membership(NO_BALLOT, 0, identity.members, identity.members)
-    record = _record_to(Record(NO_BALLOT, membership, boot_id), identity.size_bytes)
-    write_sealed(files, path / _RECORD, "record", record)
-    # The identity comes last: a folder that has one is whole.
-    write_sealed(files, path / _VOLUME, "volume", _identity_to(identity))
-    files.sync_folder(path.parent)
-
-
-def _refuse_used(path: Path) -> None:
-    """What a creation that was cut off left may be made anew; a replica that was used may not."""
-    if not (path / _RECORD).exists():
-        return
-    try:
-        record = _record_from(read_sealed(path / _RECORD, "record"), path / _RECORD)
-        is_used = record.promised != NO_BALLOT
-    except FormatError:
-        is_used = True
-    if is_used:
-        raise ConflictError(
-            f"{path} has been used by a replica and lacks {_VOLUME}: choose another folder, or "
-            "remove what lies there if nothing of it is needed"
-        )
-
-
-def delete_folder(path: Path, uuid: str) -> None:
-    """Remove what `create_folder` made, if it is that volume's; a missing folder is success.
-
-    Raises:
-        ConflictError: It belongs to another volume, or a process has it open.
-    """
-    if not (path / _VOLUME).exists():
-        return
-    found = read_identity(path)
-    if found.uuid != uuid:
-        raise ConflictError(
-            f"{path} holds volume {found.volume!r} ({found.uuid}), not {uuid}: left alone"
-        )
-    files = OsFiles()
-    files.close(_take_lock(path, files))
-    # The identity goes last, so that what a crash leaves can be deleted again.
-    for name in (HEAD, _RECORD, f"{_RECORD}.new", f"{_VOLUME}.new", _LOCK, _VOLUME):
-        (path / name).unlink(missing_ok=True)
-    if not any(path.iterdir()):
-        path.rmdir()
-
-
 def has_identity(path: Path) -> bool:
     """Return True if the folder is some replica's, whole or damaged."""
-    return (path / _VOLUME).exists()
+    return (path / VOLUME).exists()
 
 
 def read_identity(path: Path) -> Identity:
@@ -272,7 +132,7 @@ def read_identity(path: Path) -> Identity:
     Raises:
         FormatError: It is not a replica's folder, or damaged.
     """
-    body = read_sealed(path / _VOLUME, "volume")
+    body = read_sealed(path / VOLUME, "volume")
     try:
         return Identity(
             volume=str(body["volume"]),
@@ -284,15 +144,17 @@ def read_identity(path: Path) -> Identity:
             created=float(body["created"]),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise FormatError(f"lacks or has a wrong {error}", path=path / _VOLUME) from error
+        raise FormatError(f"lacks or has a wrong {error}", path=path / VOLUME) from error
 
 
-def _identity_to(identity: Identity) -> dict[str, Any]:
+def identity_to(identity: Identity) -> dict[str, Any]:
+    """Return what `volume.json` holds."""
     chain = [{"file": HEAD, "kind": "head", "checksums": None}]
     return attrs.asdict(identity) | {"chain": chain}
 
 
-def _record_to(record: Record, size_bytes: int) -> dict[str, Any]:
+def record_to(record: Record, size_bytes: int) -> dict[str, Any]:
+    """Return what `record.json` holds."""
     return {
         "promised": record.promised.to_json(),
         "accepted": record.accepted.to_json(),
@@ -302,7 +164,12 @@ def _record_to(record: Record, size_bytes: int) -> dict[str, Any]:
     }
 
 
-def _record_from(body: Mapping[str, Any], path: Path) -> Record:
+def record_from(body: Mapping[str, Any], path: Path) -> Record:
+    """Read what `record_to` returned.
+
+    Raises:
+        FormatError: It is something else; `path` is named.
+    """
     try:
         return Record(
             promised=Ballot.from_json(body["promised"]),

@@ -8,13 +8,8 @@ from typing import Any
 
 from tierce import ConflictError, FormatError, MemberSpec, VolumeSpec
 from tierce_jiva.boot import boot_id
-from tierce_jiva.folder import (
-    Identity,
-    create_folder,
-    delete_folder,
-    has_identity,
-    read_identity,
-)
+from tierce_jiva.folder import Identity, has_identity, read_identity
+from tierce_jiva.making import create_folder, delete_folder
 from tierce_jiva.options import JivaOptions
 
 
