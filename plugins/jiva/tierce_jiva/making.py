@@ -7,21 +7,21 @@ import os
 from pathlib import Path
 
 from tierce import ConflictError, FormatError
-from tierce_jiva.ballot import NO_BALLOT, Membership, Record
+from tierce_jiva.ballot import NO_BALLOT, Ballot, Membership, Record
+from tierce_jiva.file_identity import identity_of
 from tierce_jiva.files import Files, OsFiles
 from tierce_jiva.folder import (
     HEAD,
     LOCK,
-    RECORD,
     VOLUME,
     Identity,
     identity_to,
     read_identity,
-    record_from,
-    record_to,
     take_lock,
 )
-from tierce_jiva.sealed import read_sealed, write_sealed
+from tierce_jiva.record_file import RECORD, SPARE, VERSION, RecordFile, encode_record
+from tierce_jiva.regions import Regions
+from tierce_jiva.sealed import decode_sealed, write_sealed
 
 
 def create_folder(identity: Identity, path: Path, boot_id: str, files: Files | None = None) -> None:
@@ -42,7 +42,7 @@ def create_folder(identity: Identity, path: Path, boot_id: str, files: Files | N
             )
         return
     path.mkdir(parents=True, exist_ok=True)
-    ours = {RECORD, f"{RECORD}.new", HEAD, f"{VOLUME}.new", LOCK}
+    ours = {RECORD, SPARE, HEAD, f"{VOLUME}.new", LOCK}
     strangers = sorted(entry.name for entry in path.iterdir() if entry.name not in ours)
     if strangers:
         raise ConflictError(f"{path} is not empty (it holds {strangers[0]!r}); choose another")
@@ -51,14 +51,25 @@ def create_folder(identity: Identity, path: Path, boot_id: str, files: Files | N
     try:
         files.truncate(head, identity.size_bytes)
         files.fsync(head)
+        head_identity = identity_of(head)
     finally:
         files.close(head)
     membership = Membership(NO_BALLOT, 0, identity.members, identity.members)
-    record = record_to(Record(NO_BALLOT, membership, boot_id), identity.size_bytes)
-    write_sealed(files, path / RECORD, "record", record)
+    record = Record(NO_BALLOT, membership, boot_id, head=head_identity)
+    _create_record(identity, path, record, files)
     # The identity comes last: a folder that has one is whole.
     write_sealed(files, path / VOLUME, "volume", identity_to(identity))
     files.sync_folder(path.parent)
+
+
+def _create_record(identity: Identity, path: Path, record: Record, files: Files) -> None:
+    regions = Regions(identity.size_bytes)
+    folder = files.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        file = RecordFile(files, folder, path / RECORD)
+        file.create(encode_record(record, identity.uuid, identity.replica, regions))
+    finally:
+        files.close(folder)
 
 
 def _refuse_used(path: Path) -> None:
@@ -66,9 +77,10 @@ def _refuse_used(path: Path) -> None:
     if not (path / RECORD).exists():
         return
     try:
-        record = record_from(read_sealed(path / RECORD, "record"), path / RECORD)
-        is_used = record.promised != NO_BALLOT
-    except FormatError:
+        data = (path / RECORD).read_bytes()
+        _, body = decode_sealed(data, "record", VERSION, path / RECORD)
+        is_used = Ballot.from_json(body.get("promised")) != NO_BALLOT
+    except (FormatError, ValueError):
         is_used = True
     if is_used:
         raise ConflictError(
@@ -91,9 +103,13 @@ def delete_folder(path: Path, uuid: str) -> None:
             f"{path} holds volume {found.volume!r} ({found.uuid}), not {uuid}: left alone"
         )
     files = OsFiles()
-    files.close(take_lock(path, files))
+    folder = files.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        files.close(take_lock(folder, path, files))
+    finally:
+        files.close(folder)
     # The identity goes last, so that what a crash leaves can be deleted again.
-    for name in (HEAD, RECORD, f"{RECORD}.new", f"{VOLUME}.new", LOCK, VOLUME):
+    for name in (HEAD, RECORD, SPARE, f"{VOLUME}.new", LOCK, VOLUME):
         (path / name).unlink(missing_ok=True)
     if not any(path.iterdir()):
         path.rmdir()

@@ -9,10 +9,14 @@ Rules that it keeps (numbers are those of the replication rules in docs/explanat
   that nothing of a lower ballot slips in while the disk works.
 - BATCH entries are applied in order, on arrival (1); FLUSH is answered after an fdatasync that
   began after the FLUSH arrived (4). A failed fdatasync is never retried as success: the record
-  says *suspect* until a full copy has replaced every byte.
-- It answers only for its own volume and name (9).
+  says *suspect* until what it put in doubt has been written again and flushed.
+- What is marked when its process starts is in doubt: a sync may have failed without the record of
+  it. It says so when it promises, until it is told that all of that was written again (4).
+- It answers only for its own volume and name, and says whether its head is the file that it was
+  (9).
 
-The record can't be saved: the replica stops (`Stop`). It comes back with what was durable.
+The record can't be saved, or bytes are missing at the head's end: the replica stops (`Stop`). It
+comes back with what was durable.
 """
 
 from __future__ import annotations
@@ -23,13 +27,16 @@ from typing import Any
 import attrs
 
 from tierce import Code, ProtocolError
-from tierce_jiva.ballot import Ballot, Membership, Record
+from tierce_jiva.ballot import Ballot, Membership, Order, Record
+from tierce_jiva.file_identity import is_same
+from tierce_jiva.regions import Regions
 from tierce_jiva.replica_actions import (
     Action,
     DigestExtents,
     Fetch,
     Hangup,
     Renew,
+    Report,
     Save,
     Send,
     Stop,
@@ -62,6 +69,7 @@ class Replica:
         record: What it has promised and accepted, as read from its folder.
         store: Its bytes.
         boot_id: Changes whenever the page cache was lost.
+        head: Which file holds its bytes now.
         facts: What else WELCOME tells: where the head file lies, the process's incarnation.
     """
 
@@ -74,10 +82,15 @@ class Replica:
         record: Record,
         store: Store,
         boot_id: str,
+        head: str,
         facts: dict[str, Any],
     ) -> None:
         self.name = name
         self.record = record
+        self._regions = Regions(size_bytes)
+        self._head = head
+        #: Marked at the start of this process, and not written again since.
+        self._inherited = record.marks
         self._uuid = uuid
         self._size_bytes = size_bytes
         self._store = store
@@ -89,6 +102,10 @@ class Replica:
         self._actions: list[Action] = []
         #: The store was opened anew after the flush that failed.
         self._is_renewed = False
+        #: A sync has failed, and nobody was told yet: what is read may be what the disk had before.
+        self._is_failing = False
+        #: Kinds of failure that operators were told of, until an operation succeeds.
+        self._told: set[Code] = set()
         #: Answers that wait for the record to be durable: those of the save under way, and those
         #: of the next one.
         self._saving: list[Callable[[], None]] | None = None
@@ -124,7 +141,7 @@ class Replica:
                     self._refuse(connection, frame.sequence, "ballot")
                     break
                 elif frame.kind is Kind.BATCH:
-                    failures = apply_batch(self._store, frame, self._size_bytes)
+                    failures = self._apply(frame)
                     answers.append(encode_ack(frame.sequence, self.record.promised, failures))
                 else:
                     self._ask(connection, frame)
@@ -134,6 +151,29 @@ class Replica:
         if answers:
             self._actions.insert(0, Send(connection, b"".join(answers)))
         return self._take_actions()
+
+    def _apply(self, frame: Frame) -> list[tuple[int, Code]]:
+        """Apply a batch, unless bytes are missing: then nothing that is written may hide that."""
+        try:
+            self._store.check()
+        except OSError as error:
+            self._actions.append(Stop(f"{error}; a file that was cut short can't be trusted"))
+            return [(index, Code.WRITE_ERROR) for index in range(frame.count)]
+        failures = apply_batch(self._store, frame, self._size_bytes)
+        if failures or self._told:
+            self._tell(failures[0][1] if failures else None, "write")
+        return failures
+
+    def _tell(self, failure: Code | None, what: str) -> None:
+        """Tell operators of the first failure of its kind."""
+        if failure is None:
+            self._told.clear()
+        elif failure not in self._told:
+            self._told.add(failure)
+            why = "its disk is full" if failure is Code.NO_SPACE else "its disk failed"
+            self._actions.append(
+                Report(f"jiva.replica.{what}-failed", f"can't {what}: {why}", "error")
+            )
 
     def saved(self) -> list[Action]:
         """The last `Save` is durable."""
@@ -164,6 +204,8 @@ class Replica:
 
     def fetched(self, fetch: Fetch, error: OSError | None) -> list[Action]:
         """The bytes of a `Fetch` are in its buffer, or can't be had."""
+        if error is not None:
+            self._read_failed()
         self._answer_read(fetch, failed=error is not None)
         return self._take_actions()
 
@@ -181,8 +223,9 @@ class Replica:
                 count=len(digests),
             )
         else:
+            self._read_failed()
             frame = encode_ack(wanted.sequence, promised, [(0, Code.READ_ERROR)])
-        self._answer(wanted.connection, frame)
+        self._answer_reader(wanted.connection, frame)
         return self._take_actions()
 
     def renewed(self, renew: Renew, error: OSError | None) -> list[Action]:
@@ -226,9 +269,19 @@ class Replica:
                     return
                 position += length
         except OSError:
+            self._read_failed()
             self._answer_read(fetch, failed=True)
             return
         self._answer_read(fetch, failed=False)
+
+    def _read_failed(self) -> None:
+        """Tell, and stop if it is because bytes are missing."""
+        try:
+            self._store.check()
+        except OSError as error:
+            self._actions.append(Stop(f"{error}; a file that was cut short can't be trusted"))
+        else:
+            self._tell(Code.READ_ERROR, "read")
 
     def _answer_read(self, fetch: Fetch, *, failed: bool) -> None:
         promised = self.record.promised
@@ -236,7 +289,15 @@ class Replica:
             frame = encode_ack(fetch.sequence, promised, [(0, Code.READ_ERROR)])
         else:
             frame = encode_data(fetch, promised)
-        self._answer(fetch.connection, frame)
+        self._answer_reader(fetch.connection, frame)
+
+    def _answer_reader(self, connection: int, frame: bytes) -> None:
+        """Answer what was read, behind the news of a failed sync if there are such: who gets it
+        then knows what it is worth."""
+        if self._is_failing:
+            self._save_then(lambda: self._answer(connection, frame))
+        else:
+            self._answer(connection, frame)
 
     def _begin_sync(self) -> None:
         self._syncing, self._to_sync = self._to_sync, []
@@ -246,8 +307,10 @@ class Replica:
         """Say so, but only once it is durable that the cache can't be trusted any more."""
         self.record = attrs.evolve(self.record, suspect=True)
         self._is_renewed = False
+        self._is_failing = True
 
         def answer() -> None:
+            self._is_failing = False
             for connection, sequence in flushes:
                 self._answer(connection, encode_ack(sequence, self.record.promised, [(0, code)]))
 
@@ -270,9 +333,11 @@ class Replica:
         elif kind == "accept":
             self._accept(connection, sequence, message)
         elif kind == "mark":
-            self._mark(connection, sequence, marked=message.get("marked") is True)
+            self._mark(connection, sequence, message)
         elif kind == "renew":
             self._renew(connection, sequence)
+        elif kind == "redone":
+            self._redone(connection, sequence)
         else:
             raise ProtocolError(f"unknown control message {kind!r}")
 
@@ -311,8 +376,12 @@ class Replica:
                     "kind": "promise",
                     "accepted": record.accepted.to_json(),
                     "counts": record.counts(self._boot_id),
-                    "marked": record.marked,
+                    "marks": self._regions.to_hex(record.marks),
+                    "order": record.order.to_json(),
+                    "settled": record.settled.to_json(),
                     "suspect": record.suspect,
+                    "doubt": self._regions.to_hex(self._doubt()),
+                    "copied": not is_same(record.head, self._head),
                 },
             )
 
@@ -336,29 +405,51 @@ class Replica:
             return
         record = attrs.evolve(self.record, accepted=membership)
         if is_let_in:
-            # Only a full copy, which begins with a renewal, makes the disk trustworthy again.
-            is_suspect = record.suspect and not self._is_renewed
-            record = attrs.evolve(record, let_in_boot=self._boot_id, suspect=is_suspect)
+            record = attrs.evolve(record, let_in_boot=self._boot_id, head=self._head)
         self.record = record
         self._save_then(lambda: self._say(connection, sequence, {"kind": "accepted"}))
 
-    def _mark(self, connection: int, sequence: int, *, marked: bool) -> None:
-        def answer() -> None:
-            self._say(connection, sequence, {"kind": "marked", "marked": marked})
-
-        if self.record.marked == marked and self._saving is None:
-            answer()
-        else:
-            if marked and not self.record.marked:
-                # Nothing was in doubt until now: it is this boot's memory that counts.
-                self.record = attrs.evolve(self.record, let_in_boot=self._boot_id)
-            self.record = attrs.evolve(self.record, marked=marked)
-            self._save_then(answer)
+    def _mark(self, connection: int, sequence: int, message: dict[str, Any]) -> None:
+        """Hold exactly these marks."""
+        record = self.record
+        try:
+            order = Order(record.promised, int(message["order"]))
+            settled = Order(record.promised, int(message["settled"]))
+            marks = self._regions.from_hex(message["marks"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ProtocolError(f"an order about marks that is none: {error}") from error
+        if order < record.order:
+            raise ProtocolError(f"order {order.number} about marks after {record.order.number}")
+        if marks and not record.marks:
+            # Nothing was in doubt until now: it is this boot's memory that counts.
+            record = attrs.evolve(record, let_in_boot=self._boot_id)
+        settled = max(settled, record.settled) if settled.number else record.settled
+        self._inherited &= marks
+        self.record = attrs.evolve(record, marks=marks, order=order, settled=settled)
+        self._save_then(
+            lambda: self._say(connection, sequence, {"kind": "marked", "order": order.number})
+        )
 
     def _renew(self, connection: int, sequence: int) -> None:
-        """Before a full copy after a failed flush: begin with a descriptor that can flush. It
-        waits behind a flush under way."""
+        """Before what a failed flush put in doubt is written again: begin with a descriptor that
+        can flush. It waits behind a flush under way."""
         self._actions.append(Renew(connection, sequence))
+
+    def _redone(self, connection: int, sequence: int) -> None:
+        """All that was in doubt has been written again, and flushed; unless that failed since."""
+        is_done = not self.record.suspect or self._is_renewed
+        message = {"kind": "redone", "done": is_done}
+        if is_done:
+            self._inherited = frozenset()
+        if is_done and self.record.suspect:
+            self.record = attrs.evolve(self.record, suspect=False)
+            self._save_then(lambda: self._say(connection, sequence, message))
+        else:
+            self._say(connection, sequence, message)
+
+    def _doubt(self) -> frozenset[int]:
+        """Return the regions in which what is read may not be what a loss of power leaves."""
+        return self.record.marks if self.record.suspect else self._inherited
 
     def _refuse(self, connection: int, sequence: int, why: str) -> None:
         """Say why not. The connection stays: the target decides what that means for it."""

@@ -9,7 +9,7 @@ import socket
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tierce import (
     READABLE,
@@ -29,6 +29,7 @@ from tierce_jiva.replica_actions import (
     Hangup,
     Renew,
     ReplicaStore,
+    Report,
     Save,
     Send,
     Stop,
@@ -67,6 +68,7 @@ class ReplicaProcess:
         self._folder = ReplicaFolder(member.folder)
         try:
             self._check_identity()
+            self._check_place()
             self._store: ReplicaStore = context.open_store(self._folder.head, context.size_bytes)
         except BaseException:
             self._folder.close()
@@ -83,10 +85,11 @@ class ReplicaProcess:
             record=self._folder.record,
             store=self._store,
             boot_id=context.boot_id,
+            head=self._folder.head_identity,
             facts={
-                "head": str(self._folder.head.absolute()),
-                "incarnation": secrets.token_hex(8),
+                "incarnation": secrets.randbits(63),
                 "pid": os.getpid(),
+                **self._where(),
             },
         )
         self._listener = self._listen(member.address)
@@ -110,6 +113,18 @@ class ReplicaProcess:
                 f"({context.volume_uuid})",
                 path=self._folder.path,
             )
+
+    def _check_place(self) -> None:
+        """The path must lead to the folder that is locked: its store is opened by path."""
+        status = os.stat(self._folder.head)
+        if (status.st_dev, status.st_ino) != self._folder.head_place:
+            raise ConflictError(f"{self._folder.path} was exchanged while it was being opened")
+
+    def _where(self) -> dict[str, Any]:
+        """Say where another process of this machine may read the bytes, and by what it knows that
+        it has found them."""
+        device, inode = self._folder.head_place
+        return {"head": str(self._folder.head.absolute()), "device": device, "inode": inode}
 
     def _listen(self, address: str) -> socket.socket:
         family, name = parse_address(address)
@@ -147,6 +162,7 @@ class ReplicaProcess:
             received=partial(self._received, number),
             closed=partial(self._lost, number),
             outgoing_bytes_max=OUTGOING_BYTES_MAX,
+            ends_at_hangup=True,
         )
 
     def _received(self, number: int, frames: list[Frame]) -> None:
@@ -183,6 +199,8 @@ class ReplicaProcess:
                 self._offload(self._store.renew, partial(self._renewed, action))
             elif isinstance(action, Hangup):
                 self._hang_up(action)
+            elif isinstance(action, Report):
+                self._emit(action.code, action.message, action.severity)
             else:
                 self._stop(action)
 

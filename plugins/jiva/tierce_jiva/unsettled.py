@@ -39,6 +39,10 @@ class Unsettled:
             else:
                 granules[granule] = count - 1
 
+    def clear(self) -> None:
+        """Take all back."""
+        self._granules.clear()
+
     def overlaps(self, offset: int, length: int) -> bool:
         """True if a write may be under way somewhere in the extent."""
         granules = self._granules
