@@ -171,6 +171,11 @@ class Record:
     suspect: bool = False
     head: str = ""
 
+    @property
+    def marked(self) -> bool:
+        """True if any region is marked."""
+        return bool(self.marks)
+
     def counts(self, boot_id: str) -> bool:
         """True if this replica's memory has held since it was let in, or nothing is in doubt."""
         return not self.marks or self.let_in_boot == boot_id

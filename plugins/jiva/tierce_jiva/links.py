@@ -4,6 +4,7 @@ Sans-I/O: what is to be sent lies in `Link.outgoing` until the shell takes it.""
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -228,7 +229,7 @@ class Link:
         self.trouble = "not connected yet"
         self.patience_s = 0.0
         self.not_before = 0.0
-        self.in_since = 0.0
+        self.in_since = -math.inf
         self.late_s = 0.0
 
     @property

@@ -78,7 +78,7 @@ def _refuse_used(path: Path) -> None:
         return
     try:
         data = (path / RECORD).read_bytes()
-        _, body = decode_sealed(data, "record", VERSION, path / RECORD)
+        _, body = decode_sealed(data.rstrip(b" "), "record", VERSION, path / RECORD)
         is_used = Ballot.from_json(body.get("promised")) != NO_BALLOT
     except (FormatError, ValueError):
         is_used = True

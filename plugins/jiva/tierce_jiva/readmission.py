@@ -20,8 +20,8 @@ RETRY_S_MIN = 1.0
 RETRY_S_MAX = 30.0
 #: One that is voted out for being late this soon after it was let in waits longer each time.
 STEADY_S = 120.0
-LATE_S_MIN = 10.0
-LATE_S_MAX = 600.0
+LATE_S_MIN = 30.0
+LATE_S_MAX = 900.0
 #: Progress is shown in steps of this many extents.
 _SHOW_COUNT = 32
 

@@ -14,7 +14,7 @@ replica       name of the replica
 promised      `[number, target]`: the highest ballot promised
 accepted      the highest membership accepted
 let_in_boot   boot id of the machine when it was last let in
-marks         `{"region_bytes": n, "bits": hex}`: marked regions, region 0 is bit 0 of byte 0
+marks         `{"region_bytes": n, "regions": hex}`: a bitmap, region 0 is bit 0 of byte 0
 order         `[number, target, n]`: the last order about marks that was carried out
 settled       the highest order known to be durable on every in-sync replica
 suspect       a sync failed here
@@ -60,7 +60,7 @@ def encode_record(record: Record, volume: str, replica: str, regions: Regions) -
         "promised": record.promised.to_json(),
         "accepted": record.accepted.to_json(),
         "let_in_boot": record.let_in_boot,
-        "marks": {"region_bytes": regions.region_bytes, "bits": regions.to_hex(record.marks)},
+        "marks": {"region_bytes": regions.region_bytes, "regions": regions.to_hex(record.marks)},
         "order": record.order.to_json(),
         "settled": record.settled.to_json(),
         "suspect": record.suspect,
@@ -75,7 +75,7 @@ def decode_record(data: bytes, volume: str, replica: str, regions: Regions, path
     Raises:
         FormatError: It is something else, or another volume's or replica's; `path` is named.
     """
-    version, body = decode_sealed(data, "record", VERSION, path)
+    version, body = decode_sealed(data.rstrip(b" "), "record", VERSION, path)
     try:
         owner = (volume, replica) if version == 1 else (str(body["volume"]), str(body["replica"]))
         if owner != (volume, replica):
@@ -103,7 +103,7 @@ def _marks(version: int, value: Mapping[str, Any], regions: Regions) -> frozense
         return regions.every() if value["regions"] else frozenset()
     if value["region_bytes"] != regions.region_bytes:
         raise ValueError(f"regions of {value['region_bytes']} bytes, not {regions.region_bytes}")
-    return regions.from_hex(value["bits"])
+    return regions.from_hex(value["regions"])
 
 
 class RecordFile:

@@ -61,11 +61,12 @@ class Regions:
         return offset, min(EXTENT_BYTES, self.size_bytes - offset)
 
     def to_hex(self, regions: Iterable[int]) -> str:
-        """Return a set of regions as a bitmap in hex: region 0 is bit 0 of the first byte."""
+        """Return a set of regions as a bitmap in hex: region 0 is bit 0 of the first byte, and
+        zeroes at the end are left out."""
         bits = bytearray(-(-self.count // 8))
         for region in regions:
             bits[region >> 3] |= 1 << (region & 7)
-        return bits.hex()
+        return bits.rstrip(b"\0").hex()
 
     def from_hex(self, text: str) -> frozenset[int]:
         """Read what `to_hex` wrote.
@@ -74,8 +75,8 @@ class Regions:
             ValueError: It is no bitmap of this volume's regions.
         """
         bits = bytes.fromhex(text)
-        if len(bits) != -(-self.count // 8):
-            raise ValueError(f"{len(bits)} bytes of marks, expected {-(-self.count // 8)}")
+        if len(bits) > -(-self.count // 8):
+            raise ValueError(f"{len(bits)} bytes of marks, at most {-(-self.count // 8)} fit")
         found = frozenset(
             number * 8 + bit
             for number, byte in enumerate(bits)

@@ -418,6 +418,10 @@ class Replica:
             marks = self._regions.from_hex(message["marks"])
         except (KeyError, TypeError, ValueError) as error:
             raise ProtocolError(f"an order about marks that is none: {error}") from error
+        if not 0 <= settled.number <= order.number:
+            raise ProtocolError(
+                f"order {order.number} about marks says that {settled.number} is settled"
+            )
         if order < record.order:
             raise ProtocolError(f"order {order.number} about marks after {record.order.number}")
         if marks and not record.marks:

@@ -31,7 +31,7 @@ def encode_sealed(kind: str, version: int, body: Mapping[str, Any]) -> bytes:
 
 
 def decode_sealed(data: bytes, kind: str, version: int, path: Path) -> tuple[int, dict[str, Any]]:
-    """Read what `encode_sealed` returned; blanks behind it are allowed.
+    """Read what `encode_sealed` returned.
 
     Args:
         data: The file's contents.
@@ -44,7 +44,7 @@ def decode_sealed(data: bytes, kind: str, version: int, path: Path) -> tuple[int
     Raises:
         FormatError: It is damaged, of another kind, or newer than this version.
     """
-    line, _, text = data.rstrip(b" ").partition(b"\n")
+    line, _, text = data.partition(b"\n")
     words = line.decode("ascii", "replace").split(" ")
     is_ours = len(words) == 4 and words[0] == _SEAL and words[1] == kind
     if not is_ours or not words[2].isdecimal() or len(words[2]) > _VERSION_DIGITS_MAX:

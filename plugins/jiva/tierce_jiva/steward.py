@@ -370,7 +370,6 @@ class Steward:
             assert promise is not None
             link.is_restarted = False
             link.has_promised = self._links.ballot
-            link.in_since = self._links.now
             if link.name in opening.in_sync:
                 link.missed.clear()
                 in_doubt = promise.marks if promise.suspect else promise.doubt
