@@ -4,8 +4,8 @@ replication rules were found to break without one of their clauses."""
 from __future__ import annotations
 
 from tierce_jiva.ballot import Ballot, Membership, Order
-from tierce_jiva.links import Promise
 from tierce_jiva.opening import COPIED, OLDER, Opening, Waiting, choose
+from tierce_jiva.promise import Promise
 
 A, B, C = NAMES = ("a", "b", "c")
 #: Regions.

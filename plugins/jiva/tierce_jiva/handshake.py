@@ -9,7 +9,8 @@ from typing import Any
 
 from tierce import ProtocolError
 from tierce_jiva.ballot import NO_BALLOT, Ballot
-from tierce_jiva.links import Head, Link, Links, LinkState, Promise, control_of
+from tierce_jiva.links import Head, Link, Links, LinkState, control_of
+from tierce_jiva.promise import Promise
 from tierce_jiva.wire import Frame
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import attrs
 
 from tierce import Code, ProtocolError, Request, Settled
-from tierce_jiva.ballot import NO_BALLOT, NO_ORDER, Ballot, Membership, Order
+from tierce_jiva.ballot import NO_BALLOT, NO_ORDER, Ballot
+from tierce_jiva.promise import Promise
 from tierce_jiva.regions import Extents, Regions
 from tierce_jiva.wire import Frame, Kind, encode, encode_control, encode_extents
 
@@ -28,52 +29,6 @@ class LinkState(enum.Enum):
     PREPARING = "preparing"
     #: The replica has promised this target's ballot.
     READY = "ready"
-
-
-@attrs.frozen
-class Promise:
-    """What a replica says of itself when it promises a ballot.
-
-    Attributes:
-        accepted: The highest membership it has accepted.
-        counts: Its memory has held since it was let in, or nothing is in doubt on it.
-        marks: Regions in which a write may be on it that is not on all.
-        order: The last order about marks that it has carried out.
-        settled: The highest order that it knows to be durable on every in-sync replica.
-        suspect: A sync failed on it.
-        doubt: Regions in which what it reads may not be what a loss of power leaves.
-        copied: Its bytes lie in another file than they did: the folder was copied or restored.
-    """
-
-    accepted: Membership
-    counts: bool = True
-    marks: frozenset[int] = frozenset()
-    order: Order = NO_ORDER
-    settled: Order = NO_ORDER
-    suspect: bool = False
-    doubt: frozenset[int] = frozenset()
-    copied: bool = False
-
-    @classmethod
-    def from_json(cls, message: Mapping[str, Any], regions: Regions) -> Promise:
-        """Read a promise.
-
-        Raises:
-            ProtocolError: It is something else.
-        """
-        try:
-            return cls(
-                Membership.from_json(message["accepted"]),
-                counts=message["counts"] is True,
-                marks=regions.from_hex(message["marks"]),
-                order=Order.from_json(message["order"]),
-                settled=Order.from_json(message["settled"]),
-                suspect=message["suspect"] is True,
-                doubt=regions.from_hex(message["doubt"]),
-                copied=message["copied"] is True,
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise ProtocolError(f"a promise that is none: {error}") from error
 
 
 @attrs.frozen(eq=False)
@@ -386,25 +341,3 @@ class Links:
         questions, link.questions = link.questions, {}
         for question in questions.values():
             question.answer(None)
-
-
-def describe(link: Link, *, is_in: bool, progress: float | None) -> dict[str, Any]:
-    """Return what operators see of a replica.
-
-    Args:
-        link: The replica.
-        is_in: It is in the in-sync set.
-        progress: The share of the volume compared, 0 to 1, if it catches up.
-    """
-    if not link.is_ready:
-        state = "down"
-    elif is_in:
-        state = "in-doubt" if link.is_in_doubt else "in-sync"
-    else:
-        state = "waiting" if progress is None else "catching-up"
-    shown: dict[str, Any] = {"name": link.name, "state": state}
-    if progress is not None:
-        shown["progress"] = progress
-    if link.trouble or link.fault:
-        shown["trouble"] = link.fault or link.trouble
-    return shown

@@ -7,6 +7,7 @@ from typing import Any
 
 from tierce import Event
 from tierce_jiva.host import Host, State, Volume
+from tierce_jiva.links import Link
 from tierce_jiva.opening import Opening
 
 #: Different messages of troubles that may come again and again.
@@ -108,3 +109,25 @@ class News:
         if shown != self._shown:
             self._shown = shown
             self._host.publish(shown)
+
+
+def describe(link: Link, *, is_in: bool, progress: float | None) -> dict[str, Any]:
+    """Return what operators see of a replica.
+
+    Args:
+        link: The replica.
+        is_in: It is in the in-sync set.
+        progress: The share of the volume compared, 0 to 1, if it catches up.
+    """
+    if not link.is_ready:
+        state = "down"
+    elif is_in:
+        state = "in-doubt" if link.is_in_doubt else "in-sync"
+    else:
+        state = "waiting" if progress is None else "catching-up"
+    shown: dict[str, Any] = {"name": link.name, "state": state}
+    if progress is not None:
+        shown["progress"] = progress
+    if link.trouble or link.fault:
+        shown["trouble"] = link.fault or link.trouble
+    return shown

@@ -25,7 +25,7 @@ from collections.abc import Mapping
 import attrs
 
 from tierce_jiva.ballot import NO_ORDER, Ballot, Membership
-from tierce_jiva.links import Promise
+from tierce_jiva.promise import Promise
 
 
 @attrs.frozen

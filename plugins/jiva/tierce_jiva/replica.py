@@ -21,14 +21,14 @@ comes back with what was durable.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import attrs
 
-from tierce import Code, ProtocolError
+from tierce import ProtocolError
 from tierce_jiva.ballot import Ballot, Membership, Order, Record
 from tierce_jiva.file_identity import is_same
+from tierce_jiva.record_keeper import RecordKeeper
 from tierce_jiva.regions import Regions
 from tierce_jiva.replica_actions import (
     Action,
@@ -36,22 +36,12 @@ from tierce_jiva.replica_actions import (
     Fetch,
     Hangup,
     Renew,
-    Report,
-    Save,
     Send,
     Stop,
     Store,
-    Sync,
 )
-from tierce_jiva.replica_data import apply_batch, encode_data, extents_of, failure_code
-from tierce_jiva.wire import (
-    BATCH_BYTES_MAX,
-    Frame,
-    Kind,
-    encode,
-    encode_ack,
-    encode_control,
-)
+from tierce_jiva.replica_bytes import ReplicaBytes
+from tierce_jiva.wire import Frame, Kind, encode_ack, encode_control
 
 
 @attrs.define(eq=False)
@@ -86,34 +76,25 @@ class Replica:
         facts: dict[str, Any],
     ) -> None:
         self.name = name
-        self.record = record
+        self._actions: list[Action] = []
+        self._keeper = RecordKeeper(record, self._actions)
+        self._bytes = ReplicaBytes(store, size_bytes, self._keeper, self._actions, self._answer)
         self._regions = Regions(size_bytes)
         self._head = head
         #: Marked at the start of this process, and not written again since.
         self._inherited = record.marks
         self._uuid = uuid
         self._size_bytes = size_bytes
-        self._store = store
         self._boot_id = boot_id
         self._facts = facts
         self._connections: dict[int, _Connection] = {}
         #: The connection on which the promised ballot was promised.
         self._writer: int | None = None
-        self._actions: list[Action] = []
-        #: The store was opened anew after the flush that failed.
-        self._is_renewed = False
-        #: A sync has failed, and nobody was told yet: what is read may be what the disk had before.
-        self._is_failing = False
-        #: Kinds of failure that operators were told of, until an operation succeeds.
-        self._told: set[Code] = set()
-        #: Answers that wait for the record to be durable: those of the save under way, and those
-        #: of the next one.
-        self._saving: list[Callable[[], None]] | None = None
-        self._to_save: list[Callable[[], None]] = []
-        #: (connection, sequence) of the flushes that the sync under way answers, and of those that
-        #: arrived after it began.
-        self._syncing: list[tuple[int, int]] | None = None
-        self._to_sync: list[tuple[int, int]] = []
+
+    @property
+    def record(self) -> Record:
+        """What it has promised and accepted, in memory."""
+        return self._keeper.record
 
     # -- what happens ------------------------------------------------------------------------------
 
@@ -141,10 +122,10 @@ class Replica:
                     self._refuse(connection, frame.sequence, "ballot")
                     break
                 elif frame.kind is Kind.BATCH:
-                    failures = self._apply(frame)
+                    failures = self._bytes.apply(frame)
                     answers.append(encode_ack(frame.sequence, self.record.promised, failures))
                 else:
-                    self._ask(connection, frame)
+                    self._bytes.ask(connection, frame)
         except ProtocolError as error:
             self._actions.append(Hangup(connection, str(error)))
             self.disconnected(connection)
@@ -152,169 +133,39 @@ class Replica:
             self._actions.insert(0, Send(connection, b"".join(answers)))
         return self._take_actions()
 
-    def _apply(self, frame: Frame) -> list[tuple[int, Code]]:
-        """Apply a batch, unless bytes are missing: then nothing that is written may hide that."""
-        try:
-            self._store.check()
-        except OSError as error:
-            self._actions.append(Stop(f"{error}; a file that was cut short can't be trusted"))
-            return [(index, Code.WRITE_ERROR) for index in range(frame.count)]
-        failures = apply_batch(self._store, frame, self._size_bytes)
-        if failures or self._told:
-            self._tell(failures[0][1] if failures else None, "write")
-        return failures
-
-    def _tell(self, failure: Code | None, what: str) -> None:
-        """Tell operators of the first failure of its kind."""
-        if failure is None:
-            self._told.clear()
-        elif failure not in self._told:
-            self._told.add(failure)
-            why = "its disk is full" if failure is Code.NO_SPACE else "its disk failed"
-            self._actions.append(
-                Report(f"jiva.replica.{what}-failed", f"can't {what}: {why}", "error")
-            )
-
     def saved(self) -> list[Action]:
         """The last `Save` is durable."""
-        assert self._saving is not None
-        done, self._saving = self._saving, None
-        for answer in done:
-            answer()
-        if self._to_save:
-            self._begin_save()
+        self._keeper.saved()
         return self._take_actions()
 
     def save_failed(self, reason: str) -> list[Action]:
         """The last `Save` failed: nothing that was to be reported is."""
-        return [Stop(f"replica {self.name} can't make its record durable: {reason}")]
+        return [Stop(f"can't make its record durable: {reason}")]
 
     def synced(self, error: OSError | None) -> list[Action]:
         """The last `Sync` has ended."""
-        assert self._syncing is not None
-        done, self._syncing = self._syncing, None
-        if error is None:
-            for connection, sequence in done:
-                self._answer(connection, encode_ack(sequence, self.record.promised))
-        else:
-            self._sync_failed(done, failure_code(error, Code.WRITE_ERROR))
-        if self._to_sync:
-            self._begin_sync()
+        self._bytes.synced(error)
         return self._take_actions()
 
     def fetched(self, fetch: Fetch, error: OSError | None) -> list[Action]:
         """The bytes of a `Fetch` are in its buffer, or can't be had."""
-        if error is not None:
-            self._read_failed()
-        self._answer_read(fetch, failed=error is not None)
+        self._bytes.fetched(fetch, error)
         return self._take_actions()
 
     def digested(
         self, wanted: DigestExtents, digests: list[bytes], error: OSError | None
     ) -> list[Action]:
         """The digests of a `DigestExtents` are there, or can't be had."""
-        promised = self.record.promised
-        if error is None:
-            frame = encode(
-                Kind.DIGESTS,
-                wanted.sequence,
-                promised,
-                table=b"".join(digests),
-                count=len(digests),
-            )
-        else:
-            self._read_failed()
-            frame = encode_ack(wanted.sequence, promised, [(0, Code.READ_ERROR)])
-        self._answer_reader(wanted.connection, frame)
+        self._bytes.digested(wanted, digests, error)
         return self._take_actions()
 
     def renewed(self, renew: Renew, error: OSError | None) -> list[Action]:
         """The store was opened anew, or can't be."""
         if error is not None:
-            return [Stop(f"replica {self.name} can't open its bytes anew: {error}")]
-        self._is_renewed = True
+            return [Stop(f"can't open its bytes anew: {error.strerror}")]
+        self._bytes.is_renewed = True
         self._say(renew.connection, renew.sequence, {"kind": "renewed"})
         return self._take_actions()
-
-    # -- data --------------------------------------------------------------------------------------
-
-    def _ask(self, connection: int, frame: Frame) -> None:
-        if frame.kind is Kind.FLUSH and self.record.suspect and not self._is_renewed:
-            failed = encode_ack(frame.sequence, frame.ballot, [(0, Code.WRITE_ERROR)])
-            self._answer(connection, failed)
-        elif frame.kind is Kind.FLUSH:
-            self._to_sync.append((connection, frame.sequence))
-            if self._syncing is None:
-                self._begin_sync()
-        elif frame.kind is Kind.READ:
-            extents = extents_of(frame, self._size_bytes)
-            if sum(length for _, length in extents) > BATCH_BYTES_MAX:
-                raise ProtocolError(f"a READ asks for more than {BATCH_BYTES_MAX} bytes")
-            self._read(connection, frame.sequence, extents)
-        elif frame.kind is Kind.DIGEST:
-            wanted = DigestExtents(connection, frame.sequence, extents_of(frame, self._size_bytes))
-            self._actions.append(wanted)
-        else:
-            raise ProtocolError(f"a replica is not asked {frame.kind.name}")
-
-    def _read(self, connection: int, sequence: int, extents: tuple[tuple[int, int], ...]) -> None:
-        fetch = Fetch(
-            connection, sequence, extents, bytearray(sum(length for _, length in extents))
-        )
-        view, position = memoryview(fetch.buffer), 0
-        try:
-            for offset, length in extents:
-                if not self._store.read_cached(offset, view[position : position + length]):
-                    self._actions.append(fetch)
-                    return
-                position += length
-        except OSError:
-            self._read_failed()
-            self._answer_read(fetch, failed=True)
-            return
-        self._answer_read(fetch, failed=False)
-
-    def _read_failed(self) -> None:
-        """Tell, and stop if it is because bytes are missing."""
-        try:
-            self._store.check()
-        except OSError as error:
-            self._actions.append(Stop(f"{error}; a file that was cut short can't be trusted"))
-        else:
-            self._tell(Code.READ_ERROR, "read")
-
-    def _answer_read(self, fetch: Fetch, *, failed: bool) -> None:
-        promised = self.record.promised
-        if failed:
-            frame = encode_ack(fetch.sequence, promised, [(0, Code.READ_ERROR)])
-        else:
-            frame = encode_data(fetch, promised)
-        self._answer_reader(fetch.connection, frame)
-
-    def _answer_reader(self, connection: int, frame: bytes) -> None:
-        """Answer what was read, behind the news of a failed sync if there are such: who gets it
-        then knows what it is worth."""
-        if self._is_failing:
-            self._save_then(lambda: self._answer(connection, frame))
-        else:
-            self._answer(connection, frame)
-
-    def _begin_sync(self) -> None:
-        self._syncing, self._to_sync = self._to_sync, []
-        self._actions.append(Sync())
-
-    def _sync_failed(self, flushes: list[tuple[int, int]], code: Code) -> None:
-        """Say so, but only once it is durable that the cache can't be trusted any more."""
-        self.record = attrs.evolve(self.record, suspect=True)
-        self._is_renewed = False
-        self._is_failing = True
-
-        def answer() -> None:
-            self._is_failing = False
-            for connection, sequence in flushes:
-                self._answer(connection, encode_ack(sequence, self.record.promised, [(0, code)]))
-
-        self._save_then(answer)
 
     # -- control -----------------------------------------------------------------------------------
 
@@ -385,11 +236,11 @@ class Replica:
                 },
             )
 
-        if ballot == self.record.promised and self._saving is None:
+        if ballot == self.record.promised and not self._keeper.is_saving:
             answer()
         else:
-            self.record = attrs.evolve(self.record, promised=ballot)
-            self._save_then(answer)
+            self._keeper.change(promised=ballot)
+            self._keeper.then(answer)
 
     def _accept(self, connection: int, sequence: int, message: dict[str, Any]) -> None:
         try:
@@ -403,11 +254,10 @@ class Replica:
         if membership.rank < self.record.accepted.rank:
             self._refuse(connection, sequence, "sequence")
             return
-        record = attrs.evolve(self.record, accepted=membership)
+        self._keeper.change(accepted=membership)
         if is_let_in:
-            record = attrs.evolve(record, let_in_boot=self._boot_id, head=self._head)
-        self.record = record
-        self._save_then(lambda: self._say(connection, sequence, {"kind": "accepted"}))
+            self._keeper.change(let_in_boot=self._boot_id, head=self._head)
+        self._keeper.then(lambda: self._say(connection, sequence, {"kind": "accepted"}))
 
     def _mark(self, connection: int, sequence: int, message: dict[str, Any]) -> None:
         """Hold exactly these marks."""
@@ -426,11 +276,11 @@ class Replica:
             raise ProtocolError(f"order {order.number} about marks after {record.order.number}")
         if marks and not record.marks:
             # Nothing was in doubt until now: it is this boot's memory that counts.
-            record = attrs.evolve(record, let_in_boot=self._boot_id)
+            self._keeper.change(let_in_boot=self._boot_id)
         settled = max(settled, record.settled) if settled.number else record.settled
         self._inherited &= marks
-        self.record = attrs.evolve(record, marks=marks, order=order, settled=settled)
-        self._save_then(
+        self._keeper.change(marks=marks, order=order, settled=settled)
+        self._keeper.then(
             lambda: self._say(connection, sequence, {"kind": "marked", "order": order.number})
         )
 
@@ -441,13 +291,13 @@ class Replica:
 
     def _redone(self, connection: int, sequence: int) -> None:
         """All that was in doubt has been written again, and flushed; unless that failed since."""
-        is_done = not self.record.suspect or self._is_renewed
+        is_done = not self.record.suspect or self._bytes.is_renewed
         message = {"kind": "redone", "done": is_done}
         if is_done:
             self._inherited = frozenset()
         if is_done and self.record.suspect:
-            self.record = attrs.evolve(self.record, suspect=False)
-            self._save_then(lambda: self._say(connection, sequence, message))
+            self._keeper.change(suspect=False)
+            self._keeper.then(lambda: self._say(connection, sequence, message))
         else:
             self._say(connection, sequence, message)
 
@@ -463,15 +313,6 @@ class Replica:
             {"kind": "refused", "why": why, "promised": self.record.promised.to_json()},
         )
 
-    def _save_then(self, answer: Callable[[], None]) -> None:
-        self._to_save.append(answer)
-        if self._saving is None:
-            self._begin_save()
-
-    def _begin_save(self) -> None:
-        self._saving, self._to_save = self._to_save, []
-        self._actions.append(Save(self.record))
-
     def _say(self, connection: int, sequence: int, message: dict[str, Any]) -> None:
         self._answer(connection, encode_control(sequence, self.record.promised, message))
 
@@ -480,5 +321,6 @@ class Replica:
             self._actions.append(Send(connection, frame))
 
     def _take_actions(self) -> list[Action]:
-        actions, self._actions = self._actions, []
+        actions = self._actions.copy()
+        self._actions.clear()
         return actions

@@ -349,13 +349,13 @@ class Replicator:
             self._steward.lost(link, reason)
 
     def _suspect(self, at_fault: list[Link], reason: str) -> None:
-        self._steward.suspect(at_fault, reason)
+        self._steward.faults.suspect(at_fault, reason)
 
     def _sync_failed(self, link: Link) -> None:
         self._steward.sync_failed(link)
 
     def _read_failed(self, link: Link, reason: str) -> None:
-        self._steward.read_failed(link, reason)
+        self._steward.faults.read_failed(link, reason)
 
     def _must_wait(self, offset: int, length: int) -> bool:
         return self._unsettled.overlaps(offset, length) or self._steward.repair.unequal.overlaps(

@@ -9,33 +9,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tierce_jiva.ballot import NO_BALLOT, Ballot, Membership
+from tierce_jiva.ballot import Membership
 from tierce_jiva.cleaning import Cleaning
 from tierce_jiva.doubts import Doubts
 from tierce_jiva.extent_copy import Trouble
-from tierce_jiva.handshake import Handshake
-from tierce_jiva.host import Host, State, Volume
-from tierce_jiva.lateness import choose_late, find_hung, find_late, find_lost
-from tierce_jiva.links import Batch, Link, Links, LinkState, describe
+from tierce_jiva.faults import Faults
+from tierce_jiva.host import Host, Standing, State, Volume
+from tierce_jiva.links import Batch, Link, Links
 from tierce_jiva.marks import Marks
-from tierce_jiva.news import News
-from tierce_jiva.opening import OLDER, Opening, Waiting, choose
+from tierce_jiva.news import News, describe
+from tierce_jiva.opener import Opener
+from tierce_jiva.opening import Opening
 from tierce_jiva.options import JivaOptions
 from tierce_jiva.quorum import Quorum
 from tierce_jiva.read_path import ReadPath
 from tierce_jiva.readmission import Readmission
-from tierce_jiva.regions import Extents
 from tierce_jiva.repair import Members, Repair
+from tierce_jiva.returning import Returning
 from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.unsettled import Unsettled
 from tierce_jiva.write_path import WritePath
-
-#: Between two bids of one opener for a higher ballot.
-REBID_S = 0.5
-#: A replica that has promised a higher ballot to another target is let in by opening anew: after
-#: so long while nothing is being written, and after so long whatever is.
-REOPEN_S = 10.0
-REOPEN_S_MAX = 60.0
 
 
 class Steward:
@@ -68,7 +61,7 @@ class Steward:
         changed: Callable[[], None],
         hang_up: Callable[[Link, str], None],
     ) -> None:
-        self.state = State.OPENING
+        self._standing = Standing()
         #: A majority of the replicas is connected and has promised.
         self.has_majority = False
         self._volume = volume
@@ -81,12 +74,6 @@ class Steward:
         self._changed = changed
         self._hang_up = hang_up
         self._majority = len(volume.members) // 2 + 1
-        self._majority_at: float | None = None
-        #: The highest ballot number that a replica has told of.
-        self._highest = 0
-        self._rebid_at: float | None = None
-        self._outbid_since: float | None = None
-        self._opening: Opening | None = None
         self._members_before: set[str] = set()
         self._news = News(volume, host)
         self._quorum = Quorum(links, self._in_force)
@@ -100,7 +87,7 @@ class Steward:
             members=self._members,
             may_write=self.may_write,
             changed=self._repaired,
-            failed=self.blame,
+            failed=self._blame,
         )
         self._doubts = Doubts(
             links,
@@ -109,6 +96,7 @@ class Steward:
             released=self._released,
             changed=self._refresh,
         )
+        self._returning = Returning(links, self._quorum, self._doubts, writes, self._news, hang_up)
         self._readmission = Readmission(
             links,
             self._quorum,
@@ -118,29 +106,54 @@ class Steward:
             self.repair.unequal,
             window=options.rebuild_window,
             source=self._source,
-            suspect=self.blame,
+            suspect=self._blame,
             refresh=self._refresh,
             changed=changed,
             emit=self._news.emit,
         )
-        self._handshake = Handshake(
+        self._opener = Opener(
+            volume,
+            options,
+            host,
+            self._standing,
             links,
-            volume.uuid,
-            volume.target,
-            greeted=self._greeted,
+            self._quorum,
+            self._news,
             promised=self._promised,
-            refused=self._refused,
+            hang_up=hang_up,
+            show=self._show,
         )
+        self.faults = Faults(
+            volume,
+            options,
+            host,
+            links,
+            self._quorum,
+            self._readmission,
+            self._news,
+            hang_up=hang_up,
+            refresh=self._refresh,
+            show=self._show,
+        )
+
+    @property
+    def state(self) -> State:
+        """Where the target stands."""
+        return self._standing.state
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self._standing.state = state
 
     # -- links -------------------------------------------------------------------------------------
 
     def connected(self, link: Link) -> None:
         """The shell has connected to a replica."""
-        self._handshake.greet(link)
+        self._opener.handshake.greet(link)
 
     def refusal(self, link: Link, message: Mapping[str, Any]) -> None:
         """A replica has refused something."""
-        self._handshake.refusal(link, message)
+        self._opener.handshake.refusal(link, message)
 
     def lost(self, link: Link, reason: str) -> None:
         """The connection to a replica was lost."""
@@ -150,78 +163,8 @@ class Steward:
         self._doubts.lost(link)
         self.marks.lost(link)
         link.fault = ""
-        if self.state is State.ELECTING:
-            self.state = State.OPENING
-            # It may come back without its memory: then it is not the one to serve from.
-            self._quorum.withdraw()
+        self._opener.lost()
         self._refresh()
-
-    def _greeted(self, link: Link, promised: Ballot) -> None:
-        links = self._links
-        self._highest = max(promised.number, self._highest)
-        if links.ballot == NO_BALLOT:
-            link.trouble = "greeted"
-            greeted = [other for other in links if other.state is LinkState.GREETED]
-            if len(greeted) >= self._majority:
-                self._bid()
-        elif promised > links.ballot:
-            self._outbid(link, promised)
-        else:
-            link.promised_elsewhere = False
-            self._handshake.prepare(link)
-
-    def _bid(self) -> None:
-        """Take a ballot above all that were told of, and ask for it."""
-        number = max(self._highest + 1, self._host.wall_ms())
-        self._links.ballot = Ballot(number, self._volume.target)
-        self._rebid_at = None
-        for link in self._links:
-            if link.state not in {LinkState.DOWN, LinkState.GREETING}:
-                link.promised_elsewhere = False
-                self._handshake.prepare(link)
-
-    def _refused(self, link: Link, why: str, promised: Ballot) -> None:
-        if why != "ballot" or promised <= self._links.ballot:
-            self._hang_up(link, f"refused: {why}")
-            return
-        self._highest = max(promised.number, self._highest)
-        self._outbid(link, promised)
-
-    def _outbid(self, link: Link, promised: Ballot) -> None:
-        """It has promised a higher ballot. While opening, bid again; while serving, it has failed,
-        and only losing a majority that way ends this target."""
-        if self.state in {State.OPENING, State.ELECTING}:
-            link.trouble = f"has promised a higher ballot, {promised.number}"
-            if self._rebid_at is None:
-                # Two openers must not outbid each other in step.
-                self._rebid_at = self._links.now + REBID_S * (1 + self._volume.target % 256 / 256)
-            return
-        reason = f"has promised ballot {promised.number} to another target"
-        link.promised_elsewhere = True
-        if link.is_ready:
-            self._hang_up(link, reason)
-        link.trouble = f"{reason}; it is let in when the volume is opened anew"
-        gone = [other for other in self._links if other.promised_elsewhere]
-        if len(self._volume.members) - len(gone) >= self._majority:
-            self._news.emit("jiva.replica.outbid", f"{link.name} {reason}", "warning")
-            return
-        self.state = State.ENDED
-        names = ", ".join(other.name for other in gone)
-        reason = f"{names} have promised higher ballots to another target"
-        self._news.emit("jiva.target.fenced", f"fenced: {reason}", severity="error")
-        self._host.fenced(reason)
-
-    def _consider_reopening(self) -> None:
-        """Only an opening outbids a promise to another target: open anew for those that gave one,
-        when that disturbs nobody, or at last anyway."""
-        now, gone = self._links.now, [link for link in self._links if link.promised_elsewhere]
-        if not gone:
-            self._outbid_since = None
-        elif self._outbid_since is None:
-            self._outbid_since = now
-        elif now - self._outbid_since > (REOPEN_S if self._writes.is_idle else REOPEN_S_MAX):
-            names = ", ".join(link.name for link in gone)
-            self._host.restart(f"to let in {names}, promised to a target that is gone")
 
     def _promised(self, link: Link) -> None:
         promise = link.promise
@@ -233,71 +176,20 @@ class Steward:
         link.trouble = ""
         link.heard_at = self._links.now
         if self.state is State.SERVING:
-            self._welcome_back(link)
+            self._returning.welcome_back(link)
         self._refresh()
         self._quorum.advance()
         self.advance()
-
-    def _welcome_back(self, link: Link) -> None:
-        """It is connected again while this target serves: what may it have forgotten?"""
-        promise = link.promise
-        assert promise is not None
-        is_restarted, link.is_restarted = link.is_restarted, False
-        is_older = promise.copied or self._is_older(link)
-        if link.name not in self._quorum.required():
-            self._newcomer(link, is_older=is_older)
-        elif is_older:
-            link.fault = OLDER
-            if len(self._quorum.latest.in_sync) == 1:
-                # There is nobody to go on without it: it takes no part until it is what it was.
-                self._news.say("jiva.volume.waiting", f"stopped: {link.name}: {OLDER}")
-                self._hang_up(link, OLDER)
-                return
-        elif not promise.counts:
-            link.fault = "its machine has lost power"
-        elif link.has_failed:
-            link.fault = "it failed an operation that it was sent"
-        else:
-            if promise.suspect and not link.must_renew:
-                self._doubts.sync_failed(link)
-            if is_restarted:
-                self._doubts.restarted(link)
-            self._writes.resend(link)
-        link.has_promised = self._links.ballot
-
-    def _is_older(self, link: Link) -> bool:
-        """True if it says less than it has answered to this target."""
-        assert link.promise is not None
-        return link.welcomed < link.has_promised or link.promise.order < link.answered
-
-    def _newcomer(self, link: Link, *, is_older: bool) -> None:
-        """It is not a member: remember what it may lack."""
-        promise = link.promise
-        assert promise is not None
-        link.kept = promise.marks | promise.doubt
-        if is_older:
-            link.missed.add_regions(self._links.regions.every())
-        link.must_renew = promise.suspect
-        link.doubt.add_regions(promise.marks if promise.suspect else promise.doubt)
-        link.doubt.update(link.copied)
-        link.missed.update(link.doubt)
-        link.missed.add_regions(promise.marks)
 
     # -- opening -----------------------------------------------------------------------------------
 
     def advance(self) -> None:
         """Do what can be done now: called on every tick and when a replica has become ready."""
-        self._hang_up_on_hung()
-        if self.state in {State.OPENING, State.ELECTING} and self._rebid_at is not None:
-            if self._links.now >= self._rebid_at:
-                self._quorum.withdraw()
-                self.state = State.OPENING
-                self._bid()
-        elif self.state is State.OPENING:
-            self._try_open()
+        self._opener.hang_up_on_hung()
+        if self.state in {State.OPENING, State.ELECTING}:
+            self._opener.advance()
         elif self.state is State.SERVING:
-            self._look_for_late()
-            self._consider_voting()
+            self.faults.advance()
             if self._news.watch_vote(self._links.now, self._options.dead_s, self._quorum.is_voting):
                 self._show()
             if self.has_majority:
@@ -305,47 +197,15 @@ class Steward:
             self.repair.advance()
             self._doubts.advance(self._required())
             self._consider_cleaning()
-            self._consider_reopening()
-
-    def _hang_up_on_hung(self) -> None:
-        """One that does not finish its handshake, or leaves the opening's vote unanswered, must
-        not keep the others waiting. Of those that serve, `_look_for_late` judges."""
-        is_opening = self.state in {State.OPENING, State.ELECTING}
-        for link in find_hung(self._links, self._options.dead_s):
-            if is_opening or not link.is_ready:
-                self._hang_up(link, f"has not answered for {self._options.dead_s:g} s")
-
-    def _try_open(self) -> None:
-        ready = self._links.ready()
-        now = self._links.now
-        if len(ready) < self._majority:
-            self._majority_at = None
-        elif self._majority_at is None:
-            self._majority_at = now
-        patience_s = self._options.opening_patience_s
-        is_patient = self._majority_at is not None and now >= self._majority_at + patience_s
-        if len(ready) < len(self._volume.members) and not is_patient:
-            return
-        promises = {link.name: link.promise for link in ready if link.promise is not None}
-        before = {link.name: link.promised_before for link in ready}
-        volume = self._volume
-        found = choose(volume.members, promises, before, own=volume.target, forced=volume.forced)
-        if isinstance(found, Waiting):
-            self._news.say("jiva.volume.waiting", f"can't open: {found}")
-            self._show()
-            return
-        self._opening = found
-        self._quorum.adopt(found.adopted)
-        self.state = State.ELECTING
-        self._quorum.propose(found.in_sync, found.let_in)
+            self._opener.consider_reopening(is_idle=self._writes.is_idle)
 
     def _in_force(self, membership: Membership) -> None:
         members = set(membership.in_sync)
         if self.state is State.ELECTING:
             self.state = State.SERVING
-            assert self._opening is not None
-            self._news.tell_opening(self._opening)
-            self._begin(self._opening)
+            assert self._opener.opening is not None
+            self._news.tell_opening(self._opener.opening)
+            self._begin(self._opener.opening)
         for link in self._links:
             if link.name in members - self._members_before:
                 link.fault = ""
@@ -365,21 +225,7 @@ class Steward:
         self.marks.begin(opening.marks)
         unfit = {self._links[name]: regions for name, regions in opening.unfit.items()}
         self.repair.begin(opening.unequal, unfit, self._links.mask(opening.better))
-        for link in self._links.ready():
-            promise = link.promise
-            assert promise is not None
-            link.is_restarted = False
-            link.has_promised = self._links.ballot
-            if link.name in opening.in_sync:
-                link.missed.clear()
-                in_doubt = promise.marks if promise.suspect else promise.doubt
-                extents = Extents(self._links.regions, in_doubt)
-                self._doubts.put(link, extents, must_renew=promise.suspect)
-                continue
-            if link.name in opening.near:
-                link.missed.clear()
-                link.missed.add_regions(opening.marks)
-            self._newcomer(link, is_older=link.name in opening.strange)
+        self._returning.begin(opening)
 
     # -- who must hold what ------------------------------------------------------------------------
 
@@ -472,75 +318,8 @@ class Steward:
         if not self.repair and not self._doubts and self.marks.common:
             self._writes.flush([], None)
 
-    # -- voting out --------------------------------------------------------------------------------
-
-    def suspect(self, at_fault: list[Link], reason: str) -> None:
-        """These failed what others did."""
-        for link in at_fault:
-            if link is self._readmission.mirror and link.name not in self._quorum.required():
-                self._hang_up(link, reason)
-            else:
-                link.fault = link.fault or reason
-        self._consider_voting()
-
-    def blame(self, trouble: Trouble) -> None:
-        """A copy of an extent failed at a replica."""
-        self._news.say_once("jiva.replica.failed", trouble.reason, severity="error")
-        self.suspect([trouble.link], trouble.reason)
-
-    def read_failed(self, link: Link, reason: str) -> None:
-        """A replica could not be read; another one may be."""
-        self._news.say_once("jiva.replica.read-failed", f"{link.name}: {reason}", severity="error")
-        self.suspect([link], reason)
-
-    def _look_for_late(self) -> None:
-        """Lateness counts only beside replicas that have answered: else nobody is at fault."""
-        required = self._quorum.required()
-        for name, reason in find_late(self._links, self._options).items():
-            if name not in required and self._links[name].is_ready:
-                self._hang_up(self._links[name], reason)
-        members = self._quorum.latest.in_sync
-        for name, reason in choose_late(self._links, self._options, members, required).items():
-            self._links[name].fault = reason
-            self._readmission.was_late(self._links[name])
-
-    def _consider_voting(self) -> None:
-        latest = self._quorum.latest
-        out = sorted(find_lost(self._links, latest.in_sync, self._options.reconnect_grace_s))
-        stay = frozenset(latest.in_sync) - frozenset(out)
-        if not out:
-            return
-        if not stay:
-            self._nobody_stays(latest)
-            return
-        if not self.has_majority or not any(self._links[name].is_ready for name in stay):
-            self._news.say(
-                "jiva.volume.no-majority",
-                f"stopped: {len(self._links.ready())} of {len(self._volume.members)} replicas "
-                f"answer, {self._majority} must",
-            )
-            self._show()
-            return
-        for name in out:
-            reason = self._links[name].fault or self._links[name].trouble
-            self._news.emit("jiva.replica.voted-out", f"{name} is voted out: {reason}", "warning")
-            self._readmission.lost(self._links[name], "voted out")
-        self._quorum.propose(stay)
-        self._refresh()
-        for name in out:
-            if self._links[name].is_ready:
-                self._hang_up(self._links[name], self._links[name].fault)
-
-    def _nobody_stays(self, latest: Membership) -> None:
-        """The last copies are at fault. If they are all here and have lost their memory, only a
-        fresh opening can weigh what is left; else wait for the one that has not."""
-        links = [self._links[name] for name in latest.in_sync]
-        forgot = [link for link in links if link.promise is not None and not link.promise.counts]
-        if all(link.is_ready for link in links) and len(forgot) == len(links):
-            self._host.restart("every in-sync replica has lost its memory")
-        for link in links:
-            if link.is_ready and link.promise is not None and link.promise.counts:
-                link.fault = ""
+    def _blame(self, trouble: Trouble) -> None:
+        self.faults.blame(trouble)
 
     # -- clean and dirty ---------------------------------------------------------------------------
 
