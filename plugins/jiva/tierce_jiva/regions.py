@@ -100,23 +100,23 @@ class Extents:
     def __init__(self, regions: Regions, whole: Iterable[int] = ()) -> None:
         self._regions = regions
         #: Region -> its extents that are in the set; None for all of them.
-        self._parts: dict[int, set[int] | None] = dict.fromkeys(sorted(whole))
+        self.parts: dict[int, set[int] | None] = dict.fromkeys(sorted(whole))
 
     def __bool__(self) -> bool:
-        return bool(self._parts)
+        return bool(self.parts)
 
     def __len__(self) -> int:
         return sum(
             len(self._regions.extents_of(region)) if part is None else len(part)
-            for region, part in self._parts.items()
+            for region, part in self.parts.items()
         )
 
     def __contains__(self, extent: int) -> bool:
-        part = self._parts.get(self._regions.region_of(extent), ())
+        part = self.parts.get(self._regions.region_of(extent), ())
         return part is None or extent in part
 
     def __iter__(self) -> Iterator[int]:
-        for region, part in self._parts.items():
+        for region, part in self.parts.items():
             yield from self._regions.extents_of(region) if part is None else sorted(part)
 
     def first(self, count: int) -> list[int]:
@@ -125,11 +125,11 @@ class Extents:
 
     def regions(self) -> frozenset[int]:
         """Return the regions that the extents lie in."""
-        return frozenset(self._parts)
+        return frozenset(self.parts)
 
     def add(self, extent: int) -> None:
         """Add one."""
-        part = self._parts.setdefault(self._regions.region_of(extent), set())
+        part = self.parts.setdefault(self._regions.region_of(extent), set())
         if part is not None:
             part.add(extent)
 
@@ -140,13 +140,13 @@ class Extents:
 
     def add_regions(self, regions: Iterable[int]) -> None:
         """Add all extents of these regions."""
-        self._parts.update(dict.fromkeys(regions))
+        self.parts.update(dict.fromkeys(regions))
 
     def update(self, other: Extents) -> None:
         """Add all of another set."""
-        for region, part in other._parts.items():
+        for region, part in other.parts.items():
             if part is None:
-                self._parts[region] = None
+                self.parts[region] = None
             else:
                 for extent in part:
                     self.add(extent)
@@ -154,18 +154,18 @@ class Extents:
     def discard(self, extent: int) -> None:
         """Take one out, if it is there."""
         region = self._regions.region_of(extent)
-        part = self._parts.get(region, ())
+        part = self.parts.get(region, ())
         if part is None:
-            part = self._parts[region] = set(self._regions.extents_of(region))
+            part = self.parts[region] = set(self._regions.extents_of(region))
         if extent in part:
             assert isinstance(part, set)
             part.discard(extent)
             if not part:
-                del self._parts[region]
+                del self.parts[region]
 
     def overlaps(self, offset: int, length: int) -> bool:
         """True if any of these bytes lie in one of the extents."""
-        if not self._parts:
+        if not self.parts:
             return False
         first, last = offset >> EXTENT_SHIFT, offset + length - 1 >> EXTENT_SHIFT
         return any(extent in self for extent in range(first, last + 1))
@@ -178,4 +178,4 @@ class Extents:
 
     def clear(self) -> None:
         """Take all out."""
-        self._parts.clear()
+        self.parts.clear()

@@ -245,14 +245,14 @@ class ReplicaProcess:
         if error is None:
             self._carry_out(self._replica.saved())
         else:
-            self._carry_out(self._replica.save_failed(str(error)))
+            self._carry_out(self._replica.save_failed(error.strerror or str(error)))
 
     def _synced(self, began: float, _result: None, error: OSError | None) -> None:
         elapsed_ns = int((self._reactor.now() - began) * 1e9)
         self._stage.add(Op.FLUSH, 1, 0, elapsed_ns)
         if error is not None:
             self._stage.fail(Op.FLUSH)
-            self._emit("jiva.replica.flush-failed", f"can't flush: {error}", severity="error")
+            self._emit("jiva.replica.flush-failed", f"can't flush: {error.strerror}", severity="error")
         self._carry_out(self._replica.synced(error))
 
     def _renewed(self, renew: Renew, _result: None, error: OSError | None) -> None:

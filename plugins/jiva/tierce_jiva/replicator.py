@@ -116,6 +116,8 @@ class Replicator:
             changed=self._changed,
             hang_up=self._hang_up,
         )
+        #: Empty where all is equal.
+        self._unequal_parts = self._steward.repair.unequal.parts
 
     # -- events ------------------------------------------------------------------------------------
 
@@ -206,42 +208,35 @@ class Replicator:
         writes: list[Request] = []
         flushes: list[Request] = []
         later: list[Request] = []
-        steward, waiting = self._steward, self._waiting
-        unsettled, locked, unequal = self._unsettled, self._locked, steward.repair.unequal
-        # Asked once a batch: mostly all four are empty.
-        is_waiting, is_unequal = bool(waiting), bool(unequal)
-        is_unsettled, is_locked = bool(unsettled), bool(locked)
+        steward, read, flush = self._steward, Op.READ, Op.FLUSH
         writable, shift = steward.marks.writable, self.links.regions.shift
-        read, flush = Op.READ, Op.FLUSH
+        # Where nothing is under way, nothing is asked about extents.
+        stands = bool(
+            self._unsettled.granules
+            or self._locked.granules
+            or self._waiting.granules
+            or self._unequal_parts
+        )
         for request in batch:
-            op, offset, length = request.op, request.offset, request.length
+            op = request.op
             if op is flush:
                 flushes.append(request)
-                continue
-            if is_waiting and waiting.overlaps(offset, length):
-                must_wait = True
-            elif is_unequal and unequal.overlaps(offset, length):
-                must_wait = True
-                if steward.repair.hurry(offset, length):
-                    self._must_repair = True
-            elif op is read:
-                must_wait = is_unsettled and unsettled.overlaps(offset, length)
-            else:
-                region = offset >> shift
-                must_wait = (is_locked and locked.overlaps(offset, length)) or not (
-                    (region in writable and offset + length - 1 >> shift == region)
-                    or steward.may_write(offset, length)
-                )
-            if must_wait:
+            elif stands and self._must_wait_for(request):
                 later.append(request)
-                if op is not read:
-                    # What overlaps it and comes after it waits behind it.
-                    waiting.add(offset, length)
-                    is_waiting = True
             elif op is read:
                 reads.append(request)
             else:
-                writes.append(request)
+                offset, length = request.offset, request.length
+                region = offset >> shift
+                if (region in writable and offset + length - 1 >> shift == region) or (
+                    steward.may_write(offset, length)
+                ):
+                    writes.append(request)
+                else:
+                    later.append(request)
+                    # What overlaps it and comes after it waits behind it.
+                    self._waiting.add(offset, length)
+                    stands = True
         if reads:
             self._reads.read(reads, settled, since)
         if writes:
@@ -250,6 +245,22 @@ class Replicator:
             self._writes.flush(flushes, settled)
         if later:
             self._park(later, settled, since)
+
+    def _must_wait_for(self, request: Request) -> bool:
+        """True if what is under way stands against the request; then it is to be parked."""
+        offset, length, is_read = request.offset, request.length, request.op is Op.READ
+        if self._waiting and self._waiting.overlaps(offset, length):
+            must_wait = True
+        elif self._steward.repair.unequal.overlaps(offset, length):
+            must_wait = True
+            if self._steward.repair.hurry(offset, length):
+                self._must_repair = True
+        else:
+            extents = self._unsettled if is_read else self._locked
+            must_wait = extents.overlaps(offset, length)
+        if must_wait and not is_read:
+            self._waiting.add(offset, length)
+        return must_wait
 
     def _park(self, requests: list[Request], settled: Settled, since: float) -> None:
         self._parked.append(_Parked(requests, settled, since))

@@ -9,7 +9,7 @@ from crc32c import crc32c
 
 from tierce import GOOD, Code, Op, ProtocolError, Request, Settled, Status
 from tierce_jiva.links import Batch, Buffer, Link, Links
-from tierce_jiva.unflushed import Unflushed
+from tierce_jiva.unflushed import GRANULE_SHIFT, Unflushed
 from tierce_jiva.unsettled import Unsettled
 from tierce_jiva.wire import (
     BATCH_BYTES_MAX,
@@ -122,10 +122,16 @@ class WritePath:
         links, targets = self._links, self.targets
         sequence = links.next_sequence()
         buffers = encode_batch(links, sequence, requests)
-        add, written = self._unsettled.add, self._unflushed.add
+        add, unflushed = self._unsettled.add, self._unflushed.current
         for request in requests:
-            add(request.offset, request.length)
-            written(request.offset, request.length)
+            offset, length = request.offset, request.length
+            add(offset, length)
+            # As `Unflushed.add`: a call for each write costs as much as all it does.
+            first, last = offset >> GRANULE_SHIFT, offset + length - 1 >> GRANULE_SHIFT
+            if first == last:
+                unflushed.add(first)
+            else:
+                unflushed.update(range(first, last + 1))
         mask = 0
         for link in targets:
             mask |= link.bit
@@ -134,7 +140,7 @@ class WritePath:
             link.writes[sequence] = batch
             if link.is_ready:
                 link.outgoing += buffers
-        if len(self._unflushed.current) > UNFLUSHED_COUNT_MAX:
+        if len(unflushed) > UNFLUSHED_COUNT_MAX:
             self.flush([], None)
 
     def flush(self, requests: list[Request], settled: Settled | None) -> Batch:
