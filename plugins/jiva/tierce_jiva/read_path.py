@@ -14,6 +14,7 @@ from crc32c import crc32c
 
 from tierce import GOOD, Code, ProtocolError, Request, Settled, Status
 from tierce_jiva.links import Head, Link, Links
+from tierce_jiva.regions import EXTENT_SHIFT
 from tierce_jiva.wire import BATCH_BYTES_MAX, ENTRY, Frame, Kind
 
 
@@ -83,15 +84,15 @@ class ReadPath:
         self._readings: dict[_Reading, None] = {}
         #: Whom to read.
         self.sources: tuple[Link, ...] = ()
-        #: The source whose file is read in this process.
-        self._local_link: Link | None = None
+        #: The sources whose files are read in this process.
+        self._local_links: tuple[Link, ...] = ()
 
     def use(self, sources: list[Link], boot_id: str) -> None:
         """Read these from now on; those whose machine has this boot id may be read here."""
         self.sources = tuple(sources)
         if self._local is not None:
-            local = (link for link in sources if link.head and link.boot_id == boot_id)
-            self._local_link = next(local, None)
+            local = [link for link in sources if link.head and link.boot_id == boot_id]
+            self._local_links = tuple(local)
 
     def lost(self, link: Link) -> None:
         """A connection is about to be lost: what it told of files is worth nothing any more."""
@@ -106,26 +107,40 @@ class ReadPath:
             settled: Whom to tell of the others.
             since: When they first came, in seconds.
         """
-        link = self._local_link
-        if link is not None:
-            assert self._local is not None
-            head = link.head
-            assert head is not None
-            missed = self._local.read(
-                head, requests, lambda done: self._local_done(link, head, done, settled, since)
-            )
-            if missed is not None:
-                if missed:
-                    waiting = set(map(id, missed))
-                    for request in requests:
-                        if id(request) not in waiting:
-                            request.status = GOOD
-                else:
-                    for request in requests:
-                        request.status = GOOD
-                return
-            self._local_link = None
-        self._remote(requests, settled, since, tried=0)
+        links = self._local_links
+        if not links:
+            self._remote(requests, settled, since, tried=0)
+        elif len(links) == 1:
+            self._read_local(links[0], requests, settled, since)
+        else:
+            # By extent: each is cached once, not once on every replica, and all disks are read.
+            parts: dict[int, list[Request]] = {}
+            for request in requests:
+                parts.setdefault((request.offset >> EXTENT_SHIFT) % len(links), []).append(request)
+            for index, part in parts.items():
+                self._read_local(links[index], part, settled, since)
+
+    def _read_local(
+        self, link: Link, requests: list[Request], settled: Settled, since: float
+    ) -> None:
+        head = link.head
+        assert self._local is not None
+        assert head is not None
+        missed = self._local.read(
+            head, requests, lambda done: self._local_done(link, head, done, settled, since)
+        )
+        if missed is None:
+            # That file can't be found here.
+            self._local_links = tuple(other for other in self._local_links if other is not link)
+            self._remote(requests, settled, since, tried=0)
+        elif missed:
+            waiting = set(map(id, missed))
+            for request in requests:
+                if id(request) not in waiting:
+                    request.status = GOOD
+        else:
+            for request in requests:
+                request.status = GOOD
 
     def give_up(self, before: float, status: Status) -> None:
         """Answer what came before that time and no replica has sent; bytes that come later are

@@ -53,8 +53,8 @@ class ReplicaBytes:
         self.is_renewed = False
         #: A sync has failed, and nobody was told yet: what is read may be what the disk had before.
         self._is_failing = False
-        #: Kinds of failure that operators were told of, until an operation succeeds.
-        self._told: set[Code] = set()
+        #: What operators were told of, until the same succeeds: operation -> how it failed.
+        self._told: dict[str, Code] = {}
         #: (connection, sequence) of the flushes that the sync under way answers, and of those that
         #: arrived after it began.
         self._syncing: list[tuple[int, int]] | None = None
@@ -69,8 +69,10 @@ class ReplicaBytes:
         if self._is_cut():
             return [(index, Code.WRITE_ERROR) for index in range(frame.count)]
         failures = apply_batch(self._store, frame, self._size_bytes)
-        if failures or self._told:
-            self._tell(failures[0][1] if failures else None, "write")
+        if failures:
+            self._tell("write", failures[0][1])
+        elif self._told:
+            self._told.pop("write", None)
         return failures
 
     def ask(self, connection: int, frame: Frame) -> None:
@@ -97,6 +99,7 @@ class ReplicaBytes:
         assert self._syncing is not None
         done, self._syncing = self._syncing, None
         if error is None:
+            self._told.pop("flush", None)
             for connection, sequence in done:
                 self._answer(connection, encode_ack(sequence, self._keeper.promised))
         else:
@@ -142,6 +145,7 @@ class ReplicaBytes:
 
     def _sync_failed(self, flushes: list[tuple[int, int]], code: Code) -> None:
         """Say so, but only once it is durable that the cache can't be trusted any more."""
+        self._tell("flush", code)
         self._keeper.change(suspect=True)
         self.is_renewed = False
         self._is_failing = True
@@ -183,7 +187,7 @@ class ReplicaBytes:
 
     def _read_failed(self) -> None:
         if not self._is_cut():
-            self._tell(Code.READ_ERROR, "read")
+            self._tell("read", Code.READ_ERROR)
 
     def _is_cut(self) -> bool:
         """True if bytes are missing: then the replica stops, and nothing is written that would
@@ -196,12 +200,10 @@ class ReplicaBytes:
             return True
         return False
 
-    def _tell(self, failure: Code | None, what: str) -> None:
-        """Tell operators of the first failure of its kind."""
-        if failure is None:
-            self._told.clear()
-        elif failure not in self._told:
-            self._told.add(failure)
+    def _tell(self, what: str, failure: Code) -> None:
+        """Tell operators of a failure, and not again of the same until it has gone well once."""
+        if self._told.get(what) is not failure:
+            self._told[what] = failure
             why = "its disk is full" if failure is Code.NO_SPACE else "its disk failed"
             self._actions.append(
                 Report(f"jiva.replica.{what}-failed", f"can't {what}: {why}", "error")
