@@ -134,7 +134,12 @@ class Session:
             [
                 {"kind": "hello", "uuid": UUID, "replica": dice.choice(NAMES)},
                 {"kind": "prepare"},
-                {"kind": "accept", "membership": membership.to_json(), "let_in": [NAMES[0]]},
+                {
+                    "kind": "accept",
+                    "membership": membership.to_json(),
+                    "let_in": [NAMES[0]],
+                    "suspect": False,
+                },
                 {"kind": "accept", "membership": dice.choice([None, 3, [], {}]), "let_in": {}},
                 {"kind": "mark", "order": dice.randrange(99), "settled": 0, "marks": "01"},
                 {

@@ -34,9 +34,11 @@ def promise(
     settled: int = 0,
     suspect: bool = False,
     copied: bool = False,
+    before: Ballot | None = None,
 ) -> Promise:
     return Promise(
         accepted,
+        before=before or accepted.ballot,
         counts=counts,
         marks=marks,
         order=order(at),
@@ -174,9 +176,12 @@ def test_of_those_that_lost_something_one_that_kept_its_memory_is_copied_from_fi
 
 def test_a_member_that_has_not_promised_the_ballot_of_its_set_is_an_older_copy() -> None:
     newer = membership(5, *NAMES)
-    promises = {A: promise(), B: promise(newer), C: promise(newer)}
-    before = {A: Ballot(4, 7), B: Ballot(5, 7), C: Ballot(6, 9)}
-    found = opened(choose(NAMES, promises, before))
+    promises = {
+        A: promise(before=Ballot(4, 7)),
+        B: promise(newer),
+        C: promise(newer, before=Ballot(6, 9)),
+    }
+    found = opened(choose(NAMES, promises))
     assert found.in_sync == {B, C}
     assert found.strange == {A: OLDER}
 
@@ -198,9 +203,8 @@ def test_an_older_copy_has_no_vote() -> None:
 
 def test_what_this_target_did_itself_says_nothing_of_who_is_older() -> None:
     own = Membership(Ballot(9, 42), 1, NAMES, NAMES)
-    promises = {A: promise(own), B: promise(own)}
-    before = dict.fromkeys((A, B), Ballot(1, 7))
-    assert opened(choose(NAMES, promises, before, own=42)).in_sync == {A, B}
+    promises = dict.fromkeys((A, B), promise(own, before=Ballot(1, 7)))
+    assert opened(choose(NAMES, promises, own=42)).in_sync == {A, B}
 
 
 def test_a_copied_folder_is_left_out_while_one_that_was_not_is_there() -> None:
@@ -221,6 +225,13 @@ def test_if_all_were_copied_they_are_taken_as_they_are_and_let_in_anew() -> None
     assert found.in_sync == found.let_in == found.copied == set(NAMES)
 
 
+def test_one_older_copy_of_an_even_number_needs_no_more_votes_if_everybody_is_here() -> None:
+    pair = membership(1, A, B)
+    promises = {A: promise(pair, at=3), B: promise(pair, at=5, settled=4)}
+    assert opened(choose((A, B), promises)).in_sync == {B}
+    assert waiting(choose((A, B), {B: promises[B]})).names == (A,)
+
+
 def test_a_forced_opening_serves_from_the_one_that_was_named() -> None:
     small = membership(2, A)
     promises = {B: promise(small), C: promise(small)}
@@ -228,3 +239,5 @@ def test_a_forced_opening_serves_from_the_one_that_was_named() -> None:
     found = opened(choose(NAMES, promises, forced=C))
     assert found.in_sync == found.let_in == {C}
     assert waiting(choose(NAMES, promises, forced=A)).names == (A,)
+    older = {A: promise(at=3), B: promise(at=5, settled=4)}
+    assert opened(choose(NAMES, older, forced=A)).in_sync == {A}

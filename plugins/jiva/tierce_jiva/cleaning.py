@@ -30,6 +30,7 @@ class Cleaning:
         """All required replicas have flushed what was written before that epoch."""
         if self._due is None and self._marks.common:
             self._unflushed.watch(epoch)
+            self._marks.recent.clear()
             self._due = now + self._after_s
 
     def take(self, now: float, busy: frozenset[int]) -> frozenset[int]:
@@ -42,7 +43,8 @@ class Cleaning:
         if self._due is None or now < self._due:
             return frozenset()
         self._due = None
-        return self._marks.common - self._unflushed.written_since_watch() - busy
+        used = self._unflushed.written_since_watch() | self._marks.recent
+        return self._marks.common - used - busy
 
     def forget(self) -> None:
         """Who must have flushed has changed: wait for the next flush."""

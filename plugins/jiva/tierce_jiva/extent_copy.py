@@ -15,7 +15,7 @@ import attrs
 from tierce import Code, Op, Request
 from tierce_jiva.digests import zero_digest
 from tierce_jiva.links import Link, Links
-from tierce_jiva.wire import DIGEST_BYTES, Frame, Kind, decode_failures
+from tierce_jiva.wire import DIGEST_BYTES, Frame, Kind, check_data, decode_failures
 from tierce_jiva.write_path import encode_batch
 
 
@@ -123,11 +123,11 @@ class ExtentCopy:
         if self._done is None:
             return  # A copy that comes late would undo what was written since.
         offset, length = self._extent
-        if frame is None or frame.kind is not Kind.DATA or len(frame.payload) != length:
+        if frame is None or frame.kind is not Kind.DATA:
             self._end(self.source, "can't read", frame)
             return
-        # What is damaged on the way fails the digest that follows.
-        self._write(Request(Op.WRITE, offset, length, memoryview(bytes(frame.payload))))
+        (data,) = check_data(frame, [self._extent])
+        self._write(Request(Op.WRITE, offset, length, memoryview(bytes(data))))
 
     def _write(self, request: Request) -> None:
         self.copied_bytes = request.length

@@ -3,7 +3,7 @@ lost its memory, or stays away."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from tierce_jiva.ballot import Membership
 from tierce_jiva.extent_copy import Trouble
@@ -99,6 +99,10 @@ class Faults:
 
     def consider_voting(self) -> None:
         """Vote out who is at fault or lost, if enough are there for that."""
+        if self._has_lost_the_sound():
+            # Those that were to stay have come to be in doubt: the others are needed again.
+            self._quorum.propose(self._quorum.required())
+            self._refresh()
         latest = self._quorum.latest
         out = sorted(find_lost(self._links, latest.in_sync, self._options.reconnect_grace_s))
         stay = frozenset(latest.in_sync) - frozenset(out)
@@ -106,6 +110,9 @@ class Faults:
             return
         if not stay:
             self._nobody_stays(latest)
+            return
+        if self._sound(latest.in_sync) and not self._sound(stay):
+            self._nobody_sound_stays(out)
             return
         if not self._has_majority or not any(self._links[name].is_ready for name in stay):
             self._news.say(
@@ -124,6 +131,31 @@ class Faults:
         for name in out:
             if self._links[name].is_ready:
                 self._hang_up(self._links[name], self._links[name].fault)
+
+    def _sound(self, names: Iterable[str]) -> set[str]:
+        return {name for name in names if self._links[name].is_sound}
+
+    def _has_lost_the_sound(self) -> bool:
+        """True if a vote is under way that leaves only those in doubt."""
+        required, latest = self._quorum.required(), self._quorum.latest
+        return (
+            self._quorum.is_voting
+            and bool(self._sound(required))
+            and not self._sound(latest.in_sync)
+        )
+
+    def _nobody_sound_stays(self, out: list[str]) -> None:
+        """Those that would stay are in doubt, and need what these have: wait for them."""
+        names = ", ".join(out)
+        self._news.say(
+            "jiva.volume.waiting",
+            f"stopped: waiting for {names}: the other replicas have restarted, or a sync of theirs "
+            "has failed, and what they may lack is only there",
+        )
+        for name in out:
+            if self._links[name].has_kept:
+                self._links[name].fault = ""
+        self._show()
 
     def _nobody_stays(self, latest: Membership) -> None:
         """The last copies are at fault. If they are all here and have lost their memory, only a

@@ -20,7 +20,6 @@ class Handshake:
     Args:
         links: The replicas.
         uuid: The volume's uuid.
-        target: Of this target's ballots.
         greeted: Called with the link and the ballot that its replica has promised so far.
         promised: Called when a link has become ready.
         refused: Called with the link, why, and the ballot that its replica has promised.
@@ -30,7 +29,6 @@ class Handshake:
         self,
         links: Links,
         uuid: str,
-        target: int,
         *,
         greeted: Callable[[Link, Ballot], None],
         promised: Callable[[Link], None],
@@ -38,7 +36,6 @@ class Handshake:
     ) -> None:
         self._links = links
         self._uuid = uuid
-        self._target = target
         self._greeted = greeted
         self._promised = promised
         self._refused = refused
@@ -82,9 +79,6 @@ class Handshake:
         except (KeyError, TypeError, ValueError) as error:
             raise ProtocolError(f"a welcome that is none: {error}") from error
         link.welcomed = promised
-        if promised.target != self._target:
-            # What it says after it has promised to us says nothing of before.
-            link.promised_before = promised
         link.is_restarted = link.is_restarted or link.incarnation not in {0, incarnation}
         link.incarnation = incarnation
         link.state = LinkState.GREETED

@@ -123,7 +123,6 @@ class Link:
         incarnation: Of its process, as of the last WELCOME; 0 before the first.
         is_restarted: It has changed, and what that means has not been seen to.
         head: Its file on its own machine, as of the last WELCOME.
-        promised_before: The ballot it had promised before it promised any of ours.
         welcomed: The ballot it had promised when it last said WELCOME.
         has_promised: The ballot of ours that it promised last.
         promised_elsewhere: It has promised a higher ballot to another target.
@@ -162,7 +161,6 @@ class Link:
         self.incarnation = 0
         self.is_restarted = False
         self.head: Head | None = None
-        self.promised_before = NO_BALLOT
         self.welcomed = NO_BALLOT
         self.has_promised = NO_BALLOT
         self.promised_elsewhere = False
@@ -196,6 +194,16 @@ class Link:
     def is_in_doubt(self) -> bool:
         """True while it completes no flush, serves no read, and is no source if another can be."""
         return self.is_unproved
+
+    @property
+    def has_kept(self) -> bool:
+        """True unless its machine has lost what it held since it was let in."""
+        return self.promise is None or self.promise.counts
+
+    @property
+    def is_sound(self) -> bool:
+        """True if it is known to hold what a member holds."""
+        return self.has_kept and not self.is_in_doubt
 
     @property
     def has_failed(self) -> bool:

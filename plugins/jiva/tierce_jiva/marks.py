@@ -31,7 +31,11 @@ class Marks:
         #: The regions that are marked on every required replica: those that may be written.
         self.writable: frozenset[int] = frozenset()
         self.order = 0
+        #: What was marked since `Cleaning` last asked.
+        self.recent: set[int] = set()
         self._wanted: set[int] = set()
+        #: What the last order that added any has added.
+        self._adding: frozenset[int] = frozenset()
         self._required: tuple[Link, ...] = ()
         self._targets: tuple[Link, ...] = ()
         self._cleared: Callable[[], None] | None = None
@@ -65,11 +69,17 @@ class Marks:
             self._give_order()
         self._send(link, done)
 
+    def let_in(self, link: Link) -> None:
+        """It is equal and has flushed: the marks that it alone was to hold may go."""
+        if link.kept:
+            link.kept = frozenset()
+            self._send(link)
+
     def clear(self, regions: Iterable[int], done: Callable[[], None] | None = None) -> None:
         """Take marks away; `done` is called when all have answered, or are lost."""
-        gone = frozenset(regions)
+        # What is being marked is waited for.
+        gone = frozenset(regions).difference(self._wanted, self._adding if self.is_pending else ())
         self.common -= gone
-        self._wanted -= gone
         for link in self._links:
             link.held -= gone
         self._cleared = done
@@ -98,6 +108,8 @@ class Marks:
             self._wanted.clear()  # On their way already.
         elif all(link.order == self.order for link in self._required):
             self.common |= self._wanted
+            self.recent |= self._wanted
+            self._adding = frozenset(self._wanted)
             for link in self._links:
                 if link not in self._targets:
                     # What is written there from now on it does not get.

@@ -27,7 +27,8 @@ class News:
         self._host = host
         self._told: set[str] = set()
         self._shown: Mapping[str, Any] = {}
-        self._said = ""
+        #: Code -> the message told last.
+        self._said: dict[str, str] = {}
         self._voting_since: float | None = None
         self._is_stuck = False
 
@@ -38,8 +39,8 @@ class News:
 
     def say(self, code: str, message: str) -> None:
         """Report a lasting trouble once, not on every tick."""
-        if message != self._said:
-            self._said = message
+        if self._said.get(code) != message:
+            self._said[code] = message
             self.emit(code, message, severity="error")
 
     def say_once(self, code: str, message: str, severity: str) -> None:
@@ -51,7 +52,7 @@ class News:
 
     def tell_opening(self, opening: Opening) -> None:
         """Say how the volume was opened."""
-        self._said = ""
+        self._said.clear()
         for name, reason in sorted(opening.strange.items()):
             self.emit("jiva.replica.strange", f"{name} is not used: {reason}", "warning")
         for name in sorted(opening.copied):
@@ -105,7 +106,7 @@ class News:
         elif is_well and any(replica["state"] != "in-sync" for replica in replicas):
             shown["state"] = "degraded"
         if self._said and not is_well:
-            shown["trouble"] = self._said
+            shown["trouble"] = next(reversed(self._said.values()))
         if shown != self._shown:
             self._shown = shown
             self._host.publish(shown)

@@ -82,7 +82,6 @@ class Opener:
         self.handshake = Handshake(
             links,
             volume.uuid,
-            volume.target,
             greeted=self._greeted,
             promised=promised,
             refused=self._refused,
@@ -192,9 +191,8 @@ class Opener:
         if len(ready) < len(self._volume.members) and not is_patient:
             return
         promises = {link.name: link.promise for link in ready if link.promise is not None}
-        before = {link.name: link.promised_before for link in ready}
         volume = self._volume
-        found = choose(volume.members, promises, before, own=volume.target, forced=volume.forced)
+        found = choose(volume.members, promises, own=volume.target, forced=volume.forced)
         if isinstance(found, Waiting):
             self._news.say("jiva.volume.waiting", f"can't open: {found}")
             self._show()

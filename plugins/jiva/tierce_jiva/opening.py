@@ -24,7 +24,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from tierce_jiva.ballot import NO_ORDER, Ballot, Membership
+from tierce_jiva.ballot import NO_ORDER, Membership
 from tierce_jiva.promise import Promise
 
 
@@ -81,7 +81,6 @@ COPIED = "its folder was copied or restored from a copy"
 def choose(
     members: tuple[str, ...],
     promises: Mapping[str, Promise],
-    before: Mapping[str, Ballot] | None = None,
     own: int = 0,
     forced: str = "",
 ) -> Opening | Waiting:
@@ -90,40 +89,41 @@ def choose(
     Args:
         members: All replicas of the volume.
         promises: Who has promised, and what it said.
-        before: What each had promised to others before; missing for one that has promised anything.
         own: Of this target's ballots: what it did itself says nothing of what was before.
         forced: The one replica to serve from whatever the rules say, or "".
     """
     if not promises:
         return Waiting("no replica answers", members)
     adopted = max((promise.accepted for promise in promises.values()), key=lambda m: m.rank)
-    strange = _stale(adopted, promises, {} if adopted.ballot.target == own else before or {})
+    strange = _stale(adopted, promises, own)
     voters = set(promises) - set(strange)
     copied = {name for name in voters if promises[name].copied}
     if len(promises) < len(members):
         voters -= copied
     majority = len(members) // 2 + 1
-    if len(voters) < majority:
+    if forced and len(promises) >= majority:
+        return _forced(adopted, promises, forced)
+    # Those that vote must include one of every majority that may have accepted something.
+    if len(promises) < majority or len(voters) <= len(members) - majority:
         return _too_few(members, promises, voters, majority, strange)
     here = [name for name in adopted.in_sync if name in promises and name not in strange]
     originals = [name for name in here if name not in copied]
     if originals:
         strange |= dict.fromkeys(copied, COPIED)
         here = originals
-    if forced:
-        return _forced(adopted, promises, forced)
     return _of_the_set(adopted, promises, here, strange)
 
 
-def _stale(
-    adopted: Membership, promises: Mapping[str, Promise], before: Mapping[str, Ballot]
-) -> dict[str, str]:
+def _stale(adopted: Membership, promises: Mapping[str, Promise], own: int) -> dict[str, str]:
+    is_ours = adopted.ballot.target == own
     floor = max((promise.settled for promise in promises.values()), default=NO_ORDER)
     return {
         name: OLDER
         for name in adopted.in_sync
         if name in promises
-        and (before.get(name, adopted.ballot) < adopted.ballot or promises[name].order < floor)
+        and (
+            (promises[name].before < adopted.ballot and not is_ours) or promises[name].order < floor
+        )
     }
 
 

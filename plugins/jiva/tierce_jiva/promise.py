@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from tierce import ProtocolError
-from tierce_jiva.ballot import NO_ORDER, Membership, Order
+from tierce_jiva.ballot import NO_ORDER, Ballot, Membership, Order
 from tierce_jiva.regions import Regions
 
 
@@ -18,6 +18,7 @@ class Promise:
 
     Attributes:
         accepted: The highest membership it has accepted.
+        before: The ballot that it had promised before, to another target as far as it knows.
         counts: Its memory has held since it was let in, or nothing is in doubt on it.
         marks: Regions in which a write may be on it that is not on all.
         order: The last order about marks that it has carried out.
@@ -28,6 +29,7 @@ class Promise:
     """
 
     accepted: Membership
+    before: Ballot
     counts: bool = True
     marks: frozenset[int] = frozenset()
     order: Order = NO_ORDER
@@ -46,6 +48,7 @@ class Promise:
         try:
             return cls(
                 Membership.from_json(message["accepted"]),
+                Ballot.from_json(message["before"]),
                 counts=message["counts"] is True,
                 marks=regions.from_hex(message["marks"]),
                 order=Order.from_json(message["order"]),

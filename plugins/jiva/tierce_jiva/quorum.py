@@ -114,6 +114,8 @@ class Quorum:
             "kind": "accept",
             "membership": proposal.to_json(),
             "let_in": sorted(self._let_in),
+            # It must not be what others are voted out for if its sync has failed since.
+            "suspect": link.is_in_doubt or (link.promise is not None and link.promise.suspect),
         }
         answered = partial(self._answered, link.name, proposal)
         self._links.ask_control(link, message, "accepted", answered)

@@ -10,12 +10,11 @@ from collections.abc import Callable
 from typing import Protocol
 
 import attrs
-from crc32c import crc32c
 
 from tierce import GOOD, Code, ProtocolError, Request, Settled, Status
 from tierce_jiva.links import Head, Link, Links
 from tierce_jiva.regions import EXTENT_SHIFT
-from tierce_jiva.wire import BATCH_BYTES_MAX, ENTRY, Frame, Kind
+from tierce_jiva.wire import BATCH_BYTES_MAX, Frame, Kind, check_data
 
 
 class LocalReader(Protocol):
@@ -240,17 +239,7 @@ class ReadPath:
 
 
 def _scatter(frame: Frame, requests: list[Request]) -> None:
-    position = 0
-    if frame.count != len(requests):
-        raise ProtocolError(f"{frame.count} extents arrived, {len(requests)} were asked for")
-    for request, (_, length, offset, check) in zip(
-        requests, ENTRY.iter_unpack(frame.table), strict=True
-    ):
-        data = frame.payload[position : position + length]
-        if (offset, length, len(data)) != (request.offset, request.length, request.length):
-            raise ProtocolError(f"extent {offset}+{length} arrived, another was asked for")
-        if crc32c(data) != check:
-            raise ProtocolError(f"the bytes at offset {offset} arrived damaged")
+    extents = [(request.offset, request.length) for request in requests]
+    for request, data in zip(requests, check_data(frame, extents), strict=True):
         assert request.buffer is not None
         request.buffer[:] = data
-        position += length

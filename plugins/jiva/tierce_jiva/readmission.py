@@ -183,7 +183,7 @@ class Readmission:
         self.is_finishing = False
         link.patience_s = 0.0
         link.in_since = self._links.now
-        link.kept = frozenset()
+        self._marks.let_in(link)
         for extents in (link.missed, link.copied, link.doubt):
             extents.clear()
         if link.promise is not None:

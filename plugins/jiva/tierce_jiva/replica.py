@@ -83,6 +83,8 @@ class Replica:
         self._head = head
         #: Marked at the start of this process, and not written again since.
         self._inherited = record.marks
+        #: What was promised before the target that was promised last.
+        self._before = record.promised
         self._uuid = uuid
         self._size_bytes = size_bytes
         self._boot_id = boot_id
@@ -185,6 +187,8 @@ class Replica:
             self._hello(connection, sequence, message)
         elif not self._connections[connection].has_greeted:
             raise ProtocolError(f"{kind!r} before hello")
+        elif kind in ("prepare", "accept", "mark") and self._bytes.is_cut():
+            return
         elif kind == "prepare":
             self._prepare(connection, sequence, frame.ballot)
         elif connection != self._writer or frame.ballot != self.record.promised:
@@ -225,6 +229,8 @@ class Replica:
             self._actions.append(Hangup(self._writer, "superseded"))
             del self._connections[self._writer]
         self._writer = connection
+        if self.record.promised.target != ballot.target:
+            self._before = self.record.promised
 
         def answer() -> None:
             record = self.record
@@ -234,6 +240,7 @@ class Replica:
                 {
                     "kind": "promise",
                     "accepted": record.accepted.to_json(),
+                    "before": self._before.to_json(),
                     "counts": record.counts(self._boot_id),
                     "marks": self._regions.to_hex(record.marks),
                     "order": record.order.to_json(),
@@ -255,12 +262,16 @@ class Replica:
             membership = Membership.from_json(message["membership"])
             let_in = message["let_in"]
             is_let_in = isinstance(let_in, list) and self.name in let_in
+            is_known = message["suspect"] is True
         except (KeyError, TypeError, ValueError) as error:
             raise ProtocolError(f"accept without a membership: {error}") from error
         if membership.ballot != self.record.promised:
             raise ProtocolError("a membership of another ballot than the frame's")
         if membership.rank < self.record.accepted.rank:
             self._refuse(connection, sequence, "sequence")
+            return
+        if self.record.suspect and not is_known and self.name in membership.in_sync:
+            self._refuse(connection, sequence, "its last sync has failed")
             return
         self._keeper.change(accepted=membership)
         if is_let_in:

@@ -66,7 +66,7 @@ class ReplicaBytes:
         Raises:
             ProtocolError: An entry is damaged, unknown or not in the volume.
         """
-        if self._is_cut():
+        if self.is_cut():
             return [(index, Code.WRITE_ERROR) for index in range(frame.count)]
         failures = apply_batch(self._store, frame, self._size_bytes)
         if failures:
@@ -186,10 +186,10 @@ class ReplicaBytes:
     # -- failures ----------------------------------------------------------------------------------
 
     def _read_failed(self) -> None:
-        if not self._is_cut():
+        if not self.is_cut():
             self._tell("read", Code.READ_ERROR)
 
-    def _is_cut(self) -> bool:
+    def is_cut(self) -> bool:
         """True if bytes are missing: then the replica stops, and nothing is written that would
         hide it."""
         try:

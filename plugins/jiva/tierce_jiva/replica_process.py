@@ -252,9 +252,6 @@ class ReplicaProcess:
         self._stage.add(Op.FLUSH, 1, 0, elapsed_ns)
         if error is not None:
             self._stage.fail(Op.FLUSH)
-            self._emit(
-                "jiva.replica.flush-failed", f"can't flush: {error.strerror}", severity="error"
-            )
         self._carry_out(self._replica.synced(error))
 
     def _renewed(self, renew: Renew, _result: None, error: OSError | None) -> None:

@@ -276,7 +276,7 @@ class Replicator:
         if self._steward.state is not State.SERVING:
             return
         parked, self._parked = self._parked, []
-        self._waiting.clear()
+        self._waiting.clear()  # What is parked again adds itself again.
         for group in parked:
             self._admit(group.requests, group.settled, group.since)
             for request in group.requests:
@@ -331,6 +331,11 @@ class Replicator:
         if not late:
             return
         self._parked = [group for group in self._parked if group.since >= before]
+        self._waiting.clear()
+        for request in (request for group in self._parked for request in group.requests):
+            if request.op is not Op.READ:
+                self._waiting.add(request.offset, request.length)
+        self._must_retry = True
         for group in late:
             for request in group.requests:
                 request.status = status

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import attrs
+
 from tierce_jiva.doubts import Doubts
 from tierce_jiva.links import Link, Links
 from tierce_jiva.news import News
@@ -50,6 +52,7 @@ class Returning:
             link.has_promised = self._links.ballot
             if link.name in opening.in_sync:
                 link.missed.clear()
+                link.promise = attrs.evolve(promise, counts=True)
                 in_doubt = promise.marks if promise.suspect else promise.doubt
                 extents = Extents(self._links.regions, in_doubt)
                 self._doubts.put(link, extents, must_renew=promise.suspect)

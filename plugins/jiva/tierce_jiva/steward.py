@@ -298,7 +298,6 @@ class Steward:
 
     def sync_failed(self, link: Link) -> None:
         """It could not flush."""
-        self._news.emit("jiva.replica.sync-failed", f"{link.name} could not flush", "error")
         if link.name in self._quorum.required():
             self._doubts.sync_failed(link)
 

@@ -46,7 +46,7 @@ import enum
 import json
 import mmap
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -206,6 +206,28 @@ def encode_extents(
     """Return a READ or DIGEST frame for (offset, length) pairs."""
     entries = [ENTRY.pack(0, length, offset, 0) for offset, length in extents]
     return encode(kind, sequence, ballot, table=b"".join(entries), count=len(entries))
+
+
+def check_data(frame: Frame, extents: Sequence[tuple[int, int]]) -> list[memoryview]:
+    """Return the bytes of each extent in a DATA frame.
+
+    Raises:
+        ProtocolError: They are not those that were asked for, or arrived damaged.
+    """
+    if frame.count != len(extents):
+        raise ProtocolError(f"{frame.count} extents arrived, {len(extents)} were asked for")
+    position, found = 0, []
+    for wanted, (_, length, offset, check) in zip(
+        extents, ENTRY.iter_unpack(frame.table), strict=True
+    ):
+        data = frame.payload[position : position + length]
+        if (offset, length) != wanted or len(data) != length:
+            raise ProtocolError(f"extent {offset}+{length} arrived, another was asked for")
+        if crc32c(data) != check:
+            raise ProtocolError(f"the bytes at offset {offset} arrived damaged")
+        found.append(data)
+        position += length
+    return found
 
 
 def encode_ack(sequence: int, ballot: Ballot, failures: Iterable[tuple[int, Code]] = ()) -> bytes:

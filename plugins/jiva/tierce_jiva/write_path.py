@@ -273,12 +273,14 @@ class WritePath:
         if batch.waiting & ~batch.failed:
             return
         required = self.required & batch.targets
+        # Who is not sound is no copy to go on with: the others must not be voted out for it.
+        sound = sum(link.bit for link in self._links.of(required) if link.is_sound)
+        counted = sound or required
         at_fault = self._links.of(batch.failed)
-        for link in at_fault:
-            if batch.failed & required == required:
+        if batch.failed & counted == counted:
+            for link in at_fault:
                 link.writes.pop(batch.sequence, None)
                 link.flushes.pop(batch.sequence, None)
-        if batch.failed & required == required:
             self._settle(batch)
             at_fault = [link for link in at_fault if not link.bit & required]
         if at_fault:
