@@ -48,6 +48,18 @@ from tierce.descriptions import (
     ReplicatorDescription,
     StoreDescription,
 )
+from tierce.durable import (
+    make_folder,
+    read_sealed,
+    remove_file,
+    remove_folders,
+    replace_durably,
+    seal,
+    sync_folder,
+    unseal,
+    write_all,
+    write_sealed,
+)
 from tierce.errors import (
     ConfigError,
     ConflictError,
@@ -59,6 +71,7 @@ from tierce.errors import (
     TemporaryError,
     TierceError,
     UsageError,
+    explain,
 )
 from tierce.hookspecs import hookimpl
 from tierce.options import NoOptions, OptionInfo, option, option_info
@@ -125,8 +138,19 @@ __all__ = [
     "UsageError",
     "VolumeSpec",
     "can_punch_hole",
+    "explain",
     "hookimpl",
+    "make_folder",
     "option",
     "option_info",
     "punch_hole",
+    "read_sealed",
+    "remove_file",
+    "remove_folders",
+    "replace_durably",
+    "seal",
+    "sync_folder",
+    "unseal",
+    "write_all",
+    "write_sealed",
 ]

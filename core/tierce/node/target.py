@@ -11,9 +11,10 @@ from typing import Any
 
 from tierce.block.status import Status
 from tierce.contexts import Frontend, FrontendContext, OpenContext, Stage
+from tierce.durable import replace_durably
 from tierce.errors import FormatError, ProtocolError
 from tierce.node.control import Command, Message, close_all
-from tierce.node.layout import Layout, replace_file
+from tierce.node.layout import Layout
 from tierce.node.plan import EXIT_FENCED
 from tierce.node.process import Process
 from tierce.node.settings import TargetSettings
@@ -131,7 +132,8 @@ class Target:
         if self._frontend is not None:
             self._frontend.abandon(reason)
         plan = self._process.plan
-        replace_file(self._process.layout.ended(plan.name), reason.encode())
+        # Durable: after a loss of power it must stay down as well.
+        replace_durably(self._process.layout.ended(plan.name), reason.encode())
         self._process.emit(
             Event(
                 "volume.fenced",
