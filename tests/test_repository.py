@@ -34,6 +34,7 @@ TESTED_BY = {
     "core/tierce/descriptions.py": "core/registry/test_checks.py",
     "core/tierce/errors.py": "core/cli/test_main.py",
     "core/tierce/hookspecs.py": "core/registry/test_registry.py",
+    "core/tierce/lifecycle.py": "core/node/test_deleting.py",
     "core/tierce/node/": "core/node/test_serving.py",
     "core/tierce/options.py": "core/registry/test_option_types.py",
     "core/tierce/reactor.py": "core/volume/test_epoll.py",

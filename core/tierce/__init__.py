@@ -30,7 +30,6 @@ from tierce.contexts import (
     Greeter,
     Handover,
     Hangup,
-    Lifecycle,
     Member,
     MemberContext,
     OpenContext,
@@ -74,6 +73,7 @@ from tierce.errors import (
     explain,
 )
 from tierce.hookspecs import hookimpl
+from tierce.lifecycle import Lifecycle
 from tierce.options import NoOptions, OptionInfo, option, option_info
 from tierce.reactor import READABLE, WRITABLE, Reactor, Timer
 from tierce.spec import Event, MemberSpec, VolumeSpec

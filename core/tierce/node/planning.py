@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from tierce.config import options_to_mapping, volume_to_mapping
-from tierce.node.catalogue import Catalogue, Served
+from tierce.node.catalogue import Catalogue
+from tierce.node.engines import Served
 from tierce.node.plan import Plan, Role
 from tierce.node.settings import MemberSettings, TargetSettings
 from tierce.node.template import template_plan
