@@ -113,6 +113,7 @@ class Catalogue:
             del self._accepting[name]
             if name in served:
                 self._accepting[name] = (served.pop(name), keep)
+        self._tell_waiting(served)
         self._served = served
         self._left_out -= set(served)
         self.version += 1
@@ -188,6 +189,19 @@ class Catalogue:
             lifecycle.check_change(was, self._engines.spec(volume, record))
         except ConflictError as error:
             raise ConflictError(f"{origin}: {error}") from error
+
+    def _tell_waiting(self, served: Mapping[str, Served]) -> None:
+        """Say of which volumes the edited settings wait, because a restart would empty them."""
+        for name in served.keys() & self._served.keys():
+            volume = served[name].config
+            if self.config.registry.engines[volume.engine].durable:
+                continue
+            if volume != self._served[name].config:
+                message = (
+                    f"volume {name} keeps the settings that it was started with, since a restart "
+                    "would empty it; the next start takes the edited ones"
+                )
+                self._tell(name, "volume.settings-wait", message, "warning")
 
     def _leave_out(self, record: VolumeRecord) -> None:
         if record.name in self._left_out:

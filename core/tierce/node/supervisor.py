@@ -152,6 +152,8 @@ class Supervisor:
             self.reactor.stop()
             return
         self._act(desired, observed)
+        for plan in desired.values():
+            self.children.tell(plan)
         self._run_policies()
         self._update_routes()
 

@@ -43,6 +43,7 @@ class FolderOptions:
 @attrs.frozen
 class Section:
     listen: tuple[str, ...] = option(doc="Where.", default=("127.0.0.1:0",))
+    depth: int = option(doc="How many.", default=1)
 
 
 @attrs.frozen
@@ -148,6 +149,7 @@ def tierce_engines() -> list[EngineDescription]:
     return [
         EngineDescription("folder", "Folders.", factory, lifecycle, options=FolderOptions),
         EngineDescription("bare", "Nothing on disk.", factory),
+        EngineDescription("memory", "Gone with its process.", factory, durable=False),
         EngineDescription("stranger", "No lifecycle.", factory, f"{MODULE}:Crash"),
     ]
 
@@ -160,7 +162,8 @@ def tierce_policy_handlers() -> list[PolicyHandlerDescription]:
 @hookimpl
 def tierce_frontends() -> list[FrontendDescription]:
     how = (f"{MODULE}:usage", f"{MODULE}:identity")
-    return [FrontendDescription("names", "Names.", how[0], how[0], *how, Section, Nothing)]
+    names = FrontendDescription("names", "Names.", how[0], how[0], *how, Section, Nothing)
+    return [names, attrs.evolve(names, name="live-names", reconfigures=True)]
 
 
 class Scene:
@@ -181,8 +184,8 @@ class Scene:
         assert self._store is not None
         return self._store
 
-    def write(self, *volumes: Mapping[str, Any]) -> None:
-        lines = ["data_dir: ./data"]
+    def write(self, *volumes: Mapping[str, Any], **more: Any) -> None:
+        lines = ["data_dir: ./data", *(f"{key}: {json.dumps(one)}" for key, one in more.items())]
         lines += ["volumes:"] if volumes else []
         lines += [f"  - {json.dumps(volume)}" for volume in volumes]
         self.file.write_text("\n".join(lines) + "\n")
@@ -195,8 +198,8 @@ class Scene:
         catalogue.apply(load_config(self.file, self.registry), is_reload=False)
         return catalogue
 
-    def reload(self, catalogue: Catalogue, *volumes: Mapping[str, Any]) -> None:
-        self.write(*volumes)
+    def reload(self, catalogue: Catalogue, *volumes: Mapping[str, Any], **more: Any) -> None:
+        self.write(*volumes, **more)
         catalogue.apply(load_config(self.file, self.registry), is_reload=True)
 
     def codes(self) -> list[str]:

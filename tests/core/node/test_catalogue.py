@@ -49,6 +49,36 @@ def test_a_changed_option_changes_the_plan_of_the_target_only(scene: Scene) -> N
     assert {name for name in before if before[name] != after[name]} == {"target.demo"}
 
 
+def test_an_edited_section_of_a_front_end_restarts_only_who_can_not_take_it_while_it_runs(
+    scene: Scene,
+) -> None:
+    fixed, live = volume("fixed"), {**volume("live"), "frontend": "live-names"}
+    scene.write(fixed, live)
+    catalogue = scene.start()
+    before = {plan.name: plan for plan in plan_all(catalogue)}
+    section = {"listen": ["127.0.0.1:9"], "depth": 5}
+    scene.reload(catalogue, fixed, live, frontends={"names": section, "live-names": section})
+    after = {plan.name: plan for plan in plan_all(catalogue)}
+    changed = {name for name in before if before[name].digest != after[name].digest}
+    assert changed == {"target.fixed", "portal"}
+    assert before["target.live"].live["frontend_section"]["depth"] == 1
+    assert after["target.live"].live["frontend_section"]["depth"] == 5
+
+
+def test_a_volume_of_memory_keeps_its_settings_until_it_is_started_anew_and_that_is_told(
+    scene: Scene,
+) -> None:
+    memory = {"name": "demo", "size": "1 MiB", "engine": "memory", "frontend": "names"}
+    scene.write(memory)
+    catalogue = scene.start()
+    (target,) = [plan for plan in plan_all(catalogue) if plan.role is Role.TARGET]
+    assert target.is_volatile
+    scene.reload(catalogue, memory)
+    assert scene.codes() == ["volume.created"]
+    scene.reload(catalogue, {**memory, "frontend": "live-names"})
+    assert scene.codes() == ["volume.settings-wait"]
+
+
 def test_a_crash_while_making_is_gone_on_with_by_uuid(scene: Scene) -> None:
     scene.write(volume())
     FolderLifecycle.faults["create"] = Crash()
