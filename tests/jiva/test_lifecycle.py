@@ -252,6 +252,9 @@ def test_adopting_refuses_what_is_no_replica_and_another_volumes_replica(
 ) -> None:
     LIFECYCLE.create(volume)
     (tmp_path / "empty").mkdir()
+    with pytest.raises(ConflictError, match="is empty: mount its disk"):
+        LIFECYCLE.adopt((*folders(volume), tmp_path / "empty"))
+    (tmp_path / "empty" / "letter").touch()
     with pytest.raises(FormatError):
         LIFECYCLE.adopt((*folders(volume), tmp_path / "empty"))
     options = JivaOptions((ReplicaOptions(folder=str(tmp_path / "other")),))

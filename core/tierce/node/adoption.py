@@ -102,14 +102,14 @@ def adopt_record(store: StateStore, registry: Registry, wanted: Adoption) -> Ado
         UsageError: No engine knows the folders (each one's reason is told), or the state has the
             volume or another of its name.
     """
-    reasons = []
+    reasons: list[tuple[str, Exception]] = []
     for name, description in registry.engines.items():
         if (wanted.engine and name != wanted.engine) or not description.lifecycle:
             continue
         try:
             mapping = dict(lifecycle_of(registry, name).adopt(wanted.folders, wanted.without))
         except (TierceError, OSError) as error:
-            reasons.append(f"{name}: {explain(error)}")
+            reasons.append((name, error))
             continue
         uuid, created = str(mapping.pop("uuid")), float(mapping.pop("created"))
         loss = str(mapping.pop("loss", ""))
@@ -125,8 +125,14 @@ def adopt_record(store: StateStore, registry: Registry, wanted: Adoption) -> Ado
             origin="tierce volume adopt",
         )
         return Adopted(record, loss)
-    why = "; ".join(reasons) or f"no enabled engine {wanted.engine!r} keeps volumes in folders"
-    raise UsageError(f"these folders hold no volume that can be adopted: {why}")
+    raise UsageError(f"these folders hold no volume that can be adopted: {_why(reasons, wanted)}")
+
+
+def _why(reasons: list[tuple[str, Exception]], wanted: Adoption) -> str:
+    """Tell each engine's reason, or only those of the engines that know the folders."""
+    known = [reason for reason in reasons if isinstance(reason[1], ConflictError)] or reasons
+    told = "; ".join(f"{name}: {explain(error)}" for name, error in known)
+    return told or f"no enabled engine {wanted.engine!r} keeps volumes in folders"
 
 
 def describe_owner(record: VolumeRecord) -> str:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import struct
 import subprocess
 import sys
@@ -235,9 +236,11 @@ def _check_whole(folder: Path) -> None:
     command = [sys.executable, "-P", check.__file__, str(folder), str(MAP_BYTES)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - ours
     if done.returncode:
-        how = f"reading it ended with {done.returncode}"
-        why = (done.stdout if done.returncode == check.DAMAGED else done.stderr).strip()
-        raise FormatError(f"is damaged ({why or how}). {WAY_BACK}", path=folder)
+        if done.returncode < 0:
+            why = f"a process that reads it ends with {signal.Signals(-done.returncode).name}"
+        else:
+            why = (done.stdout if done.returncode == check.DAMAGED else done.stderr).strip()
+        raise FormatError(f"is damaged ({why}). {WAY_BACK}", path=folder)
 
 
 def _encode(event: Event, at: float) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 from tierce import ConflictError, FormatError
 from tierce_jiva.ballot import Membership
 from tierce_jiva.folder import RECORD, Identity, read_identity, record_from
-from tierce_jiva.removing import DELETED
+from tierce_jiva.removing import DELETED, entries
 from tierce_jiva.sealed import read_sealed
 
 
@@ -52,6 +52,11 @@ def _by_name(folders: tuple[Path, ...]) -> dict[str, tuple[Path, Identity]]:
             found = read_identity(folder, DELETED)
             raise ConflictError(
                 f"{folder} held {found.replica} of volume {found.volume!r}, which was being deleted"
+            )
+        if not entries(folder):
+            raise ConflictError(
+                f"{folder} is empty: mount its disk; if it is lost, leave the folder out and say "
+                "--without and the replica's name"
             )
         found = read_identity(folder)
         if by_name:

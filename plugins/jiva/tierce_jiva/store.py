@@ -21,7 +21,7 @@ from tierce_jiva.wire import DIGEST_BYTES
 #: How much of an extent is read at once to be digested: small enough for the CPU's cache.
 _DIGEST_STEP_BYTES = 256 << 10
 #: Zeroes are written in pieces of this size where no hole can be made.
-_ZEROES_BYTES = 1 << 20
+_ZEROES_BYTES = 64 << 10
 
 
 class SparseFileStore:
@@ -105,10 +105,16 @@ class SparseFileStore:
         except OSError as error:
             if error.errno != errno.EOPNOTSUPP:
                 raise
-            # A file system without holes: the bytes count, not the space.
-            zeroes = memoryview(bytes(min(length, _ZEROES_BYTES)))
+            # A file system without holes: the bytes count, not the space. What reads as zeroes
+            # already is left alone: it may be a hole from the beginning.
+            zeroes = bytes(min(length, _ZEROES_BYTES))
+            buffer = memoryview(bytearray(len(zeroes)))
             for at in range(offset, offset + length, _ZEROES_BYTES):
-                self.write(at, zeroes[: offset + length - at])
+                part = buffer[: offset + length - at]
+                self.read(at, part)
+                # As bytes: 3 us a piece; views are compared item by item, in 300.
+                if bytes(part) != zeroes[: len(part)]:
+                    self.write(at, memoryview(zeroes)[: len(part)])
 
     def read_cached(self, offset: int, buffer: memoryview) -> bool:
         """Fill `buffer` if all of it is in the page cache; False if that would wait."""

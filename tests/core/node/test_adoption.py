@@ -88,6 +88,16 @@ def test_a_volume_that_the_state_has_is_not_to_be_adopted(
         adopt_record(store, Registry.load(), Adoption(folders(volume)))
 
 
+def test_only_engines_that_know_the_folders_say_what_is_wrong(
+    store: StateStore, volume: VolumeSpec, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=r"adopted: jiva: .*name the folders of replica-3 too"):
+        adopt_record(store, Registry.load(), Adoption(folders(volume)[:2]))
+    (tmp_path / "letter").touch()
+    with pytest.raises(UsageError, match=r"adopted: file: .*; jiva: "):
+        adopt_record(store, Registry.load(), Adoption((tmp_path,)))
+
+
 def test_without_a_server_the_state_is_written_unless_one_holds_it(
     volume: VolumeSpec, tmp_path: Path
 ) -> None:
