@@ -13,7 +13,6 @@ gone: a deletion that can't be done is over then, and the volume is as it was.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 
 import attrs
@@ -140,8 +139,13 @@ class Deletions:
         except (TemporaryError, OSError):
             raise
         except Exception as error:  # noqa: BLE001 - a bug in a plugin's lifecycle must not end us
-            with contextlib.suppress(TierceError, OSError):
+            try:
                 lifecycle.spare(volume)
+            except (TierceError, OSError) as failure:
+                message = f"volume {record.name} stays, but part of it says that it is deleted"
+                self._tell(
+                    record.name, "volume.not-spared", f"{message}: {explain(failure)}", "error"
+                )
             self._end(record)
             return error
         return None

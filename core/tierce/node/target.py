@@ -12,7 +12,7 @@ from typing import Any
 from tierce.block.status import Status
 from tierce.contexts import Frontend, FrontendContext, OpenContext, Stage
 from tierce.durable import replace_durably
-from tierce.errors import FormatError, ProtocolError
+from tierce.errors import FormatError, ProtocolError, explain
 from tierce.node.control import Command, Message, close_all
 from tierce.node.layout import Layout
 from tierce.node.plan import EXIT_FENCED
@@ -172,7 +172,7 @@ def member_addresses(layout: Layout, volume: str) -> Callable[[str], str | None]
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError) as error:
-            raise FormatError(f"not an address: {error}", path=path) from error
+            raise FormatError(f"not an address: {explain(error)}", path=path) from error
 
     return member_address
 

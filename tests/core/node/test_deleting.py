@@ -124,6 +124,15 @@ def test_a_deletion_that_can_not_be_done_is_over_and_the_volume_is_as_it_was(
     assert catalogue.find("demo").owner is Owner.FILE
 
 
+def test_what_can_not_be_marked_as_staying_is_told(scene: Scene, catalogue: Catalogue) -> None:
+    FolderLifecycle.faults["condemn"] = ConflictError("no")
+    FolderLifecycle.faults["spare"] = OSError(30, "Read-only file system", "/disk")
+    catalogue.begin_delete("demo")
+    catalogue.advance("demo")
+    assert scene.codes() == ["volume.not-spared"]
+    assert "demo" in catalogue.served
+
+
 def test_a_deletion_that_waits_is_taken_back(scene: Scene, catalogue: Catalogue) -> None:
     before = catalogue.served["demo"]
     catalogue.begin_delete("demo")

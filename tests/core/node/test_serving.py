@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from tierce_engines.doubt import Doubt, DoubtNote
+
 pytestmark = [
     pytest.mark.system,
     pytest.mark.skipif(shutil.which("qemu-io") is None, reason="needs qemu-io (qemu-utils)"),
@@ -636,6 +638,48 @@ def test_a_lost_state_and_a_lost_replica_leave_a_volume_that_is_taken_back(serve
     assert not (server.folder / "demo-1").exists()
     known = server.command(*words[1:])
     assert "which the state has not lost" in known.stderr
+
+
+def write_through(server: Server, pattern: int) -> str:
+    """Write what is durable when it is answered; return what qemu-io says."""
+    return subprocess.run(
+        ["qemu-io", "-f", "raw", "-c", f"write -f -P {pattern} 0 4096", server.url()],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=WAIT_S,
+    ).stdout
+
+
+def test_a_volume_in_doubt_flushes_again_once_its_loss_is_accepted(server: Server) -> None:
+    server.configure(file("demo", "./demo.img"))
+    server.run("demo")
+    server.initiator().write(4)
+    refused = server.command("volume", "accept-loss", "demo", "--yes")
+    assert refused.returncode == 2
+    assert "nothing is in doubt" in refused.stderr
+    server.signal(signal.SIGTERM)
+    server.wait()
+    note = DoubtNote(server.data / "volumes" / "demo", 64 << 20)
+    note.save(Doubt(frozenset({0}), "demo.img could not be flushed: Input/output error", 1.0))
+    server.out.unlink()
+    server.run("demo")
+    server.initiator().read(4)
+    assert "write failed: Input/output error" in write_through(server, 5)
+    shown = json.loads(server.command("volume", "show", "demo", "--output", "json").stdout)
+    assert shown["state"] == "up, degraded"
+    assert "1048576 bytes at 0" in shown["medium"]
+    target = server.pid("target.demo")
+    accepted = server.command("volume", "accept-loss", "demo", "--yes")
+    assert accepted.returncode == 0, accepted.stderr
+    assert "1048576 bytes at 0" in accepted.stdout
+    server.new_pid("target.demo", target)
+    assert "wrote 4096/4096" in write_through(server, 6)
+    assert not note.read()
+    assert (
+        json.loads(server.command("volume", "show", "demo", "--output", "json").stdout)["state"]
+        == "up"
+    )
 
 
 def test_members_are_restarted_and_stopped_after_their_target(server: Server) -> None:
