@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engines.file_bench import Bench, code, raising, read, write
-from tierce import Code, Op, Request, UsageError
+from tierce import GOOD, Code, Op, Request, Status, UsageError
 from tierce_engines.doubt import Doubt, DoubtNote
 from tierce_engines.file_lifecycle import FileLifecycle
 
@@ -99,8 +99,9 @@ def test_only_what_was_written_since_the_last_good_flush_began_is_in_doubt(
     assert noted(bench).regions == {2, 4, 5, 7}
 
 
+@pytest.mark.parametrize("is_done", [True, False])
 def test_a_change_that_is_under_way_on_a_worker_thread_is_in_doubt_too(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, is_done: bool
 ) -> None:
     discard = Request(Op.DISCARD, 3 * MIB, MIB)
     bench.submit(discard)
@@ -111,10 +112,27 @@ def test_a_change_that_is_under_way_on_a_worker_thread_is_in_doubt_too(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fdatasync", raising(errno.EIO))
         failed = bench.flush()
-        bench.reactor.work_off(2)
-    bench.reactor.work_off()
+        if is_done:
+            bench.reactor.work_off()
+        else:
+            # It may have been applied, and not be known to be.
+            bench.reactor.work.rotate(1)
+        bench.reactor.work_off()
+    bench.work_off()
     assert (code(discard), code(failed)) == (Code.GOOD, Code.WRITE_ERROR)
     assert noted(bench).regions == {3}
+
+
+def test_an_end_makes_durable_what_was_written_while_a_flush_was_under_way(bench: Bench) -> None:
+    flush = bench.flush()
+    bench.submit(write(0, b"a" * 4096))
+    closed: list[Status] = []
+    bench.device.close(closed.append)
+    bench.reactor.work_off()
+    assert (code(flush), closed) == (Code.GOOD, []), "that one began before the write"
+    bench.reactor.work_off()
+    assert closed == [GOOD]
+    bench.open()
 
 
 def test_what_is_in_doubt_is_written_again_as_it_reads_and_only_then_called_settled(

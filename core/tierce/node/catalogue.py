@@ -16,6 +16,7 @@ import attrs
 
 from tierce.config import Config, VolumeConfig, volume_from_mapping
 from tierce.errors import ConflictError, TemporaryError, UsageError, explain
+from tierce.node.accepting import Acceptances
 from tierce.node.adoption import Adopted, Adoption, adopt_record, describe_owner
 from tierce.node.deleting import Deletions, Outcome
 from tierce.node.engines import Engines, Served
@@ -49,8 +50,7 @@ class Catalogue:
         self._left_out: set[str] = set()
         #: The volumes that are being deleted.
         self.deletions = Deletions(store, self._engines, emit)
-        #: Volumes that are down until it is noted that their loss is accepted: what to keep.
-        self._accepting: dict[str, tuple[Served, str]] = {}
+        self._acceptances = Acceptances(self._engines, emit)
         #: Counts changes of what is served, so that plans are made only when they can differ.
         self.version = 0
 
@@ -68,7 +68,7 @@ class Catalogue:
     @property
     def due(self) -> frozenset[str]:
         """The volumes for which there is work to do as soon as nothing of them runs."""
-        return frozenset(self.deletions.due | self._accepting.keys())
+        return frozenset(self.deletions.due | self._acceptances.pending)
 
     def records(self) -> dict[str, VolumeRecord]:
         """Return what the state knows, by name."""
@@ -109,10 +109,7 @@ class Catalogue:
                 kept = self._apply_rest(record)
                 if kept is not None:
                     served[name] = kept
-        for name, (_before, keep) in list(self._accepting.items()):
-            del self._accepting[name]
-            if name in served:
-                self._accepting[name] = (served.pop(name), keep)
+        self._acceptances.hold_again(served)
         self._tell_waiting(served)
         self._served = served
         self._left_out -= set(served)
@@ -272,8 +269,7 @@ class Catalogue:
         Raises:
             UsageError: There is no such volume, or nothing is in doubt.
         """
-        lifecycle, volume = self._engines.of(self.find(name))
-        return lifecycle.loss(volume, keep)
+        return self._acceptances.loss(self.find(name), keep)
 
     def begin_accept(self, name: str, keep: str) -> None:
         """Stop serving a volume until it is noted that its loss is accepted.
@@ -284,17 +280,16 @@ class Catalogue:
         self.find(name)
         if name not in self._served:
             raise UsageError(f"volume {name} is not served here: see `tierce volume show {name}`")
-        self._accepting[name] = (self._served.pop(name), keep)
+        self._acceptances.hold(self._served.pop(name), keep)
         self.version += 1
 
     def advance(self, name: str) -> Outcome:
         """Do what is due for a volume of which nothing runs."""
         record = self.find(name)
-        if name in self._accepting:
-            served, keep = self._accepting.pop(name)
-            self._served[name] = served
+        if name in self._acceptances.pending:
+            self._served[name], outcome = self._acceptances.advance(record)
             self.version += 1
-            return self._accept(record, keep)
+            return outcome
         outcome = self.deletions.advance(record)
         if outcome.error is not None:
             self._serve_again(self.find(name))
@@ -356,16 +351,6 @@ class Catalogue:
         if kept is not None:
             self._served[record.name] = kept
         self.version += 1
-
-    def _accept(self, record: VolumeRecord, keep: str) -> Outcome:
-        try:
-            lifecycle, volume = self._engines.of(record)
-            lifecycle.accept_loss(volume, keep)
-        except Exception as error:  # noqa: BLE001 - a bug in a plugin's lifecycle must not end us
-            return Outcome(error=error)
-        message = f"volume {record.name} goes on: its loss was accepted"
-        self._tell(record.name, "volume.loss-accepted", message, "warning")
-        return Outcome()
 
     def _keep(self, record: VolumeRecord) -> None:
         self._store.put_volume(record)

@@ -11,6 +11,7 @@ import attrs
 import pytest
 
 from core.node.scenes import Crash, FolderLifecycle, Scene, note, volume
+from recorded_disk import RecordedDisk
 from tierce import ConflictError, Event, PluginError, UsageError
 from tierce.node.adoption import Adoption, adopt_without_server
 from tierce.node.plan import Role
@@ -375,3 +376,18 @@ def test_a_lifecycle_must_be_one(scene: Scene) -> None:
     with pytest.raises(PluginError, match=r"is no class derived from tierce\.Lifecycle"):
         catalogue.create(stranger, base=scene.folder)
     assert catalogue.records() == {}
+
+
+def test_a_volumes_own_folder_is_durable_before_its_engine_makes_anything(scene: Scene) -> None:
+    scene.write()
+    catalogue = scene.start()
+    disk = RecordedDisk(scene.layout.data)
+    with disk:
+        catalogue.create(volume(), base=scene.folder)
+    done = [(what, str(places[0])) for what, places in disk.log if "state" not in str(places[0])]
+    assert done == [
+        ("mkdir", "volumes"),
+        ("sync", "."),
+        ("mkdir", "volumes/demo"),
+        ("sync", "volumes"),
+    ]

@@ -7,12 +7,14 @@ import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from types import SimpleNamespace
 from typing import Any, cast
 
 import attrs
 import pytest
 
+from recorded_disk import RecordedDisk
 from tierce import (
     Concurrency,
     ConfigError,
@@ -239,3 +241,12 @@ def test_a_front_end_that_takes_none_says_so(scene: Scene, monkeypatch: pytest.M
     monkeypatch.delattr(Front, "reconfigure")
     with pytest.raises(ProtocolError, match="takes no other options"):
         scene.target.commands["reconfigure"]({"live": {"frontend_section": {}}}, [])
+
+
+def test_that_it_must_stay_down_survives_loss_of_power(scene: Scene) -> None:
+    disk = RecordedDisk(scene.layout.data)
+    with disk:
+        Bytes.contexts[0].fenced("ballot 9 is elsewhere")
+    ended = scene.layout.ended("target.demo")
+    disk.leave(len(disk.log), 0.0, Random(0))
+    assert ended.read_text() == "ballot 9 is elsewhere"
