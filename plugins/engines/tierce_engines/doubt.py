@@ -83,6 +83,7 @@ class DoubtNote:
     def __init__(self, folder: Path, size_bytes: int) -> None:
         self.path = folder / NAME
         self.shift = region_shift(size_bytes)
+        self.region_count = (size_bytes - 1 >> self.shift) + 1
         self._size_bytes = size_bytes
 
     def make(self) -> None:
@@ -144,7 +145,7 @@ class DoubtNote:
 
     def every_region(self) -> frozenset[int]:
         """Return the numbers of all regions."""
-        return frozenset(range((self._size_bytes - 1 >> self.shift) + 1))
+        return frozenset(range(self.region_count))
 
     def _describe_run(self, first: int, last: int) -> str:
         offset = first << self.shift

@@ -35,6 +35,7 @@ from tierce import (
     explain,
     punch_hole,
 )
+from tierce_engines.doubt import REGION_BYTES_MIN
 from tierce_engines.extents import find_extents
 from tierce_engines.file_record import check_same, record_of, tag, tag_of, write_record
 from tierce_engines.flushing import Flusher
@@ -116,12 +117,14 @@ class FileDevice:
         read, write, flush = Op.READ, Op.WRITE, Op.FLUSH
         touched, shift = self._flusher.touched, self._flusher.shift
         missed: list[Request] = []
+        if self._cut is not None:
+            for request in batch:
+                request.status = self._cut
+            return
         for request in batch:
             op, buffer = request.op, request.buffer
             try:
-                if self._cut is not None:
-                    request.status = self._cut
-                elif lock and op is not flush and not self._is_free(request):
+                if lock and op is not flush and not self._is_free(request):
                     self._do_later(request, settled)
                 elif op is read:
                     assert buffer is not None
@@ -131,11 +134,12 @@ class FileDevice:
                         missed.append(request)
                 elif op is write:
                     assert buffer is not None
-                    first = request.offset >> shift
-                    last = (request.offset + request.length - 1) >> shift
-                    # Before it, so that one that fails half-way is not forgotten.
-                    touched.add(first) if first == last else touched.update(range(first, last + 1))
-                    if pwrite(descriptor, buffer, request.offset) == request.length:
+                    offset, length = request.offset, request.length
+                    # Noted before, so that one that fails half-way is not forgotten.
+                    touched[offset >> shift] = touched[(offset + length - 1) >> shift] = 1
+                    if length > REGION_BYTES_MIN:
+                        self._flusher.touch(offset, length)
+                    if pwrite(descriptor, buffer, offset) == length:
                         request.status = GOOD
                     else:
                         self._do_later(request, settled)

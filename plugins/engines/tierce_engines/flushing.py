@@ -66,15 +66,16 @@ class Flusher:
         self._publish = context.publish
         self._offload = context.reactor.offload
         self._volume = context.volume.name
+        self._size_bytes = context.volume.size_bytes
         self._note = DoubtNote(context.volume.folder, context.volume.size_bytes)
         self._doubt = self._note.read()
-        #: Regions that were changed since the last completed fdatasync began. The data path adds to
-        #: it what it has written itself, `offset >> shift`.
-        self.touched: set[int] = set()
+        #: Which regions were changed since the last completed fdatasync began: a byte for each. The
+        #: data path notes what it has written itself, `touched[offset >> shift] = 1`.
+        self.touched = bytearray(self._note.region_count)
         self.shift = self._note.shift
         #: Those that the fdatasync under way covers, if it succeeds.
-        self._syncing: set[int] = set()
-        #: Changes that are under way on worker threads, as (first, last) region.
+        self._syncing = bytes(self._note.region_count)
+        #: Changes that are under way on worker threads, as (offset, length).
         self._under_way: list[tuple[int, int]] = []
         self._waiting: Waiting = []
         self._is_busy = False
@@ -91,28 +92,25 @@ class Flusher:
         else:
             # What a process that was killed here has written nobody knows: if it could not be made
             # durable, everything is in doubt.
-            self.touched.update(self._note.every_region())
+            self.touch(0, self._size_bytes)
             self._sync()
 
     # -- what is changed ---------------------------------------------------------------------------
 
     def begin_change(self, offset: int, length: int) -> None:
         """A worker thread begins to change these bytes."""
-        regions = self._regions(offset, length)
-        self._under_way.append(regions)
-        self._touch(regions)
+        self._under_way.append((offset, length))
+        self.touch(offset, length)
 
     def end_change(self, offset: int, length: int) -> None:
         """It has ended. A flush that began meanwhile need not have covered it."""
-        regions = self._regions(offset, length)
-        self._under_way.remove(regions)
-        self._touch(regions)
+        self._under_way.remove((offset, length))
+        self.touch(offset, length)
 
-    def _regions(self, offset: int, length: int) -> tuple[int, int]:
-        return offset >> self.shift, max(offset, offset + length - 1) >> self.shift
-
-    def _touch(self, regions: tuple[int, int]) -> None:
-        self.touched.update(range(regions[0], regions[1] + 1))
+    def touch(self, offset: int, length: int) -> None:
+        """Note that these bytes are changed."""
+        first, last = offset >> self.shift, max(offset, offset + length - 1) >> self.shift
+        self.touched[first : last + 1] = b"\1" * (last + 1 - first)
 
     # -- flushing ----------------------------------------------------------------------------------
 
@@ -145,15 +143,14 @@ class Flusher:
         """What is changed from now on is not covered."""
         self._is_busy = True
         self._is_last = self._closed is not None
-        self._syncing |= self.touched
+        self._syncing = bytes(self.touched)
         # Emptied, not replaced: the data path holds it while it works on a batch.
-        self.touched.clear()
-        for regions in self._under_way:
-            self._touch(regions)
+        self.touched[:] = bytes(len(self.touched))
+        for offset, length in self._under_way:
+            self.touch(offset, length)
 
     def _synced(self, waiting: Waiting, _result: None, error: BaseException | None) -> None:
         if error is None:
-            self._syncing.clear()
             self._go_on(waiting)
         else:
             self._fall_in_doubt(f"{self._path} could not be flushed: {explain(error)}", waiting)
@@ -184,10 +181,9 @@ class Flusher:
 
     def _fall_in_doubt(self, why: str, waiting: Waiting) -> None:
         """Note what is in doubt, then answer and tell it; then it is rewritten."""
-        regions = frozenset(self._doubt.regions | self._syncing | self.touched)
+        regions = self._doubt.regions | _ones(self._syncing) | _ones(self.touched)
         # Whatever failed, something was to be made durable.
         doubt = Doubt(regions or frozenset({0}), why, round(time.time(), 3))
-        self._syncing.clear()
 
         def noted(_result: None, error: BaseException | None) -> None:
             self._doubt = doubt
@@ -235,13 +231,12 @@ class Flusher:
     def _rewritten(self, error: BaseException | None) -> None:
         """Note what came of it. What was accepted is over, if it went well."""
         if error is not None:
-            regions = frozenset(self._doubt.regions | self._syncing)
+            regions = self._doubt.regions | _ones(self._syncing)
             doubt = attrs.evolve(self._doubt, regions=regions, is_accepted=False)
         elif self._doubt.is_accepted:
             doubt = SOUND
         else:
             doubt = attrs.evolve(self._doubt, is_rewritten=True)
-        self._syncing.clear()
         self._offload(partial(self._note.save, doubt), partial(self._rewriting_noted, doubt, error))
 
     def _rewriting_noted(
@@ -270,6 +265,11 @@ class Flusher:
 
     def _tell(self, code: str, message: str, severity: str = "error") -> None:
         self._emit(Event(code, message, f"volume/{self._volume}", severity))
+
+
+def _ones(touched: bytes | bytearray) -> frozenset[int]:
+    """Return the numbers of the regions that are noted."""
+    return frozenset(number for number, is_noted in enumerate(touched) if is_noted)
 
 
 def rewrite(descriptor: int, offset: int, length: int) -> None:
