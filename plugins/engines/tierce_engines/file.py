@@ -118,8 +118,7 @@ class FileDevice:
         touched, shift = self._flusher.touched, self._flusher.shift
         missed: list[Request] = []
         if self._cut is not None:
-            for request in batch:
-                request.status = self._cut
+            refuse(batch, self._cut)
             return
         for request in batch:
             op, buffer = request.op, request.buffer
@@ -148,13 +147,16 @@ class FileDevice:
                 else:
                     self._do_later(request, settled)
             except OSError as error:
-                if op is read and error.errno in _NOT_AT_ONCE:
-                    missed.append(request)
-                else:
-                    request.status = self._failure(request, error)
-                    self._tell(request.status)
+                self._fail_at_once(request, error, missed)
         for request in missed:
             self._do_later(request, settled)
+
+    def _fail_at_once(self, request: Request, error: OSError, missed: list[Request]) -> None:
+        if request.op is Op.READ and error.errno in _NOT_AT_ONCE:
+            missed.append(request)
+        else:
+            request.status = self._failure(request, error)
+            self._tell(request.status)
 
     def close(self, closed: Closed) -> None:
         """Make everything durable, then close the file."""
@@ -248,6 +250,12 @@ class FileDevice:
             self._quiet_until = now + _EVENT_INTERVAL_S
             code = "file.full" if status.code is Code.NO_SPACE else "file.failed"
             self._emit(Event(code, status.reason, self._subject, "error"))
+
+
+def refuse(batch: list[Request], status: Status) -> None:
+    """Give all of them this status."""
+    for request in batch:
+        request.status = status
 
 
 def open_disk(path: Path) -> int:
