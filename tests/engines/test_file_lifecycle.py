@@ -160,6 +160,22 @@ def test_a_volume_of_a_lost_state_keeps_what_is_known_of_its_file(volume: Volume
         record_of(volume)
 
 
+def test_another_volumes_file_is_not_taken_for_ones_own(volume: VolumeSpec, tmp_path: Path) -> None:
+    LIFECYCLE.create(volume)
+    path_of(volume).write_bytes(b"x" * SIZE)
+    (tmp_path / "second").mkdir()
+    second = attrs.evolve(volume, uuid="11" * 16, folder=tmp_path / "second")
+    with pytest.raises(
+        ConflictError, match=r"another volume \(0000.*setfattr --remove user\.tierce"
+    ):
+        LIFECYCLE.create(second)
+    assert os.getxattr(path_of(volume), TAG) == volume.uuid.encode()
+    assert list((tmp_path / "second").iterdir()) == []
+    os.removexattr(path_of(volume), TAG)
+    LIFECYCLE.create(second)
+    assert not record_of(second).is_made
+
+
 def test_a_file_whose_disk_is_not_mounted_is_waited_for(volume: VolumeSpec) -> None:
     LIFECYCLE.create(volume)
     away = path_of(volume).with_name("away")

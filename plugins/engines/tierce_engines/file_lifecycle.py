@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from tierce_engines.doubt import SOUND, DoubtNote
 from tierce_engines.file import open_disk, take
 from tierce_engines.file_record import (
     NAME,
+    TAG,
     FileRecord,
     check_same,
     disk_of,
@@ -158,8 +160,8 @@ class FileLifecycle(Lifecycle):
         """
         del without
         raise FormatError(
-            "a raw file does not describe its volume: create the volume again with this path and "
-            "the file's size, and the file is used as it is",
+            "a raw file does not describe its volume: create the volume again under its name with "
+            "this path and the file's size, and the file is used as it is",
             path=folders[0],
         )
 
@@ -219,6 +221,7 @@ def _plan(volume: VolumeSpec, path: Path) -> FileRecord:
             if found < volume.size_bytes:
                 raise ConflictError(f"{path} has {found} bytes, the volume {volume.size_bytes}")
             return FileRecord(volume.uuid, str(path), is_made=False, disk=disk_of(descriptor))
+        mark = tag_of(descriptor)
     finally:
         os.close(descriptor)
     if found not in (0, volume.size_bytes):
@@ -226,16 +229,23 @@ def _plan(volume: VolumeSpec, path: Path) -> FileRecord:
             f"{path} has {found} bytes already, the volume {volume.size_bytes}: choose "
             "another path, or give the volume that size to use the file as it is"
         )
-    return FileRecord(volume.uuid, str(path), is_made=not found or _was_made(volume, path))
+    former = _former(volume, path)
+    if found and mark and (former is None or former.uuid != mark):
+        raise ConflictError(
+            f"{path} is the file of another volume ({mark}): choose another path. If that volume "
+            f"is gone for good, take its mark off: setfattr --remove {TAG} {shlex.quote(str(path))}"
+        )
+    is_made = not found or (former is not None and former.is_made)
+    return FileRecord(volume.uuid, str(path), is_made=is_made)
 
 
-def _was_made(volume: VolumeSpec, path: Path) -> bool:
-    """True if a record that a lost state left says that the file was made."""
+def _former(volume: VolumeSpec, path: Path) -> FileRecord | None:
+    """Return what is known of a volume of this name and path that a lost state has left."""
     try:
         former = read_record(volume.folder)
     except FormatError:
-        return False
-    return former.is_made and former.path == str(path)
+        return None
+    return former if former.path == str(path) else None
 
 
 def _fill(volume: VolumeSpec, path: Path) -> None:
