@@ -358,7 +358,7 @@ def test_a_killed_target_comes_back_for_its_initiator(server: Server) -> None:
     old = server.pid("target.demo")
     os.kill(old, signal.SIGKILL)
     server.new_pid("target.demo", old)
-    server.initiator().read(1)
+    wait_until(lambda: reads(server, 1), "the portal knows that it is up, and it has the bytes")
     assert "target.demo: process" in server.out.read_text()
 
 
