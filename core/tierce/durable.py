@@ -27,7 +27,7 @@ FAMILY = "tierce"
 SEALED_BYTES_MAX = 1 << 20
 _VERSION_DIGITS_MAX = 9
 #: Why a folder may stay though it is asked to go: others use it, it is a mount point.
-_STAYS = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY, errno.ENOENT})
+_STAYS = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY})
 
 
 def sync_folder(path: Path) -> None:
@@ -64,10 +64,13 @@ def make_folder(path: Path, mode: int = 0o700) -> tuple[Path, ...]:
 
 
 def remove_folders(folders: Iterable[Path]) -> None:
-    """Remove what `make_folder` returned, the innermost first; those in use stay."""
+    """Remove what `make_folder` returned, the innermost first; those in use stay, and those that
+    are gone are gone."""
     for folder in reversed(tuple(folders)):
         try:
             folder.rmdir()
+        except FileNotFoundError:
+            continue
         except OSError as error:
             if error.errno not in _STAYS:
                 raise

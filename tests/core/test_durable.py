@@ -80,6 +80,13 @@ def test_leaving_a_sync_out_is_found_out(tmp_path: Path, call: str, loss: str) -
         explore(tmp_path / "disk", ignored=(call,))
 
 
+def test_removing_goes_on_where_a_crash_cut_it_off(tmp_path: Path) -> None:
+    made = make_folder(tmp_path / "a" / "b" / "c")
+    made[-1].rmdir()
+    remove_folders(made)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_folders_that_were_there_are_neither_made_nor_removed(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     made = make_folder(tmp_path / "a" / "b" / "c")

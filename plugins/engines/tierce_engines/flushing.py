@@ -20,6 +20,7 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -201,13 +202,14 @@ class Flusher:
     def _rewrite(self) -> None:
         """Write what is in doubt again as it reads, region by region, then make it durable."""
         self._is_busy = True
-        self._rewrite_next(sorted(self._doubt.regions))
+        self._rewrite_next(iter(sorted(self._doubt.regions)))
 
-    def _rewrite_next(self, left: list[int]) -> None:
+    def _rewrite_next(self, left: Iterator[int]) -> None:
+        region = next(left, None)
         if self._closed is not None:
             self._sync()
-        elif left:
-            offset, length = self._note.extent(left[0])
+        elif region is not None:
+            offset, length = self._note.extent(region)
             self._lock.acquire(
                 offset, length, partial(self._rewrite_one, left, offset, length), exclusive=True
             )
@@ -218,13 +220,13 @@ class Flusher:
                 lambda _result, error: self._rewritten(error),
             )
 
-    def _rewrite_one(self, left: list[int], offset: int, length: int, claim: Claim) -> None:
+    def _rewrite_one(self, left: Iterator[int], offset: int, length: int, claim: Claim) -> None:
         def done(_result: None, error: BaseException | None) -> None:
             self._lock.release(claim)
             if error is not None:
                 self._rewritten(error)
             else:
-                self._rewrite_next(left[1:])
+                self._rewrite_next(left)
 
         self._offload(partial(rewrite, self._descriptor, offset, length), done)
 
