@@ -50,6 +50,10 @@ class Lifecycle:
         del volume
         return ()
 
+    def parts(self, volume: VolumeSpec) -> tuple[str, ...]:
+        """Name what may be lost by itself, so that a deletion goes on without it: its members."""
+        return tuple(member.name for member in self.members(volume))
+
     def check_change(self, before: VolumeSpec, now: VolumeSpec) -> None:
         """Refuse (ConflictError) options that name something else than what was made.
 
@@ -63,16 +67,13 @@ class Lifecycle:
 
         Args:
             volume: The volume.
-            without: Names of the parts to leave alone because they are lost or damaged: replicas.
+            without: The parts to leave alone because they are lost or damaged.
 
         Raises:
             TemporaryError: A part is out of reach; nothing is gone.
-            UsageError: `without` names no part of it.
             ConflictError: A part holds something else.
             FormatError: A part is damaged.
         """
-        if without:
-            raise UsageError(f"volume {volume.name} has no part {without[0]!r} to go on without")
 
     def spare(self, volume: VolumeSpec) -> None:
         """Undo `condemn`, whole or cut off, of which `empty` has not begun."""

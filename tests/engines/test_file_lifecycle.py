@@ -196,8 +196,7 @@ def test_a_file_that_is_lost_or_anothers_is_left_out_by_name(volume: VolumeSpec)
     os.setxattr(path_of(volume), TAG, b"22" * 16)
     with pytest.raises(ConflictError, match=r"another volume's file.*--without file"):
         LIFECYCLE.condemn(volume, ())
-    with pytest.raises(UsageError, match="has no replica-1; its only part is file"):
-        LIFECYCLE.condemn(volume, ("replica-1",))
+    assert LIFECYCLE.parts(volume) == ("file",)
     delete(volume, "file")
     assert path_of(volume).stat().st_size == SIZE
     assert list(volume.folder.iterdir()) == []

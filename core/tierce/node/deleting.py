@@ -71,7 +71,18 @@ class Deletions:
         return self._waits.get(name, "")
 
     def begin(self, record: VolumeRecord, without: tuple[str, ...]) -> None:
-        """Note that a volume is to go, durably; or without what one that goes is to go on."""
+        """Note that a volume is to go, durably; or without what one that goes is to go on.
+
+        Raises:
+            UsageError: `without` names what is no part of it.
+        """
+        if without:
+            lifecycle, volume = self._engines.of(record)
+            parts = lifecycle.parts(volume)
+            for name in without:
+                if name not in parts:
+                    known = ", ".join(parts) or "none"
+                    raise UsageError(f"volume {record.name} has no {name}; its parts are: {known}")
         phase = record.phase if record.phase.is_removal else Phase.DELETING
         names = dict.fromkeys((*record.without, *without))
         self._store.put_volume(attrs.evolve(record, phase=phase, without=tuple(names)))

@@ -91,6 +91,11 @@ class FileLifecycle(Lifecycle):
             remove_file(Path(record.path))
         _forget(volume, record)
 
+    def parts(self, volume: VolumeSpec) -> tuple[str, ...]:
+        """Name the file."""
+        del volume
+        return (PART,)
+
     def check_change(self, before: VolumeSpec, now: VolumeSpec) -> None:
         """Refuse a path at which the volume's file is not.
 
@@ -276,13 +281,9 @@ def _is_to_go(volume: VolumeSpec, without: tuple[str, ...]) -> bool:
     """True unless the file is to be left alone.
 
     Raises:
-        UsageError: `without` names no part.
         ConflictError: Nothing says what was made.
     """
-    for name in without:
-        if name != PART:
-            raise UsageError(f"volume {volume.name} has no {name}; its only part is {PART}")
-    if without:
+    if PART in without:
         return False
     try:
         record_of(volume)

@@ -99,11 +99,27 @@ def test_a_part_that_is_lost_is_left_out_of_a_deletion_that_waits_and_of_the_nex
     folder(scene).rename(folder(scene).with_name("lost"))
     catalogue.begin_delete("demo")
     catalogue.advance("demo")
-    catalogue.begin_delete("demo", ("all",))
+    catalogue.begin_delete("demo", ("two",))
     catalogue = scene.start()
-    assert catalogue.find("demo").without == ("all",)
+    assert catalogue.find("demo").without == ("two",)
     assert catalogue.advance("demo").waits_for == ""
-    assert scene.events[-1].message == "volume demo was deleted, but for all"
+    assert scene.events[-1].message == "volume demo was deleted, but for two"
+
+
+def test_what_is_no_part_of_a_volume_can_not_be_left_out_and_nothing_begins(
+    scene: Scene, catalogue: Catalogue
+) -> None:
+    with pytest.raises(UsageError, match="demo has no three; its parts are: one, two"):
+        catalogue.begin_delete("demo", ("three",))
+    assert "demo" in catalogue.served
+    FolderLifecycle.faults["empty"] = TemporaryError("the disk sleeps")
+    catalogue.begin_delete("demo")
+    catalogue.advance("demo")
+    with pytest.raises(UsageError, match="its parts are: one, two"):
+        catalogue.begin_delete("demo", ("three",))
+    FolderLifecycle.faults.clear()
+    assert catalogue.advance("demo").waits_for == ""
+    assert names(scene) == []
 
 
 def test_a_deletion_that_can_not_be_done_is_over_and_the_volume_is_as_it_was(
@@ -111,7 +127,7 @@ def test_a_deletion_that_can_not_be_done_is_over_and_the_volume_is_as_it_was(
 ) -> None:
     FolderLifecycle.faults["condemn"] = ConflictError("the folder holds something else")
     before = catalogue.served["demo"]
-    catalogue.begin_delete("demo", ("all",))
+    catalogue.begin_delete("demo", ("two",))
     outcome = catalogue.advance("demo")
     assert str(outcome.error) == "the folder holds something else"
     FolderLifecycle.faults.clear()
