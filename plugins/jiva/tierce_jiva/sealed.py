@@ -1,31 +1,34 @@
-"""Sealed files (`tierce.seal`) of the family ``tierce-jiva``, written through a replica's file
-system. Replacing one is write, fsync, rename, fsync the folder.
+"""Sealed files: JSON objects that say what they are, of which version, and prove it by checksum.
+
+A first line ``tierce-jiva KIND VERSION CRC32C`` (checksum in hex, of the rest), then the object.
+Replacing one is write, fsync, rename, fsync the folder. A version newer than ours is refused.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tierce import FormatError, seal, unseal
+from crc32c import crc32c
+
+from tierce import FormatError
 from tierce_jiva.files import Files
 
 VERSION = 1
-_FAMILY = "tierce-jiva"
+_SEAL = "tierce-jiva"
 #: A sealed file is a few hundred bytes; more is damage.
 SEALED_BYTES_MAX = 1 << 20
-_DAMAGED = (
-    "The volume goes on with its other replicas; see docs/howto/operate.md, 'When a replica's "
-    "folder is lost'"
-)
+_VERSION_DIGITS_MAX = 9
 
 
 def write_sealed(files: Files, path: Path, kind: str, body: Mapping[str, Any]) -> None:
     """Replace `path` by a sealed file. On return the new contents survive loss of power; a crash
     leaves the old or the new, never a mixture."""
-    data = seal(_FAMILY, kind, VERSION, body)
+    text = json.dumps(body, indent=1).encode() + b"\n"
+    data = f"{_SEAL} {kind} {VERSION} {crc32c(text):08x}\n".encode() + text
     fresh = path.with_name(path.name + ".new")
     descriptor = files.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     try:
@@ -48,7 +51,28 @@ def read_sealed(path: Path, kind: str) -> dict[str, Any]:
             data = file.read(SEALED_BYTES_MAX + 1)
     except OSError as error:
         raise FormatError(f"can't be read: {error.strerror}", path=path) from error
-    return unseal(data, _FAMILY, kind, VERSION, path=path, advice=_DAMAGED)
+    line, _, text = data.partition(b"\n")
+    words = line.decode("ascii", "replace").split(" ")
+    is_ours = len(words) == 4 and words[0] == _SEAL and words[1] == kind
+    if not is_ours or not words[2].isdecimal() or len(words[2]) > _VERSION_DIGITS_MAX:
+        raise FormatError(f"is no {kind} file of a jiva replica", path=path)
+    if int(words[2]) > VERSION:
+        raise FormatError(
+            f"has format {words[2]}, this version reads up to {VERSION}: upgrade Tierce", path=path
+        )
+    if words[3] != f"{crc32c(text):08x}":
+        raise FormatError(
+            "is damaged: its checksum does not match. The volume goes on with its other replicas; "
+            "see docs/howto/operate.md, 'When a replica's folder is lost'",
+            path=path,
+        )
+    try:
+        body = json.loads(text)
+    except ValueError as error:
+        raise FormatError(f"holds no JSON: {error}", path=path) from error
+    if not isinstance(body, dict):
+        raise FormatError("holds JSON that is no object", path=path)
+    return body
 
 
 def _write_all(files: Files, descriptor: int, data: memoryview) -> None:
