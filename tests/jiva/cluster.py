@@ -5,6 +5,7 @@ Time stands still until `run` moves it; every connection is a queue of bytes tha
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections import deque
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from tierce_jiva.replica_actions import (
     Fetch,
     Hangup,
     Renew,
+    Report,
     Save,
     Send,
     Stop,
@@ -45,6 +47,11 @@ class MemoryStore:
         self.fail_write: OSError | None = None
         self.fail_sync: OSError | None = None
         self.renewals = 0
+        self.is_cut = False
+
+    def check(self) -> None:
+        if self.is_cut:
+            raise OSError(errno.EIO, "the head is shorter than the volume")
 
     def write(self, offset: int, data: memoryview) -> None:
         if self.fail_write is not None:
@@ -60,7 +67,6 @@ class MemoryStore:
 
     def renew(self) -> None:
         self.renewals += 1
-        self.cached = bytearray(self.durable)
 
     def lose_power(self) -> None:
         self.cached = bytearray(self.durable)
@@ -74,6 +80,10 @@ class Node:
     store: MemoryStore
     record: Record
     boot: int = 0
+    #: Which file holds its bytes.
+    head: str = "1:1"
+    incarnation: int = 0
+    reports: list[str] = attrs.field(factory=list)
     replica: Replica | None = None
     is_hung: bool = False
     stops: list[str] = attrs.field(factory=list)
@@ -103,7 +113,9 @@ class Cluster:
         membership = Membership(NO_BALLOT, 0, names, names)
         self.nodes = {
             name: Node(
-                name, MemoryStore(size_bytes), Record(NO_BALLOT, membership, f"{name}-boot-0")
+                name,
+                MemoryStore(size_bytes),
+                Record(NO_BALLOT, membership, f"{name}-boot-0", head="1:1"),
             )
             for name in names
         }
@@ -123,6 +135,7 @@ class Cluster:
         self.cut: set[str] = set()
         self.settled: list[Request] = []
         self._number = 0
+        self._incarnation = 0
         for node in self.nodes.values():
             self.start_replica(node.name)
         self.target = self.start_target()
@@ -131,6 +144,8 @@ class Cluster:
 
     def start_replica(self, name: str) -> None:
         node = self.nodes[name]
+        self._incarnation += 1
+        node.incarnation = self._incarnation
         node.replica = Replica(
             name=name,
             uuid=UUID,
@@ -138,7 +153,13 @@ class Cluster:
             record=node.record,
             store=node.store,
             boot_id=node.boot_id,
-            facts={"head": f"/{name}/head"},
+            head=node.head,
+            facts={
+                "head": f"/{name}/head",
+                "device": 1,
+                "inode": int(node.head.partition(":")[0]),
+                "incarnation": node.incarnation,
+            },
         )
 
     def kill_replica(self, name: str) -> None:
@@ -263,8 +284,12 @@ class Cluster:
             elif isinstance(action, Hangup):
                 if pipe is not None and pipe.number == action.connection:
                     self.break_pipe(node.name, action.reason)
+            elif isinstance(action, Report):
+                node.reports.append(action.code)
             elif isinstance(action, Stop):
                 node.stops.append(action.reason)
+                self.kill_replica(node.name)
+                return
 
     @staticmethod
     def _sync(store: MemoryStore) -> OSError | None:

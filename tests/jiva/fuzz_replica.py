@@ -65,6 +65,7 @@ class Session:
             record=Record(NO_BALLOT, membership, "boot"),
             store=CheckedStore(SIZE),
             boot_id="boot",
+            head="",
             facts={"head": "/head"},
         )
         self.readers: dict[int, FrameReader] = {}
@@ -135,8 +136,15 @@ class Session:
                 {"kind": "prepare"},
                 {"kind": "accept", "membership": membership.to_json(), "let_in": [NAMES[0]]},
                 {"kind": "accept", "membership": dice.choice([None, 3, [], {}]), "let_in": {}},
-                {"kind": "mark", "marked": dice.choice([True, False, "yes"])},
+                {"kind": "mark", "order": dice.randrange(99), "settled": 0, "marks": "01"},
+                {
+                    "kind": "mark",
+                    "order": dice.choice([1, -1, "one", None]),
+                    "settled": dice.choice([0, 5, -1, []]),
+                    "marks": dice.choice(["", "00", "ff", "0101", "x", 7]),
+                },
                 {"kind": "renew"},
+                {"kind": "redone"},
                 {"kind": dice.choice([None, 4, "?", ["hello"]])},
                 json.loads(dice.choice(["{}", '{"kind": {"a": [1]}}'])),
             ]

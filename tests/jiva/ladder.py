@@ -6,13 +6,17 @@ from typing import Any
 
 from tierce_jiva.ballot import Ballot
 from tierce_jiva.links import Link, Links, LinkState
+from tierce_jiva.regions import Regions
 from tierce_jiva.wire import Frame, FrameReader, encode_ack, encode_control
 
 BALLOT = Ballot(1, 7)
+#: Eight regions.
+SIZE_BYTES = 32 << 20
 
 
 def ready_links(count: int = 3) -> Links:
-    links = Links(tuple(f"replica-{number}" for number in range(1, count + 1)))
+    names = tuple(f"replica-{number}" for number in range(1, count + 1))
+    links = Links(names, Regions(SIZE_BYTES))
     links.ballot = BALLOT
     for link in links:
         link.state = LinkState.READY

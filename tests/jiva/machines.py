@@ -20,6 +20,7 @@ from tierce_jiva.replica_actions import (
     Fetch,
     Hangup,
     Renew,
+    Report,
     Save,
     Send,
     Stop,
@@ -59,6 +60,9 @@ class SimStore:
         #: A sync failed since the file was opened: none succeeds until it is opened anew.
         self.is_broken = False
         self.is_cold = 0.0
+
+    def check(self) -> None:
+        pass
 
     def write(self, offset: int, data: memoryview) -> None:
         whole, rest = divmod(len(data), BLOCK)
@@ -105,9 +109,6 @@ class SimStore:
 
     def renew(self) -> None:
         self.is_broken = False
-        for index in self.forgotten:
-            self.cached[index] = self.durable.get(index, 0)
-        self.forgotten.clear()
 
     def begin_sync(self) -> dict[int, int]:
         return {index: len(values) for index, values in self.dirty.items()}
@@ -172,7 +173,13 @@ class Process:
             record=node.record,
             store=node.store,
             boot_id=node.boot_id,
-            facts={"head": f"/{node.name}/head"},
+            head="1:1",
+            facts={
+                "head": f"/{node.name}/head",
+                "device": 1,
+                "inode": 1,
+                "incarnation": world.next_number(),
+            },
         )
 
     def received(self, number: int, frames: list[Frame]) -> None:
@@ -203,6 +210,8 @@ class Process:
                 connection = self.connections.pop(action.connection, None)
                 if connection is not None:
                     connection.close_at_replica()
+            elif isinstance(action, Report):
+                self.world.codes.append(action.code)
             elif isinstance(action, Stop):
                 self.node.stops += 1
                 self.world.kill_replica(self.node)

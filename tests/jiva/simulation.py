@@ -145,7 +145,7 @@ class World:
         for name in membership.in_sync:
             node = self.nodes[name]
             was_in = before is not None and name in before.in_sync
-            holds = node.record.let_in_boot == node.boot_id or not node.record.marked
+            holds = node.record.let_in_boot == node.boot_id or not node.record.marks
             if holds and (is_new or not was_in):
                 self.kept.add(name)
 
@@ -190,7 +190,7 @@ class World:
         node.is_powered = False
         node.store.lose_power()
         node.boot += 1
-        if node.record.marked and node.name in self.kept:
+        if node.record.marks and node.name in self.kept:
             self.kept.discard(node.name)
             if not self.kept & self._staying:
                 self.kept.clear()

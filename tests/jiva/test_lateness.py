@@ -9,6 +9,7 @@ from tierce import Code
 from tierce_jiva.lateness import find_hung, find_late, find_lost
 from tierce_jiva.links import Links, LinkState
 from tierce_jiva.options import JivaOptions, ReplicaOptions
+from tierce_jiva.regions import Regions
 
 NAMES = ("replica-1", "replica-2", "replica-3")
 OPTIONS = JivaOptions(replicas=tuple(ReplicaOptions(folder=n) for n in NAMES), dead_s=1.0)
@@ -16,7 +17,7 @@ OPTIONS = JivaOptions(replicas=tuple(ReplicaOptions(folder=n) for n in NAMES), d
 
 @pytest.fixture
 def links() -> Links:
-    links = Links(NAMES)
+    links = Links(NAMES, Regions(1 << 20))
     for link in links:
         link.state = LinkState.READY
     return links

@@ -113,6 +113,38 @@ class Membership:
         return membership
 
 
+@attrs.frozen(order=True)
+class Order:
+    """The number of an order about marks: a target counts its own, from 1.
+
+    Attributes:
+        ballot: Of the target that gave it.
+        number: Its number in that ballot.
+    """
+
+    ballot: Ballot
+    number: int
+
+    def to_json(self) -> list[int]:
+        """Return `[ballot number, ballot target, number]`."""
+        return [*self.ballot.to_json(), self.number]
+
+    @classmethod
+    def from_json(cls, value: Any) -> Order:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: It is something else.
+        """
+        if isinstance(value, list) and len(value) == 3 and type(value[2]) is int and value[2] >= 0:
+            return cls(Ballot.from_json(value[:2]), value[2])
+        raise ValueError(f"an order is a ballot and a number, not {value!r}")
+
+
+#: Before the first order of the first target.
+NO_ORDER = Order(NO_BALLOT, 0)
+
+
 @attrs.frozen
 class Record:
     """What one replica has promised and accepted; durable before anyone learns of it.
@@ -121,19 +153,29 @@ class Record:
         promised: The highest ballot it has promised.
         accepted: The highest membership it has accepted.
         let_in_boot: The boot id of its machine when it was last let into the in-sync set.
-        marked: A write may have been applied here that is not on every in-sync replica. One
-            region covers the whole volume; the file has room for more (`folder.py`).
-        suspect: An fsync failed here: pages may be clean in the cache and absent on disk, so
-            that a digest of what is read proves nothing. Only a full copy clears it.
+        marks: Regions in which a write may have been applied that is not durable on every
+            in-sync replica.
+        order: The last order about marks that it has carried out.
+        settled: The highest order that it has been told to be durable on every in-sync replica.
+        suspect: A sync failed here: pages may be clean in the cache and absent on disk, so that a
+            digest of what is read proves nothing about what a loss of power leaves.
+        head: Which file held the bytes when it was made or let in; empty if that is not known.
     """
 
     promised: Ballot
     accepted: Membership
     let_in_boot: str
-    marked: bool = False
+    marks: frozenset[int] = frozenset()
+    order: Order = NO_ORDER
+    settled: Order = NO_ORDER
     suspect: bool = False
+    head: str = ""
+
+    @property
+    def marked(self) -> bool:
+        """True if any region is marked."""
+        return bool(self.marks)
 
     def counts(self, boot_id: str) -> bool:
-        """True if this replica's memory has held since it was let in, or nothing is in doubt
-        ."""
-        return not self.marked or self.let_in_boot == boot_id
+        """True if this replica's memory has held since it was let in, or nothing is in doubt."""
+        return not self.marks or self.let_in_boot == boot_id

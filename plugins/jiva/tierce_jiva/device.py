@@ -6,6 +6,7 @@ from __future__ import annotations
 import secrets
 import socket
 import time
+from collections.abc import Callable
 from functools import partial
 
 from tierce import (
@@ -85,6 +86,10 @@ class JivaDevice:
             self._replicator.links.now = self._reactor.now()
         self._replicator.submit(batch, settled)
         self._move()
+
+    def when_quiet(self, quiet: Callable[[], None]) -> None:
+        """Call `quiet` once nothing that was answered NOT READY can change what a read finds."""
+        self._replicator.when_quiet(quiet)
 
     def close(self, closed: Closed) -> None:
         """Flush, mark the replicas clean, disconnect."""

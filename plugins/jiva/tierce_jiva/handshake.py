@@ -9,7 +9,8 @@ from typing import Any
 
 from tierce import ProtocolError
 from tierce_jiva.ballot import NO_BALLOT, Ballot
-from tierce_jiva.links import Link, Links, LinkState, Promise, control_of
+from tierce_jiva.links import Head, Link, Links, LinkState, control_of
+from tierce_jiva.promise import Promise
 from tierce_jiva.wire import Frame
 
 
@@ -19,6 +20,7 @@ class Handshake:
     Args:
         links: The replicas.
         uuid: The volume's uuid.
+        target: Of this target's ballots.
         greeted: Called with the link and the ballot that its replica has promised so far.
         promised: Called when a link has become ready.
         refused: Called with the link, why, and the ballot that its replica has promised.
@@ -28,6 +30,7 @@ class Handshake:
         self,
         links: Links,
         uuid: str,
+        target: int,
         *,
         greeted: Callable[[Link, Ballot], None],
         promised: Callable[[Link], None],
@@ -35,6 +38,7 @@ class Handshake:
     ) -> None:
         self._links = links
         self._uuid = uuid
+        self._target = target
         self._greeted = greeted
         self._promised = promised
         self._refused = refused
@@ -42,6 +46,7 @@ class Handshake:
     def greet(self, link: Link) -> None:
         """Say who we are and whom we want."""
         link.state = LinkState.GREETING
+        link.connection += 1
         message = {"kind": "hello", "uuid": self._uuid, "replica": link.name}
         self._links.ask(link, message, partial(self._welcome, link))
 
@@ -66,15 +71,28 @@ class Handshake:
         try:
             promised = Ballot.from_json(message["promised"])
             link.boot_id = str(message["boot_id"])
-            link.head = str(message["head"])
-        except (KeyError, ValueError) as error:
+            incarnation = int(message["incarnation"])
+            link.head = Head(
+                str(message["head"]),
+                int(message["device"]),
+                int(message["inode"]),
+                incarnation,
+                link.connection,
+            )
+        except (KeyError, TypeError, ValueError) as error:
             raise ProtocolError(f"a welcome that is none: {error}") from error
+        link.welcomed = promised
+        if promised.target != self._target:
+            # What it says after it has promised to us says nothing of before.
+            link.promised_before = promised
+        link.is_restarted = link.is_restarted or link.incarnation not in {0, incarnation}
+        link.incarnation = incarnation
         link.state = LinkState.GREETED
         self._greeted(link, promised)
 
     def _promise(self, link: Link, frame: Frame | None) -> None:
         if frame is None:
             return
-        link.promise = Promise.from_json(control_of(frame, "promise"))
+        link.promise = Promise.from_json(control_of(frame, "promise"), self._links.regions)
         link.state = LinkState.READY
         self._promised(link)

@@ -22,6 +22,13 @@ class State(enum.Enum):
     ENDED = "ended"
 
 
+@attrs.define(eq=False)
+class Standing:
+    """Where the target stands now; shared by those who move it."""
+
+    state: State = State.OPENING
+
+
 @attrs.frozen
 class Host:
     """What the state machine may call of its surroundings.
@@ -54,6 +61,7 @@ class Volume:
         members: The replicas' names, in the order of the config.
         target: 64 random bits of this target process.
         boot_id: Of this machine; replicas with the same one may be read in-process.
+        forced: The replica that the operator wants it opened from whatever the others say, or "".
     """
 
     name: str
@@ -62,3 +70,4 @@ class Volume:
     members: tuple[str, ...]
     target: int
     boot_id: str
+    forced: str = ""

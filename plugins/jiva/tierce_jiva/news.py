@@ -7,6 +7,11 @@ from typing import Any
 
 from tierce import Event
 from tierce_jiva.host import Host, State, Volume
+from tierce_jiva.links import Link
+from tierce_jiva.opening import Opening
+
+#: Different messages of troubles that may come again and again.
+TOLD_COUNT_MAX = 100
 
 
 class News:
@@ -20,6 +25,7 @@ class News:
     def __init__(self, volume: Volume, host: Host) -> None:
         self._volume = volume
         self._host = host
+        self._told: set[str] = set()
         self._shown: Mapping[str, Any] = {}
         self._said = ""
         self._voting_since: float | None = None
@@ -36,9 +42,30 @@ class News:
             self._said = message
             self.emit(code, message, severity="error")
 
-    def forget(self) -> None:
-        """The trouble is over."""
+    def say_once(self, code: str, message: str, severity: str) -> None:
+        """Report what may happen again and again: each message once until the volume is opened
+        anew, and a bounded number of them."""
+        if message not in self._told and len(self._told) < TOLD_COUNT_MAX:
+            self._told.add(message)
+            self.emit(code, message, severity)
+
+    def tell_opening(self, opening: Opening) -> None:
+        """Say how the volume was opened."""
         self._said = ""
+        for name, reason in sorted(opening.strange.items()):
+            self.emit("jiva.replica.strange", f"{name} is not used: {reason}", "warning")
+        for name in sorted(opening.copied):
+            message = f"{name} is used though its folder was copied or restored: no other is there"
+            self.emit("jiva.replica.copied", message, "warning")
+        if opening.marks:
+            self.emit(
+                "jiva.volume.unclean",
+                f"was not closed: {len(opening.marks)} regions were being written, and are made "
+                "equal and durable again",
+                "warning",
+            )
+        names = ", ".join(sorted(opening.in_sync))
+        self.emit("jiva.volume.serving", f"serving from {names}")
 
     def watch_vote(self, now: float, patience_s: float, is_voting: bool) -> bool:
         """Look at how long a vote has lasted; while it does, nothing is acknowledged. Return True
@@ -82,3 +109,25 @@ class News:
         if shown != self._shown:
             self._shown = shown
             self._host.publish(shown)
+
+
+def describe(link: Link, *, is_in: bool, progress: float | None) -> dict[str, Any]:
+    """Return what operators see of a replica.
+
+    Args:
+        link: The replica.
+        is_in: It is in the in-sync set.
+        progress: The share of the volume compared, 0 to 1, if it catches up.
+    """
+    if not link.is_ready:
+        state = "down"
+    elif is_in:
+        state = "in-doubt" if link.is_in_doubt else "in-sync"
+    else:
+        state = "waiting" if progress is None else "catching-up"
+    shown: dict[str, Any] = {"name": link.name, "state": state}
+    if progress is not None:
+        shown["progress"] = progress
+    if link.trouble or link.fault:
+        shown["trouble"] = link.fault or link.trouble
+    return shown

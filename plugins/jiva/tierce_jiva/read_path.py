@@ -13,8 +13,7 @@ import attrs
 from crc32c import crc32c
 
 from tierce import GOOD, Code, ProtocolError, Request, Settled, Status
-from tierce_jiva.links import Link, Links
-from tierce_jiva.unsettled import Unsettled
+from tierce_jiva.links import Head, Link, Links
 from tierce_jiva.wire import BATCH_BYTES_MAX, ENTRY, Frame, Kind
 
 
@@ -22,13 +21,17 @@ class LocalReader(Protocol):
     """Reads a replica's file on this machine. A shell's affair."""
 
     def read(
-        self, head: str, requests: list[Request], done: Callable[[list[Request]], None]
+        self, head: Head, requests: list[Request], done: Callable[[list[Request]], None]
     ) -> list[Request] | None:
         """Fill what is in the page cache at once; return the requests that are not.
 
         Those are filled on a worker thread and then passed to `done`: a request that failed
-        has a status, the others none. None if the file can't be read here.
+        has a status, the others none. None if that file can't be found here.
         """
+        ...
+
+    def forget(self, head: Head) -> None:
+        """Let the file go: the connection that told of it is no more."""
         ...
 
 
@@ -46,11 +49,13 @@ class ReadPath:
 
     Args:
         links: The replicas.
-        unsettled: Extents with writes under way.
+        must_wait: Returns True if an extent may not be read now: a write to it is under way, or it
+            may differ between the replicas.
         local: Reads files of this machine; None where there are none.
         answer: Called with (request, settled) for each request that was parked and has its
             status.
         again: Called with requests that must be submitted anew, and when they first came.
+        failed: Called with a link whose replica could not be read, and why.
         finished: Called when a worker thread's reads have come back and were dealt with: an event
             of its own, with nobody else to tell the answers.
     """
@@ -58,32 +63,40 @@ class ReadPath:
     def __init__(
         self,
         links: Links,
-        unsettled: Unsettled,
+        must_wait: Callable[[int, int], bool],
         local: LocalReader | None,
         *,
         answer: Callable[[Request, Settled], None],
         again: Callable[[list[Request], Settled, float], None],
+        failed: Callable[[Link, str], None],
         finished: Callable[[], None],
     ) -> None:
         self._links = links
-        self._unsettled = unsettled
+        self._must_wait = must_wait
         self._local = local
         self._answer = answer
         self._again = again
+        self._failed = failed
         self._finished = finished
         self._turn = 0
         #: What replicas have not answered, in the order of asking.
         self._readings: dict[_Reading, None] = {}
         #: Whom to read.
         self.sources: tuple[Link, ...] = ()
-        #: Head file of a source on this machine, empty if there is none.
-        self._local_head = ""
+        #: The source whose file is read in this process.
+        self._local_link: Link | None = None
 
     def use(self, sources: list[Link], boot_id: str) -> None:
         """Read these from now on; those whose machine has this boot id may be read here."""
         self.sources = tuple(sources)
-        local = (link.head for link in sources if self._local and link.boot_id == boot_id)
-        self._local_head = next(local, "")
+        if self._local is not None:
+            local = (link for link in sources if link.head and link.boot_id == boot_id)
+            self._local_link = next(local, None)
+
+    def lost(self, link: Link) -> None:
+        """A connection is about to be lost: what it told of files is worth nothing any more."""
+        if self._local is not None and link.head is not None:
+            self._local.forget(link.head)
 
     def read(self, requests: list[Request], settled: Settled, since: float) -> None:
         """Read; what can be had at once has its status on return and is not answered.
@@ -93,10 +106,13 @@ class ReadPath:
             settled: Whom to tell of the others.
             since: When they first came, in seconds.
         """
-        if self._local_head:
+        link = self._local_link
+        if link is not None:
             assert self._local is not None
+            head = link.head
+            assert head is not None
             missed = self._local.read(
-                self._local_head, requests, lambda done: self._local_done(done, settled, since)
+                head, requests, lambda done: self._local_done(link, head, done, settled, since)
             )
             if missed is not None:
                 if missed:
@@ -108,7 +124,7 @@ class ReadPath:
                     for request in requests:
                         request.status = GOOD
                 return
-            self._local_head = ""
+            self._local_link = None
         self._remote(requests, settled, since, tried=0)
 
     def give_up(self, before: float, status: Status) -> None:
@@ -121,24 +137,30 @@ class ReadPath:
                 request.status = status
                 self._answer(request, reading.settled)
 
-    def _local_done(self, requests: list[Request], settled: Settled, since: float) -> None:
+    def _local_done(
+        self, link: Link, head: Head, requests: list[Request], settled: Settled, since: float
+    ) -> None:
         failed = [request for request in requests if request.status is not None]
+        if failed and link.head is head:
+            status = failed[0].status
+            assert status is not None
+            self._failed(link, status.reason)
         for request in failed:
             request.status = None
-        self._arrived([r for r in requests if r not in failed], settled, since)
+        if link.head is head and link in self.sources:
+            self._arrived([r for r in requests if r not in failed], settled, since)
+        else:
+            # What it held when it was read need not be what all hold.
+            self._again([r for r in requests if r not in failed], settled, since)
         if failed:
-            # The local file can't be read there; another replica may hold the bytes.
-            local = self._links.mask(
-                {link.name for link in self.sources if link.head == self._local_head}
-            )
-            self._remote(failed, settled, since, tried=local)
+            self._remote(failed, settled, since, tried=link.bit)
         self._finished()
 
     def _arrived(self, requests: list[Request], settled: Settled, since: float) -> None:
         """The bytes are there: they stand unless a write to them has begun meanwhile."""
         overtaken = []
         for request in requests:
-            if self._unsettled.overlaps(request.offset, request.length):
+            if self._must_wait(request.offset, request.length):
                 overtaken.append(request)
             else:
                 request.status = GOOD
@@ -176,10 +198,13 @@ class ReadPath:
             del self._readings[reading]
             if frame is None:
                 self._remote(requests, settled, since, tried)
-            elif frame.kind is Kind.DATA:
+            elif frame.kind is not Kind.DATA:
+                self._failed(link, "it can't read")
+                self._remote(requests, settled, since, tried | link.bit)
+            elif link in self.sources:
                 self._arrived(requests, settled, since)
             else:
-                self._remote(requests, settled, since, tried | link.bit)
+                self._again(requests, settled, since)
 
         self._readings[reading] = None
         self._links.ask_extents(

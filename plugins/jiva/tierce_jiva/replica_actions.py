@@ -12,6 +12,11 @@ from tierce_jiva.ballot import Record
 class Store(Protocol):
     """What a replica needs of its store on the data thread. `SparseFileStore` is one."""
 
+    def check(self) -> None:
+        """OSError if the bytes are not all there any more: a file that was cut short would be made
+        longer again by the next write, and read as zeroes. Called once a batch."""
+        ...
+
     def write(self, offset: int, data: memoryview) -> None:
         """Store `data` at `offset`; OSError on failure."""
         ...
@@ -109,10 +114,19 @@ class Renew:
 
 
 @attrs.frozen
+class Report:
+    """Tell operators."""
+
+    code: str
+    message: str
+    severity: str = "warning"
+
+
+@attrs.frozen
 class Stop:
     """The replica can't go on; its process ends and comes back with what was durable."""
 
     reason: str
 
 
-Action = Send | Hangup | Save | Sync | Fetch | DigestExtents | Renew | Stop
+Action = Send | Hangup | Save | Sync | Fetch | DigestExtents | Renew | Report | Stop

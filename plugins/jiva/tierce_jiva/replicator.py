@@ -21,17 +21,21 @@ import attrs
 
 from tierce import Code, Op, ProtocolError, Request, Settled, Status
 from tierce_jiva.host import Host, State, Volume
+from tierce_jiva.lateness import forgive
 from tierce_jiva.links import Batch, Link, Links, LinkState
 from tierce_jiva.options import JivaOptions
 from tierce_jiva.read_path import ReadPath
-from tierce_jiva.repair import Repair
+from tierce_jiva.regions import Regions
 from tierce_jiva.steward import Steward
+from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.unsettled import Unsettled
 from tierce_jiva.wire import Frame, Kind
 from tierce_jiva.write_path import WritePath
 
 #: How long an orderly close may take to flush and to mark the replicas clean.
 CLOSE_S_MAX = 5.0
+#: No tick for so long, though one was due: this process stood still.
+STALL_S = 1.0
 
 
 @attrs.define(eq=False)
@@ -58,32 +62,46 @@ class Replicator:
     """
 
     def __init__(self, volume: Volume, options: JivaOptions, host: Host) -> None:
-        self.links = Links(volume.members)
+        self.links = Links(volume.members, Regions(volume.size_bytes))
         #: Links that the shell must close and connect anew, with the reason.
         self.hangups: list[tuple[str, str]] = []
         self._volume = volume
         self._options = options
         self._unsettled = Unsettled()
         self._locked = Unsettled()
+        #: What the parked requests would change: what overlaps that waits behind them.
+        self._waiting = Unsettled()
+        unflushed = Unflushed(self.links.regions)
+        #: When time last passed, in seconds.
+        self._ticked_at: float | None = None
+        #: Asked for when nothing that was given up can be seen any more.
+        self._quiet: list[Callable[[], None]] = []
+        self._has_given_up = False
+        self._patience_s = options.not_ready_after_s
         self._parked: list[_Parked] = []
         self._answers: dict[Settled, list[Request]] = {}
         self._must_retry = False
+        self._must_repair = False
         self._closing: _Closing | None = None
         self._writes = WritePath(
             self.links,
             self._unsettled,
+            unflushed,
             answer=self._answer,
             suspect=self._suspect,
+            sync_failed=self._sync_failed,
             doubted=self._doubted,
             unequal=self._unequal,
+            given_up=self._given_up,
             flushed=self._flushed,
         )
         self._reads = ReadPath(
             self.links,
-            self._unsettled,
+            self._must_wait,
             host.local,
             answer=self._answer,
             again=self._park,
+            failed=self._read_failed,
             finished=self._finish,
         )
         self._steward = Steward(
@@ -93,17 +111,13 @@ class Replicator:
             self.links,
             self._writes,
             self._reads,
+            unflushed,
             self._locked,
             changed=self._changed,
             hang_up=self._hang_up,
         )
-        self._repair = Repair(
-            self.links,
-            self._locked,
-            source=self._steward.source,
-            others=self._steward.others,
-            equal=self._equal,
-        )
+        #: Empty where all is equal.
+        self._unequal_parts = self._steward.repair.unequal.parts
 
     # -- events ------------------------------------------------------------------------------------
 
@@ -124,6 +138,7 @@ class Replicator:
     def received(self, name: str, frames: list[Frame]) -> None:
         """Frames have arrived from a replica."""
         link = self.links[name]
+        link.heard_at = self.links.now
         acknowledged = self._writes.acknowledged
         try:
             for frame in frames:
@@ -139,6 +154,9 @@ class Replicator:
         steward = self._steward
         if steward.has_majority and steward.state is State.SERVING:
             self._admit(batch, settled, self.links.now)
+            if self._must_repair:
+                self._must_repair = False
+                steward.repair.advance()
         elif steward.state is State.ENDED:
             for request in batch:
                 request.status = Status(Code.FENCED, "this target no longer serves the volume")
@@ -148,10 +166,12 @@ class Replicator:
     def tick(self, now: float) -> None:
         """Time has passed: now in seconds. Called a few times a second while `is_busy`, and once
         before what happens after a sleep."""
+        if self._ticked_at is not None and now - self._ticked_at > STALL_S:
+            forgive(self.links, now - self._ticked_at)
         self.links.now = now
         self._steward.advance()
-        self._repair.retry(now)
         self._give_up_late()
+        self._ticked_at = now if self.is_busy else None
         if self._closing is not None and now > self._closing.until:
             self._end()
         self._finish()
@@ -159,7 +179,7 @@ class Replicator:
     def close(self, closed: Callable[[], None]) -> None:
         """Flush, mark the replicas clean, end. Nothing is under way."""
         steward = self._steward
-        if steward.is_whole and steward.is_marked and self._writes.is_idle:
+        if steward.can_be_cleaned and self._writes.is_idle:
             steward.state = State.CLOSING
             flush = self._writes.flush([], None)
             self._closing = _Closing(flush, closed, self.links.now + CLOSE_S_MAX)
@@ -188,34 +208,59 @@ class Replicator:
         writes: list[Request] = []
         flushes: list[Request] = []
         later: list[Request] = []
-        unsettled, locked = self._unsettled, self._locked
-        read, flush = Op.READ, Op.FLUSH
+        steward, read, flush = self._steward, Op.READ, Op.FLUSH
+        writable, shift = steward.marks.writable, self.links.regions.shift
+        # Where nothing is under way, nothing is asked about extents.
+        stands = bool(
+            self._unsettled.granules
+            or self._locked.granules
+            or self._waiting.granules
+            or self._unequal_parts
+        )
         for request in batch:
             op = request.op
-            if op is read:
-                if unsettled and unsettled.overlaps(request.offset, request.length):
-                    later.append(request)
-                else:
-                    reads.append(request)
-            elif op is flush:
+            if op is flush:
                 flushes.append(request)
-            elif locked and locked.overlaps(request.offset, request.length):
+            elif stands and self._must_wait_for(request):
                 later.append(request)
+            elif op is read:
+                reads.append(request)
             else:
-                writes.append(request)
+                offset, length = request.offset, request.length
+                region = offset >> shift
+                if (region in writable and offset + length - 1 >> shift == region) or (
+                    steward.may_write(offset, length)
+                ):
+                    writes.append(request)
+                else:
+                    later.append(request)
+                    # What overlaps it and comes after it waits behind it.
+                    self._waiting.add(offset, length)
+                    stands = True
         if reads:
             self._reads.read(reads, settled, since)
         if writes:
-            if not self._steward.can_write:
-                self._steward.mark()
-                later += writes
-            else:
-                self._steward.wrote()
-                self._writes.write(writes, settled)
+            self._writes.write(writes, settled)
         if flushes:
             self._writes.flush(flushes, settled)
         if later:
-            self._parked.append(_Parked(later, settled, since))
+            self._park(later, settled, since)
+
+    def _must_wait_for(self, request: Request) -> bool:
+        """True if what is under way stands against the request; then it is to be parked."""
+        offset, length, is_read = request.offset, request.length, request.op is Op.READ
+        if self._waiting and self._waiting.overlaps(offset, length):
+            must_wait = True
+        elif self._steward.repair.unequal.overlaps(offset, length):
+            must_wait = True
+            if self._steward.repair.hurry(offset, length):
+                self._must_repair = True
+        else:
+            extents = self._unsettled if is_read else self._locked
+            must_wait = extents.overlaps(offset, length)
+        if must_wait and not is_read:
+            self._waiting.add(offset, length)
+        return must_wait
 
     def _park(self, requests: list[Request], settled: Settled, since: float) -> None:
         self._parked.append(_Parked(requests, settled, since))
@@ -231,6 +276,7 @@ class Replicator:
         if self._steward.state is not State.SERVING:
             return
         parked, self._parked = self._parked, []
+        self._waiting.clear()
         for group in parked:
             self._admit(group.requests, group.settled, group.since)
             for request in group.requests:
@@ -247,12 +293,30 @@ class Replicator:
 
     def _finish(self) -> None:
         """The end of every event but `submit`: admit what waited, then tell."""
-        while self._must_retry:
-            self._retry()
+        while self._must_retry or self._must_repair:
+            if self._must_retry:
+                self._retry()
+            if self._must_repair:
+                self._must_repair = False
+                self._steward.repair.advance()
+        if self._has_given_up and not self._steward.repair.unequal:
+            self._has_given_up = False
         if self._answers:
             answers, self._answers = self._answers, {}
             for settled, requests in answers.items():
                 settled(requests)
+        if self._quiet and not self._has_given_up:
+            quiet, self._quiet = self._quiet, []
+            for call in quiet:
+                call()
+
+    def when_quiet(self, quiet: Callable[[], None]) -> None:
+        """Call `quiet` once nothing that was answered NOT READY can be seen any more, which may be
+        now: the extents of a write that was given up are equal again."""
+        if self._has_given_up:
+            self._quiet.append(quiet)
+        else:
+            quiet()
 
     def _give_up_late(self) -> None:
         before = self.links.now - self._options.not_ready_after_s
@@ -263,8 +327,11 @@ class Replicator:
         )
         self._writes.give_up(before, status)
         self._reads.give_up(before, status)
-        for group in [group for group in self._parked if group.since < before]:
-            self._parked.remove(group)
+        late = [group for group in self._parked if group.since < before]
+        if not late:
+            return
+        self._parked = [group for group in self._parked if group.since >= before]
+        for group in late:
             for request in group.requests:
                 request.status = status
                 self._answer(request, group.settled)
@@ -293,25 +360,40 @@ class Replicator:
             self._steward.lost(link, reason)
 
     def _suspect(self, at_fault: list[Link], reason: str) -> None:
-        self._steward.suspect(at_fault, reason)
+        self._steward.faults.suspect(at_fault, reason)
+
+    def _sync_failed(self, link: Link) -> None:
+        self._steward.sync_failed(link)
+
+    def _read_failed(self, link: Link, reason: str) -> None:
+        self._steward.faults.read_failed(link, reason)
+
+    def _must_wait(self, offset: int, length: int) -> bool:
+        return self._unsettled.overlaps(offset, length) or self._steward.repair.unequal.overlaps(
+            offset, length
+        )
 
     def _doubted(self, reason: str) -> None:
         self._steward.restart_catch_up(reason)
 
-    def _unequal(self, extents: list[tuple[int, int]]) -> None:
+    def _unequal(self, extents: list[tuple[int, int]], lacking: int) -> None:
         self._steward.restart_catch_up("a write failed on the members it is compared with")
         for offset, length in extents:
-            self._repair.add(offset, length)
+            self._steward.repair.add(offset, length, lacking)
+        self._must_repair = True
 
-    def _equal(self, offset: int, length: int) -> None:
-        self._unsettled.remove(offset, length)
-        self._must_retry = True
+    def _given_up(self, silent: list[Link]) -> None:
+        """What was given up must not be applied by those that have not answered: what a new
+        connection does not bring any more is dropped with the old one."""
+        self._has_given_up = True
+        for link in silent:
+            self._hang_up(link, f"left what it was sent unanswered for {self._patience_s:g} s")
 
     def _flushed(self, flush: Batch) -> None:
         if self._closing is not None and flush is self._closing.flush:
             self._steward.clean(self._end)
         else:
-            self._steward.flushed(flush.covers)
+            self._steward.flushed(flush)
 
     def _end(self) -> None:
         closing, self._closing = self._closing, None

@@ -9,14 +9,13 @@ to a worker thread.
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import threading
 from pathlib import Path
 
 from tierce import FormatError
+from tierce_jiva.digests import digest_state, zero_digest
 from tierce_jiva.files import Files, OsFiles
-from tierce_jiva.wire import DIGEST_BYTES
 
 #: How much of an extent is read at once to be digested: small enough for the CPU's cache.
 _DIGEST_STEP_BYTES = 256 << 10
@@ -65,21 +64,33 @@ class SparseFileStore:
         return descriptor
 
     def renew(self) -> None:
-        """Open the file anew after a failed flush, and let go of cached pages, which may differ
-        from what is on disk. Everything must then be written again. Waits for a flush under way.
+        """Open the file anew after a failed flush: what is written from now on can be flushed.
+        What was written before must be written again. Waits for a flush under way.
 
         Raises:
             OSError: The medium failed.
         """
-        fresh = self._open()
+        # By its descriptor: the same file, whatever its path leads to meanwhile.
+        fresh = self._files.open(Path(f"/proc/self/fd/{self._descriptor}"), os.O_RDWR)
         try:
-            os.posix_fadvise(fresh, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.posix_fadvise(fresh, 0, 0, os.POSIX_FADV_RANDOM)
             with self._sync_lock:
                 # The number stays the same and always names the file: other threads use it.
                 self._files.duplicate(fresh, self._descriptor)
                 self._sync_failed = None
         finally:
             self._files.close(fresh)
+
+    def check(self) -> None:
+        """See that the file is as long as the volume.
+
+        Raises:
+            OSError: It is not: bytes are missing.
+        """
+        found = os.lseek(self._descriptor, 0, os.SEEK_END)
+        if found != self.size_bytes:
+            reason = f"{self.path} is {found} bytes long, the volume is {self.size_bytes}"
+            raise OSError(errno.EIO, reason)
 
     def write(self, offset: int, data: memoryview) -> None:
         """Store `data` at `offset`. On return it survives the end of this process.
@@ -145,18 +156,31 @@ class SparseFileStore:
             done += count
 
     def digest(self, offset: int, length: int) -> bytes:
-        """Return the extent's BLAKE2b, 16 bytes.
+        """Return the extent's BLAKE2b, 16 bytes. A hole is not read.
 
         Raises:
             OSError: The medium failed.
         """
-        state = hashlib.blake2b(digest_size=DIGEST_BYTES)
+        if self._is_hole(offset, length):
+            return zero_digest(length)
+        state = digest_state()
         buffer = memoryview(bytearray(min(length, _DIGEST_STEP_BYTES)))
         for start in range(offset, offset + length, _DIGEST_STEP_BYTES):
             part = buffer[: min(_DIGEST_STEP_BYTES, offset + length - start)]
             self.read(start, part)
             state.update(part)
         return state.digest()
+
+    def _is_hole(self, offset: int, length: int) -> bool:
+        # The position that this moves matters to nobody: everything reads and writes at offsets.
+        try:
+            return os.lseek(self._descriptor, offset, os.SEEK_DATA) >= offset + length
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                return False
+        # No data up to the file's end, which must be where it was.
+        self.check()
+        return True
 
     def flush(self) -> None:
         """Make every write that returned before durable. Never succeeds again once it failed:

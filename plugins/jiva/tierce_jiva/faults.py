@@ -1,0 +1,137 @@
+"""Who is at fault, and is voted out: one that failed what others did, is late beside others, has
+lost its memory, or stays away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tierce_jiva.ballot import Membership
+from tierce_jiva.extent_copy import Trouble
+from tierce_jiva.host import Host, Volume
+from tierce_jiva.lateness import choose_late, find_late, find_lost
+from tierce_jiva.links import Link, Links
+from tierce_jiva.news import News
+from tierce_jiva.options import JivaOptions
+from tierce_jiva.quorum import Quorum
+from tierce_jiva.readmission import Readmission
+
+
+class Faults:
+    """Finds faults, and votes.
+
+    Args:
+        volume: The volume.
+        options: What the operator set.
+        host: The surroundings.
+        links: The replicas.
+        quorum: The votes.
+        readmission: Who catches up.
+        news: Tells operators.
+        hang_up: Closes a link; it is connected anew.
+        refresh: Called when a vote has begun.
+        show: Shows operators what has changed.
+    """
+
+    def __init__(
+        self,
+        volume: Volume,
+        options: JivaOptions,
+        host: Host,
+        links: Links,
+        quorum: Quorum,
+        readmission: Readmission,
+        news: News,
+        *,
+        hang_up: Callable[[Link, str], None],
+        refresh: Callable[[], None],
+        show: Callable[[], None],
+    ) -> None:
+        self._options = options
+        self._host = host
+        self._links = links
+        self._quorum = quorum
+        self._readmission = readmission
+        self._news = news
+        self._hang_up = hang_up
+        self._refresh = refresh
+        self._show = show
+        self._member_count = len(volume.members)
+        self._majority = self._member_count // 2 + 1
+
+    def advance(self) -> None:
+        """Look who is late or lost, while the target serves."""
+        self._look_for_late()
+        self.consider_voting()
+
+    def suspect(self, at_fault: list[Link], reason: str) -> None:
+        """These failed what others did."""
+        for link in at_fault:
+            if link is self._readmission.mirror and link.name not in self._quorum.required():
+                self._hang_up(link, reason)
+            else:
+                link.fault = link.fault or reason
+        self.consider_voting()
+
+    def blame(self, trouble: Trouble) -> None:
+        """A copy of an extent failed at a replica."""
+        self._news.say_once("jiva.replica.failed", trouble.reason, severity="error")
+        self.suspect([trouble.link], trouble.reason)
+
+    def read_failed(self, link: Link, reason: str) -> None:
+        """A replica could not be read; another one may be."""
+        self._news.say_once("jiva.replica.read-failed", f"{link.name}: {reason}", severity="error")
+        self.suspect([link], reason)
+
+    def _look_for_late(self) -> None:
+        """Lateness counts only beside replicas that have answered: else nobody is at fault."""
+        required = self._quorum.required()
+        for name, reason in find_late(self._links, self._options).items():
+            if name not in required and self._links[name].is_ready:
+                self._hang_up(self._links[name], reason)
+        members = self._quorum.latest.in_sync
+        for name, reason in choose_late(self._links, self._options, members, required).items():
+            self._links[name].fault = reason
+            self._readmission.was_late(self._links[name])
+
+    @property
+    def _has_majority(self) -> bool:
+        return len(self._links.ready()) >= self._majority
+
+    def consider_voting(self) -> None:
+        """Vote out who is at fault or lost, if enough are there for that."""
+        latest = self._quorum.latest
+        out = sorted(find_lost(self._links, latest.in_sync, self._options.reconnect_grace_s))
+        stay = frozenset(latest.in_sync) - frozenset(out)
+        if not out:
+            return
+        if not stay:
+            self._nobody_stays(latest)
+            return
+        if not self._has_majority or not any(self._links[name].is_ready for name in stay):
+            self._news.say(
+                "jiva.volume.no-majority",
+                f"stopped: {len(self._links.ready())} of {self._member_count} replicas "
+                f"answer, {self._majority} must",
+            )
+            self._show()
+            return
+        for name in out:
+            reason = self._links[name].fault or self._links[name].trouble
+            self._news.emit("jiva.replica.voted-out", f"{name} is voted out: {reason}", "warning")
+            self._readmission.lost(self._links[name], "voted out")
+        self._quorum.propose(stay)
+        self._refresh()
+        for name in out:
+            if self._links[name].is_ready:
+                self._hang_up(self._links[name], self._links[name].fault)
+
+    def _nobody_stays(self, latest: Membership) -> None:
+        """The last copies are at fault. If they are all here and have lost their memory, only a
+        fresh opening can weigh what is left; else wait for the one that has not."""
+        links = [self._links[name] for name in latest.in_sync]
+        forgot = [link for link in links if link.promise is not None and not link.promise.counts]
+        if all(link.is_ready for link in links) and len(forgot) == len(links):
+            self._host.restart("every in-sync replica has lost its memory")
+        for link in links:
+            if link.is_ready and link.promise is not None and link.promise.counts:
+                link.fault = ""

@@ -1,0 +1,105 @@
+"""What a replica may have forgotten, or missed, when it is connected again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tierce_jiva.doubts import Doubts
+from tierce_jiva.links import Link, Links
+from tierce_jiva.news import News
+from tierce_jiva.opening import OLDER, Opening
+from tierce_jiva.quorum import Quorum
+from tierce_jiva.regions import Extents
+from tierce_jiva.write_path import WritePath
+
+
+class Returning:
+    """Looks at what replicas say when they promise.
+
+    Args:
+        links: The replicas.
+        quorum: The votes.
+        doubts: Which members are in doubt.
+        writes: The writes under way.
+        news: Tells operators.
+        hang_up: Closes a link; it is connected anew.
+    """
+
+    def __init__(
+        self,
+        links: Links,
+        quorum: Quorum,
+        doubts: Doubts,
+        writes: WritePath,
+        news: News,
+        hang_up: Callable[[Link, str], None],
+    ) -> None:
+        self._links = links
+        self._quorum = quorum
+        self._doubts = doubts
+        self._writes = writes
+        self._news = news
+        self._hang_up = hang_up
+
+    def begin(self, opening: Opening) -> None:
+        """The volume is open: note what each that is here may lack."""
+        for link in self._links.ready():
+            promise = link.promise
+            assert promise is not None
+            link.is_restarted = False
+            link.has_promised = self._links.ballot
+            if link.name in opening.in_sync:
+                link.missed.clear()
+                in_doubt = promise.marks if promise.suspect else promise.doubt
+                extents = Extents(self._links.regions, in_doubt)
+                self._doubts.put(link, extents, must_renew=promise.suspect)
+                continue
+            if link.name in opening.near:
+                link.missed.clear()
+                link.missed.add_regions(opening.marks)
+            self._newcomer(link, is_older=link.name in opening.strange)
+
+    def welcome_back(self, link: Link) -> None:
+        """It is connected again while this target serves: what may it have forgotten?"""
+        promise = link.promise
+        assert promise is not None
+        is_restarted, link.is_restarted = link.is_restarted, False
+        is_older = promise.copied or self._is_older(link)
+        if link.name not in self._quorum.required():
+            self._newcomer(link, is_older=is_older)
+        elif is_older:
+            link.fault = OLDER
+            if len(self._quorum.latest.in_sync) == 1:
+                # There is nobody to go on without it: it takes no part until it is what it was.
+                self._news.say("jiva.volume.waiting", f"stopped: {link.name}: {OLDER}")
+                self._hang_up(link, OLDER)
+                return
+        elif not promise.counts:
+            link.fault = "its machine has lost power"
+        elif link.has_failed:
+            link.fault = "it failed an operation that it was sent"
+        else:
+            if promise.suspect and not link.must_renew:
+                self._doubts.sync_failed(link)
+            if is_restarted:
+                self._doubts.restarted(link)
+            self._writes.resend(link)
+        link.has_promised = self._links.ballot
+
+    def _is_older(self, link: Link) -> bool:
+        """True if it says less than it has answered to this target."""
+        assert link.promise is not None
+        return link.welcomed < link.has_promised or link.promise.order < link.answered
+
+    def _newcomer(self, link: Link, *, is_older: bool) -> None:
+        """It is not a member: remember what it may lack."""
+        promise = link.promise
+        assert promise is not None
+        link.kept = promise.marks | promise.doubt
+        if is_older:
+            link.missed.add_regions(self._links.regions.every())
+        link.must_renew = promise.suspect
+        link.doubt.add_regions(promise.marks if promise.suspect else promise.doubt)
+        link.doubt.update(link.copied)
+        link.missed.update(link.doubt)
+        link.missed.add_regions(promise.marks)
