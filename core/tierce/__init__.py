@@ -30,7 +30,6 @@ from tierce.contexts import (
     Greeter,
     Handover,
     Hangup,
-    Lifecycle,
     Member,
     MemberContext,
     OpenContext,
@@ -48,6 +47,18 @@ from tierce.descriptions import (
     ReplicatorDescription,
     StoreDescription,
 )
+from tierce.durable import (
+    make_folder,
+    read_sealed,
+    remove_file,
+    remove_folders,
+    replace_durably,
+    seal,
+    sync_folder,
+    unseal,
+    write_all,
+    write_sealed,
+)
 from tierce.errors import (
     ConfigError,
     ConflictError,
@@ -59,8 +70,10 @@ from tierce.errors import (
     TemporaryError,
     TierceError,
     UsageError,
+    explain,
 )
 from tierce.hookspecs import hookimpl
+from tierce.lifecycle import Lifecycle
 from tierce.options import NoOptions, OptionInfo, option, option_info
 from tierce.reactor import READABLE, WRITABLE, Reactor, Timer
 from tierce.spec import Event, MemberSpec, VolumeSpec
@@ -125,8 +138,19 @@ __all__ = [
     "UsageError",
     "VolumeSpec",
     "can_punch_hole",
+    "explain",
     "hookimpl",
+    "make_folder",
     "option",
     "option_info",
     "punch_hole",
+    "read_sealed",
+    "remove_file",
+    "remove_folders",
+    "replace_durably",
+    "seal",
+    "sync_folder",
+    "unseal",
+    "write_all",
+    "write_sealed",
 ]

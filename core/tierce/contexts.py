@@ -101,36 +101,6 @@ class Member(Protocol):
         ...
 
 
-class Lifecycle(Protocol):
-    """An engine's work outside the I/O path: folders and member processes.
-
-    Runs in the supervisor; may take its time. Every method can be repeated: what is done
-    already is success.
-    """
-
-    def create(self, volume: VolumeSpec) -> None:
-        """Make what the volume needs on disk. Refuse (ConflictError) what holds other data.
-        On failure leave nothing behind."""
-        ...
-
-    def delete(self, volume: VolumeSpec) -> None:
-        """Remove what `create` made, and nothing else."""
-        ...
-
-    def members(self, volume: VolumeSpec) -> tuple[MemberSpec, ...]:
-        """Name the processes that the volume needs beside its target."""
-        ...
-
-    def adopt(self, folders: tuple[Path, ...]) -> Mapping[str, Any]:
-        """Read a volume's description back from the folders that hold it.
-
-        Returns: the mapping that `volumes:` of the config file would hold for it (name, size,
-        block_size, engine, options) plus "uuid" and "created".
-        Raises: FormatError or ConflictError saying which folder is not what it should be.
-        """
-        ...
-
-
 @attrs.define
 class FrontendContext:
     """What a front end serves a volume with, in the volume's target process.

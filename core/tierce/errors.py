@@ -18,6 +18,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import ClassVar
 
@@ -116,3 +117,15 @@ class ConflictError(TierceError):
 
 class FencedError(ConflictError):
     """Another target was promised a higher ballot: this one has stopped for good."""
+
+
+def explain(error: BaseException) -> str:
+    """Return an error in the words of a message: an error of ours as it is, one of the system with
+    its file and without its number, any other (a bug, ours or a plugin's) with its kind."""
+    if isinstance(error, TierceError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        files = (error.filename, error.filename2)
+        named = [os.fsdecode(one) for one in files if isinstance(one, str | bytes | os.PathLike)]
+        return ": ".join([" to ".join(named), error.strerror] if named else [error.strerror])
+    return ": ".join(filter(None, (type(error).__name__, str(error))))

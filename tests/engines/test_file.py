@@ -1,4 +1,4 @@
-"""The file engine: its file's life, and what it says when the medium fails."""
+"""The file engine: its file, and what it says when the medium fails."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import attrs
 import pytest
 
 from core.volume.model import SIZE, Run, open_context, volume_spec
-from tierce import Code, ConflictError, Event, FormatError, Op, Request, Status, VolumeSpec
+from tierce import Code, ConflictError, Event, FormatError, Op, Request, VolumeSpec
 from tierce.volume.epoll import EpollReactor
 from tierce.volume.statistics import StatisticsPage
-from tierce_engines.file import FileDevice, FileLifecycle
+from tierce_engines.file import FileDevice
+from tierce_engines.file_lifecycle import FileLifecycle
 from tierce_engines.options import FileOptions
 
 
@@ -41,47 +42,90 @@ def write(offset: int, data: bytes) -> Request:
     return Request(Op.WRITE, offset, len(data), memoryview(data))
 
 
-def test_a_volumes_file_is_made_sparse_and_removed_with_it(volume: VolumeSpec) -> None:
-    FileLifecycle().create(volume)
-    FileLifecycle().create(volume)
-    assert path_of(volume).stat().st_size == SIZE
-    assert path_of(volume).stat().st_blocks == 0
-    FileLifecycle().delete(volume)
-    assert not path_of(volume).exists()
-    FileLifecycle().delete(volume)
-
-
-def test_a_file_that_was_there_is_used_and_never_removed(volume: VolumeSpec) -> None:
-    path_of(volume).parent.mkdir()
-    path_of(volume).write_bytes(b"x" * SIZE)
-    FileLifecycle().create(volume)
-    FileLifecycle().delete(volume)
-    assert path_of(volume).read_bytes() == b"x" * SIZE
-
-
-def test_a_file_of_another_size_is_left_alone(volume: VolumeSpec) -> None:
-    path_of(volume).parent.mkdir()
-    path_of(volume).write_bytes(b"precious")
-    with pytest.raises(ConflictError, match="8 bytes already"):
-        FileLifecycle().create(volume)
-    assert path_of(volume).read_bytes() == b"precious"
-
-
-def test_a_raw_file_can_not_be_adopted_and_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(FormatError, match="create the volume again"):
-        FileLifecycle().adopt((tmp_path,))
-
-
 def test_a_missing_or_short_file_is_one_clear_error(volume: VolumeSpec, tmp_path: Path) -> None:
     reactor, page = EpollReactor(), StatisticsPage.create(tmp_path / "page")
-    with pytest.raises(FormatError, match="can't be opened"):
-        FileDevice(open_context(volume, reactor, page))
-    path_of(volume).parent.mkdir()
+    FileLifecycle().create(volume)
     path_of(volume).write_bytes(b"short")
     with pytest.raises(FormatError, match="has 5 bytes"):
         FileDevice(open_context(volume, reactor, page))
+    path_of(volume).unlink()
+    with pytest.raises(FormatError, match=r"x\.img: can't be opened: No such file"):
+        FileDevice(open_context(volume, reactor, page))
+    path_of(volume).mkdir()
+    with pytest.raises(FormatError, match="is neither a file nor a block device"):
+        FileDevice(open_context(volume, reactor, page))
     page.close()
     reactor.close()
+
+
+def test_what_nobody_knows_the_making_of_is_not_opened(volume: VolumeSpec, tmp_path: Path) -> None:
+    reactor, page = EpollReactor(), StatisticsPage.create(tmp_path / "page")
+    FileLifecycle().create(volume)
+    (volume.folder / "file.json").unlink()
+    with pytest.raises(FormatError, match=r"file\.json: can't be read"):
+        FileDevice(open_context(volume, reactor, page))
+    page.close()
+    reactor.close()
+
+
+def test_another_path_under_a_volume_is_not_served(volume: VolumeSpec, tmp_path: Path) -> None:
+    reactor, page = EpollReactor(), StatisticsPage.create(tmp_path / "page")
+    FileLifecycle().create(volume)
+    other = tmp_path / "other.img"
+    other.write_bytes(b"o" * SIZE)
+    edited = attrs.evolve(volume, engine_options=FileOptions(path=str(other)))
+    with pytest.raises(ConflictError, match=r"was made on .*x\.img, and nothing says that .*other"):
+        FileDevice(open_context(edited, reactor, page))
+    # The very file, moved there, is known by what it carries.
+    os.replace(path_of(volume), other)
+    for spec in (edited, edited):
+        Run(FileDevice(open_context(spec, reactor, page)), reactor).close()
+    assert not path_of(volume).exists()
+    with pytest.raises(FormatError, match="No such file"):
+        FileDevice(open_context(volume, reactor, page))
+    page.close()
+    reactor.close()
+
+
+def test_a_copy_put_back_in_the_files_place_is_served_and_told(
+    volume: VolumeSpec, tmp_path: Path
+) -> None:
+    FileLifecycle().create(volume)
+    path_of(volume).unlink()
+    path_of(volume).write_bytes(b"r" * SIZE)
+    events: list[Event] = []
+    reactor, page = EpollReactor(), StatisticsPage.create(tmp_path / "page")
+    context = attrs.evolve(open_context(volume, reactor, page), emit=events.append)
+    for _ in range(2):
+        Run(FileDevice(context), reactor).close()
+    assert [event.code for event in events] == ["file.replaced"]
+    page.close()
+    reactor.close()
+
+
+def test_a_file_that_is_cut_short_while_it_is_served_is_not_read_or_written_any_more(
+    volume: VolumeSpec, run: Run
+) -> None:
+    run.submit(write(0, b"a" * SIZE))
+    os.truncate(path_of(volume), 8192)
+    assert code_of(run, Request(Op.READ, 8192, 4096, memoryview(bytearray(4096)))) is (
+        Code.READ_ERROR
+    )
+    # A write further back would make it long enough again, with zeroes where bytes were.
+    for request in (write(SIZE - 4096, b"b" * 4096), Request(Op.FLUSH)):
+        assert code_of(run, request) is Code.READ_ERROR
+    assert path_of(volume).stat().st_size == 8192
+    read = Request(Op.READ, 0, 4096, memoryview(bytearray(4096)))
+    assert code_of(run, read) is Code.READ_ERROR
+    assert read.status is not None
+    assert "x.img ends at 8192: it was cut short while it was served" in read.status.reason
+    run.close()
+
+
+def code_of(run: Run, request: Request) -> Code:
+    status = run.submit(request)[0].status
+    assert status is not None
+    return status.code
 
 
 def test_bytes_survive_closing_and_opening(volume: VolumeSpec, run: Run, tmp_path: Path) -> None:
@@ -140,30 +184,6 @@ def test_a_failed_write_says_what_where_and_why(
     assert failed.status.code is code
     assert "512 bytes at 512" in failed.status.reason
     run.close()
-
-
-def test_a_failed_flush_is_never_retried_as_success(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(_descriptor: int) -> None:
-        raise OSError(errno.EIO, "lost")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fdatasync", fail)
-        first = run.submit(Request(Op.FLUSH), Request(Op.FLUSH))
-    second = run.submit(Request(Op.FLUSH))
-    for flush in (*first, *second):
-        assert flush.status is not None
-        assert flush.status.code is Code.WRITE_ERROR
-    closed: list[Status] = []
-
-    def note(status: Status) -> None:
-        closed.append(status)
-        run.reactor.stop()
-
-    run.device.close(note)
-    run.reactor.run()
-    assert closed == [second[0].status]
 
 
 def test_the_device_takes_the_geometry_of_its_volume(volume: VolumeSpec, tmp_path: Path) -> None:

@@ -5,40 +5,15 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from core.volume.hand_reactor import HandReactor
-from core.volume.model import SIZE, open_context, volume_spec
+from core.volume.model import SIZE
+from engines.file_bench import Bench, code, raising, read, write
 from tierce import Code, Op, Request
 from tierce.block import hole
-from tierce.volume.statistics import StatisticsPage
-from tierce_engines.file import FileDevice, FileLifecycle
-from tierce_engines.options import FileOptions
-
-
-class Bench:
-    """A file device, its loop, and what it answered late."""
-
-    def __init__(self, folder: Path) -> None:
-        volume = volume_spec(folder, "file", FileOptions(path=str(folder / "x.img")))
-        FileLifecycle().create(volume)
-        self.reactor, self.page = HandReactor(), StatisticsPage.create(folder / "page")
-        self.device = FileDevice(open_context(volume, self.reactor, self.page))
-        self.late: list[Request] = []
-
-    def submit(self, *batch: Request) -> None:
-        self.device.submit(list(batch), self.late.extend)
-
-    def close(self) -> None:
-        while self.reactor.work:
-            self.reactor.work_off()
-        self.device.close(lambda _status: None)
-        self.reactor.work_off()
-        self.reactor.close()
-        self.page.close()
 
 
 @pytest.fixture
@@ -46,25 +21,6 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     made = Bench(tmp_path)
     yield made
     made.close()
-
-
-def read(offset: int, length: int = 4096) -> Request:
-    return Request(Op.READ, offset, length, memoryview(bytearray(length)))
-
-
-def write(offset: int, data: bytes) -> Request:
-    return Request(Op.WRITE, offset, len(data), memoryview(data))
-
-
-def raising(number: int) -> Callable[..., int]:
-    def call(*_arguments: object) -> int:
-        raise OSError(number, os.strerror(number))
-
-    return call
-
-
-def code(request: Request) -> Code | None:
-    return request.status.code if request.status is not None else None
 
 
 def test_what_is_cached_is_answered_at_once(bench: Bench) -> None:
@@ -168,19 +124,6 @@ def test_a_flush_holds_up_neither_reads_nor_writes(bench: Bench) -> None:
     flush, seen, more = Request(Op.FLUSH), read(0), write(0, b"b" * 4096)
     bench.submit(flush, seen, more)
     assert [code(each) for each in (flush, seen, more)] == [None, Code.GOOD, Code.GOOD]
-
-
-def test_a_flush_that_waits_for_one_that_fails_fails_too(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    flushes = [Request(Op.FLUSH), Request(Op.FLUSH)]
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fdatasync", raising(errno.EIO))
-        for flush in flushes:
-            bench.submit(flush)
-        bench.reactor.work_off()
-    assert [code(flush) for flush in flushes] == [Code.WRITE_ERROR] * 2
-    assert not bench.reactor.work
 
 
 def test_where_holes_can_not_be_punched_nothing_is_claimed(

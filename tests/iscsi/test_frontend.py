@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from iscsi.bench import Bench
 from iscsi.initiator import LOGIN_KEYS, NAME, command, login, only, read_10, write_10
+from tierce_iscsi.options import IscsiOptions
 
 
 def test_a_login_with_the_same_identity_replaces_the_session(bench: Bench) -> None:
@@ -49,6 +50,14 @@ def test_more_sessions_than_allowed_are_refused(make_bench: Callable[..., Bench]
     bench.session()
     other = bench.initiator()
     assert other.login(isid=b"\x80\0\0\0\0\7").login_status == 0x0302
+
+
+def test_other_options_are_for_who_logs_in_from_then_on(bench: Bench) -> None:
+    session = bench.session()
+    bench.frontend.reconfigure(IscsiOptions(session_count_max=1))
+    other = bench.initiator()
+    assert other.login(isid=b"\x80\0\0\0\0\7").login_status == 0x0302
+    assert only(session.ask(command(read_10(0, 1), 1, read=512))).status == 0
 
 
 def test_closing_answers_what_is_under_way_first(parking: Bench) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tierce import ConflictError, FormatError
 from tierce_jiva.ballot import Ballot
 from tierce_jiva.folder import Identity, ReplicaFolder
-from tierce_jiva.making import create_folder, delete_folder
+from tierce_jiva.making import create_folder
 
 MEMBERS = ("replica-1", "replica-2", "replica-3")
 IDENTITY = Identity("demo", "00ff", "replica-1", MEMBERS, 65536, 512, 1.0)
@@ -36,8 +36,6 @@ def test_two_processes_on_one_folder_are_refused(path: Path) -> None:
     folder = ReplicaFolder(path)
     with pytest.raises(ConflictError, match="pid"):
         ReplicaFolder(path)
-    with pytest.raises(ConflictError, match="pid"):
-        delete_folder(path, IDENTITY.uuid)
     folder.close()
     assert (path / "volume.json").exists()
 

@@ -93,6 +93,17 @@ def test_what_is_discarded_reads_as_zeroes(
     assert read(store, (2 << 20) + 8192, 4096) == b"x" * 4096
 
 
+def test_where_no_holes_can_be_made_a_discard_takes_no_space_for_what_was_never_written(
+    store: SparseFileStore, files: OddFiles
+) -> None:
+    files.has_holes = False
+    store.write(1 << 20, memoryview(b"x" * 4096))
+    before = store.path.stat().st_blocks
+    store.discard(0, SIZE)
+    assert not any(read(store, 0, SIZE))
+    assert store.path.stat().st_blocks == before
+
+
 def test_equal_bytes_digest_alike_and_others_do_not(store: SparseFileStore) -> None:
     zeroes = store.digest(0, 1 << 20)
     assert store.digest(1 << 20, 1 << 20) == zeroes

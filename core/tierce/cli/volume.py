@@ -127,14 +127,59 @@ def show_volume(name: str, data_dir: Path | None, config: Path | None, output: s
 @volume.command()
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--without",
+    multiple=True,
+    metavar="REPLICA",
+    help="A part that is lost or damaged, to be left alone: it keeps the rest from being deleted "
+    "otherwise.",
+)
+@click.option("--cancel", is_flag=True, help="Keep a volume that waits to be deleted.")
 @_server_options
-def delete(name: str, yes: bool, data_dir: Path | None, config: Path | None) -> None:
-    """Delete the volume NAME and all its data."""
+def delete(
+    name: str,
+    yes: bool,
+    without: tuple[str, ...],
+    cancel: bool,
+    data_dir: Path | None,
+    config: Path | None,
+) -> None:
+    """Delete the volume NAME and all its data.
+
+    Nothing goes before all of it is there and says that it is deleted: if a disk is missing, the
+    deletion waits for it, and can be taken back meanwhile.
+    """
     data = find_data_dir(data_dir, config)
+    if cancel:
+        if without:
+            raise UsageError("--cancel keeps the whole volume: leave --without out")
+        _ask(data, {"do": "cancel-delete", "name": name})
+        click.echo(f"volume {name} is kept")
+        return
     if not yes:
         click.confirm(f"Delete volume {name} and all its data?", abort=True)
-    _ask(data, {"do": "delete", "name": name})
+    _ask(data, {"do": "delete", "name": name, "without": list(without)})
     click.echo(f"volume {name} is deleted")
+
+
+@volume.command("accept-loss")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--keep", default="", metavar="REPLICA", help="The part whose bytes are to count from now on."
+)
+@_server_options
+def accept_loss(
+    name: str, yes: bool, keep: str, data_dir: Path | None, config: Path | None
+) -> None:
+    """Let the volume NAME go on though something of it may be lost; says what before it asks."""
+    data = find_data_dir(data_dir, config)
+    _rows, answer = _ask(data, {"do": "loss", "name": name, "keep": keep})
+    click.echo(answer["loss"])
+    if not yes:
+        click.confirm(f"Let volume {name} go on like that?", abort=True)
+    _ask(data, {"do": "accept-loss", "name": name, "keep": keep})
+    click.echo(f"volume {name} goes on")
 
 
 @volume.command()
@@ -148,11 +193,18 @@ def claim(name: str, data_dir: Path | None, config: Path | None) -> None:
 
 @volume.command()
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.option(
+    "--without",
+    multiple=True,
+    metavar="REPLICA",
+    help="A part whose folder is lost, by its name: replica-3. What may be lost is said.",
+)
 @click.option("--engine", default="", help="What made it; every engine is asked otherwise.")
 @click.option("--frontend", default="", help="What is to serve it; the first otherwise.")
 @_server_options
 def adopt(
     folders: tuple[Path, ...],
+    without: tuple[str, ...],
     engine: str,
     frontend: str,
     data_dir: Path | None,
@@ -164,21 +216,23 @@ def adopt(
     file's again as soon as it is served.
     """
     # Loaded here, so that `tierce volume --help` stays quick.
-    from tierce.node.adoption import adopt_without_server  # noqa: PLC0415
+    from tierce.node.adoption import Adoption, adopt_without_server  # noqa: PLC0415
     from tierce.node.client import is_running  # noqa: PLC0415
     from tierce.node.layout import Layout  # noqa: PLC0415
     from tierce.registry import Registry  # noqa: PLC0415
 
     data = find_data_dir(data_dir, config)
     absolute = tuple(folder.absolute() for folder in folders)
+    wanted = Adoption(absolute, without, engine, frontend)
     if is_running(data):
-        request = {"do": "adopt", "folders": [str(folder) for folder in absolute]}
-        _rows, answer = _ask(data, {**request, "engine": engine, "frontend": frontend})
+        _rows, answer = _ask(data, {"do": "adopt", **wanted.to_json()})
         click.echo(f"volume {answer['name']} is adopted and served: {answer['url']}")
         return
-    record = adopt_without_server(Layout(data), Registry.load(), absolute, engine, frontend)
+    adopted = adopt_without_server(Layout(data), Registry.load(), wanted)
+    if adopted.loss:
+        click.echo(adopted.loss)
     click.echo(
-        f"volume {record.name} is adopted into {data}; "
+        f"volume {adopted.record.name} is adopted into {data}; "
         "no server runs now, `tierce serve FILE` serves it"
     )
 

@@ -3,49 +3,32 @@
 The config file and the state together say what is served. Making a volume
 goes: intent into the state, folders by the engine's lifecycle, then "ready" into the state. A
 crash in between leaves an intent whose uuid the folders carry, and the next try goes on from it.
-Unmaking goes the other way round.
+How a volume goes is told in `deleting.py`.
 """
 
 from __future__ import annotations
 
-import contextlib
-import secrets
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from tierce.config import Config, VolumeConfig, volume_from_mapping, volume_to_mapping
-from tierce.errors import ConflictError, TierceError, UsageError
-from tierce.node.adoption import adopt_record, describe_owner, explain_conflict, lifecycle_of
+from tierce.config import Config, VolumeConfig, volume_from_mapping
+from tierce.errors import ConflictError, TemporaryError, UsageError, explain
+from tierce.node.accepting import Acceptances
+from tierce.node.adoption import Adopted, Adoption, adopt_record, describe_owner
+from tierce.node.deleting import Deletions, Outcome
+from tierce.node.engines import Engines, Served
 from tierce.node.layout import Layout
-from tierce.node.settings import spec_of
+from tierce.node.making import Making, to_keep
 from tierce.registry import resolve
-from tierce.spec import Event, MemberSpec, VolumeSpec
+from tierce.spec import Event
 from tierce.state import Owner, Phase, VolumeRecord
 from tierce.state.store import StateStore
 
 #: How far back events are looked through for those about one volume.
 EVENT_LOOK_COUNT = 1000
-
-
-@attrs.frozen
-class Served:
-    """A volume that is to be served.
-
-    Attributes:
-        config: Its configuration, as it is in force.
-        record: What the state says.
-        spec: The volume.
-        members: Its members.
-    """
-
-    config: VolumeConfig
-    record: VolumeRecord
-    spec: VolumeSpec
-    members: tuple[MemberSpec, ...]
 
 
 class Catalogue:
@@ -58,13 +41,16 @@ class Catalogue:
     """
 
     def __init__(self, layout: Layout, store: StateStore, emit: Callable[[Event], None]) -> None:
-        self._layout = layout
         self._store = store
         self._emit = emit
         self._config: Config | None = None
+        self._engines = Engines(layout)
+        self._making = Making(store, self._engines, emit)
         self._served: dict[str, Served] = {}
         self._left_out: set[str] = set()
-        self._deleting: set[str] = set()
+        #: The volumes that are being deleted.
+        self.deletions = Deletions(store, self._engines, emit)
+        self._acceptances = Acceptances(self._engines, emit)
         #: Counts changes of what is served, so that plans are made only when they can differ.
         self.version = 0
 
@@ -79,14 +65,14 @@ class Catalogue:
         """The volumes that should be served, by name."""
         return self._served
 
+    @property
+    def due(self) -> frozenset[str]:
+        """The volumes for which there is work to do as soon as nothing of them runs."""
+        return frozenset(self.deletions.due | self._acceptances.pending)
+
     def records(self) -> dict[str, VolumeRecord]:
         """Return what the state knows, by name."""
         return self._store.volumes()
-
-    @property
-    def deleting(self) -> frozenset[str]:
-        """The volumes whose data are to go as soon as nothing of them runs."""
-        return frozenset(self._deleting)
 
     # -- the config file ---------------------------------------------------------------------------
 
@@ -103,67 +89,116 @@ class Catalogue:
             ConflictError: Its folders hold something else.
         """
         self._config = config
+        self._engines.use(config.registry)
         records = self._store.volumes()
         served: dict[str, Served] = {}
         for volume in config.volumes:
             try:
                 served[volume.name] = self._apply_file(volume, records.get(volume.name))
             except Exception as error:
-                # A bug in a plugin's lifecycle must not end a server that runs.
-                if not is_reload:
+                # A bug in a plugin's lifecycle must not end a server that runs, and what may be
+                # well later must not keep one from starting.
+                if not is_reload and not isinstance(error, TemporaryError):
                     raise
                 self._refuse(volume.name, error)
                 if volume.name in self._served:
                     served[volume.name] = self._served[volume.name]
+        named = {volume.name for volume in config.volumes}
         for name, record in records.items():
-            if name not in served:
+            if name not in named or (name not in served and record.phase.is_removal):
                 kept = self._apply_rest(record)
                 if kept is not None:
                     served[name] = kept
+        self._acceptances.hold_again(served)
+        self._tell_waiting(served)
         self._served = served
         self._left_out -= set(served)
         self.version += 1
 
     def _apply_file(self, volume: VolumeConfig, record: VolumeRecord | None) -> Served:
-        mapping = _to_keep(volume, Owner.FILE)
-        origin = self._origin(volume.name)
-        if record is not None and record.phase is not Phase.READY:
+        mapping = to_keep(volume, Owner.FILE)
+        origin = origin_of(self.config, volume.name)
+        if record is not None and record.phase.is_removal:
+            record = self._take_back(record, origin)
+        if record is not None and record.phase is Phase.CREATING:
             record = self._resume(record, mapping)
         if record is None:
-            return self._make(volume, Owner.FILE, origin)
-        _check_same(self._parse(record), volume, origin)
+            return self._making.make(volume, Owner.FILE, origin)
+        self._check_change(record, volume, origin)
         if record.owner is Owner.STATE:
             self._tell(volume.name, "volume.owner-changed", f"{origin} owns it from now on")
         wanted = attrs.evolve(record, owner=Owner.FILE, mapping=mapping, origin=origin)
         if wanted != record:
             self._store.put_volume(wanted)
-        return self._serve(volume, wanted)
+        return self._engines.serve(volume, wanted)
 
     def _apply_rest(self, record: VolumeRecord) -> Served | None:
         """Return a volume that the file does not name, if it is to be served."""
-        if record.phase is Phase.DELETING:
+        if record.phase.is_removal:
             # Its processes may be alive still: it goes when they have gone.
-            self._deleting.add(record.name)
+            self.deletions.resume(record.name)
             return None
         if record.owner is Owner.FILE:
             self._leave_out(record)
             return None
         try:
-            volume = self._parse(record)
             if record.phase is Phase.CREATING:
-                return self._make(volume, record.owner, record.origin, record)
-            return self._serve(volume, record)
+                return self._making.resume(record)
+            return self._engines.serve(self._engines.parse(record), record)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others are fine
             self._refuse(record.name, error)
             return None
 
     def _resume(self, record: VolumeRecord, mapping: Mapping[str, Any]) -> VolumeRecord | None:
         """Finish what a crash left; return None if the volume is to be made anew."""
-        before = self._parse(record)
-        if record.phase is Phase.CREATING and record.mapping == mapping:
-            return self._make(before, record.owner, record.origin, record).record
-        self._unmake(before, record)
+        if record.mapping == mapping:
+            return self._making.resume(record).record
+        self._making.give_up(record)
         return None
+
+    def _take_back(self, record: VolumeRecord, origin: str) -> VolumeRecord:
+        """The file names a volume that is being deleted: the file decides, while it can.
+
+        Raises:
+            TemporaryError: Bytes of it are gone.
+        """
+        name = record.name
+        if record.phase is not Phase.DELETING:
+            raise TemporaryError(
+                f"{origin} names it, but it is being deleted and bytes of it are gone: reload when "
+                "`tierce volume list` no longer shows it, and it is made anew"
+            )
+        kept = self.deletions.cancel(record)
+        self._tell(name, "volume.kept", f"volume {name} is not deleted: {origin} names it")
+        return kept
+
+    def _check_change(self, record: VolumeRecord, volume: VolumeConfig, origin: str) -> None:
+        """Refuse what would be another volume under this one's name.
+
+        Raises:
+            UsageError: What can't change differs.
+            ConflictError: The options name something else than what was made.
+        """
+        before = self._engines.parse(record)
+        _check_same(before, volume, origin)
+        lifecycle, was = self._engines.of(record)
+        try:
+            lifecycle.check_change(was, self._engines.spec(volume, record))
+        except ConflictError as error:
+            raise ConflictError(f"{origin}: {error}") from error
+
+    def _tell_waiting(self, served: Mapping[str, Served]) -> None:
+        """Say of which volumes the edited settings wait, because a restart would empty them."""
+        for name in served.keys() & self._served.keys():
+            volume = served[name].config
+            if self.config.registry.engines[volume.engine].durable:
+                continue
+            if volume != self._served[name].config:
+                message = (
+                    f"volume {name} keeps the settings that it was started with, since a restart "
+                    "would empty it; the next start takes the edited ones"
+                )
+                self._tell(name, "volume.settings-wait", message, "warning")
 
     def _leave_out(self, record: VolumeRecord) -> None:
         if record.name in self._left_out:
@@ -192,13 +227,17 @@ class Catalogue:
         if record is not None:
             raise UsageError(f"there is a volume {volume.name} already ({describe_owner(record)})")
         self._check_identity(volume)
-        served = self._make(volume, Owner.STATE, "tierce volume create")
+        served = self._making.make(volume, Owner.STATE, "tierce volume create")
         self._served[volume.name] = served
         self.version += 1
         return served
 
-    def begin_delete(self, name: str) -> None:
+    def begin_delete(self, name: str, without: tuple[str, ...] = ()) -> None:
         """Note that the volume is to go, and stop serving it; durable on return.
+
+        Args:
+            name: The volume.
+            without: Its parts that are lost or damaged, and to be left alone.
 
         Raises:
             UsageError: There is none, or the config file owns it.
@@ -206,20 +245,55 @@ class Catalogue:
         record = self.find(name)
         if any(volume.name == name for volume in self.config.volumes):
             raise UsageError(
-                f"volume {name} belongs to {self._origin(name)}: remove it there and reload "
-                "(SIGHUP to `tierce serve`), then delete it here"
+                f"volume {name} belongs to {origin_of(self.config, name)}: remove it there and "
+                "reload (SIGHUP to `tierce serve`), then delete it here"
             )
-        self._store.put_volume(attrs.evolve(record, phase=Phase.DELETING))
+        if record.phase is Phase.CREATING:
+            self._making.give_up(record)
+        else:
+            self.deletions.begin(record, without)
         self._served.pop(name, None)
-        self._deleting.add(name)
         self.version += 1
 
-    def finish_delete(self, name: str) -> None:
-        """Remove the volume's data and its record; nothing of it runs any more."""
+    def cancel_delete(self, name: str) -> None:
+        """Keep a volume that was to go, and serve it if it was served.
+
+        Raises:
+            UsageError: Something of it is gone, or it is not being deleted.
+        """
+        self._serve_again(self.deletions.cancel(self.find(name)))
+
+    def loss(self, name: str, keep: str) -> str:
+        """Say what may be lost if a volume goes on as it is.
+
+        Raises:
+            UsageError: There is no such volume, or nothing is in doubt.
+        """
+        return self._acceptances.loss(self.find(name), keep)
+
+    def begin_accept(self, name: str, keep: str) -> None:
+        """Stop serving a volume until it is noted that its loss is accepted.
+
+        Raises:
+            UsageError: It is not served.
+        """
+        self.find(name)
+        if name not in self._served:
+            raise UsageError(f"volume {name} is not served here: see `tierce volume show {name}`")
+        self._acceptances.hold(self._served.pop(name), keep)
+        self.version += 1
+
+    def advance(self, name: str) -> Outcome:
+        """Do what is due for a volume of which nothing runs."""
         record = self.find(name)
-        assert record.phase is Phase.DELETING, "begin_delete comes first"
-        self._unmake(self._parse(record), record)
-        self._deleting.discard(name)
+        if name in self._acceptances.pending:
+            self._served[name], outcome = self._acceptances.advance(record)
+            self.version += 1
+            return outcome
+        outcome = self.deletions.advance(record)
+        if outcome.error is not None:
+            self._serve_again(self.find(name))
+        return outcome
 
     def claim(self, name: str) -> None:
         """Say that this server is to serve a volume that it was fenced from."""
@@ -232,16 +306,20 @@ class Catalogue:
         if record is not None:
             self._keep(attrs.evolve(record, fenced=reason or "another writer has it"))
 
-    def adopt(self, folders: tuple[Path, ...], engine: str = "", frontend: str = "") -> Served:
+    def adopt(self, wanted: Adoption) -> Adopted:
         """Take a volume back into the state and serve it."""
-        record = adopt_record(self._store, self.config.registry, folders, engine, frontend)
-        volume = self._parse(record)
+        adopted = adopt_record(self._store, self.config.registry, wanted)
+        record = adopted.record
+        volume = self._engines.parse(record)
         self._check_identity(volume)
-        served = self._serve(volume, record)
+        served = self._engines.serve(volume, record)
         self._store.put_volume(record)
         self._served[record.name] = served
         self.version += 1
-        return served
+        if adopted.loss:
+            message = f"volume {record.name} was adopted: {adopted.loss}"
+            self._tell(record.name, "volume.adopted-with-loss", message, "warning")
+        return adopted
 
     def events(self, name: str, count: int) -> list[dict[str, Any]]:
         """Return the last events about a volume, the oldest first."""
@@ -267,54 +345,12 @@ class Catalogue:
 
     # -- inside ------------------------------------------------------------------------------------
 
-    def _make(
-        self,
-        volume: VolumeConfig,
-        owner: Owner,
-        origin: str,
-        intent: VolumeRecord | None = None,
-    ) -> Served:
-        record = intent or VolumeRecord(
-            name=volume.name,
-            uuid=secrets.token_hex(16),
-            created=round(time.time(), 3),
-            owner=owner,
-            phase=Phase.CREATING,
-            mapping=_to_keep(volume, owner),
-            origin=origin,
-        )
-        spec = spec_of(volume, record.uuid, record.created, self._layout)
-        lifecycle = lifecycle_of(self.config.registry, volume.engine)
-        self._store.put_volume(record)
-        try:
-            spec.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lifecycle.create(spec)
-        except (TierceError, OSError) as error:
-            self._store.drop_volume(volume.name)
-            with contextlib.suppress(OSError):
-                spec.folder.rmdir()
-            if isinstance(error, ConflictError):
-                raise explain_conflict(error, lifecycle, spec) from error
-            if isinstance(error, OSError):
-                raise ConflictError(f"volume {volume.name}: {error}") from error
-            raise
-        record = attrs.evolve(record, phase=Phase.READY)
-        self._store.put_volume(record)
-        self._tell(volume.name, "volume.created", f"volume {volume.name} was created")
-        return self._serve(volume, record)
-
-    def _unmake(self, volume: VolumeConfig, record: VolumeRecord) -> None:
-        spec = spec_of(volume, record.uuid, record.created, self._layout)
-        lifecycle_of(self.config.registry, volume.engine).delete(spec)
-        with contextlib.suppress(OSError):
-            spec.folder.rmdir()
-        self._store.drop_volume(record.name)
-        self._tell(record.name, "volume.deleted", f"volume {record.name} was deleted")
-
-    def _serve(self, volume: VolumeConfig, record: VolumeRecord) -> Served:
-        spec = spec_of(volume, record.uuid, record.created, self._layout)
-        members = lifecycle_of(self.config.registry, volume.engine).members(spec)
-        return Served(volume, record, spec, members)
+    def _serve_again(self, record: VolumeRecord) -> None:
+        """Serve a volume that was not deleted after all, if the state owns it."""
+        kept = self._apply_rest(record)
+        if kept is not None:
+            self._served[record.name] = kept
+        self.version += 1
 
     def _keep(self, record: VolumeRecord) -> None:
         self._store.put_volume(record)
@@ -335,20 +371,8 @@ class Catalogue:
         section = self.config.frontends[volume.frontend]
         return str(identity(section, volume.name, volume.frontend_options))
 
-    def _parse(self, record: VolumeRecord) -> VolumeConfig:
-        return volume_from_mapping(
-            record.mapping,
-            self.config.registry,
-            base=self._layout.data,
-            origin=f"the state, volume {record.name}",
-        )
-
-    def _origin(self, name: str) -> str:
-        return origin_of(self.config, name)
-
     def _refuse(self, name: str, error: Exception) -> None:
-        why = str(error) if isinstance(error, TierceError) else repr(error)
-        self._tell(name, "volume.refused", f"volume {name}: {why}", "error")
+        self._tell(name, "volume.refused", f"volume {name}: {explain(error)}", "error")
 
     def _tell(self, name: str, code: str, message: str, severity: str = "info") -> None:
         self._emit(Event(code, message, f"volume/{name}", severity))
@@ -357,11 +381,6 @@ class Catalogue:
 def origin_of(config: Config, name: str) -> str:
     """Return "FILE:LINE" of a volume of the config file."""
     return str(config.origins.get(f"volumes.{name}", config.file))
-
-
-def _to_keep(volume: VolumeConfig, owner: Owner) -> dict[str, Any]:
-    """Return what the state keeps of a volume. Secrets that the config file has stay there."""
-    return volume_to_mapping(volume, hide_secrets=owner is Owner.FILE)
 
 
 def _check_same(before: VolumeConfig, now: VolumeConfig, origin: str) -> None:

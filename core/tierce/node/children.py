@@ -44,6 +44,7 @@ class Child:
         pid: Its process id, 0 while it is being forked.
         pidfd: What it is watched by, -1 while there is none.
         peer: The connection to it.
+        told: What of its plan may change while it runs, as it was told; None if nobody knows.
         phase: "starting", "up", "closing" or "down".
         started_at: When it was started or adopted; CLOCK_MONOTONIC.
         stop_asked_at: When it was asked to stop.
@@ -58,6 +59,7 @@ class Child:
     pid: int = 0
     pidfd: int = -1
     peer: Peer | None = None
+    told: dict[str, Any] | None = None
     phase: str = "starting"
     started_at: float = 0.0
     stop_asked_at: float | None = None
@@ -160,6 +162,7 @@ class Children:
         if template.peer is None or not template.peer.is_open:
             return False
         child = self._begin(plan)
+        child.told = plan.live
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         child.peer = self._peer(child, ours)
 
@@ -251,6 +254,15 @@ class Children:
         if isinstance(phase, str) and child.is_running:
             child.phase = phase
             self._changed(child)
+
+    def tell(self, plan: Plan) -> None:
+        """Tell a process what may change while it runs, if it was told something else."""
+        child = self._children.get(plan.name)
+        if child is None or child.phase != "up" or child.peer is None or child.told == plan.live:
+            return
+        child.told = plan.live
+        if plan.live:
+            child.peer.send({"do": "reconfigure", "live": plan.live})
 
     # -- watching ----------------------------------------------------------------------------------
 

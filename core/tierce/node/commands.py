@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tierce.errors import TierceError, UsageError
+from tierce.errors import TemporaryError, TierceError, UsageError, explain
+from tierce.node.adoption import Adoption
 from tierce.node.children import Child
 from tierce.node.control import Message, Peer, close_all
+from tierce.node.deleting import Outcome
 from tierce.node.inspecting import list_row, show_row
 from tierce.node.plan import Role
 
@@ -31,7 +33,7 @@ class Commands:
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
         self._coming: dict[str, list[tuple[Peer, int]]] = {}
-        self._going: dict[str, list[tuple[Peer, int]]] = {}
+        self._resting: dict[str, list[tuple[Peer, int]]] = {}
 
     def handle(self, peer: Peer, message: Message, descriptors: list[int]) -> None:
         """Carry out one request."""
@@ -62,9 +64,17 @@ class Commands:
                 {"error": f"volume {volume} is there, but its target does not start: see {log}"},
             )
 
-    def deleted(self, volume: str, error: Exception | None) -> None:
-        """Answer those who wait for a volume to be gone."""
-        self._answer(self._going, volume, {"error": str(error)} if error else {"ok": {}})
+    def advanced(self, volume: str, outcome: Outcome) -> None:
+        """Answer those who wait for what was to be done while nothing of a volume runs."""
+        if outcome.error is not None:
+            code = getattr(outcome.error, "exit_code", TierceError.exit_code)
+            reply = {"error": explain(outcome.error), "exit_code": code}
+        elif outcome.waits_for:
+            why = f"volume {volume} is not deleted yet: {outcome.waits_for}"
+            reply = {"error": why, "exit_code": TemporaryError.exit_code}
+        else:
+            reply = {"ok": {}}
+        self._answer(self._resting, volume, reply)
 
     # -- inside ------------------------------------------------------------------------------------
 
@@ -82,15 +92,28 @@ class Commands:
                 self._wait(self._coming, served.spec.name, peer, number)
                 self._supervisor.volumes_changed()
             case "adopt":
-                folders = tuple(Path(folder) for folder in message["folders"])
-                served = catalogue.adopt(folders, message["engine"], message["frontend"])
-                self._wait(self._coming, served.spec.name, peer, number)
+                adopted = catalogue.adopt(Adoption.from_json(message))
+                self._wait(self._coming, adopted.record.name, peer, number)
                 self._supervisor.volumes_changed()
             case "delete":
                 name = str(message["name"])
-                catalogue.begin_delete(name)
-                self._wait(self._going, name, peer, number)
+                catalogue.begin_delete(name, tuple(message["without"]))
+                if name in catalogue.deletions.pending:
+                    self._wait(self._resting, name, peer, number)
+                else:
+                    yield {"ok": {}}
                 self._supervisor.volumes_changed()
+            case "cancel-delete":
+                catalogue.cancel_delete(str(message["name"]))
+                self._supervisor.volumes_changed()
+                yield {"ok": {}}
+            case "loss":
+                yield {"ok": {"loss": catalogue.loss(str(message["name"]), message["keep"])}}
+            case "accept-loss":
+                name = str(message["name"])
+                catalogue.begin_accept(name, message["keep"])
+                self._wait(self._resting, name, peer, number)
+                self._supervisor.look()
             case "claim":
                 name = str(message["name"])
                 catalogue.claim(name)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from tierce.config import Config, options_to_mapping, volume_to_mapping
 from tierce.node.adoption import describe_owner
-from tierce.node.catalogue import Served
 from tierce.node.children import describe
+from tierce.node.engines import Served
 from tierce.node.target import read_snapshot
 from tierce.registry import resolve
-from tierce.state import VolumeRecord
+from tierce.state import Phase, VolumeRecord
 
 if TYPE_CHECKING:
     from tierce.node.supervisor import Supervisor
@@ -51,6 +51,9 @@ def show_row(supervisor: Supervisor, record: VolumeRecord) -> dict[str, Any]:
             for event in supervisor.catalogue.events(record.name, EVENT_COUNT)
         ],
     }
+    if record.phase.is_removal:
+        waits_for = supervisor.catalogue.deletions.waits_for(record.name)
+        row["deletion"] = waits_for or "under way"
     if served is None:
         return row
     snapshot = read_snapshot(supervisor.layout.page(record.name))
@@ -80,12 +83,18 @@ def volume_state(supervisor: Supervisor, record: VolumeRecord) -> str:
     if record.fenced:
         return f"fenced: {record.fenced}"
     if record.name not in supervisor.catalogue.served:
-        return record.phase.value if record.phase.value != "ready" else "not served"
+        return _state_of_unserved(record)
     target = supervisor.children.get(f"target.{record.name}")
     if target is None or target.phase != "up":
         return "down" if target is None else target.phase
     published = read_snapshot(supervisor.layout.page(record.name))["published"].get("state")
     return f"up, {published}" if isinstance(published, str) else "up"
+
+
+def _state_of_unserved(record: VolumeRecord) -> str:
+    if record.phase.is_removal:
+        return "deleting"
+    return "creating" if record.phase is Phase.CREATING else "not served"
 
 
 def usage_of(config: Config, served: Served) -> dict[str, str]:

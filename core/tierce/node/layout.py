@@ -25,6 +25,7 @@ from pathlib import Path
 
 import attrs
 
+from tierce.durable import make_folder
 from tierce.errors import ConflictError, UsageError
 
 #: Connections that may wait to be accepted.
@@ -101,9 +102,9 @@ class Layout:
             UsageError: They can't be made there.
         """
         try:
-            self.data.mkdir(parents=True, exist_ok=True)
+            make_folder(self.data, 0o755)
             for folder in (self.run, self.logs):
-                folder.mkdir(mode=0o700, exist_ok=True)
+                make_folder(folder)
         except OSError as error:
             raise UsageError(
                 f"data folder {self.data} can't be made: {error.filename}: {error.strerror}"

@@ -47,19 +47,23 @@ class Plan:
         name: Its name (tierce.node.layout).
         role: What it is for.
         volume: The volume that it works for, empty if for all.
-        settings: All that it is started with; JSON values. Two plans with equal settings are one
-            plan: a process that was started with other settings is replaced.
+        settings: What it is started with; JSON values. A process that was started with other
+            settings is replaced.
+        live: What may change while it runs; JSON values. It is told, not replaced.
+        is_volatile: What it holds would be lost with it: other settings wait for its next start.
     """
 
     name: str
     role: Role
     volume: str = ""
     settings: dict[str, Any] = attrs.field(factory=dict, hash=False)
+    live: dict[str, Any] = attrs.field(factory=dict, hash=False)
+    is_volatile: bool = False
 
     @functools.cached_property
     def digest(self) -> str:
         """Tells one plan from another."""
-        text = json.dumps(self.to_json(), sort_keys=True)
+        text = json.dumps([self.name, self.role.value, self.volume, self.settings], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def to_json(self) -> dict[str, Any]:
@@ -69,6 +73,7 @@ class Plan:
             "role": self.role.value,
             "volume": self.volume,
             "settings": self.settings,
+            "live": self.live,
         }
 
     @classmethod
@@ -84,6 +89,7 @@ class Plan:
                 role=Role(values["role"]),
                 volume=str(values["volume"]),
                 settings=dict(values["settings"]),
+                live=dict(values["live"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ProtocolError(f"not a plan of a process: {error}") from error

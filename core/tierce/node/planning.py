@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tierce.config import options_to_mapping, volume_to_mapping
-from tierce.node.catalogue import Catalogue, Served
+from tierce.config import Config, options_to_mapping, volume_to_mapping
+from tierce.node.catalogue import Catalogue
+from tierce.node.engines import Served
 from tierce.node.plan import Plan, Role
 from tierce.node.settings import MemberSettings, TargetSettings
 from tierce.node.template import template_plan
@@ -21,7 +22,7 @@ def plan_all(catalogue: Catalogue) -> Iterator[Plan]:
         yield from plan_members(served)
     for served in catalogue.served.values():
         if not served.record.fenced:
-            yield plan_target(served, config.frontends[served.config.frontend])
+            yield plan_target(served, config)
     yield Plan(
         Role.PORTAL.value,
         Role.PORTAL,
@@ -39,14 +40,21 @@ def plan_all(catalogue: Catalogue) -> Iterator[Plan]:
         )
 
 
-def plan_target(served: Served, section: object) -> Plan:
-    """Return the plan of a volume's target."""
+def plan_target(served: Served, config: Config) -> Plan:
+    """Return the plan of a volume's target. It holds what the target needs: an edit of the front
+    end's section restarts it only if its front end can't take that while it runs."""
+    section = config.frontends[served.config.frontend]
     settings = TargetSettings(served.spec, served.members, section)
+    fixed, live = settings.to_json(served.config), settings.section_to_json()
+    if not config.registry.frontends[served.config.frontend].reconfigures:
+        fixed, live = fixed | live, {}
     return Plan(
         f"target.{served.spec.name}",
         Role.TARGET,
         served.spec.name,
-        settings.to_json(served.config),
+        fixed,
+        live,
+        is_volatile=not config.registry.engines[served.spec.engine].durable,
     )
 
 

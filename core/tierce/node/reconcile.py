@@ -11,6 +11,7 @@ Rules:
    members, the rest last. What is of lower rank and must go as well goes first.
 4. What was asked to stop and still runs after its time is killed.
 5. What was fenced stays down until its plan no longer says so.
+6. What would lose its data by a restart goes on by its old plan until it ends by itself.
 """
 
 from __future__ import annotations
@@ -146,8 +147,8 @@ def _why(desired: Mapping[str, Plan], one: Observed) -> Why | None:
     if plan is None:
         return Why.UNWANTED
     # What was asked to stop stops, even if it is wanted again meanwhile.
-    has_to_go = plan.digest != one.digest or one.stop_asked_at is not None
-    return Why.CHANGED if has_to_go else None
+    has_changed = plan.digest != one.digest and not plan.is_volatile
+    return Why.CHANGED if has_changed or one.stop_asked_at is not None else None
 
 
 def _must_wait(one: Observed, others: Iterable[Observed]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import tierce
-from tierce.node.catalogue import Served
+from tierce.node.engines import Served
 from tierce.node.inspecting import data_folders, usage_of
 from tierce.node.journal import Console
 from tierce.node.live import Totals, describe_volume, totals

@@ -64,12 +64,16 @@ class TargetSettings:
             "created": self.volume.created,
             "folder": str(self.volume.folder),
             "members": [member_to_json(member) for member in self.members],
-            "frontend_section": options_to_mapping(self.frontend_section),
         }
+
+    def section_to_json(self) -> dict[str, Any]:
+        """Return the front end's section as JSON values: it changes while the target runs, if the
+        front end can do that."""
+        return {"frontend_section": options_to_mapping(self.frontend_section)}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any], registry: Registry) -> TargetSettings:
-        """Make one from what `to_json` returned.
+        """Make one from what `to_json` and `section_to_json` returned, together.
 
         Raises:
             ConfigError: A plugin takes no such options.

@@ -35,6 +35,8 @@ from tierce.volume.epoll import EpollReactor
 
 #: A second signal gives processes this long before they are killed.
 HURRY_TIMEOUT_S = 1.0
+#: How often a deletion that waits for something, a disk that is not mounted, looks for it.
+DELETION_RETRY_S = 5.0
 
 
 def serve(file: Path, console: Console) -> None:
@@ -103,6 +105,7 @@ class Supervisor:
         self._is_stopping = False
         self._is_looking = False
         self._timer: Timer | None = None
+        self._deletion_timer: Timer | None = None
 
     def run(self) -> None:
         """Serve until told to stop, then until everything has stopped."""
@@ -149,6 +152,8 @@ class Supervisor:
             self.reactor.stop()
             return
         self._act(desired, observed)
+        for plan in desired.values():
+            self.children.tell(plan)
         self._run_policies()
         self._update_routes()
 
@@ -176,20 +181,23 @@ class Supervisor:
         return self._plans
 
     def _forget_unwanted(self, desired: dict[str, Plan]) -> None:
-        """Drop what is down and not wanted, and finish deleting what it held up."""
+        """Drop what is down and not wanted, and do what had to wait for that."""
         for child in self.children.all():
             if not child.is_running and child.plan.name not in desired:
                 self.children.forget(child.plan.name)
                 self._drop_page(child)
         alive = {child.plan.volume for child in self.children.all()}
-        for name in self.catalogue.deleting - alive:
-            try:
-                self.catalogue.finish_delete(name)
-            except (TierceError, OSError) as error:
-                self.commands.deleted(name, error)
-                self._emit(name, "volume.delete-failed", f"volume {name}: {error}")
-            else:
-                self.commands.deleted(name, None)
+        for name in self.catalogue.due - alive:
+            self.commands.advanced(name, self.catalogue.advance(name))
+            # A volume that stays, or goes on, is to be served again.
+            self.look()
+        if self.catalogue.deletions.pending and self._deletion_timer is None:
+            self._deletion_timer = self.reactor.call_later(DELETION_RETRY_S, self._retry_deletions)
+
+    def _retry_deletions(self) -> None:
+        self._deletion_timer = None
+        self.catalogue.deletions.look_again()
+        self.look()
 
     def _drop_page(self, child: Child) -> None:
         """A page of what no longer runs would show numbers that are nobody's."""

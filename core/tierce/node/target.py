@@ -11,12 +11,13 @@ from typing import Any
 
 from tierce.block.status import Status
 from tierce.contexts import Frontend, FrontendContext, OpenContext, Stage
-from tierce.errors import FormatError, ProtocolError
+from tierce.durable import replace_durably
+from tierce.errors import FormatError, ProtocolError, explain
 from tierce.node.control import Command, Message, close_all
-from tierce.node.layout import Layout, replace_file
+from tierce.node.layout import Layout
 from tierce.node.plan import EXIT_FENCED
 from tierce.node.process import Process
-from tierce.node.settings import TargetSettings
+from tierce.node.settings import TargetSettings, load_section
 from tierce.registry import Registry, resolve
 from tierce.spec import Event
 from tierce.volume.pipeline import Pipeline, open_pipeline
@@ -28,7 +29,8 @@ ADDRESS_BYTES_MAX = 512
 
 def start_target(process: Process, registry: Registry) -> Target:
     """Open the volume and its front end."""
-    settings = TargetSettings.from_json(process.plan.settings, registry)
+    plan = process.plan
+    settings = TargetSettings.from_json(plan.settings | plan.live, registry)
     return Target(process, registry, settings)
 
 
@@ -45,7 +47,8 @@ class Target:
         self._process = process
         self._page = StatisticsPage.create(process.layout.page(settings.volume.name))
         self._is_over = False
-        volume = settings.volume
+        self._registry = registry
+        self._volume = volume = settings.volume
         context = OpenContext(
             volume=volume,
             options=volume.engine_options,
@@ -77,8 +80,9 @@ class Target:
 
     @property
     def commands(self) -> Mapping[str, Command]:
-        """`adopt-connection`: serve the connection that comes with it."""
-        return {"adopt-connection": self._adopt_connection}
+        """`adopt-connection`: serve the connection that comes with it; `reconfigure`: take other
+        options of the front end's section."""
+        return {"adopt-connection": self._adopt_connection, "reconfigure": self._reconfigure}
 
     def close(self, closed: Callable[[], None]) -> None:
         """End the sessions, then the pipeline; then `closed()`."""
@@ -123,6 +127,18 @@ class Target:
             raise ProtocolError(f"the front end failed on a handover: {error!r}") from error
         return {}
 
+    def _reconfigure(self, message: Message, descriptors: list[int]) -> Message:
+        close_all(descriptors)
+        reconfigure = getattr(self._frontend, "reconfigure", None)
+        if not callable(reconfigure):
+            raise ProtocolError("this front end takes no other options while it serves")
+        try:
+            values = message["live"]["frontend_section"]
+        except (KeyError, TypeError) as error:
+            raise ProtocolError(f"not a front end's section: {error}") from error
+        reconfigure(load_section(self._registry, self._volume.frontend, values))
+        return {}
+
     def _fence(self, reason: str) -> None:
         """Another target has the volume: stop answering, say so, stay down."""
         if self._is_over:
@@ -131,7 +147,8 @@ class Target:
         if self._frontend is not None:
             self._frontend.abandon(reason)
         plan = self._process.plan
-        replace_file(self._process.layout.ended(plan.name), reason.encode())
+        # Durable: after a loss of power it must stay down as well.
+        replace_durably(self._process.layout.ended(plan.name), reason.encode())
         self._process.emit(
             Event(
                 "volume.fenced",
@@ -155,7 +172,7 @@ def member_addresses(layout: Layout, volume: str) -> Callable[[str], str | None]
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError) as error:
-            raise FormatError(f"not an address: {error}", path=path) from error
+            raise FormatError(f"not an address: {explain(error)}", path=path) from error
 
     return member_address
 

@@ -23,8 +23,17 @@ class Phase(enum.Enum):
     #: Meant, and perhaps half made: its folders may exist and carry its uuid.
     CREATING = "creating"
     READY = "ready"
-    #: Being deleted: its folders may be gone in part.
+    #: To be deleted; nothing of it is gone, so that it can be taken back.
     DELETING = "deleting"
+    #: Everything of it says that it is deleted, and its bytes go.
+    EMPTYING = "emptying"
+    #: Its bytes are gone; what is left are the marks that said so.
+    CLEARING = "clearing"
+
+    @property
+    def is_removal(self) -> bool:
+        """True from the wish to delete it."""
+        return self in (Phase.DELETING, Phase.EMPTYING, Phase.CLEARING)
 
 
 @attrs.frozen
@@ -40,6 +49,7 @@ class VolumeRecord:
         mapping: What `volumes:` of a config file would hold for it.
         origin: Where that came from: "tierce.yaml:12", "tierce volume create".
         fenced: Why it may not be served here, empty if it may.
+        without: Parts of it that its deletion leaves alone because they are lost or damaged.
     """
 
     name: str
@@ -50,6 +60,7 @@ class VolumeRecord:
     mapping: dict[str, Any]
     origin: str = ""
     fenced: str = ""
+    without: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -62,6 +73,7 @@ class VolumeRecord:
             "mapping": self.mapping,
             "origin": self.origin,
             "fenced": self.fenced,
+            "without": list(self.without),
         }
 
     @classmethod
@@ -81,6 +93,7 @@ class VolumeRecord:
                 mapping=dict(values["mapping"]),
                 origin=str(values["origin"]),
                 fenced=str(values["fenced"]),
+                without=tuple(str(name) for name in values["without"]),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"a volume record lacks {error}") from error

@@ -3,11 +3,12 @@
 | database | key | value |
 |---|---|---|
 | meta | b"format" | the format's version, decimal |
-| volumes | the volume's name | a VolumeRecord, JSON |
-| events | sequence number, 8 bytes big-endian | {"time", "code", ...}, JSON |
+| volumes | the volume's name | a VolumeRecord, checked JSON |
+| events | sequence number, 8 bytes big-endian | {"time", "code", ...}, checked JSON |
 
-Every change is one transaction, durable on return. The events are a ring: the oldest go when
-there are more than the limit. What the state says can be made again from the folders of the
+Checked JSON is the CRC32C of the text in 8 hex digits, a space, and the text: lmdb has no checksums
+of its own. Every change is one transaction, durable on return. The events are a ring: the oldest
+go when there are more than the limit. What the state says can be made again from the folders of the
 volumes (`tierce volume adopt`), but for the events.
 
 Only the holder of the data folder's lock opens it: `StateStore` takes that for granted.
@@ -17,7 +18,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import struct
+import subprocess
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -25,13 +29,16 @@ from types import TracebackType
 from typing import Any, Self
 
 import lmdb
+from crc32c import crc32c
 
+from tierce.durable import make_folder, sync_folder
 from tierce.errors import FormatError, TemporaryError, UsageError
 from tierce.spec import Event
+from tierce.state import check
 from tierce.state.records import VolumeRecord
 
 #: The version of the format described above. A newer one is refused.
-FORMAT = 1
+FORMAT = 2
 
 VOLUME_COUNT_MAX = 4096
 #: A mapping of a volume with dozens of members stays far below.
@@ -43,6 +50,12 @@ MAP_BYTES = 8 << 30
 assert 2 * (VOLUME_COUNT_MAX * RECORD_BYTES_MAX + EVENT_COUNT_CEILING * EVENT_BYTES_MAX) < MAP_BYTES
 
 _SEQUENCE = struct.Struct(">Q")
+#: What an operator does when the state can't be read.
+WAY_BACK = (
+    "Nothing of the volumes is lost by that: move this folder away and run `tierce volume adopt "
+    "FOLDER...` for each volume that keeps itself in folders; volumes of the config file that "
+    "don't are made again when it is served"
+)
 
 
 class StateStore:
@@ -60,16 +73,19 @@ class StateStore:
         assert 0 < event_count_max <= EVENT_COUNT_CEILING
         self._folder = folder
         self._event_count_max = event_count_max
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder)
+        _check_whole(folder)
         try:
             self._env = lmdb.open(str(folder), map_size=MAP_BYTES, max_dbs=3, mode=0o600)
         except lmdb.Error as error:
-            raise FormatError(f"not a readable state ({error})", path=folder) from error
+            raise FormatError(f"is damaged ({error}). {WAY_BACK}", path=folder) from error
         try:
             self._meta = self._env.open_db(b"meta")
             self._check_format()
             self._volumes = self._env.open_db(b"volumes")
             self._events = self._env.open_db(b"events")
+            # lmdb syncs its file, not the folder that names it.
+            sync_folder(folder)
         except BaseException:
             self._env.close()
             raise
@@ -111,7 +127,7 @@ class StateStore:
         Raises:
             UsageError: There is no room for another volume, or this one's options are too long.
         """
-        value = json.dumps(record.to_json(), sort_keys=True).encode()
+        value = _to_checked(json.dumps(record.to_json(), sort_keys=True).encode())
         if len(value) > RECORD_BYTES_MAX:
             raise UsageError(
                 f"volume {record.name}: its options take {len(value)} bytes, "
@@ -151,7 +167,9 @@ class StateStore:
             cursor = transaction.cursor(self._events)
             is_there = cursor.last()
             while is_there and len(found) < count:
-                found.append(json.loads(bytes(cursor.value())))
+                with contextlib.suppress(ValueError):
+                    # A damaged one is left out: events are told, not relied upon.
+                    found.append(json.loads(_from_checked(bytes(cursor.value()))))
                 is_there = cursor.prev()
         found.reverse()
         return found
@@ -182,6 +200,11 @@ class StateStore:
         text = bytes(value).decode(errors="replace")
         if not text.isdigit():
             raise FormatError(f"its format version reads {text!r}", path=self._folder)
+        if int(text) < FORMAT:
+            raise FormatError(
+                f"written in format {text} by an older Tierce; this one reads {FORMAT}. {WAY_BACK}",
+                path=self._folder,
+            )
         if int(text) > FORMAT:
             raise FormatError(
                 f"written in format {text} by a newer Tierce; this one reads up to {FORMAT}. "
@@ -191,16 +214,33 @@ class StateStore:
 
     def _parse(self, name: str, value: bytes) -> VolumeRecord:
         try:
-            record = VolumeRecord.from_json(json.loads(value))
+            record = VolumeRecord.from_json(json.loads(_from_checked(value)))
         except ValueError as error:
             raise FormatError(
-                f"the record of volume {name} is damaged ({error}); move {self._folder} away and "
-                "run `tierce volume adopt FOLDER...`",
-                path=self._folder,
+                f"the record of volume {name} is damaged ({error}). {WAY_BACK}", path=self._folder
             ) from error
         if record.name != name:
             raise FormatError(f"the record of {name} is of {record.name}", path=self._folder)
         return record
+
+
+def _check_whole(folder: Path) -> None:
+    """Let another process read it all before this one maps it.
+
+    Raises:
+        FormatError: It did not come through.
+    """
+    data = folder / "data.mdb"
+    if not data.exists() or not data.stat().st_size:
+        return
+    command = [sys.executable, "-P", check.__file__, str(folder), str(MAP_BYTES)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+    if done.returncode:
+        if done.returncode < 0:
+            why = f"a process that reads it ends with {signal.Signals(-done.returncode).name}"
+        else:
+            why = (done.stdout if done.returncode == check.DAMAGED else done.stderr).strip()
+        raise FormatError(f"is damaged ({why}). {WAY_BACK}", path=folder)
 
 
 def _encode(event: Event, at: float) -> bytes:
@@ -219,4 +259,20 @@ def _encode(event: Event, at: float) -> bytes:
         values["message"] = event.message[: EVENT_BYTES_MAX // 12]
         values["subject"] = event.subject[:256]
         data = json.dumps(values).encode()
-    return data
+    return _to_checked(data)
+
+
+def _to_checked(text: bytes) -> bytes:
+    return b"%08x " % crc32c(text) + text
+
+
+def _from_checked(value: bytes) -> bytes:
+    """Return the text in a checked value.
+
+    Raises:
+        ValueError: It is not what was kept.
+    """
+    checksum, _, text = value.partition(b" ")
+    if checksum != b"%08x" % crc32c(text):
+        raise ValueError("its checksum does not match")
+    return text

@@ -9,10 +9,10 @@ import errno
 import fcntl
 import os
 import stat
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+
+import attrs
 
 from tierce import (
     GOOD,
@@ -22,11 +22,9 @@ from tierce import (
     Code,
     ConflictError,
     Event,
-    Extent,
     ExtentLock,
     FormatError,
     Geometry,
-    MemberSpec,
     Op,
     OpenContext,
     Request,
@@ -34,9 +32,15 @@ from tierce import (
     Status,
     VolumeSpec,
     can_punch_hole,
+    explain,
     punch_hole,
 )
+from tierce_engines.doubt import REGION_BYTES_MIN
+from tierce_engines.extents import find_extents
+from tierce_engines.file_record import check_same, record_of, tag, tag_of, write_record
+from tierce_engines.flushing import Flusher
 
+_READING = frozenset({Op.READ, Op.BLOCK_STATUS})
 _ZEROING = frozenset({Op.DISCARD, Op.WRITE_ZEROES})
 #: What a read that may not wait ends with where it would, or where the file system (tmpfs, NFS,
 #: FUSE) can't read without waiting.
@@ -61,15 +65,14 @@ class FileDevice:
         volume, path = context.volume, Path(context.options.path)
         self.geometry = Geometry(volume.size_bytes, volume.block_size)
         self._path = path
+        self._emit = context.emit
+        self._subject = f"volume/{volume.name}"
+        self._descriptor = open_disk(path)
         try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        except OSError as error:
-            raise FormatError(f"can't be opened: {error.strerror}", path=path) from error
-        self._take(volume.name)
-        found = os.lseek(self._descriptor, 0, os.SEEK_END)
-        if found < volume.size_bytes:
+            found = self._check(volume)
+        except BaseException:
             os.close(self._descriptor)
-            raise FormatError(f"has {found} bytes, the volume {volume.size_bytes}", path=path)
+            raise
         is_regular = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
         can_punch = is_regular and can_punch_hole(self._descriptor, found)
         self.capabilities = Capabilities(
@@ -80,36 +83,43 @@ class FileDevice:
         os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_RANDOM)
         self._reactor = context.reactor
         self._offload = context.reactor.offload
-        self._emit = context.emit
-        self._subject = f"volume/{volume.name}"
         self._quiet_until = 0.0
         #: Extents of what is on a worker thread: what overlaps them waits.
         self._lock = ExtentLock()
-        self._flushing: list[tuple[Request, Settled]] | None = None
-        self._to_flush: list[tuple[Request, Settled]] = []
-        self._flush_failure: Status | None = None
+        #: Why nothing may be read or written any more: the file was cut short.
+        self._cut: Status | None = None
+        self._flusher = Flusher(context, path, self._descriptor, self._lock)
 
-    def _take(self, name: str) -> None:
-        """Hold the file for as long as this process lives.
+    def _check(self, volume: VolumeSpec) -> int:
+        """Hold the file for as long as this process lives; return its length.
 
         Raises:
-            ConflictError: Another volume has it.
+            ConflictError: Another volume has it, or it is another one than the volume was made on.
+            FormatError: It is too short, or nobody knows what was made.
         """
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._descriptor)
-            raise ConflictError(
-                f"volume {name}: {self._path} is open for another volume, which would overwrite "
-                "it: give each volume a path of its own"
-            ) from None
+        take(self._descriptor, volume.name, self._path)
+        record = record_of(volume)
+        check_same(volume, record, self._path, self._descriptor)
+        if not tag_of(self._descriptor) and tag(self._descriptor, volume.uuid):
+            message = f"{self._path} is not the file that was made: taken for a copy put in place"
+            self._emit(Event("file.replaced", message, self._subject, "warning"))
+        if record.path != str(self._path):
+            write_record(volume.folder, attrs.evolve(record, path=str(self._path)))
+        found = os.lseek(self._descriptor, 0, os.SEEK_END)
+        if found < volume.size_bytes:
+            raise FormatError(f"has {found} bytes, the volume {volume.size_bytes}", path=self._path)
+        return found
 
     def submit(self, batch: list[Request], settled: Settled) -> None:
         """Do at once what does not wait."""
         preadv, pwrite, descriptor = os.preadv, os.pwrite, self._descriptor
         nowait, lock = os.RWF_NOWAIT, self._lock
         read, write, flush = Op.READ, Op.WRITE, Op.FLUSH
+        touched, shift = self._flusher.touched, self._flusher.shift
         missed: list[Request] = []
+        if self._cut is not None:
+            refuse(batch, self._cut)
+            return
         for request in batch:
             op, buffer = request.op, request.buffer
             try:
@@ -123,35 +133,39 @@ class FileDevice:
                         missed.append(request)
                 elif op is write:
                     assert buffer is not None
-                    if pwrite(descriptor, buffer, request.offset) == request.length:
+                    offset, length = request.offset, request.length
+                    # Noted before, so that one that fails half-way is not forgotten.
+                    touched[offset >> shift] = touched[(offset + length - 1) >> shift] = 1
+                    if length > REGION_BYTES_MIN:
+                        self._flusher.touch(offset, length)
+                    if pwrite(descriptor, buffer, offset) == length:
                         request.status = GOOD
                     else:
                         self._do_later(request, settled)
                 elif op is flush:
-                    self._flush(request, settled)
+                    self._flusher.flush(request, settled)
                 else:
                     self._do_later(request, settled)
             except OSError as error:
-                if op is read and error.errno in _NOT_AT_ONCE:
-                    missed.append(request)
-                else:
-                    request.status = self._failure(request, error)
-                    self._tell(request.status)
+                self._fail_at_once(request, error, missed)
         for request in missed:
             self._do_later(request, settled)
+
+    def _fail_at_once(self, request: Request, error: OSError, missed: list[Request]) -> None:
+        if request.op is Op.READ and error.errno in _NOT_AT_ONCE:
+            missed.append(request)
+        else:
+            request.status = self._failure(request, error)
+            self._tell(request.status)
 
     def close(self, closed: Closed) -> None:
         """Make everything durable, then close the file."""
 
-        def synced(_result: None, error: BaseException | None) -> None:
+        def flushed(status: Status) -> None:
             os.close(self._descriptor)
-            if error is not None and self._flush_failure is None:
-                reason = f"{self._path} could not be flushed: {error}"
-                self._flush_failure = Status(Code.WRITE_ERROR, reason)
-            # A flush that failed before is not made good by one that works now.
-            closed(self._flush_failure or GOOD)
+            closed(status)
 
-        self._offload(partial(os.fdatasync, self._descriptor), synced)
+        self._flusher.close(flushed)
 
     # -- what waits --------------------------------------------------------------------------------
 
@@ -163,9 +177,11 @@ class FileDevice:
         """Do it on a worker thread, once nothing that overlaps is under way."""
 
         def granted(claim: Claim) -> None:
+            if exclusive:
+                self._flusher.begin_change(request.offset, request.length)
             self._offload(partial(self._do, request), partial(self._done, request, settled, claim))
 
-        exclusive = request.op not in {Op.READ, Op.BLOCK_STATUS}
+        exclusive = request.op not in _READING
         self._lock.acquire(request.offset, request.length, granted, exclusive=exclusive)
 
     def _do(self, request: Request) -> Status:
@@ -179,6 +195,13 @@ class FileDevice:
                 self._transfer(request)
         except OSError as error:
             return self._failure(request, error)
+        except EOFError as end:
+            reason = (
+                f"{self._path} ends at {end}: it was cut short while it was served. Nothing is "
+                "read from it or written to it any more; put its bytes back and start it again"
+            )
+            self._cut = Status(Code.READ_ERROR, reason, request.offset)
+            return self._cut
         return GOOD
 
     def _transfer(self, request: Request) -> None:
@@ -190,7 +213,7 @@ class FileDevice:
             else:
                 count = os.pwrite(self._descriptor, buffer, offset)
             if not count:
-                raise OSError(errno.EIO, f"{self._path} ends at {offset}")
+                raise EOFError(offset)
             buffer, offset = buffer[count:], offset + count
 
     def _done(
@@ -204,6 +227,8 @@ class FileDevice:
         if error is not None:
             raise error
         request.status = status
+        if request.op not in _READING:
+            self._flusher.end_change(request.offset, request.length)
         if status is not GOOD and status is not None:
             self._tell(status)
         self._lock.release(claim)
@@ -211,7 +236,8 @@ class FileDevice:
 
     def _failure(self, request: Request, error: OSError) -> Status:
         name = request.op.name
-        reason = f"{self._path}: {name} of {request.length} bytes at {request.offset}: {error}"
+        why = explain(error)
+        reason = f"{self._path}: {name} of {request.length} bytes at {request.offset}: {why}"
         if error.errno in _FULL:
             return Status(Code.NO_SPACE, reason, request.offset)
         code = Code.READ_ERROR if request.op is Op.READ else Code.WRITE_ERROR
@@ -225,117 +251,45 @@ class FileDevice:
             code = "file.full" if status.code is Code.NO_SPACE else "file.failed"
             self._emit(Event(code, status.reason, self._subject, "error"))
 
-    # -- flushing ----------------------------------------------------------------------------------
 
-    def _flush(self, request: Request, settled: Settled) -> None:
-        """One fdatasync at a time; those that come meanwhile share the next one."""
-        if self._flush_failure is not None:
-            request.status = self._flush_failure
-            return
-        self._to_flush.append((request, settled))
-        if self._flushing is None:
-            self._begin_flush()
-
-    def _begin_flush(self) -> None:
-        self._flushing, self._to_flush = self._to_flush, []
-        self._offload(partial(os.fdatasync, self._descriptor), self._flushed)
-
-    def _flushed(self, _result: None, error: BaseException | None) -> None:
-        assert self._flushing is not None
-        done, self._flushing = self._flushing, None
-        if error is not None:
-            # The kernel forgets what it could not write: no later flush may claim success.
-            reason = f"{self._path} could not be flushed: {error}. Reopen the volume and check it"
-            self._flush_failure = Status(Code.WRITE_ERROR, reason)
-            done += self._to_flush
-            self._to_flush = []
-        status = self._flush_failure or GOOD
-        if error is not None:
-            self._tell(status)
-        if self._to_flush:
-            self._begin_flush()
-        answers: dict[Settled, list[Request]] = {}
-        for request, settled in done:
-            request.status = status
-            answers.setdefault(settled, []).append(request)
-        for settled, requests in answers.items():
-            settled(requests)
+def refuse(batch: list[Request], status: Status) -> None:
+    """Give all of them this status."""
+    for request in batch:
+        request.status = status
 
 
-def find_extents(descriptor: int, offset: int, length: int) -> tuple[Extent, ...]:
-    """Return the runs of data and holes between `offset` and `offset + length`."""
-    extents: list[Extent] = []
-    end = offset + length
-    while offset < end:
-        try:
-            data = min(os.lseek(descriptor, offset, os.SEEK_DATA), end)
-        except OSError as error:
-            if error.errno != errno.ENXIO:
-                raise
-            data = end
-        if data > offset:
-            extents.append(Extent(offset, data - offset, is_hole=True))
-        if data < end:
-            hole = min(os.lseek(descriptor, data, os.SEEK_HOLE), end)
-            extents.append(Extent(data, hole - data, is_hole=False))
-            data = hole
-        offset = data
-    return tuple(extents)
+def open_disk(path: Path) -> int:
+    """Open a regular file, or a block device that nobody uses, for reading and writing.
+
+    Raises:
+        FormatError: It is neither, or can't be opened.
+        ConflictError: The device is mounted, or part of another.
+    """
+    try:
+        kind = os.stat(path).st_mode
+        if not stat.S_ISREG(kind) and not stat.S_ISBLK(kind):
+            raise FormatError("is neither a file nor a block device", path=path)
+        # Of a device that means: nobody else has it, no file system is mounted from it.
+        exclusive = os.O_EXCL if stat.S_ISBLK(kind) else 0
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC | exclusive)
+    except OSError as error:
+        if error.errno == errno.EBUSY:
+            raise ConflictError(
+                f"{path} is in use: mounted, or part of another device (`lsblk {path}`)"
+            ) from error
+        raise FormatError(f"can't be opened: {error.strerror}", path=path) from error
 
 
-def _made(volume: VolumeSpec) -> Path:
-    """Return the note that the volume's file is ours to remove."""
-    return volume.folder / "file-made-here"
+def take(descriptor: int, name: str, path: Path) -> None:
+    """Hold an open file for as long as this process has it open.
 
-
-class FileLifecycle:
-    """Makes the file with the volume, and removes it with the volume."""
-
-    def create(self, volume: VolumeSpec) -> None:
-        """Make the file, sparse; a block device must be there.
-
-        Raises:
-            ConflictError: A file is there and has bytes in it: it is left alone.
-        """
-        path = Path(volume.engine_options.path)
-        if path.is_block_device():
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            found = os.fstat(descriptor).st_size
-            if found == 0:
-                os.ftruncate(descriptor, volume.size_bytes)
-                os.fsync(descriptor)
-                _made(volume).parent.mkdir(parents=True, exist_ok=True)
-                _made(volume).write_text(f"{path}\n")
-            elif found != volume.size_bytes:
-                raise ConflictError(
-                    f"{path} has {found} bytes already, the volume {volume.size_bytes}: choose "
-                    "another path, or give the volume that size to use the file as it is"
-                )
-        finally:
-            os.close(descriptor)
-
-    def delete(self, volume: VolumeSpec) -> None:
-        """Remove the file if `create` made it; what was there before keeps its bytes."""
-        if _made(volume).exists():
-            Path(volume.engine_options.path).unlink(missing_ok=True)
-            _made(volume).unlink()
-
-    def members(self, volume: VolumeSpec) -> tuple[MemberSpec, ...]:
-        """Name no process: the target reads and writes the file itself."""
-        del volume
-        return ()
-
-    def adopt(self, folders: tuple[Path, ...]) -> Mapping[str, Any]:
-        """Refuse: a raw file does not say whose it is.
-
-        Raises:
-            FormatError: Always.
-        """
-        raise FormatError(
-            "a raw file does not describe its volume: create the volume again with this path and "
-            "the file's size, and the file is used as it is",
-            path=folders[0],
-        )
+    Raises:
+        ConflictError: Another volume has it.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ConflictError(
+            f"volume {name}: {path} is open for another volume, which would overwrite it: give "
+            "each volume a path of its own"
+        ) from None

@@ -21,7 +21,7 @@ def tierce_engines() -> list[EngineDescription]:
             name="file",
             summary="One raw file or block device, unreplicated.",
             factory="tierce_engines.file:FileDevice",
-            lifecycle="tierce_engines.file:FileLifecycle",
+            lifecycle="tierce_engines.file_lifecycle:FileLifecycle",
             options=FileOptions,
         ),
     ]

@@ -75,6 +75,10 @@ class IscsiFrontend:
         self._endpoints[endpoint] = None
         endpoint.start()
 
+    def reconfigure(self, options: IscsiOptions) -> None:
+        """Take other options: who logs in from now on gets them."""
+        self.options = options
+
     def close(self, closed: Callable[[], None]) -> None:
         """Answer what is under way, end the sessions, then `closed()`."""
         self._closed = closed

@@ -21,5 +21,6 @@ def tierce_frontends() -> Iterable[FrontendDescription]:
             identity="tierce_iscsi.options:identity",
             options=IscsiOptions,
             volume_options=IscsiVolumeOptions,
+            reconfigures=True,
         ),
     )

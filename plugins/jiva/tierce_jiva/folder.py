@@ -169,13 +169,13 @@ def has_identity(path: Path) -> bool:
     return (path / VOLUME).exists()
 
 
-def read_identity(path: Path) -> Identity:
-    """Return whose folder it is.
+def read_identity(path: Path, name: str = VOLUME) -> Identity:
+    """Return whose folder it is, as its file of that name says.
 
     Raises:
         FormatError: It is not a replica's folder, or damaged.
     """
-    body = read_sealed(path / VOLUME, "volume")
+    body = read_sealed(path / name, "volume")
     try:
         return Identity(
             volume=str(body["volume"]),
@@ -187,7 +187,7 @@ def read_identity(path: Path) -> Identity:
             created=float(body["created"]),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise FormatError(f"lacks or has a wrong {error}", path=path / VOLUME) from error
+        raise FormatError(f"lacks or has a wrong {error}", path=path / name) from error
 
 
 def identity_to(identity: Identity) -> dict[str, Any]:

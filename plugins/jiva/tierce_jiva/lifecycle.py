@@ -2,29 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tierce import ConflictError, FormatError, MemberSpec, VolumeSpec
+from tierce import (
+    ConflictError,
+    FormatError,
+    Lifecycle,
+    MemberSpec,
+    TemporaryError,
+    TierceError,
+    UsageError,
+    VolumeSpec,
+)
+from tierce_jiva.adopting import adopt_folders
 from tierce_jiva.boot import boot_id
-from tierce_jiva.folder import Identity, has_identity, read_identity
-from tierce_jiva.making import create_folder, delete_folder
+from tierce_jiva.files import Files, OsFiles
+from tierce_jiva.folder import HEAD, Identity, has_identity
+from tierce_jiva.making import create_folder
 from tierce_jiva.options import JivaOptions
+from tierce_jiva.removing import (
+    Place,
+    condemn_folder,
+    drop_folder,
+    empty_folder,
+    look,
+    spare_folder,
+    undo_folder,
+)
 
 
-def _members(volume: VolumeSpec) -> tuple[MemberSpec, ...]:
-    options = volume.engine_options
-    assert isinstance(options, JivaOptions)
-    return tuple(
-        MemberSpec(f"replica-{number}", Path(replica.folder), replica.address)
-        for number, replica in enumerate(options.replicas, start=1)
-    )
-
-
-class JivaLifecycle:
+class JivaLifecycle(Lifecycle):
     """What the supervisor asks of the engine. Replicas are named by their place in the config:
-    replica-1, replica-2, ..."""
+    replica-1, replica-2, ...
+
+    Args:
+        files: The file system.
+    """
+
+    def __init__(self, files: Files | None = None) -> None:
+        self._files = files or OsFiles()
+
+    def members(self, volume: VolumeSpec) -> tuple[MemberSpec, ...]:
+        """Name the replica processes."""
+        options = volume.engine_options
+        assert isinstance(options, JivaOptions)
+        return tuple(
+            MemberSpec(f"replica-{number}", Path(replica.folder), replica.address)
+            for number, replica in enumerate(options.replicas, start=1)
+        )
 
     def create(self, volume: VolumeSpec) -> None:
         """Make a folder for each replica; if one fails, those made just now are removed again.
@@ -32,7 +59,7 @@ class JivaLifecycle:
         Raises:
             ConflictError: A folder holds something else.
         """
-        members = _members(volume)
+        members = self.members(volume)
         made: list[MemberSpec] = []
         names = tuple(member.name for member in members)
         try:
@@ -47,24 +74,82 @@ class JivaLifecycle:
                     created=volume.created,
                 )
                 is_new = not has_identity(member.folder)
-                create_folder(identity, member.folder, boot_id())
+                create_folder(identity, member.folder, boot_id(), self._files)
                 if is_new:
                     made.append(member)
-        except (OSError, ConflictError, FormatError):
+        except (OSError, TierceError):
             for member in made:
-                delete_folder(member.folder, volume.uuid)
+                undo_folder(member.folder, volume.uuid, member.name, self._files)
             raise
 
     def delete(self, volume: VolumeSpec) -> None:
-        """Remove the replicas' folders, and nothing that is not theirs."""
-        for member in _members(volume):
-            delete_folder(member.folder, volume.uuid)
+        """Remove the folders of a creation that is given up, and nothing that is not theirs."""
+        for member in self.members(volume):
+            undo_folder(member.folder, volume.uuid, member.name, self._files)
 
-    def members(self, volume: VolumeSpec) -> tuple[MemberSpec, ...]:
-        """Name the replica processes."""
-        return _members(volume)
+    def check_change(self, before: VolumeSpec, now: VolumeSpec) -> None:
+        """Refuse other replicas, and folders that don't hold them.
 
-    def adopt(self, folders: tuple[Path, ...]) -> Mapping[str, Any]:
+        Raises:
+            ConflictError: The options don't name this volume's replicas.
+        """
+        was, wanted = self.members(before), self.members(now)
+        if len(was) != len(wanted):
+            raise ConflictError(
+                f"volume {now.name} was made with {len(was)} replicas, `replicas:` names "
+                f"{len(wanted)}; this can't be changed"
+            )
+        for old, new in zip(was, wanted, strict=True):
+            if old.folder != new.folder and not self._is_moved(now, old, new):
+                raise ConflictError(
+                    f"volume {now.name}: {new.name} lies in {old.folder}, and {new.folder} does "
+                    f"not hold it: say {old.folder}, or move the folder there first"
+                )
+
+    def condemn(self, volume: VolumeSpec, without: tuple[str, ...]) -> None:
+        """Let every folder say that it is to go, or none."""
+        found = list(self._look(volume, without))
+        lost = [member for member, place in found if place is Place.LOST]
+        if lost:
+            raise TemporaryError(_describe_lost(volume, lost))
+        for member, place in found:
+            if place is not Place.DELETED:
+                condemn_folder(member.folder, place, self._files)
+
+    def spare(self, volume: VolumeSpec) -> None:
+        """Make the folders whole again.
+
+        Raises:
+            UsageError: Bytes of one are gone.
+        """
+        for member in self.members(volume):
+            try:
+                place = look(member.folder, volume.uuid, member.name)
+            except TierceError:
+                # What `condemn` did not touch.
+                continue
+            if place is Place.DELETED:
+                if not (member.folder / HEAD).exists():
+                    raise UsageError(f"volume {volume.name}: the bytes of {member.name} are gone")
+                spare_folder(member.folder, self._files)
+
+    def empty(self, volume: VolumeSpec, without: tuple[str, ...]) -> None:
+        """Remove the bytes of the folders that are to go."""
+        found = list(self._look(volume, without))
+        for member, place in found:
+            if place is Place.DELETED:
+                empty_folder(member.folder, self._files)
+        lost = [member for member, place in found if place is not Place.DELETED]
+        if lost:
+            raise TemporaryError(_describe_lost(volume, lost))
+
+    def tidy(self, volume: VolumeSpec, without: tuple[str, ...]) -> None:
+        """Remove the folders that are empty now."""
+        for member, place in self._look(volume, without):
+            if place is Place.DELETED:
+                drop_folder(member.folder, place, self._files)
+
+    def adopt(self, folders: tuple[Path, ...], without: tuple[str, ...] = ()) -> Mapping[str, Any]:
         """Read a volume back from its replicas' folders, in any order.
 
         Raises:
@@ -72,35 +157,42 @@ class JivaLifecycle:
             ConflictError: They belong to different volumes, two hold one replica, or some are
                 missing.
         """
-        if not folders:
-            raise ConflictError("name the folders of the volume's replicas")
-        found = {folder: read_identity(folder) for folder in folders}
-        first = next(iter(found.values()))
-        by_name: dict[str, Path] = {}
-        for folder, identity in found.items():
-            if identity.uuid != first.uuid:
-                raise ConflictError(
-                    f"{folder} belongs to volume {identity.volume!r}, "
-                    f"{folders[0]} to {first.volume!r}: adopt one volume at a time"
-                )
-            if identity.replica in by_name:
-                raise ConflictError(
-                    f"{by_name[identity.replica]} and {folder} both hold {identity.replica}: one "
-                    "is a copy of the other; leave the older out"
-                )
-            by_name[identity.replica] = folder
-        missing = [name for name in first.members if name not in by_name]
-        if missing:
-            raise ConflictError(
-                f"volume {first.volume!r} has replicas {', '.join(first.members)}; name the "
-                f"folders of {', '.join(missing)} too"
+        return adopt_folders(folders, without)
+
+    # -- inside ------------------------------------------------------------------------------------
+
+    def _is_moved(self, volume: VolumeSpec, old: MemberSpec, new: MemberSpec) -> bool:
+        """True if the new folder holds the replica, or neither does: what is lost has no place."""
+        try:
+            place = look(new.folder, volume.uuid, new.name)
+            return place is Place.WHOLE or (
+                place is Place.LOST and look(old.folder, volume.uuid, old.name) is Place.LOST
             )
-        return {
-            "name": first.volume,
-            "uuid": first.uuid,
-            "created": first.created,
-            "size": first.size_bytes,
-            "block_size": first.block_size,
-            "engine": "jiva",
-            "options": {"replicas": [{"folder": str(by_name[n])} for n in first.members]},
-        }
+        except TierceError:
+            return False
+
+    def _look(
+        self, volume: VolumeSpec, without: tuple[str, ...]
+    ) -> Iterator[tuple[MemberSpec, Place]]:
+        """Say of each replica that is to go what lies in its folder.
+
+        Raises:
+            ConflictError: A folder holds something else, or is damaged.
+        """
+        for member in self.members(volume):
+            if member.name in without:
+                continue
+            try:
+                yield member, look(member.folder, volume.uuid, member.name)
+            except (ConflictError, FormatError) as error:
+                raise ConflictError(f"{member.name}: {error}. {_rest(volume, [member])}") from error
+
+
+def _describe_lost(volume: VolumeSpec, lost: list[MemberSpec]) -> str:
+    folders = ", ".join(f"{member.name} in {member.folder}" for member in lost)
+    return f"nothing is found of {folders}: mount its disk. If it is lost: {_rest(volume, lost)}"
+
+
+def _rest(volume: VolumeSpec, members: list[MemberSpec]) -> str:
+    words = " ".join(f"--without {member.name}" for member in members)
+    return f"`tierce volume delete {volume.name} {words}` deletes the rest"

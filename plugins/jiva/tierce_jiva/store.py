@@ -19,8 +19,9 @@ from tierce_jiva.files import Files, OsFiles
 
 #: How much of an extent is read at once to be digested: small enough for the CPU's cache.
 _DIGEST_STEP_BYTES = 256 << 10
-#: Zeroes are written in pieces of this size where no hole can be made.
-_ZEROES_BYTES = 1 << 20
+#: Where no hole can be made, so much is looked at at once, and zeroed block by block.
+_ZEROES_BYTES = 64 << 10
+_BLOCK_BYTES = 4096
 
 
 class SparseFileStore:
@@ -116,10 +117,19 @@ class SparseFileStore:
         except OSError as error:
             if error.errno != errno.EOPNOTSUPP:
                 raise
-            # A file system without holes: the bytes count, not the space.
-            zeroes = memoryview(bytes(min(length, _ZEROES_BYTES)))
             for at in range(offset, offset + length, _ZEROES_BYTES):
-                self.write(at, zeroes[: offset + length - at])
+                self._write_zeroes(at, min(_ZEROES_BYTES, offset + length - at))
+
+    def _write_zeroes(self, offset: int, length: int) -> None:
+        """Where no holes can be made the bytes count, not the space. But what reads as zeroes is
+        left alone: it may be a hole from the beginning, and is to take no space now."""
+        found = memoryview(bytearray(length))
+        self.read(offset, found)
+        data, zeroes = bytes(found), bytes(_BLOCK_BYTES)
+        for at in range(0, length, _BLOCK_BYTES):
+            block = data[at : at + _BLOCK_BYTES]
+            if block != zeroes[: len(block)]:
+                self.write(offset + at, memoryview(zeroes)[: len(block)])
 
     def read_cached(self, offset: int, buffer: memoryview) -> bool:
         """Fill `buffer` if all of it is in the page cache; False if that would wait."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tierce import ConflictError, VolumeSpec
+from tierce import ConflictError, UsageError, VolumeSpec
 from tierce.config import config_from_bytes, options_from_mapping
 from tierce.registry import Registry, resolve
 
@@ -109,6 +109,13 @@ def test_its_engine_keeps_what_is_written(shelf: Registry, tmp_path: Path) -> No
     _call(engine.factory, context).read(4096 - 1024, memoryview(buffer))
     assert buffer == bytes(512) + data + bytes(512)
     flush_fails_for_good(device, Path(options.folder))
+    with pytest.raises(OSError, match="No such file"):
+        _call(engine.factory, context).flush()
+    assert "No such file" in lifecycle.loss(volume, "")
+    lifecycle.accept_loss(volume, "")
+    _call(engine.factory, context).flush()
+    with pytest.raises(UsageError, match="nothing is in doubt"):
+        lifecycle.loss(volume, "")
     adopted = lifecycle.adopt((Path(options.folder),))
     assert (adopted["uuid"], adopted["size"], adopted["engine"]) == ("0" * 32, 1 << 16, "shelf")
     other = VolumeSpec(

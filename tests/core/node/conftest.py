@@ -1,13 +1,17 @@
-"""A loop whose time stands still."""
+"""A loop whose time stands still, and a data folder with an engine of folders."""
 
 from __future__ import annotations
 
 import select
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
+
+from core.node import scenes
 
 
 @attrs.define(eq=False)
@@ -85,3 +89,11 @@ class FakeReactor:
 @pytest.fixture
 def reactor() -> FakeReactor:
     return FakeReactor()
+
+
+@pytest.fixture
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[scenes.Scene]:
+    monkeypatch.setitem(sys.modules, scenes.MODULE, scenes)
+    made = scenes.Scene(tmp_path)
+    yield made
+    made.close()

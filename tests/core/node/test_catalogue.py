@@ -1,191 +1,22 @@
-"""Which volumes there are, who owns them, making and unmaking them; with an engine of folders."""
+"""Which volumes there are, who owns them, making them; with an engine of folders."""
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
-import sys
-from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
 
-from tierce import (
-    ConflictError,
-    EngineDescription,
-    Event,
-    FormatError,
-    FrontendDescription,
-    MemberSpec,
-    PolicyHandlerDescription,
-    UsageError,
-    VolumeSpec,
-    hookimpl,
-    option,
-)
-from tierce.config import load_config
-from tierce.node.adoption import adopt_without_server
-from tierce.node.catalogue import Catalogue
-from tierce.node.layout import Layout
+from core.node.scenes import Crash, FolderLifecycle, Scene, note, volume
+from recorded_disk import RecordedDisk
+from tierce import ConflictError, Event, PluginError, UsageError
+from tierce.node.adoption import Adoption, adopt_without_server
 from tierce.node.plan import Role
 from tierce.node.planning import plan_all, policy_documents
-from tierce.registry import Registry
 from tierce.state import Owner, Phase
-from tierce.state.store import StateStore
-
-MODULE = "folders_for_tests"
-
-
-@attrs.frozen
-class FolderOptions:
-    folder: str = option(doc="Where.", unit="path")
-    tone: str = option(doc="Anything.", default="low")
-
-
-@attrs.frozen
-class Section:
-    listen: tuple[str, ...] = option(doc="Where.", default=("127.0.0.1:0",))
-
-
-@attrs.frozen
-class Nothing:
-    pass
-
-
-class Crash(BaseException):
-    """The process dies here."""
-
-
-class FolderLifecycle:
-    """Two members in one folder; a file in it says whose it is."""
-
-    crash_in: str = ""
-
-    def create(self, volume: VolumeSpec) -> None:
-        note = self._note(volume)
-        if note.exists() and json.loads(note.read_text())["uuid"] != volume.uuid:
-            raise ConflictError(f"{note.parent} holds another volume")
-        note.parent.mkdir(exist_ok=True)
-        values = {"name": volume.name, "uuid": volume.uuid, "size": volume.size_bytes}
-        note.write_text(json.dumps(values))
-        if FolderLifecycle.crash_in == "create":
-            raise Crash
-
-    def delete(self, volume: VolumeSpec) -> None:
-        if FolderLifecycle.crash_in == "delete":
-            raise Crash
-        note = self._note(volume)
-        if note.exists() and json.loads(note.read_text())["uuid"] == volume.uuid:
-            shutil.rmtree(note.parent)
-
-    def members(self, volume: VolumeSpec) -> tuple[MemberSpec, ...]:
-        folder = self._note(volume).parent
-        return (MemberSpec("one", folder), MemberSpec("two", folder))
-
-    def adopt(self, folders: tuple[Path, ...]) -> Mapping[str, Any]:
-        try:
-            values = json.loads((folders[0] / "note").read_text())
-        except OSError as error:
-            raise FormatError("holds no volume", path=folders[0]) from error
-        options = {"folder": str(folders[0])}
-        return {**values, "created": 5.0, "engine": "folder", "options": options}
-
-    def _note(self, volume: VolumeSpec) -> Path:
-        return Path(volume.engine_options.folder) / "note"
-
-
-def usage(_options: Section, volume: VolumeSpec) -> dict[str, str]:
-    return {"url": f"names://{volume.name}"}
-
-
-def identity(_options: Section, volume: str, _volume_options: Nothing) -> str:
-    return volume.rstrip("0123456789-")
-
-
-@hookimpl
-def tierce_engines() -> list[EngineDescription]:
-    factory, lifecycle = f"{MODULE}:none", f"{MODULE}:FolderLifecycle"
-    return [
-        EngineDescription("folder", "Folders.", factory, lifecycle, options=FolderOptions),
-        EngineDescription("bare", "Nothing on disk.", factory),
-    ]
-
-
-@hookimpl
-def tierce_policy_handlers() -> list[PolicyHandlerDescription]:
-    return [PolicyHandlerDescription("watch", "Watches.", f"{MODULE}:none")]
-
-
-@hookimpl
-def tierce_frontends() -> list[FrontendDescription]:
-    how = (f"{MODULE}:usage", f"{MODULE}:identity")
-    return [FrontendDescription("names", "Names.", how[0], how[0], *how, Section, Nothing)]
-
-
-class Scene:
-    """A data folder whose server can be started again and again."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.layout = Layout(folder / "data")
-        self.layout.make()
-        self.registry = Registry.build([("tests", sys.modules[__name__], "")])
-        self.file = folder / "tierce.yaml"
-        self.events: list[Event] = []
-        self._store: StateStore | None = None
-        FolderLifecycle.crash_in = ""
-
-    @property
-    def store(self) -> StateStore:
-        assert self._store is not None
-        return self._store
-
-    def write(self, *volumes: Mapping[str, Any]) -> None:
-        lines = ["data_dir: ./data"]
-        lines += ["volumes:"] if volumes else []
-        lines += [f"  - {json.dumps(volume)}" for volume in volumes]
-        self.file.write_text("\n".join(lines) + "\n")
-
-    def start(self) -> Catalogue:
-        """Open the state anew, as the next server would."""
-        self.close()
-        self._store = StateStore(self.layout.state)
-        catalogue = Catalogue(self.layout, self._store, self.events.append)
-        catalogue.apply(load_config(self.file, self.registry), is_reload=False)
-        return catalogue
-
-    def reload(self, catalogue: Catalogue, *volumes: Mapping[str, Any]) -> None:
-        self.write(*volumes)
-        catalogue.apply(load_config(self.file, self.registry), is_reload=True)
-
-    def codes(self) -> list[str]:
-        """Take the codes of the events so far."""
-        codes = [event.code for event in self.events]
-        self.events.clear()
-        return codes
-
-    def close(self) -> None:
-        if self._store is not None:
-            self._store.close()
-
-
-@pytest.fixture
-def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
-    monkeypatch.setitem(sys.modules, MODULE, sys.modules[__name__])
-    made = Scene(tmp_path)
-    yield made
-    made.close()
-
-
-def volume(name: str = "demo", size: str = "1 MiB", **options: str) -> dict[str, Any]:
-    engine = {"folder": f"./{name}-folder", **options}
-    return {"name": name, "size": size, "engine": "folder", "options": engine, "frontend": "names"}
-
-
-def note(scene: Scene, name: str = "demo") -> Path:
-    return scene.folder / f"{name}-folder" / "note"
 
 
 def test_a_volume_of_the_file_is_made_once_and_found_again(scene: Scene) -> None:
@@ -219,47 +50,58 @@ def test_a_changed_option_changes_the_plan_of_the_target_only(scene: Scene) -> N
     assert {name for name in before if before[name] != after[name]} == {"target.demo"}
 
 
+def test_an_edited_section_of_a_front_end_restarts_only_who_can_not_take_it_while_it_runs(
+    scene: Scene,
+) -> None:
+    fixed, live = volume("fixed"), {**volume("live"), "frontend": "live-names"}
+    scene.write(fixed, live)
+    catalogue = scene.start()
+    before = {plan.name: plan for plan in plan_all(catalogue)}
+    section = {"listen": ["127.0.0.1:9"], "depth": 5}
+    scene.reload(catalogue, fixed, live, frontends={"names": section, "live-names": section})
+    after = {plan.name: plan for plan in plan_all(catalogue)}
+    changed = {name for name in before if before[name].digest != after[name].digest}
+    assert changed == {"target.fixed", "portal"}
+    assert before["target.live"].live["frontend_section"]["depth"] == 1
+    assert after["target.live"].live["frontend_section"]["depth"] == 5
+
+
+def test_a_volume_of_memory_keeps_its_settings_until_it_is_started_anew_and_that_is_told(
+    scene: Scene,
+) -> None:
+    memory = {"name": "demo", "size": "1 MiB", "engine": "memory", "frontend": "names"}
+    scene.write(memory)
+    catalogue = scene.start()
+    (target,) = [plan for plan in plan_all(catalogue) if plan.role is Role.TARGET]
+    assert target.is_volatile
+    scene.reload(catalogue, memory)
+    assert scene.codes() == ["volume.created"]
+    scene.reload(catalogue, {**memory, "frontend": "live-names"})
+    assert scene.codes() == ["volume.settings-wait"]
+
+
 def test_a_crash_while_making_is_gone_on_with_by_uuid(scene: Scene) -> None:
     scene.write(volume())
-    FolderLifecycle.crash_in = "create"
+    FolderLifecycle.faults["create"] = Crash()
     with pytest.raises(Crash):
         scene.start()
     uuid = json.loads(note(scene).read_text())["uuid"]
-    FolderLifecycle.crash_in = ""
+    FolderLifecycle.faults.clear()
     assert scene.start().served["demo"].spec.uuid == uuid
 
 
 def test_what_a_crash_left_of_another_plan_is_removed_first(scene: Scene) -> None:
     scene.write(volume())
-    FolderLifecycle.crash_in = "create"
+    FolderLifecycle.faults["create"] = Crash()
     with pytest.raises(Crash):
         scene.start()
-    FolderLifecycle.crash_in = ""
+    FolderLifecycle.faults.clear()
     uuid = json.loads(note(scene).read_text())["uuid"]
     scene.write(volume(size="2 MiB"))
     served = scene.start().served["demo"]
     assert served.spec.uuid != uuid
     assert served.spec.size_bytes == 2 << 20
-    assert scene.codes() == ["volume.deleted", "volume.created"]
-
-
-def test_a_crash_while_deleting_is_gone_on_with(scene: Scene) -> None:
-    scene.write()
-    catalogue = scene.start()
-    catalogue.create(volume(), base=scene.folder)
-    catalogue.begin_delete("demo")
-    FolderLifecycle.crash_in = "delete"
-    with pytest.raises(Crash):
-        catalogue.finish_delete("demo")
-    FolderLifecycle.crash_in = ""
-    catalogue = scene.start()
-    assert catalogue.served == {}
-    # Not before its processes have gone.
-    assert catalogue.deleting == {"demo"}
-    assert note(scene).exists()
-    catalogue.finish_delete("demo")
-    assert (catalogue.deleting, catalogue.records()) == (frozenset(), {})
-    assert not note(scene).exists()
+    assert scene.codes() == ["volume.created"]
 
 
 @pytest.mark.parametrize(
@@ -299,7 +141,7 @@ def test_a_volume_that_left_the_file_is_kept_but_not_served(scene: Scene) -> Non
     assert "demo" in catalogue.served
     scene.reload(catalogue)
     catalogue.begin_delete("demo")
-    catalogue.finish_delete("demo")
+    catalogue.advance("demo")
     assert not note(scene).exists()
 
 
@@ -312,7 +154,7 @@ def test_folders_of_a_lost_state_are_refused_with_the_way_back(scene: Scene) -> 
     with pytest.raises(ConflictError, match=f"tierce volume adopt {folder} {folder}"):
         scene.start()
     scene.close()
-    adopted = adopt_without_server(scene.layout, scene.registry, (folder, folder))
+    adopted = adopt_without_server(scene.layout, scene.registry, Adoption((folder, folder))).record
     assert (adopted.uuid, adopted.owner) == (uuid, Owner.STATE)
     scene.codes()
     served = scene.start().served["demo"]
@@ -426,12 +268,126 @@ def test_adopting_what_is_no_volume_tells_each_engines_reason(scene: Scene) -> N
     scene.write()
     catalogue = scene.start()
     with pytest.raises(UsageError, match=r"folder: .*holds no volume"):
-        catalogue.adopt((scene.folder,))
+        catalogue.adopt(Adoption((scene.folder,)))
     with pytest.raises(UsageError, match="no enabled engine 'bare'"):
-        catalogue.adopt((scene.folder,), "bare")
+        catalogue.adopt(Adoption((scene.folder,), engine="bare"))
 
 
 def test_an_unknown_volume_names_those_that_there_are(scene: Scene) -> None:
     scene.write(volume())
     with pytest.raises(UsageError, match="there is no volume x; there are: demo"):
         scene.start().find("x")
+
+
+def test_options_that_name_another_folder_are_refused_and_what_is_served_stays(
+    scene: Scene,
+) -> None:
+    scene.write(volume())
+    catalogue = scene.start()
+    before = catalogue.served["demo"]
+    scene.reload(catalogue, volume(folder="./elsewhere"))
+    assert catalogue.served["demo"] == before
+    assert not (scene.folder / "elsewhere").exists()
+    assert "tierce.yaml:3: volume demo lies in" in scene.events[-1].message
+    with pytest.raises(ConflictError, match=r"tierce\.yaml:3: volume demo lies in"):
+        scene.start()
+
+
+def test_a_volume_that_is_renamed_in_the_file_is_told_its_name_and_nothing_goes_in_circles(
+    scene: Scene,
+) -> None:
+    scene.write(volume())
+    catalogue = scene.start()
+    renamed = volume("renamed", folder="./demo-folder")
+    scene.reload(catalogue, renamed)
+    assert "its folders hold volume demo, which the state knows" in scene.events[1].message
+    assert "call it demo, or give renamed other folders" in scene.events[1].message
+    assert "no longer in" in scene.events[2].message
+    assert list(catalogue.records()) == ["demo"]
+    with pytest.raises(UsageError, match="hold volume demo, which the state has not lost"):
+        catalogue.adopt(Adoption((note(scene).parent,)))
+    scene.reload(catalogue, volume())
+    assert list(catalogue.served) == ["demo"]
+
+
+def test_two_volumes_on_one_folder_are_one_volume_and_an_error(scene: Scene) -> None:
+    scene.write(volume())
+    catalogue = scene.start()
+    uuid = json.loads(note(scene).read_text())["uuid"]
+    with pytest.raises(ConflictError, match="its folders hold volume demo, which the state knows"):
+        catalogue.create(volume("other", folder="./demo-folder"), base=scene.folder)
+    assert json.loads(note(scene).read_text())["uuid"] == uuid
+    assert list(catalogue.records()) == ["demo"]
+
+
+def test_what_is_being_deleted_is_not_adopted(scene: Scene) -> None:
+    scene.write()
+    catalogue = scene.start()
+    catalogue.create(volume(), base=scene.folder)
+    catalogue.begin_delete("demo")
+    with pytest.raises(UsageError, match="`tierce volume delete demo --cancel` keeps it"):
+        catalogue.adopt(Adoption((note(scene).parent,)))
+
+
+def test_a_name_that_is_taken_is_not_adopted_over(scene: Scene) -> None:
+    scene.write()
+    catalogue = scene.start()
+    catalogue.create(volume(), base=scene.folder)
+    other = scene.folder / "other"
+    shutil.copytree(note(scene).parent, other)
+    values = json.loads((other / "note").read_text())
+    (other / "note").write_text(json.dumps({**values, "uuid": "f" * 32}))
+    with pytest.raises(UsageError, match="there is another volume demo already"):
+        catalogue.adopt(Adoption((other,)))
+
+
+def test_what_may_be_lost_by_an_adoption_is_told(scene: Scene) -> None:
+    scene.write()
+    catalogue = scene.start()
+    catalogue.create(volume(), base=scene.folder)
+    scene.close()
+    shutil.rmtree(scene.layout.state)
+    catalogue = scene.start()
+    scene.codes()
+    adopted = catalogue.adopt(Adoption((note(scene).parent,), without=("two",)))
+    assert adopted.loss == "two is lost"
+    assert scene.events[-1].message == "volume demo was adopted: two is lost"
+    assert "loss" not in adopted.record.mapping
+
+
+def test_a_creation_that_fails_is_undone_and_told_without_a_number(scene: Scene) -> None:
+    scene.write()
+    catalogue = scene.start()
+    FolderLifecycle.faults["create"] = OSError(errno.ENOSPC, "No space left on device", "/disk/x")
+    with pytest.raises(ConflictError, match=r"^volume demo: /disk/x: No space left on device$"):
+        catalogue.create(volume(), base=scene.folder)
+    FolderLifecycle.faults["create"] = OSError(errno.EFBIG, "File too large")
+    with pytest.raises(UsageError, match="volume demo: 1 MiB is too large for a file there"):
+        catalogue.create(volume(), base=scene.folder)
+    assert catalogue.records() == {}
+    assert not note(scene).parent.exists()
+    assert not (scene.layout.data / "volumes" / "demo").exists()
+
+
+def test_a_lifecycle_must_be_one(scene: Scene) -> None:
+    scene.write()
+    catalogue = scene.start()
+    stranger = {"name": "demo", "size": "1 MiB", "engine": "stranger", "frontend": "names"}
+    with pytest.raises(PluginError, match=r"is no class derived from tierce\.Lifecycle"):
+        catalogue.create(stranger, base=scene.folder)
+    assert catalogue.records() == {}
+
+
+def test_a_volumes_own_folder_is_durable_before_its_engine_makes_anything(scene: Scene) -> None:
+    scene.write()
+    catalogue = scene.start()
+    disk = RecordedDisk(scene.layout.data)
+    with disk:
+        catalogue.create(volume(), base=scene.folder)
+    done = [(what, str(places[0])) for what, places in disk.log if "state" not in str(places[0])]
+    assert done == [
+        ("mkdir", "volumes"),
+        ("sync", "."),
+        ("mkdir", "volumes/demo"),
+        ("sync", "volumes"),
+    ]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from recorded_disk import RecordedDisk
 from tierce import ConflictError, UsageError
 from tierce.node.layout import Layout, connect, listen, replace_file
 
@@ -50,6 +51,14 @@ def test_run_and_logs_are_for_their_owner_alone(tmp_path: Path) -> None:
     layout.make()
     assert layout.run.stat().st_mode & 0o77 == 0
     assert layout.logs.stat().st_mode & 0o77 == 0
+
+
+def test_the_data_folder_is_durable_with_all_that_lies_above_it(tmp_path: Path) -> None:
+    disk = RecordedDisk(tmp_path)
+    with disk:
+        Layout(tmp_path / "deep" / "data").make()
+    done = [(what, str(places[0])) for what, places in disk.log]
+    assert done[:4] == [("mkdir", "deep"), ("sync", "."), ("mkdir", "deep/data"), ("sync", "deep")]
 
 
 def test_a_data_folder_that_can_not_be_made_is_named(tmp_path: Path) -> None:

@@ -30,6 +30,12 @@ def test_a_digest_does_not_depend_on_the_order_of_settings() -> None:
     assert one.digest != Plan("x", Role.TARGET, settings={"a": 1, "b": 3}).digest
 
 
+def test_what_may_change_while_it_runs_makes_no_other_plan() -> None:
+    one = Plan("x", Role.TARGET, settings={"a": 1}, live={"b": 1})
+    assert one.digest == Plan("x", Role.TARGET, settings={"a": 1}, live={"b": 2}).digest
+    assert Plan.from_json(one.to_json()).live == {"b": 1}
+
+
 @given(JSON)
 def test_any_json_is_a_plan_or_a_protocol_error(values: Any) -> None:
     with pytest.raises(ProtocolError):

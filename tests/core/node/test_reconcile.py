@@ -55,6 +55,17 @@ def test_what_runs_as_planned_is_left_alone() -> None:
     assert decide(ALL, map(running, ALL)) == []
 
 
+def test_what_would_lose_its_data_by_a_restart_goes_on_until_it_ends_by_itself() -> None:
+    memory = attrs.evolve(TARGET, is_volatile=True)
+    before = attrs.evolve(TARGET, settings={"size": 2})
+    assert decide([memory], [running(before)]) == []
+    assert decide([TARGET], [running(before)])[0] == Stop(
+        "target.demo", "its settings have changed"
+    )
+    assert decide([memory], [down(before)]) == [Start(memory)]
+    assert decide([], [running(before)])[0] == Stop("target.demo", "no longer wanted")
+
+
 def test_what_died_is_started_once_its_back_off_is_over() -> None:
     assert decide([TARGET], [down(TARGET, start_at=101.0)]) == [Look(101.0)]
     assert decide([TARGET], [down(TARGET, start_at=101.0)], now=101.0) == [Start(TARGET)]

@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from tierce_engines.doubt import Doubt, DoubtNote
+
 pytestmark = [
     pytest.mark.system,
     pytest.mark.skipif(shutil.which("qemu-io") is None, reason="needs qemu-io (qemu-utils)"),
@@ -356,7 +358,7 @@ def test_a_killed_target_comes_back_for_its_initiator(server: Server) -> None:
     old = server.pid("target.demo")
     os.kill(old, signal.SIGKILL)
     server.new_pid("target.demo", old)
-    server.initiator().read(1)
+    wait_until(lambda: reads(server, 1), "the portal knows that it is up, and it has the bytes")
     assert "target.demo: process" in server.out.read_text()
 
 
@@ -445,6 +447,91 @@ def test_a_reload_adds_changes_and_removes(server: Server) -> None:
     assert "not served" in server.command("volume", "list").stdout
 
 
+def test_an_edited_front_end_restarts_no_target_and_empties_no_volume(server: Server) -> None:
+    server.configure(memory("demo"), file("other", "./other.img"))
+    server.run("demo", "other")
+    session = server.initiator()
+    session.write(1)
+    before = server.pids()
+    one, other = server.port, free_port()
+    server.port = other
+    listen = [f"127.0.0.1:{one}", f"127.0.0.1:{other}"]
+    section = {"listen": listen, "session_count_max": 1}
+    server.configure(memory("demo"), file("other", "./other.img"), frontends={"iscsi": section})
+    server.signal(signal.SIGHUP)
+    server.new_pid("portal", before["portal"])
+    session.read(1)
+    assert not reads(server, 1), "one session at once, from now on"
+    session.close()
+    wait_until(lambda: reads(server, 1), "the next one is let in")
+    assert {name: pid for name, pid in server.pids().items() if name.startswith("target")} == {
+        name: pid for name, pid in before.items() if name.startswith("target")
+    }
+
+
+def reads(server: Server, pattern: int) -> bool:
+    """True if a new session reads what was written."""
+    done = subprocess.run(
+        ["qemu-io", "-f", "raw", "-c", f"read -P {pattern} 0 4096", server.url()],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode == 0 and "failed" not in done.stdout + done.stderr
+
+
+def test_a_deletion_waits_for_a_disk_that_is_missing_and_goes_on_when_it_is_back(
+    server: Server,
+) -> None:
+    def state() -> str:
+        rows = json.loads(server.command("volume", "list", "--output", "json").stdout)
+        return next((str(row["state"]) for row in rows if row["name"] == "work"), "gone")
+
+    def make() -> None:
+        folders = [{"folder": str(server.folder / f"r{index}")} for index in range(3)]
+        made = server.command(
+            *("volume", "create", "work", "--size", "8MiB", "--engine", "jiva"),
+            *("--option", json.dumps({"replicas": folders})),
+        )
+        assert made.returncode == 0, made.stderr
+
+    server.configure(memory("demo"))
+    server.run("demo")
+    make()
+    third, away = server.folder / "r2", server.folder / "away"
+    third.rename(away)
+    waits = server.command("volume", "delete", "work", "--yes")
+    assert waits.returncode == 6
+    assert f"replica-3 in {third}: mount its disk" in waits.stderr
+    assert state() == "deleting"
+    shown = json.loads(server.command("volume", "show", "work", "--output", "json").stdout)
+    assert "Nothing of it is gone" in shown["deletion"]
+    assert (server.folder / "r0" / "head-000.img").exists()
+    # Taken back it is served, with the replica that comes back.
+    assert server.command("volume", "delete", "work", "--cancel").returncode == 0
+    away.rename(third)
+    wait_until(lambda: state() == "up, serving", "it is whole again")
+    third.rename(away)
+    assert server.command("volume", "delete", "work", "--yes").returncode == 6
+    # Over kill -9 of everything.
+    server.kill()
+    for pid in server.pids().values():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    server.out.unlink()
+    server.run("demo")
+    assert state() == "deleting"
+    away.rename(third)
+    wait_until(lambda: state() == "gone", "the disk is back, and the rest goes")
+    assert not list(server.folder.glob("r?"))
+    make()
+    third.rename(away)
+    done = server.command("volume", "delete", "work", "--yes", "--without", "replica-3")
+    assert done.returncode == 0, done.stderr
+    assert not list(server.folder.glob("r?"))
+    assert (away / "head-000.img").exists()
+
+
 def test_a_wrong_file_changes_nothing_when_it_is_reloaded(server: Server) -> None:
     server.configure(memory("demo"))
     server.run("demo")
@@ -529,6 +616,70 @@ def test_a_lost_state_is_made_again_from_the_folders(server: Server) -> None:
     server.out.unlink()
     server.run("demo")
     server.initiator().read(9)
+
+
+def test_a_lost_state_and_a_lost_replica_leave_a_volume_that_is_taken_back(server: Server) -> None:
+    server.configure(jiva("demo"))
+    server.run("demo")
+    server.initiator().write(9)
+    server.signal(signal.SIGTERM)
+    server.wait()
+    shutil.rmtree(server.data / "state")
+    shutil.rmtree(server.folder / "demo-1")
+    refused = server.command("serve", str(server.file))
+    words = refused.stderr.partition("run: ")[2].split()
+    assert words[:5] == ["tierce", "volume", "adopt", "--without", "replica-2"]
+    adopted = server.command(*words[1:])
+    assert adopted.returncode == 0, adopted.stderr
+    assert "Nothing that was acknowledged is lost" in adopted.stdout
+    server.out.unlink()
+    server.run("demo")
+    server.initiator().read(9)
+    assert not (server.folder / "demo-1").exists()
+    known = server.command(*words[1:])
+    assert "which the state has not lost" in known.stderr
+
+
+def write_through(server: Server, pattern: int) -> str:
+    """Write what is durable when it is answered; return what qemu-io says."""
+    return subprocess.run(
+        ["qemu-io", "-f", "raw", "-c", f"write -f -P {pattern} 0 4096", server.url()],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=WAIT_S,
+    ).stdout
+
+
+def test_a_volume_in_doubt_flushes_again_once_its_loss_is_accepted(server: Server) -> None:
+    server.configure(file("demo", "./demo.img"))
+    server.run("demo")
+    server.initiator().write(4)
+    refused = server.command("volume", "accept-loss", "demo", "--yes")
+    assert refused.returncode == 2
+    assert "nothing is in doubt" in refused.stderr
+    server.signal(signal.SIGTERM)
+    server.wait()
+    note = DoubtNote(server.data / "volumes" / "demo", 64 << 20)
+    note.save(Doubt(frozenset({0}), "demo.img could not be flushed: Input/output error", 1.0))
+    server.out.unlink()
+    server.run("demo")
+    server.initiator().read(4)
+    assert "write failed: Input/output error" in write_through(server, 5)
+    shown = json.loads(server.command("volume", "show", "demo", "--output", "json").stdout)
+    assert shown["state"] == "up, degraded"
+    assert "1048576 bytes at 0" in shown["medium"]
+    target = server.pid("target.demo")
+    accepted = server.command("volume", "accept-loss", "demo", "--yes")
+    assert accepted.returncode == 0, accepted.stderr
+    assert "1048576 bytes at 0" in accepted.stdout
+    server.new_pid("target.demo", target)
+    assert "wrote 4096/4096" in write_through(server, 6)
+    assert not note.read()
+    assert (
+        json.loads(server.command("volume", "show", "demo", "--output", "json").stdout)["state"]
+        == "up"
+    )
 
 
 def test_members_are_restarted_and_stopped_after_their_target(server: Server) -> None:

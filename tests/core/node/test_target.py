@@ -7,14 +7,17 @@ import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from types import SimpleNamespace
 from typing import Any, cast
 
 import attrs
 import pytest
 
+from recorded_disk import RecordedDisk
 from tierce import (
     Concurrency,
+    ConfigError,
     EngineDescription,
     Event,
     FrontendContext,
@@ -76,6 +79,9 @@ class Front:
         self.connections.append(connection)
         self.log.append(f"adopt {handover!r}")
 
+    def reconfigure(self, options: Section) -> None:
+        self.log.append(f"greets with {options.greeting}")
+
     def close(self, closed: Callable[[], None]) -> None:
         self.log.append("close")
         self.drop()
@@ -116,14 +122,18 @@ class Scene:
         }
         config = volume_from_mapping(mapping, registry, base=folder, origin="test")
         spec = spec_of(config, "0" * 32, 5.0, self.layout)
-        settings = TargetSettings(spec, (), Section(greeting="hi")).to_json(config)
+        settings = TargetSettings(spec, (), Section(greeting="hi"))
         self.spec = spec
         self.events: list[Event] = []
         self.exit_codes: list[int] = []
         process = SimpleNamespace(
             reactor=reactor,
             layout=self.layout,
-            plan=Plan("target.demo", Role.TARGET, "demo", settings),
+            plan=Plan(
+                *("target.demo", Role.TARGET, "demo"),
+                settings.to_json(config),
+                settings.section_to_json(),
+            ),
             boot_id="boot",
             emit=self.events.append,
             end=self.exit_codes.append,
@@ -213,3 +223,30 @@ def test_a_fenced_target_drops_its_sessions_and_says_why_for_good(scene: Scene) 
 
 def test_a_volume_without_a_page_reads_as_empty(tmp_path: Path) -> None:
     assert read_snapshot(tmp_path / "none.stats") == {"stages": {}, "published": {}}
+
+
+def test_a_front_end_takes_other_options_of_its_section_while_it_serves(scene: Scene) -> None:
+    reconfigure = scene.target.commands["reconfigure"]
+    assert reconfigure({"live": {"frontend_section": {"greeting": "welcome"}}}, []) == {}
+    assert scene.front.log == ["greets with welcome"]
+    wrongs: list[dict[str, Any]] = [{}, {"live": []}]
+    wrongs.append({"live": {"frontend_section": {"greting": "x"}}})
+    for wrong in wrongs:
+        with pytest.raises((ProtocolError, ConfigError)):
+            reconfigure(wrong, [])
+    assert len(scene.front.log) == 1
+
+
+def test_a_front_end_that_takes_none_says_so(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(Front, "reconfigure")
+    with pytest.raises(ProtocolError, match="takes no other options"):
+        scene.target.commands["reconfigure"]({"live": {"frontend_section": {}}}, [])
+
+
+def test_that_it_must_stay_down_survives_loss_of_power(scene: Scene) -> None:
+    disk = RecordedDisk(scene.layout.data)
+    with disk:
+        Bytes.contexts[0].fenced("ballot 9 is elsewhere")
+    ended = scene.layout.ended("target.demo")
+    disk.leave(len(disk.log), 0.0, Random(0))
+    assert ended.read_text() == "ballot 9 is elsewhere"

@@ -10,10 +10,13 @@ from pathlib import Path
 import attrs
 import lmdb
 import pytest
+from crc32c import crc32c
 
+from recorded_disk import RecordedDisk
 from tierce import Event, FormatError, TemporaryError, UsageError
 from tierce.state import Owner, Phase, VolumeRecord
-from tierce.state.store import FORMAT, RECORD_BYTES_MAX, StateStore
+from tierce.state.check import check
+from tierce.state.store import FORMAT, MAP_BYTES, RECORD_BYTES_MAX, StateStore
 
 RECORD = VolumeRecord(
     name="demo",
@@ -113,7 +116,7 @@ def set_raw(folder: Path, database: bytes, key: bytes, value: bytes) -> None:
 def test_a_newer_format_is_refused_and_left_alone(tmp_path: Path) -> None:
     StateStore(tmp_path).close()
     set_raw(tmp_path, b"meta", b"format", str(FORMAT + 1).encode())
-    with pytest.raises(FormatError, match="written in format 2 by a newer Tierce"):
+    with pytest.raises(FormatError, match="written in format 3 by a newer Tierce"):
         StateStore(tmp_path)
 
 
@@ -125,18 +128,86 @@ def test_a_damaged_format_version_is_refused(tmp_path: Path, value: bytes) -> No
         StateStore(tmp_path)
 
 
+def test_an_older_format_is_refused_with_the_way_back(tmp_path: Path) -> None:
+    StateStore(tmp_path).close()
+    set_raw(tmp_path, b"meta", b"format", b"1")
+    with pytest.raises(FormatError, match=r"written in format 1 by an older.*tierce volume adopt"):
+        StateStore(tmp_path)
+
+
 @pytest.mark.parametrize("value", [b"", b"{", b"[]", b"{}", b'{"name": "demo"}'])
 def test_a_damaged_record_names_itself_and_the_way_out(tmp_path: Path, value: bytes) -> None:
     StateStore(tmp_path).close()
-    set_raw(tmp_path, b"volumes", b"demo", value)
+    set_raw(tmp_path, b"volumes", b"demo", b"%08x " % crc32c(value) + value)
     with StateStore(tmp_path) as store, pytest.raises(FormatError, match="tierce volume adopt"):
         store.volumes()
 
 
-def test_a_file_that_is_no_lmdb_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "data.mdb").write_bytes(b"something else" * 1000)
-    with pytest.raises(FormatError, match="not a readable state"):
+def test_a_record_that_lost_a_bit_is_not_believed(tmp_path: Path) -> None:
+    with StateStore(tmp_path) as store:
+        store.put_volume(attrs.evolve(RECORD, phase=Phase.CREATING))
+    data = bytearray((tmp_path / "data.mdb").read_bytes())
+    at = data.rindex(b'"creating"')
+    data[at + 1 : at + 9] = b"ready   "
+    (tmp_path / "data.mdb").write_bytes(data)
+    with StateStore(tmp_path) as store, pytest.raises(FormatError, match="its checksum does not"):
+        store.volume("demo")
+
+
+def test_a_damaged_event_is_left_out(tmp_path: Path) -> None:
+    with StateStore(tmp_path) as store:
+        store.record([Event("one", "m", "s"), Event("two", "m", "s")])
+    data = (tmp_path / "data.mdb").read_bytes()
+    (tmp_path / "data.mdb").write_bytes(data.replace(b'"one"', b'"onx"'))
+    with StateStore(tmp_path) as store:
+        assert [event["code"] for event in store.events(9)] == ["two"]
+
+
+def damaged(whole: bytes, damage: str) -> bytes:
+    return {
+        "something else": b"something else" * 1000,
+        "cut to half": whole[: len(whole) // 2],
+        "cut to its head": whole[:8192],
+        "zeroed behind its head": whole[:8192] + bytes(len(whole) - 8192),
+        "garbage behind its head": whole[:8192] + b"\xa5" * (len(whole) - 8192),
+    }[damage]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "something else",
+        "cut to half",
+        "cut to its head",
+        "zeroed behind its head",
+        "garbage behind its head",
+    ],
+)
+def test_a_damaged_file_is_one_error_with_the_way_back(tmp_path: Path, damage: str) -> None:
+    with StateStore(tmp_path) as store:
+        store.put_volume(RECORD)
+        store.record([Event("e", "m" * 200, "s") for _ in range(200)])
+    file = tmp_path / "data.mdb"
+    file.write_bytes(damaged(file.read_bytes(), damage))
+    with pytest.raises(FormatError, match=r"is damaged \(.*tierce volume adopt FOLDER"):
         StateStore(tmp_path)
+
+
+def test_checking_changes_nothing(tmp_path: Path) -> None:
+    with StateStore(tmp_path) as store:
+        store.put_volume(RECORD)
+    before = (tmp_path / "data.mdb").read_bytes()
+    check(str(tmp_path), MAP_BYTES)
+    assert (tmp_path / "data.mdb").read_bytes() == before
+
+
+def test_the_folder_of_a_new_state_is_durable(tmp_path: Path) -> None:
+    disk = RecordedDisk(tmp_path)
+    with disk:
+        StateStore(tmp_path / "deep" / "state").close()
+    synced = [place for what, (place, *_rest) in disk.log if what == "sync"]
+    # The parents name what was made; the state's own folder names lmdb's file.
+    assert synced == [Path(), Path("deep"), Path("deep/state")]
 
 
 @pytest.mark.system

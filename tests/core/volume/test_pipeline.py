@@ -31,7 +31,7 @@ from tierce.volume.epoll import EpollReactor
 from tierce.volume.pipeline import open_pipeline
 from tierce.volume.simple import SimpleAdapter
 from tierce.volume.statistics import StatisticsPage
-from tierce_engines.file import FileLifecycle
+from tierce_engines.file_lifecycle import FileLifecycle
 from tierce_engines.options import FileOptions
 
 BLOCKS = SIZE // BLOCK
