@@ -230,14 +230,3 @@ def test_one_older_copy_of_an_even_number_needs_no_more_votes_if_everybody_is_he
     promises = {A: promise(pair, at=3), B: promise(pair, at=5, settled=4)}
     assert opened(choose((A, B), promises)).in_sync == {B}
     assert waiting(choose((A, B), {B: promises[B]})).names == (A,)
-
-
-def test_a_forced_opening_serves_from_the_one_that_was_named() -> None:
-    small = membership(2, A)
-    promises = {B: promise(small), C: promise(small)}
-    assert waiting(choose(NAMES, promises)).names == (A,)
-    found = opened(choose(NAMES, promises, forced=C))
-    assert found.in_sync == found.let_in == {C}
-    assert waiting(choose(NAMES, promises, forced=A)).names == (A,)
-    older = {A: promise(at=3), B: promise(at=5, settled=4)}
-    assert opened(choose(NAMES, older, forced=A)).in_sync == {A}

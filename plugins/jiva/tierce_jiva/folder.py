@@ -70,13 +70,14 @@ class ReplicaFolder:
     Args:
         path: The folder.
         files: The file system.
+        is_locked: Take its lock; without, it is only looked at.
 
     Raises:
         FormatError: It is missing or not a replica's folder.
         ConflictError: Another process has it open.
     """
 
-    def __init__(self, path: Path, files: Files | None = None) -> None:
+    def __init__(self, path: Path, files: Files | None = None, *, is_locked: bool = True) -> None:
         self.path = path
         self.files: Files = files or OsFiles()
         if not path.is_dir():
@@ -88,7 +89,8 @@ class ReplicaFolder:
         self._folder = self.files.open(path, os.O_RDONLY | os.O_DIRECTORY)
         self._lock = -1
         try:
-            self._lock = take_lock(self._folder, path, self.files)
+            if is_locked:
+                self._lock = take_lock(self._folder, path, self.files)
             self.identity = read_identity(path)
             self.regions = Regions(self.identity.size_bytes)
             self._file = RecordFile(self.files, self._folder, path / RECORD)

@@ -61,7 +61,6 @@ class Volume:
         members: The replicas' names, in the order of the config.
         target: 64 random bits of this target process.
         boot_id: Of this machine; replicas with the same one may be read in-process.
-        forced: The replica that the operator wants it opened from whatever the others say, or "".
     """
 
     name: str
@@ -70,4 +69,3 @@ class Volume:
     members: tuple[str, ...]
     target: int
     boot_id: str
-    forced: str = ""

@@ -192,7 +192,7 @@ class Opener:
             return
         promises = {link.name: link.promise for link in ready if link.promise is not None}
         volume = self._volume
-        found = choose(volume.members, promises, own=volume.target, forced=volume.forced)
+        found = choose(volume.members, promises, own=volume.target)
         if isinstance(found, Waiting):
             self._news.say("jiva.volume.waiting", f"can't open: {found}")
             self._show()

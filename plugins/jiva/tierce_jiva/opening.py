@@ -82,7 +82,6 @@ def choose(
     members: tuple[str, ...],
     promises: Mapping[str, Promise],
     own: int = 0,
-    forced: str = "",
 ) -> Opening | Waiting:
     """Decide from the promises of one ballot.
 
@@ -90,7 +89,6 @@ def choose(
         members: All replicas of the volume.
         promises: Who has promised, and what it said.
         own: Of this target's ballots: what it did itself says nothing of what was before.
-        forced: The one replica to serve from whatever the rules say, or "".
     """
     if not promises:
         return Waiting("no replica answers", members)
@@ -101,8 +99,6 @@ def choose(
     if len(promises) < len(members):
         voters -= copied
     majority = len(members) // 2 + 1
-    if forced and len(promises) >= majority:
-        return _forced(adopted, promises, forced)
     # Those that vote must include one of every majority that may have accepted something.
     if len(promises) < majority or len(voters) <= len(members) - majority:
         return _too_few(members, promises, voters, majority, strange)
@@ -141,13 +137,6 @@ def _too_few(
         reason = f"{len(voters)} of {len(members)} replicas can vote, {majority} must ({told})"
     missing = tuple(name for name in members if name not in promises)
     return Waiting(reason, missing or tuple(name for name in members if name not in voters))
-
-
-def _forced(adopted: Membership, promises: Mapping[str, Promise], name: str) -> Opening | Waiting:
-    if name not in promises:
-        return Waiting(f"the volume is to be opened from {name}", (name,))
-    kept = frozenset([name])
-    return Opening(adopted, kept, let_in=kept, better=kept, marks=promises[name].marks)
 
 
 def _of_the_set(

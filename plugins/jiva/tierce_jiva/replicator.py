@@ -24,6 +24,7 @@ from tierce_jiva.host import Host, State, Volume
 from tierce_jiva.lateness import forgive
 from tierce_jiva.links import Batch, Link, Links, LinkState
 from tierce_jiva.options import JivaOptions
+from tierce_jiva.parking import Parking
 from tierce_jiva.read_path import ReadPath
 from tierce_jiva.regions import Regions
 from tierce_jiva.steward import Steward
@@ -36,13 +37,6 @@ from tierce_jiva.write_path import WritePath
 CLOSE_S_MAX = 5.0
 #: No tick for so long, though one was due: this process stood still.
 STALL_S = 1.0
-
-
-@attrs.define(eq=False)
-class _Parked:
-    requests: list[Request]
-    settled: Settled
-    since: float
 
 
 @attrs.define(eq=False)
@@ -69,8 +63,7 @@ class Replicator:
         self._options = options
         self._unsettled = Unsettled()
         self._locked = Unsettled()
-        #: What the parked requests would change: what overlaps that waits behind them.
-        self._waiting = Unsettled()
+        self._parking = Parking()
         unflushed = Unflushed(self.links.regions)
         #: When time last passed, in seconds.
         self._ticked_at: float | None = None
@@ -78,7 +71,6 @@ class Replicator:
         self._quiet: list[Callable[[], None]] = []
         self._has_given_up = False
         self._patience_s = options.not_ready_after_s
-        self._parked: list[_Parked] = []
         self._answers: dict[Settled, list[Request]] = {}
         self._must_retry = False
         self._must_repair = False
@@ -100,7 +92,7 @@ class Replicator:
             self._must_wait,
             host.local,
             answer=self._answer,
-            again=self._park,
+            again=self._parking.park,
             failed=self._read_failed,
             finished=self._finish,
         )
@@ -161,7 +153,7 @@ class Replicator:
             for request in batch:
                 request.status = Status(Code.FENCED, "this target no longer serves the volume")
         else:
-            self._park(batch, settled, self.links.now)
+            self._parking.park(batch, settled, self.links.now)
 
     def tick(self, now: float) -> None:
         """Time has passed: now in seconds. Called a few times a second while `is_busy`, and once
@@ -196,7 +188,7 @@ class Replicator:
     def is_busy(self) -> bool:
         """True while `tick` has something to look after. An idle volume sleeps."""
         return self._steward.state is not State.ENDED and (
-            bool(self._parked or self._unsettled)
+            bool(self._parking or self._unsettled)
             or self._steward.is_busy
             or any(link.flushes or link.questions for link in self.links)
         )
@@ -214,7 +206,7 @@ class Replicator:
         stands = bool(
             self._unsettled.granules
             or self._locked.granules
-            or self._waiting.granules
+            or self._parking.waiting.granules
             or self._unequal_parts
         )
         for request in batch:
@@ -235,7 +227,7 @@ class Replicator:
                 else:
                     later.append(request)
                     # What overlaps it and comes after it waits behind it.
-                    self._waiting.add(offset, length)
+                    self._parking.hold(request)
                     stands = True
         if reads:
             self._reads.read(reads, settled, since)
@@ -244,12 +236,12 @@ class Replicator:
         if flushes:
             self._writes.flush(flushes, settled)
         if later:
-            self._park(later, settled, since)
+            self._parking.park(later, settled, since)
 
     def _must_wait_for(self, request: Request) -> bool:
         """True if what is under way stands against the request; then it is to be parked."""
         offset, length, is_read = request.offset, request.length, request.op is Op.READ
-        if self._waiting and self._waiting.overlaps(offset, length):
+        if self._parking.waiting.overlaps(offset, length):
             must_wait = True
         elif self._steward.repair.unequal.overlaps(offset, length):
             must_wait = True
@@ -259,11 +251,8 @@ class Replicator:
             extents = self._unsettled if is_read else self._locked
             must_wait = extents.overlaps(offset, length)
         if must_wait and not is_read:
-            self._waiting.add(offset, length)
+            self._parking.hold(request)
         return must_wait
-
-    def _park(self, requests: list[Request], settled: Settled, since: float) -> None:
-        self._parked.append(_Parked(requests, settled, since))
 
     def _changed(self) -> None:
         self._must_retry = True
@@ -271,13 +260,11 @@ class Replicator:
     def _retry(self) -> None:
         """Something has changed: what was parked may be admitted now."""
         self._must_retry = False
-        if not self._parked or not self._steward.has_majority:
+        if not self._parking or not self._steward.has_majority:
             return
         if self._steward.state is not State.SERVING:
             return
-        parked, self._parked = self._parked, []
-        self._waiting.clear()  # What is parked again adds itself again.
-        for group in parked:
+        for group in self._parking.take_all():
             self._admit(group.requests, group.settled, group.since)
             for request in group.requests:
                 if request.status is not None:
@@ -327,16 +314,7 @@ class Replicator:
         )
         self._writes.give_up(before, status)
         self._reads.give_up(before, status)
-        late = [group for group in self._parked if group.since < before]
-        if not late:
-            return
-        self._parked = [group for group in self._parked if group.since >= before]
-        self._waiting.clear()
-        for request in (request for group in self._parked for request in group.requests):
-            if request.op is not Op.READ:
-                self._waiting.add(request.offset, request.length)
-        self._must_retry = True
-        for group in late:
+        for group in self._parking.take_late(before):
             for request in group.requests:
                 request.status = status
                 self._answer(request, group.settled)

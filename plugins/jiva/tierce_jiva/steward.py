@@ -77,7 +77,13 @@ class Steward:
         self._members_before: set[str] = set()
         self._news = News(volume, host)
         self._quorum = Quorum(links, self._in_force)
-        self.marks = Marks(links, changed)
+        self._build_mending(locked)
+        self._build_judging()
+
+    def _build_mending(self, locked: Unsettled) -> None:
+        """What marks, and makes equal and durable what may not be."""
+        links, options, unflushed = self._links, self._options, self._unflushed
+        self.marks = Marks(links, self._changed)
         self.cleaning = Cleaning(self.marks, unflushed, options.clean_after_s)
         self.repair = Repair(
             links,
@@ -96,7 +102,9 @@ class Steward:
             released=self._released,
             changed=self._refresh,
         )
-        self._returning = Returning(links, self._quorum, self._doubts, writes, self._news, hang_up)
+        self._returning = Returning(
+            links, self._quorum, self._doubts, self._writes, self._news, self._hang_up
+        )
         self._readmission = Readmission(
             links,
             self._quorum,
@@ -108,9 +116,13 @@ class Steward:
             source=self._source,
             suspect=self._blame,
             refresh=self._refresh,
-            changed=changed,
+            changed=self._changed,
             emit=self._news.emit,
         )
+
+    def _build_judging(self) -> None:
+        """What opens, and votes."""
+        volume, options, host, links = self._volume, self._options, self._host, self._links
         self._opener = Opener(
             volume,
             options,
@@ -120,7 +132,7 @@ class Steward:
             self._quorum,
             self._news,
             promised=self._promised,
-            hang_up=hang_up,
+            hang_up=self._hang_up,
             show=self._show,
         )
         self.faults = Faults(
@@ -131,7 +143,7 @@ class Steward:
             self._quorum,
             self._readmission,
             self._news,
-            hang_up=hang_up,
+            hang_up=self._hang_up,
             refresh=self._refresh,
             show=self._show,
         )
