@@ -64,7 +64,7 @@ def opening(volume: VolumeSpec, *names: str) -> Opening | Waiting:
         found = record(volume, name)
         promises[name] = Promise(
             found.accepted,
-            before=found.promised,
+            bids=found.bids,
             counts=found.counts(boot_id()),
             marks=found.marks,
             order=found.order,

@@ -34,11 +34,11 @@ def promise(
     settled: int = 0,
     suspect: bool = False,
     copied: bool = False,
-    before: Ballot | None = None,
+    bids: tuple[Ballot, ...] = (),
 ) -> Promise:
     return Promise(
         accepted,
-        before=before or accepted.ballot,
+        bids=bids,
         counts=counts,
         marks=marks,
         order=order(at),
@@ -176,14 +176,16 @@ def test_of_those_that_lost_something_one_that_kept_its_memory_is_copied_from_fi
 
 def test_a_member_that_has_not_promised_the_ballot_of_its_set_is_an_older_copy() -> None:
     newer = membership(5, *NAMES)
-    promises = {
-        A: promise(before=Ballot(4, 7)),
-        B: promise(newer),
-        C: promise(newer, before=Ballot(6, 9)),
-    }
+    promises = {A: promise(bids=(Ballot(4, 7), Ballot(6, 9))), B: promise(newer), C: promise(newer)}
     found = opened(choose(NAMES, promises))
     assert found.in_sync == {B, C}
     assert found.strange == {A: OLDER}
+
+
+def test_a_member_that_has_promised_the_ballot_of_its_set_need_not_have_accepted_it() -> None:
+    newer = membership(5, *NAMES)
+    promises = {A: promise(bids=(Ballot(5, 7), Ballot(6, 9))), B: promise(newer)}
+    assert opened(choose(NAMES, promises)).in_sync == {A, B}
 
 
 def test_a_member_that_lacks_an_order_known_to_be_durable_on_all_is_an_older_copy() -> None:
@@ -203,7 +205,7 @@ def test_an_older_copy_has_no_vote() -> None:
 
 def test_what_this_target_did_itself_says_nothing_of_who_is_older() -> None:
     own = Membership(Ballot(9, 42), 1, NAMES, NAMES)
-    promises = dict.fromkeys((A, B), promise(own, before=Ballot(1, 7)))
+    promises = {A: promise(own), B: promise(bids=(Ballot(1, 7),))}
     assert opened(choose(NAMES, promises, own=42)).in_sync == {A, B}
 
 

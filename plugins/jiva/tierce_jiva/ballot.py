@@ -141,6 +141,9 @@ class Order:
         raise ValueError(f"an order is a ballot and a number, not {value!r}")
 
 
+#: Openings in a row that came to nothing are remembered up to this many.
+BID_COUNT_MAX = 32
+
 #: Before the first order of the first target.
 NO_ORDER = Order(NO_BALLOT, 0)
 
@@ -159,6 +162,8 @@ class Record:
         settled: The highest order that it has been told to be durable on every in-sync replica.
         suspect: A sync failed here: pages may be clean in the cache and absent on disk, so that a
             digest of what is read proves nothing about what a loss of power leaves.
+        bids: Ballots that it has promised and accepted nothing in since; the newest
+            `BID_COUNT_MAX`.
         head: Which file held the bytes when it was made or let in; empty if that is not known.
     """
 
@@ -169,12 +174,22 @@ class Record:
     order: Order = NO_ORDER
     settled: Order = NO_ORDER
     suspect: bool = False
+    bids: tuple[Ballot, ...] = ()
     head: str = ""
 
     @property
     def marked(self) -> bool:
         """True if any region is marked."""
         return bool(self.marks)
+
+    def promise(self, ballot: Ballot) -> Record:
+        """Return the record with that ballot promised."""
+        bids = (*(bid for bid in self.bids if bid != ballot), ballot)[-BID_COUNT_MAX:]
+        return attrs.evolve(self, promised=ballot, bids=bids)
+
+    def accept(self, membership: Membership) -> Record:
+        """Return the record with that membership accepted."""
+        return attrs.evolve(self, accepted=membership, bids=())
 
     def counts(self, boot_id: str) -> bool:
         """True if this replica's memory has held since it was let in, or nothing is in doubt."""

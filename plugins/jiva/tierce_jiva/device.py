@@ -49,7 +49,9 @@ class JivaDevice:
         self.capabilities = Capabilities(discard=True, write_zeroes=True)
         self._context = context
         self._reactor = context.reactor
-        self._local = LocalFiles(context.reactor, volume.size_bytes, after=self._move)
+        self._local = LocalFiles(
+            context.reactor, volume.size_bytes, before=self._enter, after=self._move
+        )
         self._timer: Timer | None = None
         self._links: dict[str, SocketLink] = {}
         self._retries: dict[str, Timer] = {}

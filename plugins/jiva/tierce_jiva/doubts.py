@@ -63,6 +63,7 @@ class Doubts:
             return
         link.doubt.update(extents)
         link.must_renew = link.must_renew or must_renew
+        link.has_failed_sync = link.has_failed_sync or must_renew
         link.is_unproved = True
         self._changed()
 
@@ -85,7 +86,7 @@ class Doubts:
 
     def forget(self, link: Link) -> None:
         """It is no member any more: it has to catch up."""
-        link.is_unproved = link.must_renew = False
+        link.is_unproved = link.must_renew = link.has_failed_sync = False
 
     def lost(self, link: Link) -> None:
         """Its connection was lost."""
@@ -132,7 +133,7 @@ class Doubts:
         def redone(is_agreed: bool) -> None:
             self._asking.discard(link)
             if is_agreed and not link.doubt and not link.must_renew and link.is_unproved:
-                link.is_unproved = False
+                link.is_unproved = link.has_failed_sync = False
                 self._released(link)
 
         self._asking.add(link)

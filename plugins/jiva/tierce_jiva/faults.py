@@ -161,9 +161,8 @@ class Faults:
         """The last copies are at fault. If they are all here and have lost their memory, only a
         fresh opening can weigh what is left; else wait for the one that has not."""
         links = [self._links[name] for name in latest.in_sync]
-        forgot = [link for link in links if link.promise is not None and not link.promise.counts]
-        if all(link.is_ready for link in links) and len(forgot) == len(links):
+        if all(link.is_ready and not link.has_kept for link in links):
             self._host.restart("every in-sync replica has lost its memory")
         for link in links:
-            if link.is_ready and link.promise is not None and link.promise.counts:
+            if link.is_ready and link.has_kept:
                 link.fault = ""

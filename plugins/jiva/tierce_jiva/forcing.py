@@ -70,7 +70,7 @@ def force(volume: VolumeSpec, members: tuple[MemberSpec, ...], keep: str, files:
         # The one that is kept first: the others must not know of a set whose member does not.
         for name in sorted(folders, key=lambda name: name != keep):
             folder = folders[name]
-            record = attrs.evolve(folder.record, promised=ballot, accepted=membership)
+            record = folder.record.promise(ballot).accept(membership)
             if name == keep:
                 record = _as_the_only_one(record, folder, ballot)
             folder.save(record)

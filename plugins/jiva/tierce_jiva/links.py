@@ -135,6 +135,8 @@ class Link:
         doubt: Extents in which what it holds may not be what a loss of power leaves.
         is_unproved: Something was in doubt, and that it is durable now has not been proved.
         must_renew: A sync of its failed: it must open its bytes anew before it can flush.
+        has_failed_sync: What is in doubt is so because a sync of its failed.
+        is_older: Its folder is an older copy, or was copied.
         missed: Extents in which it may differ from the members, while it is not one.
         copied: Extents copied to it since `missed` was last known to be on its disk.
         flushed_epoch: What was written before that flush epoch is durable on it.
@@ -173,6 +175,8 @@ class Link:
         self.doubt = Extents(regions)
         self.is_unproved = False
         self.must_renew = False
+        self.has_failed_sync = False
+        self.is_older = False
         self.missed = Extents(regions, regions.every())
         self.copied = Extents(regions)
         self.flushed_epoch = 0
@@ -197,8 +201,8 @@ class Link:
 
     @property
     def has_kept(self) -> bool:
-        """True unless its machine has lost what it held since it was let in."""
-        return self.promise is None or self.promise.counts
+        """True unless it has lost what it held since it was let in."""
+        return not self.is_older and (self.promise is None or self.promise.counts)
 
     @property
     def is_sound(self) -> bool:

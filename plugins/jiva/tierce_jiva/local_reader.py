@@ -35,11 +35,19 @@ class LocalFiles:
     Args:
         reactor: The target's loop.
         size_bytes: The volume's size in bytes.
+        before: Called before reads of a worker thread are passed on: time may have passed.
         after: Called after reads of a worker thread were passed on.
     """
 
-    def __init__(self, reactor: Reactor, size_bytes: int, after: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        reactor: Reactor,
+        size_bytes: int,
+        before: Callable[[], None],
+        after: Callable[[], None],
+    ) -> None:
         self._reactor = reactor
+        self._before = before
         self._after = after
         self._size_bytes = size_bytes
         self._files: dict[Head, _File] = {}
@@ -111,6 +119,7 @@ class LocalFiles:
         if error is not None:
             raise error
         if not self._is_closed:
+            self._before()
             done(requests)
             self._after()
 

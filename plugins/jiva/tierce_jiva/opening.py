@@ -118,7 +118,8 @@ def _stale(adopted: Membership, promises: Mapping[str, Promise], own: int) -> di
         for name in adopted.in_sync
         if name in promises
         and (
-            (promises[name].before < adopted.ballot and not is_ours) or promises[name].order < floor
+            (not promises[name].has_joined(adopted.ballot) and not is_ours)
+            or promises[name].order < floor
         )
     }
 

@@ -18,7 +18,7 @@ class Promise:
 
     Attributes:
         accepted: The highest membership it has accepted.
-        before: The ballot that it had promised before, to another target as far as it knows.
+        bids: The ballots that it had promised since, before this one.
         counts: Its memory has held since it was let in, or nothing is in doubt on it.
         marks: Regions in which a write may be on it that is not on all.
         order: The last order about marks that it has carried out.
@@ -29,7 +29,7 @@ class Promise:
     """
 
     accepted: Membership
-    before: Ballot
+    bids: tuple[Ballot, ...] = ()
     counts: bool = True
     marks: frozenset[int] = frozenset()
     order: Order = NO_ORDER
@@ -37,6 +37,10 @@ class Promise:
     suspect: bool = False
     doubt: frozenset[int] = frozenset()
     copied: bool = False
+
+    def has_joined(self, ballot: Ballot) -> bool:
+        """True if it is known to have promised that ballot before it was asked this time."""
+        return ballot <= self.accepted.ballot or ballot in self.bids
 
     @classmethod
     def from_json(cls, message: Mapping[str, Any], regions: Regions) -> Promise:
@@ -48,7 +52,7 @@ class Promise:
         try:
             return cls(
                 Membership.from_json(message["accepted"]),
-                Ballot.from_json(message["before"]),
+                tuple(Ballot.from_json(bid) for bid in message["bids"]),
                 counts=message["counts"] is True,
                 marks=regions.from_hex(message["marks"]),
                 order=Order.from_json(message["order"]),

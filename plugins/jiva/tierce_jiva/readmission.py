@@ -102,6 +102,8 @@ class Readmission:
 
     def _begin(self, link: Link) -> None:
         def proved() -> None:
+            for extents in (link.missed, link.copied, link.doubt):
+                extents.clear()
             members = frozenset(self._quorum.latest.in_sync)
             self._quorum.propose(members | {link.name}, frozenset([link.name]))
             self._refresh()
@@ -183,9 +185,6 @@ class Readmission:
         self.is_finishing = False
         link.patience_s = 0.0
         link.in_since = self._links.now
-        self._marks.let_in(link)
-        for extents in (link.missed, link.copied, link.doubt):
-            extents.clear()
         if link.promise is not None:
             link.promise = attrs.evolve(link.promise, counts=True, suspect=False)
         self._emit(

@@ -18,6 +18,7 @@ marks         `{"region_bytes": n, "regions": hex}`: a bitmap, region 0 is bit 0
 order         `[number, target, n]`: the last order about marks that was carried out
 settled       the highest order known to be durable on every in-sync replica
 suspect       a sync failed here
+bids          ballots promised since the last membership was accepted
 head          which file holds the bytes (`file_identity.py`)
 ============  ====================================================================================
 
@@ -64,6 +65,7 @@ def encode_record(record: Record, volume: str, replica: str, regions: Regions) -
         "order": record.order.to_json(),
         "settled": record.settled.to_json(),
         "suspect": record.suspect,
+        "bids": [bid.to_json() for bid in record.bids],
         "head": record.head,
     }
     return encode_sealed("record", VERSION, body).ljust(RECORD_BYTES)
@@ -92,6 +94,7 @@ def decode_record(data: bytes, volume: str, replica: str, regions: Regions, path
             order=NO_ORDER if version == 1 else Order.from_json(body["order"]),
             settled=NO_ORDER if version == 1 else Order.from_json(body["settled"]),
             suspect=bool(body["suspect"]),
+            bids=tuple(Ballot.from_json(bid) for bid in body.get("bids", ())),
             head="" if version == 1 else str(body["head"]),
         )
     except (KeyError, TypeError, ValueError) as error:

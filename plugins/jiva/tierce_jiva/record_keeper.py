@@ -41,6 +41,10 @@ class RecordKeeper:
         """Change the record in memory: it holds at once."""
         self.record = attrs.evolve(self.record, **changes)
 
+    def replace(self, record: Record) -> None:
+        """Take another record into memory: it holds at once."""
+        self.record = record
+
     def then(self, answer: Callable[[], None]) -> None:
         """Make the record durable, as it is now or later, then call `answer`."""
         self._to_save.append(answer)

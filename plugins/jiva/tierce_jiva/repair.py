@@ -203,6 +203,8 @@ class Repair:
             key=lambda link: (
                 bool(link.bit & unfit),
                 extent in link.doubt,
+                # Its cache may have dropped what its disk never had.
+                extent in link.doubt and link.has_failed_sync,
                 not link.bit & preferred,
                 link.is_in_doubt,
             ),

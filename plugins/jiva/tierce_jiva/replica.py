@@ -83,8 +83,6 @@ class Replica:
         self._head = head
         #: Marked at the start of this process, and not written again since.
         self._inherited = record.marks
-        #: What was promised before the target that was promised last.
-        self._before = record.promised
         self._uuid = uuid
         self._size_bytes = size_bytes
         self._boot_id = boot_id
@@ -229,8 +227,7 @@ class Replica:
             self._actions.append(Hangup(self._writer, "superseded"))
             del self._connections[self._writer]
         self._writer = connection
-        if self.record.promised.target != ballot.target:
-            self._before = self.record.promised
+        joined = [bid for bid in self.record.bids if bid != ballot]
 
         def answer() -> None:
             record = self.record
@@ -240,7 +237,7 @@ class Replica:
                 {
                     "kind": "promise",
                     "accepted": record.accepted.to_json(),
-                    "before": self._before.to_json(),
+                    "bids": [bid.to_json() for bid in joined],
                     "counts": record.counts(self._boot_id),
                     "marks": self._regions.to_hex(record.marks),
                     "order": record.order.to_json(),
@@ -254,7 +251,7 @@ class Replica:
         if ballot == self.record.promised and not self._keeper.is_saving:
             answer()
         else:
-            self._keeper.change(promised=ballot)
+            self._keeper.replace(self.record.promise(ballot))
             self._keeper.then(answer)
 
     def _accept(self, connection: int, sequence: int, message: dict[str, Any]) -> None:
@@ -273,7 +270,7 @@ class Replica:
         if self.record.suspect and not is_known and self.name in membership.in_sync:
             self._refuse(connection, sequence, "its last sync has failed")
             return
-        self._keeper.change(accepted=membership)
+        self._keeper.replace(self.record.accept(membership))
         if is_let_in:
             self._keeper.change(let_in_boot=self._boot_id, head=self._head)
         self._keeper.then(lambda: self._say(connection, sequence, {"kind": "accepted"}))

@@ -68,6 +68,7 @@ class Returning:
         assert promise is not None
         is_restarted, link.is_restarted = link.is_restarted, False
         is_older = promise.copied or self._is_older(link)
+        link.is_older = is_older
         if link.name not in self._quorum.required():
             self._newcomer(link, is_older=is_older)
         elif is_older:

@@ -221,6 +221,8 @@ class Steward:
         for link in self._links:
             if link.name in members - self._members_before:
                 link.fault = ""
+                link.is_older = False
+                self.marks.let_in(link)
             elif link.name in self._members_before - members:
                 link.missed.clear()
                 link.missed.add_regions(self.marks.common)
