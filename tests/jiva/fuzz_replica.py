@@ -21,7 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from crc32c import crc32c
 
-from jiva.cluster import UUID, MemoryStore
+from jiva.cluster import UUID
+from jiva.nodes import MemoryStore
 from tierce import Op, ProtocolError
 from tierce_jiva.ballot import NO_BALLOT, Ballot, Membership, Record
 from tierce_jiva.replica import Replica

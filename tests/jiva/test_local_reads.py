@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from jiva.cluster import Cluster, MemoryStore, bytes_of
+from jiva.cluster import Cluster, bytes_of
+from jiva.nodes import MemoryStore
 from tierce import Code, Request, Status
 from tierce_jiva.links import Head
 

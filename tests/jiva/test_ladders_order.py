@@ -1,0 +1,156 @@
+"""Ladders: what is sent again, what is given up, and what comes late."""
+
+from __future__ import annotations
+
+import errno
+
+from jiva.cluster import Cluster, opened
+from tierce import GOOD, Code
+from tierce_jiva.replica_actions import DigestExtents
+
+BLOCK = 4096
+A, B, C = ("replica-1", "replica-2", "replica-3")
+FULL = OSError(errno.ENOSPC, "planned")
+
+
+def hang(cluster: Cluster, *names: str, is_hung: bool = True) -> None:
+    for name in names:
+        cluster.nodes[name].is_hung = is_hung
+
+
+def test_one_that_comes_back_with_a_failed_write_is_not_sent_it_behind_a_newer_one() -> None:
+    cluster = opened()
+    cluster.put(0, b"0" * BLOCK)
+    hang(cluster, B, C)
+    cluster.nodes[A].store.fail_write = FULL
+    first = cluster.write(0, b"1" * BLOCK)
+    cluster.run()
+    cluster.nodes[A].store.fail_write = None
+    second = cluster.write(0, b"2" * BLOCK)
+    cluster.run()
+    assert cluster.cached(0)[0] == b"2"
+    cluster.break_pipe(A, "reset")
+    cluster.run(0.2)
+    hang(cluster, B, C, is_hung=False)
+    cluster.run(5)
+    assert first.status is second.status is GOOD
+    assert cluster.cached(0) == [b"2"] * 3
+    assert set(cluster.states().values()) == {"in-sync"}
+
+
+def test_history_no_resend_what_was_given_up_is_never_sent_again() -> None:
+    cluster = opened(not_ready_after_s=2.0, dead_s=20.0, flush_dead_s=20.0, alone_after_s=20.0)
+    cluster.put(0, b"0" * BLOCK)
+    hang(cluster, B, C)
+    cluster.nodes[A].store.fail_write = FULL
+    first = cluster.write(0, b"1" * BLOCK)
+    cluster.run(2.3)
+    assert first.status is not None
+    assert first.status.code is Code.NOT_READY
+    cluster.nodes[A].store.fail_write = None
+    hang(cluster, B, C, is_hung=False)
+    cluster.run(1)
+    cluster.put(0, b"2" * BLOCK)
+    cluster.kill_replica(A)
+    cluster.start_replica(A)
+    for _ in range(200):
+        cluster.connect()
+        cluster.step()
+        assert cluster.cached(0) == [b"2"] * 3
+    cluster.run(1)
+    assert cluster.cached(0) == [b"2"] * 3
+
+
+def test_a_write_that_was_given_up_is_not_applied_any_more_once_that_was_answered() -> None:
+    cluster = opened(not_ready_after_s=2.0)
+    cluster.put(0, b"0" * BLOCK)
+    hang(cluster, B, C)
+    write = cluster.write(0, b"1" * BLOCK)
+    cluster.run(2.5)
+    assert write.status is not None
+    assert write.status.code is Code.NOT_READY
+    # Its extent must not show one content now and another one later.
+    read = cluster.read(0, BLOCK)
+    cluster.run(0.5)
+    assert read.status is None
+    hang(cluster, B, C, is_hung=False)
+    cluster.run(5)
+    assert read.status is GOOD
+    assert cluster.cached(0) == [bytes(read.buffer or b"")[:1]] * 3 == [b"0"] * 3
+
+
+def test_what_was_given_up_is_told_quiet_only_when_its_extents_are_equal_again() -> None:
+    cluster = opened(not_ready_after_s=2.0)
+    cluster.put(0, b"0" * BLOCK)
+    quiet: list[bool] = []
+    cluster.target.when_quiet(lambda: quiet.append(True))
+    assert quiet, "nothing was given up"
+    hang(cluster, B, C)
+    cluster.write(0, b"1" * BLOCK)
+    cluster.run(2.5)
+    cluster.target.when_quiet(lambda: quiet.append(cluster.cached(0) == [b"0"] * 3))
+    cluster.run(1)
+    assert len(quiet) == 1
+    hang(cluster, B, C, is_hung=False)
+    cluster.run(2)
+    assert quiet == [True, True]
+
+
+def test_history_6_what_arrives_late_on_the_old_connection_is_refused_in_the_same_ballot() -> None:
+    cluster = opened(not_ready_after_s=2.0, reconnect_grace_s=5.0)
+    cluster.put(0, b"0" * BLOCK)
+    hang(cluster, B, C)
+    write = cluster.write(0, b"1" * BLOCK)
+    cluster.step()
+    for name in (B, C):
+        cluster.half_open(name)
+    hang(cluster, B, C, is_hung=False)
+    cluster.cut = {B, C}
+    cluster.run(2.5)
+    assert write.status is not None
+    assert write.status.code is Code.NOT_READY
+    cluster.cut = set()
+    cluster.run(1)
+    assert cluster.get(0) == b"0" * BLOCK
+    cluster.arrive_late()
+    assert cluster.cached(0) == [b"0"] * 3
+
+
+def test_history_5_a_write_of_the_last_target_that_comes_after_the_promise_is_refused() -> None:
+    cluster = opened()
+    cluster.put(0, b"0" * BLOCK)
+    hang(cluster, B)
+    write = cluster.write(0, b"1" * BLOCK)
+    cluster.step()
+    cluster.half_open(B)
+    hang(cluster, B, is_hung=False)
+    cluster.start_target()
+    cluster.run(4)
+    assert write.status is None
+    found = cluster.get(0)
+    cluster.arrive_late()
+    assert cluster.cached(0) == [found[:1]] * 3
+
+
+def test_a_write_that_failed_everywhere_is_made_equal_before_it_is_read() -> None:
+    cluster = opened()
+    cluster.put(0, b"0" * BLOCK)
+    for node in cluster.nodes.values():
+        node.store.fail_write = FULL
+        node.held = {DigestExtents}
+    cluster.nodes[A].store.tears = True
+    write = cluster.write(0, b"1" * BLOCK)
+    cluster.run()
+    assert write.status is not None
+    assert write.status.code is Code.NO_SPACE
+    assert cluster.cached(0) == [b"1", b"0", b"0"]
+    reads = [cluster.read(0, BLOCK) for _ in range(4)]
+    cluster.run()
+    assert {read.status for read in reads} == {None}
+    for name, node in cluster.nodes.items():
+        node.store.fail_write = None
+        cluster.release(name)
+    cluster.run(2)
+    assert {read.status for read in reads} == {GOOD}
+    assert len({bytes(read.buffer or b"") for read in reads}) == 1
+    assert len(set(cluster.cached(0, BLOCK))) == 1
