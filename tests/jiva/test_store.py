@@ -23,7 +23,12 @@ class OddFiles(OsFiles):
     has_holes = True
     sync_error: OSError | None = None
 
+    def __init__(self) -> None:
+        #: Offset and length of every write.
+        self.written: list[tuple[int, int]] = []
+
     def pwrite(self, descriptor: int, data: memoryview, offset: int) -> int:  # type: ignore[override]
+        self.written.append((offset, len(data)))
         return os.pwrite(descriptor, data[: self.writes_at_most], offset)
 
     def punch_hole(self, descriptor: int, offset: int, length: int) -> None:
@@ -102,6 +107,23 @@ def test_where_no_holes_can_be_made_a_discard_takes_no_space_for_what_was_never_
     store.discard(0, SIZE)
     assert not any(read(store, 0, SIZE))
     assert store.path.stat().st_blocks == before
+
+
+def test_zeroes_that_a_failed_flush_may_have_lost_are_written_again_where_no_hole_can_be_made(
+    store: SparseFileStore, files: OddFiles
+) -> None:
+    files.has_holes = False
+    store.write(0, memoryview(b"x" * 8192))
+    store.discard(0, 8192)
+    files.sync_error = OSError(errno.EIO, "lost")
+    with pytest.raises(OSError, match="lost"):
+        store.flush()
+    files.sync_error = None
+    store.renew()
+    # They read as zeroes: from the cache, not from the disk.
+    files.written.clear()
+    store.discard(0, 1 << 20)
+    assert files.written == [(0, 4096), (4096, 4096)]
 
 
 def test_equal_bytes_digest_alike_and_others_do_not(store: SparseFileStore) -> None:

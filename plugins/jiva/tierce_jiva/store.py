@@ -19,8 +19,7 @@ from tierce_jiva.files import Files, OsFiles
 
 #: How much of an extent is read at once to be digested: small enough for the CPU's cache.
 _DIGEST_STEP_BYTES = 256 << 10
-#: Where no hole can be made, so much is looked at at once, and zeroed block by block.
-_ZEROES_BYTES = 64 << 10
+#: Where no hole can be made, zeroes are written in pieces of this size.
 _BLOCK_BYTES = 4096
 
 
@@ -117,19 +116,17 @@ class SparseFileStore:
         except OSError as error:
             if error.errno != errno.EOPNOTSUPP:
                 raise
-            for at in range(offset, offset + length, _ZEROES_BYTES):
-                self._write_zeroes(at, min(_ZEROES_BYTES, offset + length - at))
+            self._write_zeroes(offset, length)
 
     def _write_zeroes(self, offset: int, length: int) -> None:
-        """Where no holes can be made the bytes count, not the space. But what reads as zeroes is
-        left alone: it may be a hole from the beginning, and is to take no space now."""
-        found = memoryview(bytearray(length))
-        self.read(offset, found)
-        data, zeroes = bytes(found), bytes(_BLOCK_BYTES)
-        for at in range(0, length, _BLOCK_BYTES):
-            block = data[at : at + _BLOCK_BYTES]
-            if block != zeroes[: len(block)]:
-                self.write(offset + at, memoryview(zeroes)[: len(block)])
+        """Where no holes can be made the bytes count, not the space. But what was a hole from the
+        beginning is left alone: it is to take no space now. What merely reads as zeroes is
+        written: that may be the cache, of which a failed sync has left nothing on the disk."""
+        zeroes = memoryview(bytes(_BLOCK_BYTES))
+        for at in range(offset, offset + length, _BLOCK_BYTES):
+            block = zeroes[: offset + length - at]
+            if not self._is_hole(at, len(block)):
+                self.write(at, block)
 
     def read_cached(self, offset: int, buffer: memoryview) -> bool:
         """Fill `buffer` if all of it is in the page cache; False if that would wait."""
