@@ -34,6 +34,8 @@ class MemoryStore:
         self.fail_write: OSError | None = None
         #: A write that fails leaves its first half.
         self.tears = False
+        #: Only what has its space already can be written.
+        self.is_full = False
         self.fail_read: OSError | None = None
         #: Syncs fail while this is set.
         self.fail_sync: OSError | None = None
@@ -44,6 +46,7 @@ class MemoryStore:
         #: Nothing is read without waiting.
         self.is_cold = False
         self._dirty: set[int] = set()
+        self._allocated: set[int] = set()
         self._sync_failed: OSError | None = None
 
     def check(self) -> None:
@@ -54,13 +57,23 @@ class MemoryStore:
         if self.fail_write is not None and not self.tears:
             raise self.fail_write
         length = len(data) if self.fail_write is None else len(data) // 2
-        self.cached[offset : offset + length] = data[:length]
-        self._dirty.update(range(offset // PAGE_BYTES, (offset + length - 1) // PAGE_BYTES + 1))
+        pages = set(range(offset // PAGE_BYTES, (offset + length - 1) // PAGE_BYTES + 1))
+        if self.is_full and not pages <= self._allocated:
+            raise OSError(errno.ENOSPC, "no space left")
+        self._allocated |= pages
+        self._put(offset, data[:length], pages)
         if self.fail_write is not None:
             raise self.fail_write
 
     def discard(self, offset: int, length: int) -> None:
-        self.write(offset, memoryview(bytes(length)))
+        if self.fail_write is not None:
+            raise self.fail_write
+        pages = set(range(offset // PAGE_BYTES, (offset + length - 1) // PAGE_BYTES + 1))
+        self._put(offset, memoryview(bytes(length)), pages)
+
+    def _put(self, offset: int, data: memoryview, pages: set[int]) -> None:
+        self.cached[offset : offset + len(data)] = data
+        self._dirty |= pages
 
     def read_cached(self, offset: int, buffer: memoryview) -> bool:
         if self.is_cold:

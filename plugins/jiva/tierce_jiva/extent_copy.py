@@ -7,6 +7,7 @@ copy claims: 128 bits of BLAKE2b, not the CRC that only finds decay.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -17,6 +18,10 @@ from tierce_jiva.digests import zero_digest
 from tierce_jiva.links import Link, Links
 from tierce_jiva.wire import DIGEST_BYTES, Frame, Kind, check_data, decode_failures
 from tierce_jiva.write_path import encode_batch
+
+#: What is discarded rather than written if it is all zeroes: a block of the usual file systems.
+_BLOCK_BYTES = 4096
+_ZEROES = bytes(_BLOCK_BYTES)
 
 
 @attrs.frozen
@@ -115,28 +120,28 @@ class ExtentCopy:
         if not self._differ:
             self._succeed()
         elif wanted == zero_digest(self._extent[1]):
-            self._write(Request(Op.DISCARD, *self._extent))  # A hole stays a hole.
+            self._write([Request(Op.DISCARD, *self._extent)])  # A hole stays a hole.
         else:
             self._links.ask_extents(self.source, Kind.READ, [self._extent], self._copy)
 
     def _copy(self, frame: Frame | None) -> None:
         if self._done is None:
             return  # A copy that comes late would undo what was written since.
-        offset, length = self._extent
+        offset = self._extent[0]
         if frame is None or frame.kind is not Kind.DATA:
             self._end(self.source, "can't read", frame)
             return
         (data,) = check_data(frame, [self._extent])
-        self._write(Request(Op.WRITE, offset, length, memoryview(bytes(data))))
+        self._write(split(offset, bytes(data)))
 
-    def _write(self, request: Request) -> None:
-        self.copied_bytes = request.length
+    def _write(self, requests: list[Request]) -> None:
+        self.copied_bytes = self._extent[1]
         self._writing()
         self._awaited = len(self._differ)
         for link in list(self._differ):
             self._links.ask_acked(
                 link,
-                lambda number: encode_batch(self._links, number, [request]),
+                lambda number: encode_batch(self._links, number, requests),
                 partial(self._written, link),
             )
             if self._done is None:
@@ -172,3 +177,25 @@ class ExtentCopy:
         )
         lost = frame is None if is_lost is None else is_lost
         done(Trouble(link, reason, is_full=is_full, is_lost=lost))
+
+
+def split(offset: int, data: bytes) -> list[Request]:
+    """Return what makes an extent these bytes. Blocks of zeroes are discarded: holes take no space
+    on the target either, and where its disk is full only what needs none can be copied."""
+    requests: list[Request] = []
+    blocks = range(0, len(data), _BLOCK_BYTES)
+    for is_hole, run in itertools.groupby(blocks, key=lambda at: _is_zero(data, at)):
+        first, *rest = run
+        last = rest[-1] if rest else first
+        length = min(last + _BLOCK_BYTES, len(data)) - first
+        if is_hole:
+            requests.append(Request(Op.DISCARD, offset + first, length))
+        else:
+            piece = memoryview(data)[first : first + length]
+            requests.append(Request(Op.WRITE, offset + first, length, piece))
+    return requests
+
+
+def _is_zero(data: bytes, at: int) -> bool:
+    block = data[at : at + _BLOCK_BYTES]
+    return block == _ZEROES[: len(block)]
