@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -216,31 +218,26 @@ def test_bytes_that_arrive_damaged_are_not_written() -> None:
     assert ladder.asked(B) == [Kind.DIGEST]
 
 
-def test_nothing_comes_of_a_copy_that_was_abandoned() -> None:
-    for reached in range(4):
-        ladder = Ladder(B)
-        steps = [
-            lambda ladder=ladder: ladder.digest(A, NEW),
-            lambda ladder=ladder: ladder.digest(B, OLD),
-            lambda ladder=ladder: ladder.read(A, NEW),
-            lambda ladder=ladder: ladder.answer(B, ack()),
-            lambda ladder=ladder: ladder.digest(B, NEW),
-        ]
-        for step in steps[:reached]:
+@pytest.mark.parametrize("reached", range(4))
+def test_nothing_comes_of_a_copy_that_was_abandoned(reached: int) -> None:
+    ladder = Ladder(B)
+    steps: list[Callable[[], None]] = [
+        lambda: ladder.digest(A, NEW),
+        lambda: ladder.digest(B, OLD),
+        lambda: ladder.read(A, NEW),
+        lambda: ladder.answer(B, ack()),
+        lambda: ladder.digest(B, NEW),
+    ]
+    for step in steps[:reached]:
+        step()
+    ladder.copy.abandon()
+    taken(ladder.links[B])
+    # What was asked is answered all the same.
+    for step in steps[reached:]:
+        if ladder.links[A].questions or ladder.links[B].questions:
             step()
-        ladder.copy.abandon()
-        taken(ladder.links[B])
-        while questions := [link for link in ladder.links if link.questions]:
-            name = questions[0].name
-            if name == A and reached == 2:
-                ladder.read(A, NEW)
-            elif name == B and reached == 3:
-                ladder.answer(B, ack())
-                ladder.digest(B, NEW)
-            else:
-                ladder.digest(name, OLD)
-        assert ladder.troubles == []
-        assert ladder.asked(B) == []
+    assert ladder.troubles == []
+    assert ladder.asked(B) == []
 
 
 def test_the_source_is_asked_behind_the_writes_that_were_sent_to_it() -> None:
