@@ -30,6 +30,7 @@ from tierce_jiva.replica_actions import (
     Sync,
 )
 from tierce_jiva.replicator import Replicator
+from tierce_jiva.wire import Frame
 
 UUID = "0123456789abcdef0123456789abcdef"
 
@@ -147,6 +148,16 @@ class Cluster:
             while pipe.to_replica:
                 self._to_replica(name)
             self.pipes = pipes
+
+    def stranger(self, name: str, frames: list[Frame]) -> None:
+        """Frames arrive at a replica from another target, which is gone when it is answered."""
+        node = self.nodes[name]
+        self._number += 1
+        assert node.replica is not None
+        node.replica.connected(self._number)
+        self._carry_out(node, node.replica.received(self._number, frames))
+        if node.replica is not None:
+            node.replica.disconnected(self._number)
 
     def _drop_pipe(self, name: str) -> None:
         pipe = self.pipes.pop(name)
