@@ -17,7 +17,7 @@ from tierce_jiva.host import Host, State, Volume
 from tierce_jiva.options import JivaOptions, ReplicaOptions
 from tierce_jiva.read_path import LocalReader
 from tierce_jiva.replica import Replica
-from tierce_jiva.replica_actions import (
+from tierce_jiva.replica_actions import (  # fmt: skip
     Action,
     DigestExtents,
     Fetch,
@@ -183,7 +183,8 @@ class Cluster:
         """Carry everything that is on its way one hop; False if nothing was."""
         moved = False
         self.target.links.now = self.now
-        for name, reason in self.take_hangups():
+        hangups, self.target.hangups = self.target.hangups, []
+        for name, reason in hangups:
             self.break_pipe(name, reason)
             moved = True
         for link in self.target.links:
@@ -197,10 +198,6 @@ class Cluster:
         for name in list(self.pipes):
             moved |= self._to_target(name)
         return moved
-
-    def take_hangups(self) -> list[tuple[str, str]]:
-        hangups, self.target.hangups = self.target.hangups, []
-        return hangups
 
     def _to_replica(self, name: str) -> bool:
         pipe, node = self.pipes[name], self.nodes[name]

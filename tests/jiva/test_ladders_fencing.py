@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import attrs
-
 from jiva.cluster import UUID, Cluster, opened
 from jiva.ladder import frames_of
 from tierce import GOOD, Code
@@ -141,16 +139,3 @@ def test_an_opening_that_is_outbid_while_it_is_voted_on_bids_again() -> None:
     assert cluster.is_serving
     assert cluster.fenced == []
     assert cluster.target.links.ballot > HIGHER
-
-
-def test_one_that_promised_this_target_again_is_no_stranger_any_more() -> None:
-    cluster = opened()
-    promise_to_another(cluster, C)
-    cluster.run(3)
-    cluster.kill_replica(C)
-    node = cluster.nodes[C]
-    node.record = attrs.evolve(node.record, promised=cluster.target.links.ballot)
-    cluster.start_replica(C)
-    cluster.run(20)
-    assert cluster.restarts == []
-    assert set(cluster.states().values()) == {"in-sync"}
