@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from typing import Any
 
 from jiva.cluster import Cluster, opened
 from tierce import GOOD, Code
@@ -12,7 +13,12 @@ from tierce_jiva.replica_actions import Sync
 BLOCK = 4096
 A, B, C = ("replica-1", "replica-2", "replica-3")
 #: Quick to judge: late after 1 s, alone after 4 s.
-QUICK = {"dead_s": 1.0, "flush_dead_s": 3.0, "alone_after_s": 4.0, "not_ready_after_s": 20.0}
+QUICK: dict[str, Any] = {
+    "dead_s": 1.0,
+    "flush_dead_s": 3.0,
+    "alone_after_s": 4.0,
+    "not_ready_after_s": 20.0,
+}
 
 
 def two_of_three() -> Cluster:

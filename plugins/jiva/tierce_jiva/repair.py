@@ -196,14 +196,16 @@ class Repair:
         fit = [link for link in members.sources if region not in self._unfit.get(link, ())]
         if not any(region not in self._unfit.get(link, ()) for link in members.all):
             fit = list(members.sources)  # Those that would have been better are out.
-        preferred = self._preferred.get(extent, 0) or self._better
+        preferred = self._preferred.get(extent, 0)
         able = [link for link in fit if link.is_ready and not link.has_failed and not link.fault]
         best = min(
             able,
             key=lambda link: (
                 bool(link.bit & unfit),
                 extent in link.doubt,
-                # Its cache may have dropped what its disk never had.
+                # Who has lost power has lost more than who failed a sync: of that one the cache
+                # may have dropped what its disk never had.
+                not link.bit & self._better,
                 extent in link.doubt and link.has_failed_sync,
                 not link.bit & preferred,
                 link.is_in_doubt,
