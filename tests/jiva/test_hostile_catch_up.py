@@ -84,3 +84,28 @@ def test_what_a_catch_ups_last_flush_lost_is_written_again_wherever_it_was_writt
     assert set(cluster.states().values()) == {"in-sync"}
     assert node.store.renewals
     assert cluster.durable(3 * REGION) == [b"w", b"w", b"w"]
+
+
+def test_a_catch_up_begins_anew_when_all_its_members_have_lost_what_it_was_copied_from() -> None:
+    """H4. Both members fail a sync and lose the page while a third catches up that has the newer
+    content already: they are made equal from the older one, it is let in with the newer."""
+    cluster = opened(size_bytes=4 * REGION, rebuild_window=1, opening_patience_s=0.1)
+    away_and_back(cluster, "replica-3")
+    readmission = cluster.target._steward._readmission
+    cluster.step_until(lambda: readmission.mirror is not None)
+    write = cluster.write(3 * REGION, b"w" * BLOCK)
+    settle(cluster, write)
+    assert readmission, "it still catches up"
+    for name in ("replica-1", "replica-2"):
+        cluster.nodes[name].store.syncs_to_fail = 1
+    cluster.nodes["replica-3"].held.add(DigestExtents)
+    flush = cluster.flush()
+    cluster.step_until(lambda: all(cluster.target.links[f"replica-{n}"].doubt for n in (1, 2)))
+    assert readmission, "it still catches up"
+    for name in ("replica-1", "replica-2"):
+        cluster.nodes[name].store.evict()
+    cluster.release("replica-3")
+    cluster.run(60)
+    assert flush.status is not None
+    assert set(cluster.states().values()) == {"in-sync"}
+    assert len(set(cluster.cached(3 * REGION))) == 1
