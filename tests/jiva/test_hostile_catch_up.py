@@ -6,7 +6,7 @@ import errno
 
 from jiva.cluster import Cluster, opened
 from tierce import GOOD
-from tierce_jiva.replica_actions import DigestExtents
+from tierce_jiva.replica_actions import DigestExtents, Sync
 
 BLOCK = 4096
 MIB = 1 << 20
@@ -109,3 +109,52 @@ def test_a_catch_up_begins_anew_when_all_its_members_have_lost_what_it_was_copie
     assert flush.status is not None
     assert set(cluster.states().values()) == {"in-sync"}
     assert len(set(cluster.cached(3 * REGION))) == 1
+
+
+def test_a_catch_ups_last_flush_has_the_time_that_a_flush_has() -> None:
+    """H16. All that was copied is flushed at once at the end: gigabytes. That flush is judged like
+    a question, by `dead_s`; it is hung up on, all that was copied is in doubt and is copied anew,
+    and so on: a large rebuild never ends."""
+    cluster = opened(opening_patience_s=0.1)
+    away_and_back_small(cluster, "replica-3")
+    node = cluster.nodes["replica-3"]
+    node.held.add(Sync)
+    began = cluster.now
+    while not node.waiting:
+        cluster.run(0.1)
+        assert cluster.now < began + 5
+    cluster.run(cluster.options.dead_s + 2)  # Less than half of `flush_dead_s`.
+    cluster.release("replica-3")
+    cluster.run(0.5)
+    assert "jiva.replica.not-let-in" not in cluster.codes()
+    assert set(cluster.states().values()) == {"in-sync"}
+
+
+def away_and_back_small(cluster: Cluster, name: str) -> None:
+    cluster.kill_replica(name)
+    write = cluster.write(0, b"m" * BLOCK)
+    cluster.run(2)
+    assert write.status is GOOD
+    cluster.start_replica(name)
+
+
+def test_a_catch_up_goes_on_where_it_stopped_when_a_connection_breaks() -> None:
+    """H17. The connection of the one that catches up breaks; its process and its memory are as they
+    were. All that was copied to it is copied again."""
+    cluster = opened(size_bytes=4 * REGION, rebuild_window=1, opening_patience_s=0.1)
+    away_and_back(cluster, "replica-3")
+    link = cluster.target.links["replica-3"]
+    cluster.step_until(lambda: len(link.copied) == 7)
+    copies = 0
+
+    def count(offset: int, data: memoryview) -> None:
+        nonlocal copies
+        copies += 1
+        original(offset, data)
+
+    store = cluster.nodes["replica-3"].store
+    original, store.write = store.write, count  # type: ignore[method-assign]
+    cluster.break_pipe("replica-3", "blip")
+    cluster.run(60)
+    assert set(cluster.states().values()) == {"in-sync"}
+    assert copies <= 3  # One was under way, one was left.
