@@ -26,11 +26,13 @@ class Ladder:
         self.told: list[str] = []
         self.released: list[Link] = []
         self.changes = 0
+        self.failed_again: list[Link] = []
         self.doubts = Doubts(
             self.links,
             self.unflushed,
             emit=lambda _code, message, _severity: self.told.append(message),
             released=self.released.append,
+            failed_again=self.failed_again.append,
             changed=self._changed,
         )
 

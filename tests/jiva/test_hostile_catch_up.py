@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-
 from jiva.cluster import Cluster, opened
 from tierce import GOOD
 from tierce_jiva.replica_actions import DigestExtents, Sync
@@ -101,7 +99,6 @@ def test_a_catch_up_begins_anew_when_all_its_members_have_lost_what_it_was_copie
     cluster.nodes["replica-3"].held.add(DigestExtents)
     flush = cluster.flush()
     cluster.step_until(lambda: all(cluster.target.links[f"replica-{n}"].doubt for n in (1, 2)))
-    assert readmission, "it still catches up"
     for name in ("replica-1", "replica-2"):
         cluster.nodes[name].store.evict()
     cluster.release("replica-3")
@@ -144,7 +141,7 @@ def test_a_catch_up_goes_on_where_it_stopped_when_a_connection_breaks() -> None:
     cluster = opened(size_bytes=4 * REGION, rebuild_window=1, opening_patience_s=0.1)
     away_and_back(cluster, "replica-3")
     link = cluster.target.links["replica-3"]
-    cluster.step_until(lambda: len(link.copied) == 7)
+    cluster.step_until(lambda: len(link.missed) == 1)
     copies = 0
 
     def count(offset: int, data: memoryview) -> None:

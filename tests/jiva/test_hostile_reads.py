@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import errno
 
-import pytest
-
-from jiva.cluster import Cluster, bytes_of, opened
+from jiva.cluster import bytes_of, opened
 from tierce import GOOD, Code
 from tierce_jiva.replica_actions import Fetch
 

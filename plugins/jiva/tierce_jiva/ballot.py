@@ -8,6 +8,11 @@ from typing import Any
 import attrs
 
 
+def is_number(value: Any) -> bool:
+    """True for an integer of 64 bits without a sign: what every number of ours is."""
+    return type(value) is int and 0 <= value < 1 << 64
+
+
 @attrs.frozen(order=True)
 class Ballot:
     """Who may write. A replica promises one durably and accepts nothing lower.
@@ -33,11 +38,7 @@ class Ballot:
         Raises:
             ValueError: It is something else.
         """
-        if (
-            isinstance(value, list)
-            and len(value) == 2
-            and all(type(part) is int and 0 <= part < 1 << 64 for part in value)
-        ):
+        if isinstance(value, list) and len(value) == 2 and all(is_number(part) for part in value):
             return cls(value[0], value[1])
         raise ValueError(f"a ballot is two integers of 64 bits, not {value!r}")
 
@@ -106,7 +107,7 @@ class Membership:
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a membership: {value!r}") from error
-        if type(sequence) is not int or sequence < 0:
+        if not is_number(sequence):
             raise ValueError(f"a membership's sequence is a number, not {sequence!r}")
         if not membership.in_sync or not set(membership.in_sync) <= set(membership.members):
             raise ValueError(f"the in-sync set is empty or has strangers: {value!r}")
@@ -136,7 +137,7 @@ class Order:
         Raises:
             ValueError: It is something else.
         """
-        if isinstance(value, list) and len(value) == 3 and type(value[2]) is int and value[2] >= 0:
+        if isinstance(value, list) and len(value) == 3 and is_number(value[2]):
             return cls(Ballot.from_json(value[:2]), value[2])
         raise ValueError(f"an order is a ballot and a number, not {value!r}")
 

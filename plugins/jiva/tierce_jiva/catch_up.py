@@ -24,6 +24,8 @@ from tierce_jiva.wire import Frame
 #: It is marked this many regions ahead of what is compared: few orders, and little in doubt if
 #: its process ends meanwhile.
 _AHEAD = 32
+#: It flushes whenever so much was copied to it.
+FLUSH_BYTES = 64 << 20
 
 
 class CatchUp:
@@ -87,6 +89,9 @@ class CatchUp:
         self._marked: frozenset[int] = frozenset()
         self._is_marking = False
         self._has_joined = False
+        #: Copied since the last flush on the way began; whether one is under way.
+        self._unflushed_bytes = 0
+        self._is_flushing = False
         self._is_over = False
         self._is_stopped = False
 
@@ -145,6 +150,10 @@ class CatchUp:
         self._marks.keep(self.link, frozenset(ahead), marked)
 
     def _fill(self) -> None:
+        if self._unflushed_bytes >= FLUSH_BYTES:
+            if self._is_flushing:
+                return  # Its disk is behind.
+            self._flush_on_the_way()
         region_of, is_marked = self._links.regions.region_of, True
         for extent in self.link.missed.first(2 * self._window):
             if extent in self._copying or self._must_wait(extent):
@@ -157,7 +166,7 @@ class CatchUp:
             self._begin(extent)
         if not is_marked and not self._is_marking:
             self._mark_more()
-        elif not self.link.missed and not self._copying and not self._is_over:
+        elif not (self.link.missed or self._copying or self._is_over or self._is_flushing):
             self._finish()
 
     def _begin(self, extent: int) -> None:
@@ -173,17 +182,21 @@ class CatchUp:
             {self.link: extent in self.link.doubt},
             offset,
             length,
-            writing=lambda: self.link.copied.add(extent),
+            writing=lambda: self._writing(offset, length),
             done=lambda trouble: self._copied(extent, copy, trouble),
         )
         self._copying[extent] = copy
         copy.start()
 
+    def _writing(self, offset: int, length: int) -> None:
+        self._unflushed.add(offset, length)
+        self._unflushed_bytes += length
+
     def _copied(self, extent: int, copy: ExtentCopy, trouble: Trouble | None) -> None:
         if self._is_over:
             return
         if trouble is not None:
-            if trouble.link is not self.link:
+            if trouble.link is not self.link and not trouble.is_lost:
                 self._suspect(trouble)
             self.fail(trouble.reason)
             return
@@ -196,13 +209,24 @@ class CatchUp:
         self._unlocked()
         self._fill()
 
+    def _flush_on_the_way(self) -> None:
+        """Let its disk keep up, so that the last flush has little to do and little is in doubt if
+        its process ends meanwhile."""
+        self._is_flushing, self._unflushed_bytes = True, 0
+
+        def flushed() -> None:
+            self._is_flushing = False
+            self._fill()
+
+        self._flush(flushed)
+
     def _finish(self) -> None:
         """Every flush and every mark waits for it from now on; then prove that it can flush."""
         self._is_over = True
         self._finishing()
-        self._marks.keep(self.link, frozenset(), self._flush)
+        self._marks.keep(self.link, frozenset(), lambda: self._flush(self._prove))
 
-    def _flush(self) -> None:
+    def _flush(self, then: Callable[[], None]) -> None:
         if self._is_stopped:
             return
         epoch = self._unflushed.begin_flush()
@@ -211,23 +235,36 @@ class CatchUp:
             if self._is_stopped:
                 return
             if frame is None or frame.count:
-                self.link.must_renew = frame is not None
-                self.link.missed.update(self.link.copied)
-                self.link.doubt.update(self.link.copied)
-                self._failed(f"{self.link.name} can't flush what was copied to it")
+                self._flush_failed(is_lost=frame is None)
                 return
             self.link.flushed_epoch = epoch
-            self._links.ask_redone(self.link, redone)
+            self.link.copied.clear()
+            then()
 
+        self._links.ask_flush(self.link, flushed)
+
+    def _flush_failed(self, *, is_lost: bool) -> None:
+        """All that it has not flushed is to be written to it again."""
+        link = self.link
+        if not is_lost:
+            link.must_renew = True
+            link.copied.update(self._unflushed.since(link.flushed_epoch))
+            link.missed.update(link.copied)
+            link.doubt.update(link.copied)
+        self._is_over = False
+        self.fail(f"{link.name} can't flush what was copied to it")
+
+    def _prove(self) -> None:
         def redone(is_done: bool) -> None:
             if self._is_stopped:
                 return
+            self._is_over = False
             if is_done:
                 self._proved()
             else:
-                self._failed(f"{self.link.name} failed a flush again")
+                self.fail(f"{self.link.name} failed a flush again")
 
-        self._links.ask_flush(self.link, flushed)
+        self._links.ask_redone(self.link, redone)
 
     def _ask(self, message: dict[str, object], reply: str, then: Callable[[], None]) -> None:
         def answered(is_done: bool) -> None:

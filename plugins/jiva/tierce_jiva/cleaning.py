@@ -45,7 +45,3 @@ class Cleaning:
         self._due = None
         used = self._unflushed.written_since_watch() | self._marks.recent
         return self._marks.common - used - busy
-
-    def forget(self) -> None:
-        """Who must have flushed has changed: wait for the next flush."""
-        self._due = None

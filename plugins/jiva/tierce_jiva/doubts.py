@@ -30,6 +30,7 @@ class Doubts:
         unflushed: The account of what is not flushed.
         emit: Reports an event: code, message, severity.
         released: Called with a link that is sound again.
+        failed_again: Called with a link that could not flush what was written to it again.
         changed: Called when a link has come to be in doubt.
     """
 
@@ -40,12 +41,14 @@ class Doubts:
         *,
         emit: Callable[[str, str, str], None],
         released: Callable[[Link], None],
+        failed_again: Callable[[Link], None],
         changed: Callable[[], None],
     ) -> None:
         self._links = links
         self._unflushed = unflushed
         self._emit = emit
         self._released = released
+        self._failed_again = failed_again
         self._changed = changed
         #: Links of which something was asked for that has not been answered.
         self._asking: set[Link] = set()
@@ -61,6 +64,7 @@ class Doubts:
         """
         if not extents and not must_renew:
             return
+        self._links.unrest += 1
         link.doubt.update(extents)
         link.must_renew = link.must_renew or must_renew
         link.has_failed_sync = link.has_failed_sync or must_renew
@@ -125,6 +129,7 @@ class Doubts:
                 return
             if frame.count:
                 self.sync_failed(link)
+                self._failed_again(link)
                 return
             link.flushed_epoch = max(link.flushed_epoch, epoch)
             self._asking.add(link)

@@ -91,7 +91,6 @@ class Faults:
         members = self._quorum.latest.in_sync
         for name, reason in choose_late(self._links, self._options, members, required).items():
             self._links[name].fault = reason
-            self._readmission.was_late(self._links[name])
 
     @property
     def _has_majority(self) -> bool:
@@ -124,6 +123,8 @@ class Faults:
             return
         for name in out:
             reason = self._links[name].fault or self._links[name].trouble
+            if self._links[name].fault and self._links[name].has_kept:
+                self._readmission.was_at_fault(self._links[name])
             self._news.emit("jiva.replica.voted-out", f"{name} is voted out: {reason}", "warning")
             self._readmission.lost(self._links[name], "voted out")
         self._quorum.propose(stay)

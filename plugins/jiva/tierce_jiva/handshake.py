@@ -68,17 +68,11 @@ class Handshake:
         try:
             promised = Ballot.from_json(message["promised"])
             link.boot_id = str(message["boot_id"])
-            incarnation = int(message["incarnation"])
-            link.head = Head(
-                str(message["head"]),
-                int(message["device"]),
-                int(message["inode"]),
-                incarnation,
-                link.connection,
-            )
+            link.head = Head.from_json(message, link.connection)
         except (KeyError, TypeError, ValueError) as error:
             raise ProtocolError(f"a welcome that is none: {error}") from error
         link.welcomed = promised
+        incarnation = link.head.incarnation
         link.is_restarted = link.is_restarted or link.incarnation not in {0, incarnation}
         link.incarnation = incarnation
         link.state = LinkState.GREETED

@@ -18,7 +18,7 @@ def find_late(links: Links, options: JivaOptions) -> dict[str, str]:
     """
     late: dict[str, tuple[float, str]] = {}
     for link in links:
-        asked, flush = link.oldest(), None if link.is_in_doubt else link.oldest_flush()
+        asked, flush = link.oldest(), link.oldest_flush()
         if flush is not None and links.now - flush > options.flush_dead_s:
             late[link.name] = flush, f"has not flushed for {options.flush_dead_s:g} s"
         if asked is not None and links.now - asked > options.dead_s:

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from tierce import Code, ProtocolError, Request, Settled
-from tierce_jiva.ballot import NO_BALLOT, NO_ORDER, Ballot
+from tierce_jiva.ballot import NO_BALLOT, NO_ORDER, Ballot, is_number
 from tierce_jiva.promise import Promise
 from tierce_jiva.regions import Extents, Regions
 from tierce_jiva.wire import Frame, Kind, encode, encode_control, encode_extents
@@ -48,6 +48,20 @@ class Head:
     inode: int
     incarnation: int
     connection: int
+
+    @classmethod
+    def from_json(cls, message: Mapping[str, Any], connection: int) -> Head:
+        """Read what a WELCOME says of it.
+
+        Raises:
+            KeyError: A field is missing.
+            ValueError: One is not what it should be.
+        """
+        device, inode = message["device"], message["inode"]
+        incarnation = message["incarnation"]
+        if not (is_number(device) and is_number(inode) and is_number(incarnation)):
+            raise ValueError("device, inode and incarnation are not all numbers")
+        return cls(str(message["head"]), device, inode, incarnation, connection)
 
 
 def control_of(frame: Frame, kind: str) -> dict[str, Any]:
@@ -105,6 +119,7 @@ class Question:
 
     answer: Callable[[Frame | None], None]
     asked_at: float
+    is_flush: bool = False
 
 
 class Link:
@@ -132,13 +147,15 @@ class Link:
         asked_order: The number of the last order about marks that it was sent.
         order: The number of the last one that it has answered on this connection.
         answered: The last one that it has ever answered.
+        accepted: Ballot and sequence of the last membership that it has answered to accept.
         doubt: Extents in which what it holds may not be what a loss of power leaves.
         is_unproved: Something was in doubt, and that it is durable now has not been proved.
         must_renew: A sync of its failed: it must open its bytes anew before it can flush.
         has_failed_sync: What is in doubt is so because a sync of its failed.
-        is_older: Its folder is an older copy, or was copied.
+        is_older: It is a member, and its folder is an older copy, or was copied: it takes no part.
+        has_vote: Not if that was so, until it is let in anew: it may have forgotten votes.
         missed: Extents in which it may differ from the members, while it is not one.
-        copied: Extents copied to it since `missed` was last known to be on its disk.
+        copied: Extents written to it while it caught up, that it has not flushed.
         flushed_epoch: What was written before that flush epoch is durable on it.
         fault: Why it must be voted out though it is connected; empty if it need not be.
         lost_at: When it was last ready, in seconds, if it is not.
@@ -172,11 +189,13 @@ class Link:
         self.asked_order = 0
         self.order = 0
         self.answered = NO_ORDER
+        self.accepted = (NO_BALLOT, 0)
         self.doubt = Extents(regions)
         self.is_unproved = False
         self.must_renew = False
         self.has_failed_sync = False
         self.is_older = False
+        self.has_vote = True
         self.missed = Extents(regions, regions.every())
         self.copied = Extents(regions)
         self.flushed_epoch = 0
@@ -217,12 +236,14 @@ class Link:
     def oldest(self) -> float | None:
         """Return when the oldest unanswered thing but flushes was asked, in seconds."""
         write = next(iter(self.writes.values()), None)
-        question = next(iter(self.questions.values()), None)
+        question = next((item for item in self.questions.values() if not item.is_flush), None)
         return min((item.asked_at for item in (write, question) if item), default=None)
 
     def oldest_flush(self) -> float | None:
         """Return when the oldest unanswered flush was asked, in seconds."""
-        return next((batch.asked_at for batch in self.flushes.values()), None)
+        flush = next(iter(self.flushes.values()), None)
+        question = next((item for item in self.questions.values() if item.is_flush), None)
+        return min((item.asked_at for item in (flush, question) if item), default=None)
 
 
 class Links:
@@ -238,6 +259,9 @@ class Links:
         self.by_name = {name: Link(name, 1 << index, regions) for index, name in enumerate(names)}
         self.ballot: Ballot = NO_BALLOT
         self.now = 0.0
+        #: Counts the times that what members hold came to be in question: what was read before
+        #: says nothing any more.
+        self.unrest = 0
         self._sequence = 0
 
     def __iter__(self) -> Iterator[Link]:
@@ -338,6 +362,9 @@ class Links:
     def ask_flush(self, link: Link, answer: Callable[[Frame | None], None]) -> None:
         """Send a FLUSH whose ACK is the asker's own affair."""
         self.ask_acked(link, lambda number: [encode(Kind.FLUSH, number, self.ballot)], answer)
+        newest = next(reversed(link.questions.values()), None)
+        if link.state is not LinkState.DOWN and newest is not None:
+            newest.is_flush = True
 
     def lose(self, link: Link, reason: str) -> None:
         """The connection is gone: questions are answered with None, batches stay to be resent."""

@@ -96,8 +96,8 @@ class LocalFiles:
     def _open(self, head: Head) -> _File | None:
         try:
             descriptor = os.open(head.path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            return None
+        except (OSError, ValueError):
+            return None  # Not there, or no path at all.
         found = os.fstat(descriptor)
         wanted = (head.device, head.inode, self._size_bytes)
         if (found.st_dev, found.st_ino, found.st_size) != wanted:

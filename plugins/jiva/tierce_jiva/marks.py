@@ -82,6 +82,9 @@ class Marks:
         self.common -= gone
         for link in self._links:
             link.held -= gone
+            if link in self._targets and link not in self._required:
+                # It catches up: what was written there it need not have flushed.
+                link.kept |= gone
         self._cleared = done
         self._give_order()
 

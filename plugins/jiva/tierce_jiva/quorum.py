@@ -28,7 +28,8 @@ class Quorum:
         self._tell = in_force
         self.membership: Membership | None = None
         self._proposals: list[Membership] = []
-        self._let_in: frozenset[str] = frozenset()
+        #: Who is let in, each with the incarnation that was found fit for it.
+        self._let_in: dict[str, int] = {}
         self._accepted: set[str] = set()
         self._asked: set[str] = set()
         self._sequence = 0
@@ -81,8 +82,9 @@ class Quorum:
         assert in_sync
         self._sequence += 1
         # Who was to be let in by a proposal that this one supersedes has proved itself already.
-        pending = self._let_in if self.is_voting else frozenset()
-        self._let_in = (pending | let_in) & in_sync
+        pending = self._let_in if self.is_voting else {}
+        fresh = {name: self._links[name].incarnation for name in let_in}
+        self._let_in = {n: start for n, start in (pending | fresh).items() if n in in_sync}
         self._proposals.append(
             Membership(
                 self._links.ballot, self._sequence, self.membership.members, tuple(sorted(in_sync))
@@ -97,7 +99,9 @@ class Quorum:
         if not self._proposals:
             return
         proposal = self._proposals[-1]
-        stays = [name for name in proposal.in_sync if self._links[name].is_ready]
+        # In the start that is known: one that has lost what it held, or is an older copy, must not
+        # be what others are left out for.
+        stays = [name for name in proposal.in_sync if self._may_go_first(self._links[name])]
         leaves_out = not self.required() <= set(proposal.in_sync)
         if leaves_out and not self._accepted & set(proposal.in_sync):
             # One of those that stay, and only one, until it has accepted.
@@ -105,15 +109,34 @@ class Quorum:
                 self._ask(self._links[stays[0]], proposal)
             return
         for link in self._links.ready():
-            if link.name not in self._asked:
+            if link.name not in self._asked and (link.has_vote or self._may_ask(link)):
                 self._ask(link, proposal)
+
+    @staticmethod
+    def _may_go_first(link: Link) -> bool:
+        return link.is_ready and link.has_kept and not link.fault
+
+    def _may_ask(self, link: Link) -> bool:
+        """One that may have forgotten votes is asked if it is to be let in, or nobody is missing:
+        then nothing that it may have forgotten is unknown."""
+        return not link.is_older and (link.name in self._let_in or self._is_complete)
+
+    @property
+    def _is_complete(self) -> bool:
+        return all(link.is_ready for link in self._links)
+
+    def _counted(self) -> int:
+        if self._is_complete:
+            return len(self._accepted)
+        return sum(self._links[name].has_vote for name in self._accepted)
 
     def _ask(self, link: Link, proposal: Membership) -> None:
         self._asked.add(link.name)
         message = {
             "kind": "accept",
             "membership": proposal.to_json(),
-            "let_in": sorted(self._let_in),
+            # In the start in which it was found to hold everything.
+            "let_in": {name: self._let_in[name] for name in sorted(self._let_in)},
             # It must not be what others are voted out for if its sync has failed since.
             "suspect": link.is_in_doubt or (link.promise is not None and link.promise.suspect),
         }
@@ -128,7 +151,8 @@ class Quorum:
             self.advance()
             return
         self._accepted.add(name)
-        if len(self._accepted) >= proposal.majority and self._let_in <= self._accepted:
+        self._links[name].accepted = proposal.rank
+        if self._counted() >= proposal.majority and self._let_in.keys() <= self._accepted:
             self.membership = proposal
             self._proposals.clear()
             self._tell(proposal)

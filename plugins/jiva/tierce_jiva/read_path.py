@@ -37,11 +37,19 @@ class LocalReader(Protocol):
 
 @attrs.define(eq=False)
 class _Reading:
-    """Reads asked of one replica; `since` is when they first came, in seconds."""
+    """Reads asked of one replica.
+
+    Attributes:
+        requests: They.
+        settled: Whom to tell.
+        since: When they first came, in seconds.
+        unrest: `Links.unrest` when they were asked.
+    """
 
     requests: list[Request]
     settled: Settled
     since: float
+    unrest: int
 
 
 class ReadPath:
@@ -55,6 +63,7 @@ class ReadPath:
         answer: Called with (request, settled) for each request that was parked and has its
             status.
         again: Called with requests that must be submitted anew, and when they first came.
+        changed: Called when requests that must be submitted anew can be admitted now.
         failed: Called with a link whose replica could not be read, and why.
         finished: Called when a worker thread's reads have come back and were dealt with: an event
             of its own, with nobody else to tell the answers.
@@ -68,6 +77,7 @@ class ReadPath:
         *,
         answer: Callable[[Request, Settled], None],
         again: Callable[[list[Request], Settled, float], None],
+        changed: Callable[[], None],
         failed: Callable[[Link, str], None],
         finished: Callable[[], None],
     ) -> None:
@@ -76,6 +86,7 @@ class ReadPath:
         self._local = local
         self._answer = answer
         self._again = again
+        self._changed = changed
         self._failed = failed
         self._finished = finished
         self._turn = 0
@@ -83,12 +94,20 @@ class ReadPath:
         self._readings: dict[_Reading, None] = {}
         #: Whom to read.
         self.sources: tuple[Link, ...] = ()
+        #: Who may be read, now or again later.
+        self.readable: tuple[Link, ...] = ()
         #: The sources whose files are read in this process.
         self._local_links: tuple[Link, ...] = ()
 
-    def use(self, sources: list[Link], boot_id: str) -> None:
-        """Read these from now on; those whose machine has this boot id may be read here."""
-        self.sources = tuple(sources)
+    def use(self, sources: list[Link], readable: list[Link], boot_id: str) -> None:
+        """Read these from now on.
+
+        Args:
+            sources: Whom to read.
+            readable: Who may be read again later, though not now.
+            boot_id: Those whose machine has this boot id may be read here.
+        """
+        self.sources, self.readable = tuple(sources), tuple(readable)
         if self._local is not None:
             local = [link for link in sources if link.head and link.boot_id == boot_id]
             self._local_links = tuple(local)
@@ -122,11 +141,11 @@ class ReadPath:
     def _read_local(
         self, link: Link, requests: list[Request], settled: Settled, since: float
     ) -> None:
-        head = link.head
+        head, unrest = link.head, self._links.unrest
         assert self._local is not None
         assert head is not None
         missed = self._local.read(
-            head, requests, lambda done: self._local_done(link, head, done, settled, since)
+            head, requests, lambda done: self._local_done(link, head, done, settled, since, unrest)
         )
         if missed is None:
             # That file can't be found here.
@@ -152,7 +171,13 @@ class ReadPath:
                 self._answer(request, reading.settled)
 
     def _local_done(
-        self, link: Link, head: Head, requests: list[Request], settled: Settled, since: float
+        self,
+        link: Link,
+        head: Head,
+        requests: list[Request],
+        settled: Settled,
+        since: float,
+        unrest: int,
     ) -> None:
         failed = [request for request in requests if request.status is not None]
         if failed and link.head is head:
@@ -161,17 +186,22 @@ class ReadPath:
             self._failed(link, status.reason)
         for request in failed:
             request.status = None
-        if link.head is head and link in self.sources:
-            self._arrived([r for r in requests if r not in failed], settled, since)
-        else:
-            # What it held when it was read need not be what all hold.
-            self._again([r for r in requests if r not in failed], settled, since)
+        good = [request for request in requests if request not in failed]
+        # A head that another connection has told of belongs to another incarnation.
+        self._arrived(link, good, settled, since, unrest if link.head is head else -1)
         if failed:
             self._remote(failed, settled, since, tried=link.bit)
         self._finished()
 
-    def _arrived(self, requests: list[Request], settled: Settled, since: float) -> None:
-        """The bytes are there: they stand unless a write to them has begun meanwhile."""
+    def _arrived(
+        self, link: Link, requests: list[Request], settled: Settled, since: float, unrest: int
+    ) -> None:
+        """The bytes are there: they stand unless a write to them has begun meanwhile, or what the
+        replica holds has come to be in question since they were asked for."""
+        if link not in self.sources or unrest != self._links.unrest:
+            self._again(requests, settled, since)
+            self._changed()
+            return
         overtaken = []
         for request in requests:
             if self._must_wait(request.offset, request.length):
@@ -193,11 +223,11 @@ class ReadPath:
         length = 0
         for request in requests:
             if part and length + request.length > BATCH_BYTES_MAX:
-                self._ask(link, _Reading(part, settled, since), tried)
+                self._ask(link, _Reading(part, settled, since, self._links.unrest), tried)
                 part, length = [], 0
             part.append(request)
             length += request.length
-        self._ask(link, _Reading(part, settled, since), tried)
+        self._ask(link, _Reading(part, settled, since, self._links.unrest), tried)
 
     def _ask(self, link: Link, reading: _Reading, tried: int) -> None:
         requests, settled, since = reading.requests, reading.settled, reading.since
@@ -215,10 +245,8 @@ class ReadPath:
             elif frame.kind is not Kind.DATA:
                 self._failed(link, "it can't read")
                 self._remote(requests, settled, since, tried | link.bit)
-            elif link in self.sources:
-                self._arrived(requests, settled, since)
             else:
-                self._again(requests, settled, since)
+                self._arrived(link, requests, settled, since, reading.unrest)
 
         self._readings[reading] = None
         self._links.ask_extents(
@@ -226,7 +254,8 @@ class ReadPath:
         )
 
     def _nobody(self, requests: list[Request], settled: Settled, since: float, tried: int) -> None:
-        if not tried:
+        if not tried or self._links.mask({link.name for link in self.readable}) & ~tried:
+            # One that was not asked is away for a moment, or in doubt: it may have the bytes.
             self._again(requests, settled, since)
             return
         for request in requests:

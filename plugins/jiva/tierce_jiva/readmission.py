@@ -18,7 +18,7 @@ from tierce_jiva.unsettled import Unsettled
 #: A replica that failed to catch up waits this long, doubling, before it tries again.
 RETRY_S_MIN = 1.0
 RETRY_S_MAX = 30.0
-#: One that is voted out for being late this soon after it was let in waits longer each time.
+#: One that is voted out for a fault this soon after it was let in waits longer each time.
 STEADY_S = 120.0
 LATE_S_MIN = 30.0
 LATE_S_MAX = 900.0
@@ -136,6 +136,8 @@ class Readmission:
     def _join(self) -> None:
         assert self._catch_up is not None
         self.mirror = self._catch_up.link
+        # What is written from now on goes to it, and is not flushed there.
+        self.mirror.flushed_epoch = self._unflushed.begin_flush()
         self._refresh()
 
     def _finish(self) -> None:
@@ -164,6 +166,8 @@ class Readmission:
         if was_mirror:
             # What is under way, and what comes from now on, it may miss.
             link.missed.add_regions(self._marks.common)
+            link.copied.update(self._unflushed.since(link.flushed_epoch))
+        self._take_back(link)
         link.patience_s = min(max(RETRY_S_MIN, link.patience_s * 2), RETRY_S_MAX)
         link.not_before = self._links.now + link.patience_s
         self._emit(
@@ -173,6 +177,18 @@ class Readmission:
         )
         self._changed()
         self._refresh()
+
+    def _take_back(self, link: Link) -> None:
+        """It was proposed and is not what it was then: vote for the set without it."""
+        membership, latest = self._quorum.membership, self._quorum.latest
+        if (
+            self._quorum.is_voting
+            and membership is not None
+            and link.name in latest.in_sync
+            and link.name not in membership.in_sync
+        ):
+            others = frozenset(latest.in_sync) - {link.name}
+            self._quorum.propose(others or frozenset(membership.in_sync))
 
     def in_force(self, members: tuple[str, ...]) -> None:
         """A membership has come into force: it may be what the catch-up was for."""
@@ -193,10 +209,10 @@ class Readmission:
             "info",
         )
 
-    def was_late(self, link: Link) -> None:
-        """It is voted out for being late: if that was soon after it was let in, it waits longer
-        before it may try again, so that one that hangs now and then does not stall writes each
-        time."""
+    def was_at_fault(self, link: Link) -> None:
+        """It is voted out for being late, or for what it failed: if that was soon after it was let
+        in, it waits longer before it may try again, so that one that hangs or fails now and then
+        does not stall writes each time."""
         is_steady = self._links.now - link.in_since > STEADY_S
-        link.late_s = LATE_S_MIN if is_steady else min(max(LATE_S_MIN, link.late_s * 2), LATE_S_MAX)
-        link.not_before = self._links.now + (0.0 if is_steady else link.late_s)
+        link.late_s = 0.0 if is_steady else min(max(LATE_S_MIN, link.late_s * 2), LATE_S_MAX)
+        link.not_before = self._links.now + link.late_s

@@ -111,6 +111,7 @@ class Repair:
             length: Bytes.
             preferred: Bits of the links to copy from, if that is possible.
         """
+        self._links.unrest += 1
         for extent in range(offset >> EXTENT_SHIFT, (offset + length - 1 >> EXTENT_SHIFT) + 1):
             self._restart(extent)
             self.unequal.add(extent)
@@ -119,10 +120,13 @@ class Repair:
 
     def add_all(self, extents: Extents) -> None:
         """These extents may differ between the members."""
-        for extent in list(self._copies):
-            if extent in extents:
-                self._restart(extent)
-        self.unequal.update(extents)
+        fresh = [extent for extent in extents if extent not in self.unequal]
+        if not fresh:
+            return
+        self._links.unrest += 1
+        for extent in fresh:
+            self._restart(extent)
+            self.unequal.add(extent)
 
     def hurry(self, offset: int, length: int) -> bool:
         """Somebody waits for these bytes. Return True if nobody did until now."""
@@ -242,8 +246,10 @@ class Repair:
             if not trouble.is_full:
                 self._failed(trouble)
         else:
+            # With nowhere to copy it from, those whose disks are full are not to blame.
             self._failures[extent] = (self._links.now + _RETRY_S, 0)
-            self._failed(trouble)
+            if not trouble.is_full:
+                self._failed(trouble)
 
     def _finish(self, extent: int, targets: Iterable[Link]) -> None:
         for link in targets:

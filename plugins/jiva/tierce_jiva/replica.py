@@ -258,7 +258,7 @@ class Replica:
         try:
             membership = Membership.from_json(message["membership"])
             let_in = message["let_in"]
-            is_let_in = isinstance(let_in, list) and self.name in let_in
+            is_let_in = isinstance(let_in, dict) and self.name in let_in
             is_known = message["suspect"] is True
         except (KeyError, TypeError, ValueError) as error:
             raise ProtocolError(f"accept without a membership: {error}") from error
@@ -270,6 +270,9 @@ class Replica:
         if self.record.suspect and not is_known and self.name in membership.in_sync:
             self._refuse(connection, sequence, "its last sync has failed")
             return
+        if is_let_in and let_in[self.name] != self._facts["incarnation"]:
+            self._refuse(connection, sequence, "it has restarted since it was found fit")
+            return
         self._keeper.replace(self.record.accept(membership))
         if is_let_in:
             self._keeper.change(let_in_boot=self._boot_id, head=self._head)
@@ -279,12 +282,12 @@ class Replica:
         """Hold exactly these marks."""
         record = self.record
         try:
-            order = Order(record.promised, int(message["order"]))
-            settled = Order(record.promised, int(message["settled"]))
+            order = Order.from_json([*record.promised.to_json(), message["order"]])
+            settled = Order.from_json([*record.promised.to_json(), message["settled"]])
             marks = self._regions.from_hex(message["marks"])
         except (KeyError, TypeError, ValueError) as error:
             raise ProtocolError(f"an order about marks that is none: {error}") from error
-        if not 0 <= settled.number <= order.number:
+        if settled > order:
             raise ProtocolError(
                 f"order {order.number} about marks says that {settled.number} is settled"
             )

@@ -93,6 +93,7 @@ class Replicator:
             host.local,
             answer=self._answer,
             again=self._parking.park,
+            changed=self._changed,
             failed=self._read_failed,
             finished=self._finish,
         )
@@ -158,11 +159,14 @@ class Replicator:
     def tick(self, now: float) -> None:
         """Time has passed: now in seconds. Called a few times a second while `is_busy`, and once
         before what happens after a sleep."""
-        if self._ticked_at is not None and now - self._ticked_at > STALL_S:
-            forgive(self.links, now - self._ticked_at)
+        stall_s = 0.0 if self._ticked_at is None else now - self._ticked_at
         self.links.now = now
-        self._steward.advance()
-        self._give_up_late()
+        if stall_s > STALL_S:
+            # What has come meanwhile is taken first; nobody is judged before.
+            forgive(self.links, stall_s)
+        else:
+            self._steward.advance()
+            self._give_up_late()
         self._ticked_at = now if self.is_busy else None
         if self._closing is not None and now > self._closing.until:
             self._end()

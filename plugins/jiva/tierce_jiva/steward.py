@@ -24,6 +24,7 @@ from tierce_jiva.options import JivaOptions
 from tierce_jiva.quorum import Quorum
 from tierce_jiva.read_path import ReadPath
 from tierce_jiva.readmission import Readmission
+from tierce_jiva.regions import Extents
 from tierce_jiva.repair import Members, Repair
 from tierce_jiva.returning import Returning
 from tierce_jiva.unflushed import Unflushed
@@ -100,7 +101,8 @@ class Steward:
             unflushed,
             emit=self._news.emit,
             released=self._released,
-            changed=self._refresh,
+            failed_again=self._failed_again,
+            changed=self._came_to_doubt,
         )
         self._returning = Returning(
             links, self._quorum, self._doubts, self._writes, self._news, self._hang_up
@@ -220,14 +222,18 @@ class Steward:
             self._begin(self._opener.opening)
         for link in self._links:
             if link.name in members - self._members_before:
-                link.fault = ""
-                link.is_older = False
+                link.has_vote = True
                 self.marks.let_in(link)
             elif link.name in self._members_before - members:
                 link.missed.clear()
-                link.missed.add_regions(self.marks.common)
+                link.missed.add_regions(
+                    self._links.regions.every() if link.is_older else self.marks.common
+                )
                 link.missed.update(link.doubt)
                 self._doubts.forget(link)
+            if link.is_ready and link.fault and link.name not in members:
+                # It returned while it was still required: it comes anew, as who it is now.
+                self._hang_up(link, link.fault)
         self._members_before = members
         self._readmission.in_force(membership.in_sync)
         self._refresh()
@@ -260,8 +266,10 @@ class Steward:
             targets = [link for link in links if link.name in required or link is mirror]
             self._writes.targets = tuple(targets)
             self._writes.required = links.mask(required)
-            self.marks.use([link for link in targets if link.name in required], targets)
-            self._reads.use(self._readable(), self._volume.boot_id)
+            # An older copy must not be made to look new before it is voted out.
+            told = [link for link in targets if not link.is_older]
+            self.marks.use([link for link in told if link.name in required], told)
+            self._reads.use(*self._readable(), self._volume.boot_id)
             for link in links:
                 if link not in targets:
                     self._writes.drop(link)
@@ -269,19 +277,30 @@ class Steward:
                 self._changed()
         self._show()
 
-    def _readable(self) -> list[Link]:
-        """Return whom to read: members that are not in doubt, or all where all are; then what is
-        in doubt must be made equal before it is read."""
+    def _readable(self) -> tuple[list[Link], list[Link]]:
+        """Return whom to read: members that are not in doubt, or all where all are (then what is
+        in doubt must be made equal before it is read); and who may be read again later."""
         names = self._quorum.readable()
         members = [self._links[name] for name in self._volume.members if name in names]
-        if all(link.is_in_doubt for link in members):
+        sound = [link for link in members if not link.is_in_doubt] or members
+        sources = [link for link in sound if link.is_ready and not link.fault and not link.is_older]
+        return sources, members
+
+    def _came_to_doubt(self) -> None:
+        """A member is in doubt. If all are, they may differ, and so may one that catches up from
+        what they were made equal to before."""
+        members = [link for link in self._required() if not link.is_older]
+        if members and all(link.is_in_doubt for link in members):
+            in_doubt = Extents(self._links.regions)
+            for link in members:
+                in_doubt.update(link.doubt)
             if len(members) > 1:
-                for link in members:
-                    self.repair.add_all(link.doubt)
-            sound = members
-        else:
-            sound = [link for link in members if not link.is_in_doubt]
-        return [link for link in sound if link.is_ready and not link.fault]
+                self.repair.add_all(in_doubt)
+            for link in self._links:
+                if link not in members:
+                    link.missed.update(in_doubt)
+            self.restart_catch_up("its members came to be in doubt")
+        self._refresh()
 
     def _members(self) -> Members | None:
         if self.state is not State.SERVING or not self.has_majority:
@@ -314,6 +333,11 @@ class Steward:
         """It could not flush."""
         if link.name in self._quorum.required():
             self._doubts.sync_failed(link)
+
+    def _failed_again(self, link: Link) -> None:
+        """It could not flush what was written to it again: go on with those that are sound."""
+        if any(other.is_sound and other.is_ready for other in self._required()):
+            self.faults.suspect([link], "its disk fails every flush")
 
     def _released(self, link: Link) -> None:
         self._writes.send_flushes(link)

@@ -138,7 +138,7 @@ class WritePath:
         batch = Batch(sequence, requests, settled, buffers, mask, mask, links.now, links.now)
         for link in targets:
             link.writes[sequence] = batch
-            if link.is_ready:
+            if link.is_ready and not link.is_older:
                 link.outgoing += buffers
         if len(unflushed) > UNFLUSHED_COUNT_MAX:
             self.flush([], None)
@@ -154,7 +154,7 @@ class WritePath:
         batch.is_flush, batch.epoch = True, self._unflushed.begin_flush()
         for link in links.of(mask):
             link.flushes[sequence] = batch
-            if link.is_ready and not link.is_in_doubt:
+            if link.is_ready and not (link.is_in_doubt or link.is_older):
                 link.outgoing += frame
         return batch
 
@@ -208,6 +208,17 @@ class WritePath:
                 # It may have been the last whose answer was awaited.
                 self._judge(batch)
 
+    def end_failed(self, link: Link) -> None:
+        """The link has failed writes that others may still take, and can't be done without: they
+        have failed everywhere. What is owed to it is then what came after them."""
+        for batch in [batch for batch in link.writes.values() if batch.failed & link.bit]:
+            statuses = {
+                index: Status(code, _REASONS[code]) for index, code in batch.failures.items()
+            }
+            for other in self._links.of(batch.targets):
+                other.writes.pop(batch.sequence, None)
+            self._end(batch, statuses, batch.failed | batch.waiting)
+
     def resend(self, link: Link) -> None:
         """The connection is a new one: send what it has not answered, in order; flushes only to
         one that is not in doubt."""
@@ -252,8 +263,7 @@ class WritePath:
 
     def _has_flushed(self, link: Link, epoch: int) -> None:
         link.flushed_epoch = max(link.flushed_epoch, epoch)
-        required = self._links.of(self.required)
-        self._unflushed.forget(min((link.flushed_epoch for link in required), default=0))
+        self._unflushed.forget(min((link.flushed_epoch for link in self.targets), default=0))
 
     def _failed(self, batch: Batch, link: Link, frame: Frame) -> None:
         batch.failed |= link.bit
