@@ -6,7 +6,7 @@ import errno
 
 from jiva.cluster import opened
 from tierce import GOOD, Code
-from tierce_jiva.replica_actions import DigestExtents
+from tierce_jiva.replica_actions import DigestExtents, Save
 
 BLOCK = 4096
 MIB = 1 << 20
@@ -108,3 +108,36 @@ def test_copies_come_to_an_end_beside_a_replica_whose_connection_keeps_breaking(
         cluster.run()
         cluster._pass_time(0.1)
     assert read.status is GOOD
+
+
+def test_a_joiner_in_doubt_that_is_gone_for_good_keeps_no_mark_and_no_tick() -> None:
+    """H19. It restarts between its proposal and that coming into force, is in doubt, and dies. The
+    proposal never was in force, so nobody forgets its doubt: no mark is ever taken away again, not
+    at an orderly end either, and the volume never sleeps."""
+    cluster = opened(opening_patience_s=0.1)
+    cluster.kill_replica("replica-3")
+    write = cluster.write(0, b"m" * BLOCK)
+    cluster.run(3)
+    assert write.status is GOOD
+    quorum = cluster.target._steward._quorum
+    cluster.start_replica("replica-3")
+    cluster.step_until(lambda: "replica-3" in quorum.latest.in_sync)
+    for name in ("replica-1", "replica-2"):
+        cluster.nodes[name].held.add(Save)
+    write = cluster.write(0, b"w" * BLOCK)
+    cluster.run()
+    assert write.status is GOOD
+    assert quorum.is_voting
+    cluster.kill_replica("replica-3")
+    cluster.start_replica("replica-3")
+    cluster.run()
+    cluster.kill_replica("replica-3")
+    cluster.run(3)
+    for name in ("replica-1", "replica-2"):
+        cluster.release(name)
+    cluster.run(3)
+    flush = cluster.flush()
+    cluster.run(20)
+    assert flush.status is GOOD
+    assert not any(cluster.nodes[f"replica-{n}"].record.marked for n in (1, 2))
+    assert not cluster.target.is_busy
