@@ -1,0 +1,158 @@
+"""Hostile ladders, second reading: what the mends of the first have left or brought. Each fails
+today."""
+
+from __future__ import annotations
+
+import errno
+
+from jiva.cluster import Cluster, bytes_of, opened
+from tierce import GOOD
+from tierce_jiva.replica_actions import DigestExtents, Save, Sync
+
+BLOCK = 4096
+MIB = 1 << 20
+REGION = 4 * MIB
+
+
+def test_the_account_of_what_a_mirror_has_not_flushed_stays_small() -> None:
+    """H20. While a replica catches up without being copied to (it compares, for hours), it flushes
+    nothing: every flush of a client leaves an epoch behind. A million of them cost a gigabyte, and
+    `forget` takes them from a list's front one by one: minutes on the data thread."""
+    cluster = opened(opening_patience_s=0.1)
+    cluster.kill_replica("replica-3")
+    write = cluster.write(0, b"m" * BLOCK)
+    cluster.run(3)
+    assert write.status is GOOD
+    cluster.start_replica("replica-3")
+    readmission = cluster.target._steward._readmission
+    cluster.step_until(lambda: readmission.mirror is not None)
+    cluster.nodes["replica-3"].held.add(DigestExtents)
+    for number in range(500):
+        write = cluster.write(2 * MIB, bytes([number % 256]) * BLOCK)
+        flush = cluster.flush()
+        cluster.step_until(lambda: flush.status is not None)
+        assert flush.status is GOOD
+    assert readmission, "it still catches up"
+    assert len(cluster.target._steward._unflushed._ended) < 100
+
+
+def test_a_fault_that_is_taken_back_leaves_nothing_owed_behind_newer_writes() -> None:
+    """H21 (H14 again). replica-2 is being voted out and is back: it is required, ready and sound, so
+    replica-1's failed write is a fault and nothing is sent again; but nobody stays without
+    replica-1, and the fault is taken back. The vote is not asked of it again either."""
+    cluster = opened(opening_patience_s=0.1, not_ready_after_s=20)
+    cluster.kill_replica("replica-3")
+    write = cluster.write(0, b"o" * BLOCK)
+    cluster.run(3)
+    assert write.status is GOOD
+    cluster.start_replica("replica-3")
+    cluster.nodes["replica-3"].held.add(DigestExtents)  # It is there, and no member.
+    cluster.run()
+    one, two, three = cluster.nodes.values()
+    for node in (two, three):
+        node.held.add(Save)
+    cluster.cut.add("replica-2")
+    cluster.break_pipe("replica-2", "cut")
+    cluster.run(2)
+    quorum = cluster.target._steward._quorum
+    assert quorum.is_voting
+    assert quorum.latest.in_sync == ("replica-1",)
+    cluster.cut.clear()
+    cluster.run()
+    two.waiting.pop()()  # It holds the marks again, and has not accepted yet.
+    cluster.run()
+    assert quorum.is_voting
+    two.is_hung = True
+    one.store.fail_write = OSError(errno.ENOSPC, "full")
+    failed = cluster.write(2 * MIB, b"f" * BLOCK)
+    cluster.run()
+    assert cluster.target.links["replica-1"].has_failed
+    one.store.fail_write = None
+    one.is_hung = True
+    older = cluster.write(3 * MIB, b"w" * BLOCK)
+    cluster.run()
+    one.is_hung = False
+    cluster.break_pipe("replica-1", "blip")
+    cluster.run(0.3)
+    newer = cluster.write(3 * MIB, b"x" * BLOCK)
+    cluster.run(0.3)
+    two.is_hung = False
+    cluster.release("replica-2")
+    cluster.run(0.3)
+    assert not quorum.is_voting
+    assert older.status is None
+    cluster.break_pipe("replica-1", "blip")
+    cluster.run(0.3)
+    assert newer.status is GOOD
+    assert one.store.cached[3 * MIB : 3 * MIB + 1] == b"x"
+    cluster.release("replica-3")
+    cluster.run(60)
+    print(failed.status, older.status, newer.status, cluster.states(), cluster.cached(3 * MIB))
+    assert newer.status is GOOD
+    assert set(cluster.cached(3 * MIB)) == {b"x"}
+
+
+def test_a_joiner_is_proposed_once_however_long_the_vote_takes() -> None:
+    """H22. After its proposal the catch-up is not over: the next tick finds nothing missed, flushes
+    and proposes again, and so on, ten times a second. Each proposal supersedes the last, so that a
+    vote that takes longer than that never ends; the list of proposals grows for ever."""
+    cluster = opened(opening_patience_s=0.1)
+    cluster.kill_replica("replica-3")
+    write = cluster.write(0, b"m" * BLOCK)
+    cluster.run(3)
+    assert write.status is GOOD
+    cluster.start_replica("replica-3")
+    quorum = cluster.target._steward._quorum
+    members = [cluster.nodes[name] for name in ("replica-1", "replica-2")]
+    for node in members:
+        node.held.add(Save)
+    cluster.step_until(lambda: "replica-3" in quorum.latest.in_sync)
+    sequence = quorum.latest.sequence
+    for _ in range(10):
+        cluster.run(0.3)  # So long takes a record to be saved.
+        for node in members:
+            waiting, node.waiting = node.waiting, []
+            for work in waiting:
+                work()
+    cluster.run()
+    assert quorum.latest.sequence == sequence
+    assert not quorum.is_voting
+
+
+def test_members_that_are_left_alone_in_doubt_are_made_equal_before_they_are_read() -> None:
+    """H23. Two members have restarted and are in doubt; one of them has lost a page by a sync that
+    failed unrecorded. The sound one loses power. The two that stay may differ, and are read as if
+    they did not: the newer content first, and then the older for ever."""
+    cluster = opened(opening_patience_s=0.1)
+    cluster.put(0, b"o" * BLOCK)
+    flush = cluster.flush()
+    cluster.run(1)
+    assert flush.status is GOOD
+    cluster.put(0, b"n" * BLOCK)
+    one, two, three = cluster.nodes.values()
+    one.store.syncs_to_fail = 1
+    one.fail_save = OSError(errno.EIO, "planned")
+    three.held.add(Sync)
+    cluster.flush()
+    cluster.step_until(lambda: one.replica is None)  # It could not record that, and has ended.
+    one.fail_save = None
+    one.store.evict()
+    cluster.kill_replica("replica-3")
+    for node in (one, three):
+        node.held = {DigestExtents}
+        cluster.start_replica(node.name)
+    two.held.add(DigestExtents)
+    links = cluster.target.links
+    cluster.step_until(lambda: links["replica-1"].is_in_doubt and links["replica-3"].is_in_doubt)
+    cluster.power_off("replica-2")
+    cluster.start_replica("replica-2")
+    cluster.run(0.5)
+    assert cluster.target._steward._quorum.membership.in_sync == ("replica-1", "replica-3")  # type: ignore[union-attr]
+    reads = [cluster.read(0, BLOCK) for _ in range(4)]
+    cluster.run()
+    found = [bytes_of(read)[:1] for read in reads if read.status is GOOD]
+    for node in (one, three):
+        cluster.release(node.name)
+    cluster.run(10)
+    found += [cluster.get(0)[:1] for _ in range(4)]
+    assert len(set(found)) == 1, found
