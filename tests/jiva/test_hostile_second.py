@@ -6,7 +6,7 @@ from __future__ import annotations
 import errno
 
 from jiva.cluster import Cluster, bytes_of, opened
-from tierce import GOOD
+from tierce import GOOD, Op, Request
 from tierce_jiva.replica_actions import DigestExtents, Save, Sync
 
 BLOCK = 4096
@@ -156,3 +156,61 @@ def test_members_that_are_left_alone_in_doubt_are_made_equal_before_they_are_rea
     cluster.run(10)
     found += [cluster.get(0)[:1] for _ in range(4)]
     assert len(set(found)) == 1, found
+
+
+def test_what_a_batch_did_write_is_acknowledged_only_by_all_when_its_other_part_has_failed() -> (
+    None
+):
+    """H25. A batch of two writes: replica-1, the only sound one, fails the first and takes the
+    second; replica-2, in doubt, has answered nothing. replica-1 reconnects: the batch ends. The
+    second write is acknowledged, though replica-2 has not taken it and is not sent it any more."""
+    cluster = opened(2, opening_patience_s=0.1)
+    cluster.put(0, b"o" * BLOCK)
+    one, two = cluster.nodes.values()
+    cluster.kill_replica("replica-2")
+    two.held.add(DigestExtents)
+    cluster.start_replica("replica-2")
+    cluster.step_until(lambda: cluster.target.links["replica-2"].is_in_doubt)
+    cluster.run()
+    two.is_hung = True
+    one.store.is_full = True
+    one.store._allocated |= set(range(2 * MIB // BLOCK, 2 * MIB // BLOCK + 1))
+    full, fits = cluster.submit(
+        Request(Op.WRITE, 3 * MIB, BLOCK, memoryview(b"f" * BLOCK)),
+        Request(Op.WRITE, 2 * MIB, BLOCK, memoryview(b"w" * BLOCK)),
+    )
+    cluster.run()
+    one.store.is_full = False
+    cluster.break_pipe("replica-1", "blip")
+    cluster.run(0.5)
+    cluster.break_pipe("replica-2", "blip")
+    two.is_hung = False
+    cluster.release("replica-2")
+    cluster.run(10)
+    assert full.status is not None
+    assert set(cluster.states().values()) == {"in-sync"}
+    assert fits.status is GOOD
+    assert cluster.cached(2 * MIB) == [b"w", b"w"]
+
+
+def test_members_do_not_owe_what_was_copied_to_another() -> None:
+    """H24. What is copied to a joiner is noted as written, in the account of all: nobody flushes on
+    the members meanwhile, so that a rebuild of a terabyte leaves sixteen million granules there (a
+    gigabyte), and a member that restarts then is written all of it again, though it wrote none.
+    And the bound of 1 GiB is never met any more: each flush on the way begins the count anew."""
+    cluster = opened(size_bytes=4 * REGION, opening_patience_s=0.1)
+    cluster.kill_replica("replica-3")
+    for at in range(0, 2 * REGION, MIB):
+        write = cluster.write(at, b"m" * BLOCK)
+        cluster.run(2)
+        assert write.status is GOOD
+    flush = cluster.flush()
+    cluster.run(1)
+    assert flush.status is GOOD
+    unflushed = cluster.target._steward._unflushed
+    one = cluster.target.links["replica-1"]
+    assert not unflushed.since(one.flushed_epoch)
+    cluster.start_replica("replica-3")
+    cluster.run(30)
+    assert set(cluster.states().values()) == {"in-sync"}
+    assert not unflushed.since(one.flushed_epoch)
