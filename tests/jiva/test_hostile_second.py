@@ -7,7 +7,7 @@ import errno
 
 from jiva.cluster import Cluster, bytes_of, opened
 from tierce import GOOD, Op, Request
-from tierce_jiva.replica_actions import DigestExtents, Save, Sync
+from tierce_jiva.replica_actions import DigestExtents, Fetch, Save, Sync
 
 BLOCK = 4096
 MIB = 1 << 20
@@ -214,3 +214,28 @@ def test_members_do_not_owe_what_was_copied_to_another() -> None:
     cluster.run(30)
     assert set(cluster.states().values()) == {"in-sync"}
     assert not unflushed.since(one.flushed_epoch)
+
+
+def test_reads_come_to_an_end_beside_writes_that_keep_failing_elsewhere() -> None:
+    """H26. All disks are full and a client keeps trying to write; each failure is an unrest, for
+    the whole volume: a read of another extent that takes longer than from one failure to the next
+    (a cold page: 5 ms) is begun again and again, until it is NOT READY."""
+    cluster = opened(opening_patience_s=0.1)
+    cluster.put(0, b"o" * BLOCK)
+    for node in cluster.nodes.values():
+        node.store.is_full = True
+        node.store.is_cold = True
+        node.held.add(Fetch)
+    read = cluster.read(0, BLOCK)
+    for _ in range(50):
+        cluster.run()
+        write = cluster.write(3 * MIB, b"f" * BLOCK)
+        cluster.step_until(lambda: write.status is not None)
+        for node in cluster.nodes.values():
+            waiting, node.waiting = node.waiting, []
+            for work in waiting:
+                work()
+        cluster.run()
+        if read.status is not None:
+            break
+    assert read.status is GOOD
