@@ -239,3 +239,17 @@ def test_reads_come_to_an_end_beside_writes_that_keep_failing_elsewhere() -> Non
         if read.status is not None:
             break
     assert read.status is GOOD
+
+
+def test_the_last_flush_before_a_volume_rests_lets_its_marks_go() -> None:
+    """H27. Write, flush, and a second later write, flush; then rest for good. What the second flush
+    covers is looked at only with the first one's watch, as written since, and never again: the
+    volume stays marked until somebody flushes. That is how most activity ends."""
+    cluster = opened(opening_patience_s=0.1)
+    for number in range(2):
+        cluster.put(0, bytes([number]) * BLOCK)
+        flush = cluster.flush()
+        cluster.run(1)
+        assert flush.status is GOOD
+    cluster.run(60)
+    assert not any(node.record.marked for node in cluster.nodes.values())
