@@ -253,3 +253,32 @@ def test_the_last_flush_before_a_volume_rests_lets_its_marks_go() -> None:
         assert flush.status is GOOD
     cluster.run(60)
     assert not any(node.record.marked for node in cluster.nodes.values())
+
+
+def test_a_full_disk_makes_nobody_in_doubt_a_source_of_what_a_sound_member_has() -> None:
+    """H28. replica-1 has lost a page by a sync that failed unrecorded, and is in doubt. The copy from
+    replica-2, which is sound, fails: replica-1's disk is full just then. The other source is tried,
+    replica-1 itself: its old content is "written again", and it is sound."""
+    cluster = opened(2, opening_patience_s=0.1)
+    cluster.put(0, b"o" * BLOCK)
+    flush = cluster.flush()
+    cluster.run(1)
+    assert flush.status is GOOD
+    cluster.put(0, b"n" * BLOCK)
+    one, two = cluster.nodes.values()
+    one.store.syncs_to_fail = 1
+    one.fail_save = OSError(errno.EIO, "planned")
+    two.held.add(Sync)
+    cluster.flush()
+    cluster.step_until(lambda: one.replica is None)
+    one.fail_save = None
+    one.store.evict()
+    cluster.release("replica-2")
+    one.store.fail_write = OSError(errno.ENOSPC, "full")
+    cluster.start_replica("replica-1")
+    repair = cluster.target._steward.repair
+    cluster.step_until(lambda: bool(repair._failures))
+    one.store.fail_write = None  # Somebody has made room.
+    cluster.run(10)
+    assert set(cluster.states().values()) == {"in-sync"}
+    assert cluster.cached(0) == [b"n", b"n"]
