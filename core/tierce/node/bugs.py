@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tierce.errors import explain
+from tierce.node.repeats import Repeats
 from tierce.spec import Event
 
-#: So many in so many seconds are survived. More would keep a loop busy for nothing: then the
+#: So many in so many seconds are survived. More come of a loop that is busy for nothing: then the
 #: server ends, and its volumes go on.
-BUG_COUNT_MAX = 20
+BUG_COUNT_MAX = 600
 BUG_WINDOW_S = 60.0
 
 
@@ -33,13 +34,17 @@ class Bugs:
         self._emit = emit
         self._log = log
         self._times: list[float] = []
+        self._repeats = Repeats()
 
     def survive(self, error: Exception) -> None:
-        """Tell of it; raise it again if there have been too many."""
+        """Tell of it, once in a while; raise it again if there have been too many."""
         now = self._clock()
         self._times = [at for at in self._times if now - at < BUG_WINDOW_S] + [now]
         if len(self._times) > BUG_COUNT_MAX:
             raise error
         message = f"a bug in Tierce, please report it: {explain(error)} (its story: {self._log})"
         fields = {"traceback": "".join(traceback.format_exception(error))}
-        self._emit(Event("serve.bug", message, "process/serve", "error", fields))
+        event = Event("serve.bug", message, "process/serve", "error", fields)
+        told = self._repeats.take(event, now)
+        if told is not None:
+            self._emit(told)

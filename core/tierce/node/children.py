@@ -305,7 +305,7 @@ class Children:
         """Note the end, and when it may be started again."""
         self._let_go(child)
         now = self._reactor.now()
-        child.fenced = self._layout.why_ended(child.plan.name)
+        child.fenced = self._layout.why_ended(child.plan.name) or str(child.facts.get("fenced", ""))
         if child.fenced or child.stop_asked_at is not None or child.plan.role is Role.POLICIES:
             if child.reason and not child.fenced:
                 self._emit(self._failure(child, "node.process.failed", child.reason))

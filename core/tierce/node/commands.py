@@ -118,10 +118,15 @@ class Commands:
                 raise UsageError(f"the server does not know {verb!r}")
 
     def _claim(self, peer: Peer, number: int, name: str) -> Iterator[Message]:
-        catalogue = self._supervisor.catalogue
-        if not catalogue.find(name).fenced:
+        catalogue, children = self._supervisor.catalogue, self._supervisor.children
+        target = children.get(f"target.{name}")
+        # Where the state could not be written only the supervisor knows.
+        is_held_down = target is not None and bool(target.fenced) and not target.is_running
+        if not (catalogue.find(name).fenced or is_held_down):
             raise UsageError(f"volume {name} is not fenced: there is nothing to claim")
         catalogue.claim(name)
+        if is_held_down:
+            children.forget(f"target.{name}")
         if name in catalogue.served and not self._supervisor.is_up(name):
             self._wait(self._coming, name, peer, number)
             self._supervisor.look()

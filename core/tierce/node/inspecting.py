@@ -182,6 +182,26 @@ def usage_of(supervisor: Supervisor, served: Served) -> dict[str, str]:
     return {"url": "", **found}
 
 
+def how_opened(supervisor: Supervisor, served: Served) -> str:
+    """Say how a volume has come to be served: made, found, or taken over."""
+    catalogue, name = supervisor.catalogue, served.spec.name
+    target = supervisor.children.get(f"target.{name}")
+    if target is not None and target.is_adopted:
+        how = "taken over"
+    elif name in catalogue.made:
+        how = "created, empty"
+    elif not is_durable(catalogue.config, served):
+        how = f"opened, empty (engine {served.spec.engine} keeps nothing when its process ends)"
+    else:
+        how = "opened"
+    return f"{how}, with the settings that it had" if name in catalogue.refused else how
+
+
+def is_durable(config: Config, served: Served) -> bool:
+    """True if the volume's bytes outlive its target's process."""
+    return config.registry.engines[served.spec.engine].durable
+
+
 def data_folders(served: Served) -> list[str]:
     """Name the folders that hold the volume's bytes."""
     if served.members:

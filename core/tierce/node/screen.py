@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import tierce
+from tierce.errors import TierceError
 from tierce.node.engines import Served
-from tierce.node.inspecting import data_folders, usage_of
+from tierce.node.inspecting import data_folders, how_opened, usage_of
 from tierce.node.journal import Console
 from tierce.node.live import (
     Totals,
@@ -97,7 +98,11 @@ class Screen:
         now = self._supervisor.reactor.now()
         elapsed_s = max(now - self._before_at, 1e-3)
         self._before_at = now
-        text = self._describe_all(elapsed_s)
+        try:
+            text = self._describe_all(elapsed_s)
+        except TierceError as error:
+            # The state can't be read.
+            text = f"error: {error}"
         # Off a terminal an idle server says nothing twice.
         if text and (self._console.is_terminal or text != self._last):
             self._console.live(text)
@@ -142,7 +147,7 @@ def describe_usage(supervisor: Supervisor, served: Served) -> str:
     rows = [("url", usage.pop("url", "")), *usage.items()]
     rows += [("data", folder) for folder in data_folders(served)]
     width = max(len(word) for word, _text in rows)
-    how = supervisor.how_opened(served)
+    how = how_opened(supervisor, served)
     lines = [f"volume {spec.name}: {how}; {spec.size_bytes:,} bytes, engine {spec.engine}"]
     lines += [f"  {word:{width}}  {text}" for word, text in rows]
     return "\n".join(lines)

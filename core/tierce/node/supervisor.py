@@ -24,7 +24,7 @@ from tierce.node.commands import Commands
 from tierce.node.conditions import Conditions
 from tierce.node.control import ControlServer
 from tierce.node.descriptors import raise_limit
-from tierce.node.engines import Served
+from tierce.node.inspecting import is_durable
 from tierce.node.journal import Console, Journal
 from tierce.node.layout import Layout, listen, replace_file
 from tierce.node.plan import Plan, Role
@@ -263,21 +263,24 @@ class Supervisor:
 
     def _changed(self, child: Child) -> None:
         if child.fenced:
-            self._note_fenced()
+            self._note_fenced(child)
         self.commands.changed(child)
         self.look()
 
-    def _note_fenced(self) -> None:
+    def _note_fenced(self, child: Child | None = None) -> None:
         """Move what fenced targets left behind into the state, where it outlives them."""
-        for path in self.layout.run.glob("target.*.ended"):
-            volume = path.name.removeprefix("target.").removesuffix(".ended")
+        ended = {child.plan.name: child.fenced} if child is not None else {}
+        ended |= {path.stem: "" for path in self.layout.run.glob("target.*.ended")}
+        for name, reason in ended.items():
             try:
-                self.catalogue.fence(volume, path.read_text(errors="replace"))
-                path.unlink()
+                self.catalogue.fence(
+                    name.removeprefix("target."), self.layout.why_ended(name) or reason
+                )
+                self.layout.ended(name).unlink(missing_ok=True)
             except (TierceError, OSError) as error:
                 # Where the state can't be written the note stays, which keeps the target down.
-                why = f"volume {volume} is fenced, which can't be noted: {explain(error)}"
-                self._emit(volume, "volume.fence-failed", why)
+                why = f"{name} is fenced, which can't be noted: {explain(error)}"
+                self._emit(name, "volume.fence-failed", why)
 
     def _tell_stop(self, name: str, reason: str) -> None:
         if not self._is_stopping:
@@ -326,24 +329,10 @@ class Supervisor:
             return
         before = self._reached.get(volume)
         self._reached[volume] = target.pid
-        if before not in (None, target.pid) and not self._is_durable(served):
+        if before not in (None, target.pid) and not is_durable(self.catalogue.config, served):
             why = f"engine {served.spec.engine} keeps nothing when its process ends"
             self._emit(volume, "volume.emptied", f"volume {volume} is empty again: {why}")
         self.screen.reachable(volume)
-
-    def how_opened(self, served: Served) -> str:
-        """Say how a volume has come to be served: made, found, or taken over."""
-        name = served.spec.name
-        target = self.children.get(f"target.{name}")
-        if target is not None and target.is_adopted:
-            how = "taken over"
-        elif name in self.catalogue.made:
-            how = "created, empty"
-        elif not self._is_durable(served):
-            how = f"opened, empty (engine {served.spec.engine} keeps nothing when its process ends)"
-        else:
-            how = "opened"
-        return f"{how}, with the settings that it had" if name in self.catalogue.refused else how
 
     def look_at_conditions(self) -> Mapping[str, Condition]:
         """Return the condition of every volume that the file or the state wants served."""
@@ -351,9 +340,6 @@ class Supervisor:
         wanted = {name for name, record in records.items() if self.catalogue.is_wanted(record)}
         found = self.conditions.look(records.values())
         return {name: one for name, one in found.items() if name in wanted}
-
-    def _is_durable(self, served: Served) -> bool:
-        return self.catalogue.config.registry.engines[served.spec.engine].durable
 
     def _check_start(
         self, ports: Mapping[str, Mapping[str, Exception]], *, is_strict: bool

@@ -151,8 +151,13 @@ class Target:
         if self._frontend is not None:
             self._frontend.abandon(reason)
         plan = self._process.plan
-        # Durable: after a loss of power it must stay down as well.
-        replace_durably(self._process.layout.ended(plan.name), reason.encode())
+        # The supervisor keeps it down from now on, whether that can be noted or not.
+        self._process.show({"fenced": reason})
+        try:
+            # Durable: after a loss of power it must stay down as well.
+            replace_durably(self._process.layout.ended(plan.name), reason.encode())
+        except OSError as error:
+            reason += f" (which can't be noted: {explain(error)})"
         self._process.emit(
             Event(
                 "volume.fenced",

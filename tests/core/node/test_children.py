@@ -169,6 +169,19 @@ def test_the_last_words_of_a_process_are_told_with_its_end_once(scene: Scene) ->
     assert event.message.startswith("target.demo: no such file; starting it again in 0.125 s (its")
 
 
+def test_one_that_is_fenced_stays_down_by_its_word_alone(scene: Scene) -> None:
+    scene.hold()
+    scene.children.adopt_living()
+    # The note that it leaves for the next server could not be written.
+    say(scene.accept(), facts={"fenced": "ballot 9"})
+    scene.reactor.turn()
+    scene.die()
+    child = scene.target()
+    assert (child.phase, child.fenced) == ("down", "ballot 9")
+    assert child.observe().is_fenced
+    assert scene.events == []
+
+
 def test_a_process_that_says_nothing_ended_unasked(scene: Scene) -> None:
     scene.hold()
     scene.children.adopt_living()

@@ -55,21 +55,25 @@ class Scene:
             config=SimpleNamespace(frontend="names"),
             members=(MemberSpec("one", Path("/one")), MemberSpec("two", Path("/two"))),
         )
+        self.engine = SimpleNamespace(durable=True)
         config = SimpleNamespace(
             file="tierce.yaml",
             frontends={"names": Section()},
-            registry=SimpleNamespace(frontends={"names": front}),
+            registry=SimpleNamespace(frontends={"names": front}, engines={"pair": self.engine}),
         )
         self.served = {"demo": served}
+        self.made, self.refused = {"demo"}, dict[str, str]()
+        self.target = SimpleNamespace(phase="up", is_adopted=False)
         self.addresses: tuple[str, ...] = ("127.0.0.1:4711",)
         self.conditions = {"demo": Condition(Health.HEALTHY)}
         supervisor = SimpleNamespace(
             reactor=reactor,
             layout=self.layout,
-            catalogue=SimpleNamespace(config=config, served=self.served),
-            children=SimpleNamespace(get=lambda _name: SimpleNamespace(phase="up")),
+            catalogue=SimpleNamespace(
+                config=config, served=self.served, made=self.made, refused=self.refused
+            ),
+            children=SimpleNamespace(get=lambda _name: self.target),
             router=SimpleNamespace(addresses=lambda _frontend: self.addresses),
-            how_opened=lambda _served: "created, empty",
             look_at_conditions=lambda: self.conditions,
         )
         self.screen = Screen(cast("Supervisor", supervisor), Console(out))
@@ -163,6 +167,30 @@ def test_of_many_volumes_the_live_line_tells_what_they_do_together(
     reactor.advance(PLAIN_PERIOD_S)
     rate = f"{VOLUME_COUNT_NAMED} IOPS (r 0 w {VOLUME_COUNT_NAMED})"
     assert scene.shown().startswith(f"1 volume, healthy | {rate}")
+
+
+def test_a_volume_says_how_it_came_to_be_served(
+    reactor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, MODULE, sys.modules[__name__])
+
+    scene = Scene(reactor, tmp_path, io.StringIO())
+
+    def said() -> str:
+        scene.screen._shown.clear()
+        scene.screen.reachable("demo")
+        return scene.shown().partition(";")[0]
+
+    assert said() == "volume demo: created, empty"
+    scene.made.clear()
+    assert said() == "volume demo: opened"
+    scene.refused["demo"] = "it was created with 1 MiB"
+    assert said() == "volume demo: opened, with the settings that it had"
+    scene.engine.durable = False
+    scene.refused.clear()
+    assert said().startswith("volume demo: opened, empty (engine pair keeps nothing when")
+    scene.target.is_adopted = True
+    assert said() == "volume demo: taken over"
 
 
 def test_no_address_that_nobody_can_dial_is_shown(
