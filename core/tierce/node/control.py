@@ -30,6 +30,8 @@ MESSAGE_BYTES_MAX = 128 << 10
 DESCRIPTOR_COUNT_MAX = 2
 #: Messages that wait for a peer that does not read; one more ends the connection.
 QUEUE_COUNT_MAX = 8192
+#: Connections accepted before anything else has its turn.
+ACCEPT_COUNT_MAX = 64
 
 _ANCILLARY_BYTES = socket.CMSG_LEN(DESCRIPTOR_COUNT_MAX * array.array("i").itemsize)
 
@@ -321,14 +323,16 @@ class ControlServer:
         self._peers.clear()
 
     def _accept(self, _events: int) -> None:
-        try:
-            accepted = self._door.accept(self._listener)
-        except OSError:
-            self._door.turn_away(self._listener)
-            return
-        if accepted is None:
-            return
-        if len(self._peers) >= self.PEER_COUNT_MAX:
-            accepted[0].close()
-        else:
-            self.add(accepted[0])
+        # Some at once: each login at the portal comes as one, and its socket holds some hundreds.
+        for _count in range(ACCEPT_COUNT_MAX):
+            try:
+                accepted = self._door.accept(self._listener)
+            except OSError:
+                self._door.turn_away(self._listener)
+                return
+            if accepted is None:
+                return
+            if len(self._peers) >= self.PEER_COUNT_MAX:
+                accepted[0].close()
+            else:
+                self.add(accepted[0])
