@@ -14,6 +14,7 @@ from tierce import FrontendContext
 from tierce_iscsi.frontend import IscsiFrontend
 from tierce_iscsi.greeter import Handed
 from tierce_iscsi.options import IscsiOptions
+from tierce_iscsi.session import Session
 
 
 class HandLoop:
@@ -184,6 +185,10 @@ class Bench:
         answer = made.login(**settings)
         assert answer.login_status == 0, answer
         return made
+
+    def sessions(self) -> list[Session]:
+        """The sessions as the target knows them, the oldest first."""
+        return [connection.session for connection in self.frontend.connections()]
 
     def close(self) -> None:
         self.frontend.abandon("the test is over")

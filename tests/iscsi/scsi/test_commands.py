@@ -113,7 +113,7 @@ def test_write_same_repeats_a_block_to_the_end(bench: Bench, disk: Disk, block: 
 
 
 def test_write_same_wants_exactly_one_block(disk: Disk) -> None:
-    assert disk.do(cdb_10(0x41, 0, 1), data=bytes(1024)).sense == (5, 0x2400)
+    assert disk.do(cdb_10(0x41, 0, 1), data=bytes(1024)).sense == (5, 0x0E03)
 
 
 # -- inquiry, modes, catalogue ---------------------------------------------------------------------

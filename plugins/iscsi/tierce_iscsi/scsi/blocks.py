@@ -100,12 +100,11 @@ def _write(
     unit: LogicalUnit, command: Command, *, fua: bool, is_verified: bool = False
 ) -> Reply | Work:
     offset, length = transfer(unit, command.cdb)
-    # An initiator that expects to send less than the CDB says gets what it sent written, in
-    # whole blocks, and the rest reported as residual (RFC 7143 section 11.4.5.1).
-    sent = len(command.data) - len(command.data) % unit.block_size
-    if not sent:
+    # An initiator that announced less than the CDB says gets that written, in whole blocks, and
+    # the rest told as residual; one that announced nothing gets everything told so.
+    data = command.data
+    if not data:
         return Reply(length=length)
-    data = command.data[:sent]
 
     def finish(requests: list[Request]) -> Reply | Work:
         failure = first_failure(unit, requests)
@@ -113,7 +112,7 @@ def _write(
             return _compare(unit, offset, data, length)
         return failure or Reply(length=length)
 
-    return Work([Request(Op.WRITE, offset, sent, data, fua)], finish)
+    return Work([Request(Op.WRITE, offset, len(data), data, fua)], finish)
 
 
 def verify_length(unit: LogicalUnit, cdb: bytes) -> int:
@@ -132,7 +131,7 @@ def verify_length(unit: LogicalUnit, cdb: bytes) -> int:
 def verify(unit: LogicalUnit, command: Command) -> Reply | Work:
     """VERIFY(10), (12), (16): read; with BYTCHK=1 compare; with BYTCHK=3 every block with one."""
     offset, length = transfer(unit, command.cdb)
-    wanted = verify_length(unit, command.cdb)
+    wanted = command.wanted
     if not length:
         return Reply()
     if not wanted:
@@ -141,12 +140,7 @@ def verify(unit: LogicalUnit, command: Command) -> Reply | Work:
             lambda requests: first_failure(unit, requests) or Reply(),
         )
     data = command.data
-    if len(data) < wanted:
-        data = data[: len(data) - len(data) % unit.block_size]
-        length = len(data)
-        if not length:
-            return Reply(length=wanted)
-    elif wanted < length:
+    if wanted < length:
         data = memoryview(bytes(data) * (length // wanted))
     return _compare(unit, offset, data, wanted)
 
@@ -211,9 +205,7 @@ def compare_length(unit: LogicalUnit, cdb: bytes) -> int:
 
 def compare_and_write(unit: LogicalUnit, command: Command) -> Reply | Work:
     """COMPARE AND WRITE (SBC-3 section 5.2), atomic in the device."""
-    wanted = compare_length(unit, command.cdb)
-    if not len(command.data) == command.announced == wanted:
-        raise invalid_field(13)
+    wanted = command.wanted
     if not wanted:
         return Reply()
     offset = int.from_bytes(command.cdb[2:10], "big") * unit.block_size
@@ -238,8 +230,6 @@ def or_write(unit: LogicalUnit, command: Command) -> Reply | Work:
     offset, length = transfer(unit, command.cdb)
     if not length:
         return Reply()
-    if len(command.data) != length:
-        raise invalid_field(extent_index(command.cdb))
     mask = int.from_bytes(command.data, "little")
     fua = has_fua(command.cdb)
     rounds = 0

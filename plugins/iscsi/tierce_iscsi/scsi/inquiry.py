@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 #: SPC-4, SBC-3, iSCSI: what we claim to follow (SPC-4 table 142).
 VERSION_DESCRIPTORS = (0x0460, 0x04C0, 0x0960)
+#: Peripheral qualifier 3, type 1Fh: a LUN with nothing behind it (SPC-4 table 140).
+_NO_UNIT = 0x7F
+_ABSENT = bytes((_NO_UNIT, 0, 0x06, 0x02, 31)).ljust(36, b"\0")
 #: T10's vendor identification field for a product revision.
 REVISION = "0001"
 
@@ -28,7 +31,12 @@ def inquiry(unit: LogicalUnit, command: Command) -> Reply:
     if not cdb[1] & 0x01:
         if cdb[2]:
             raise invalid_field(2)
-        return Reply(_standard(unit)[:allocation])
+        return Reply((_ABSENT if command.lun else _standard(unit))[:allocation])
+    if command.lun:
+        # Of a unit that is not there no page is known, and the list of pages says so.
+        if cdb[2]:
+            raise invalid_field(2)
+        return Reply(bytes((_NO_UNIT, 0, 0, 1, 0))[:allocation])
     page = _PAGES.get(cdb[2])
     if page is None:
         raise invalid_field(2)

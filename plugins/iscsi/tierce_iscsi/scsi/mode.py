@@ -89,9 +89,9 @@ def mode_select(unit: LogicalUnit, command: Command) -> Reply:
     if not cdb[1] & 0x10 or cdb[1] & 0x01:
         # PF must be set: the pages are SPC's; SP: nothing can be saved.
         raise invalid_field(1)
-    wanted = mode_select_length(unit, cdb)
-    if not data:
-        return Reply(length=wanted)
+    wanted = command.wanted
+    if not wanted:
+        return Reply()
     is_long = cdb[0] == 0x55
     head = 8 if is_long else 4
     if len(data) < head:

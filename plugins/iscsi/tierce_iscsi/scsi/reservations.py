@@ -194,8 +194,6 @@ def out_length(_unit: LogicalUnit, cdb: bytes) -> int:
 def _parameters(command: Command) -> tuple[int, int]:
     """Return (reservation key, service action reservation key)."""
     data = command.data
-    if len(data) < PARAMETER_BYTES:
-        raise CheckConditionError(PARAMETER_LIST_LENGTH)
     if data[20] & 0x0D:
         # SPEC_I_PT, ALL_TG_PT, APTPL.
         raise invalid_parameter(20)

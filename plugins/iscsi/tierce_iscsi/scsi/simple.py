@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tierce_iscsi.scsi.cdb import be32
 from tierce_iscsi.scsi.command import Command, Reply
-from tierce_iscsi.scsi.sense import NO_SENSE, invalid_field
+from tierce_iscsi.scsi.sense import NO_SENSE, UNIT_NOT_SUPPORTED, invalid_field
 
 if TYPE_CHECKING:
     from tierce_iscsi.scsi.unit import LogicalUnit
@@ -19,12 +19,15 @@ def unit_ready(_unit: LogicalUnit, _command: Command) -> Reply:
 
 
 def request_sense(_unit: LogicalUnit, command: Command) -> Reply:
-    """REQUEST SENSE: a pending unit attention, else NO SENSE. Fixed format only."""
-    if command.cdb[1] & 0x01:
-        raise invalid_field(1)
+    """REQUEST SENSE: a pending unit attention, else NO SENSE; of a LUN that is not there, that."""
     attentions = command.nexus.attentions
-    sense = attentions.pop(0) if attentions else NO_SENSE
-    return Reply(sense.encode()[: command.cdb[4]])
+    sense = NO_SENSE
+    if command.lun:
+        sense = UNIT_NOT_SUPPORTED
+    elif attentions:
+        sense = attentions.pop(0)
+    is_descriptor = bool(command.cdb[1] & 0x01)
+    return Reply(sense.encode(is_descriptor=is_descriptor)[: command.cdb[4]])
 
 
 def report_luns(_unit: LogicalUnit, command: Command) -> Reply:

@@ -6,6 +6,7 @@ and REPORT SUPPORTED OPERATION CODES all read this one table.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,18 @@ def _can_compare(unit: LogicalUnit) -> bool:
     return unit.can_compare
 
 
+class Needs(enum.Enum):
+    """How much data-out an initiator has to announce for a command that takes some."""
+
+    #: All of it; what is more is dropped, and told as a residual.
+    ALL = "all"
+    #: Exactly as much: a length that differs says that initiator and CDB mean different things.
+    EXACTLY = "exactly"
+    #: Any number of whole blocks: they are written, the rest is told as a residual
+    #: (RFC 7143 section 11.4.5.1).
+    BLOCKS = "blocks"
+
+
 @attrs.frozen
 class Entry:
     """One command.
@@ -47,7 +60,8 @@ class Entry:
         handler: What does it.
         usage: The bits of its CDB that are looked at, as REPORT SUPPORTED OPERATION CODES
             gives them (SPC-4 section 6.35.3); its length is the CDB's.
-        data_out: Bytes of data-out that it wants.
+        data_out: Bytes of data-out that it takes.
+        needs: How much of them it can't do without.
         access: What reservations make of it.
         is_any_lun: Answers for a LUN that is not there too, and past a unit attention.
         is_supported: False where the device can't do it.
@@ -57,6 +71,7 @@ class Entry:
     handler: Handler
     usage: bytes = attrs.field(converter=_usage)
     data_out: Callable[[LogicalUnit, bytes], int] = _no_data
+    needs: Needs = Needs.ALL
     access: Access = Access.ANY
     is_any_lun: bool = False
     is_supported: Callable[[LogicalUnit], bool] = _always
@@ -71,11 +86,11 @@ _READ, _WRITE = Access.READ, Access.WRITE
 
 
 def _write(usage: str) -> Entry:
-    return Entry(blocks.write, usage, blocks.write_length, _WRITE)
+    return Entry(blocks.write, usage, blocks.write_length, Needs.BLOCKS, _WRITE)
 
 
 def _write_and_verify(usage: str) -> Entry:
-    return Entry(blocks.write_and_verify, usage, blocks.write_length, _WRITE)
+    return Entry(blocks.write_and_verify, usage, blocks.write_length, Needs.BLOCKS, _WRITE)
 
 
 def _read(usage: str) -> Entry:
@@ -83,11 +98,11 @@ def _read(usage: str) -> Entry:
 
 
 def _verify(usage: str) -> Entry:
-    return Entry(blocks.verify, usage, blocks.verify_length, _READ)
+    return Entry(blocks.verify, usage, blocks.verify_length, access=_READ)
 
 
 def _write_same(usage: str) -> Entry:
-    return Entry(thin.write_same, usage, thin.write_same_length, _WRITE)
+    return Entry(thin.write_same, usage, thin.write_same_length, Needs.EXACTLY, _WRITE)
 
 
 def _actions(actions: dict[int, Entry]) -> Entry:
@@ -132,7 +147,7 @@ COMMANDS: dict[int, Entry] = {
     0x08: _read("081fffffff00"),
     0x0A: _write("0a1fffffff00"),
     0x12: Entry(inquiry.inquiry, "1201ffffff00", is_any_lun=True),
-    0x15: Entry(mode.mode_select, "15110000ff00", mode.mode_select_length, _WRITE),
+    0x15: Entry(mode.mode_select, "15110000ff00", mode.mode_select_length, access=_WRITE),
     0x16: Entry(reservations.reserve_6, "160100000000"),
     0x17: Entry(reservations.release_6, "170100000000"),
     0x1A: Entry(mode.mode_sense, "1a08ffffff00", access=_READ),
@@ -147,21 +162,24 @@ COMMANDS: dict[int, Entry] = {
     0x35: Entry(blocks.synchronize_cache, f"3502{_10}", access=_WRITE),
     0x41: _write_same(f"41f0{_10}"),
     0x42: Entry(
-        *(thin.unmap, "4201000000003fffff00", thin.unmap_length, _WRITE),
+        *(thin.unmap, "4201000000003fffff00", thin.unmap_length),
+        access=_WRITE,
         is_supported=_can_discard,
     ),
-    0x55: Entry(mode.mode_select, "55110000000000ffff00", mode.mode_select_length, _WRITE),
+    0x55: Entry(mode.mode_select, "55110000000000ffff00", mode.mode_select_length, access=_WRITE),
     0x5A: Entry(mode.mode_sense, "5a08ffff000000ffff00", access=_READ),
     0x5E: _actions(_PERSISTENT_IN),
     0x5F: _actions(_PERSISTENT_OUT),
     0x88: _read(f"88fa{_16}"),
     0x89: Entry(
-        *(blocks.compare_and_write, f"89f8{_LBA_8}000000ff3f00", blocks.compare_length, _WRITE),
+        *(blocks.compare_and_write, f"89f8{_LBA_8}000000ff3f00", blocks.compare_length),
+        *(Needs.EXACTLY, _WRITE),
         is_supported=_can_compare,
     ),
     0x8A: _write(f"8afa{_16}"),
     0x8B: Entry(
-        *(blocks.or_write, f"8bf8{_16}", blocks.write_length, _WRITE),
+        *(blocks.or_write, f"8bf8{_16}", blocks.write_length),
+        access=_WRITE,
         is_supported=_can_compare,
     ),
     0x8E: _write_and_verify(f"8ef2{_16}"),

@@ -47,10 +47,9 @@ def unmap_length(unit: LogicalUnit, cdb: bytes) -> int:
 
 def unmap(unit: LogicalUnit, command: Command) -> Reply | Work:
     """UNMAP (SBC-3 section 5.28): every descriptor is discarded, or none if one is wrong."""
-    wanted = be16(command.cdb, 7)
-    data = command.data
-    if not wanted or not data:
-        return Reply(length=wanted)
+    wanted, data = command.wanted, command.data
+    if not wanted:
+        return Reply()
     if len(data) < 8:
         raise CheckConditionError(PARAMETER_LIST_LENGTH)
     end = min(len(data), 8 + be16(data, 2))
@@ -96,10 +95,8 @@ def _same_extent(unit: LogicalUnit, cdb: bytes) -> tuple[int, int]:
 
 def write_same(unit: LogicalUnit, command: Command) -> Reply | Work:
     """WRITE SAME(10), (16) (SBC-3 section 5.46), some of it at a time."""
-    wanted = write_same_length(unit, command.cdb)
+    wanted = command.wanted
     offset, length = _same_extent(unit, command.cdb)
-    if not len(command.data) == command.announced == wanted:
-        raise invalid_field(extent_index(command.cdb))
     block = bytes(command.data)
     if block.strip(b"\0"):
         piece = memoryview(block * (min(length, limits.PATTERN_BYTES) // len(block)))

@@ -6,16 +6,18 @@ from tierce import Device
 from tierce_iscsi.scsi.command import Command, Nexus, Reply, Work, check_condition
 from tierce_iscsi.scsi.reservations import Access, Reservations
 from tierce_iscsi.scsi.sense import (
+    DATA_MISSING,
     INVALID_OPCODE,
+    NOT_AS_EXPECTED,
     RESERVATION_CONFLICT,
     UNIT_NOT_SUPPORTED,
     WRITE_PROTECTED,
     CheckConditionError,
     invalid_field,
 )
-from tierce_iscsi.scsi.table import COMMANDS, Entry
+from tierce_iscsi.scsi.table import COMMANDS, Entry, Needs
 
-INQUIRY = 0x12
+_CONFLICT = Reply(status=RESERVATION_CONFLICT)
 
 
 class LogicalUnit:
@@ -89,28 +91,60 @@ class LogicalUnit:
             can_write and reservations.allows(nexus, Access.WRITE),
         )
 
-    def data_out_length(self, cdb: bytes, lun: int, nexus: Nexus) -> int:
-        """Return how many bytes of data-out the command wants, before any is asked for.
+    def admit(
+        self, cdb: bytes, lun: int, nexus: Nexus, *, read: int = 0, write: int = 0
+    ) -> Command | Reply:
+        """Judge a command when it arrives, before any of its data-out is asked for.
 
-        Raises:
-            CheckConditionError: The command can't be done as it is; nothing need be sent.
+        What is refused here is over: its data are not waited for. What is admitted carries the
+        length of its data-out with it, so that nothing that changes until they are here (a unit
+        attention told, a reservation that ends) lets it be done with less.
+
+        Args:
+            cdb: 16 bytes.
+            lun: The LUN field.
+            nexus: Whose it is.
+            read: Bytes that the initiator expects to be given.
+            write: Bytes that it expects to send.
         """
-        entry = self._entry(cdb, lun)
-        if nexus.attentions or not self.reservations.allows(nexus, entry.access):
-            # It ends with that, whatever else is wrong with it.
-            return 0
-        return entry.data_out(self, cdb)
-
-    def execute(self, command: Command, lun: int) -> Reply | Work:
-        """Do a command, or say what has to be done for it."""
         try:
-            entry = self._entry(command.cdb, lun)
-            if lun and command.cdb[0] == INQUIRY:
-                return _absent_inquiry(command)
-            if not entry.is_any_lun and command.nexus.attentions:
-                return check_condition(command.nexus.attentions.pop(0))
-            if not self.reservations.allows(command.nexus, entry.access):
-                return Reply(status=RESERVATION_CONFLICT)
+            return self._admit(cdb, lun, nexus, read, write)
+        except CheckConditionError as error:
+            return check_condition(error.sense)
+
+    def _admit(self, cdb: bytes, lun: int, nexus: Nexus, read: int, write: int) -> Command | Reply:
+        entry = self._entry(cdb, lun)
+        if nexus.attentions and not entry.is_any_lun:
+            return check_condition(nexus.attentions.pop(0))
+        if not self.reservations.allows(nexus, entry.access):
+            return _CONFLICT
+        wanted = entry.data_out(self, cdb)
+        if read and (write or wanted):
+            # Bidirectional, which none of a disk's commands is; or the wrong way.
+            return check_condition(NOT_AS_EXPECTED)
+        if not self._is_enough(entry, wanted, write):
+            return check_condition(NOT_AS_EXPECTED, length=wanted)
+        return Command(entry, cdb, nexus, lun, wanted, min(wanted, write))
+
+    def _is_enough(self, entry: Entry, wanted: int, announced: int) -> bool:
+        """True if a command that takes `wanted` bytes can be done with what is announced."""
+        if entry.needs is Needs.EXACTLY:
+            return announced == wanted
+        if entry.needs is Needs.BLOCKS and announced < wanted:
+            return announced % self.block_size == 0
+        return announced >= wanted
+
+    def execute(self, command: Command) -> Reply | Work:
+        """Do an admitted command whose data-out is here, or say what has to be done for it.
+
+        Reservations are asked once more: who was fenced while the data travelled stays out.
+        """
+        entry = command.entry
+        if not self.reservations.allows(command.nexus, entry.access):
+            return _CONFLICT
+        if len(command.data) < command.due:
+            return check_condition(DATA_MISSING)
+        try:
             return entry.handler(self, command)
         except CheckConditionError as error:
             return check_condition(error.sense)
@@ -131,9 +165,3 @@ class LogicalUnit:
         if lun and not entry.is_any_lun:
             raise CheckConditionError(UNIT_NOT_SUPPORTED)
         return entry
-
-
-def _absent_inquiry(command: Command) -> Reply:
-    """INQUIRY to a LUN that is not there: qualifier 3, type 1Fh (SPC-4 section 6.6.2)."""
-    allocation = int.from_bytes(command.cdb[3:5], "big")
-    return Reply(bytes((0x7F, 0, 0x06, 0x02, 31)).ljust(36, b"\0")[:allocation])
