@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from tierce import FrontendContext, ProtocolError, Timer
 from tierce_iscsi import task_management
 from tierce_iscsi.connection import Connection
 from tierce_iscsi.endpoint import Endpoint
 from tierce_iscsi.greeter import Handed, format_portal, format_targets, may_log_in
+from tierce_iscsi.keeping import Keeper
 from tierce_iscsi.options import IscsiOptions, IscsiVolumeOptions, identity
 from tierce_iscsi.pdu import LoginStatus
+from tierce_iscsi.scsi.reservations import Reservations
 from tierce_iscsi.scsi.unit import LogicalUnit
 from tierce_iscsi.session import Session
 from tierce_iscsi.slow_path import SlowPath
@@ -40,6 +42,7 @@ class IscsiFrontend:
         self._volume_options: IscsiVolumeOptions = context.volume_options
         self._iqn = identity(self.options, context.volume.name, self._volume_options)
         self._stage = context.stage("frontend")
+        self._keeper = Keeper(context)
         self.unit = LogicalUnit(
             context.device,
             iqn=self._iqn,
@@ -47,12 +50,19 @@ class IscsiFrontend:
             vendor=self._volume_options.vendor,
             product=self._volume_options.product,
             is_read_only=self._volume_options.read_only,
+            reservations=Reservations(
+                *(self._keeper.registrations, self._keeper.keep),
+                can_outlive_power=context.is_folder_lasting,
+            ),
+            restart=self._keeper.restart,
         )
+        self.unit.abort = self.abort_tasks_of
         #: Insertion order is the order of arrival.
         self._endpoints: dict[Endpoint, None] = {}
         #: Sessions that are gone and have left requests in the device.
         self._gone: dict[Connection, list[Drain]] = {}
         self._last_tsih = 0
+        self._is_ending = False
         self._closed: Callable[[], None] | None = None
         self._close_timer: Timer | None = None
 
@@ -82,6 +92,7 @@ class IscsiFrontend:
     def close(self, closed: Callable[[], None]) -> None:
         """Answer what is under way, end the sessions, then `closed()`."""
         self._closed = closed
+        self._is_ending = True
         self._close_timer = self.reactor.call_later(
             CLOSE_TIMEOUT_S, lambda: self.abandon("it took too long to end")
         )
@@ -90,6 +101,7 @@ class IscsiFrontend:
 
     def abandon(self, reason: str) -> None:
         """Drop every connection at once, answer nothing more."""
+        self._is_ending = True
         for endpoint in list(self._endpoints):
             endpoint.close(reason)
 
@@ -148,6 +160,7 @@ class IscsiFrontend:
         self.unit.attach(session)
         endpoint.welcome(connection)
         self._publish()
+        self._keep_sessions()
 
     def gone(self, endpoint: Endpoint, _reason: str) -> None:
         """An endpoint has closed; its requests may still be in the device."""
@@ -166,6 +179,7 @@ class IscsiFrontend:
             connection.abort_all(drain)
             drain.start()
             self._publish()
+            self._keep_sessions()
         self._check_closed()
 
     # -- what connections call ---------------------------------------------------------------------
@@ -181,6 +195,19 @@ class IscsiFrontend:
     def drain_gone(self, drain: Drain) -> None:
         """Add what sessions that are gone have left unsettled."""
         self._wait_for_gone(drain, None)
+
+    def abort_tasks_of(self, initiators: Collection[bytes], done: Callable[[], None]) -> None:
+        """End every command of these initiator ports, also of sessions that are gone; `done()`
+        when none of them can be applied any more."""
+        drain = Drain(done)
+        for connection in self.connections():
+            if connection.session.initiator in initiators:
+                connection.abort_all(drain)
+        for connection, waiting in self._gone.items():
+            if connection.session.initiator in initiators:
+                waiting.append(drain)
+                drain.hold()
+        drain.start()
 
     def end_all(self, reason: str) -> None:
         """End every session once its tasks are answered."""
@@ -231,6 +258,11 @@ class IscsiFrontend:
                 ]
             }
         )
+
+    def _keep_sessions(self) -> None:
+        """Those that end because the target does have to hear of it when they come back."""
+        if not self._is_ending:
+            self._keeper.keep_sessions(nexus.initiator for nexus in self.unit.nexuses)
 
     def _check_closed(self) -> None:
         if self._closed is None or self._endpoints or self._gone:

@@ -10,7 +10,7 @@ from tierce_iscsi.buffers import Region
 from tierce_iscsi.connection import Connection
 from tierce_iscsi.pdu import FINAL, IMMEDIATE, NO_TAG, Opcode, RejectReason
 from tierce_iscsi.responses import Responses
-from tierce_iscsi.scsi.command import Reply, Work, check_condition
+from tierce_iscsi.scsi.command import Deferred, Outcome, Reply, Work, check_condition
 from tierce_iscsi.scsi.sense import (
     GOOD,
     NOT_AS_EXPECTED,
@@ -210,10 +210,13 @@ class SlowPath(Responses):
             task.is_unsolicited = False
             self._continue(task)
 
-    def _go(self, task: SlowTask, outcome: Reply | Work) -> None:
-        """Do the work until there is a reply, or until the device parks some of it."""
+    def _go(self, task: SlowTask, outcome: Outcome) -> None:
+        """Do the work until there is a reply, or until something of it is parked."""
         connection = self.connection
-        while isinstance(outcome, Work):
+        while not isinstance(outcome, Reply):
+            if isinstance(outcome, Deferred):
+                self._defer(task, outcome)
+                return
             if not self._find_room(task, outcome):
                 outcome = Reply(status=TASK_SET_FULL)
                 break
@@ -232,6 +235,21 @@ class SlowPath(Responses):
         self._count(task, outcome)
         self.respond(task, outcome)
         self.let_go(task)
+
+    def _defer(self, task: SlowTask, outcome: Deferred) -> None:
+        """Park the task until something else than the device has done it."""
+        task.work = Work([], lambda _requests: Reply())
+        task.left = 1
+        is_inside = True
+
+        def done(reply: Reply) -> None:
+            task.work = Work([], lambda _requests: reply)
+            self.settled(task)
+            if not is_inside:
+                self.connection.wake()
+
+        outcome.begin(done)
+        is_inside = False
 
     def _find_room(self, task: SlowTask, work: Work) -> bool:
         """Give every READ without a buffer one; False if there is no memory for it."""

@@ -7,32 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from iscsi.bench import Bench, Initiator
-from iscsi.initiator import Answer, command, only, write_10
+from iscsi.bench import Bench, Disk
+from iscsi.initiator import command, only, write_10
 from tierce import Code, Status
 from tierce_iscsi.scsi.sense import Key, Sense, sense_of
 from tierce_iscsi.scsi.table import COMMANDS
-
-CONFLICT = 0x18
-
-
-class Disk:
-    """Commands of one session, numbered."""
-
-    def __init__(self, session: Initiator) -> None:
-        self.session = session
-        self.number = 0
-
-    def do(self, cdb: bytes, *, read: int = 0, data: bytes = b"") -> Answer:
-        self.number += 1
-        request = command(cdb, self.number, read=read, write=len(data), data=data)
-        answer: Answer = only(self.session.ask(request))
-        return answer
-
-
-@pytest.fixture
-def disk(bench: Bench) -> Disk:
-    return Disk(bench.session())
 
 
 def cdb_10(opcode: int, lba: int, count: int, flags: int = 0) -> bytes:
@@ -163,57 +142,6 @@ def test_every_usage_starts_with_its_opcode_and_is_as_long_as_its_cdb() -> None:
 
 def test_an_unknown_opcode_is_an_illegal_request(disk: Disk) -> None:
     assert disk.do(b"\xc1").sense == (5, 0x2000)
-
-
-# -- reservations ----------------------------------------------------------------------------------
-
-
-def reserve_out(action: int, kind: int, key: int, new: int = 0) -> tuple[bytes, bytes]:
-    cdb = struct.pack(">BBB2xIx", 0x5F, action, kind, 24)
-    return cdb, struct.pack(">QQ8x", key, new)
-
-
-@pytest.mark.parametrize(("kind", "may_read"), [(1, True), (3, False), (5, True), (6, False)])
-def test_a_reservation_keeps_others_out(bench: Bench, kind: int, *, may_read: bool) -> None:
-    one, two = Disk(bench.session()), Disk(bench.session(isid=b"\x80\0\0\0\0\2"))
-    for cdb, data in (reserve_out(0, 0, 0, 7), reserve_out(1, kind, 7)):
-        assert one.do(cdb, data=data).status == 0
-    assert two.do(write_10(0, 1), data=bytes(512)).status == CONFLICT
-    assert two.do(cdb_10(0x28, 0, 1), read=512).status == (0 if may_read else CONFLICT)
-    assert one.do(write_10(0, 1), data=bytes(512)).status == 0
-
-
-def test_preempting_takes_the_reservation_and_tells_the_loser(bench: Bench) -> None:
-    one, two = Disk(bench.session()), Disk(bench.session(isid=b"\x80\0\0\0\0\2"))
-    for cdb, data in (reserve_out(0, 0, 0, 7), reserve_out(1, 1, 7)):
-        one.do(cdb, data=data)
-    for cdb, data in (reserve_out(0, 0, 0, 8), reserve_out(4, 1, 8, 7)):
-        assert two.do(cdb, data=data).status == 0
-    assert one.do(write_10(0, 1), data=bytes(512)).sense == (6, 0x2A05)
-    assert one.do(write_10(0, 1), data=bytes(512)).status == CONFLICT
-
-
-def test_registrations_outlive_the_session(bench: Bench) -> None:
-    one = Disk(bench.session())
-    cdb, data = reserve_out(0, 0, 0, 7)
-    one.do(cdb, data=data)
-    again = Disk(bench.session())
-    answer = again.do(bytes((0x5E, 0, 0, 0, 0, 0, 0, 0, 16, 0)), read=16)
-    assert answer.data[8:16] == (7).to_bytes(8, "big")
-
-
-def test_surviving_loss_of_power_is_not_promised(disk: Disk) -> None:
-    cdb, data = reserve_out(0, 0, 0, 7)
-    assert disk.do(cdb, data=data[:20] + b"\1" + data[21:]).sense == (5, 0x2600)
-
-
-def test_reserve_6_ends_with_its_session(bench: Bench) -> None:
-    one, two = Disk(bench.session()), Disk(bench.session(isid=b"\x80\0\0\0\0\2"))
-    assert one.do(b"\x16\0\0\0\0\0").status == 0
-    assert two.do(b"\x16\0\0\0\0\0").status == CONFLICT
-    one.session.close()
-    bench.loop.turn()
-    assert two.do(b"\x16\0\0\0\0\0").status == 0
 
 
 # -- statuses --------------------------------------------------------------------------------------

@@ -97,7 +97,7 @@ def test_less_data_than_the_command_needs_is_an_error_and_changes_nothing(
     assert answer.sense == NOT_WHAT_THE_CDB_SAYS
     assert (answer.flags & 6, answer.field(44)) == (OVERFLOW, len(data) - kept)
     assert bench.device.bytes[:4096] == b"o" * 4096
-    assert not bench.frontend.unit.reservations.keys
+    assert not bench.frontend.unit.reservations.now.keys
 
 
 @pytest.mark.parametrize(

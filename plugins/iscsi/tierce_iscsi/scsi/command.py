@@ -89,7 +89,21 @@ class Work:
     """
 
     requests: list[Request]
-    finish: Callable[[list[Request]], Reply | Work]
+    finish: Callable[[list[Request]], Outcome]
+
+
+@attrs.frozen
+class Deferred:
+    """What neither the device does nor the data thread may wait for.
+
+    Attributes:
+        begin: Called once with what takes the reply, at once or later.
+    """
+
+    begin: Callable[[Callable[[Reply], None]], None]
+
+
+Outcome = Reply | Work | Deferred
 
 
 def check_condition(sense: Sense, length: int | None = None) -> Reply:
@@ -97,4 +111,4 @@ def check_condition(sense: Sense, length: int | None = None) -> Reply:
     return Reply(status=CHECK_CONDITION, sense=sense.encode(), length=length)
 
 
-Handler = Callable[[Any, Command], Reply | Work]
+Handler = Callable[[Any, Command], Outcome]

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from tierce_iscsi.scsi import blocks, catalogue, inquiry, mode, reservations, simple, thin
+from tierce_iscsi.scsi import blocks, catalogue, inquiry, mode, prout, reservations, simple, thin
 from tierce_iscsi.scsi.command import Handler
-from tierce_iscsi.scsi.reservations import Access
+from tierce_iscsi.scsi.registrations import Access
+from tierce_iscsi.scsi.reservations import handler_of
 
 if TYPE_CHECKING:
     from tierce_iscsi.scsi.unit import LogicalUnit
@@ -111,11 +112,13 @@ def _actions(actions: dict[int, Entry]) -> Entry:
 
 
 def _reserve_out(handler: Handler, action: str) -> Entry:
-    return Entry(handler, f"5f{action}ff0000ffffffff00", reservations.out_length)
+    kind = "00" if action in {"00", "03", "06"} else "ff"
+    usage = f"5f{action}{kind}0000ffffffff00"
+    return Entry(handler, usage, reservations.out_length, access=Access.PERSISTENT)
 
 
 def _reserve_in(handler: Handler, action: str) -> Entry:
-    return Entry(handler, f"5e{action}0000000000ffff00")
+    return Entry(handler, f"5e{action}0000000000ffff00", access=Access.PERSISTENT)
 
 
 _PERSISTENT_IN = {
@@ -124,13 +127,15 @@ _PERSISTENT_IN = {
     0x02: _reserve_in(reservations.report_capabilities, "02"),
     0x03: _reserve_in(reservations.read_full_status, "03"),
 }
+_PREEMPT_AND_ABORT = handler_of(prout.preempt, has_type=True, aborts=True)
 _PERSISTENT_OUT = {
-    0x00: _reserve_out(reservations.register, "00"),
-    0x01: _reserve_out(reservations.reserve, "01"),
-    0x02: _reserve_out(reservations.release, "02"),
-    0x03: _reserve_out(reservations.clear, "03"),
-    0x04: _reserve_out(reservations.preempt, "04"),
-    0x06: _reserve_out(reservations.register, "06"),
+    0x00: _reserve_out(handler_of(prout.register), "00"),
+    0x01: _reserve_out(handler_of(prout.reserve, has_type=True), "01"),
+    0x02: _reserve_out(handler_of(prout.release, has_type=True), "02"),
+    0x03: _reserve_out(handler_of(prout.clear), "03"),
+    0x04: _reserve_out(handler_of(prout.preempt, has_type=True), "04"),
+    0x05: _reserve_out(_PREEMPT_AND_ABORT, "05"),
+    0x06: _reserve_out(handler_of(prout.register), "06"),
 }
 _SERVICE_IN_16 = {
     0x10: Entry(simple.read_capacity_16, f"9e10{_IN_16}"),

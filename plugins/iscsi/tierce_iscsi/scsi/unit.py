@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+
 from tierce import Device
-from tierce_iscsi.scsi.command import Command, Nexus, Reply, Work, check_condition
-from tierce_iscsi.scsi.reservations import Access, Reservations
+from tierce_iscsi.scsi.command import Command, Nexus, Outcome, Reply, check_condition
+from tierce_iscsi.scsi.registrations import Access
+from tierce_iscsi.scsi.reservations import Reservations
+from tierce_iscsi.scsi.restart import Restart
 from tierce_iscsi.scsi.sense import (
     DATA_MISSING,
     INVALID_OPCODE,
     NOT_AS_EXPECTED,
+    POWER_ON,
     RESERVATION_CONFLICT,
     UNIT_NOT_SUPPORTED,
     WRITE_PROTECTED,
     CheckConditionError,
+    Sense,
     invalid_field,
 )
 from tierce_iscsi.scsi.table import COMMANDS, Entry, Needs
 
 _CONFLICT = Reply(status=RESERVATION_CONFLICT)
+
+
+def _abort_nothing(_initiators: Collection[bytes], done: Callable[[], None]) -> None:
+    done()
 
 
 class LogicalUnit:
@@ -30,6 +40,8 @@ class LogicalUnit:
         vendor: Vendor in INQUIRY.
         product: Product in INQUIRY.
         is_read_only: Refuse writes whatever the device says.
+        reservations: Who may do what.
+        restart: Who has to hear that the target was started anew.
     """
 
     def __init__(
@@ -41,6 +53,8 @@ class LogicalUnit:
         vendor: str = "TIERCE",
         product: str = "VOLUME",
         is_read_only: bool = False,
+        reservations: Reservations | None = None,
+        restart: Restart | None = None,
     ) -> None:
         self.device = device
         self.iqn = iqn
@@ -54,23 +68,37 @@ class LogicalUnit:
         self.can_discard = capabilities.discard
         self.can_compare = capabilities.compare_and_write
         self.commands = COMMANDS
-        self.reservations = Reservations()
+        self.reservations = reservations or Reservations()
+        #: Ends the commands of initiators, then calls back when none of them can change the
+        #: medium any more; whoever has the sessions sets it.
+        self.abort: Callable[[Collection[bytes], Callable[[], None]], None] = _abort_nothing
+        self.restart = restart or Restart()
         #: The sessions that use it.
         self.nexuses: list[Nexus] = []
 
     def attach(self, nexus: Nexus) -> None:
         """A session begins."""
         self.nexuses.append(nexus)
+        if self.restart.is_news(nexus.initiator):
+            nexus.attend(POWER_ON)
 
     def detach(self, nexus: Nexus) -> None:
         """A session is gone: RESERVE(6) goes with it (SPC-2 section 5.5.1)."""
         self.nexuses.remove(nexus)
         if self.reservations.legacy == nexus.initiator:
-            self.reservations.legacy = None
+            self.reservations.set_legacy(None)
+        if POWER_ON in nexus.attentions:
+            self.restart.missed(nexus.initiator)
+
+    def tell(self, identity: bytes, sense: Sense) -> None:
+        """Give the sessions of one initiator port a unit attention."""
+        for nexus in self.nexuses:
+            if nexus.initiator == identity:
+                nexus.attend(sense)
 
     def reset(self) -> None:
         """Forget what a logical unit reset drops (SAM-5 section 6.3.3): RESERVE(6)."""
-        self.reservations.legacy = None
+        self.reservations.set_legacy(None)
 
     def check_writable(self) -> None:
         """Raise CheckConditionError if nothing may be written."""
@@ -134,7 +162,7 @@ class LogicalUnit:
             return announced % self.block_size == 0
         return announced >= wanted
 
-    def execute(self, command: Command) -> Reply | Work:
+    def execute(self, command: Command) -> Outcome:
         """Do an admitted command whose data-out is here, or say what has to be done for it.
 
         Reservations are asked once more: who was fenced while the data travelled stays out.
