@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ class HandLoop:
         self.time_s = 0.0
         self.ready: dict[int, tuple[int, Callable[[int], None]]] = {}
         self.timers: list[tuple[float, Due]] = []
+        self.soon: deque[Callable[[], None]] = deque()
         #: What is on worker threads; it stays there while `holds_work` is set.
         self.work: list[tuple[Callable[[], Any], Callable[[Any, Any], None]]] = []
         self.holds_work = False
@@ -46,7 +48,7 @@ class HandLoop:
         return due
 
     def call_soon(self, call: Callable[[], None]) -> None:
-        self.call_later(0, call)
+        self.soon.append(call)
 
     def offload(self, work: Callable[[], Any], done: Callable[[Any, Any], None]) -> None:
         self.work.append((work, done))
@@ -63,18 +65,25 @@ class HandLoop:
 
     def turn(self) -> None:
         """Serve every descriptor until all are quiet."""
-        while True:
-            if not self.holds_work:
-                self.work_off()
-            poll = select.poll()
-            for descriptor, (events, _) in self.ready.items():
-                poll.register(descriptor, events)
-            found = poll.poll(0)
-            if not found:
-                return
-            for descriptor, events in found:
-                if descriptor in self.ready:
-                    self.ready[descriptor][1](events)
+        while self.turn_once():
+            pass
+
+    def turn_once(self) -> bool:
+        """Serve every descriptor that is ready, once; False if there was nothing to do."""
+        poll = select.poll()
+        for descriptor, (events, _) in self.ready.items():
+            poll.register(descriptor, events)
+        found = poll.poll(0)
+        for descriptor, events in found:
+            if descriptor in self.ready:
+                self.ready[descriptor][1](events)
+        had_calls = bool(self.soon)
+        for _ in range(len(self.soon)):
+            self.soon.popleft()()
+        had_work = bool(self.work) and not self.holds_work
+        if had_work:
+            self.work_off()
+        return had_calls or had_work or bool(found)
 
     def wait(self, seconds: float) -> None:
         """Let time pass."""

@@ -14,12 +14,15 @@ from tierce_iscsi.greeter import Handed, format_portal, format_targets, may_log_
 from tierce_iscsi.keeping import Keeper
 from tierce_iscsi.options import IscsiOptions, IscsiVolumeOptions, identity
 from tierce_iscsi.pdu import LoginStatus
+from tierce_iscsi.scsi import limits
 from tierce_iscsi.scsi.reservations import Reservations
 from tierce_iscsi.scsi.unit import LogicalUnit
 from tierce_iscsi.session import Session
 from tierce_iscsi.slow_path import SlowPath
 from tierce_iscsi.tasks import Drain
-from tierce_iscsi.text import NOT_UNDERSTOOD, format_text, parse_text
+from tierce_iscsi.text import NOT_UNDERSTOOD, RECV_SEGMENT_BYTES, format_text, parse_text
+
+assert limits.OPTIMAL_BYTES <= RECV_SEGMENT_BYTES, "what is named as best travels in one PDU"
 
 #: An orderly end waits so long for what is under way.
 CLOSE_TIMEOUT_S = 10.0
@@ -50,6 +53,7 @@ class IscsiFrontend:
             vendor=self._volume_options.vendor,
             product=self._volume_options.product,
             is_read_only=self._volume_options.read_only,
+            physical_bytes=self._volume_options.physical_block_size or 0,
             reservations=Reservations(
                 *(self._keeper.registrations, self._keeper.keep),
                 can_outlive_power=context.is_folder_lasting,
@@ -57,6 +61,7 @@ class IscsiFrontend:
             restart=self._keeper.restart,
         )
         self.unit.abort = self.abort_tasks_of
+        self.unit.soon = context.reactor.call_soon
         #: Insertion order is the order of arrival.
         self._endpoints: dict[Endpoint, None] = {}
         #: Sessions that are gone and have left requests in the device.

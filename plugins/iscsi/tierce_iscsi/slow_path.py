@@ -13,7 +13,6 @@ from tierce_iscsi.responses import Responses
 from tierce_iscsi.scsi.command import Deferred, Outcome, Reply, Work, check_condition
 from tierce_iscsi.scsi.sense import (
     GOOD,
-    NOT_AS_EXPECTED,
     PROTOCOL_SERVICE_CRC_ERROR,
     TASK_SET_FULL,
 )
@@ -229,8 +228,8 @@ class SlowPath(Responses):
                 return
             outcome = outcome.finish(outcome.requests)
         if len(outcome.data) and task.is_write:
-            # It gives data where the initiator expects to send some: nobody would get them.
-            outcome = check_condition(NOT_AS_EXPECTED)
+            # It gives data where the initiator sends some: nobody gets them, and is told so.
+            outcome = Reply(length=0)
         connection.tasks.pop(task.tag, None)
         self._count(task, outcome)
         self.respond(task, outcome)
@@ -242,13 +241,13 @@ class SlowPath(Responses):
         task.left = 1
         is_inside = True
 
-        def done(reply: Reply) -> None:
-            task.work = Work([], lambda _requests: reply)
+        def done(after: Outcome) -> None:
+            task.work = Work([], lambda _requests: after)
             self.settled(task)
             if not is_inside:
                 self.connection.wake()
 
-        outcome.begin(done)
+        outcome.begin(done, lambda: task.is_aborted)
         is_inside = False
 
     def _find_room(self, task: SlowTask, work: Work) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from iscsi.bench import Bench, Disk
 from iscsi.initiator import command, only, write_10
 from tierce import Code, Status
+from tierce_iscsi.scsi import limits
 from tierce_iscsi.scsi.sense import Key, Sense, sense_of
 from tierce_iscsi.scsi.table import COMMANDS
 
@@ -56,6 +57,15 @@ def test_protection_information_is_refused(disk: Disk) -> None:
     assert disk.do(cdb_10(0x28, 0, 1, 0x20), read=512).sense == (5, 0x2400)
 
 
+def test_orwrite_of_more_than_is_done_at_a_time_sets_every_bit(bench: Bench, disk: Disk) -> None:
+    size = limits.OR_BYTES + 4096
+    bench.device.bytes[: size + 512] = b"\x0f" * (size + 512)
+    data = bytes(range(256)) * (size // 256)
+    assert disk.do(cdb_16(0x8B, 0, size // 512), data=data).status == 0
+    assert bench.device.bytes[:size] == bytes(one | 0x0F for one in range(256)) * (size // 256)
+    assert bench.device.bytes[size : size + 512] == b"\x0f" * 512
+
+
 def test_synchronize_cache_flushes(parking: Bench) -> None:
     session = parking.session()
     assert session.ask(command(cdb_10(0x35, 0, 0), 1)) == []
@@ -92,21 +102,10 @@ def test_write_same_repeats_a_block_to_the_end(bench: Bench, disk: Disk, block: 
 
 
 def test_write_same_wants_exactly_one_block(disk: Disk) -> None:
-    assert disk.do(cdb_10(0x41, 0, 1), data=bytes(1024)).sense == (5, 0x0E03)
+    assert disk.do(cdb_10(0x41, 0, 1), data=bytes(1024)).sense == (5, 0x2400)
 
 
 # -- inquiry, modes, catalogue ---------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("page", [0x00, 0x80, 0x83, 0x86, 0xB0, 0xB1, 0xB2])
-def test_every_listed_page_states_its_own_length(disk: Disk, page: int) -> None:
-    answer = disk.do(bytes((0x12, 1, page, 1, 0, 0)), read=256)
-    assert answer.data[1] == page
-    assert len(answer.data) == 4 + int.from_bytes(answer.data[2:4], "big")
-
-
-def test_an_unknown_page_is_refused(disk: Disk) -> None:
-    assert disk.do(bytes((0x12, 1, 0xC0, 0, 96, 0)), read=96).sense == (5, 0x2400)
 
 
 def test_the_capacity_is_that_of_the_device(disk: Disk) -> None:
@@ -138,6 +137,54 @@ def test_every_usage_starts_with_its_opcode_and_is_as_long_as_its_cdb() -> None:
             assert len(part.usage) == lengths[opcode >> 5]
         for action, part in (entry.actions or {}).items():
             assert part.usage[1] & 0x1F == action
+
+
+def every_command() -> Iterator[tuple[str, bytes]]:
+    """Yield each command's name and a CDB of zeroes with its opcode and service action."""
+    for opcode, entry in COMMANDS.items():
+        if entry.actions is None:
+            yield f"{opcode:02x}", bytes((opcode,)).ljust(len(entry.usage), b"\0")
+        for action, part in (entry.actions or {}).items():
+            yield (
+                f"{opcode:02x}-{action:02x}",
+                bytes((opcode, action)).ljust(len(part.usage), b"\0"),
+            )
+
+
+@pytest.mark.parametrize("cdb", [pytest.param(cdb, id=name) for name, cdb in every_command()])
+def test_naca_is_refused_by_every_command(disk: Disk, cdb: bytes) -> None:
+    answer = disk.do(cdb[:-1] + b"\x04")
+    assert answer.sense == (5, 0x2400)
+    assert answer.data[2 + 15] == 0xC0, "a field of the CDB"
+    assert int.from_bytes(answer.data[2 + 16 : 2 + 18], "big") == len(cdb) - 1, "the control byte"
+
+
+@pytest.mark.parametrize(("opcode", "data"), [(0x28, b""), (0x2A, bytes(512))])
+def test_naca_is_refused_where_reads_and_writes_are_fast_too(
+    disk: Disk, opcode: int, data: bytes
+) -> None:
+    cdb = cdb_10(opcode, 0, 1)[:-1] + b"\x04"
+    assert disk.do(cdb, read=0 if data else 512, data=data).sense == (5, 0x2400)
+
+
+def test_a_mode_select_that_asks_for_another_size_is_refused(disk: Disk) -> None:
+    for blocks, size, status in (
+        *((0, 0, 0), (2048, 512, 0), (0xFFFFFFFF, 512, 0)),
+        *((1024, 512, 2), (2048, 4096, 2)),
+    ):
+        data = bytes((0, 0, 0, 8)) + struct.pack(">II", blocks, size)
+        answer = disk.do(bytes((0x15, 0x10, 0, 0, len(data), 0)), data=data)
+        assert answer.status == status
+
+
+def test_all_mode_pages_come_in_order(disk: Disk) -> None:
+    data = disk.do(bytes((0x1A, 8, 0x3F, 0, 255, 0)), read=255).data
+    assert data[0] == len(data) - 1
+    at, codes = 4, []
+    while at < len(data):
+        codes.append(data[at])
+        at += 2 + data[at + 1]
+    assert codes == [0x01, 0x08, 0x0A, 0x1C]
 
 
 def test_an_unknown_opcode_is_an_illegal_request(disk: Disk) -> None:

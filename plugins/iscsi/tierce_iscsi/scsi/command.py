@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Union
 
 import attrs
 
@@ -32,6 +32,9 @@ class Nexus(Protocol):
     def attend(self, sense: Sense) -> None:
         """Tell it this at its next command."""
         ...
+
+
+Outcome = Union["Reply", "Work", "Deferred"]
 
 
 @attrs.define
@@ -97,13 +100,11 @@ class Deferred:
     """What neither the device does nor the data thread may wait for.
 
     Attributes:
-        begin: Called once with what takes the reply, at once or later.
+        begin: Called once, with what takes the outcome, at once or later, and with what says that
+            nobody waits for it any more: then it has still to be given, as soon as may be.
     """
 
-    begin: Callable[[Callable[[Reply], None]], None]
-
-
-Outcome = Reply | Work | Deferred
+    begin: Callable[[Callable[[Outcome], None], Callable[[], bool]], None]
 
 
 def check_condition(sense: Sense, length: int | None = None) -> Reply:

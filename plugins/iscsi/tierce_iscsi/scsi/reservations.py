@@ -16,7 +16,14 @@ import attrs
 
 from tierce_iscsi.scsi import prout
 from tierce_iscsi.scsi.cdb import be16, be32
-from tierce_iscsi.scsi.command import Command, Deferred, Nexus, Reply, check_condition
+from tierce_iscsi.scsi.command import (
+    Command,
+    Deferred,
+    Nexus,
+    Outcome,
+    Reply,
+    check_condition,
+)
 from tierce_iscsi.scsi.prout import PARAMETER_BYTES, Action, Change, Order
 from tierce_iscsi.scsi.registrations import (
     ALL_REGISTRANTS,
@@ -251,7 +258,7 @@ def handler_of(action: Action, *, has_type: bool = False, aborts: bool = False) 
         can = reservations.can_outlive_power
         order = prout.read_order(command, has_type=has_type, can_outlive_power=can)
 
-        def begin(done: Callable[[Reply], None]) -> None:
+        def begin(done: Callable[[Outcome], None], _is_aborted: Callable[[], bool]) -> None:
             def kept(change: Change) -> None:
                 for identity, sense in change.news:
                     unit.tell(identity, sense)

@@ -41,6 +41,7 @@ class Key(enum.IntEnum):
     ILLEGAL_REQUEST = 0x5
     UNIT_ATTENTION = 0x6
     DATA_PROTECT = 0x7
+    COPY_ABORTED = 0xA
     ABORTED_COMMAND = 0xB
     MISCOMPARE = 0xE
 
@@ -55,6 +56,7 @@ class Sense:
         information: An LBA or an offset, where there is one that fits 32 bits.
         field: Byte of the CDB (or of the parameters) that is wrong.
         is_in_parameters: `field` counts in the parameter list, not in the CDB.
+        progress: How much of an operation is done, of 65536.
     """
 
     key: Key
@@ -62,6 +64,7 @@ class Sense:
     information: int | None = None
     field: int | None = None
     is_in_parameters: bool = False
+    progress: int | None = None
 
     def encode(self, *, is_descriptor: bool = False) -> bytes:
         """Return 18 bytes of fixed format sense data, or as many as descriptors need."""
@@ -69,12 +72,14 @@ class Sense:
         if self.field is not None:
             flags = 0x80 if self.is_in_parameters else 0xC0
             specific = struct.pack(">BH", flags, self.field)
+        elif self.progress is not None:
+            specific = struct.pack(">BH", 0x80, self.progress)
         information = self.information
         if is_descriptor:
             descriptors = b""
             if information is not None:
                 descriptors += _INFORMATION.pack(0x00, 10, 0x80, information)
-            if self.field is not None:
+            if any(specific):
                 descriptors += _SPECIFIC.pack(0x02, 6, specific)
             return _DESCRIPTORS.pack(0x72, self.key, self.code, len(descriptors)) + descriptors
         is_valid = information is not None and information <= 0xFFFFFFFF

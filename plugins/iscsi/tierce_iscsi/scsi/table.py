@@ -12,7 +12,19 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from tierce_iscsi.scsi import blocks, catalogue, inquiry, mode, prout, reservations, simple, thin
+from tierce_iscsi.scsi import (
+    blocks,
+    catalogue,
+    copy,
+    diagnostics,
+    formatting,
+    inquiry,
+    mode,
+    prout,
+    reservations,
+    simple,
+    thin,
+)
 from tierce_iscsi.scsi.command import Handler
 from tierce_iscsi.scsi.registrations import Access
 from tierce_iscsi.scsi.reservations import handler_of
@@ -25,8 +37,13 @@ def _no_data(_unit: LogicalUnit, _cdb: bytes) -> int:
     return 0
 
 
+#: NACA, in the last byte of every CDB.
+NACA = 0x04
+
+
 def _usage(text: str) -> bytes:
-    return bytes.fromhex(text)
+    usage = bytes.fromhex(text)
+    return usage[:-1] + bytes((usage[-1] | NACA,)) if usage else usage
 
 
 def _always(_unit: LogicalUnit) -> bool:
@@ -51,6 +68,8 @@ class Needs(enum.Enum):
     #: Any number of whole blocks: they are written, the rest is told as a residual
     #: (RFC 7143 section 11.4.5.1).
     BLOCKS = "blocks"
+    #: Any number of bytes, so too.
+    BYTES = "bytes"
 
 
 @attrs.frozen
@@ -81,13 +100,13 @@ class Entry:
 
 # Usage bits of what READ and WRITE have from their third byte on: LBA, blocks, group, control.
 _LBA_8 = "ffffffffffffffff"
-_10, _12, _16 = "ffffffff3fffff00", "ffffffffffffffff3f00", f"{_LBA_8}ffffffff3f00"
+_10, _12, _16 = "ffffffff00ffff00", "ffffffffffffffff0000", f"{_LBA_8}ffffffff0000"
 _IN_16 = f"{_LBA_8}ffffffff0000"
 _READ, _WRITE = Access.READ, Access.WRITE
 
 
 def _write(usage: str) -> Entry:
-    return Entry(blocks.write, usage, blocks.write_length, Needs.BLOCKS, _WRITE)
+    return Entry(blocks.write, usage, blocks.write_length, Needs.BYTES, _WRITE)
 
 
 def _write_and_verify(usage: str) -> Entry:
@@ -137,11 +156,23 @@ _PERSISTENT_OUT = {
     0x05: _reserve_out(_PREEMPT_AND_ABORT, "05"),
     0x06: _reserve_out(handler_of(prout.register), "06"),
 }
+_COPY_OUT = {
+    0x00: Entry(
+        *(copy.extended_copy, "83000000000000000000ffffffff0000"),
+        *(copy.copy_length,),
+        access=_WRITE,
+    ),
+}
+_COPY_RESULTS = {
+    0x00: Entry(copy.copy_status, "8400ff00000000000000ffffffff0000"),
+    0x03: Entry(copy.operating_parameters, "84030000000000000000ffffffff0000"),
+}
 _SERVICE_IN_16 = {
     0x10: Entry(simple.read_capacity_16, f"9e10{_IN_16}"),
     0x12: Entry(thin.get_lba_status, f"9e12{_IN_16}", access=_READ),
 }
 _MAINTENANCE_IN = {
+    0x0A: Entry(inquiry.report_port_groups, "a3ea00000000ffffffff0000"),
     0x0C: Entry(catalogue.report_opcodes, "a30c87ffffffffffffff0000"),
     0x0D: Entry(catalogue.report_task_functions, "a30d80000000ffffffff0000"),
 }
@@ -149,6 +180,7 @@ _MAINTENANCE_IN = {
 COMMANDS: dict[int, Entry] = {
     0x00: Entry(simple.unit_ready, "000000000000"),
     0x03: Entry(simple.request_sense, "03010000ff00", is_any_lun=True),
+    0x04: Entry(formatting.format_unit, "04f700000000", formatting.format_length, access=_WRITE),
     0x08: _read("081fffffff00"),
     0x0A: _write("0a1fffffff00"),
     0x12: Entry(inquiry.inquiry, "1201ffffff00", is_any_lun=True),
@@ -156,7 +188,8 @@ COMMANDS: dict[int, Entry] = {
     0x16: Entry(reservations.reserve_6, "160100000000"),
     0x17: Entry(reservations.release_6, "170100000000"),
     0x1A: Entry(mode.mode_sense, "1a08ffffff00", access=_READ),
-    0x1B: Entry(simple.start_stop, "1b01000f0300", access=_WRITE),
+    0x1B: Entry(simple.start_stop, "1b000000f700", access=_WRITE),
+    0x1D: Entry(diagnostics.send_diagnostic, "1de400ffff00", access=_WRITE),
     0x1E: Entry(simple.prevent_allow, "1e0000000300", access=_WRITE),
     0x25: Entry(simple.read_capacity_10, "2500ffffffff00000100"),
     0x28: _read(f"28fa{_10}"),
@@ -165,19 +198,23 @@ COMMANDS: dict[int, Entry] = {
     0x2F: _verify(f"2ff6{_10}"),
     0x34: Entry(blocks.prefetch, f"3402{_10}", access=_READ),
     0x35: Entry(blocks.synchronize_cache, f"3502{_10}", access=_WRITE),
+    0x37: Entry(diagnostics.read_defects_10, "37001f00000000ffff00", access=_READ),
     0x41: _write_same(f"41f0{_10}"),
     0x42: Entry(
-        *(thin.unmap, "4201000000003fffff00", thin.unmap_length),
+        *(thin.unmap, "42010000000000ffff00", thin.unmap_length),
         access=_WRITE,
         is_supported=_can_discard,
     ),
+    0x4D: Entry(diagnostics.log_sense, "4d03ffff00ffffffff00"),
     0x55: Entry(mode.mode_select, "55110000000000ffff00", mode.mode_select_length, access=_WRITE),
     0x5A: Entry(mode.mode_sense, "5a08ffff000000ffff00", access=_READ),
     0x5E: _actions(_PERSISTENT_IN),
     0x5F: _actions(_PERSISTENT_OUT),
+    0x83: _actions(_COPY_OUT),
+    0x84: _actions(_COPY_RESULTS),
     0x88: _read(f"88fa{_16}"),
     0x89: Entry(
-        *(blocks.compare_and_write, f"89f8{_LBA_8}000000ff3f00", blocks.compare_length),
+        *(blocks.compare_and_write, f"89f8{_LBA_8}000000ff0000", blocks.compare_length),
         *(Needs.EXACTLY, _WRITE),
         is_supported=_can_compare,
     ),
@@ -199,4 +236,5 @@ COMMANDS: dict[int, Entry] = {
     0xAA: _write(f"aafa{_12}"),
     0xAE: _write_and_verify(f"aef2{_12}"),
     0xAF: _verify(f"aff6{_12}"),
+    0xB7: Entry(diagnostics.read_defects_12, "b71f00000000ffffffff0000", access=_READ),
 }

@@ -17,7 +17,8 @@ from tierce_iscsi.scsi.cdb import (
     extent_index,
     refuse_protection,
 )
-from tierce_iscsi.scsi.command import Command, Reply, Work
+from tierce_iscsi.scsi.command import Command, Outcome, Reply, Work
+from tierce_iscsi.scsi.pausing import pause
 from tierce_iscsi.scsi.sense import (
     LBA_OUT_OF_RANGE,
     PARAMETER_LIST_LENGTH,
@@ -87,13 +88,13 @@ def write_same_length(unit: LogicalUnit, cdb: bytes) -> int:
 def _same_extent(unit: LogicalUnit, cdb: bytes) -> tuple[int, int]:
     """Return (offset, length) in bytes; 0 blocks mean "to the end" (WSNZ is 0)."""
     lba, count = checked_extent(cdb, unit.block_count)
-    length = (count or unit.block_count - lba) * unit.block_size
-    if length > limits.WRITE_SAME_BYTES_MAX:
+    count = count or unit.block_count - lba
+    if count > limits.WRITE_SAME_BLOCK_COUNT_MAX:
         raise invalid_field(extent_index(cdb))
-    return lba * unit.block_size, length
+    return lba * unit.block_size, count * unit.block_size
 
 
-def write_same(unit: LogicalUnit, command: Command) -> Reply | Work:
+def write_same(unit: LogicalUnit, command: Command) -> Outcome:
     """WRITE SAME(10), (16) (SBC-3 section 5.46), some of it at a time."""
     wanted = command.wanted
     offset, length = _same_extent(unit, command.cdb)
@@ -104,14 +105,21 @@ def write_same(unit: LogicalUnit, command: Command) -> Reply | Work:
     else:
         steps = _zeroes(offset, length, Op.DISCARD if command.cdb[1] & 0x08 else Op.WRITE_ZEROES)
 
-    def go_on(settled: list[Request]) -> Reply | Work:
-        failure = first_failure(unit, settled)
+    requests: list[Request] | None = next(steps)
+
+    def go_on() -> Work:
+        nonlocal requests
+        current, requests = requests, next(steps, None)
+        assert current is not None, "gone on with only while there is more"
+        return Work(current, settled)
+
+    def settled(done: list[Request]) -> Outcome:
+        failure = first_failure(unit, done)
         if failure is not None:
             return failure
-        requests = next(steps, None)
-        return Reply(length=wanted) if requests is None else Work(requests, go_on)
+        return Reply(length=wanted) if requests is None else pause(unit, go_on)
 
-    return go_on([])
+    return go_on()
 
 
 def _pattern(offset: int, length: int, piece: memoryview) -> Iterator[list[Request]]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from tierce import Device
+from tierce_iscsi.scsi.cdb import extent_index
 from tierce_iscsi.scsi.command import Command, Nexus, Outcome, Reply, check_condition
+from tierce_iscsi.scsi.copy import Results
+from tierce_iscsi.scsi.formatting import Formatting
 from tierce_iscsi.scsi.registrations import Access
 from tierce_iscsi.scsi.reservations import Reservations
 from tierce_iscsi.scsi.restart import Restart
@@ -21,9 +24,13 @@ from tierce_iscsi.scsi.sense import (
     Sense,
     invalid_field,
 )
-from tierce_iscsi.scsi.table import COMMANDS, Entry, Needs
+from tierce_iscsi.scsi.table import COMMANDS, NACA, Entry, Needs
 
 _CONFLICT = Reply(status=RESERVATION_CONFLICT)
+
+
+def _at_once(call: Callable[[], None]) -> None:
+    call()
 
 
 def _abort_nothing(_initiators: Collection[bytes], done: Callable[[], None]) -> None:
@@ -40,6 +47,7 @@ class LogicalUnit:
         vendor: Vendor in INQUIRY.
         product: Product in INQUIRY.
         is_read_only: Refuse writes whatever the device says.
+        physical_bytes: Bytes of a physical block; at least a logical block is one.
         reservations: Who may do what.
         restart: Who has to hear that the target was started anew.
     """
@@ -53,6 +61,7 @@ class LogicalUnit:
         vendor: str = "TIERCE",
         product: str = "VOLUME",
         is_read_only: bool = False,
+        physical_bytes: int = 0,
         reservations: Reservations | None = None,
         restart: Restart | None = None,
     ) -> None:
@@ -62,6 +71,7 @@ class LogicalUnit:
         self.vendor = vendor
         self.product = product
         self.block_size = device.geometry.block_size
+        self.physical_bytes = max(physical_bytes, self.block_size)
         self.block_count = device.geometry.size_bytes // self.block_size
         capabilities = device.capabilities
         self.is_read_only = is_read_only or capabilities.read_only
@@ -73,6 +83,12 @@ class LogicalUnit:
         #: medium any more; whoever has the sessions sets it.
         self.abort: Callable[[Collection[bytes], Callable[[], None]], None] = _abort_nothing
         self.restart = restart or Restart()
+        #: Calls something when the data thread has looked after everything else; as `abort`.
+        self.soon: Callable[[Callable[[], None]], None] = _at_once
+        #: Of copies that sessions have made.
+        self.copies = Results()
+        #: A format under way: nobody is served meanwhile.
+        self.formatting: Formatting | None = None
         #: The sessions that use it.
         self.nexuses: list[Nexus] = []
 
@@ -85,6 +101,7 @@ class LogicalUnit:
     def detach(self, nexus: Nexus) -> None:
         """A session is gone: RESERVE(6) goes with it (SPC-2 section 5.5.1)."""
         self.nexuses.remove(nexus)
+        self.copies.forget(nexus)
         if self.reservations.legacy == nexus.initiator:
             self.reservations.set_legacy(None)
         if POWER_ON in nexus.attentions:
@@ -108,7 +125,7 @@ class LogicalUnit:
     def fast_access(self, nexus: Nexus) -> tuple[bool, bool]:
         """Return whether a plain READ, and a plain WRITE, of this session needs no look at
         anything but its range."""
-        if nexus.attentions:
+        if nexus.attentions or self.formatting is not None:
             return False, False
         reservations = self.reservations
         can_write = not self.is_read_only
@@ -144,23 +161,29 @@ class LogicalUnit:
         entry = self._entry(cdb, lun)
         if nexus.attentions and not entry.is_any_lun:
             return check_condition(nexus.attentions.pop(0))
+        if self.formatting is not None and not entry.is_any_lun:
+            return check_condition(self.formatting.sense)
+        control = len(entry.usage) - 1
+        if cdb[control] & NACA:
+            # NORMACA is 0: no error stops what comes behind it (SAM-5 section 5.2).
+            raise invalid_field(control)
         if not self.reservations.allows(nexus, entry.access):
             return _CONFLICT
         wanted = entry.data_out(self, cdb)
         if read and (write or wanted):
             # Bidirectional, which none of a disk's commands is; or the wrong way.
             return check_condition(NOT_AS_EXPECTED)
+        if entry.needs is Needs.EXACTLY and write > wanted:
+            raise invalid_field(extent_index(cdb))
         if not self._is_enough(entry, wanted, write):
             return check_condition(NOT_AS_EXPECTED, length=wanted)
         return Command(entry, cdb, nexus, lun, wanted, min(wanted, write))
 
     def _is_enough(self, entry: Entry, wanted: int, announced: int) -> bool:
         """True if a command that takes `wanted` bytes can be done with what is announced."""
-        if entry.needs is Needs.EXACTLY:
-            return announced == wanted
-        if entry.needs is Needs.BLOCKS and announced < wanted:
-            return announced % self.block_size == 0
-        return announced >= wanted
+        if entry.needs is Needs.BLOCKS and announced % self.block_size == 0:
+            return True
+        return announced >= wanted or entry.needs is Needs.BYTES
 
     def execute(self, command: Command) -> Outcome:
         """Do an admitted command whose data-out is here, or say what has to be done for it.
@@ -170,6 +193,8 @@ class LogicalUnit:
         entry = command.entry
         if not self.reservations.allows(command.nexus, entry.access):
             return _CONFLICT
+        if self.formatting is not None and not entry.is_any_lun:
+            return check_condition(self.formatting.sense)
         if len(command.data) < command.due:
             return check_condition(DATA_MISSING)
         try:
