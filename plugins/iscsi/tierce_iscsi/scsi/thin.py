@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tierce import Op, Request
+from tierce import Extent, Op, Request
 from tierce_iscsi.scsi import limits
 from tierce_iscsi.scsi.blocks import first_failure
 from tierce_iscsi.scsi.cdb import (
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 _STATUS_DESCRIPTOR = struct.Struct(">QIB3x")
 WRITE_SAME_16 = 0x93
 MAPPED, DEALLOCATED = 0, 1
-#: Descriptors of one GET LBA STATUS.
-STATUS_DESCRIPTOR_COUNT_MAX = 1024
 
 
 def unmap_length(unit: LogicalUnit, cdb: bytes) -> int:
@@ -139,6 +138,27 @@ def _zeroes(offset: int, length: int, op: Op) -> Iterator[list[Request]]:
         yield [Request(op, offset + at, min(limits.ZERO_BYTES, length - at))]
 
 
+def block_runs(extents: tuple[Extent, ...], block_size: int) -> Iterator[tuple[int, int, bool]]:
+    """Yield (LBA, block count, whether it is a hole) of extents that need not fit blocks: a block
+    of which a part holds data is mapped."""
+    at = extents[0].offset // block_size
+    last = extents[-1]
+    end = (last.offset + last.length) // block_size
+    if not last.is_hole:
+        end = -(-(last.offset + last.length) // block_size)
+    for is_hole, neighbours in itertools.groupby(extents, lambda extent: extent.is_hole):
+        run = list(neighbours)
+        first = -(-run[0].offset // block_size)
+        stop = (run[-1].offset + run[-1].length) // block_size
+        if is_hole and first < stop:
+            if at < first:
+                yield at, first - at, False
+            yield first, stop - first, True
+            at = stop
+    if at < end:
+        yield at, end - at, False
+
+
 def get_lba_status(unit: LogicalUnit, command: Command) -> Reply | Work:
     """GET LBA STATUS (SBC-3 section 5.4): which blocks from an LBA on are mapped."""
     lba, allocation = be64(command.cdb, 2), be32(command.cdb, 10)
@@ -152,11 +172,8 @@ def get_lba_status(unit: LogicalUnit, command: Command) -> Reply | Work:
         if failure is not None:
             return failure
         descriptors = b"".join(
-            _STATUS_DESCRIPTOR.pack(
-                *(extent.offset // unit.block_size, extent.length // unit.block_size),
-                DEALLOCATED if extent.is_hole else MAPPED,
-            )
-            for extent in requests[0].extents[:STATUS_DESCRIPTOR_COUNT_MAX]
+            _STATUS_DESCRIPTOR.pack(first, count, DEALLOCATED if is_hole else MAPPED)
+            for first, count, is_hole in block_runs(requests[0].extents, unit.block_size)
         )
         return Reply((struct.pack(">I4x", 4 + len(descriptors)) + descriptors)[:allocation])
 
