@@ -8,7 +8,8 @@ import pytest
 
 from iscsi.bench import Bench
 from iscsi.initiator import NO_TAG, Answer, command, data_out, only, read_10, write_10
-from tierce_iscsi.scsi.sense import BUS_DEVICE_RESET
+from tierce_iscsi.scsi.command import Command, Reply
+from tierce_iscsi.scsi.sense import BUS_DEVICE_RESET, CHECK_CONDITION
 
 CONFLICT, GOOD = 0x18, 0
 OVERFLOW, UNDERFLOW = 0x04, 0x02
@@ -32,29 +33,42 @@ def reserve_out(action: int, kind: int, key: int, new: int, number: int) -> byte
     return command(cdb, number, write=24, data=data)
 
 
+def test_a_write_is_done_though_an_attention_was_pending_when_it_came(bench: Bench) -> None:
+    session = bench.session()
+    bench.sessions()[0].attend(BUS_DEVICE_RESET)
+    assert session.ask(command(write_10(0, 8), 1, write=4096, final=False)) == []
+    # Another command of the session takes the attention while the data travel.
+    assert only(session.ask(command(TEST_UNIT_READY, 2))).sense == (6, 0x2903)
+    answer = only(session.ask(data_out(1, NO_TAG, 0, 0, b"n" * 4096, final=True)))
+    assert answer.status == GOOD
+    assert bench.device.bytes[:4096] == b"n" * 4096
+
+
 def test_a_write_that_meets_a_unit_attention_ends_with_it_and_writes_nothing(bench: Bench) -> None:
     session = bench.session()
     bench.sessions()[0].attend(BUS_DEVICE_RESET)
-    answer = only(session.ask(command(write_10(0, 8), 1, write=4096, final=False)))
-    assert answer.sense == (6, 0x2903), "before its data are asked for"
-    # Another command of the session finds no attention any more; the data that are still coming
-    # belong to nothing.
-    assert only(session.ask(command(TEST_UNIT_READY, 2))).status == GOOD
-    assert session.ask(data_out(1, NO_TAG, 0, 0, b"n" * 4096, final=True)) == []
+    assert session.ask(command(write_10(0, 8), 1, write=4096, final=False)) == []
+    answer = only(session.ask(data_out(1, NO_TAG, 0, 0, b"n" * 4096, final=True)))
+    assert answer.sense == (6, 0x2903)
     assert bench.device.bytes[:4096] == bytes(4096)
 
 
-def test_a_write_that_conflicts_when_it_comes_stays_refused_when_the_reservation_ends(
-    bench: Bench,
-) -> None:
+def test_a_write_is_done_though_it_conflicted_when_it_came(bench: Bench) -> None:
     one, two = bench.session(), bench.session(isid=OTHER)
     assert only(two.ask(reserve_out(0, 0, 0, 7, 1))).status == GOOD
     assert only(two.ask(reserve_out(1, 1, 7, 0, 2))).status == GOOD
-    answer = only(one.ask(command(write_10(0, 8), 1, write=4096, final=False)))
-    assert answer.status == CONFLICT
+    assert one.ask(command(write_10(0, 8), 1, write=4096, final=False)) == []
     assert only(two.ask(reserve_out(2, 1, 7, 0, 3))).status == GOOD
-    assert one.ask(data_out(1, NO_TAG, 0, 0, b"n" * 4096, final=True)) == []
-    assert bench.device.bytes[:4096] == bytes(4096)
+    answer = only(one.ask(data_out(1, NO_TAG, 0, 0, b"n" * 4096, final=True)))
+    assert answer.status == GOOD
+    assert bench.device.bytes[:4096] == b"n" * 4096
+
+
+def test_an_attention_is_told_before_what_is_wrong_with_a_command(bench: Bench) -> None:
+    session = bench.session()
+    bench.sessions()[0].attend(BUS_DEVICE_RESET)
+    assert only(session.ask(command(write_10(1 << 30, 8), 1, write=4096))).sense == (6, 0x2903)
+    assert only(session.ask(command(write_10(1 << 30, 8), 2, write=4096))).sense == (5, 0x2100)
 
 
 def test_a_write_whose_data_come_when_another_has_reserved_is_refused(bench: Bench) -> None:
@@ -67,16 +81,14 @@ def test_a_write_whose_data_come_when_another_has_reserved_is_refused(bench: Ben
     assert bench.device.bytes[:4096] == bytes(4096)
 
 
-def test_a_write_that_came_before_the_attention_is_done_when_its_data_are_there(
-    bench: Bench,
-) -> None:
+def test_an_attention_that_comes_while_the_data_travel_is_told_by_the_write(bench: Bench) -> None:
     session = bench.session()
     assert session.ask(command(write_10(0, 8), 1, write=4096, final=False)) == []
     bench.sessions()[0].attend(BUS_DEVICE_RESET)
     answer = only(session.ask(data_out(1, NO_TAG, 0, 0, b"n" * 4096, final=True)))
-    assert answer.status == GOOD
-    assert bench.device.bytes[:4096] == b"n" * 4096
-    assert only(session.ask(command(TEST_UNIT_READY, 2))).sense == (6, 0x2903)
+    assert answer.sense == (6, 0x2903)
+    assert bench.device.bytes[:4096] == bytes(4096)
+    assert only(session.ask(command(TEST_UNIT_READY, 2))).status == GOOD
 
 
 @pytest.mark.parametrize(
@@ -147,3 +159,13 @@ def test_a_write_that_is_sent_without_any_data_says_that_all_of_it_is_missing(
 ) -> None:
     answer: Answer = only(bench.session().ask(command(write_10(0, 2), 1)))
     assert (answer.status, answer.flags & 6, answer.field(44)) == (GOOD, OVERFLOW, 1024)
+
+
+def test_a_command_whose_data_got_lost_on_our_side_is_never_good(bench: Bench) -> None:
+    bench.session()
+    unit, nexus = bench.frontend.unit, bench.sessions()[0]
+    admitted = unit.admit(write_10(0, 1).ljust(16, b"\0"), 0, nexus, write=512)
+    assert isinstance(admitted, Command)
+    outcome = unit.execute(admitted)
+    assert isinstance(outcome, Reply)
+    assert outcome.status == CHECK_CONDITION

@@ -139,11 +139,12 @@ class LogicalUnit:
     def admit(
         self, cdb: bytes, lun: int, nexus: Nexus, *, read: int = 0, write: int = 0
     ) -> Command | Reply:
-        """Judge a command when it arrives, before any of its data-out is asked for.
+        """Decide when a command arrives, before any of its data-out is asked for, how much of it
+        the command takes.
 
-        What is refused here is over: its data are not waited for. What is admitted carries the
-        length of its data-out with it, so that nothing that changes until they are here (a unit
-        attention told, a reservation that ends) lets it be done with less.
+        That is a matter of its CDB alone, and decided once: nothing that changes until the data are
+        here (a unit attention told, a reservation that ends) lets it be done with less. What is
+        wrong with the CDB ends it at once, and its data are not waited for.
 
         Args:
             cdb: 16 bytes.
@@ -153,22 +154,26 @@ class LogicalUnit:
             write: Bytes that it expects to send.
         """
         try:
-            return self._admit(cdb, lun, nexus, read, write)
+            entry = self._entry(cdb, lun)
         except CheckConditionError as error:
             return check_condition(error.sense)
+        admitted: Command | Reply
+        try:
+            admitted = self._admit(entry, cdb, lun, nexus, read, write)
+        except CheckConditionError as error:
+            admitted = check_condition(error.sense)
+        if isinstance(admitted, Reply):
+            # What stands in the way of any command is told before what is wrong with this one.
+            return self._hindrance(nexus, entry) or admitted
+        return admitted
 
-    def _admit(self, cdb: bytes, lun: int, nexus: Nexus, read: int, write: int) -> Command | Reply:
-        entry = self._entry(cdb, lun)
-        if nexus.attentions and not entry.is_any_lun:
-            return check_condition(nexus.attentions.pop(0))
-        if self.formatting is not None and not entry.is_any_lun:
-            return check_condition(self.formatting.sense)
+    def _admit(
+        self, entry: Entry, cdb: bytes, lun: int, nexus: Nexus, read: int, write: int
+    ) -> Command | Reply:
         control = len(entry.usage) - 1
         if cdb[control] & NACA:
             # NORMACA is 0: no error stops what comes behind it (SAM-5 section 5.2).
             raise invalid_field(control)
-        if not self.reservations.allows(nexus, entry.access):
-            return _CONFLICT
         wanted = entry.data_out(self, cdb)
         if read and (write or wanted):
             # Bidirectional, which none of a disk's commands is; or the wrong way.
@@ -186,21 +191,26 @@ class LogicalUnit:
         return announced >= wanted or entry.needs is Needs.BYTES
 
     def execute(self, command: Command) -> Outcome:
-        """Do an admitted command whose data-out is here, or say what has to be done for it.
-
-        Reservations are asked once more: who was fenced while the data travelled stays out.
-        """
-        entry = command.entry
-        if not self.reservations.allows(command.nexus, entry.access):
-            return _CONFLICT
-        if self.formatting is not None and not entry.is_any_lun:
-            return check_condition(self.formatting.sense)
+        """Do an admitted command whose data-out is here, or say what has to be done for it."""
+        hindrance = self._hindrance(command.nexus, command.entry)
+        if hindrance is not None:
+            return hindrance
         if len(command.data) < command.due:
             return check_condition(DATA_MISSING)
         try:
-            return entry.handler(self, command)
+            return command.entry.handler(self, command)
         except CheckConditionError as error:
             return check_condition(error.sense)
+
+    def _hindrance(self, nexus: Nexus, entry: Entry) -> Reply | None:
+        """Return what keeps this session from such a command now, None if nothing does. A unit
+        attention is told by it."""
+        if not entry.is_any_lun:
+            if nexus.attentions:
+                return check_condition(nexus.attentions.pop(0))
+            if self.formatting is not None:
+                return check_condition(self.formatting.sense)
+        return None if self.reservations.allows(nexus, entry.access) else _CONFLICT
 
     def _entry(self, cdb: bytes, lun: int) -> Entry:
         """Return what the table says of the command.
