@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from iscsi.bench import Bench
 from iscsi.initiator import Answer, command, only, read_10
-from tierce_iscsi.keeping import replace
 
 GOOD, RESTARTED = 0, (6, 0x2900)
 OTHER = b"\x80\0\0\0\0\2"
@@ -25,43 +24,28 @@ def first(bench: Bench, isid: bytes = b"\x80\0\0\0\0\1") -> Answer:
     return answer
 
 
-def recorded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Record what is done to disks, in order."""
-    said: list[str] = []
-
-    def wrap(name: str) -> None:
-        real = getattr(os, name)
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            what = Path(os.readlink(f"/proc/self/fd/{args[0]}") if name == "fsync" else args[0])
-            said.append(f"{name} {what.name}")
-            return real(*args, **kwargs)
-
-        monkeypatch.setattr(os, name, call)
-
-    for name in ("fsync", "rename", "mkdir"):
-        wrap(name)
-    return said
-
-
-def test_a_durable_file_is_synced_before_it_takes_the_place_and_its_folder_after(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_session_costs_no_sync_and_a_reservation_is_synced(
+    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = recorded(monkeypatch)
-    replace(tmp_path / "volume" / "frontend" / "file", b"new", is_durable=True)
-    assert said == [
-        *("mkdir volume", f"fsync {tmp_path.name}", "mkdir frontend", "fsync volume"),
-        *("fsync file.new", "rename file.new", "fsync frontend"),
-    ]
-    assert (tmp_path / "volume" / "frontend" / "file").read_bytes() == b"new"
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def note(descriptor: int) -> None:
+        synced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        fsync(descriptor)
+
+    session = make_bench().session()
+    monkeypatch.setattr(os, "fsync", note)
+    other = make_bench().session(isid=OTHER)
+    assert synced == []
+    other.ask(register(1))
+    assert synced == ["reservations.new", "frontend.iscsi"]
+    session.close()
 
 
-def test_a_file_that_need_not_be_durable_costs_no_sync(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    said = recorded(monkeypatch)
-    replace(tmp_path / "file", b"new", is_durable=False)
-    assert said == ["rename file.new"]
+def register(number: int) -> bytes:
+    cdb = struct.pack(">BBB2xIx", 0x5F, 0, 0, 24)
+    return command(cdb, number, write=24, data=struct.pack(">QQ8x", 0, 7))
 
 
 def test_nobody_is_told_at_the_first_start(bench: Bench) -> None:

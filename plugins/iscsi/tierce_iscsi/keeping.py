@@ -10,19 +10,16 @@ being written what changes is gathered, so that a storm of logins makes few writ
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from tierce import Event, FrontendContext
+from tierce import Event, FormatError, FrontendContext, make_folder, replace_durably, write_all
 from tierce_iscsi.scsi.kept import (
-    KEPT_BYTES_MAX,
     RESERVATIONS,
     SESSIONS,
-    KeptError,
     OtherVolumeError,
     decode_reservations,
     decode_sessions,
@@ -35,6 +32,8 @@ from tierce_iscsi.scsi.restart import Restart
 #: A volume that nothing is kept of was made by this server, unless it is older than this: then it
 #: was served before, and what was kept of it is lost.
 NEW_VOLUME_S = 60.0
+#: 256 registrations take about 80 KiB, 1,024 sessions 260; more is damage.
+KEPT_BYTES_MAX = 1 << 20
 #: A file that can't be written is reported no more often than this.
 _EVENT_INTERVAL_S = 60.0
 
@@ -69,15 +68,16 @@ class Keeper:
         """Return a file's bytes, None if it is not there.
 
         Raises:
-            KeptError: It can't be read.
+            FormatError: It can't be read.
         """
+        path = self._folder / name
         try:
-            with (self._folder / name).open("rb") as file:
+            with path.open("rb") as file:
                 return file.read(KEPT_BYTES_MAX + 1)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise KeptError(f"it can't be read: {error.strerror}") from error
+            raise FormatError(f"can't be read: {error.strerror}", path=path) from error
 
     def _load_registrations(self) -> Registrations | None:
         """Return what was kept of this volume, None if nothing was."""
@@ -85,20 +85,21 @@ class Keeper:
             kept = self._read(RESERVATIONS)
             if kept is None:
                 return None
-            return decode_reservations(kept, self._volume.uuid, self._context.boot_id)
+            path = self._folder / RESERVATIONS
+            return decode_reservations(kept, self._volume.uuid, self._context.boot_id, path)
         except OtherVolumeError as error:
             self._emit(
                 "iscsi.reservations.of-another",
-                f"{self._folder / RESERVATIONS} is not taken: {error}",
+                f"{error}. It is not taken",
                 "warning",
             )
             return None
-        except KeptError as error:
+        except FormatError as error:
             self._emit(
                 "iscsi.reservations.damaged",
-                f"{self._folder / RESERVATIONS} held who has reserved the volume, and can't be "
-                f"used: {error}. Nobody may write until an initiator reserves it anew or clears "
-                "the reservations; see docs/howto/operate.md, 'When the reservations are damaged'",
+                f"{error}. It held who has reserved the volume: nobody may write until an "
+                "initiator reserves it anew or clears the reservations; see "
+                "docs/howto/operate.md, 'When the reservations are damaged'",
                 "error",
             )
             return Registrations(is_in_doubt=True)
@@ -111,12 +112,12 @@ class Keeper:
         try:
             kept = self._read(SESSIONS)
             if kept is not None:
-                here = decode_sessions(kept, self._volume.uuid)
+                here = decode_sessions(kept, self._volume.uuid, self._folder / SESSIONS)
             elif is_new and not is_known:
                 here = frozenset()
         except OtherVolumeError:
             here = None if is_known else frozenset()
-        except KeptError:
+        except FormatError:
             here = None
         if here is None or self.registrations.is_in_doubt:
             return Restart(None)
@@ -132,7 +133,7 @@ class Keeper:
         def done(_result: None, error: BaseException | None) -> None:
             kept(self._failure(path, error))
 
-        self._context.reactor.offload(partial(replace, path, data, is_durable=True), done)
+        self._context.reactor.offload(partial(_replace_durably, path, data), done)
 
     def keep_sessions(self, initiators: Iterable[bytes]) -> None:
         """Note who has a session now, and who has yet to hear of a restart."""
@@ -153,7 +154,7 @@ class Keeper:
             self._failure(path, error)
             self._write_sessions()
 
-        self._context.reactor.offload(partial(replace, path, data, is_durable=False), done)
+        self._context.reactor.offload(partial(_replace, path, data), done)
 
     def _failure(self, path: Path, error: BaseException | None) -> str:
         """Return why a file could not be written, and report it, not each time."""
@@ -172,36 +173,19 @@ class Keeper:
         self._context.emit(Event(code, message, f"volume/{self._volume.name}", severity))
 
 
-def replace(path: Path, data: bytes, *, is_durable: bool) -> None:
-    """Put `data` in place of what `path` holds, at once as readers see it; durable on return, as
-    is the folder where it was missing, if that is asked for. On a worker thread."""
-    _make_folder(path.parent)
+def _replace_durably(path: Path, data: bytes) -> None:
+    make_folder(path.parent)
+    replace_durably(path, data)
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Put `data` in place of what `path` holds, at once as readers see it; not durable."""
+    make_folder(path.parent)
     fresh = path.with_name(f"{path.name}.new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    descriptor = os.open(fresh, flags, 0o600)
     try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
-        if is_durable:
-            os.fsync(descriptor)
+        write_all(descriptor, data, 0)
     finally:
         os.close(descriptor)
     fresh.rename(path)
-    if is_durable:
-        _sync(path.parent)
-
-
-def _make_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        _make_folder(folder.parent)
-        with contextlib.suppress(FileExistsError):
-            folder.mkdir(0o700)
-        _sync(folder.parent)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

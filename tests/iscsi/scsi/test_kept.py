@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from crc32c import crc32c
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tierce import FormatError
 from tierce_iscsi.scsi.kept import (
-    KeptError,
     OtherVolumeError,
     decode_reservations,
     decode_sessions,
@@ -20,7 +21,7 @@ from tierce_iscsi.scsi.kept import (
 from tierce_iscsi.scsi.registrations import TYPES, Registrations
 from tierce_iscsi.scsi.transport import transport_id
 
-VOLUME, BOOT = "a" * 32, "this one"
+VOLUME, BOOT, PATH = "a" * 32, "this one", Path("kept")
 PORTS = st.builds(
     transport_id,
     st.text(st.characters(exclude_characters="\0", codec="utf-8"), min_size=1, max_size=40),
@@ -44,7 +45,7 @@ def registrations(draw: st.DrawFn) -> Registrations:
 
 @given(registrations())
 def test_registrations_come_back_as_they_were(now: Registrations) -> None:
-    assert decode_reservations(encode_reservations(now, VOLUME, BOOT), VOLUME, BOOT) == now
+    assert decode_reservations(encode_reservations(now, VOLUME, BOOT), VOLUME, BOOT, PATH) == now
 
 
 @given(registrations(), st.data())
@@ -52,33 +53,35 @@ def test_any_changed_byte_is_noticed(now: Registrations, data: st.DataObject) ->
     whole = bytearray(encode_reservations(now, VOLUME, BOOT))
     at = data.draw(st.integers(0, len(whole) - 1))
     whole[at] ^= data.draw(st.integers(1, 255))
-    with pytest.raises(KeptError):
-        decode_reservations(bytes(whole), VOLUME, BOOT)
+    with pytest.raises(FormatError):
+        decode_reservations(bytes(whole), VOLUME, BOOT, PATH)
 
 
 @given(registrations(), st.data())
 def test_any_cut_is_noticed(now: Registrations, data: st.DataObject) -> None:
     whole = encode_reservations(now, VOLUME, BOOT)
-    with pytest.raises(KeptError):
-        decode_reservations(whole[: data.draw(st.integers(0, len(whole) - 1))], VOLUME, BOOT)
+    with pytest.raises(FormatError):
+        decode_reservations(whole[: data.draw(st.integers(0, len(whole) - 1))], VOLUME, BOOT, PATH)
 
 
 @given(registrations())
 def test_after_loss_of_power_what_was_not_to_outlive_it_is_gone(now: Registrations) -> None:
-    after = decode_reservations(encode_reservations(now, VOLUME, BOOT), VOLUME, "another")
+    after = decode_reservations(encode_reservations(now, VOLUME, BOOT), VOLUME, "another", PATH)
     assert after == (now if now.outlives_power or now.is_in_doubt else Registrations())
 
 
 @given(st.sets(PORTS, max_size=5))
 def test_sessions_come_back_as_they_were(ports: set[bytes]) -> None:
-    assert decode_sessions(encode_sessions(ports, VOLUME), VOLUME) == ports
+    assert decode_sessions(encode_sessions(ports, VOLUME), VOLUME, PATH) == ports
 
 
 def test_another_volumes_file_is_told_from_a_damaged_one() -> None:
     with pytest.raises(OtherVolumeError):
-        decode_reservations(encode_reservations(Registrations(), "b" * 32, BOOT), VOLUME, BOOT)
+        decode_reservations(
+            encode_reservations(Registrations(), "b" * 32, BOOT), VOLUME, BOOT, PATH
+        )
     with pytest.raises(OtherVolumeError):
-        decode_sessions(encode_sessions((), "b" * 32), VOLUME)
+        decode_sessions(encode_sessions((), "b" * 32), VOLUME, PATH)
 
 
 def sealed(kind: str, body: object) -> bytes:
@@ -100,17 +103,17 @@ def sealed(kind: str, body: object) -> bytes:
 def test_a_sealed_file_that_makes_no_sense_is_refused(change: dict[str, object]) -> None:
     body: dict[str, object] = {"volume": VOLUME, "boot_id": BOOT, "registrations": []}
     body |= {"holder": None, "type": 0, "generation": 0, "outlives_power": False, "in_doubt": False}
-    decode_reservations(sealed("reservations", body), VOLUME, BOOT)
-    with pytest.raises(KeptError):
-        decode_reservations(sealed("reservations", body | change), VOLUME, BOOT)
+    decode_reservations(sealed("reservations", body), VOLUME, BOOT, PATH)
+    with pytest.raises(FormatError):
+        decode_reservations(sealed("reservations", body | change), VOLUME, BOOT, PATH)
 
 
 @pytest.mark.parametrize("body", [[], {"volume": VOLUME}, {"volume": VOLUME, "initiators": ["x"]}])
 def test_a_list_of_sessions_that_makes_no_sense_is_refused(body: object) -> None:
-    with pytest.raises(KeptError):
-        decode_sessions(sealed("sessions", body), VOLUME)
+    with pytest.raises(FormatError):
+        decode_sessions(sealed("sessions", body), VOLUME, PATH)
 
 
 def test_a_newer_format_says_that_it_is_newer() -> None:
-    with pytest.raises(KeptError, match="format 2"):
-        decode_sessions(b"tierce-iscsi sessions 2 00000000\n{}", VOLUME)
+    with pytest.raises(FormatError, match="format 2"):
+        decode_sessions(b"tierce-iscsi sessions 2 00000000\n{}", VOLUME, PATH)

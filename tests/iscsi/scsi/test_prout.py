@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -71,7 +73,9 @@ def test_what_holds_after_any_actions(
         assert change.losers == {
             identity for identity, sense in change.news if sense == REGISTRATIONS_PREEMPTED
         }
-        assert decode_reservations(encode_reservations(now, "v", "b"), "v", "b") == now
+        assert (
+            decode_reservations(encode_reservations(now, "v", "b"), "v", "b", Path("kept")) == now
+        )
         check_access(now)
 
 
