@@ -109,13 +109,33 @@ def test_everyone_is_told_where_it_is_not_known_who_was_here(
     assert first(again, OTHER).sense == RESTARTED
 
 
-def test_a_storm_of_logins_makes_few_writes(bench: Bench) -> None:
+def test_what_is_noted_is_there_the_moment_the_session_is(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    # Nothing is done on worker threads any more, as when the process is killed now.
     bench.loop.holds_work = True
-    for number in range(8):
-        bench.session(isid=bytes((0x80, 0, 0, 0, 1, number)))
-    assert len(bench.loop.work) == 1
-    bench.loop.work_off()
-    assert bench.loop.work == []
+    bench.session()
+    bench.session(isid=OTHER).close()
+    bench.loop.turn()
+    again = make_bench()
+    assert first(again).sense == RESTARTED
+    assert first(again, OTHER).status == GOOD
+
+
+def test_a_note_that_can_not_be_written_any_more_is_taken_away(
+    make_bench: MakeBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = make_bench()
+
+    def fail(*_args: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", fail)
+        assert first(bench).status == GOOD
+    assert first(bench, OTHER).status == GOOD
+    codes = [event.code for event in bench.events]
+    assert codes.count("iscsi.keeping.failed") == 1
+    assert not (tmp_path / "frontend.iscsi" / "sessions").exists()
 
 
 def test_a_disk_that_takes_nothing_is_told_once_and_stops_no_session(

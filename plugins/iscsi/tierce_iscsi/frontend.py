@@ -109,6 +109,7 @@ class IscsiFrontend:
         self._is_ending = True
         for endpoint in list(self._endpoints):
             endpoint.close(reason)
+        self._keeper.close()
 
     # -- what endpoints call -----------------------------------------------------------------------
 
@@ -164,8 +165,8 @@ class IscsiFrontend:
         connection.slow = SlowPath(connection, self)
         self.unit.attach(session)
         endpoint.welcome(connection)
+        self._keeper.began(session.initiator)
         self._publish()
-        self._keep_sessions()
 
     def gone(self, endpoint: Endpoint, _reason: str) -> None:
         """An endpoint has closed; its requests may still be in the device."""
@@ -183,8 +184,10 @@ class IscsiFrontend:
             self._gone[connection] = []
             connection.abort_all(drain)
             drain.start()
+            if not self._is_ending:
+                # Those that end because the target does have to hear of it when they come back.
+                self._keeper.ended(connection.session.initiator)
             self._publish()
-            self._keep_sessions()
         self._check_closed()
 
     # -- what connections call ---------------------------------------------------------------------
@@ -264,17 +267,13 @@ class IscsiFrontend:
             }
         )
 
-    def _keep_sessions(self) -> None:
-        """Those that end because the target does have to hear of it when they come back."""
-        if not self._is_ending:
-            self._keeper.keep_sessions(nexus.initiator for nexus in self.unit.nexuses)
-
     def _check_closed(self) -> None:
         if self._closed is None or self._endpoints or self._gone:
             return
         closed, self._closed = self._closed, None
         if self._close_timer is not None:
             self._close_timer.cancel()
+        self._keeper.close()
         closed()
 
 

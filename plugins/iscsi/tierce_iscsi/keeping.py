@@ -1,22 +1,18 @@
 """The shell around what a target keeps over its restarts: two small files in its own folder.
 
-Written on a worker thread, one write of a file at a time, so that no initiator waits for a disk
-but the one whose PERSISTENT RESERVE OUT it is.
-
-`reservations` is durable before that command is answered. `sessions` is not: it is needed when a
-process ends, not when a machine does, and a session that begins should cost no fsync. While it is
-being written what changes is gathered, so that a storm of logins makes few writes.
+`reservations` is durable before the PERSISTENT RESERVE OUT that changes it is answered: written on
+a worker thread, so that no other command waits for a disk. `sessions` is described in
+tierce_iscsi.session_note.
 """
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from tierce import Event, FormatError, FrontendContext, make_folder, replace_durably, write_all
+from tierce import Event, FormatError, FrontendContext, make_folder, replace_durably
 from tierce_iscsi.scsi.kept import (
     RESERVATIONS,
     SESSIONS,
@@ -24,15 +20,17 @@ from tierce_iscsi.scsi.kept import (
     decode_reservations,
     decode_sessions,
     encode_reservations,
-    encode_sessions,
 )
 from tierce_iscsi.scsi.registrations import Registrations
 from tierce_iscsi.scsi.restart import Restart
+from tierce_iscsi.session_note import SessionNote
 
 #: A volume that nothing is kept of was made by this server, unless it is older than this: then it
 #: was served before, and what was kept of it is lost.
 NEW_VOLUME_S = 60.0
-#: 256 registrations take about 80 KiB, 1,024 sessions 260; more is damage.
+#: More initiators than have to hear of a restart by name: everyone is told.
+OWED_COUNT_MAX = 2048
+#: 256 registrations take about 80 KiB, a slot of `sessions` 320 bytes; more is damage.
 KEPT_BYTES_MAX = 1 << 20
 #: A file that can't be written is reported no more often than this.
 _EVENT_INTERVAL_S = 60.0
@@ -54,13 +52,16 @@ class Keeper:
         self._folder = context.folder
         self._volume = context.volume
         self._quiet_until = 0.0
-        self._sessions: tuple[bytes, ...] | None = None
-        self._is_writing_sessions = False
+        self._note: SessionNote | None = None
         kept = self._load_registrations()
         self.registrations = kept or Registrations()
         self.restart = self._load_restart(is_known=kept is not None)
         # Its being there is what tells the next start that this one was.
-        self.keep_sessions(())
+        path = self._folder / SESSIONS
+        try:
+            self._note = SessionNote(path, self._volume.uuid, self.restart.owed)
+        except OSError as error:
+            self._failure(path, error)
 
     # -- at the start ------------------------------------------------------------------------------
 
@@ -119,7 +120,7 @@ class Keeper:
             here = None if is_known else frozenset()
         except FormatError:
             here = None
-        if here is None or self.registrations.is_in_doubt:
+        if here is None or self.registrations.is_in_doubt or len(here) > OWED_COUNT_MAX:
             return Restart(None)
         return Restart(here | self.registrations.keys.keys())
 
@@ -135,26 +136,31 @@ class Keeper:
 
         self._context.reactor.offload(partial(_replace_durably, path, data), done)
 
-    def keep_sessions(self, initiators: Iterable[bytes]) -> None:
-        """Note who has a session now, and who has yet to hear of a restart."""
-        self._sessions = tuple(dict.fromkeys((*self.restart.owed, *initiators)))
-        if not self._is_writing_sessions:
-            self._write_sessions()
+    def began(self, initiator: bytes) -> None:
+        """An initiator port has a session."""
+        self._change_note(lambda note: note.add(initiator))
 
-    def _write_sessions(self) -> None:
-        if self._sessions is None:
-            self._is_writing_sessions = False
+    def ended(self, initiator: bytes) -> None:
+        """It has a session no more, and if it has heard of the last restart it need not hear of
+        the next."""
+        if initiator not in self.restart.owed:
+            self._change_note(lambda note: note.remove(initiator))
+
+    def close(self) -> None:
+        """The target ends; whoever has a session now has to hear of it."""
+        if self._note is not None:
+            self._note.close()
+            self._note = None
+
+    def _change_note(self, change: Callable[[SessionNote], None]) -> None:
+        if self._note is None:
             return
-        self._is_writing_sessions = True
-        data = encode_sessions(self._sessions, self._volume.uuid)
-        self._sessions = None
-        path = self._folder / SESSIONS
-
-        def done(_result: None, error: BaseException | None) -> None:
-            self._failure(path, error)
-            self._write_sessions()
-
-        self._context.reactor.offload(partial(_replace, path, data), done)
+        try:
+            change(self._note)
+        except OSError as error:
+            self._note.give_up()
+            self._note = None
+            self._failure(self._folder / SESSIONS, error)
 
     def _failure(self, path: Path, error: BaseException | None) -> str:
         """Return why a file could not be written, and report it, not each time."""
@@ -166,7 +172,8 @@ class Keeper:
         now = self._context.reactor.now()
         if now >= self._quiet_until:
             self._quiet_until = now + _EVENT_INTERVAL_S
-            self._emit("iscsi.keeping.failed", f"{why}. Reservations can't be changed", "error")
+            message = f"{why}. Until it can be, reservations can't be changed"
+            self._emit("iscsi.keeping.failed", message, "error")
         return why
 
     def _emit(self, code: str, message: str, severity: str) -> None:
@@ -176,16 +183,3 @@ class Keeper:
 def _replace_durably(path: Path, data: bytes) -> None:
     make_folder(path.parent)
     replace_durably(path, data)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Put `data` in place of what `path` holds, at once as readers see it; not durable."""
-    make_folder(path.parent)
-    fresh = path.with_name(f"{path.name}.new")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-    descriptor = os.open(fresh, flags, 0o600)
-    try:
-        write_all(descriptor, data, 0)
-    finally:
-        os.close(descriptor)
-    fresh.rename(path)

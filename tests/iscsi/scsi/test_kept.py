@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,14 @@ from hypothesis import strategies as st
 
 from tierce import FormatError
 from tierce_iscsi.scsi.kept import (
+    FREE_SLOT,
+    SLOT_BYTES,
     OtherVolumeError,
     decode_reservations,
     decode_sessions,
     encode_reservations,
-    encode_sessions,
+    session_slot,
+    sessions_header,
 )
 from tierce_iscsi.scsi.registrations import TYPES, Registrations
 from tierce_iscsi.scsi.transport import transport_id
@@ -70,9 +74,42 @@ def test_after_loss_of_power_what_was_not_to_outlive_it_is_gone(now: Registratio
     assert after == (now if now.outlives_power or now.is_in_doubt else Registrations())
 
 
-@given(st.sets(PORTS, max_size=5))
-def test_sessions_come_back_as_they_were(ports: set[bytes]) -> None:
-    assert decode_sessions(encode_sessions(ports, VOLUME), VOLUME, PATH) == ports
+def noted(ports: Iterable[bytes], volume: str = VOLUME) -> bytes:
+    return sessions_header(volume) + b"".join(map(session_slot, ports))
+
+
+@given(st.lists(st.one_of(PORTS, st.none()), max_size=6))
+def test_sessions_come_back_as_they_were(ports: list[bytes | None]) -> None:
+    slots = b"".join(FREE_SLOT if one is None else session_slot(one) for one in ports)
+    found = decode_sessions(sessions_header(VOLUME) + slots, VOLUME, PATH)
+    assert found == frozenset(one for one in ports if one is not None)
+
+
+@given(st.lists(PORTS, min_size=1, max_size=3), st.data())
+def test_any_changed_byte_of_the_sessions_is_noticed(
+    ports: list[bytes], data: st.DataObject
+) -> None:
+    whole = bytearray(noted(ports))
+    whole[data.draw(st.integers(0, len(whole) - 1))] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(FormatError):
+        decode_sessions(bytes(whole), VOLUME, PATH)
+
+
+@given(st.lists(PORTS, min_size=1, max_size=3), st.data())
+def test_any_cut_of_the_sessions_is_noticed_unless_slots_are_left_whole(
+    ports: list[bytes], data: st.DataObject
+) -> None:
+    whole = noted(ports)
+    end = data.draw(st.integers(0, len(whole) - 1))
+    if (end - len(sessions_header(VOLUME))) % SLOT_BYTES:
+        with pytest.raises(FormatError):
+            decode_sessions(whole[:end], VOLUME, PATH)
+
+
+def test_a_name_that_no_slot_holds_stands_for_everyone() -> None:
+    long = transport_id("iqn.x:" + "n" * 400, bytes(6))
+    assert decode_sessions(noted([long]), VOLUME, PATH) is None
+    assert len(session_slot(long)) == SLOT_BYTES
 
 
 def test_another_volumes_file_is_told_from_a_damaged_one() -> None:
@@ -81,7 +118,7 @@ def test_another_volumes_file_is_told_from_a_damaged_one() -> None:
             encode_reservations(Registrations(), "b" * 32, BOOT), VOLUME, BOOT, PATH
         )
     with pytest.raises(OtherVolumeError):
-        decode_sessions(encode_sessions((), "b" * 32), VOLUME, PATH)
+        decode_sessions(noted((), "b" * 32), VOLUME, PATH)
 
 
 def sealed(kind: str, body: object) -> bytes:
@@ -108,10 +145,10 @@ def test_a_sealed_file_that_makes_no_sense_is_refused(change: dict[str, object])
         decode_reservations(sealed("reservations", body | change), VOLUME, BOOT, PATH)
 
 
-@pytest.mark.parametrize("body", [[], {"volume": VOLUME}, {"volume": VOLUME, "initiators": ["x"]}])
-def test_a_list_of_sessions_that_makes_no_sense_is_refused(body: object) -> None:
-    with pytest.raises(FormatError):
-        decode_sessions(sealed("sessions", body), VOLUME, PATH)
+def test_a_slot_that_names_no_initiator_port_is_refused() -> None:
+    slot = b"%08x %s\n" % (crc32c(b"nobody"), b"nobody".ljust(SLOT_BYTES - 10))
+    with pytest.raises(FormatError, match="names no initiator port"):
+        decode_sessions(sessions_header(VOLUME) + slot, VOLUME, PATH)
 
 
 def test_a_newer_format_says_that_it_is_newer() -> None:

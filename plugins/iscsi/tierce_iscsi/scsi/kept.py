@@ -1,23 +1,35 @@
-"""What is kept of a unit over a restart of its target, as bytes: two small sealed files
-(tierce.durable).
+"""What is kept of a unit over a restart of its target, as bytes, in two small files.
 
-| file | key | value |
+`reservations` is a sealed file (tierce.durable):
+
+| key | value |
+|---|---|
+| volume | the volume's uuid: another volume's file is never taken for ours |
+| boot_id | of the machine that wrote it: it changes when power was lost |
+| registrations | [initiator port, key as 16 hex digits] each |
+| holder, type | of the reservation; null and 0 if nothing is reserved |
+| generation | PRGENERATION |
+| outlives_power | APTPL of the last registration |
+| in_doubt | true if what was here before could not be read |
+
+`sessions` names the initiator ports that have to hear of a restart. Each has a slot of its own, so
+that a login writes a few hundred bytes and no more:
+
+| offset | size | field |
 |---|---|---|
-| both | volume | the volume's uuid: another volume's file is never taken for ours |
-| reservations | boot_id | of the machine that wrote it: it changes when power was lost |
-| | registrations | [initiator port, key as 16 hex digits] each |
-| | holder, type | of the reservation; null and 0 if nothing is reserved |
-| | generation | PRGENERATION |
-| | outlives_power | APTPL of the last registration |
-| | in_doubt | true if what was here before could not be read |
-| sessions | initiators | the initiator ports that have to hear of a restart |
+| 0 | `sessions_header` | a sealed file whose only key is `volume` |
+| then, each | 8 | CRC32C of the port's name, in hex; spaces if the slot is free |
+| | 1 | space |
+| | 310 | the port's name, filled up with spaces; `*`: everyone has to hear of it |
+| | 1 | line feed |
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from crc32c import crc32c
 
 from tierce import FormatError, seal, unseal
 from tierce_iscsi.scsi.registrations import TYPES, Registrations
@@ -26,6 +38,12 @@ from tierce_iscsi.scsi.transport import from_text, to_text
 VERSION = 1
 RESERVATIONS, SESSIONS = "reservations", "sessions"
 _FAMILY = "tierce-iscsi"
+SLOT_BYTES = 320
+#: iSCSI names have 223 bytes at most, and ",i,0x" and the ISID follow.
+_NAME_BYTES = SLOT_BYTES - 10
+EVERYONE = b"*"
+FREE_SLOT = b" " * (SLOT_BYTES - 1) + b"\n"
+assert _NAME_BYTES >= 223 + 17
 
 
 class OtherVolumeError(FormatError):
@@ -84,20 +102,43 @@ def decode_reservations(data: bytes, volume: str, boot_id: str, path: Path) -> R
     return now
 
 
-def encode_sessions(initiators: Iterable[bytes], volume: str) -> bytes:
-    """Return the contents of the file `sessions`."""
-    body = {"volume": volume, "initiators": [to_text(identity) for identity in initiators]}
-    return seal(_FAMILY, SESSIONS, VERSION, body)
+def sessions_header(volume: str) -> bytes:
+    """Return how the file `sessions` begins; slots follow."""
+    return seal(_FAMILY, SESSIONS, VERSION, {"volume": volume})
 
 
-def decode_sessions(data: bytes, volume: str, path: Path) -> frozenset[bytes]:
-    """Return who has to hear of a restart.
+def session_slot(initiator: bytes) -> bytes:
+    """Return the slot of an initiator port. A name that no slot holds stands for everyone."""
+    name = to_text(initiator).encode()
+    if len(name) > _NAME_BYTES or initiator != from_text(name.decode()):
+        name = EVERYONE
+    return b"%08x %s\n" % (crc32c(name), name.ljust(_NAME_BYTES))
+
+
+def decode_sessions(data: bytes, volume: str, path: Path) -> frozenset[bytes] | None:
+    """Return who has to hear of a restart; None: everyone.
 
     Raises:
         FormatError: It can't be used.
     """
-    body = _open(data, SESSIONS, volume, path)
-    try:
-        return frozenset(from_text(one) for one in body["initiators"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise FormatError(f"lacks what it should hold: {error!r}", path=path) from error
+    header = sessions_header(volume)
+    if not data.startswith(header):
+        _open(data[: len(header)], SESSIONS, volume, path)
+    slots = data[len(header) :]
+    if len(slots) % SLOT_BYTES:
+        raise FormatError("is cut short", path=path)
+    found: set[bytes] = set()
+    for at in range(0, len(slots), SLOT_BYTES):
+        slot = slots[at : at + SLOT_BYTES]
+        if slot == FREE_SLOT:
+            continue
+        name = slot[9:-1].rstrip(b" ")
+        if slot != b"%08x %s\n" % (crc32c(name), name.ljust(_NAME_BYTES)):
+            raise FormatError("is damaged: the checksum of a slot does not match", path=path)
+        if name == EVERYONE:
+            return None
+        try:
+            found.add(from_text(name.decode()))
+        except ValueError as error:
+            raise FormatError(f"lacks what it should hold: {error}", path=path) from error
+    return frozenset(found)
