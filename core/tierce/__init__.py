@@ -4,6 +4,7 @@ This is the public door: what a plugin may import. Everything else under `tierce
 """
 
 from tierce.block import (
+    EXTENT_COUNT_MAX,
     GOOD,
     Capabilities,
     Claim,
@@ -82,6 +83,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CONTRACT",
+    "EXTENT_COUNT_MAX",
     "GOOD",
     "READABLE",
     "WRITABLE",

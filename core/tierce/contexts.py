@@ -114,6 +114,14 @@ class FrontendContext:
         stage: As in OpenContext; the front end's own stage is "frontend".
         emit: As in OpenContext.
         publish: As in OpenContext ("sessions": ...).
+        folder: The front end's own folder for this volume, for what it has to keep over a restart
+            of its target. It need not be there: who writes into it makes it. Core removes it, and
+            the files in it, with the volume. What lies there carries the volume's uuid, so that
+            nothing of another volume is ever taken for its own.
+        is_folder_lasting: What is durable in `folder` is as safe as the volume's bytes. False
+            where those survive what the folder does not: members keep them elsewhere; and where
+            they are gone with the target.
+        boot_id: As in OpenContext.
     """
 
     volume: VolumeSpec
@@ -124,6 +132,9 @@ class FrontendContext:
     stage: Callable[[str], Stage]
     emit: Callable[[Event], None]
     publish: Callable[[Mapping[str, Any]], None]
+    folder: Path
+    is_folder_lasting: bool
+    boot_id: str
 
 
 class Frontend(Protocol):

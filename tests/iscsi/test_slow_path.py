@@ -216,7 +216,7 @@ def test_another_logical_unit_answers_inquiry_and_nothing_else(bench: Bench) -> 
 
 def test_a_bidirectional_command_is_refused(bench: Bench) -> None:
     answer = only(bench.session().ask(command(read_10(0, 1), 1, read=512, flags=0xE1)))
-    assert answer.sense == (5, 0x2400)
+    assert answer.sense == (5, 0x0E03)
 
 
 def test_more_data_than_there_is_memory_for_is_answered_task_set_full(parking: Bench) -> None:

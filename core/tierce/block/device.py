@@ -130,7 +130,8 @@ class SimpleDevice(Protocol):
     - `flush() -> None`: on return, every write that returned before survives loss of power.
     - `discard(offset, length) -> None`: the extent reads as zeroes from now on.
     - `write_zeroes(offset, length) -> None`
-    - `extents(offset, length) -> Iterable[Extent]`: which parts hold data.
+    - `extents(offset, length) -> Iterable[Extent]`: which parts hold data, in order, without gaps.
+      Core takes the first EXTENT_COUNT_MAX, so it is best a generator.
     - `close() -> None`
     """
 

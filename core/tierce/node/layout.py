@@ -6,6 +6,7 @@
 | state/ | the state (tierce.state.store) |
 | logs/NAME.log | what process NAME says, one JSON object a line; NAME.log.1 is the one before |
 | volumes/VOLUME/ | what an engine keeps where its options name no other place |
+| volumes/VOLUME/frontend.NAME/ | what the front end NAME keeps over restarts of the target |
 | run/NAME.lock, run/NAME.sock | process NAME is alive, and here it listens |
 | run/NAME.ended | why process NAME must not be started again |
 | run/policies.json | the policy documents and their volumes, until their process has read it |

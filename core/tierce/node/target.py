@@ -15,6 +15,7 @@ from tierce.durable import replace_durably
 from tierce.errors import FormatError, ProtocolError, explain
 from tierce.node.control import Command, Message, close_all
 from tierce.node.descriptors import is_spare, limit
+from tierce.node.frontend_folder import frontend_folder
 from tierce.node.layout import Layout
 from tierce.node.plan import EXIT_FENCED
 from tierce.node.process import Process
@@ -76,6 +77,11 @@ class Target:
                 stage=self._stage,
                 emit=process.emit,
                 publish=self._page.publish,
+                folder=frontend_folder(volume),
+                is_folder_lasting=(
+                    self._pipeline.device.capabilities.durable and not settings.members
+                ),
+                boot_id=process.boot_id,
             )
         )
 

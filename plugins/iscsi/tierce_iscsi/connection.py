@@ -142,13 +142,13 @@ class Connection(Answers):
                 and tag not in tasks
             ):
                 if command in TEN_BYTES:
-                    lba, _, count, _ = unpack_10(memory, at + 34)
+                    lba, _, count, control = unpack_10(memory, at + 34)
                 elif command in SIXTEEN_BYTES:
-                    lba, count, _, _ = unpack_16(memory, at + 34)
+                    lba, count, _, control = unpack_16(memory, at + 34)
                 else:
-                    count = 0
+                    count = control = 0
                 length = count * block_size
-                if 0 < length == expected and lba + count <= block_count:
+                if 0 < length == expected and lba + count <= block_count and not control:
                     if (
                         flags & DIRECTION == FINAL_READ
                         and not lengths

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from tierce import FrontendContext, ProtocolError, Timer
 from tierce_iscsi import task_management
 from tierce_iscsi.connection import Connection
 from tierce_iscsi.endpoint import Endpoint
 from tierce_iscsi.greeter import Handed, format_portal, format_targets, may_log_in
+from tierce_iscsi.keeping import Keeper
 from tierce_iscsi.options import IscsiOptions, IscsiVolumeOptions, identity
 from tierce_iscsi.pdu import LoginStatus
+from tierce_iscsi.scsi import limits
+from tierce_iscsi.scsi.reservations import Reservations
 from tierce_iscsi.scsi.unit import LogicalUnit
 from tierce_iscsi.session import Session
 from tierce_iscsi.slow_path import SlowPath
 from tierce_iscsi.tasks import Drain
-from tierce_iscsi.text import NOT_UNDERSTOOD, format_text, parse_text
+from tierce_iscsi.text import NOT_UNDERSTOOD, RECV_SEGMENT_BYTES, format_text, parse_text
+
+assert limits.OPTIMAL_BYTES <= RECV_SEGMENT_BYTES, "what is named as best travels in one PDU"
 
 #: An orderly end waits so long for what is under way.
 CLOSE_TIMEOUT_S = 10.0
@@ -40,6 +45,7 @@ class IscsiFrontend:
         self._volume_options: IscsiVolumeOptions = context.volume_options
         self._iqn = identity(self.options, context.volume.name, self._volume_options)
         self._stage = context.stage("frontend")
+        self._keeper = Keeper(context)
         self.unit = LogicalUnit(
             context.device,
             iqn=self._iqn,
@@ -47,12 +53,21 @@ class IscsiFrontend:
             vendor=self._volume_options.vendor,
             product=self._volume_options.product,
             is_read_only=self._volume_options.read_only,
+            physical_bytes=self._volume_options.physical_block_size or 0,
+            reservations=Reservations(
+                *(self._keeper.registrations, self._keeper.keep),
+                can_outlive_power=context.is_folder_lasting,
+            ),
+            restart=self._keeper.restart,
         )
+        self.unit.abort = self.abort_tasks_of
+        self.unit.soon = context.reactor.call_soon
         #: Insertion order is the order of arrival.
         self._endpoints: dict[Endpoint, None] = {}
         #: Sessions that are gone and have left requests in the device.
         self._gone: dict[Connection, list[Drain]] = {}
         self._last_tsih = 0
+        self._is_ending = False
         self._closed: Callable[[], None] | None = None
         self._close_timer: Timer | None = None
 
@@ -82,6 +97,7 @@ class IscsiFrontend:
     def close(self, closed: Callable[[], None]) -> None:
         """Answer what is under way, end the sessions, then `closed()`."""
         self._closed = closed
+        self._is_ending = True
         self._close_timer = self.reactor.call_later(
             CLOSE_TIMEOUT_S, lambda: self.abandon("it took too long to end")
         )
@@ -90,8 +106,10 @@ class IscsiFrontend:
 
     def abandon(self, reason: str) -> None:
         """Drop every connection at once, answer nothing more."""
+        self._is_ending = True
         for endpoint in list(self._endpoints):
             endpoint.close(reason)
+        self._keeper.close()
 
     # -- what endpoints call -----------------------------------------------------------------------
 
@@ -147,6 +165,7 @@ class IscsiFrontend:
         connection.slow = SlowPath(connection, self)
         self.unit.attach(session)
         endpoint.welcome(connection)
+        self._keeper.began(session.initiator)
         self._publish()
 
     def gone(self, endpoint: Endpoint, _reason: str) -> None:
@@ -165,6 +184,9 @@ class IscsiFrontend:
             self._gone[connection] = []
             connection.abort_all(drain)
             drain.start()
+            if not self._is_ending:
+                # Those that end because the target does have to hear of it when they come back.
+                self._keeper.ended(connection.session.initiator)
             self._publish()
         self._check_closed()
 
@@ -181,6 +203,19 @@ class IscsiFrontend:
     def drain_gone(self, drain: Drain) -> None:
         """Add what sessions that are gone have left unsettled."""
         self._wait_for_gone(drain, None)
+
+    def abort_tasks_of(self, initiators: Collection[bytes], done: Callable[[], None]) -> None:
+        """End every command of these initiator ports, also of sessions that are gone; `done()`
+        when none of them can be applied any more."""
+        drain = Drain(done)
+        for connection in self.connections():
+            if connection.session.initiator in initiators:
+                connection.abort_all(drain)
+        for connection, waiting in self._gone.items():
+            if connection.session.initiator in initiators:
+                waiting.append(drain)
+                drain.hold()
+        drain.start()
 
     def end_all(self, reason: str) -> None:
         """End every session once its tasks are answered."""
@@ -238,6 +273,7 @@ class IscsiFrontend:
         closed, self._closed = self._closed, None
         if self._close_timer is not None:
             self._close_timer.cancel()
+        self._keeper.close()
         closed()
 
 

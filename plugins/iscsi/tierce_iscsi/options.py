@@ -81,6 +81,14 @@ class IscsiVolumeOptions:
     vendor: str = option(default="TIERCE", doc="Vendor in INQUIRY, at most 8 characters.")
     product: str = option(default="VOLUME", doc="Product in INQUIRY, at most 16 characters.")
     read_only: bool = option(default=False, doc="Refuse every write.")
+    physical_block_size: int | None = option(
+        default=None,
+        unit="bytes",
+        choices=(512, 4096),
+        doc="What initiators are told that a physical block is, where it is more than the "
+        "volume's block_size: 4096 keeps Windows from writing parts of it. By default it is the "
+        "volume's block.",
+    )
 
     def check(self) -> str | None:
         """Return what is wrong with the options, if anything is (RFC 7143 section 4.2.7)."""

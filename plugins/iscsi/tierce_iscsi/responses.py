@@ -132,7 +132,7 @@ class Responses:
         What the command transfers beyond or below the expected length is the residual
         (RFC 7143 section 11.4.5).
         """
-        if reply.status != GOOD:
+        if reply.status != GOOD and reply.length is None:
             flag = UNDERFLOW if task.expected else 0
             self.respond_status(
                 *(task.tag, reply),

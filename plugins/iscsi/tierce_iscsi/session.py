@@ -9,6 +9,7 @@ import attrs
 
 from tierce_iscsi.pdu import SERIAL_MASK, is_after
 from tierce_iscsi.scsi.sense import Sense
+from tierce_iscsi.scsi.transport import transport_id
 from tierce_iscsi.text import Negotiation
 
 #: Unit attentions of one session; older ones tell more, so the newest gives way.
@@ -47,9 +48,7 @@ class Session:
     _max_cmd_sn: int = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        name = f"{self.terms.initiator_name},i,0x{self.isid.hex()}".encode() + b"\0"
-        name = name.ljust(20, b"\0") + bytes(-len(name) & 3 if len(name) > 20 else 0)
-        self.initiator = bytes((0x45, 0)) + len(name).to_bytes(2, "big") + name
+        self.initiator = transport_id(self.terms.initiator_name, self.isid)
         self._max_cmd_sn = (self.exp_cmd_sn + self.queue_depth - 1) & SERIAL_MASK
 
     def attend(self, sense: Sense) -> None:

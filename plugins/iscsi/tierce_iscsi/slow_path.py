@@ -10,13 +10,11 @@ from tierce_iscsi.buffers import Region
 from tierce_iscsi.connection import Connection
 from tierce_iscsi.pdu import FINAL, IMMEDIATE, NO_TAG, Opcode, RejectReason
 from tierce_iscsi.responses import Responses
-from tierce_iscsi.scsi.command import Command, Reply, Work, check_condition
+from tierce_iscsi.scsi.command import Deferred, Outcome, Reply, Work, check_condition
 from tierce_iscsi.scsi.sense import (
     GOOD,
     PROTOCOL_SERVICE_CRC_ERROR,
     TASK_SET_FULL,
-    CheckConditionError,
-    invalid_field,
 )
 from tierce_iscsi.tasks import Drain, SlowTask
 
@@ -124,17 +122,18 @@ class SlowPath(Responses):
             self.reject(header, RejectReason.TOO_MANY_IMMEDIATE_COMMANDS)
             return
         cdb = header[pdu.CDB_OFFSET :]
-        task = SlowTask(tag, connection.clock_ns(), cdb, lun, expected, flags)
+        task = SlowTask(tag, connection.clock_ns(), lun, expected, flags)
         self._check_unsolicited(task, flags, len(data))
-        try:
-            if task.is_read and task.is_write:
-                # Bidirectional commands are none of a disk's.
-                raise invalid_field(0)
-            wanted = connection.unit.data_out_length(cdb, lun, connection.session)
-        except CheckConditionError as error:
-            self.respond(task, check_condition(error.sense))
+        admitted = connection.unit.admit(
+            *(cdb, lun, connection.session),
+            read=expected if task.is_read else 0,
+            write=expected if task.is_write else 0,
+        )
+        if isinstance(admitted, Reply):
+            self.respond(task, admitted)
             return
-        task.wanted = min(wanted, expected) if task.is_write else 0
+        task.command = admitted
+        task.wanted = admitted.due
         if task.wanted:
             task.buffer = connection.large.take(task.wanted)
             if task.buffer is None:
@@ -179,11 +178,10 @@ class SlowPath(Responses):
             self.ready_to_transfer(task, desired)
             task.r2t_number += 1
             return
-        view = memoryview(b"") if task.buffer is None else task.buffer.view
-        data = view[: min(task.received, task.wanted)]
-        announced = task.expected if task.is_write else 0
-        command = Command(task.cdb, data, connection.session, announced)
-        self._go(task, connection.unit.execute(command, task.lun))
+        assert task.command is not None, "nothing else is gone on with"
+        if task.buffer is not None:
+            task.command.data = task.buffer.view[: task.wanted]
+        self._go(task, connection.unit.execute(task.command))
 
     def _data_out(self, header: bytes, data: memoryview) -> None:
         """Data-Out, asked for or not. What belongs to no command any more is dropped."""
@@ -211,10 +209,13 @@ class SlowPath(Responses):
             task.is_unsolicited = False
             self._continue(task)
 
-    def _go(self, task: SlowTask, outcome: Reply | Work) -> None:
-        """Do the work until there is a reply, or until the device parks some of it."""
+    def _go(self, task: SlowTask, outcome: Outcome) -> None:
+        """Do the work until there is a reply, or until something of it is parked."""
         connection = self.connection
-        while isinstance(outcome, Work):
+        while not isinstance(outcome, Reply):
+            if isinstance(outcome, Deferred):
+                self._defer(task, outcome)
+                return
             if not self._find_room(task, outcome):
                 outcome = Reply(status=TASK_SET_FULL)
                 break
@@ -226,10 +227,28 @@ class SlowPath(Responses):
             if task.left:
                 return
             outcome = outcome.finish(outcome.requests)
+        if len(outcome.data) and task.is_write:
+            # It gives data where the initiator sends some: nobody gets them, and is told so.
+            outcome = Reply(length=0)
         connection.tasks.pop(task.tag, None)
         self._count(task, outcome)
         self.respond(task, outcome)
         self.let_go(task)
+
+    def _defer(self, task: SlowTask, outcome: Deferred) -> None:
+        """Park the task until something else than the device has done it."""
+        task.work = Work([], lambda _requests: Reply())
+        task.left = 1
+        is_inside = True
+
+        def done(after: Outcome) -> None:
+            task.work = Work([], lambda _requests: after)
+            self.settled(task)
+            if not is_inside:
+                self.connection.wake()
+
+        outcome.begin(done, lambda: task.is_aborted)
+        is_inside = False
 
     def _find_room(self, task: SlowTask, work: Work) -> bool:
         """Give every READ without a buffer one; False if there is no memory for it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tierce_iscsi.buffers import Region
-from tierce_iscsi.scsi.command import Work
+from tierce_iscsi.scsi.command import Command, Work
 
 
 class Drain:
@@ -83,7 +83,7 @@ class SlowTask(Task):
     """Any other command.
 
     Attributes:
-        cdb: Its CDB.
+        command: What the logical unit admitted.
         lun: The LUN field, 0 for the one that there is.
         expected: Expected data transfer length.
         is_read: The R bit.
@@ -102,16 +102,14 @@ class SlowTask(Task):
     """
 
     __slots__ = (
-        *("buffer", "burst_end", "cdb", "data_number", "expected", "is_read", "is_unsolicited"),
-        *("is_write", "left", "lun", "r2t_number", "received", "regions", "transfer_tag"),
-        *("wanted", "work"),
+        *("buffer", "burst_end", "command", "data_number", "expected", "is_read"),
+        *("is_unsolicited", "is_write", "left", "lun", "r2t_number", "received", "regions"),
+        *("transfer_tag", "wanted", "work"),
     )
 
-    def __init__(
-        self, tag: int, started_ns: int, cdb: bytes, lun: int, expected: int, flags: int
-    ) -> None:
+    def __init__(self, tag: int, started_ns: int, lun: int, expected: int, flags: int) -> None:
         super().__init__(tag, started_ns)
-        self.cdb = cdb
+        self.command: Command | None = None
         self.lun = lun
         self.expected = expected
         self.is_read = bool(flags & 0x40)
