@@ -30,6 +30,8 @@ MESSAGE_BYTES_MAX = 128 << 10
 DESCRIPTOR_COUNT_MAX = 2
 #: Messages that wait for a peer that does not read; one more ends the connection.
 QUEUE_COUNT_MAX = 8192
+#: Messages taken from one peer before another has its turn.
+TURN_COUNT_MAX = 64
 #: Connections accepted before anything else has its turn.
 ACCEPT_COUNT_MAX = 64
 
