@@ -15,6 +15,7 @@ import pytest
 
 from system.initiator import GOOD, Session
 from system.ledger import BLOCK, Ledger
+from system.plan import chosen_seed
 from system.serving import Server, jiva, wait_until
 
 pytestmark = [pytest.mark.system, pytest.mark.needs("libiscsi")]
@@ -151,10 +152,6 @@ def soak(server: Server, rounds: int, seed: int) -> None:
     )
 
 
-def chosen_seed() -> int:
-    return int(os.environ.get("TIERCE_SOAK_SEED") or random.SystemRandom().randrange(1 << 32))
-
-
 def test_every_acknowledged_byte_survives_kill_9(server: Server) -> None:
     soak(server, 15, chosen_seed())
 
@@ -167,9 +164,7 @@ def test_soak_every_acknowledged_byte_survives_hundreds_of_kills(server: Server)
 
 def heads(server: Server) -> list[bytes]:
     """Return the bytes of each replica's head."""
-    folders = sorted(server.folder.glob("demo-*"))
-    found = [next(iter(folder.glob("head-*.img"))) for folder in folders]
-    return [path.read_bytes() for path in found]
+    return [path.read_bytes() for path in server.heads()]
 
 
 @pytest.mark.parametrize("is_killed", [False, True], ids=["stopped", "killed"])

@@ -1,9 +1,9 @@
 """The virtual machine's kernel and disk, made of Debian's packages: no root, nothing installed.
 
-apt resolves and fetches into folders of our own, as for a machine on which nothing is installed yet;
-the packages are unpacked (their scripts are not run), and mkfs makes a file system of the tree. The
-whole takes half a minute. What was made stays in build/vm until this recipe or a file of guest/
-changes.
+apt resolves and fetches into folders of our own, as for a machine on which nothing is installed
+yet; the packages are unpacked (their scripts are not run), and mkfs makes a file system of the
+tree. The whole takes half a minute. What was made stays in build/vm until this recipe or a file of
+guest/ changes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,17 @@ BUILT = HERE.parents[2] / "build" / "vm"
 PROGRAMS = ("apt-get", "dpkg-deb", "tar", "depmod", "cpio", "mkfs.ext4")
 KERNEL = "linux-image-cloud-amd64"
 PACKAGES = (
-    *("base-passwd", "bash", "busybox-static", "coreutils", "findutils", "grep", "mawk", "sed"),
+    *(
+        "base-passwd",
+        "bash",
+        "busybox-static",
+        "coreutils",
+        "diffutils",
+        "findutils",
+        "grep",
+        "mawk",
+        "sed",
+    ),
     *("iproute2", "kmod", "mount", "procps", "python3-minimal", "udev", "util-linux"),
     *("e2fsprogs", "fio", "lsscsi", "multipath-tools", "open-iscsi", "sg3-utils", "xfsprogs"),
 )
@@ -125,7 +135,7 @@ def _make(folder: Path) -> None:
 
 
 def _fetch(state: Path) -> Path:
-    """Fetch all packages, with those they depend on, and the kernel's. Returns the latter's file."""
+    """Fetch all packages, with those they depend on, and the kernel; returns that one's file."""
     for name in ("lists/partial", "archives/partial", "kernel"):
         (state / name).mkdir(parents=True)
     (state / "status").touch()
@@ -161,8 +171,10 @@ def _unpack(packages: Sequence[Path], tree: Path) -> None:
 
 
 def _unpack_one(package: Path, tree: Path) -> None:
-    with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE) as source:
-        words = ["tar", "-x", "--keep-directory-symlink", "--no-same-owner", "-C", tree]
+    with subprocess.Popen(
+        ["dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE
+    ) as source:
+        words = ["tar", "-x", "--keep-directory-symlink", "--no-same-owner", "-C", str(tree)]
         done = subprocess.run(words, stdin=source.stdout, capture_output=True, check=False)
     if done.returncode or source.returncode:
         raise ImageError(f"{package.name} can't be unpacked: {done.stderr.decode()}")

@@ -144,9 +144,8 @@ class Machine:
         """Run a script of bash that must succeed, each of its commands; returns its output."""
         outcome = self.attempt(f"set -euo pipefail\n{script}", timeout_s)
         if outcome.code:
-            raise ScriptError(
-                f"ended with {outcome.code}:\n{script}\n{outcome.output}\nconsole:\n{self.console()}"
-            )
+            said = f"{script}\n{outcome.output}\nconsole:\n{self.console()}"
+            raise ScriptError(f"this script ended with {outcome.code}:\n{said}")
         return outcome.output
 
     def attempt(self, script: str, timeout_s: float = SCRIPT_TIMEOUT_S) -> Outcome:

@@ -44,8 +44,8 @@ class Agent:
                     self._stop(int(number))
 
     def _start(self, number: int, script: bytes) -> None:
-        # A file, not a pipe: a daemon that keeps it open delays no answer.
-        output = tempfile.TemporaryFile()  # noqa: SIM115: the waiting thread closes it
+        # A file, not a pipe: a daemon that keeps it open delays no answer. `_finish` closes it.
+        output = tempfile.TemporaryFile()  # noqa: SIM115
         process = subprocess.Popen(
             ["bash", "-c", script],
             stdin=subprocess.DEVNULL,
