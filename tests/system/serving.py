@@ -49,10 +49,13 @@ def volume(name: str, engine: str, size: str = "64 MiB", **options: Any) -> dict
     return {**entry, "options": options} if options else entry
 
 
-def jiva(name: str, size: str = "64 MiB", replica_count: int = 3) -> dict[str, Any]:
-    """A replicated volume with its folders beside the config file."""
-    replicas = [{"folder": f"./{name}-{index}"} for index in range(replica_count)]
-    return volume(name, "jiva", size, replicas=replicas)
+def jiva(
+    name: str, size: str = "64 MiB", folders: Sequence[str] | None = None, **options: Any
+) -> dict[str, Any]:
+    """A replicated volume; without `folders` it has three beside the config file."""
+    where = folders or [f"./{name}-{index}" for index in range(3)]
+    replicas = [{"folder": folder} for folder in where]
+    return volume(name, "jiva", size, replicas=replicas, **options)
 
 
 class Server:
@@ -173,7 +176,9 @@ class Server:
 
     def heads(self, name: str = "demo") -> list[Path]:
         """Return the file that holds each replica's bytes."""
-        return sorted(self.folder.glob(f"{name}-*/head-*.img"))
+        volumes = {one["name"]: one for one in json.loads(self.file.read_text())["volumes"]}
+        folders = [each["folder"] for each in volumes[name]["options"]["replicas"]]
+        return [next((self.folder / folder).glob("head-*.img")) for folder in folders]
 
     def is_whole(self, name: str = "demo") -> bool:
         """Whether every replica is in the in-sync set."""
