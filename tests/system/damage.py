@@ -1,8 +1,8 @@
 """The kinds of damage that a soak does, each with its undoing.
 
 Each takes the rig, does its damage to a server under load, holds what can be read against the
-register, undoes what has to be undone, and returns what it chose, for the log. What a kind leaves
-behind (a replica that is behind, a session that broke) is `Rig.recover`'s to bring in order.
+register and undoes what has to be undone. It says what it chose before it does it. What a kind
+leaves behind (a replica that is behind, a session that broke) is `Rig.recover`'s to bring in order.
 
 A folder is never damaged itself: a wrong one is put in its place and the right one is set aside, so
 that the right one comes back as a replica that was away. The exception is an old copy that the
@@ -67,6 +67,16 @@ class Rig:
         time.sleep(self.random.random() * 0.002)
         self.interrupted += self.load.session.in_flight
 
+    def say(self, *words: str) -> None:
+        """Tell what was chosen, before it is done: it may fail."""
+        print(*words, end="; ", flush=True)
+
+    def choose(self, count: int) -> list[Node]:
+        """Choose nodes, and say which."""
+        chosen = self.random.sample(list(self.nodes), count)
+        self.say(*(node.member for node in chosen))
+        return chosen
+
     def kill(self, victims: Sequence[str]) -> None:
         """Kill -9, and have a server again."""
         self.server.kill(victims)
@@ -74,15 +84,15 @@ class Rig:
             self.server.start()
         self.load.reconnect(is_new="target.demo" in victims)
 
-    def down(self) -> str:
-        """End everything, orderly or not, with writes in flight; returns which."""
+    def down(self) -> None:
+        """End everything, orderly or not, with writes in flight."""
         self.fill_up()
-        way = self.random.choice(("stopped", "killed"))
-        if way == "stopped":
+        if self.random.random() < 0.5:
+            self.say("all stopped")
             self.server.stop()
         else:
+            self.say("all killed")
             self.server.kill_all()
-        return way
 
     def up(self) -> None:
         """Start again and log in."""
@@ -132,7 +142,7 @@ class Rig:
         self.load.compare()
 
 
-def kill(rig: Rig) -> str:
+def kill(rig: Rig) -> None:
     """Kill -9 all, all replicas, the target and some, or anything, with writes in flight."""
     choice = rig.random.random()
     every = [*rig.members, *OTHERS]
@@ -145,95 +155,95 @@ def kill(rig: Rig) -> str:
     else:
         victims = rig.random.sample(every, rig.random.randint(1, len(every) - 1))
     rig.fill_up()
+    rig.say("killed", *victims)
     rig.kill(victims)
-    return f"killed {', '.join(victims)}"
 
 
-def stop(rig: Rig) -> str:
+def stop(rig: Rig) -> None:
     """End all orderly, under load."""
     rig.fill_up()
     rig.server.stop()
     rig.up()
-    return "stopped and started"
 
 
-def hang(rig: Rig) -> str:
+def hang(rig: Rig) -> None:
     """Stop replicas or the target for a while, so that they neither answer nor end."""
     every = [*rig.members, "target.demo", "portal"]
     names = rig.random.sample(every, rig.random.choice((1, 1, 1, 2, 3)))
     seconds = min(rig.hang_s_max, rig.random.choice((0.5, 2, 8, 20, 60)))
+    rig.say(*names, f"hang for {seconds} s")
     with rig.server.stopped(names):
         rig.load.run_for(seconds)
-    return f"stopped {', '.join(names)} for {seconds} s"
 
 
-def old_copy(rig: Rig) -> str:
+def old_copy(rig: Rig) -> None:
     """Put an old copy of a replica's folder in its place: what a restored backup is."""
-    node = rig.random.choice(rig.nodes)
-    how = rig.random.choice(("while nothing was written", "under load"))
-    if how == "under load":
+    node = rig.choose(1)[0]
+    if rig.random.random() < 0.5:
+        rig.say("copied under load")
         rig.load.fill_up()
         rig.load.session.serve(0)
         old = node.copy(node.replica, "demo.old")
         rig.quiet()
     else:
+        rig.say("copied while nothing was written")
         rig.quiet()
         old = node.copy(node.replica, "demo.old")
     rig.load.run(rig.random.randint(50, 200))
     rig.load.flush()
-    when = rig.random.choice(("serving", "down"))
-    if when == "serving":
+    if rig.random.random() < 0.5:
+        rig.say("put back while serving")
         node.misplace(old)
         # Until then the process has the right files open, and finds the wrong ones by name.
         rig.load.run(rig.random.choice((0, 50)))
         rig.kill([node.member])
     else:
-        when = rig.down()
+        rig.down()
         node.misplace(old)
         rig.up()
     rig.load.compare()
     rig.load.run(20)
     if rig.random.random() < 0.5:
+        rig.say("all killed")
         rig.server.kill_all()
         rig.up()
         rig.load.compare()
     if rig.is_whole(WHOLE_S):
         node.keep_wrong()
     else:
+        rig.say("did not become whole")
         node.put_back()
         rig.kill([node.member])
-    return f"{node.member}: copied {how}, put back {when}"
 
 
-def byte_copy(rig: Rig) -> str:
+def byte_copy(rig: Rig) -> None:
     """Replace a replica's folder by a copy of itself, bit by bit: nothing is lost by that."""
-    chosen = rig.random.sample(list(rig.nodes), rig.random.choice((1, 1, 2, 3)))
-    when = rig.down()
+    chosen = rig.choose(rig.random.choice((1, 1, 2, 3)))
+    rig.down()
     for node in chosen:
         node.misplace(node.copy(node.replica, "demo.copy"))
         node.keep_wrong()
     rig.up()
     rig.load.compare()
-    return f"{', '.join(node.member for node in chosen)}: {when}, copied, started"
 
 
-def swap(rig: Rig) -> str:
+def swap(rig: Rig) -> None:
     """Put the folders of two replicas in each other's place."""
-    first, second = rig.random.sample(list(rig.nodes), 2)
-    when = rig.down()
+    first, second = rig.choose(2)
+    rig.down()
     copies = [first.copy(second.replica, "demo.swap"), second.copy(first.replica, "demo.swap")]
     for node, wrong in zip((first, second), copies, strict=True):
         node.misplace(wrong)
-    return f"{first.member} and {second.member}, {when}, {expect_truth_or_none(rig)}" + undo(
-        rig, (first, second)
-    )
+    expect_truth(rig, 2)
+    undo(rig, (first, second))
 
 
-def stranger(rig: Rig) -> str:
+def stranger(rig: Rig) -> None:
     """Put another volume's folder, an empty one or none in the place of a replica's."""
-    chosen = rig.random.sample(list(rig.nodes), rig.random.choice((1, 1, 2)))
+    chosen = rig.choose(rig.random.choice((1, 1, 2)))
     kind = rig.random.choice(("another volume's", "an empty", "no"))
-    when = rig.down()
+    rig.say(kind, "folder")
+    rig.down()
     for node in chosen:
         wrong = None
         if kind == "another volume's":
@@ -242,30 +252,38 @@ def stranger(rig: Rig) -> str:
             wrong = node.folder / "demo.wrong"
             wrong.mkdir()
         node.misplace(wrong)
-    names = ", ".join(node.member for node in chosen)
-    return f"{names}: {kind} folder, {when}, {expect_truth_or_none(rig)}" + undo(rig, chosen)
+    expect_truth(rig, len(chosen))
+    undo(rig, chosen)
 
 
-def truncate(rig: Rig) -> str:
+def truncate(rig: Rig) -> None:
     """Cut a replica's file short: its head while it serves, or a record while it doesn't."""
-    node = rig.random.choice(rig.nodes)
+    node = rig.choose(1)[0]
     if rig.random.random() < 0.5:
-        return _truncate_head(rig, node)
-    when = rig.down()
+        _truncate_head(rig, node)
+    else:
+        _truncate_record(rig, node)
+
+
+def _truncate_record(rig: Rig, node: Node) -> None:
+    rig.down()
     wrong = node.copy(node.replica, "demo.wrong")
     name = rig.random.choice(sorted(path.name for path in wrong.glob("*.json")))
+    rig.say(name)
     os.truncate(wrong / name, rig.random.randrange((wrong / name).stat().st_size))
     node.misplace(wrong)
-    return f"{node.member}: {name}, {when}, {expect_truth_or_none(rig)}" + undo(rig, [node])
+    expect_truth(rig, 1)
+    undo(rig, [node])
 
 
-def _truncate_head(rig: Rig, node: Node) -> str:
+def _truncate_head(rig: Rig, node: Node) -> None:
     # The copy is what the operator has: it comes back as an old one does.
     rig.quiet()
     kept = node.copy(node.replica, "demo.kept")
     rig.load.run(20)
     head = next(node.replica.glob("head-*.img"))
     size = rig.random.randrange(head.stat().st_size)
+    rig.say(f"{head.name} cut to {size} bytes while serving")
     os.truncate(head, size)
     rig.load.run_for(1)
     rig.load.reconnect(is_new=False)
@@ -273,40 +291,37 @@ def _truncate_head(rig: Rig, node: Node) -> str:
     node.misplace(kept)
     node.keep_wrong()
     rig.kill([node.member])
-    return f"{node.member}: head cut to {size} bytes while serving"
 
 
-def io_error(rig: Rig) -> str:
+def io_error(rig: Rig) -> None:
     """Let system calls on some replicas' files fail for a while."""
     return _with_rules(rig, rig.random.choice((errno.EIO, errno.EIO, errno.ENOSPC)))
 
 
-def short_io(rig: Rig) -> str:
+def short_io(rig: Rig) -> None:
     """Let writes and reads of some replicas' files do less than they were asked, for a while."""
     return _with_rules(rig, SHORT)
 
 
-def _with_rules(rig: Rig, error: int) -> str:
+def _with_rules(rig: Rig, error: int) -> None:
     assert rig.shim is not None
-    chosen = rig.random.sample(list(rig.nodes), rig.random.choice((1, 1, 1, 1, 2, 3)))
+    chosen = rig.choose(rig.random.choice((1, 1, 1, 1, 2, 3)))
     operations = list(Operation) if error == errno.EIO else [Operation.WRITE, Operation.READ]
     if error == errno.ENOSPC:
         operations = [Operation.WRITE]
     operation, percent = rig.random.choice(operations), rig.random.choice((2, 20, 100))
+    rig.say(f"{percent} % of {operation.name} {errno.errorcode[error] if error else 'short'}")
     rules = [Rule(operation, error, percent, f"{node.folder.name}/demo/") for node in chosen]
     with rig.shim.failing(rules):
         rig.load.run_for(rig.random.choice((0.3, 1.5)))
         if rig.random.random() < 0.5:
             rig.load.flush()
     rig.load.reconnect(is_new=False)
-    names = ", ".join(node.member for node in chosen)
-    what = errno.errorcode[error] if error else "short"
-    return f"{names}: {percent} % of {operation.name} {what}"
 
 
-def full(rig: Rig) -> str:
+def full(rig: Rig) -> None:
     """Fill the file systems of some replicas, or of all, for a while."""
-    chosen = rig.random.sample(list(rig.nodes), rig.random.choice((1, 2, 3)))
+    chosen = rig.choose(rig.random.choice((1, 2, 3)))
     with contextlib.ExitStack() as filled:
         for node in chosen:
             filled.enter_context(node.full())
@@ -315,30 +330,32 @@ def full(rig: Rig) -> str:
         rig.load.reconnect(is_new=False)
         # Full or not: what can be read is read.
         rig.load.compare()
-    return ", ".join(node.member for node in chosen)
 
 
-def expect_truth_or_none(rig: Rig) -> str:
-    """Start over wrong folders: the volume opens not at all, or shows what it must."""
-    if not rig.try_up():
-        return "not opened"
-    rig.load.compare()
-    rig.load.run(20)
-    rig.load.settle()
-    rig.load.compare()
-    return "opened"
+def expect_truth(rig: Rig, wrong_count: int) -> None:
+    """Start over wrong folders: with two right ones the volume shows what it must; with less it
+    may open or not, and what it shows must be right."""
+    if 2 * wrong_count < len(rig.nodes):
+        rig.up()
+        rig.load.compare()
+        rig.load.run(20)
+        rig.load.settle()
+        rig.load.compare()
+    elif not rig.try_up():
+        rig.say("not opened")
+    elif not rig.load.look():
+        rig.say("opened, not ready")
 
 
-def undo(rig: Rig, nodes: Sequence[Node]) -> str:
-    """Put the right folders back and start again; returns how everything was ended for that."""
+def undo(rig: Rig, nodes: Sequence[Node]) -> None:
+    """Put the right folders back and start again."""
     rig.server.kill_all()
     for node in nodes:
         node.put_back()
     rig.up()
-    return ", undone"
 
 
-Kind = Callable[[Rig], str]
+Kind = Callable[[Rig], None]
 
 KINDS: Mapping[str, Kind] = {
     "kill": kill,

@@ -215,6 +215,10 @@ class Session:
         self.settle()
         self._expect_good(statuses)
 
+    def error(self) -> str:
+        """Return what the library says of the last failure."""
+        return self._error()
+
     def close(self) -> None:
         """End the connection without a logout; what is in flight is forgotten."""
         if self._context is not None:

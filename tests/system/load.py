@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from functools import partial
 
 import attrs
 
@@ -145,9 +146,26 @@ class Load:
             self.register.forget_in_flight()
 
     def compare(self) -> None:
-        """Read the whole volume and hold it against the register."""
-        wrong, self.wrong = self.wrong, []
+        """Read the whole volume and hold it against the register; every read must succeed."""
+        assert self.look(), f"a read was refused: {self.session.error()}"
+
+    def look(self) -> bool:
+        """Read the whole volume and hold it against the register, as far as reads are answered;
+        returns whether all were."""
+        is_whole = True
         for offset in range(0, self._block_count * BLOCK, COMPARED_BYTES):
-            data = self.session.read_now(offset, COMPARED_BYTES)
-            wrong += self.register.check(offset, data)
+            answers: list[tuple[int, bytes]] = []
+            if not self.session.is_broken:
+                self.session.read(offset, COMPARED_BYTES, partial(_note, answers))
+                self.settle()
+            if not answers or answers[0][0] != GOOD:
+                is_whole = False
+                break
+            self.wrong += self.register.check(offset, answers[0][1])
+        wrong, self.wrong = self.wrong, []
         assert not wrong, f"{len(wrong)} differences:\n" + "\n".join(wrong[:DIFFERENCES_SHOWN])
+        return is_whole
+
+
+def _note(answers: list[tuple[int, bytes]], status: int, data: bytes) -> None:
+    answers.append((status, data))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from system.damage import KINDS, Rig
+from system.damage import CLEAN_AFTER_S, KINDS, Rig
 from system.initiator import GOOD
 from system.load import DEPTH, Load
 from system.nodes import Node, mounted
@@ -29,9 +29,11 @@ SIZE = 16 << 20
 #: Room for a volume's replica, three copies of it, and another volume's.
 NODE_BYTES = 96 << 20
 #: The kinds that the short form does.
-SHORT_KINDS = ("kill", "stop", "hang")
+SHORT_KINDS = ("kill", "stop", "hang", "byte-copy", "short-io", "io-error")
 SHORT_ROUNDS = 15
 LOAD_MAX = 400
+#: Shorter than the defaults, so that a round sees marks go and refusals come.
+OPTIONS = {"clean_after_s": CLEAN_AFTER_S, "not_ready_after_s": 8}
 
 
 @contextlib.contextmanager
@@ -43,7 +45,7 @@ def rigged(folder: Path, seed: int, kinds: Sequence[str], hang_s_max: float) -> 
     shim = Shim(folder) if {"io-error", "short-io"} & {*kinds} else None
     server = Server(folder, environment=shim.environment if shim else None)
     volumes = [
-        jiva(name, size, [f"./node-{node.number}/{name}" for node in nodes], clean_after_s=0.5)
+        jiva(name, size, [f"./node-{node.number}/{name}" for node in nodes], **OPTIONS)
         for name, size in (("demo", str(SIZE)), ("other", "4 MiB"))
     ]
     server.configure(*volumes)
@@ -68,9 +70,9 @@ def soak(folder: Path, count: int, kinds: Sequence[str], hang_s_max: float) -> N
             rig.random = load.random = one.random
             print(f"round {one.number}: {one.kind}: ", end="", flush=True)
             load.run(one.random.randint(1, LOAD_MAX))
-            print(KINDS[one.kind](rig), end="", flush=True)
+            KINDS[one.kind](rig)
             rig.recover()
-            print(f"; {load.acknowledged} acknowledged", flush=True)
+            print(f"{load.acknowledged} acknowledged", flush=True)
         print(
             f"{count} rounds, {load.acknowledged} acknowledged writes, {rig.interrupted} "
             f"requests interrupted, {load.refused} writes refused, {load.flushes} flushes, "
