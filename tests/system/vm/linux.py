@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 
 from system.serving import IQN, Server, wait_until
-from system.vm.machine import Machine, Outcome
+from system.vm.machine import Machine
 
-INITIATOR = f"{IQN}:linux"
+#: What was written last is compared before fio ends, on a machine that may be busy.
+FINISH_TIMEOUT_S = 120.0
 #: What the kernel writes when a disk has failed its user, or a file system finds itself damaged.
 _COMPLAINT = re.compile(
     r"I/O error|EXT4-fs (?:error|warning)|XFS .*(?:corrupt|error|shutdown)|rejecting I/O"
@@ -23,8 +24,10 @@ _OF_A_PATH = re.compile(r"sd \d+:\d+:\d+:\d+:|dev sd\w+")
 #: fio's words of every job here: what was written is read back and its checksum compared.
 _FIO = (
     "fio --ioengine=libaio --direct=1 --verify=crc32c --verify_fatal=1 --verify_backlog=512"
-    " --group_reporting --output-format=terse"
+    " --thread --output-format=terse --time_based --runtime=1d"
 )
+#: How fio ends when it is told to and has found nothing wrong; each error adds one.
+_FIO_TOLD_TO_END = 128
 #: Runs the script that follows for half a minute at most.
 _WAIT = "timeout 30 bash -c"
 #: Both paths are used at once, and I/O waits while there is none.
@@ -118,11 +121,11 @@ class Linux:
         """Return one of the numbers by which the block layer uses a device."""
         return int(self.run(f"cat /sys/block/$(basename {device})/queue/{name}"))
 
-    def verify(self, file: str, seconds: int, size_mib: int = 48, depth: int = 32) -> int:
-        """Start writing a file or device at random and comparing what was written."""
+    def verify(self, file: str, size_mib: int = 48, depth: int = 32) -> int:
+        """Start writing a file or device at random and comparing what was written, until told."""
         return self.machine.begin(
             f"{_FIO} --name=verify --filename={file} --size={size_mib}M --rw=randwrite --bs=4k"
-            f" --iodepth={depth} --time_based --runtime={seconds}"
+            f" --iodepth={depth}"
         )
 
     def wait_for_writes(self, device: str, job: int) -> None:
@@ -142,11 +145,17 @@ class Linux:
             self.run(f"cat /sys/class/block/$(basename $(realpath {device}))/stat").split()[4]
         )
 
-    def finish(self, job: int, timeout_s: float) -> Outcome:
-        """Wait for a job of `verify`, which must have found nothing wrong."""
-        outcome = self.machine.wait(job, timeout_s)
-        assert outcome.code == 0, f"{outcome.output}\n{self.kernel_log()}"
-        return outcome
+    def finish(self, *jobs: int) -> None:
+        """End all jobs of `verify`, which must have found nothing wrong."""
+        self.machine.attempt("pkill -INT -x fio")
+        for job in jobs:
+            outcome = self.machine.wait(job, FINISH_TIMEOUT_S)
+            assert outcome.code == _FIO_TOLD_TO_END, f"{outcome}\n{self.kernel_log()}"
+
+    def wait_for_session(self) -> None:
+        """Wait until every session is logged in and iscsid has nothing to do about it."""
+        calm = '! iscsiadm -m session -P 1 | grep State: | grep -Ev "LOGGED.IN|NO CHANGE"'
+        self.run(f"{_WAIT} 'until {calm}; do sleep 0.2; done'")
 
     def kernel_log(self) -> str:
         return self.run("dmesg")

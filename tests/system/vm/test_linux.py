@@ -55,12 +55,12 @@ def test_a_file_system_lives_through_kill_9_of_each_process(linux: Linux, kind: 
     serve(linux)
     device = linux.attach()
     linux.make_file_system(kind, device, "/mnt/a")
-    job = linux.verify("/mnt/a/file", seconds=25)
+    job = linux.verify("/mnt/a/file")
     linux.wait_for_writes(device, job)
     for victims in (["target.demo"], ["portal"], ["member.demo.replica-1"], ["template"]):
         linux.server.kill(victims)
         linux.wait_for_writes(device, job)
-    linux.finish(job, 120)
+    linux.finish(job)
     linux.run("rm /mnt/a/file; sync; fstrim -v /mnt/a; umount /mnt/a")
     linux.check_file_system(kind, device)
     taken = [path.stat().st_blocks * 512 for path in linux.server.heads()]
@@ -73,7 +73,7 @@ def test_two_portals_are_two_paths_and_one_of_them_is_enough(linux: Linux) -> No
         linux.attach(number=number)
     device = linux.use_multipath()
     linux.wait_for_paths(2)
-    job = linux.verify(device, seconds=30)
+    job = linux.verify(device)
     linux.run("ip route add blackhole 127.0.1.2")
     linux.wait_for_paths(1)
     linux.wait_for_writes(device, job)
@@ -81,7 +81,7 @@ def test_two_portals_are_two_paths_and_one_of_them_is_enough(linux: Linux) -> No
     linux.wait_for_paths(2)
     linux.server.kill(["target.demo", "portal"])
     linux.wait_for_writes(device, job)
-    linux.finish(job, 120)
+    linux.finish(job)
 
 
 @pytest.mark.parametrize("kind", ["ext4", "xfs"])
@@ -129,20 +129,22 @@ def test_a_reservation_keeps_another_initiator_from_writing(linux: Linux) -> Non
 def test_a_reset_of_the_disk_under_load_costs_no_error(linux: Linux) -> None:
     serve(linux)
     device = linux.attach()
-    job = linux.verify(device, seconds=8)
+    job = linux.verify(device)
     for way in ("--device", "--target", "--device"):
         linux.wait_for_writes(device, job)
         linux.run(f"sg_reset {way} {device}")
-    linux.finish(job, 60)
+    linux.finish(job)
 
 
 def test_iscsid_may_be_started_anew_and_sessions_come_and_go(linux: Linux) -> None:
     serve(linux)
     device = linux.attach()
-    job = linux.verify(device, seconds=6)
+    job = linux.verify(device)
     linux.wait_for_writes(device, job)
     linux.run("kill -9 $(pidof iscsid); iscsid")
-    linux.finish(job, 60)
+    linux.wait_for_writes(device, job)
+    linux.finish(job)
+    linux.wait_for_session()
     come_and_go(linux, 5)
     linux.run("iscsiadm -m session --rescan")
 
