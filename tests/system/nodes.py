@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -96,21 +94,3 @@ def mounted(nodes: Sequence[Node], size_bytes: int) -> Iterator[None]:
     finally:
         for folder in done:
             subprocess.run(["umount", "--lazy", folder], check=True)
-
-
-def free_bytes(folder: Path) -> int:
-    """Return what is free on a file system for those who are not root."""
-    stated = os.statvfs(folder)
-    return stated.f_bavail * stated.f_frsize
-
-
-def is_full(folder: Path) -> bool:
-    """Whether a file system has no room for one block more."""
-    probe = folder / "probe"
-    try:
-        probe.write_bytes(bytes(4096))
-    except OSError as error:
-        return error.errno == errno.ENOSPC
-    finally:
-        probe.unlink(missing_ok=True)
-    return False

@@ -17,12 +17,10 @@ import attrs
 
 SECTOR = 512
 BLOCK = 4096
-_SECTORS = BLOCK // SECTOR
 _STAMP = struct.Struct("<QQQQ")
 _REPEATS = SECTOR // _STAMP.size
 #: The version of what was never written, and of what was discarded: it reads as zeroes.
 _ZEROES = bytes(SECTOR)
-DIFFERENCES_SHOWN = 20
 
 Alive = tuple[int, ...]
 

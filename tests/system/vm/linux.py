@@ -105,10 +105,6 @@ class Linux:
 
         wait_until(are_so_many, f"{active} paths are active", within_s=90)
 
-    def logout(self) -> None:
-        """End every session and forget every target."""
-        self.run("iscsiadm -m node --logout; iscsiadm -m node -o delete")
-
     def make_file_system(self, kind: str, device: str, at: str, options: str = "discard") -> None:
         self.run(f"mkfs.{kind} -q {device}\nmkdir -p {at}\nmount -o {options} {device} {at}")
 
