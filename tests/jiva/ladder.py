@@ -19,9 +19,9 @@ BALLOT = Ballot(1, 7)
 SIZE_BYTES = 32 << 20
 
 
-def ready_links(count: int = 3) -> Links:
+def ready_links(count: int = 3, size_bytes: int = SIZE_BYTES) -> Links:
     names = tuple(f"replica-{number}" for number in range(1, count + 1))
-    links = Links(names, Regions(SIZE_BYTES))
+    links = Links(names, Regions(size_bytes))
     links.ballot = BALLOT
     for link in links:
         link.state = LinkState.READY
@@ -79,11 +79,11 @@ def volume_of(links: Links) -> Volume:
     return Volume("demo", "00ff", SIZE_BYTES, tuple(links.by_name), BALLOT.target, "boot")
 
 
-def idle_writes(links: Links, unflushed: Unflushed) -> WritePath:
+def idle_writes(links: Links, unflushed: Unflushed, unsettled: Unsettled) -> WritePath:
     """Return a write path that nobody listens to."""
     return WritePath(
         links,
-        Unsettled(),
+        unsettled,
         unflushed,
         answer=lambda _request, _settled: None,
         suspect=lambda _links, _reason: None,

@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from jiva.ladder import ack, answer, answer_frame, frames_of, ready_links, taken
+from jiva.ladder import SIZE_BYTES, ack, answer, answer_frame, frames_of, ready_links, taken
 from tierce import Code
 from tierce_jiva.ballot import NO_BALLOT
-from tierce_jiva.catch_up import CatchUp
+from tierce_jiva.catch_up import FLUSH_BYTES, CatchUp
 from tierce_jiva.digests import zero_digest
 from tierce_jiva.extent_copy import Trouble
-from tierce_jiva.links import Link, Links
+from tierce_jiva.links import Link, Links, Question
 from tierce_jiva.marks import Marks
 from tierce_jiva.regions import EXTENT_BYTES
 from tierce_jiva.unflushed import Unflushed
@@ -30,8 +30,8 @@ def digest(data: bytes) -> Frame:
 class Ladder:
     """A and B are members, C catches up: two extents at once."""
 
-    def __init__(self, *missed: int) -> None:
-        self.links: Links = ready_links()
+    def __init__(self, *missed: int, size_bytes: int = SIZE_BYTES, window: int = 2) -> None:
+        self.links: Links = ready_links(3, size_bytes)
         self.member, self.link = self.links[A], self.links[C]
         self.unflushed = Unflushed(self.links.regions)
         self.marks = Marks(self.links, lambda: None)
@@ -56,7 +56,7 @@ class Ladder:
             self.unflushed,
             source=lambda: self.source,
             must_wait=self.unequal.__contains__,
-            window=2,
+            window=window,
             locked=self.locked,
             join=lambda: self.notes.append("join"),
             unlocked=lambda: self.notes.append("unlocked"),
@@ -89,6 +89,16 @@ class Ladder:
         """The member and the one that catches up hold the same."""
         answer_frame(self.member, digest(data))
         answer_frame(self.link, digest(data))
+
+    def differ(self) -> None:
+        """The member has a hole where the one that catches up holds something."""
+        answer_frame(self.member, digest(zero_digest(EXTENT_BYTES)))
+        answer_frame(self.link, digest(OLD))
+
+    def answer_copy(self) -> None:
+        """The hole was made."""
+        answer_frame(self.link, ack())
+        answer_frame(self.link, digest(zero_digest(EXTENT_BYTES)))
 
     def begin(self) -> None:
         """Go on until it is marked."""
@@ -149,17 +159,33 @@ def test_what_is_compared_is_bounded_and_goes_on_as_it_is_done() -> None:
     assert ladder.notes[-1] == "finishing"
 
 
-def test_what_differs_is_remembered_as_copied_until_it_is_flushed() -> None:
+def test_what_is_copied_is_noted_as_a_write_before_it_is_sent() -> None:
     ladder = Ladder(3)
     ladder.begin()
-    answer_frame(ladder.member, digest(zero_digest(EXTENT_BYTES)))
-    answer_frame(ladder.link, digest(OLD))
-    assert list(ladder.link.copied) == [3]
-    answer_frame(ladder.link, ack())
-    answer_frame(ladder.link, digest(zero_digest(EXTENT_BYTES)))
+    ladder.differ()
+    assert list(ladder.unflushed.since(0)) == [3]
+    ladder.answer_copy()
     assert ladder.catch_up.copied_bytes == EXTENT_BYTES
-    assert list(ladder.link.copied) == [3]
     assert not ladder.link.missed
+
+
+def test_much_that_is_copied_is_flushed_on_the_way() -> None:
+    count = FLUSH_BYTES // EXTENT_BYTES
+    ladder = Ladder(*range(count + 4), size_bytes=2 * FLUSH_BYTES, window=1)
+    ladder.begin()
+    flushes: list[Question] = []
+    for _ in range(count + 4):
+        ladder.differ()
+        ladder.answer_copy()
+        if "FLUSH" in ladder.sent(ladder.link):
+            questions = ladder.link.questions
+            flushes.append(questions.pop(next(iter(questions))))
+    assert len(flushes) == 1
+    assert not ladder.link.missed
+    assert "finishing" not in ladder.notes, "its disk is behind"
+    flushes[0].answer(ack())
+    assert "finishing" in ladder.notes
+    assert len(ladder.unflushed.since(ladder.link.flushed_epoch)) == 4
 
 
 def test_what_is_in_doubt_is_written_without_comparing() -> None:
@@ -218,8 +244,7 @@ def test_regions_are_marked_ahead_of_what_is_compared() -> None:
 def test_a_block_that_is_wrong_after_its_copy_is_told_with_its_extent() -> None:
     ladder = Ladder(3)
     ladder.begin()
-    answer_frame(ladder.member, digest(zero_digest(EXTENT_BYTES)))
-    answer_frame(ladder.link, digest(OLD))
+    ladder.differ()
     answer_frame(ladder.link, ack())
     answer_frame(ladder.link, digest(OLD))
     assert "other bytes after its copy in extent 3145728+1048576" in ladder.notes[-1]
@@ -243,20 +268,36 @@ def test_without_a_member_to_copy_from_it_is_not_let_in() -> None:
     assert ladder.notes[-1] == "no member is there to copy from"
 
 
-@pytest.mark.parametrize("is_lost", [False, True], ids=["failed", "lost"])
-def test_if_its_flush_fails_all_that_was_copied_is_to_be_written_again(is_lost: bool) -> None:
+def test_if_its_flush_fails_all_that_it_has_not_flushed_is_to_be_written_again() -> None:
     ladder = Ladder(3)
-    ladder.link.copied.add(5)
+    ladder.unflushed.add(4 << 20, 512)
+    ladder.link.flushed_epoch = ladder.unflushed.begin_flush()
     ladder.begin()
+    # A write that it took while it caught up is as much in doubt as what was copied.
+    ladder.unflushed.add(6 << 20, 512)
     ladder.digest_both()
     ladder.obey()
-    if is_lost:
-        ladder.links.lose(ladder.link, "cut")
-    else:
-        answer_frame(ladder.link, ack(1, [(0, Code.WRITE_ERROR)]))
+    answer_frame(ladder.link, ack(1, [(0, Code.WRITE_ERROR)]))
     assert "can't flush" in ladder.notes[-1]
-    assert ladder.link.must_renew is not is_lost
-    assert list(ladder.link.missed) == list(ladder.link.doubt) == [5]
+    assert ladder.link.must_renew
+    assert list(ladder.link.missed) == list(ladder.link.doubt) == [6]
+
+
+def test_if_it_is_lost_while_it_flushes_it_is_not_let_in() -> None:
+    ladder = Ladder()
+    ladder.begin()
+    ladder.obey()
+    ladder.links.lose(ladder.link, "cut")
+    assert "can't flush" in ladder.notes[-1]
+    assert not ladder.link.must_renew, "its sync has not failed as far as is known"
+
+
+def test_a_member_that_is_lost_is_at_no_fault() -> None:
+    ladder = Ladder(3)
+    ladder.begin()
+    ladder.links.lose(ladder.member, "cut")
+    assert ladder.troubles == []
+    assert "can't digest" in ladder.notes[-1]
 
 
 def test_if_it_does_not_agree_that_all_was_written_again_it_is_not_let_in() -> None:

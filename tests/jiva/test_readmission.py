@@ -193,6 +193,26 @@ def test_one_that_was_a_mirror_may_miss_what_is_marked_now(ladder: Ladder) -> No
     assert ladder.changes
 
 
+def test_what_was_written_to_a_mirror_may_not_be_on_its_disk(ladder: Ladder) -> None:
+    link = ladder.links[B]
+    link.missed.add(0)
+    ladder.unflushed.add(7 << 20, 512)
+    ladder.readmission.consider()
+    ladder.mark(link)
+    ladder.unflushed.add(9 << 20, 512)
+    ladder.readmission.lost(link, "cut")
+    assert list(link.copied) == [9], "since it has joined"
+
+
+def test_one_that_is_lost_while_it_is_voted_on_is_taken_back(ladder: Ladder) -> None:
+    ladder.readmission.consider()
+    ladder.until_proved(ladder.links[B])
+    assert B in ladder.quorum.latest.in_sync
+    ladder.readmission.lost(ladder.links[B], "cut")
+    assert ladder.quorum.is_voting
+    assert B not in ladder.quorum.latest.in_sync
+
+
 def test_only_the_one_that_catches_up_is_given_up_when_it_is_lost(ladder: Ladder) -> None:
     ladder.readmission.consider()
     ladder.readmission.lost(ladder.links[C], "cut")
@@ -216,7 +236,7 @@ def test_one_that_is_late_soon_after_it_was_let_in_waits_longer_each_time(ladder
     link = ladder.links[B]
     waits = []
     for _ in range(8):
-        ladder.readmission.was_late(link)
+        ladder.readmission.was_at_fault(link)
         waits.append(link.not_before - ladder.links.now)
         link.in_since = ladder.links.now = link.not_before + 1
     assert waits[0] == 0
@@ -225,7 +245,7 @@ def test_one_that_is_late_soon_after_it_was_let_in_waits_longer_each_time(ladder
         assert later == min(2 * wait, LATE_S_MAX)
     assert waits[-1] == LATE_S_MAX
     ladder.links.now = link.in_since + STEADY_S + 1
-    ladder.readmission.was_late(link)
+    ladder.readmission.was_at_fault(link)
     assert link.not_before == ladder.links.now
 
 

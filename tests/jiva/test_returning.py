@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from jiva.ladder import BALLOT, idle_writes, quiet_host, ready_links, volume_of
-from tierce import Event
+from tierce import Code, Event, Op, Request
 from tierce_jiva.ballot import NO_BALLOT, Membership, Order
 from tierce_jiva.doubts import Doubts
 from tierce_jiva.links import Batch, Link, Links
@@ -18,6 +18,7 @@ from tierce_jiva.promise import Promise
 from tierce_jiva.quorum import Quorum
 from tierce_jiva.returning import Returning
 from tierce_jiva.unflushed import Unflushed
+from tierce_jiva.unsettled import Unsettled
 
 A, B, C = NAMES = ("replica-1", "replica-2", "replica-3")
 SET = Membership(BALLOT, 1, NAMES, (A, B))
@@ -29,6 +30,7 @@ class Ladder:
     def __init__(self, in_sync: tuple[str, ...] = (A, B)) -> None:
         self.links: Links = ready_links()
         self.unflushed = Unflushed(self.links.regions)
+        self.unsettled = Unsettled()
         self.events: list[Event] = []
         self.hangups: list[tuple[str, str]] = []
         self.quorum = Quorum(self.links, lambda _membership: None)
@@ -38,6 +40,7 @@ class Ladder:
             self.unflushed,
             emit=lambda _code, _message, _severity: None,
             released=lambda _link: None,
+            failed_again=lambda _link: None,
             changed=lambda: None,
         )
         volume = volume_of(self.links)
@@ -45,7 +48,7 @@ class Ladder:
             self.links,
             self.quorum,
             self.doubts,
-            idle_writes(self.links, self.unflushed),
+            idle_writes(self.links, self.unflushed, self.unsettled),
             News(volume, quiet_host(self.events)),
             lambda link, reason: self.hangups.append((link.name, reason)),
         )
@@ -119,19 +122,54 @@ def test_a_member_that_failed_a_write_under_way_is_at_fault(ladder: Ladder) -> N
     assert not link.outgoing
 
 
-@pytest.mark.parametrize("less", ["promise", "order", "copied"])
+@pytest.mark.parametrize("less", ["promise", "order", "vote", "copied"])
 def test_a_member_that_says_less_than_it_did_is_at_fault(ladder: Ladder, less: str) -> None:
     link = ladder.links[A]
     if less == "promise":
         link.welcomed = NO_BALLOT
     if less == "order":
         link.answered = Order(BALLOT, 3)
+    if less == "vote":
+        link.accepted = (BALLOT, 2)
     order = Order(BALLOT, 2 if less == "order" else 3)
     ladder.back(A, copied=less == "copied", order=order)
     assert link.fault == OLDER
     assert link.is_older
     assert not link.has_kept
+    assert not link.has_vote, "it may have forgotten votes"
     assert ladder.hangups == []
+
+
+def test_one_known_by_its_promise_alone_is_kept_in_mind_when_it_has_promised_again(
+    ladder: Ladder,
+) -> None:
+    ladder.links[A].welcomed = NO_BALLOT
+    ladder.back(A)
+    ladder.links[A].welcomed = BALLOT
+    ladder.links[A].fault = ""
+    assert ladder.back(A).fault == OLDER
+
+
+def test_one_that_is_what_it_was_is_welcome_again(ladder: Ladder) -> None:
+    link = ladder.links[A]
+    link.answered = Order(BALLOT, 3)
+    ladder.back(A, order=Order(BALLOT, 2))
+    link.fault = ""
+    ladder.back(A, order=Order(BALLOT, 3))
+    assert not link.fault
+    assert link.has_kept
+
+
+def test_a_write_that_the_only_sound_member_failed_has_failed_everywhere(ladder: Ladder) -> None:
+    ladder.links[B].is_unproved = True
+    found = batch(ladder.links[A], failed=True)
+    found.failures[0] = Code.NO_SPACE
+    found.requests.append(Request(Op.WRITE, 0, 512))
+    ladder.unsettled.add(0, 512)
+    link = ladder.back(A)
+    assert not link.fault, "nobody can go on without it"
+    assert found.is_settled
+    assert not link.writes
 
 
 def test_the_only_copy_that_says_less_than_it_did_takes_no_part() -> None:
@@ -142,13 +180,24 @@ def test_the_only_copy_that_says_less_than_it_did_takes_no_part() -> None:
 
 
 def test_one_that_is_no_member_may_differ_where_it_is_marked_or_in_doubt(ladder: Ladder) -> None:
-    link = ladder.links[C]
-    link.copied.add(29)
-    ladder.back(C, marks=frozenset({1}), doubt=frozenset({2}))
-    assert link.missed.regions() == {1, 2, 7}
-    assert link.doubt.regions() == {2, 7}, "what was copied to it and not flushed is too"
+    link = ladder.back(C, marks=frozenset({1}), doubt=frozenset({2}))
+    assert link.missed.regions() == {1, 2}
+    assert link.doubt.regions() == {2}
     assert link.kept == {1, 2}
     assert not link.must_renew
+
+
+@pytest.mark.parametrize("how", ["cut", "restarted", "failed a sync"])
+def test_what_was_written_to_a_joiner_is_in_doubt_only_if_it_may_have_lost_it(
+    ladder: Ladder, how: str
+) -> None:
+    link = ladder.links[C]
+    link.copied.add(29)
+    link.is_restarted = how == "restarted"
+    ladder.back(C, suspect=how == "failed a sync")
+    lost = set() if how == "cut" else {29}
+    assert set(link.doubt) == set(link.missed) == lost
+    assert set(link.copied) == ({29} if how == "cut" else set())
 
 
 def test_one_that_is_no_member_and_failed_a_sync_is_in_doubt_wherever_it_is_marked(
