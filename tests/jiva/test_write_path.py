@@ -222,8 +222,9 @@ def test_what_has_settled_is_not_settled_again_by_a_drop(ladder: Ladder) -> None
 
 def test_what_settles_may_lead_to_another_drop_of_the_same_link(ladder: Ladder) -> None:
     writes = ladder.write(0) + ladder.write(512)
-    for number in (1, 2):
-        ladder.ack(B, C, number=number)
+    ladder.ack(B, C, number=1)
+    ladder.ack(B, failures=FULL, number=2)
+    ladder.ack(C, number=2)
     ladder.writes.required = ladder.links.mask({B})
     ladder.on_answer = lambda: ladder.writes.drop(ladder.links[A])
     ladder.writes.drop(ladder.links[A])
