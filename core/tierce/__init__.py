@@ -4,6 +4,7 @@ This is the public door: what a plugin may import. Everything else under `tierce
 """
 
 from tierce.block import (
+    EXTENT_COUNT_MAX,
     GOOD,
     Capabilities,
     Claim,
@@ -20,6 +21,7 @@ from tierce.block import (
     Status,
     can_punch_hole,
     punch_hole,
+    when_quiet,
 )
 from tierce.contexts import (
     Closed,
@@ -82,6 +84,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CONTRACT",
+    "EXTENT_COUNT_MAX",
     "GOOD",
     "READABLE",
     "WRITABLE",
@@ -151,6 +154,7 @@ __all__ = [
     "seal",
     "sync_folder",
     "unseal",
+    "when_quiet",
     "write_all",
     "write_sealed",
 ]

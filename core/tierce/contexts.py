@@ -41,7 +41,8 @@ class OpenContext:
         stage: Returns the counters of the stage so named; the same name, the same counters.
         emit: Reports an event; never waits.
         publish: Makes a small JSON object ("replicas": ...) visible to `tierce volume show` and
-            the live line through shared memory; replaces the last one. Rarely, not per I/O.
+            the live line through shared memory; replaces the last one. Rarely, not per I/O. A list
+            that is too long (64 KiB for all) is cut, and `KEY_left_out` says by how many.
         member_address: Returns where the member of that name listens now ("HOST:PORT"), or None
             while it is not up.
         fenced: To be called when another target has taken the volume: ends this one for good.
@@ -114,6 +115,14 @@ class FrontendContext:
         stage: As in OpenContext; the front end's own stage is "frontend".
         emit: As in OpenContext.
         publish: As in OpenContext ("sessions": ...).
+        folder: The front end's own folder for this volume, for what it has to keep over a restart
+            of its target. It need not be there: who writes into it makes it. Core removes it, and
+            the files in it, with the volume. What lies there carries the volume's uuid, so that
+            nothing of another volume is ever taken for its own.
+        is_folder_lasting: What is durable in `folder` is as safe as the volume's bytes. False
+            where those survive what the folder does not: members keep them elsewhere; and where
+            they are gone with the target.
+        boot_id: As in OpenContext.
     """
 
     volume: VolumeSpec
@@ -124,6 +133,9 @@ class FrontendContext:
     stage: Callable[[str], Stage]
     emit: Callable[[Event], None]
     publish: Callable[[Mapping[str, Any]], None]
+    folder: Path
+    is_folder_lasting: bool
+    boot_id: str
 
 
 class Frontend(Protocol):
@@ -185,6 +197,9 @@ class Greeter(Protocol):
     """The portal's side of one new connection: sans-I/O, bytes in, wishes out.
 
     It answers what needs no volume (discovery, a refused login) and hands the rest over.
+
+    Optional: `handover_failed() -> bytes`, what to send before the end when the target can't take
+    the connection. Without it the connection is closed unanswered.
     """
 
     def receive(self, data: bytes, routes: Mapping[str, Route]) -> list[Send | Handover | Hangup]:

@@ -5,15 +5,26 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import attrs
 import pytest
 
 from core.volume.model import SIZE, Run, open_context, volume_spec
-from tierce import Code, ConflictError, Event, FormatError, Op, Request, VolumeSpec
+from tierce import (
+    EXTENT_COUNT_MAX,
+    Code,
+    ConflictError,
+    Event,
+    FormatError,
+    Op,
+    Request,
+    VolumeSpec,
+)
 from tierce.volume.epoll import EpollReactor
 from tierce.volume.statistics import StatisticsPage
+from tierce_engines.extents import find_extents
 from tierce_engines.file import FileDevice
 from tierce_engines.file_lifecycle import FileLifecycle
 from tierce_engines.options import FileOptions
@@ -150,6 +161,18 @@ def test_holes_are_told_from_data(run: Run) -> None:
     status = run.submit(Request(Op.BLOCK_STATUS, 0, SIZE))[0]
     assert all(extent.is_hole for extent in status.extents)
     run.close()
+
+
+def test_a_fragmented_file_is_told_of_in_parts(tmp_path: Path) -> None:
+    with (tmp_path / "file").open("w+b") as file:
+        for number in range(EXTENT_COUNT_MAX):
+            file.seek(number * 8192)
+            file.write(b"d" * 4096)
+        file.truncate(EXTENT_COUNT_MAX * 8192)
+        found = find_extents(file.fileno(), 0, EXTENT_COUNT_MAX * 8192)
+        first = list(islice(found, EXTENT_COUNT_MAX))
+    assert sum(extent.length for extent in first) == EXTENT_COUNT_MAX * 4096
+    assert [extent.is_hole for extent in first[:4]] == [False, True, False, True]
 
 
 def test_what_is_not_in_the_page_cache_is_read_all_the_same(volume: VolumeSpec, run: Run) -> None:

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import select
 import socket
+from collections import deque
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
+import attrs
+
 from iscsi import initiator
-from iscsi.initiator import Answer
+from iscsi.initiator import Answer, command, only
 from iscsi.standalone import Counters, Due, MemoryDevice, make_volume
-from tierce import FrontendContext
+from tierce import Event, FrontendContext
+from tierce_iscsi.connection import Connection
 from tierce_iscsi.frontend import IscsiFrontend
 from tierce_iscsi.greeter import Handed
+from tierce_iscsi.memory import SHARED_BYTES, Memory
 from tierce_iscsi.options import IscsiOptions
+from tierce_iscsi.session import Session
 
 
 class HandLoop:
@@ -23,6 +30,10 @@ class HandLoop:
         self.time_s = 0.0
         self.ready: dict[int, tuple[int, Callable[[int], None]]] = {}
         self.timers: list[tuple[float, Due]] = []
+        self.soon: deque[Callable[[], None]] = deque()
+        #: What is on worker threads; it stays there while `holds_work` is set.
+        self.work: list[tuple[Callable[[], Any], Callable[[Any, Any], None]]] = []
+        self.holds_work = False
 
     def now(self) -> float:
         return self.time_s
@@ -39,23 +50,42 @@ class HandLoop:
         return due
 
     def call_soon(self, call: Callable[[], None]) -> None:
-        self.call_later(0, call)
+        self.soon.append(call)
 
     def offload(self, work: Callable[[], Any], done: Callable[[Any, Any], None]) -> None:
-        raise NotImplementedError
+        self.work.append((work, done))
+
+    def work_off(self) -> None:
+        """Do what is on worker threads, and what comes of it."""
+        while self.work:
+            work, done = self.work.pop(0)
+            try:
+                result, error = work(), None
+            except Exception as caught:  # noqa: BLE001 - as a worker thread does
+                result, error = None, caught
+            done(result, error)
 
     def turn(self) -> None:
         """Serve every descriptor until all are quiet."""
-        while True:
-            poll = select.poll()
-            for descriptor, (events, _) in self.ready.items():
-                poll.register(descriptor, events)
-            found = poll.poll(0)
-            if not found:
-                return
-            for descriptor, events in found:
-                if descriptor in self.ready:
-                    self.ready[descriptor][1](events)
+        while self.turn_once():
+            pass
+
+    def turn_once(self) -> bool:
+        """Serve every descriptor that is ready, once; False if there was nothing to do."""
+        poll = select.poll()
+        for descriptor, (events, _) in self.ready.items():
+            poll.register(descriptor, events)
+        found = poll.poll(0)
+        for descriptor, events in found:
+            if descriptor in self.ready:
+                self.ready[descriptor][1](events)
+        had_calls = bool(self.soon)
+        for _ in range(len(self.soon)):
+            self.soon.popleft()()
+        had_work = bool(self.work) and not self.holds_work
+        if had_work:
+            self.work_off()
+        return had_calls or had_work or bool(found)
 
     def wait(self, seconds: float) -> None:
         """Let time pass."""
@@ -142,15 +172,65 @@ class Initiator:
         self.socket.close()
 
 
-class Bench:
-    """The front end, its device, its initiators."""
+class Disk:
+    """Commands of one session, numbered."""
 
-    def __init__(self, size: int = 1 << 20, *, parks: bool = False, **options: Any) -> None:
+    def __init__(self, session: Initiator) -> None:
+        self.session = session
+        self.number = 0
+
+    def ask(self, cdb: bytes, *, read: int = 0, data: bytes = b"", lun: int = 0) -> list[Answer]:
+        """Send a command with all its data; return what comes back at once."""
+        self.number += 1
+        return self.session.ask(
+            command(cdb, self.number, read=read, write=len(data), data=data, lun=lun)
+        )
+
+    def do(self, cdb: bytes, *, read: int = 0, data: bytes = b"", lun: int = 0) -> Answer:
+        """Send a command that is answered at once with one PDU."""
+        answer: Answer = only(self.ask(cdb, read=read, data=data, lun=lun))
+        return answer
+
+
+class Bench:
+    """The front end, its device, its initiators.
+
+    Args:
+        size: The device's, in bytes.
+        folder: The target's own.
+        parks: It parks writes and flushes until `settle`.
+        device: Another one instead.
+        memory_bytes: What the sessions share.
+        clock_ns: The front end's clock; time stands still without one.
+        boot_id: The machine's.
+        uuid: The volume's.
+        created: When the volume was made.
+        is_folder_lasting: The folder outlives the machine's memory.
+        options: The section `iscsi:`.
+    """
+
+    def __init__(
+        self,
+        size: int = 1 << 20,
+        *,
+        folder: Path,
+        parks: bool = False,
+        device: MemoryDevice | None = None,
+        memory_bytes: int = SHARED_BYTES,
+        clock_ns: Callable[[], int] = lambda: 0,
+        boot_id: str = "this one",
+        uuid: str = "0123456789abcdef0123456789abcdef",
+        created: float = 0.0,
+        is_folder_lasting: bool = True,
+        **options: Any,
+    ) -> None:
         self.loop = HandLoop()
+        self.events: list[Event] = []
         self.parked: list[Callable[[], None]] = []
-        self.device = MemoryDevice(size, later=self.parked.append if parks else None)
+        later = self.parked.append if parks else None
+        self.device = device or MemoryDevice(size, later=later)
         self.published: dict[str, Any] = {}
-        volume = make_volume(size)
+        volume = attrs.evolve(make_volume(size), uuid=uuid, created=created)
         self.frontend = IscsiFrontend(
             FrontendContext(
                 volume=volume,
@@ -159,11 +239,17 @@ class Bench:
                 device=self.device,
                 reactor=self.loop,
                 stage=lambda _: Counters(),
-                emit=lambda _: None,
+                emit=self.events.append,
                 publish=self._publish,
-            )
+                folder=folder,
+                is_folder_lasting=is_folder_lasting,
+                boot_id=boot_id,
+            ),
+            clock_ns,
         )
+        self.frontend.memory = Memory(self.frontend.slices, memory_bytes)
         self._initiators: list[Initiator] = []
+        self.loop.turn()
 
     def _publish(self, what: Mapping[str, Any]) -> None:
         self.published.update(what)
@@ -185,9 +271,24 @@ class Bench:
         assert answer.login_status == 0, answer
         return made
 
+    @property
+    def told(self) -> list[Event]:
+        """What was told beside the sessions' comings and goings."""
+        return [event for event in self.events if not event.code.startswith("iscsi.session.")]
+
+    def connection(self) -> Connection:
+        """The connection of the one session that there is."""
+        found: Connection = initiator.only(self.frontend.connections())
+        return found
+
+    def sessions(self) -> list[Session]:
+        """The sessions as the target knows them, the oldest first."""
+        return [connection.session for connection in self.frontend.connections()]
+
     def close(self) -> None:
         self.frontend.abandon("the test is over")
         self.settle()
+        self.loop.turn()
         for made in self._initiators:
             made.close()
             made.served.close()

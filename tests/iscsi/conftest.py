@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from iscsi.bench import Bench
+from iscsi.bench import Bench, Disk
 
 
 @pytest.fixture
-def make_bench() -> Iterator[Callable[..., Bench]]:
-    """Make front ends that are closed with the test."""
+def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
+    """Make front ends that are closed with the test; those of one test share their folder, as
+    one target does with the one that was started before it."""
     made: list[Bench] = []
 
     def make(*args: Any, **kwargs: Any) -> Bench:
-        made.append(Bench(*args, **kwargs))
+        made.append(Bench(*args, **{"folder": tmp_path / "frontend.iscsi", **kwargs}))
         return made[-1]
 
     yield make
@@ -34,3 +36,9 @@ def bench(make_bench: Callable[..., Bench]) -> Bench:
 def parking(make_bench: Callable[..., Bench]) -> Bench:
     """A front end over a device that parks writes and flushes until it is told to settle."""
     return make_bench(parks=True)
+
+
+@pytest.fixture
+def disk(bench: Bench) -> Disk:
+    """Commands of one session of `bench`."""
+    return Disk(bench.session())

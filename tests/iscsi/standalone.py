@@ -8,12 +8,15 @@ Prints the URL, then serves until it is killed. For conformance runs and measure
 from __future__ import annotations
 
 import argparse
+import atexit
 import gc
 import heapq
 import itertools
 import os
 import select
+import shutil
 import socket
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable
@@ -86,7 +89,8 @@ class EpollLoop:
         self._soon.append(call)
 
     def offload(self, work: Callable[[], Any], done: Callable[[Any, Any], None]) -> None:
-        raise NotImplementedError
+        result = work()
+        self.call_soon(lambda: done(result, None))
 
     def run(self) -> None:
         while True:
@@ -288,6 +292,8 @@ def main() -> None:
         )
     )
     volume = make_volume(device.geometry.size_bytes)
+    folder = Path(tempfile.mkdtemp(prefix="tierce-standalone-"))
+    atexit.register(shutil.rmtree, folder)
     frontend = IscsiFrontend(
         FrontendContext(
             volume=volume,
@@ -298,6 +304,9 @@ def main() -> None:
             stage=lambda _: Counters(),
             emit=lambda _: None,
             publish=lambda _: None,
+            folder=folder,
+            is_folder_lasting=False,
+            boot_id="this one",
         )
     )
     port = Portal(loop, frontend, options).listen(chosen.port)

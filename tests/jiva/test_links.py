@@ -147,6 +147,18 @@ def test_the_oldest_of_what_is_unanswered_is_known_flushes_apart(links: Links) -
     assert link.oldest() == 5.0
 
 
+def test_a_flush_that_is_a_question_is_judged_as_a_flush(links: Links) -> None:
+    link = links[A]
+    links.now = 4.0
+    links.ask_flush(link, lambda _frame: None)
+    assert (link.oldest(), link.oldest_flush()) == (None, 4.0)
+    link.flushes[1] = batch(1, 3.0)
+    assert link.oldest_flush() == 3.0
+    links.now = 5.0
+    links.ask(link, {"kind": "mark"}, lambda _frame: None)
+    assert link.oldest() == 5.0
+
+
 def test_who_failed_what_is_still_under_way_is_known(links: Links) -> None:
     failed = batch(1, 0.0)
     failed.failed = links[B].bit

@@ -3,7 +3,8 @@
 `iscsi-test-cu` counts a skipped test as passed. Here a test that printed [SKIPPED] has proved
 nothing and is a skip; one that began and never ended is a hang.
 
-    python -m system.conformance URL      (in tests/) prints the verdicts as JSON; destroys the data
+    python -m system.conformance URL [URL]   (in tests/) prints the verdicts as JSON; destroys the
+                                             data. A second URL is another path to the same LUN
 """
 
 from __future__ import annotations
@@ -41,11 +42,14 @@ def parse(text: str) -> dict[str, str]:
     return verdicts
 
 
-def run(url: str, family: str = "ALL") -> tuple[dict[str, str], str]:
-    """Run a family of tests against a LUN whose contents don't matter; return verdicts and text."""
+def run(*urls: str, family: str = "ALL") -> tuple[dict[str, str], str]:
+    """Run a family of tests against a LUN whose contents don't matter; return verdicts and text.
+
+    A second URL is another path to the same LUN.
+    """
     try:
         done = subprocess.run(
-            ["iscsi-test-cu", "-d", "-v", "-t", family, url],
+            ["iscsi-test-cu", "-d", "-v", "-t", family, *urls],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -59,4 +63,4 @@ def run(url: str, family: str = "ALL") -> tuple[dict[str, str], str]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(run(sys.argv[1])[0], indent=0, sort_keys=True))
+    print(json.dumps(run(*sys.argv[1:])[0], indent=0, sort_keys=True))

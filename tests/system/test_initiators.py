@@ -90,6 +90,16 @@ def test_qemu_io_reads_back_every_pattern(served: Server) -> None:
     assert "rror" not in said
 
 
+@pytest.mark.needs("libiscsi", "qemu-io")
+def test_qemu_reads_and_discards_volumes_of_4096_byte_blocks(server: Server) -> None:
+    server.configure({**ENGINES["memory"], "block_size": 4096})
+    server.run("demo")
+    for command in ("write -P 7 0 4M", "read -P 7 0 32k", "read -P 7 0 4M", "discard 0 1M"):
+        said = run("qemu-io", "-f", "raw", "-t", "none", "-c", command, server.url())
+        assert "failed" not in said
+    server.stop()
+
+
 @pytest.mark.needs("libiscsi", "iscsi-ls")
 def test_libiscsi_tools_find_the_volume_and_its_size(served: Server) -> None:
     portal = f"iscsi://127.0.0.1:{served.port}"

@@ -23,6 +23,11 @@ class Op(enum.IntEnum):
     BLOCK_STATUS = 6
 
 
+#: Extents of one BLOCK_STATUS: a fragmented gigabyte has a hundred thousand, and whoever makes
+#: values of them all at once keeps a data thread busy for a tenth of a second.
+EXTENT_COUNT_MAX = 1024
+
+
 @attrs.frozen
 class Extent:
     """A run of bytes on a device.
@@ -55,7 +60,9 @@ class Request:
         fua: WRITE, WRITE_ZEROES, DISCARD, COMPARE_AND_WRITE: durable before the answer.
         tag: The submitter's own; devices hand it back untouched.
         status: None while parked; set exactly once, before `Settled` is called.
-        extents: BLOCK_STATUS: the answer, in order, covering `offset`..`offset+length`.
+        extents: BLOCK_STATUS: the answer, in order from `offset` on, without gaps, at least one. It
+            may end before `offset+length`, and has at most EXTENT_COUNT_MAX: whoever wants to know
+            more goes on from where it ends.
     """
 
     op: Op

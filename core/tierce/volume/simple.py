@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from tierce.block.device import Capabilities, Concurrency, Geometry, SimpleDevice
 from tierce.block.extent_lock import Claim, ExtentLock
-from tierce.block.operation import Extent, Op, Request, Settled
+from tierce.block.operation import EXTENT_COUNT_MAX, Extent, Op, Request, Settled
 from tierce.block.status import GOOD, Code, Status
 from tierce.errors import DeviceError
 from tierce.reactor import Reactor
@@ -143,7 +144,7 @@ class SimpleAdapter:
             assert method is not None, "core asks only for what the device says it does"
             result = method(request.offset, request.length)
             if op is Op.BLOCK_STATUS:
-                request.extents = _checked(tuple(result), request)
+                request.extents = _checked(tuple(islice(result, EXTENT_COUNT_MAX)), request)
 
 
 def _checked(extents: tuple[Extent, ...], request: Request) -> tuple[Extent, ...]:
@@ -152,6 +153,6 @@ def _checked(extents: tuple[Extent, ...], request: Request) -> tuple[Extent, ...
         if extent.offset != at or extent.length <= 0:
             raise ValueError(f"extents must follow one another; expected one at {at}, got {extent}")
         at += extent.length
-    if at != request.offset + request.length:
+    if at != request.offset + request.length and len(extents) < EXTENT_COUNT_MAX:
         raise ValueError(f"extents end at {at}, expected {request.offset + request.length}")
     return extents

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
 
 from tierce import Extent
 
 
-def find_extents(descriptor: int, offset: int, length: int) -> tuple[Extent, ...]:
-    """Return the runs of data and holes between `offset` and `offset + length`."""
-    extents: list[Extent] = []
+def find_extents(descriptor: int, offset: int, length: int) -> Iterator[Extent]:
+    """Yield the runs of data and holes between `offset` and `offset + length`."""
     end = offset + length
     while offset < end:
         try:
@@ -20,10 +20,9 @@ def find_extents(descriptor: int, offset: int, length: int) -> tuple[Extent, ...
                 raise
             data = end
         if data > offset:
-            extents.append(Extent(offset, data - offset, is_hole=True))
+            yield Extent(offset, data - offset, is_hole=True)
         if data < end:
             hole = min(os.lseek(descriptor, data, os.SEEK_HOLE), end)
-            extents.append(Extent(data, hole - data, is_hole=False))
+            yield Extent(data, hole - data, is_hole=False)
             data = hole
         offset = data
-    return tuple(extents)

@@ -10,11 +10,13 @@ import fcntl
 import os
 import stat
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import attrs
 
 from tierce import (
+    EXTENT_COUNT_MAX,
     GOOD,
     Capabilities,
     Claim,
@@ -190,7 +192,8 @@ class FileDevice:
             if request.op in _ZEROING:
                 punch_hole(self._descriptor, request.offset, request.length)
             elif request.op is Op.BLOCK_STATUS:
-                request.extents = find_extents(self._descriptor, request.offset, request.length)
+                found = find_extents(self._descriptor, request.offset, request.length)
+                request.extents = tuple(islice(found, EXTENT_COUNT_MAX))
             else:
                 self._transfer(request)
         except OSError as error:

@@ -9,6 +9,7 @@ import attrs
 
 from tierce_iscsi.pdu import SERIAL_MASK, is_after
 from tierce_iscsi.scsi.sense import Sense
+from tierce_iscsi.scsi.transport import transport_id
 from tierce_iscsi.text import Negotiation
 
 #: Unit attentions of one session; older ones tell more, so the newest gives way.
@@ -29,6 +30,7 @@ class Session:
         queue_depth: Commands at once.
         portal: The address that the initiator used.
         remote: The initiator's address.
+        max_cmd_sn: MaxCmdSN as the initiator was told it: what is beyond is not taken.
         attentions: Unit attentions that the initiator has yet to be told, oldest first.
         initiator: The transport ID of SPC-4 section 7.6.4.6, format 01b: name and ISID.
     """
@@ -44,13 +46,11 @@ class Session:
     remote: str = ""
     attentions: list[Sense] = attrs.field(factory=list)
     initiator: bytes = attrs.field(init=False)
-    _max_cmd_sn: int = attrs.field(init=False)
+    max_cmd_sn: int = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        name = f"{self.terms.initiator_name},i,0x{self.isid.hex()}".encode() + b"\0"
-        name = name.ljust(20, b"\0") + bytes(-len(name) & 3 if len(name) > 20 else 0)
-        self.initiator = bytes((0x45, 0)) + len(name).to_bytes(2, "big") + name
-        self._max_cmd_sn = (self.exp_cmd_sn + self.queue_depth - 1) & SERIAL_MASK
+        self.initiator = transport_id(self.terms.initiator_name, self.isid)
+        self.max_cmd_sn = (self.exp_cmd_sn + self.queue_depth - 1) & SERIAL_MASK
 
     def attend(self, sense: Sense) -> None:
         """Tell the initiator this at its next command."""
@@ -61,10 +61,10 @@ class Session:
         """Return MaxCmdSN while so many tasks are under way. It never goes back
         (RFC 7143 section 4.2.2.1)."""
         number = (self.exp_cmd_sn + self.queue_depth - 1 - task_count) & SERIAL_MASK
-        if is_after(number, self._max_cmd_sn):
-            self._max_cmd_sn = number
-        return self._max_cmd_sn
+        if is_after(number, self.max_cmd_sn):
+            self.max_cmd_sn = number
+        return self.max_cmd_sn
 
     def is_in_window(self, number: int) -> bool:
         """True if a command with this CmdSN may come now."""
-        return not is_after(self.exp_cmd_sn, number) and not is_after(number, self._max_cmd_sn)
+        return not is_after(self.exp_cmd_sn, number) and not is_after(number, self.max_cmd_sn)

@@ -87,7 +87,10 @@ class JivaDevice:
             # The state machine has slept: it must not judge by a time long past.
             self._replicator.links.now = self._reactor.now()
         self._replicator.submit(batch, settled)
-        self._move()
+        self._send()
+        # Where all is answered, nothing has begun that time matters to.
+        if self._timer is None and any(request.status is None for request in batch):
+            self._wake()
 
     def when_quiet(self, quiet: Callable[[], None]) -> None:
         """Call `quiet` once nothing that was answered NOT READY can change what a read finds."""
@@ -168,6 +171,12 @@ class JivaDevice:
         self._replicator.links.now = self._reactor.now()
 
     def _move(self) -> None:
+        """Send what is to be sent, and see to it that time passes while that matters."""
+        self._send()
+        if self._timer is None:
+            self._wake()
+
+    def _send(self) -> None:
         """Send what the state machine wants sent, close what it wants closed."""
         replicator = self._replicator
         if replicator.hangups:
@@ -178,8 +187,6 @@ class JivaDevice:
                 connection = self._links.get(link.name)
                 if connection is not None:
                     connection.send(buffers)
-        if self._timer is None:
-            self._wake()
 
     def _hang_up(self) -> None:
         hangups, self._replicator.hangups = self._replicator.hangups, []

@@ -77,11 +77,6 @@ class Faults:
         self._news.say_once("jiva.replica.failed", trouble.reason, severity="error")
         self.suspect([trouble.link], trouble.reason)
 
-    def read_failed(self, link: Link, reason: str) -> None:
-        """A replica could not be read; another one may be."""
-        self._news.say_once("jiva.replica.read-failed", f"{link.name}: {reason}", severity="error")
-        self.suspect([link], reason)
-
     def _look_for_late(self) -> None:
         """Lateness counts only beside replicas that have answered: else nobody is at fault."""
         required = self._quorum.required()

@@ -64,7 +64,7 @@ class ReadPath:
             status.
         again: Called with requests that must be submitted anew, and when they first came.
         changed: Called when requests that must be submitted anew can be admitted now.
-        failed: Called with a link whose replica could not be read, and why.
+        failed: Called with a link whose replica could not be read, why, and what of it.
         finished: Called when a worker thread's reads have come back and were dealt with: an event
             of its own, with nobody else to tell the answers.
     """
@@ -78,7 +78,7 @@ class ReadPath:
         answer: Callable[[Request, Settled], None],
         again: Callable[[list[Request], Settled, float], None],
         changed: Callable[[], None],
-        failed: Callable[[Link, str], None],
+        failed: Callable[[Link, str, list[Request]], None],
         finished: Callable[[], None],
     ) -> None:
         self._links = links
@@ -183,7 +183,7 @@ class ReadPath:
         if failed and link.head is head:
             status = failed[0].status
             assert status is not None
-            self._failed(link, status.reason)
+            self._failed(link, status.reason, failed)
         for request in failed:
             request.status = None
         good = [request for request in requests if request not in failed]
@@ -243,7 +243,7 @@ class ReadPath:
             if frame is None:
                 self._remote(requests, settled, since, tried)
             elif frame.kind is not Kind.DATA:
-                self._failed(link, "it can't read")
+                self._failed(link, "it can't read", requests)
                 self._remote(requests, settled, since, tried | link.bit)
             else:
                 self._arrived(link, requests, settled, since, reading.unrest)

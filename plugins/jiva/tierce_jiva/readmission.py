@@ -108,6 +108,8 @@ class Readmission:
             self._quorum.propose(members | {link.name}, frozenset([link.name]))
             self._refresh()
 
+        # What it was voted out for is over.
+        link.fault = ""
         count = len(link.missed)
         self._emit(
             "jiva.replica.catching-up",

@@ -133,6 +133,11 @@ class Extents:
         if part is not None:
             part.add(extent)
 
+    def add_bytes(self, offset: int, length: int) -> None:
+        """Add all that hold any of these bytes."""
+        for extent in range(offset >> EXTENT_SHIFT, (offset + length - 1 >> EXTENT_SHIFT) + 1):
+            self.add(extent)
+
     def add_regions(self, regions: Iterable[int]) -> None:
         """Add all extents of these regions."""
         self.parts.update(dict.fromkeys(regions))

@@ -110,7 +110,7 @@ class Replicator:
             hang_up=self._hang_up,
         )
         #: Empty where all is equal.
-        self._unequal_parts = self._steward.repair.unequal.parts
+        self._unequal_parts = self._steward.upkeep.repair.unequal.parts
 
     # -- events ------------------------------------------------------------------------------------
 
@@ -149,7 +149,7 @@ class Replicator:
             self._admit(batch, settled, self.links.now)
             if self._must_repair:
                 self._must_repair = False
-                steward.repair.advance()
+                steward.upkeep.repair.advance()
         elif steward.state is State.ENDED:
             for request in batch:
                 request.status = Status(Code.FENCED, "this target no longer serves the volume")
@@ -175,7 +175,7 @@ class Replicator:
     def close(self, closed: Callable[[], None]) -> None:
         """Flush, mark the replicas clean, end. Nothing is under way."""
         steward = self._steward
-        if steward.can_be_cleaned and self._writes.is_idle:
+        if steward.is_settled and steward.upkeep.can_be_cleaned and self._writes.is_idle:
             steward.state = State.CLOSING
             flush = self._writes.flush([], None)
             self._closing = _Closing(flush, closed, self.links.now + CLOSE_S_MAX)
@@ -205,7 +205,7 @@ class Replicator:
         flushes: list[Request] = []
         later: list[Request] = []
         steward, read, flush = self._steward, Op.READ, Op.FLUSH
-        writable, shift = steward.marks.writable, self.links.regions.shift
+        writable, shift = steward.upkeep.marks.writable, self.links.regions.shift
         # Where nothing is under way, nothing is asked about extents.
         stands = bool(
             self._unsettled.granules
@@ -225,7 +225,7 @@ class Replicator:
                 offset, length = request.offset, request.length
                 region = offset >> shift
                 if (region in writable and offset + length - 1 >> shift == region) or (
-                    steward.may_write(offset, length)
+                    steward.upkeep.may_write(offset, length)
                 ):
                     writes.append(request)
                 else:
@@ -247,9 +247,9 @@ class Replicator:
         offset, length, is_read = request.offset, request.length, request.op is Op.READ
         if self._parking.waiting.overlaps(offset, length):
             must_wait = True
-        elif self._steward.repair.unequal.overlaps(offset, length):
+        elif self._steward.upkeep.repair.unequal.overlaps(offset, length):
             must_wait = True
-            if self._steward.repair.hurry(offset, length):
+            if self._steward.upkeep.repair.hurry(offset, length):
                 self._must_repair = True
         else:
             extents = self._unsettled if is_read else self._locked
@@ -289,8 +289,8 @@ class Replicator:
                 self._retry()
             if self._must_repair:
                 self._must_repair = False
-                self._steward.repair.advance()
-        if self._has_given_up and not self._steward.repair.unequal:
+                self._steward.upkeep.repair.advance()
+        if self._has_given_up and not self._steward.upkeep.repair.unequal:
             self._has_given_up = False
         if self._answers:
             answers, self._answers = self._answers, {}
@@ -350,15 +350,14 @@ class Replicator:
         self._steward.faults.suspect(at_fault, reason)
 
     def _sync_failed(self, link: Link) -> None:
-        self._steward.sync_failed(link)
+        self._steward.upkeep.sync_failed(link)
 
-    def _read_failed(self, link: Link, reason: str) -> None:
-        self._steward.faults.read_failed(link, reason)
+    def _read_failed(self, link: Link, reason: str, requests: list[Request]) -> None:
+        self._steward.upkeep.read_failed(link, reason, requests)
 
     def _must_wait(self, offset: int, length: int) -> bool:
-        return self._unsettled.overlaps(offset, length) or self._steward.repair.unequal.overlaps(
-            offset, length
-        )
+        repair = self._steward.upkeep.repair
+        return self._unsettled.overlaps(offset, length) or repair.unequal.overlaps(offset, length)
 
     def _doubted(self, reason: str) -> None:
         self._steward.restart_catch_up(reason)
@@ -366,7 +365,7 @@ class Replicator:
     def _unequal(self, extents: list[tuple[int, int]], lacking: int) -> None:
         self._steward.restart_catch_up("a write failed on the members it is compared with")
         for offset, length in extents:
-            self._steward.repair.add(offset, length, lacking)
+            self._steward.upkeep.repair.add(offset, length, lacking)
         self._must_repair = True
 
     def _given_up(self, silent: list[Link]) -> None:
@@ -378,7 +377,7 @@ class Replicator:
 
     def _flushed(self, flush: Batch) -> None:
         if self._closing is not None and flush is self._closing.flush:
-            self._steward.clean(self._end)
+            self._steward.upkeep.clean(self._end)
         else:
             self._steward.flushed(flush)
 

@@ -10,13 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tierce_jiva.ballot import Membership
-from tierce_jiva.cleaning import Cleaning
-from tierce_jiva.doubts import Doubts
 from tierce_jiva.extent_copy import Trouble
 from tierce_jiva.faults import Faults
 from tierce_jiva.host import Host, Standing, State, Volume
 from tierce_jiva.links import Batch, Link, Links
-from tierce_jiva.marks import Marks
 from tierce_jiva.news import News, describe
 from tierce_jiva.opener import Opener
 from tierce_jiva.opening import Opening
@@ -24,11 +21,10 @@ from tierce_jiva.options import JivaOptions
 from tierce_jiva.quorum import Quorum
 from tierce_jiva.read_path import ReadPath
 from tierce_jiva.readmission import Readmission
-from tierce_jiva.regions import Extents
-from tierce_jiva.repair import Members, Repair
 from tierce_jiva.returning import Returning
 from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.unsettled import Unsettled
+from tierce_jiva.upkeep import Upkeep
 from tierce_jiva.write_path import WritePath
 
 
@@ -76,6 +72,8 @@ class Steward:
         self._hang_up = hang_up
         self._majority = len(volume.members) // 2 + 1
         self._members_before: set[str] = set()
+        #: Everyone that had to hold what was acknowledged since then.
+        self._required_before: set[str] = set()
         self._news = News(volume, host)
         self._quorum = Quorum(links, self._in_force)
         self._build_mending(locked)
@@ -84,36 +82,31 @@ class Steward:
     def _build_mending(self, locked: Unsettled) -> None:
         """What marks, and makes equal and durable what may not be."""
         links, options, unflushed = self._links, self._options, self._unflushed
-        self.marks = Marks(links, self._changed)
-        self.cleaning = Cleaning(self.marks, unflushed, options.clean_after_s)
-        self.repair = Repair(
+        self.upkeep = Upkeep(
+            options,
+            self._standing,
             links,
+            self._quorum,
+            self._writes,
+            unflushed,
             locked,
-            unflushed,
-            window=options.rebuild_window,
-            members=self._members,
-            may_write=self.may_write,
-            changed=self._repaired,
-            failed=self._blame,
-        )
-        self._doubts = Doubts(
-            links,
-            unflushed,
-            emit=self._news.emit,
-            released=self._released,
-            failed_again=self._failed_again,
-            changed=self._came_to_doubt,
+            self._news,
+            changed=self._changed,
+            refresh=self._refresh,
+            doubted=self.restart_catch_up,
+            suspect=self._suspect,
+            blame=self._blame,
         )
         self._returning = Returning(
-            links, self._quorum, self._doubts, self._writes, self._news, self._hang_up
+            links, self._quorum, self.upkeep.doubts, self._writes, self._news, self._hang_up
         )
         self._readmission = Readmission(
             links,
             self._quorum,
-            self.marks,
+            self.upkeep.marks,
             unflushed,
             locked,
-            self.repair.unequal,
+            self.upkeep.repair.unequal,
             window=options.rebuild_window,
             source=self._source,
             suspect=self._blame,
@@ -174,8 +167,8 @@ class Steward:
         self._readmission.lost(link, reason)
         self._reads.lost(link)
         self._links.lose(link, reason)
-        self._doubts.lost(link)
-        self.marks.lost(link)
+        self.upkeep.doubts.lost(link)
+        self.upkeep.marks.lost(link)
         link.fault = ""
         self._opener.lost()
         self._refresh()
@@ -208,9 +201,7 @@ class Steward:
                 self._show()
             if self.has_majority:
                 self._readmission.consider()
-            self.repair.advance()
-            self._doubts.advance(self._required())
-            self._consider_cleaning()
+            self.upkeep.advance(is_settled=self.is_settled)
             self._opener.consider_reopening(is_idle=self._writes.is_idle)
 
     def _in_force(self, membership: Membership) -> None:
@@ -223,18 +214,17 @@ class Steward:
         for link in self._links:
             if link.name in members - self._members_before:
                 link.has_vote = True
-                self.marks.let_in(link)
-            elif link.name in self._members_before - members:
-                link.missed.clear()
+                self.upkeep.marks.let_in(link)
+            elif link.name in self._required_before - members:
                 link.missed.add_regions(
-                    self._links.regions.every() if link.is_older else self.marks.common
+                    self._links.regions.every() if link.is_older else self.upkeep.marks.common
                 )
                 link.missed.update(link.doubt)
-                self._doubts.forget(link)
+                self.upkeep.doubts.forget(link)
             if link.is_ready and link.fault and link.name not in members:
                 # It returned while it was still required: it comes anew, as who it is now.
                 self._hang_up(link, link.fault)
-        self._members_before = members
+        self._members_before, self._required_before = members, set(members)
         self._readmission.in_force(membership.in_sync)
         self._refresh()
         self._changed()
@@ -242,16 +232,12 @@ class Steward:
     def _begin(self, opening: Opening) -> None:
         """Begin to serve: who holds what, and what must be made equal."""
         self._unflushed.inherit(opening.marks)
-        self.marks.begin(opening.marks)
+        self.upkeep.marks.begin(opening.marks)
         unfit = {self._links[name]: regions for name, regions in opening.unfit.items()}
-        self.repair.begin(opening.unequal, unfit, self._links.mask(opening.better))
+        self.upkeep.repair.begin(opening.unequal, unfit, self._links.mask(opening.better))
         self._returning.begin(opening)
 
     # -- who must hold what ------------------------------------------------------------------------
-
-    def _required(self) -> list[Link]:
-        names = self._quorum.required()
-        return [link for link in self._links if link.name in names]
 
     def _refresh(self) -> None:
         """Tell the read and write paths whom to use; drop whom nothing waits for any more."""
@@ -260,6 +246,7 @@ class Steward:
         self.has_majority = len(ready) >= self._majority
         if self.state in {State.SERVING, State.CLOSING}:
             required = set(self._quorum.required())
+            self._required_before |= required
             mirror = self._readmission.mirror
             if mirror is not None and self._readmission.is_finishing:
                 required.add(mirror.name)
@@ -268,7 +255,7 @@ class Steward:
             self._writes.required = links.mask(required)
             # An older copy must not be made to look new before it is voted out.
             told = [link for link in targets if not link.is_older]
-            self.marks.use([link for link in told if link.name in required], told)
+            self.upkeep.marks.use([link for link in told if link.name in required], told)
             self._reads.use(*self._readable(), self._volume.boot_id)
             for link in links:
                 if link not in targets:
@@ -286,74 +273,20 @@ class Steward:
         sources = [link for link in sound if link.is_ready and not link.fault and not link.is_older]
         return sources, members
 
-    def _came_to_doubt(self) -> None:
-        """A member is in doubt. If all are, they may differ, and so may one that catches up from
-        what they were made equal to before."""
-        members = [link for link in self._required() if not link.is_older]
-        if members and all(link.is_in_doubt for link in members):
-            in_doubt = Extents(self._links.regions)
-            for link in members:
-                in_doubt.update(link.doubt)
-            if len(members) > 1:
-                self.repair.add_all(in_doubt)
-            for link in self._links:
-                if link not in members:
-                    link.missed.update(in_doubt)
-            self.restart_catch_up("its members came to be in doubt")
-        self._refresh()
-
-    def _members(self) -> Members | None:
-        if self.state is not State.SERVING or not self.has_majority:
-            return None
-        required = self._required()
-        names = self._quorum.readable()
-        return Members(tuple(required), tuple(link for link in required if link.name in names))
-
     def _source(self) -> Link | None:
         """Return a member to copy from, or None if there is none now. One that failed a write
         which may yet succeed elsewhere lacks what it should hold."""
         return next((link for link in self._reads.sources if not link.has_failed), None)
 
-    def may_write(self, offset: int, length: int) -> bool:
-        """True if these bytes are marked everywhere; if not, that is seen to."""
-        regions = self._links.regions.covering(offset, length)
-        if self.marks.writable.issuperset(regions):
-            return True
-        self.marks.want(regions)
-        return False
-
     def restart_catch_up(self, reason: str) -> None:
         """What replicas are being copied from is in doubt: begin anew, later."""
-        self.repair.abandon()
+        self.upkeep.repair.abandon()
         mirror = self._readmission.mirror
         if mirror is None or mirror.name not in self._quorum.required():
             self._readmission.stop(reason)
 
-    def sync_failed(self, link: Link) -> None:
-        """It could not flush."""
-        if link.name in self._quorum.required():
-            self._doubts.sync_failed(link)
-
-    def _failed_again(self, link: Link) -> None:
-        """It could not flush what was written to it again: go on with those that are sound."""
-        if any(other.is_sound and other.is_ready for other in self._required()):
-            self.faults.suspect([link], "its disk fails every flush")
-
-    def _released(self, link: Link) -> None:
-        self._writes.send_flushes(link)
-        self._refresh()
-        self._tidy()
-
-    def _repaired(self) -> None:
-        self._changed()
-        if not self.repair.unequal:
-            self._tidy()
-        self._doubts.advance(self._required())
-
-    def _tidy(self) -> None:
-        """Everything is as it should be again: flush, so that the marks may go."""
-        if not self.repair and not self._doubts and self.marks.common:
-            self._writes.flush([], None)
+    def _suspect(self, at_fault: list[Link], reason: str) -> None:
+        self.faults.suspect(at_fault, reason)
 
     def _blame(self, trouble: Trouble) -> None:
         self.faults.blame(trouble)
@@ -362,7 +295,7 @@ class Steward:
 
     def flushed(self, flush: Batch) -> None:
         """All required replicas have done a flush."""
-        self.cleaning.flushed(flush.epoch, self._links.now)
+        self.upkeep.cleaning.flushed(flush.epoch, self._links.now)
 
     @property
     def is_settled(self) -> bool:
@@ -377,28 +310,7 @@ class Steward:
     @property
     def is_whole(self) -> bool:
         """True if besides nobody is catching up, and nothing has to be written again."""
-        return self.is_settled and not self._readmission and not self.repair and not self._doubts
-
-    @property
-    def can_be_cleaned(self) -> bool:
-        """True if marks are to be taken away before the volume is clean, and can be."""
-        is_marked = bool(self.marks.common) or self.marks.is_pending
-        return self.is_settled and is_marked and not self._doubts
-
-    def clean(self, done: Callable[[], None]) -> None:
-        """Take the marks away; everything written is flushed on every member. `done` is called
-        when all have answered, or are lost."""
-        self.marks.clear(self.marks.common - self._busy(), done)
-
-    def _busy(self) -> frozenset[int]:
-        """Return the regions that are not as they should be on every member."""
-        in_doubt = [link.doubt.regions() for link in self._required()]
-        return self.repair.unequal.regions().union(*in_doubt)
-
-    def _consider_cleaning(self) -> None:
-        regions = self.cleaning.take(self._links.now, self._busy())
-        if regions and self.is_settled and not self._doubts:
-            self.marks.clear(regions)
+        return self.is_settled and not self._readmission and self.upkeep.is_done
 
     # -- telling -----------------------------------------------------------------------------------
 
@@ -407,7 +319,7 @@ class Steward:
         """True while time matters to the steward."""
         return (
             self.state is not State.SERVING
-            or bool(self.cleaning or self._readmission or self.repair or self._doubts)
+            or bool(self.upkeep or self._readmission)
             or self._quorum.is_voting
             or any(link.promised_elsewhere for link in self._links)
             or any(

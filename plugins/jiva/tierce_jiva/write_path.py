@@ -210,11 +210,11 @@ class WritePath:
 
     def end_failed(self, link: Link) -> None:
         """The link has failed writes that others may still take, and can't be done without: they
-        have failed everywhere. What is owed to it is then what came after them."""
+        have failed everywhere, and so has what was sent in one frame with them: who has not
+        answered may never have got that. What is owed to it is then what came after them."""
         for batch in [batch for batch in link.writes.values() if batch.failed & link.bit]:
-            statuses = {
-                index: Status(code, _REASONS[code]) for index, code in batch.failures.items()
-            }
+            codes = dict.fromkeys(range(len(batch.requests)), Code.WRITE_ERROR) | batch.failures
+            statuses = {index: Status(code, _REASONS[code]) for index, code in codes.items()}
             for other in self._links.of(batch.targets):
                 other.writes.pop(batch.sequence, None)
             self._end(batch, statuses, batch.failed | batch.waiting)

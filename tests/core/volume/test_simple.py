@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import errno
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from core.volume.hand_reactor import HandReactor
-from tierce import Code, Concurrency, DeviceError, Extent, Geometry, Op, Request, Status
+from tierce import (
+    EXTENT_COUNT_MAX,
+    GOOD,
+    Code,
+    Concurrency,
+    DeviceError,
+    Extent,
+    Geometry,
+    Op,
+    Request,
+    Status,
+)
 from tierce.volume.simple import SimpleAdapter
 
 SIZE = 64 << 10
@@ -193,6 +205,22 @@ def test_extents_that_leave_a_gap_are_an_error_of_the_engine(
     assert asked.status is not None
     assert not asked.status.is_good
     assert asked.extents == ()
+
+
+def test_no_more_extents_are_taken_than_one_answer_may_have(reactor: HandReactor) -> None:
+    size = 512 * 2 * EXTENT_COUNT_MAX
+    made: list[int] = []
+
+    class Fragmented(Noting):
+        def extents(self, offset: int, length: int) -> Iterator[Extent]:
+            for at in range(offset, offset + length, 512):
+                made.append(at)
+                yield Extent(at, 512, is_hole=bool(at // 512 % 2))
+
+    asked = Request(Op.BLOCK_STATUS, 0, size)
+    adapted(Fragmented(), reactor, Concurrency.INLINE).submit([asked], nothing)
+    assert asked.status is GOOD
+    assert len(asked.extents) == len(made) == EXTENT_COUNT_MAX
 
 
 def test_closing_closes_the_engines_device_on_a_worker(reactor: HandReactor) -> None:

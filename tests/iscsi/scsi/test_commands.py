@@ -3,36 +3,16 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from iscsi.bench import Bench, Initiator
-from iscsi.initiator import Answer, command, only, write_10
+from iscsi.bench import Bench, Disk
+from iscsi.initiator import command, only, write_10
 from tierce import Code, Status
+from tierce_iscsi.scsi import limits
 from tierce_iscsi.scsi.sense import Key, Sense, sense_of
 from tierce_iscsi.scsi.table import COMMANDS
-
-CONFLICT = 0x18
-
-
-class Disk:
-    """Commands of one session, numbered."""
-
-    def __init__(self, session: Initiator) -> None:
-        self.session = session
-        self.number = 0
-
-    def do(self, cdb: bytes, *, read: int = 0, data: bytes = b"") -> Answer:
-        self.number += 1
-        request = command(cdb, self.number, read=read, write=len(data), data=data)
-        answer: Answer = only(self.session.ask(request))
-        return answer
-
-
-@pytest.fixture
-def disk(bench: Bench) -> Disk:
-    return Disk(bench.session())
 
 
 def cdb_10(opcode: int, lba: int, count: int, flags: int = 0) -> bytes:
@@ -77,6 +57,15 @@ def test_protection_information_is_refused(disk: Disk) -> None:
     assert disk.do(cdb_10(0x28, 0, 1, 0x20), read=512).sense == (5, 0x2400)
 
 
+def test_orwrite_of_more_than_is_done_at_a_time_sets_every_bit(bench: Bench, disk: Disk) -> None:
+    size = limits.OR_BYTES + 4096
+    bench.device.bytes[: size + 512] = b"\x0f" * (size + 512)
+    data = bytes(range(256)) * (size // 256)
+    assert disk.do(cdb_16(0x8B, 0, size // 512), data=data).status == 0
+    assert bench.device.bytes[:size] == bytes(one | 0x0F for one in range(256)) * (size // 256)
+    assert bench.device.bytes[size : size + 512] == b"\x0f" * 512
+
+
 def test_synchronize_cache_flushes(parking: Bench) -> None:
     session = parking.session()
     assert session.ask(command(cdb_10(0x35, 0, 0), 1)) == []
@@ -119,17 +108,6 @@ def test_write_same_wants_exactly_one_block(disk: Disk) -> None:
 # -- inquiry, modes, catalogue ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("page", [0x00, 0x80, 0x83, 0x86, 0xB0, 0xB1, 0xB2])
-def test_every_listed_page_states_its_own_length(disk: Disk, page: int) -> None:
-    answer = disk.do(bytes((0x12, 1, page, 1, 0, 0)), read=256)
-    assert answer.data[1] == page
-    assert len(answer.data) == 4 + int.from_bytes(answer.data[2:4], "big")
-
-
-def test_an_unknown_page_is_refused(disk: Disk) -> None:
-    assert disk.do(bytes((0x12, 1, 0xC0, 0, 96, 0)), read=96).sense == (5, 0x2400)
-
-
 def test_the_capacity_is_that_of_the_device(disk: Disk) -> None:
     assert struct.unpack(">II", disk.do(bytes((0x25,) + (0,) * 9), read=8).data) == (2047, 512)
 
@@ -161,59 +139,56 @@ def test_every_usage_starts_with_its_opcode_and_is_as_long_as_its_cdb() -> None:
             assert part.usage[1] & 0x1F == action
 
 
+def every_command() -> Iterator[tuple[str, bytes]]:
+    """Yield each command's name and a CDB of zeroes with its opcode and service action."""
+    for opcode, entry in COMMANDS.items():
+        if entry.actions is None:
+            yield f"{opcode:02x}", bytes((opcode,)).ljust(len(entry.usage), b"\0")
+        for action, part in (entry.actions or {}).items():
+            yield (
+                f"{opcode:02x}-{action:02x}",
+                bytes((opcode, action)).ljust(len(part.usage), b"\0"),
+            )
+
+
+@pytest.mark.parametrize("cdb", [pytest.param(cdb, id=name) for name, cdb in every_command()])
+def test_naca_is_refused_by_every_command(disk: Disk, cdb: bytes) -> None:
+    answer = disk.do(cdb[:-1] + b"\x04")
+    assert answer.sense == (5, 0x2400)
+    assert answer.data[2 + 15] == 0xC0, "a field of the CDB"
+    assert int.from_bytes(answer.data[2 + 16 : 2 + 18], "big") == len(cdb) - 1, "the control byte"
+
+
+@pytest.mark.parametrize(("opcode", "data"), [(0x28, b""), (0x2A, bytes(512))])
+def test_naca_is_refused_where_reads_and_writes_are_fast_too(
+    disk: Disk, opcode: int, data: bytes
+) -> None:
+    cdb = cdb_10(opcode, 0, 1)[:-1] + b"\x04"
+    assert disk.do(cdb, read=0 if data else 512, data=data).sense == (5, 0x2400)
+
+
+def test_a_mode_select_that_asks_for_another_size_is_refused(disk: Disk) -> None:
+    for blocks, size, status in (
+        *((0, 0, 0), (2048, 512, 0), (0xFFFFFFFF, 512, 0)),
+        *((1024, 512, 2), (2048, 4096, 2)),
+    ):
+        data = bytes((0, 0, 0, 8)) + struct.pack(">II", blocks, size)
+        answer = disk.do(bytes((0x15, 0x10, 0, 0, len(data), 0)), data=data)
+        assert answer.status == status
+
+
+def test_all_mode_pages_come_in_order(disk: Disk) -> None:
+    data = disk.do(bytes((0x1A, 8, 0x3F, 0, 255, 0)), read=255).data
+    assert data[0] == len(data) - 1
+    at, codes = 4, []
+    while at < len(data):
+        codes.append(data[at])
+        at += 2 + data[at + 1]
+    assert codes == [0x01, 0x08, 0x0A, 0x1C]
+
+
 def test_an_unknown_opcode_is_an_illegal_request(disk: Disk) -> None:
     assert disk.do(b"\xc1").sense == (5, 0x2000)
-
-
-# -- reservations ----------------------------------------------------------------------------------
-
-
-def reserve_out(action: int, kind: int, key: int, new: int = 0) -> tuple[bytes, bytes]:
-    cdb = struct.pack(">BBB2xIx", 0x5F, action, kind, 24)
-    return cdb, struct.pack(">QQ8x", key, new)
-
-
-@pytest.mark.parametrize(("kind", "may_read"), [(1, True), (3, False), (5, True), (6, False)])
-def test_a_reservation_keeps_others_out(bench: Bench, kind: int, *, may_read: bool) -> None:
-    one, two = Disk(bench.session()), Disk(bench.session(isid=b"\x80\0\0\0\0\2"))
-    for cdb, data in (reserve_out(0, 0, 0, 7), reserve_out(1, kind, 7)):
-        assert one.do(cdb, data=data).status == 0
-    assert two.do(write_10(0, 1), data=bytes(512)).status == CONFLICT
-    assert two.do(cdb_10(0x28, 0, 1), read=512).status == (0 if may_read else CONFLICT)
-    assert one.do(write_10(0, 1), data=bytes(512)).status == 0
-
-
-def test_preempting_takes_the_reservation_and_tells_the_loser(bench: Bench) -> None:
-    one, two = Disk(bench.session()), Disk(bench.session(isid=b"\x80\0\0\0\0\2"))
-    for cdb, data in (reserve_out(0, 0, 0, 7), reserve_out(1, 1, 7)):
-        one.do(cdb, data=data)
-    for cdb, data in (reserve_out(0, 0, 0, 8), reserve_out(4, 1, 8, 7)):
-        assert two.do(cdb, data=data).status == 0
-    assert one.do(write_10(0, 1), data=bytes(512)).sense == (6, 0x2A05)
-    assert one.do(write_10(0, 1), data=bytes(512)).status == CONFLICT
-
-
-def test_registrations_outlive_the_session(bench: Bench) -> None:
-    one = Disk(bench.session())
-    cdb, data = reserve_out(0, 0, 0, 7)
-    one.do(cdb, data=data)
-    again = Disk(bench.session())
-    answer = again.do(bytes((0x5E, 0, 0, 0, 0, 0, 0, 0, 16, 0)), read=16)
-    assert answer.data[8:16] == (7).to_bytes(8, "big")
-
-
-def test_surviving_loss_of_power_is_not_promised(disk: Disk) -> None:
-    cdb, data = reserve_out(0, 0, 0, 7)
-    assert disk.do(cdb, data=data[:20] + b"\1" + data[21:]).sense == (5, 0x2600)
-
-
-def test_reserve_6_ends_with_its_session(bench: Bench) -> None:
-    one, two = Disk(bench.session()), Disk(bench.session(isid=b"\x80\0\0\0\0\2"))
-    assert one.do(b"\x16\0\0\0\0\0").status == 0
-    assert two.do(b"\x16\0\0\0\0\0").status == CONFLICT
-    one.session.close()
-    bench.loop.turn()
-    assert two.do(b"\x16\0\0\0\0\0").status == 0
 
 
 # -- statuses --------------------------------------------------------------------------------------

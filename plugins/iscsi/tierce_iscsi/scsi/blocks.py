@@ -3,14 +3,17 @@ COMPARE AND WRITE, ORWRITE (SBC-3 section 5)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tierce import Code, Op, Request
 from tierce_iscsi.scsi import limits
 from tierce_iscsi.scsi.cdb import checked_extent, extent, extent_index, refuse_protection
-from tierce_iscsi.scsi.command import Command, Reply, Work, check_condition
+from tierce_iscsi.scsi.command import Command, Outcome, Reply, Work, check_condition
+from tierce_iscsi.scsi.pausing import pause
 from tierce_iscsi.scsi.sense import (
     LBA_OUT_OF_RANGE,
+    NOT_AS_EXPECTED,
     CheckConditionError,
     Key,
     Sense,
@@ -21,8 +24,8 @@ from tierce_iscsi.scsi.sense import (
 if TYPE_CHECKING:
     from tierce_iscsi.scsi.unit import LogicalUnit
 
-#: ORWRITE is read, then compared and written; so often it may lose against other writers.
-OR_ROUND_COUNT_MAX = 16
+#: What is read, then compared and written, may lose so often against other writers.
+CHANGE_ROUND_COUNT_MAX = 16
 
 
 def transfer(unit: LogicalUnit, cdb: bytes) -> tuple[int, int]:
@@ -80,9 +83,34 @@ def write_length(unit: LogicalUnit, cdb: bytes) -> int:
     return transfer(unit, cdb)[1]
 
 
-def write(unit: LogicalUnit, command: Command) -> Reply | Work:
-    """WRITE(6), WRITE(10), WRITE(12), WRITE(16)."""
-    return _write(unit, command, fua=has_fua(command.cdb))
+def write(unit: LogicalUnit, command: Command) -> Outcome:
+    """WRITE(6), WRITE(10), WRITE(12), WRITE(16).
+
+    An initiator that announced less than the CDB says gets that written, to the byte, and the rest
+    told as residual; one that announced nothing gets all of it told so.
+    """
+    fua = has_fua(command.cdb)
+    part = len(command.data) % unit.block_size
+    if not part:
+        return _write(unit, command, fua=fua)
+    if not unit.can_compare:
+        return check_condition(NOT_AS_EXPECTED, length=command.wanted)
+    whole = len(command.data) - part
+    offset, rest = transfer(unit, command.cdb)[0], command.data[whole:]
+
+    def begin_of_block() -> Work:
+        return _change(
+            *(unit, offset + whole, unit.block_size, lambda old: bytes(rest) + old[part:]),
+            lambda: Reply(length=command.wanted),
+            fua=fua,
+        )
+
+    def written(requests: list[Request]) -> Outcome:
+        return first_failure(unit, requests) or begin_of_block()
+
+    if not whole:
+        return begin_of_block()
+    return Work([Request(Op.WRITE, offset, whole, command.data[:whole], fua)], written)
 
 
 def write_and_verify(unit: LogicalUnit, command: Command) -> Reply | Work:
@@ -100,12 +128,9 @@ def _write(
     unit: LogicalUnit, command: Command, *, fua: bool, is_verified: bool = False
 ) -> Reply | Work:
     offset, length = transfer(unit, command.cdb)
-    # An initiator that expects to send less than the CDB says gets what it sent written, in
-    # whole blocks, and the rest reported as residual (RFC 7143 section 11.4.5.1).
-    sent = len(command.data) - len(command.data) % unit.block_size
-    if not sent:
+    data = command.data
+    if not data:
         return Reply(length=length)
-    data = command.data[:sent]
 
     def finish(requests: list[Request]) -> Reply | Work:
         failure = first_failure(unit, requests)
@@ -113,7 +138,7 @@ def _write(
             return _compare(unit, offset, data, length)
         return failure or Reply(length=length)
 
-    return Work([Request(Op.WRITE, offset, sent, data, fua)], finish)
+    return Work([Request(Op.WRITE, offset, len(data), data, fua)], finish)
 
 
 def verify_length(unit: LogicalUnit, cdb: bytes) -> int:
@@ -132,7 +157,7 @@ def verify_length(unit: LogicalUnit, cdb: bytes) -> int:
 def verify(unit: LogicalUnit, command: Command) -> Reply | Work:
     """VERIFY(10), (12), (16): read; with BYTCHK=1 compare; with BYTCHK=3 every block with one."""
     offset, length = transfer(unit, command.cdb)
-    wanted = verify_length(unit, command.cdb)
+    wanted = command.wanted
     if not length:
         return Reply()
     if not wanted:
@@ -141,12 +166,7 @@ def verify(unit: LogicalUnit, command: Command) -> Reply | Work:
             lambda requests: first_failure(unit, requests) or Reply(),
         )
     data = command.data
-    if len(data) < wanted:
-        data = data[: len(data) - len(data) % unit.block_size]
-        length = len(data)
-        if not length:
-            return Reply(length=wanted)
-    elif wanted < length:
+    if wanted < length:
         data = memoryview(bytes(data) * (length // wanted))
     return _compare(unit, offset, data, wanted)
 
@@ -211,9 +231,7 @@ def compare_length(unit: LogicalUnit, cdb: bytes) -> int:
 
 def compare_and_write(unit: LogicalUnit, command: Command) -> Reply | Work:
     """COMPARE AND WRITE (SBC-3 section 5.2), atomic in the device."""
-    wanted = compare_length(unit, command.cdb)
-    if not len(command.data) == command.announced == wanted:
-        raise invalid_field(13)
+    wanted = command.wanted
     if not wanted:
         return Reply()
     offset = int.from_bytes(command.cdb[2:10], "big") * unit.block_size
@@ -233,33 +251,59 @@ def compare_and_write(unit: LogicalUnit, command: Command) -> Reply | Work:
     return Work([request], finish)
 
 
-def or_write(unit: LogicalUnit, command: Command) -> Reply | Work:
-    """ORWRITE(16): read, OR, and write if nothing has changed since, else once more."""
+def or_write(unit: LogicalUnit, command: Command) -> Outcome:
+    """ORWRITE(16): some blocks at a time."""
     offset, length = transfer(unit, command.cdb)
-    if not length:
-        return Reply()
-    if len(command.data) != length:
-        raise invalid_field(extent_index(command.cdb))
-    mask = int.from_bytes(command.data, "little")
     fua = has_fua(command.cdb)
+    at = 0
+
+    def merge(old: bytes) -> bytes:
+        mask = int.from_bytes(command.data[at : at + len(old)], "little")
+        return (int.from_bytes(old, "little") | mask).to_bytes(len(old), "little")
+
+    def step() -> Outcome:
+        return _change(unit, offset + at, min(limits.OR_BYTES, length - at), merge, after, fua=fua)
+
+    def after() -> Outcome:
+        nonlocal at
+        at += min(limits.OR_BYTES, length - at)
+        return pause(unit, step) if at < length else Reply(length=length)
+
+    return step() if length else Reply()
+
+
+def _change(
+    unit: LogicalUnit,
+    offset: int,
+    length: int,
+    change: Callable[[bytes], bytes],
+    after: Callable[[], Outcome],
+    *,
+    fua: bool,
+) -> Work:
+    """Read some blocks and write what `change` makes of them, if nothing has changed them since,
+    else once more; go on with `after`."""
     rounds = 0
 
-    def compared(requests: list[Request]) -> Reply | Work:
-        nonlocal rounds
-        status = requests[0].status
-        assert status is not None, "looked at only when settled"
-        rounds += 1
-        if status.code is Code.MISCOMPARE and rounds < OR_ROUND_COUNT_MAX:
-            return Work([Request(Op.READ, offset, length)], merge)
-        return first_failure(unit, requests) or Reply(length=length)
+    def read() -> Work:
+        buffer = memoryview(bytearray(length))
+        return Work([Request(Op.READ, offset, length, buffer)], merge)
 
-    def merge(requests: list[Request]) -> Reply | Work:
+    def merge(requests: list[Request]) -> Outcome:
         failure = first_failure(unit, requests)
         if failure is not None:
             return failure
         old = bytes(requests[0].buffer or b"")
-        new = (int.from_bytes(old, "little") | mask).to_bytes(length, "little")
-        both = memoryview(old + new)
+        both = memoryview(old + change(old))
         return Work([Request(Op.COMPARE_AND_WRITE, offset, length, both, fua)], compared)
 
-    return Work([Request(Op.READ, offset, length)], merge)
+    def compared(requests: list[Request]) -> Outcome:
+        nonlocal rounds
+        status = requests[0].status
+        assert status is not None, "looked at only when settled"
+        rounds += 1
+        if status.code is Code.MISCOMPARE and rounds < CHANGE_ROUND_COUNT_MAX:
+            return read()
+        return first_failure(unit, requests) or after()
+
+    return read()

@@ -6,6 +6,8 @@ import struct
 
 from tierce_iscsi.scsi.sense import LBA_OUT_OF_RANGE, CheckConditionError, invalid_field
 
+COMPARE_AND_WRITE = 0x89
+
 _10 = struct.Struct(">xxIxH")
 _12 = struct.Struct(">xxII")
 _16 = struct.Struct(">xxQI")
@@ -24,6 +26,8 @@ def extent(cdb: bytes) -> tuple[int, int]:
 
 def extent_index(cdb: bytes) -> int:
     """Return the byte at which the block count begins, to blame it in sense data."""
+    if cdb[0] == COMPARE_AND_WRITE:
+        return 13
     return {0: 4, 4: 10, 5: 6}.get(cdb[0] >> 5, 7)
 
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Union
 
 import attrs
 
 from tierce import Request
 from tierce_iscsi.scsi.sense import CHECK_CONDITION, GOOD, Sense
+
+if TYPE_CHECKING:
+    from tierce_iscsi.scsi.table import Entry
+
+NO_DATA = memoryview(b"")
 
 
 class Nexus(Protocol):
@@ -29,21 +34,31 @@ class Nexus(Protocol):
         ...
 
 
+Outcome = Union["Reply", "Work", "Deferred"]
+
+
 @attrs.define
 class Command:
     """What a handler gets.
 
     Attributes:
+        entry: What the command table says of it.
         cdb: 16 bytes; shorter CDBs end in zeroes.
-        data: The data-out that arrived: what the handler asked for, or less.
-        announced: Bytes of data-out that the initiator expected to send; may be more.
         nexus: Whose it is.
+        lun: The LUN field: 0, or that of a unit which is not there, for which a few answer.
+        wanted: Bytes of data-out that it takes, decided once, when it arrived.
+        due: Bytes of data-out that have to be here before it is done: `wanted`, or, for a
+            command that may do with less, what the initiator announced.
+        data: The data-out.
     """
 
+    entry: Entry
     cdb: bytes
-    data: memoryview
     nexus: Nexus
-    announced: int = 0
+    lun: int = 0
+    wanted: int = 0
+    due: int = 0
+    data: memoryview = NO_DATA
 
 
 @attrs.frozen
@@ -55,7 +70,8 @@ class Reply:
         status: SCSI status.
         sense: Sense data, with CHECK CONDITION.
         length: Bytes that the command transfers in full, in whichever direction; what is more
-            or less than the initiator expected becomes the residual. None: all of `data`.
+            or less than the initiator expected becomes the residual. None: all of `data`, or
+            nothing where it failed.
     """
 
     data: bytes | memoryview = b""
@@ -76,12 +92,24 @@ class Work:
     """
 
     requests: list[Request]
-    finish: Callable[[list[Request]], Reply | Work]
+    finish: Callable[[list[Request]], Outcome]
 
 
-def check_condition(sense: Sense) -> Reply:
+@attrs.frozen
+class Deferred:
+    """What neither the device does nor the data thread may wait for.
+
+    Attributes:
+        begin: Called once, with what takes the outcome, at once or later, and with what says that
+            nobody waits for it any more: then it has still to be given, as soon as may be.
+    """
+
+    begin: Callable[[Callable[[Outcome], None], Callable[[], bool]], None]
+
+
+def check_condition(sense: Sense, length: int | None = None) -> Reply:
     """Return the reply that reports this sense."""
-    return Reply(status=CHECK_CONDITION, sense=sense.encode())
+    return Reply(status=CHECK_CONDITION, sense=sense.encode(), length=length)
 
 
-Handler = Callable[[Any, Command], Reply | Work]
+Handler = Callable[[Any, Command], Outcome]

@@ -26,14 +26,21 @@ _SAVING_NOT_SUPPORTED = Sense(Key.ILLEGAL_REQUEST, 0x3900)
 _WRITE_PROTECT, _DPO_FUA = 0x80, 0x10
 
 
+def _recovery(_unit: LogicalUnit) -> bytes:
+    """Read-write error recovery: retries are the medium's own affair, and blocks move as it
+    likes."""
+    return struct.pack(">BB10x", 0x01, 0x0A)
+
+
 def _caching(_unit: LogicalUnit) -> bytes:
     """WCE: writes are acknowledged before they are durable; SYNCHRONIZE CACHE makes them so."""
     return struct.pack(">BBB17x", 0x08, 0x12, 0x04)
 
 
 def _control(_unit: LogicalUnit) -> bytes:
-    """One task set for all initiators; reordering is unrestricted; fixed format sense."""
-    return struct.pack(">BBBBBBHHH", 0x0A, 0x0A, 0x00, 0x10, 0, 0, 0, 0, 0)
+    """One task set for all initiators; reordering is unrestricted; fixed format sense. TAS: tasks
+    that another initiator's function ends are answered with TASK ABORTED."""
+    return struct.pack(">BBBBBBHHH", 0x0A, 0x0A, 0x00, 0x10, 0, 0x40, 0, 0, 0)
 
 
 def _exceptions(_unit: LogicalUnit) -> bytes:
@@ -41,7 +48,7 @@ def _exceptions(_unit: LogicalUnit) -> bytes:
     return struct.pack(">BB10x", 0x1C, 0x0A)
 
 
-_PAGES = {0x08: _caching, 0x0A: _control, 0x1C: _exceptions}
+_PAGES = {0x01: _recovery, 0x08: _caching, 0x0A: _control, 0x1C: _exceptions}
 
 
 def mode_sense(unit: LogicalUnit, command: Command) -> Reply:
@@ -89,9 +96,9 @@ def mode_select(unit: LogicalUnit, command: Command) -> Reply:
     if not cdb[1] & 0x10 or cdb[1] & 0x01:
         # PF must be set: the pages are SPC's; SP: nothing can be saved.
         raise invalid_field(1)
-    wanted = mode_select_length(unit, cdb)
-    if not data:
-        return Reply(length=wanted)
+    wanted = command.wanted
+    if not wanted:
+        return Reply()
     is_long = cdb[0] == 0x55
     head = 8 if is_long else 4
     if len(data) < head:
@@ -100,11 +107,20 @@ def mode_select(unit: LogicalUnit, command: Command) -> Reply:
     at = head + descriptors
     if descriptors not in {0, 8} or at > len(data):
         raise invalid_parameter(head - 1)
-    if descriptors and be32(data, head + 4) & 0xFFFFFF not in {0, unit.block_size}:
-        raise invalid_parameter(head + 5)
+    if descriptors:
+        _check_descriptor(unit, data, head)
     while at < len(data):
         at = _check_page(unit, data, at)
     return Reply(length=wanted)
+
+
+def _check_descriptor(unit: LogicalUnit, data: memoryview, at: int) -> None:
+    """Raise CheckConditionError if a short block descriptor asks for another size: 0, and all ones
+    for the count, mean the one that there is."""
+    if be32(data, at) not in {0, 0xFFFFFFFF, unit.block_count}:
+        raise invalid_parameter(at)
+    if be32(data, at + 4) & 0xFFFFFF not in {0, unit.block_size}:
+        raise invalid_parameter(at + 5)
 
 
 def _check_page(unit: LogicalUnit, data: memoryview, at: int) -> int:

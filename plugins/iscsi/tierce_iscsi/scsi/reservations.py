@@ -1,115 +1,160 @@
-"""Persistent reservations and RESERVE(6) (SPC-4 sections 5.12, 6.15, 6.16; SPC-2 section 7.21).
+"""PERSISTENT RESERVE IN and OUT, RESERVE(6), RELEASE(6) (SPC-4 6.15, 6.16; SPC-2 section 7.21).
 
-Registrations belong to an I_T nexus: an initiator's name and ISID, so that a session that is
-replaced keeps them. They live in this process alone: APTPL is refused and not claimed, since a
-reservation that must outlive us has to be kept by a majority of the replicas first.
-
-Types (SPC-4 table 61): write exclusive (1, 5, 7) keeps writes from others, exclusive access
-(3, 6, 8) reads too. For 5 and 6 every registrant is let through, for 7 and 8 every registrant
-holds the reservation.
+**Kept first.** What a PERSISTENT RESERVE OUT changes is in force, told to others and answered only
+when it is kept: a restart of the target must not lose a fence that somebody was told is up. The
+command is parked meanwhile; those that come until then are dealt with together next, in order.
+What can't be kept has not happened: the command fails and everything stays as it was.
 """
 
 from __future__ import annotations
 
-import enum
 import struct
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tierce_iscsi.scsi.cdb import be16, be32, be64
-from tierce_iscsi.scsi.command import Command, Nexus, Reply
+import attrs
+
+from tierce_iscsi.scsi import prout
+from tierce_iscsi.scsi.cdb import be16, be32
+from tierce_iscsi.scsi.command import (
+    Command,
+    Deferred,
+    Nexus,
+    Outcome,
+    Reply,
+    check_condition,
+)
+from tierce_iscsi.scsi.prout import PARAMETER_BYTES, Action, Change, Order
+from tierce_iscsi.scsi.registrations import (
+    ALL_REGISTRANTS,
+    WRITE_EXCLUSIVE,
+    Access,
+    Registrations,
+)
 from tierce_iscsi.scsi.sense import (
+    INTERNAL_TARGET_FAILURE,
     PARAMETER_LIST_LENGTH,
-    REGISTRATIONS_PREEMPTED,
     RESERVATION_CONFLICT,
-    RESERVATIONS_PREEMPTED,
-    RESERVATIONS_RELEASED,
     CheckConditionError,
-    Key,
-    Sense,
     invalid_field,
-    invalid_parameter,
 )
 
 if TYPE_CHECKING:
+    from tierce_iscsi.scsi.command import Handler
     from tierce_iscsi.scsi.unit import LogicalUnit
 
-#: Registered nexuses of a logical unit.
-REGISTRATION_COUNT_MAX = 256
-PARAMETER_BYTES = 24
-TYPES = frozenset({1, 3, 5, 6, 7, 8})
-EXCLUSIVE_ACCESS = frozenset({3, 6, 8})
-#: Types that let every registrant through, and those that every registrant holds.
-REGISTRANTS_ONLY = frozenset({5, 6, 7, 8})
-ALL_REGISTRANTS = frozenset({7, 8})
+#: Keeps registrations over a restart of the target, then says why it could not, or "".
+Keep = Callable[[Registrations, Callable[[str], None]], None]
+_Answer = Callable[[Change], None]
 _CONFLICT = Reply(status=RESERVATION_CONFLICT)
-#: INSUFFICIENT REGISTRATION RESOURCES
-_TOO_MANY = Sense(Key.ILLEGAL_REQUEST, 0x5504)
-#: INVALID RELEASE OF PERSISTENT RESERVATION
-_INVALID_RELEASE = Sense(Key.ILLEGAL_REQUEST, 0x2604)
 
 
-class Access(enum.Enum):
-    """What a command does, as far as reservations care."""
+@attrs.frozen
+class _Ended:
+    """An action that waits for what it changed to be kept."""
 
-    #: Allowed to everyone, always.
-    ANY = "any"
-    #: Reads the medium, or what another may be about to change.
-    READ = "read"
-    #: Changes the medium or the unit.
-    WRITE = "write"
+    answer: _Answer
+    change: Change
+    has_changed: bool
+
+
+def keep_nothing(_now: Registrations, kept: Callable[[str], None]) -> None:
+    """Of a unit that has no place to keep anything."""
+    kept("")
 
 
 class Reservations:
-    """Who may do what with one logical unit."""
+    """Who may do what with one logical unit.
 
-    def __init__(self) -> None:
-        self.keys: dict[bytes, int] = {}
-        self.holder: bytes | None = None
-        self.kind = 0
-        self.generation = 0
-        #: Who holds RESERVE(6).
+    Args:
+        now: What was kept.
+        keep: Keeps a change.
+        can_outlive_power: What is kept is as safe as the unit's bytes, so that APTPL may be
+            promised.
+
+    Attributes:
+        now: What is in force.
+        legacy: Who holds RESERVE(6), which no restart outlives.
+        is_idle: True if nothing is reserved: looked at once for each batch of commands.
+    """
+
+    def __init__(
+        self,
+        now: Registrations | None = None,
+        keep: Keep = keep_nothing,
+        *,
+        can_outlive_power: bool = False,
+    ) -> None:
+        self.now = now or Registrations()
+        self.can_outlive_power = can_outlive_power
         self.legacy: bytes | None = None
+        self.is_idle = not self.now.is_reserved
+        self._keep = keep
+        self._is_keeping = False
+        self._waiting: list[tuple[Action, Order, _Answer]] = []
 
-    @property
-    def is_idle(self) -> bool:
-        """True if nothing is reserved."""
-        return self.holder is None and self.legacy is None
+    def set_legacy(self, identity: bytes | None) -> None:
+        """RESERVE(6) is held by this nexus, or by nobody, from now on."""
+        self.legacy = identity
+        self.is_idle = identity is None and not self.now.is_reserved
 
     def allows(self, nexus: Nexus, access: Access) -> bool:
         """True if the nexus may do this now."""
         if access is Access.ANY or self.is_idle:
             return True
-        identity = nexus.initiator
         if self.legacy is not None:
-            return self.legacy == identity
-        if self.holder == identity or (self.kind in REGISTRANTS_ONLY and identity in self.keys):
-            return True
-        return access is Access.READ and self.kind not in EXCLUSIVE_ACCESS
+            return self.legacy == nexus.initiator
+        return access is Access.PERSISTENT or self.now.allows(nexus.initiator, access)
 
-    def is_held_by(self, identity: bytes) -> bool:
-        """True if this nexus holds the persistent reservation."""
-        if self.holder is None:
-            return False
-        return self.holder == identity or (self.kind in ALL_REGISTRANTS and identity in self.keys)
+    def change(self, action: Action, order: Order, answer: _Answer) -> None:
+        """Do an action after those that wait; `answer(change)` when it is kept."""
+        self._waiting.append((action, order, answer))
+        self._go_on()
 
-    def release(self) -> None:
-        """End the persistent reservation."""
-        self.holder, self.kind = None, 0
+    def _go_on(self) -> None:
+        while self._waiting and not self._is_keeping:
+            ended: list[_Ended] = []
+            draft = self.now
+            for action, order, answer in self._waiting:
+                fresh, change = self._try(action, order, draft)
+                ended.append(_Ended(answer, change, has_changed=fresh != draft))
+                draft = fresh
+            self._waiting.clear()
+            if draft == self.now:
+                self._end(ended)
+            else:
+                self._is_keeping = True
+                self._keep_draft(draft, ended)
 
-    def unregister(self, identity: bytes) -> bool:
-        """Forget a registration; True if the reservation ended with it."""
-        del self.keys[identity]
-        if self.holder is None:
-            return False
-        if self.kind in ALL_REGISTRANTS:
-            ends = not self.keys
-            if not ends and self.holder == identity:
-                self.holder = next(iter(self.keys))
-        else:
-            ends = self.holder == identity
-        if ends:
-            self.release()
-        return ends
+    def _try(
+        self, action: Action, order: Order, draft: Registrations
+    ) -> tuple[Registrations, Change]:
+        """Return what an action makes of `draft`, which stays as it is if the action fails."""
+        if self.legacy not in {None, order.identity}:
+            return draft, Change(_CONFLICT)
+        fresh = draft.copy()
+        try:
+            return fresh, action(fresh, order)
+        except CheckConditionError as error:
+            return draft, Change(check_condition(error.sense))
+
+    def _keep_draft(self, draft: Registrations, ended: list[_Ended]) -> None:
+        def kept(failure: str) -> None:
+            self._is_keeping = False
+            if failure:
+                refusal = Change(check_condition(INTERNAL_TARGET_FAILURE))
+                self._end([attrs.evolve(e, change=refusal) if e.has_changed else e for e in ended])
+            else:
+                self.now = draft
+                self.set_legacy(self.legacy)
+                self._end(ended)
+            self._go_on()
+
+        self._keep(draft, kept)
+
+    def _end(self, ended: list[_Ended]) -> None:
+        for one in ended:
+            one.answer(one.change)
 
 
 # -- RESERVE(6), RELEASE(6) ------------------------------------------------------------------------
@@ -122,59 +167,66 @@ def reserve_6(unit: LogicalUnit, command: Command) -> Reply:
         # EXTENT is obsolete.
         raise invalid_field(1)
     identity = command.nexus.initiator
-    if reservations.keys or reservations.legacy not in {None, identity}:
+    is_persistent = reservations.now.keys or reservations.now.is_in_doubt
+    if is_persistent or reservations.legacy not in {None, identity}:
         return _CONFLICT
-    reservations.legacy = identity
+    reservations.set_legacy(identity)
     return Reply()
 
 
 def release_6(unit: LogicalUnit, command: Command) -> Reply:
     """RELEASE(6): of what another holds it is GOOD and does nothing (SPC-2 section 7.16.2)."""
     if unit.reservations.legacy == command.nexus.initiator:
-        unit.reservations.legacy = None
+        unit.reservations.set_legacy(None)
     return Reply()
 
 
 # -- PERSISTENT RESERVE IN -------------------------------------------------------------------------
 
 
-def _reply_in(reservations: Reservations, body: bytes, allocation: int) -> Reply:
-    head = struct.pack(">II", reservations.generation, len(body))
+def _reply_in(now: Registrations, body: bytes, allocation: int) -> Reply:
+    head = struct.pack(">II", now.generation & 0xFFFFFFFF, len(body))
     return Reply((head + body)[:allocation])
 
 
 def read_keys(unit: LogicalUnit, command: Command) -> Reply:
     """READ KEYS."""
-    keys = b"".join(struct.pack(">Q", key) for key in unit.reservations.keys.values())
-    return _reply_in(unit.reservations, keys, be16(command.cdb, 7))
+    now = unit.reservations.now
+    keys = b"".join(struct.pack(">Q", key) for key in now.keys.values())
+    return _reply_in(now, keys, be16(command.cdb, 7))
 
 
 def read_reservation(unit: LogicalUnit, command: Command) -> Reply:
-    """READ RESERVATION: the holder's key (0 if all registrants hold it), scope and type."""
-    reservations = unit.reservations
+    """READ RESERVATION: the holder's key (0 if all registrants hold it, or if it is in doubt
+    who does), scope and type."""
+    now = unit.reservations.now
     body = b""
-    if reservations.holder is not None:
-        key = 0
-        if reservations.kind not in ALL_REGISTRANTS:
-            key = reservations.keys[reservations.holder]
-        body = struct.pack(">Q5xB2x", key, reservations.kind)
-    return _reply_in(reservations, body, be16(command.cdb, 7))
+    if now.is_in_doubt:
+        body = struct.pack(">Q5xB2x", 0, WRITE_EXCLUSIVE)
+    elif now.holder is not None:
+        key = 0 if now.kind in ALL_REGISTRANTS else now.keys[now.holder]
+        body = struct.pack(">Q5xB2x", key, now.kind)
+    return _reply_in(now, body, be16(command.cdb, 7))
 
 
-def report_capabilities(_unit: LogicalUnit, command: Command) -> Reply:
-    """REPORT CAPABILITIES: type mask valid, every type; no APTPL."""
-    return Reply(struct.pack(">HBBH2x", 8, 0x00, 0x80, 0xEA01)[: be16(command.cdb, 7)])
+def report_capabilities(unit: LogicalUnit, command: Command) -> Reply:
+    """REPORT CAPABILITIES: ATP_C, as there is one target port; PTPL_C where APTPL can be
+    promised, PTPL_A where it is; type mask valid, every type."""
+    reservations = unit.reservations
+    can = 0x04 | (0x01 if reservations.can_outlive_power else 0)
+    does = 0x80 | (0x01 if reservations.now.outlives_power else 0)
+    return Reply(struct.pack(">HBBH2x", 8, can, does, 0xEA01)[: be16(command.cdb, 7)])
 
 
 def read_full_status(unit: LogicalUnit, command: Command) -> Reply:
     """READ FULL STATUS: every registration with its transport ID (SPC-4 section 6.15.5)."""
-    reservations = unit.reservations
+    now = unit.reservations.now
     body = b""
-    for identity, key in reservations.keys.items():
-        is_held = reservations.is_held_by(identity)
-        kind = reservations.kind if is_held else 0
+    for identity, key in now.keys.items():
+        is_held = now.is_held_by(identity)
+        kind = now.kind if is_held else 0
         body += struct.pack(">Q4xBB4xHI", key, is_held, kind, 1, len(identity)) + identity
-    return _reply_in(reservations, body, be16(command.cdb, 7))
+    return _reply_in(now, body, be16(command.cdb, 7))
 
 
 # -- PERSISTENT RESERVE OUT ------------------------------------------------------------------------
@@ -191,141 +243,32 @@ def out_length(_unit: LogicalUnit, cdb: bytes) -> int:
     return PARAMETER_BYTES
 
 
-def _parameters(command: Command) -> tuple[int, int]:
-    """Return (reservation key, service action reservation key)."""
-    data = command.data
-    if len(data) < PARAMETER_BYTES:
-        raise CheckConditionError(PARAMETER_LIST_LENGTH)
-    if data[20] & 0x0D:
-        # SPEC_I_PT, ALL_TG_PT, APTPL.
-        raise invalid_parameter(20)
-    return be64(data, 0), be64(data, 8)
+def handler_of(action: Action, *, has_type: bool = False, aborts: bool = False) -> Handler:
+    """Return what does a service action.
 
+    Args:
+        action: What it makes of the registrations.
+        has_type: Its CDB names a type of reservation.
+        aborts: The commands of those who lose their registrations are aborted, and it is
+            answered when none of them can change the medium any more.
+    """
 
-def _kind(cdb: bytes) -> int:
-    """Return the type, of scope LU."""
-    if cdb[2] >> 4 or cdb[2] & 0x0F not in TYPES:
-        raise invalid_field(2)
-    return cdb[2] & 0x0F
+    def handle(unit: LogicalUnit, command: Command) -> Deferred:
+        reservations = unit.reservations
+        can = reservations.can_outlive_power
+        order = prout.read_order(command, has_type=has_type, can_outlive_power=can)
 
+        def begin(done: Callable[[Outcome], None], _is_aborted: Callable[[], bool]) -> None:
+            def kept(change: Change) -> None:
+                for identity, sense in change.news:
+                    unit.tell(identity, sense)
+                if aborts and change.losers:
+                    unit.abort(change.losers, lambda: done(change.reply))
+                else:
+                    done(change.reply)
 
-_DONE = Reply(length=PARAMETER_BYTES)
+            reservations.change(action, order, kept)
 
+        return Deferred(begin)
 
-def register(unit: LogicalUnit, command: Command) -> Reply:
-    """REGISTER, and REGISTER AND IGNORE EXISTING KEY."""
-    reservations = unit.reservations
-    old, new = _parameters(command)
-    identity = command.nexus.initiator
-    ignores = command.cdb[1] & 0x1F == 0x06
-    if reservations.legacy not in {None, identity}:
-        return _CONFLICT
-    if not ignores and reservations.keys.get(identity, 0) != old:
-        return _CONFLICT
-    if new:
-        if identity not in reservations.keys and (len(reservations.keys) >= REGISTRATION_COUNT_MAX):
-            raise CheckConditionError(_TOO_MANY)
-        reservations.keys[identity] = new
-    elif identity in reservations.keys:
-        kind = reservations.kind
-        if reservations.unregister(identity) and kind in REGISTRANTS_ONLY:
-            _tell_registrants(unit, RESERVATIONS_RELEASED)
-    elif not ignores:
-        return _DONE
-    reservations.generation += 1
-    return _DONE
-
-
-def _is_registered(unit: LogicalUnit, command: Command) -> bool:
-    """True if the nexus is registered with the key that it names."""
-    key, _ = _parameters(command)
-    return unit.reservations.keys.get(command.nexus.initiator) == key
-
-
-def reserve(unit: LogicalUnit, command: Command) -> Reply:
-    """RESERVE."""
-    reservations = unit.reservations
-    identity = command.nexus.initiator
-    kind = _kind(command.cdb)
-    if not _is_registered(unit, command):
-        return _CONFLICT
-    if reservations.holder is not None:
-        is_same = reservations.is_held_by(identity) and reservations.kind == kind
-        return _DONE if is_same else _CONFLICT
-    reservations.holder, reservations.kind = identity, kind
-    return _DONE
-
-
-def release(unit: LogicalUnit, command: Command) -> Reply:
-    """RELEASE."""
-    reservations = unit.reservations
-    kind = _kind(command.cdb)
-    if not _is_registered(unit, command):
-        return _CONFLICT
-    if not reservations.is_held_by(command.nexus.initiator):
-        return _DONE
-    if reservations.kind != kind:
-        raise CheckConditionError(_INVALID_RELEASE)
-    reservations.release()
-    if kind in REGISTRANTS_ONLY:
-        _tell_registrants(unit, RESERVATIONS_RELEASED, command.nexus)
-    return _DONE
-
-
-def clear(unit: LogicalUnit, command: Command) -> Reply:
-    """CLEAR: every registration and the reservation."""
-    if not _is_registered(unit, command):
-        return _CONFLICT
-    reservations = unit.reservations
-    _tell_registrants(unit, RESERVATIONS_PREEMPTED, command.nexus)
-    reservations.keys.clear()
-    reservations.release()
-    reservations.generation += 1
-    return _DONE
-
-
-def preempt(unit: LogicalUnit, command: Command) -> Reply:
-    """PREEMPT: end the registrations that have a key, and take over their reservation."""
-    reservations = unit.reservations
-    identity = command.nexus.initiator
-    _, victim = _parameters(command)
-    kind = _kind(command.cdb)
-    if not _is_registered(unit, command):
-        return _CONFLICT
-    is_shared = reservations.kind in ALL_REGISTRANTS
-    holder = reservations.holder
-    takes_over = holder is not None and (
-        victim == 0 if is_shared else reservations.keys[holder] == victim
-    )
-    if not victim and not is_shared:
-        raise invalid_parameter(8)
-    losers = [
-        other
-        for other, key in reservations.keys.items()
-        if other != identity and (key == victim or (takes_over and is_shared and not victim))
-    ]
-    if not losers and not takes_over:
-        return _CONFLICT
-    for other in losers:
-        _tell(unit, other, REGISTRATIONS_PREEMPTED)
-        reservations.unregister(other)
-    if takes_over:
-        was = reservations.kind
-        reservations.holder, reservations.kind = identity, kind
-        if was and was != kind:
-            _tell_registrants(unit, RESERVATIONS_RELEASED, command.nexus)
-    reservations.generation += 1
-    return _DONE
-
-
-def _tell_registrants(unit: LogicalUnit, sense: Sense, but: Nexus | None = None) -> None:
-    """Give every registered nexus but one a unit attention."""
-    for nexus in unit.nexuses:
-        if nexus is not but and nexus.initiator in unit.reservations.keys:
-            nexus.attend(sense)
-
-
-def _tell(unit: LogicalUnit, identity: bytes, sense: Sense) -> None:
-    for nexus in unit.nexuses:
-        if nexus.initiator == identity:
-            nexus.attend(sense)
+    return handle

@@ -1,4 +1,7 @@
-"""Sense data: what went wrong, as SCSI says it (SPC-4 section 4.5, fixed format)."""
+"""Sense data: what went wrong, as SCSI says it (SPC-4 section 4.5).
+
+Fixed format, whose information field has 32 bits; descriptor format where it is asked for.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,19 @@ CHECK_CONDITION = 0x02
 BUSY = 0x08
 RESERVATION_CONFLICT = 0x18
 TASK_SET_FULL = 0x28
+TASK_ABORTED = 0x40
 
 #: Response code, segment, key, information, additional length, command specific, ASC << 8 | ASCQ,
 #: FRU, sense key specific.
 _FIXED = struct.Struct(">BBBIBIHB3s")
 assert _FIXED.size == 18
+#: Response code, key, ASC << 8 | ASCQ, additional length; descriptors follow.
+_DESCRIPTORS = struct.Struct(">BBH3xB")
+#: Type, additional length, VALID, information.
+_INFORMATION = struct.Struct(">BBBxQ")
+#: Type, additional length, sense key specific.
+_SPECIFIC = struct.Struct(">BBxx3sx")
+assert (_DESCRIPTORS.size, _INFORMATION.size, _SPECIFIC.size) == (8, 12, 8)
 
 
 class Key(enum.IntEnum):
@@ -31,6 +42,7 @@ class Key(enum.IntEnum):
     ILLEGAL_REQUEST = 0x5
     UNIT_ATTENTION = 0x6
     DATA_PROTECT = 0x7
+    COPY_ABORTED = 0xA
     ABORTED_COMMAND = 0xB
     MISCOMPARE = 0xE
 
@@ -45,6 +57,7 @@ class Sense:
         information: An LBA or an offset, where there is one that fits 32 bits.
         field: Byte of the CDB (or of the parameters) that is wrong.
         is_in_parameters: `field` counts in the parameter list, not in the CDB.
+        progress: How much of an operation is done, of 65536.
     """
 
     key: Key
@@ -52,14 +65,24 @@ class Sense:
     information: int | None = None
     field: int | None = None
     is_in_parameters: bool = False
+    progress: int | None = None
 
-    def encode(self) -> bytes:
-        """Return the 18 bytes of fixed format sense data."""
+    def encode(self, *, is_descriptor: bool = False) -> bytes:
+        """Return 18 bytes of fixed format sense data, or as many as descriptors need."""
         specific = b"\0\0\0"
         if self.field is not None:
             flags = 0x80 if self.is_in_parameters else 0xC0
             specific = struct.pack(">BH", flags, self.field)
+        elif self.progress is not None:
+            specific = struct.pack(">BH", 0x80, self.progress)
         information = self.information
+        if is_descriptor:
+            descriptors = b""
+            if information is not None:
+                descriptors += _INFORMATION.pack(0x00, 10, 0x80, information)
+            if any(specific):
+                descriptors += _SPECIFIC.pack(0x02, 6, specific)
+            return _DESCRIPTORS.pack(0x72, self.key, self.code, len(descriptors)) + descriptors
         is_valid = information is not None and information <= 0xFFFFFFFF
         return _FIXED.pack(
             *(0xF0 if is_valid else 0x70, 0, self.key, information if is_valid else 0, 10),
@@ -82,11 +105,16 @@ UNIT_NOT_SUPPORTED = Sense(Key.ILLEGAL_REQUEST, 0x2500)
 PARAMETER_LIST_LENGTH = Sense(Key.ILLEGAL_REQUEST, 0x1A00)
 MISCOMPARE = Sense(Key.MISCOMPARE, 0x1D00)
 WRITE_PROTECTED = Sense(Key.DATA_PROTECT, 0x2700)
-#: An iSCSI command brought less data than it announced (RFC 7143 section 11.4.7.2).
-NOT_ENOUGH_UNSOLICITED_DATA = Sense(Key.ABORTED_COMMAND, 0x0C0D)
+#: INVALID FIELD IN COMMAND INFORMATION UNIT: what the initiator expects to transfer (direction or
+#: length) is not what the CDB transfers.
+NOT_AS_EXPECTED = Sense(Key.ILLEGAL_REQUEST, 0x0E03)
+INTERNAL_TARGET_FAILURE = Sense(Key.HARDWARE_ERROR, 0x4400)
+#: DATA PHASE ERROR: less data-out came than the command was admitted for.
+DATA_MISSING = Sense(Key.ABORTED_COMMAND, 0x4B00)
 PROTOCOL_SERVICE_CRC_ERROR = Sense(Key.ABORTED_COMMAND, 0x4705)
 
 # Unit attentions.
+POWER_ON = Sense(Key.UNIT_ATTENTION, 0x2900)
 BUS_DEVICE_RESET = Sense(Key.UNIT_ATTENTION, 0x2903)
 MODE_PARAMETERS_CHANGED = Sense(Key.UNIT_ATTENTION, 0x2A01)
 COMMANDS_CLEARED = Sense(Key.UNIT_ATTENTION, 0x2F00)

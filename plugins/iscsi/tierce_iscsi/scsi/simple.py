@@ -5,9 +5,11 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+from tierce import Op, Request
+from tierce_iscsi.scsi.blocks import first_failure
 from tierce_iscsi.scsi.cdb import be32
-from tierce_iscsi.scsi.command import Command, Reply
-from tierce_iscsi.scsi.sense import NO_SENSE, invalid_field
+from tierce_iscsi.scsi.command import Command, Reply, Work
+from tierce_iscsi.scsi.sense import NO_SENSE, UNIT_NOT_SUPPORTED, invalid_field
 
 if TYPE_CHECKING:
     from tierce_iscsi.scsi.unit import LogicalUnit
@@ -18,13 +20,19 @@ def unit_ready(_unit: LogicalUnit, _command: Command) -> Reply:
     return Reply()
 
 
-def request_sense(_unit: LogicalUnit, command: Command) -> Reply:
-    """REQUEST SENSE: a pending unit attention, else NO SENSE. Fixed format only."""
-    if command.cdb[1] & 0x01:
-        raise invalid_field(1)
+def request_sense(unit: LogicalUnit, command: Command) -> Reply:
+    """REQUEST SENSE: a pending unit attention, how far a format is, or NO SENSE; of a LUN that is
+    not there, that."""
     attentions = command.nexus.attentions
-    sense = attentions.pop(0) if attentions else NO_SENSE
-    return Reply(sense.encode()[: command.cdb[4]])
+    sense = NO_SENSE
+    if command.lun:
+        sense = UNIT_NOT_SUPPORTED
+    elif attentions:
+        sense = attentions.pop(0)
+    elif unit.formatting is not None:
+        sense = unit.formatting.sense
+    is_descriptor = bool(command.cdb[1] & 0x01)
+    return Reply(sense.encode(is_descriptor=is_descriptor)[: command.cdb[4]])
 
 
 def report_luns(_unit: LogicalUnit, command: Command) -> Reply:
@@ -43,18 +51,23 @@ def read_capacity_10(unit: LogicalUnit, command: Command) -> Reply:
 
 
 def read_capacity_16(unit: LogicalUnit, command: Command) -> Reply:
-    """READ CAPACITY(16): one logical block per physical block, as the alignment that pays is told
-    by the Block Limits page; with LBPME and LBPRZ where blocks can be unmapped."""
+    """READ CAPACITY(16): with how many blocks are one physical block, and LBPME and LBPRZ where
+    blocks can be unmapped."""
     thin_bits = 0xC000 if unit.can_discard else 0
-    data = struct.pack(">QIBBH16x", unit.block_count - 1, unit.block_size, 0, 0, thin_bits)
+    exponent = (unit.physical_bytes // unit.block_size).bit_length() - 1
+    data = struct.pack(">QIBBH16x", unit.block_count - 1, unit.block_size, 0, exponent, thin_bits)
     return Reply(data[: be32(command.cdb, 10)])
 
 
-def start_stop(_unit: LogicalUnit, command: Command) -> Reply:
-    """START STOP UNIT: always started; a medium that is not removable can't be ejected."""
-    if command.cdb[4] & 0x02:
+def start_stop(unit: LogicalUnit, command: Command) -> Reply | Work:
+    """START STOP UNIT: always started; a medium that is not removable can't be ejected, and there
+    are no power conditions. Who stops the unit wants its cache on the medium, unless NO_FLUSH."""
+    flags = command.cdb[4]
+    if flags & 0xF2:
         raise invalid_field(4)
-    return Reply()
+    if flags & 0x05:
+        return Reply()
+    return Work([Request(Op.FLUSH)], lambda requests: first_failure(unit, requests) or Reply())
 
 
 def prevent_allow(_unit: LogicalUnit, _command: Command) -> Reply:

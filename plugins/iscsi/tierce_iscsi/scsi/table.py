@@ -6,14 +6,28 @@ and REPORT SUPPORTED OPERATION CODES all read this one table.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import attrs
 
-from tierce_iscsi.scsi import blocks, catalogue, inquiry, mode, reservations, simple, thin
+from tierce_iscsi.scsi import (
+    blocks,
+    catalogue,
+    copy,
+    diagnostics,
+    formatting,
+    inquiry,
+    mode,
+    prout,
+    reservations,
+    simple,
+    thin,
+)
 from tierce_iscsi.scsi.command import Handler
-from tierce_iscsi.scsi.reservations import Access
+from tierce_iscsi.scsi.registrations import Access
+from tierce_iscsi.scsi.reservations import handler_of
 
 if TYPE_CHECKING:
     from tierce_iscsi.scsi.unit import LogicalUnit
@@ -23,8 +37,13 @@ def _no_data(_unit: LogicalUnit, _cdb: bytes) -> int:
     return 0
 
 
+#: NACA, in the last byte of every CDB.
+NACA = 0x04
+
+
 def _usage(text: str) -> bytes:
-    return bytes.fromhex(text)
+    usage = bytes.fromhex(text)
+    return usage[:-1] + bytes((usage[-1] | NACA,)) if usage else usage
 
 
 def _always(_unit: LogicalUnit) -> bool:
@@ -39,6 +58,20 @@ def _can_compare(unit: LogicalUnit) -> bool:
     return unit.can_compare
 
 
+class Needs(enum.Enum):
+    """How much data-out an initiator has to announce for a command that takes some."""
+
+    #: All of it; what is more is dropped, and told as a residual.
+    ALL = "all"
+    #: Exactly as much: a length that differs says that initiator and CDB mean different things.
+    EXACTLY = "exactly"
+    #: Any number of whole blocks: they are written, the rest is told as a residual
+    #: (RFC 7143 section 11.4.5.1).
+    BLOCKS = "blocks"
+    #: Any number of bytes, so too.
+    BYTES = "bytes"
+
+
 @attrs.frozen
 class Entry:
     """One command.
@@ -47,7 +80,8 @@ class Entry:
         handler: What does it.
         usage: The bits of its CDB that are looked at, as REPORT SUPPORTED OPERATION CODES
             gives them (SPC-4 section 6.35.3); its length is the CDB's.
-        data_out: Bytes of data-out that it wants.
+        data_out: Bytes of data-out that it takes.
+        needs: How much of them it can't do without.
         access: What reservations make of it.
         is_any_lun: Answers for a LUN that is not there too, and past a unit attention.
         is_supported: False where the device can't do it.
@@ -57,6 +91,7 @@ class Entry:
     handler: Handler
     usage: bytes = attrs.field(converter=_usage)
     data_out: Callable[[LogicalUnit, bytes], int] = _no_data
+    needs: Needs = Needs.ALL
     access: Access = Access.ANY
     is_any_lun: bool = False
     is_supported: Callable[[LogicalUnit], bool] = _always
@@ -65,17 +100,17 @@ class Entry:
 
 # Usage bits of what READ and WRITE have from their third byte on: LBA, blocks, group, control.
 _LBA_8 = "ffffffffffffffff"
-_10, _12, _16 = "ffffffff3fffff00", "ffffffffffffffff3f00", f"{_LBA_8}ffffffff3f00"
+_10, _12, _16 = "ffffffff00ffff00", "ffffffffffffffff0000", f"{_LBA_8}ffffffff0000"
 _IN_16 = f"{_LBA_8}ffffffff0000"
 _READ, _WRITE = Access.READ, Access.WRITE
 
 
 def _write(usage: str) -> Entry:
-    return Entry(blocks.write, usage, blocks.write_length, _WRITE)
+    return Entry(blocks.write, usage, blocks.write_length, Needs.BYTES, _WRITE)
 
 
 def _write_and_verify(usage: str) -> Entry:
-    return Entry(blocks.write_and_verify, usage, blocks.write_length, _WRITE)
+    return Entry(blocks.write_and_verify, usage, blocks.write_length, Needs.BLOCKS, _WRITE)
 
 
 def _read(usage: str) -> Entry:
@@ -83,11 +118,11 @@ def _read(usage: str) -> Entry:
 
 
 def _verify(usage: str) -> Entry:
-    return Entry(blocks.verify, usage, blocks.verify_length, _READ)
+    return Entry(blocks.verify, usage, blocks.verify_length, access=_READ)
 
 
 def _write_same(usage: str) -> Entry:
-    return Entry(thin.write_same, usage, thin.write_same_length, _WRITE)
+    return Entry(thin.write_same, usage, thin.write_same_length, Needs.EXACTLY, _WRITE)
 
 
 def _actions(actions: dict[int, Entry]) -> Entry:
@@ -96,11 +131,13 @@ def _actions(actions: dict[int, Entry]) -> Entry:
 
 
 def _reserve_out(handler: Handler, action: str) -> Entry:
-    return Entry(handler, f"5f{action}ff0000ffffffff00", reservations.out_length)
+    kind = "00" if action in {"00", "03", "06"} else "ff"
+    usage = f"5f{action}{kind}0000ffffffff00"
+    return Entry(handler, usage, reservations.out_length, access=Access.PERSISTENT)
 
 
 def _reserve_in(handler: Handler, action: str) -> Entry:
-    return Entry(handler, f"5e{action}0000000000ffff00")
+    return Entry(handler, f"5e{action}0000000000ffff00", access=Access.PERSISTENT)
 
 
 _PERSISTENT_IN = {
@@ -109,19 +146,33 @@ _PERSISTENT_IN = {
     0x02: _reserve_in(reservations.report_capabilities, "02"),
     0x03: _reserve_in(reservations.read_full_status, "03"),
 }
+_PREEMPT_AND_ABORT = handler_of(prout.preempt, has_type=True, aborts=True)
 _PERSISTENT_OUT = {
-    0x00: _reserve_out(reservations.register, "00"),
-    0x01: _reserve_out(reservations.reserve, "01"),
-    0x02: _reserve_out(reservations.release, "02"),
-    0x03: _reserve_out(reservations.clear, "03"),
-    0x04: _reserve_out(reservations.preempt, "04"),
-    0x06: _reserve_out(reservations.register, "06"),
+    0x00: _reserve_out(handler_of(prout.register), "00"),
+    0x01: _reserve_out(handler_of(prout.reserve, has_type=True), "01"),
+    0x02: _reserve_out(handler_of(prout.release, has_type=True), "02"),
+    0x03: _reserve_out(handler_of(prout.clear), "03"),
+    0x04: _reserve_out(handler_of(prout.preempt, has_type=True), "04"),
+    0x05: _reserve_out(_PREEMPT_AND_ABORT, "05"),
+    0x06: _reserve_out(handler_of(prout.register), "06"),
+}
+_COPY_OUT = {
+    0x00: Entry(
+        *(copy.extended_copy, "83000000000000000000ffffffff0000"),
+        *(copy.copy_length,),
+        access=_WRITE,
+    ),
+}
+_COPY_RESULTS = {
+    0x00: Entry(copy.copy_status, "8400ff00000000000000ffffffff0000"),
+    0x03: Entry(copy.operating_parameters, "84030000000000000000ffffffff0000"),
 }
 _SERVICE_IN_16 = {
     0x10: Entry(simple.read_capacity_16, f"9e10{_IN_16}"),
     0x12: Entry(thin.get_lba_status, f"9e12{_IN_16}", access=_READ),
 }
 _MAINTENANCE_IN = {
+    0x0A: Entry(inquiry.report_port_groups, "a3ea00000000ffffffff0000"),
     0x0C: Entry(catalogue.report_opcodes, "a30c87ffffffffffffff0000"),
     0x0D: Entry(catalogue.report_task_functions, "a30d80000000ffffffff0000"),
 }
@@ -129,14 +180,16 @@ _MAINTENANCE_IN = {
 COMMANDS: dict[int, Entry] = {
     0x00: Entry(simple.unit_ready, "000000000000"),
     0x03: Entry(simple.request_sense, "03010000ff00", is_any_lun=True),
+    0x04: Entry(formatting.format_unit, "04f700000000", formatting.format_length, access=_WRITE),
     0x08: _read("081fffffff00"),
     0x0A: _write("0a1fffffff00"),
     0x12: Entry(inquiry.inquiry, "1201ffffff00", is_any_lun=True),
-    0x15: Entry(mode.mode_select, "15110000ff00", mode.mode_select_length, _WRITE),
+    0x15: Entry(mode.mode_select, "15110000ff00", mode.mode_select_length, access=_WRITE),
     0x16: Entry(reservations.reserve_6, "160100000000"),
     0x17: Entry(reservations.release_6, "170100000000"),
     0x1A: Entry(mode.mode_sense, "1a08ffffff00", access=_READ),
-    0x1B: Entry(simple.start_stop, "1b01000f0300", access=_WRITE),
+    0x1B: Entry(simple.start_stop, "1b000000f700", access=_WRITE),
+    0x1D: Entry(diagnostics.send_diagnostic, "1de400ffff00", access=_WRITE),
     0x1E: Entry(simple.prevent_allow, "1e0000000300", access=_WRITE),
     0x25: Entry(simple.read_capacity_10, "2500ffffffff00000100"),
     0x28: _read(f"28fa{_10}"),
@@ -145,23 +198,30 @@ COMMANDS: dict[int, Entry] = {
     0x2F: _verify(f"2ff6{_10}"),
     0x34: Entry(blocks.prefetch, f"3402{_10}", access=_READ),
     0x35: Entry(blocks.synchronize_cache, f"3502{_10}", access=_WRITE),
+    0x37: Entry(diagnostics.read_defects_10, "37001f00000000ffff00", access=_READ),
     0x41: _write_same(f"41f0{_10}"),
     0x42: Entry(
-        *(thin.unmap, "4201000000003fffff00", thin.unmap_length, _WRITE),
+        *(thin.unmap, "42010000000000ffff00", thin.unmap_length),
+        access=_WRITE,
         is_supported=_can_discard,
     ),
-    0x55: Entry(mode.mode_select, "55110000000000ffff00", mode.mode_select_length, _WRITE),
+    0x4D: Entry(diagnostics.log_sense, "4d03ffff00ffffffff00"),
+    0x55: Entry(mode.mode_select, "55110000000000ffff00", mode.mode_select_length, access=_WRITE),
     0x5A: Entry(mode.mode_sense, "5a08ffff000000ffff00", access=_READ),
     0x5E: _actions(_PERSISTENT_IN),
     0x5F: _actions(_PERSISTENT_OUT),
+    0x83: _actions(_COPY_OUT),
+    0x84: _actions(_COPY_RESULTS),
     0x88: _read(f"88fa{_16}"),
     0x89: Entry(
-        *(blocks.compare_and_write, f"89f8{_LBA_8}000000ff3f00", blocks.compare_length, _WRITE),
+        *(blocks.compare_and_write, f"89f8{_LBA_8}000000ff0000", blocks.compare_length),
+        *(Needs.EXACTLY, _WRITE),
         is_supported=_can_compare,
     ),
     0x8A: _write(f"8afa{_16}"),
     0x8B: Entry(
-        *(blocks.or_write, f"8bf8{_16}", blocks.write_length, _WRITE),
+        *(blocks.or_write, f"8bf8{_16}", blocks.write_length),
+        access=_WRITE,
         is_supported=_can_compare,
     ),
     0x8E: _write_and_verify(f"8ef2{_16}"),
@@ -176,4 +236,5 @@ COMMANDS: dict[int, Entry] = {
     0xAA: _write(f"aafa{_12}"),
     0xAE: _write_and_verify(f"aef2{_12}"),
     0xAF: _verify(f"aff6{_12}"),
+    0xB7: Entry(diagnostics.read_defects_12, "b71f00000000ffffffff0000", access=_READ),
 }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tierce import Op, Request
+from tierce import Extent, Op, Request
 from tierce_iscsi.scsi import limits
 from tierce_iscsi.scsi.blocks import first_failure
 from tierce_iscsi.scsi.cdb import (
@@ -17,7 +18,8 @@ from tierce_iscsi.scsi.cdb import (
     extent_index,
     refuse_protection,
 )
-from tierce_iscsi.scsi.command import Command, Reply, Work
+from tierce_iscsi.scsi.command import Command, Outcome, Reply, Work
+from tierce_iscsi.scsi.pausing import pause
 from tierce_iscsi.scsi.sense import (
     LBA_OUT_OF_RANGE,
     PARAMETER_LIST_LENGTH,
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
 _STATUS_DESCRIPTOR = struct.Struct(">QIB3x")
 WRITE_SAME_16 = 0x93
 MAPPED, DEALLOCATED = 0, 1
-#: Descriptors of one GET LBA STATUS.
-STATUS_DESCRIPTOR_COUNT_MAX = 1024
 
 
 def unmap_length(unit: LogicalUnit, cdb: bytes) -> int:
@@ -47,10 +47,9 @@ def unmap_length(unit: LogicalUnit, cdb: bytes) -> int:
 
 def unmap(unit: LogicalUnit, command: Command) -> Reply | Work:
     """UNMAP (SBC-3 section 5.28): every descriptor is discarded, or none if one is wrong."""
-    wanted = be16(command.cdb, 7)
-    data = command.data
-    if not wanted or not data:
-        return Reply(length=wanted)
+    wanted, data = command.wanted, command.data
+    if not wanted:
+        return Reply()
     if len(data) < 8:
         raise CheckConditionError(PARAMETER_LIST_LENGTH)
     end = min(len(data), 8 + be16(data, 2))
@@ -88,18 +87,16 @@ def write_same_length(unit: LogicalUnit, cdb: bytes) -> int:
 def _same_extent(unit: LogicalUnit, cdb: bytes) -> tuple[int, int]:
     """Return (offset, length) in bytes; 0 blocks mean "to the end" (WSNZ is 0)."""
     lba, count = checked_extent(cdb, unit.block_count)
-    length = (count or unit.block_count - lba) * unit.block_size
-    if length > limits.WRITE_SAME_BYTES_MAX:
+    count = count or unit.block_count - lba
+    if count > limits.WRITE_SAME_BLOCK_COUNT_MAX:
         raise invalid_field(extent_index(cdb))
-    return lba * unit.block_size, length
+    return lba * unit.block_size, count * unit.block_size
 
 
-def write_same(unit: LogicalUnit, command: Command) -> Reply | Work:
+def write_same(unit: LogicalUnit, command: Command) -> Outcome:
     """WRITE SAME(10), (16) (SBC-3 section 5.46), some of it at a time."""
-    wanted = write_same_length(unit, command.cdb)
+    wanted = command.wanted
     offset, length = _same_extent(unit, command.cdb)
-    if not len(command.data) == command.announced == wanted:
-        raise invalid_field(extent_index(command.cdb))
     block = bytes(command.data)
     if block.strip(b"\0"):
         piece = memoryview(block * (min(length, limits.PATTERN_BYTES) // len(block)))
@@ -107,14 +104,21 @@ def write_same(unit: LogicalUnit, command: Command) -> Reply | Work:
     else:
         steps = _zeroes(offset, length, Op.DISCARD if command.cdb[1] & 0x08 else Op.WRITE_ZEROES)
 
-    def go_on(settled: list[Request]) -> Reply | Work:
-        failure = first_failure(unit, settled)
+    requests: list[Request] | None = next(steps)
+
+    def go_on() -> Work:
+        nonlocal requests
+        current, requests = requests, next(steps, None)
+        assert current is not None, "gone on with only while there is more"
+        return Work(current, settled)
+
+    def settled(done: list[Request]) -> Outcome:
+        failure = first_failure(unit, done)
         if failure is not None:
             return failure
-        requests = next(steps, None)
-        return Reply(length=wanted) if requests is None else Work(requests, go_on)
+        return Reply(length=wanted) if requests is None else pause(unit, go_on)
 
-    return go_on([])
+    return go_on()
 
 
 def _pattern(offset: int, length: int, piece: memoryview) -> Iterator[list[Request]]:
@@ -134,6 +138,27 @@ def _zeroes(offset: int, length: int, op: Op) -> Iterator[list[Request]]:
         yield [Request(op, offset + at, min(limits.ZERO_BYTES, length - at))]
 
 
+def block_runs(extents: tuple[Extent, ...], block_size: int) -> Iterator[tuple[int, int, bool]]:
+    """Yield (LBA, block count, whether it is a hole) of extents that need not fit blocks: a block
+    of which a part holds data is mapped."""
+    at = extents[0].offset // block_size
+    last = extents[-1]
+    end = (last.offset + last.length) // block_size
+    if not last.is_hole:
+        end = -(-(last.offset + last.length) // block_size)
+    for is_hole, neighbours in itertools.groupby(extents, lambda extent: extent.is_hole):
+        run = list(neighbours)
+        first = -(-run[0].offset // block_size)
+        stop = (run[-1].offset + run[-1].length) // block_size
+        if is_hole and first < stop:
+            if at < first:
+                yield at, first - at, False
+            yield first, stop - first, True
+            at = stop
+    if at < end:
+        yield at, end - at, False
+
+
 def get_lba_status(unit: LogicalUnit, command: Command) -> Reply | Work:
     """GET LBA STATUS (SBC-3 section 5.4): which blocks from an LBA on are mapped."""
     lba, allocation = be64(command.cdb, 2), be32(command.cdb, 10)
@@ -147,11 +172,8 @@ def get_lba_status(unit: LogicalUnit, command: Command) -> Reply | Work:
         if failure is not None:
             return failure
         descriptors = b"".join(
-            _STATUS_DESCRIPTOR.pack(
-                *(extent.offset // unit.block_size, extent.length // unit.block_size),
-                DEALLOCATED if extent.is_hole else MAPPED,
-            )
-            for extent in requests[0].extents[:STATUS_DESCRIPTOR_COUNT_MAX]
+            _STATUS_DESCRIPTOR.pack(first, count, DEALLOCATED if is_hole else MAPPED)
+            for first, count, is_hole in block_runs(requests[0].extents, unit.block_size)
         )
         return Reply((struct.pack(">I4x", 4 + len(descriptors)) + descriptors)[:allocation])
 
