@@ -276,7 +276,7 @@ def test_a_full_disk_makes_nobody_in_doubt_a_source_of_what_a_sound_member_has()
     cluster.release("replica-2")
     one.store.fail_write = OSError(errno.ENOSPC, "full")
     cluster.start_replica("replica-1")
-    repair = cluster.target._steward.repair
+    repair = cluster.target._steward.upkeep.repair
     cluster.step_until(lambda: bool(repair._failures))
     one.store.fail_write = None  # Somebody has made room.
     cluster.run(10)
