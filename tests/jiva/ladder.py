@@ -11,7 +11,7 @@ from tierce_jiva.links import Link, Links, LinkState
 from tierce_jiva.regions import Regions
 from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.unsettled import Unsettled
-from tierce_jiva.wire import Frame, FrameReader, encode_ack, encode_control
+from tierce_jiva.wire import Frame, FrameReader, Kind, encode, encode_ack, encode_control
 from tierce_jiva.write_path import WritePath
 
 BALLOT = Ballot(1, 7)
@@ -56,6 +56,12 @@ def answer(link: Link, message: dict[str, Any]) -> None:
 def answer_frame(link: Link, frame: Frame) -> None:
     """Answer the oldest question with any frame."""
     link.questions.pop(next(iter(link.questions))).answer(frame)
+
+
+def digests(*found: bytes) -> Frame:
+    """Return an answer to a DIGEST."""
+    table = b"".join(found)
+    return frames_of(encode(Kind.DIGESTS, 1, BALLOT, table=table, count=len(found)))[0]
 
 
 def ack(sequence: int = 1, failures: Any = ()) -> Frame:

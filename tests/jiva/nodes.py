@@ -37,6 +37,8 @@ class MemoryStore:
         #: Only what has its space already can be written.
         self.is_full = False
         self.fail_read: OSError | None = None
+        #: Pages that can't be read until they are written.
+        self.bad: set[int] = set()
         #: Syncs fail while this is set.
         self.fail_sync: OSError | None = None
         #: So many syncs fail, and those after them don't.
@@ -57,7 +59,7 @@ class MemoryStore:
         if self.fail_write is not None and not self.tears:
             raise self.fail_write
         length = len(data) if self.fail_write is None else len(data) // 2
-        pages = set(range(offset // PAGE_BYTES, (offset + length - 1) // PAGE_BYTES + 1))
+        pages = _pages(offset, length)
         if self.is_full and not pages <= self._allocated:
             raise OSError(errno.ENOSPC, "no space left")
         self._allocated |= pages
@@ -68,12 +70,13 @@ class MemoryStore:
     def discard(self, offset: int, length: int) -> None:
         if self.fail_write is not None:
             raise self.fail_write
-        pages = set(range(offset // PAGE_BYTES, (offset + length - 1) // PAGE_BYTES + 1))
+        pages = _pages(offset, length)
         self._put(offset, memoryview(bytes(length)), pages)
 
     def _put(self, offset: int, data: memoryview, pages: set[int]) -> None:
         self.cached[offset : offset + len(data)] = data
         self._dirty |= pages
+        self.bad -= pages
 
     def read_cached(self, offset: int, buffer: memoryview) -> bool:
         if self.is_cold:
@@ -82,13 +85,17 @@ class MemoryStore:
         return True
 
     def read(self, offset: int, buffer: memoryview) -> None:
-        if self.fail_read is not None:
-            raise self.fail_read
+        self._check_medium(offset, len(buffer))
         buffer[:] = self.cached[offset : offset + len(buffer)]
 
-    def digest(self, offset: int, length: int) -> bytes:
+    def _check_medium(self, offset: int, length: int) -> None:
         if self.fail_read is not None:
             raise self.fail_read
+        if not self.bad.isdisjoint(_pages(offset, length)):
+            raise OSError(errno.EIO, "bad sector")
+
+    def digest(self, offset: int, length: int) -> bytes:
+        self._check_medium(offset, length)
         state = digest_state()
         state.update(self.cached[offset : offset + length])
         return state.digest()
@@ -135,6 +142,10 @@ class MemoryStore:
     @staticmethod
     def _page(data: bytearray, page: int) -> bytes:
         return bytes(data[page * PAGE_BYTES : (page + 1) * PAGE_BYTES])
+
+
+def _pages(offset: int, length: int) -> set[int]:
+    return set(range(offset // PAGE_BYTES, (offset + length - 1) // PAGE_BYTES + 1))
 
 
 @attrs.frozen

@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from jiva.ladder import SIZE_BYTES, ack, answer, answer_frame, frames_of, ready_links, taken
+from jiva.ladder import SIZE_BYTES, ack, answer, answer_frame, digests, ready_links, taken
 from tierce import Code
-from tierce_jiva.ballot import NO_BALLOT
 from tierce_jiva.catch_up import FLUSH_BYTES, CatchUp
 from tierce_jiva.digests import zero_digest
 from tierce_jiva.extent_copy import Trouble
@@ -17,14 +16,10 @@ from tierce_jiva.marks import Marks
 from tierce_jiva.regions import EXTENT_BYTES
 from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.unsettled import Unsettled
-from tierce_jiva.wire import ENTRY, Frame, Kind, encode
+from tierce_jiva.wire import ENTRY, Kind
 
 A, B, C = ("replica-1", "replica-2", "replica-3")
 OLD = b"o" * 16
-
-
-def digest(data: bytes) -> Frame:
-    return frames_of(encode(Kind.DIGESTS, 1, NO_BALLOT, table=data, count=1))[0]
 
 
 class Ladder:
@@ -87,18 +82,18 @@ class Ladder:
 
     def digest_both(self, data: bytes = OLD) -> None:
         """The member and the one that catches up hold the same."""
-        answer_frame(self.member, digest(data))
-        answer_frame(self.link, digest(data))
+        answer_frame(self.member, digests(data))
+        answer_frame(self.link, digests(data))
 
     def differ(self) -> None:
         """The member has a hole where the one that catches up holds something."""
-        answer_frame(self.member, digest(zero_digest(EXTENT_BYTES)))
-        answer_frame(self.link, digest(OLD))
+        answer_frame(self.member, digests(zero_digest(EXTENT_BYTES)))
+        answer_frame(self.link, digests(OLD))
 
     def answer_copy(self) -> None:
         """The hole was made."""
         answer_frame(self.link, ack())
-        answer_frame(self.link, digest(zero_digest(EXTENT_BYTES)))
+        answer_frame(self.link, digests(zero_digest(EXTENT_BYTES)))
 
     def begin(self) -> None:
         """Go on until it is marked."""
@@ -193,10 +188,10 @@ def test_what_is_in_doubt_is_written_without_comparing() -> None:
     ladder.link.doubt.add(3)
     ladder.begin()
     assert Kind.DIGEST.name not in ladder.sent(ladder.link)
-    answer_frame(ladder.member, digest(zero_digest(EXTENT_BYTES)))
+    answer_frame(ladder.member, digests(zero_digest(EXTENT_BYTES)))
     assert ladder.sent(ladder.link) == ["BATCH", "DIGEST"]
     answer_frame(ladder.link, ack())
-    answer_frame(ladder.link, digest(zero_digest(EXTENT_BYTES)))
+    answer_frame(ladder.link, digests(zero_digest(EXTENT_BYTES)))
     assert not ladder.link.doubt
 
 
@@ -246,7 +241,7 @@ def test_a_block_that_is_wrong_after_its_copy_is_told_with_its_extent() -> None:
     ladder.begin()
     ladder.differ()
     answer_frame(ladder.link, ack())
-    answer_frame(ladder.link, digest(OLD))
+    answer_frame(ladder.link, digests(OLD))
     assert "other bytes after its copy in extent 3145728+1048576" in ladder.notes[-1]
     assert ladder.troubles == [], "no member is at fault"
     assert not ladder.locked
@@ -350,6 +345,6 @@ def test_a_copy_that_was_stopped_writes_nothing_that_comes_late() -> None:
     ladder.begin()
     ladder.catch_up.stop()
     taken(ladder.link)
-    answer_frame(ladder.member, digest(zero_digest(EXTENT_BYTES)))
-    answer_frame(ladder.link, digest(OLD))
+    answer_frame(ladder.member, digests(zero_digest(EXTENT_BYTES)))
+    answer_frame(ladder.link, digests(OLD))
     assert ladder.sent(ladder.link) == []

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jiva.ladder import BALLOT, ack, frames_of, ready_links, taken
+from jiva.ladder import BALLOT, ack, digests, frames_of, ready_links, taken
 from tierce import Code, Op, ProtocolError
 from tierce_jiva.digests import digest_state, zero_digest
 from tierce_jiva.extent_copy import ExtentCopy, Trouble, split
@@ -63,11 +63,6 @@ class Ladder:
         (trouble,) = self.troubles
         assert trouble is not None
         return trouble
-
-
-def digests(*found: bytes) -> Frame:
-    table = b"".join(found)
-    return frames_of(encode(Kind.DIGESTS, 1, BALLOT, table=table, count=len(found)))[0]
 
 
 def operations(link: Link) -> list[tuple[Op, int, int]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from jiva.cluster import Cluster, opened
@@ -194,6 +196,35 @@ def test_an_old_copy_of_an_earlier_ballot_put_back_while_the_target_lives_is_com
     cluster.run(0.2)
     assert "jiva.replica.voted-out" in cluster.codes()
     check_that_it_is_left_out_and_mended(cluster)
+
+
+def test_one_that_was_an_old_copy_votes_again_when_it_has_been_let_in() -> None:
+    cluster = opened(clean_after_s=0.5)
+    cluster.put(0, b"1" * BLOCK)
+    settle(cluster)
+    copy = cluster.nodes[A].copy()
+    cluster.put(0, b"2" * BLOCK)
+    settle(cluster)
+    cluster.kill_replica(A)
+    cluster.nodes[A].put_back(copy)
+    cluster.nodes[A].store.fail_write = OSError(errno.ENOSPC, "planned")
+    cluster.start_replica(A)
+    cluster.run(0.2)
+    # Its vote is worth nothing now: it may have forgotten others.
+    cluster.kill_replica(C)
+    cluster.run(2)
+    write = cluster.write(0, b"3" * BLOCK)
+    cluster.run(0.5)
+    assert write.status is None
+    cluster.start_replica(C)
+    cluster.nodes[A].store.fail_write = None
+    cluster.run(10)
+    assert write.status is GOOD
+    assert set(cluster.states().values()) == {"in-sync"}
+    cluster.kill_replica(B)
+    cluster.run(2)
+    cluster.put(0, b"4" * BLOCK)
+    assert cluster.cached(0) == [b"4", b"3", b"4"]
 
 
 def test_an_old_copy_of_the_only_replica_stops_the_volume_until_the_folder_is_back() -> None:

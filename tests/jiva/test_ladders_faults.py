@@ -102,6 +102,19 @@ def test_a_read_that_fails_is_told_and_answered_by_another_and_the_replica_is_vo
     assert set(cluster.states().values()) == {"in-sync"}
 
 
+def test_a_bad_sector_is_written_again_and_its_replica_stays() -> None:
+    cluster = written()
+    cluster.nodes[B].store.bad = {0}
+    assert {cluster.get(0) for _ in range(6)} == {b"a" * BLOCK}
+    cluster.run(3)
+    told = [event for event in cluster.events if event.code == "jiva.replica.read-failed"]
+    assert len(told) == 1, "it is cured, but not in silence"
+    assert "jiva.replica.voted-out" not in cluster.codes()
+    assert not cluster.nodes[B].store.bad
+    assert set(cluster.states().values()) == {"in-sync"}
+    assert {cluster.get(0) for _ in range(6)} == {b"a" * BLOCK}
+
+
 def test_a_cold_read_that_fails_is_treated_alike() -> None:
     cluster = written()
     cluster.nodes[B].store.is_cold = True

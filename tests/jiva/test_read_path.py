@@ -61,7 +61,7 @@ class Ladder:
         self.local = local
         self.answered: list[Request] = []
         self.parked: list[tuple[list[Request], float]] = []
-        self.failures: list[tuple[str, str]] = []
+        self.failures: list[tuple[str, str, list[int]]] = []
         self.notes: list[str] = []
         self.standing_against: set[int] = set()
         self.reads = ReadPath(
@@ -71,13 +71,16 @@ class Ladder:
             answer=lambda request, _settled: self.answered.append(request),
             again=self._again,
             changed=lambda: self.notes.append("changed"),
-            failed=lambda link, reason: self.failures.append((link.name, reason)),
+            failed=self._failed,
             finished=lambda: self.notes.append("finished"),
         )
         self.use(*NAMES)
 
     def _again(self, requests: list[Request], _settled: Settled, since: float) -> None:
         self.parked.append((requests, since))
+
+    def _failed(self, link: Link, reason: str, requests: list[Request]) -> None:
+        self.failures.append((link.name, reason, [request.offset for request in requests]))
 
     def use(self, *names: str, readable: tuple[str, ...] = ()) -> None:
         sources = [self.links[name] for name in names]
@@ -188,7 +191,7 @@ def test_a_replica_that_can_not_read_is_told_of_and_another_is_asked(ladder: Lad
     (read,) = ladder.read(0)
     first = ladder.one_asked()
     answer_frame(first, ack(1, [(0, Code.READ_ERROR)]))
-    assert ladder.failures == [(first.name, "it can't read")]
+    assert ladder.failures == [(first.name, "it can't read", [0])]
     second = ladder.one_asked()
     assert second is not first
     ladder.come(second, (0, b"r" * 512))
@@ -200,7 +203,7 @@ def test_what_no_replica_can_read_is_an_error_with_its_place(ladder: Ladder) -> 
     for _ in NAMES:
         answer_frame(ladder.one_asked(), ack(1, [(0, Code.READ_ERROR)]))
     assert read.status == Status(Code.READ_ERROR, "no replica could read 512 bytes at 4096", 4096)
-    assert {name for name, _ in ladder.failures} == set(NAMES)
+    assert {name for name, *_ in ladder.failures} == set(NAMES)
 
 
 def test_one_that_may_be_read_again_later_is_waited_for_before_that(ladder: Ladder) -> None:
@@ -335,7 +338,7 @@ def test_what_a_file_can_not_give_is_told_and_comes_from_another_replica() -> No
     file.come_back(512)
     assert good.status is GOOD
     assert bad.status is None
-    assert ladder.failures == [(B, "bad sector")]
+    assert ladder.failures == [(B, "bad sector", [512])]
     link = ladder.one_asked()
     assert link.name != B
     ladder.come(link, (512, b"r" * 512))
@@ -361,7 +364,7 @@ def test_a_file_that_came_to_be_in_question_meanwhile_is_read_again(how: str) ->
     assert ([good], 3.0) in ladder.parked
     assert bad.status is None
     # What failed on a file that was given up is nobody's fault.
-    assert ladder.failures == ([] if how == "connection" else [(B, "bad sector")])
+    assert ladder.failures == ([] if how == "connection" else [(B, "bad sector", [512])])
 
 
 def test_a_file_that_a_write_overtook_is_read_again() -> None:

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from jiva.ladder import ack, answer_frame, frames_of, ready_links, taken
+from jiva.ladder import ack, answer_frame, digests, ready_links, taken
 from tierce import Code
-from tierce_jiva.ballot import NO_BALLOT
 from tierce_jiva.digests import zero_digest
 from tierce_jiva.extent_copy import Trouble
 from tierce_jiva.links import Batch, Link, Links, LinkState
 from tierce_jiva.repair import Members, Repair
 from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.unsettled import Unsettled
-from tierce_jiva.wire import ENTRY, Frame, Kind, encode
+from tierce_jiva.wire import ENTRY, Kind
 
 A, B, C = ("replica-1", "replica-2", "replica-3")
 MIB = 1 << 20
 OLD, NEW = b"o" * 16, b"n" * 16
-
-
-def digest(data: bytes) -> Frame:
-    return frames_of(encode(Kind.DIGESTS, 1, NO_BALLOT, table=data, count=1))[0]
 
 
 class Ladder:
@@ -76,7 +71,7 @@ class Ladder:
         """Everybody answers the oldest question with a digest."""
         for link in self.links:
             if link.questions:
-                answer_frame(link, digest(data))
+                answer_frame(link, digests(data))
 
 
 @pytest.fixture
@@ -109,7 +104,7 @@ def test_no_more_are_under_way_than_the_window_has_room_for(ladder: Ladder) -> N
     ladder.repair.advance()
     assert ladder.asked() == {}
     for link in ladder.links:
-        answer_frame(link, digest(OLD))
+        answer_frame(link, digests(OLD))
     assert ladder.asked()[A] == [2]
 
 
@@ -127,7 +122,7 @@ def test_a_copy_is_noted_as_a_write_before_it_is_sent(ladder: Ladder) -> None:
     ladder.repair.advance()
     ladder.asked()
     for link, data in zip(ladder.links, (zero_digest(MIB), OLD, OLD), strict=True):
-        answer_frame(link, digest(data))
+        answer_frame(link, digests(data))
     assert [frame.kind for frame in taken(ladder.links[B])] == [Kind.BATCH, Kind.DIGEST]
     assert list(ladder.unflushed.since(0)) == [0]
 
@@ -163,11 +158,11 @@ def test_what_is_in_doubt_on_one_is_written_to_that_one_only(ladder: Ladder) -> 
     ladder.doubt(B, 5)
     ladder.repair.advance()
     assert ladder.asked() == {A: [5]}
-    answer_frame(ladder.links[A], digest(zero_digest(MIB)))
+    answer_frame(ladder.links[A], digests(zero_digest(MIB)))
     assert [frame.kind for frame in taken(ladder.links[B])] == [Kind.BATCH, Kind.DIGEST]
     assert taken(ladder.links[C]) == []
     answer_frame(ladder.links[B], ack())
-    answer_frame(ladder.links[B], digest(zero_digest(MIB)))
+    answer_frame(ladder.links[B], digests(zero_digest(MIB)))
     assert not ladder.links[B].doubt
     assert ladder.changes == 1
 
@@ -281,7 +276,7 @@ def test_a_source_that_fails_is_blamed_and_another_is_tried(ladder: Ladder) -> N
 def fail_for_want_of_room(ladder: Ladder, source: str, target: str) -> None:
     """Everybody differs from the source, and one has no room for what that has."""
     for link in ladder.links:
-        answer_frame(link, digest(zero_digest(MIB) if link.name == source else OLD))
+        answer_frame(link, digests(zero_digest(MIB) if link.name == source else OLD))
     questions = ladder.links[target].questions
     write = questions.pop(next(iter(questions)))
     for link in ladder.links:
