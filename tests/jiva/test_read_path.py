@@ -10,6 +10,7 @@ from jiva.ladder import BALLOT, ack, answer_frame, frames_of, ready_links, taken
 from tierce import GOOD, Code, Op, ProtocolError, Request, Settled, Status
 from tierce_jiva.links import Head, Link, Links, LinkState
 from tierce_jiva.read_path import ReadPath
+from tierce_jiva.regions import Extents
 from tierce_jiva.replica_actions import Fetch
 from tierce_jiva.replica_data import encode_data
 from tierce_jiva.wire import BATCH_BYTES_MAX, ENTRY, Frame, Kind, encode
@@ -104,6 +105,11 @@ class Ladder:
                 found.setdefault(link.name, []).extend(offsets)
         return found
 
+    def disturb(self, extent: int) -> None:
+        found = Extents(self.links.regions)
+        found.add(extent)
+        self.links.unrest.note(found)
+
     def one_asked(self) -> Link:
         (name,) = self.asked()
         return self.links[name]
@@ -180,11 +186,18 @@ def test_what_came_to_be_in_question_meanwhile_is_read_again(ladder: Ladder, how
     if how == "out":
         ladder.use(*(name for name in NAMES if name != link.name))
     else:
-        ladder.links.unrest += 1
+        ladder.disturb(0)
     ladder.come(link, (0, b"r" * 512))
     assert read.status is None
     assert ladder.parked == [([read], 3.0)]
     assert ladder.notes == ["changed"], "it may be admitted at once"
+
+
+def test_what_came_to_be_in_question_elsewhere_hinders_no_read(ladder: Ladder) -> None:
+    (read,) = ladder.read(0)
+    ladder.disturb(1)
+    ladder.come(ladder.one_asked(), (0, b"r" * 512))
+    assert read.status is GOOD
 
 
 def test_a_replica_that_can_not_read_is_told_of_and_another_is_asked(ladder: Ladder) -> None:
@@ -358,7 +371,7 @@ def test_a_file_that_came_to_be_in_question_meanwhile_is_read_again(how: str) ->
     elif how == "out":
         ladder.use(A, C)
     else:
-        ladder.links.unrest += 1
+        ladder.disturb(0)
     file.come_back(512)
     assert good.status is None
     assert ([good], 3.0) in ladder.parked

@@ -43,7 +43,7 @@ class _Reading:
         requests: They.
         settled: Whom to tell.
         since: When they first came, in seconds.
-        unrest: `Links.unrest` when they were asked.
+        unrest: The number of `Links.unrest` when they were asked.
     """
 
     requests: list[Request]
@@ -141,7 +141,7 @@ class ReadPath:
     def _read_local(
         self, link: Link, requests: list[Request], settled: Settled, since: float
     ) -> None:
-        head, unrest = link.head, self._links.unrest
+        head, unrest = link.head, self._links.unrest.number
         assert self._local is not None
         assert head is not None
         missed = self._local.read(
@@ -187,8 +187,11 @@ class ReadPath:
         for request in failed:
             request.status = None
         good = [request for request in requests if request not in failed]
-        # A head that another connection has told of belongs to another incarnation.
-        self._arrived(link, good, settled, since, unrest if link.head is head else -1)
+        if link.head is head:
+            self._arrived(link, good, settled, since, unrest)
+        else:
+            # What another connection has told of belongs to another incarnation.
+            self._ask_again(good, settled, since)
         if failed:
             self._remote(failed, settled, since, tried=link.bit)
         self._finished()
@@ -198,19 +201,28 @@ class ReadPath:
     ) -> None:
         """The bytes are there: they stand unless a write to them has begun meanwhile, or what the
         replica holds has come to be in question since they were asked for."""
-        if link not in self.sources or unrest != self._links.unrest:
-            self._again(requests, settled, since)
-            self._changed()
+        if link not in self.sources:
+            self._ask_again(requests, settled, since)
             return
-        overtaken = []
+        overtaken, moved = [], []
         for request in requests:
-            if self._must_wait(request.offset, request.length):
+            offset, length = request.offset, request.length
+            if self._must_wait(offset, length):
                 overtaken.append(request)
+            elif self._links.unrest.has_touched(unrest, offset, length):
+                moved.append(request)
             else:
                 request.status = GOOD
                 self._answer(request, settled)
         if overtaken:
             self._again(overtaken, settled, since)
+        if moved:
+            self._ask_again(moved, settled, since)
+
+    def _ask_again(self, requests: list[Request], settled: Settled, since: float) -> None:
+        """Nothing stands against reading them anew at once."""
+        self._again(requests, settled, since)
+        self._changed()
 
     def _remote(self, requests: list[Request], settled: Settled, since: float, tried: int) -> None:
         candidates = [link for link in self.sources if link.is_ready and not link.bit & tried]
@@ -223,11 +235,11 @@ class ReadPath:
         length = 0
         for request in requests:
             if part and length + request.length > BATCH_BYTES_MAX:
-                self._ask(link, _Reading(part, settled, since, self._links.unrest), tried)
+                self._ask(link, _Reading(part, settled, since, self._links.unrest.number), tried)
                 part, length = [], 0
             part.append(request)
             length += request.length
-        self._ask(link, _Reading(part, settled, since, self._links.unrest), tried)
+        self._ask(link, _Reading(part, settled, since, self._links.unrest.number), tried)
 
     def _ask(self, link: Link, reading: _Reading, tried: int) -> None:
         requests, settled, since = reading.requests, reading.settled, reading.since
