@@ -41,6 +41,21 @@ class Members:
     sources: tuple[Link, ...]
 
 
+@attrs.define
+class _Failure:
+    """What became of an extent that could not be copied.
+
+    Attributes:
+        not_before: When it may be tried again, in seconds.
+        unread: Bits of the links that could not be read.
+        tried: Bits of those and of the links that could be read, and not copied from.
+    """
+
+    not_before: float = 0.0
+    unread: int = 0
+    tried: int = 0
+
+
 class Repair:
     """Makes extents what they should be.
 
@@ -85,8 +100,7 @@ class Repair:
         self._unfit: dict[Link, frozenset[int]] = {}
         self._better = 0
         self._copies: dict[int, ExtentCopy] = {}
-        #: Extent -> when it may be tried again, and the links that it could not be copied from.
-        self._failures: dict[int, tuple[float, int]] = {}
+        self._failures: dict[int, _Failure] = {}
 
     def __bool__(self) -> bool:
         """True if anything is unequal, or under way."""
@@ -111,20 +125,24 @@ class Repair:
             length: Bytes.
             preferred: Bits of the links to copy from, if that is possible.
         """
-        self._links.unrest += 1
-        for extent in range(offset >> EXTENT_SHIFT, (offset + length - 1 >> EXTENT_SHIFT) + 1):
-            self._restart(extent)
-            self.unequal.add(extent)
-            if preferred:
-                self._preferred[extent] = preferred
+        fresh = Extents(self._links.regions)
+        fresh.add_bytes(offset, length)
+        self._put(fresh)
+        if preferred:
+            self._preferred.update(dict.fromkeys(fresh, preferred))
 
     def add_all(self, extents: Extents) -> None:
         """These extents may differ between the members."""
-        fresh = [extent for extent in extents if extent not in self.unequal]
-        if not fresh:
-            return
-        self._links.unrest += 1
-        for extent in fresh:
+        fresh = Extents(self._links.regions)
+        for extent in extents:
+            if extent not in self.unequal:
+                fresh.add(extent)
+        self._put(fresh)
+
+    def _put(self, extents: Extents) -> None:
+        if extents:
+            self._links.unrest.note(extents)
+        for extent in extents:
             self._restart(extent)
             self.unequal.add(extent)
 
@@ -161,14 +179,14 @@ class Repair:
         return [extent for extent in found if extent not in self._copies]
 
     def _try(self, extent: int, members: Members) -> None:
-        not_before, unfit = self._failures.get(extent, (0.0, 0))
-        if self._links.now < not_before:
+        failure = self._failures.get(extent) or _Failure()
+        if self._links.now < failure.not_before:
             return
         offset, length = self._links.regions.bounds(extent)
         is_unequal = extent in self.unequal
         if is_unequal and not all(link.is_ready for link in members.all):
             return
-        source = self._source(extent, members, unfit)
+        source = self._source(extent, members, failure)
         if source is None:
             return
         targets = {
@@ -194,7 +212,7 @@ class Repair:
         self._locked.add(offset, length)
         copy.start()
 
-    def _source(self, extent: int, members: Members, unfit: int) -> Link | None:
+    def _source(self, extent: int, members: Members, failure: _Failure) -> Link | None:
         """Return whom to copy from: not in doubt there, and in none at all if there is one."""
         region = self._links.regions.region_of(extent)
         fit = [link for link in members.sources if region not in self._unfit.get(link, ())]
@@ -205,8 +223,9 @@ class Repair:
         best = min(
             able,
             key=lambda link: (
-                bool(link.bit & unfit),
+                bool(link.bit & failure.unread),
                 extent in link.doubt,
+                bool(link.bit & failure.tried),
                 # Who has lost power has lost more than who failed a sync: of that one the cache
                 # may have dropped what its disk never had.
                 not link.bit & self._better,
@@ -234,22 +253,32 @@ class Repair:
 
     def _weigh(self, extent: int, copy: ExtentCopy, trouble: Trouble) -> None:
         """Try from another source, or later; or leave what no other copy can mend."""
-        _, unfit = self._failures.get(extent, (0.0, 0))
         members = self._members()
-        tried = unfit | copy.source.bit
         if members is not None and trouble.link is copy.source and len(members.all) == 1:
             self._failed(trouble)
             self._finish(extent, copy.targets)
-        elif members and any(not link.bit & tried for link in members.sources):
-            # Of a full disk: another may lack what there is no room for, and so it is undone.
-            self._failures[extent] = (0.0, tried)
-            if not trouble.is_full:
-                self._failed(trouble)
-        else:
-            # With nowhere to copy it from, those whose disks are full are not to blame.
-            self._failures[extent] = (self._links.now + _RETRY_S, 0)
-            if not trouble.is_full:
-                self._failed(trouble)
+            return
+        failure = self._failures.setdefault(extent, _Failure())
+        failure.tried |= copy.source.bit
+        if trouble.link is copy.source:
+            failure.unread |= copy.source.bit
+        if members is None or not self._has_another(extent, members, failure):
+            self._failures[extent] = _Failure(self._links.now + _RETRY_S)
+        if not trouble.is_full:
+            # Those whose disks are full are not to blame.
+            self._failed(trouble)
+
+    def _has_another(self, extent: int, members: Members, failure: _Failure) -> bool:
+        """True if it may be copied from one that was not tried. Another may lack what there is no
+        room for, and so that is undone. But of those in doubt none may be what a sound one is
+        overwritten from, unless that can't be read."""
+        has_sound = any(
+            extent not in link.doubt and not link.bit & failure.unread for link in members.all
+        )
+        return any(
+            not link.bit & failure.tried and not (has_sound and extent in link.doubt)
+            for link in members.sources
+        )
 
     def _finish(self, extent: int, targets: Iterable[Link]) -> None:
         for link in targets:
