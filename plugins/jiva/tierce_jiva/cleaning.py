@@ -21,6 +21,9 @@ class Cleaning:
         self._unflushed = unflushed
         self._after_s = after_s
         self._due: float | None = None
+        #: What is watched was written in this flush epoch or later; the newest that all have
+        #: flushed up to.
+        self._watched = self._flushed = 0
 
     def __bool__(self) -> bool:
         """True while there is something to be looked at later."""
@@ -28,10 +31,15 @@ class Cleaning:
 
     def flushed(self, epoch: int, now: float) -> None:
         """All required replicas have flushed what was written before that epoch."""
+        self._flushed = max(self._flushed, epoch)
         if self._due is None and self._marks.common:
-            self._unflushed.watch(epoch)
-            self._marks.recent.clear()
-            self._due = now + self._after_s
+            self._watch(now)
+
+    def _watch(self, now: float) -> None:
+        self._watched = self._flushed
+        self._unflushed.watch(self._watched)
+        self._marks.recent.clear()
+        self._due = now + self._after_s
 
     def take(self, now: float, busy: frozenset[int]) -> frozenset[int]:
         """Return regions that may be cleared now; none before their time.
@@ -44,4 +52,7 @@ class Cleaning:
             return frozenset()
         self._due = None
         used = self._unflushed.written_since_watch() | self._marks.recent
+        if self._flushed > self._watched and self._marks.common & used:
+            # What was written meanwhile was flushed meanwhile: perhaps it rests now.
+            self._watch(now)
         return self._marks.common - used - busy
