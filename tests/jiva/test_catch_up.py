@@ -154,11 +154,12 @@ def test_what_is_compared_is_bounded_and_goes_on_as_it_is_done() -> None:
     assert ladder.notes[-1] == "finishing"
 
 
-def test_what_is_copied_is_noted_as_a_write_before_it_is_sent() -> None:
+def test_what_is_copied_is_noted_before_it_is_sent_as_its_own() -> None:
     ladder = Ladder(3)
     ladder.begin()
     ladder.differ()
-    assert list(ladder.unflushed.since(0)) == [3]
+    assert list(ladder.link.copied) == [3]
+    assert not ladder.unflushed.since(0), "the members were not written to"
     ladder.answer_copy()
     assert ladder.catch_up.copied_bytes == EXTENT_BYTES
     assert not ladder.link.missed
@@ -180,7 +181,7 @@ def test_much_that_is_copied_is_flushed_on_the_way() -> None:
     assert "finishing" not in ladder.notes, "its disk is behind"
     flushes[0].answer(ack())
     assert "finishing" in ladder.notes
-    assert len(ladder.unflushed.since(ladder.link.flushed_epoch)) == 4
+    assert len(ladder.link.copied) == 4, "what was copied since is not flushed"
 
 
 def test_what_is_in_doubt_is_written_without_comparing() -> None:

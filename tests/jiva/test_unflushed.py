@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tierce_jiva.regions import EXTENT_BYTES, Regions
-from tierce_jiva.unflushed import GRANULES_PER_EXTENT, Unflushed
+from tierce_jiva.unflushed import EPOCH_COUNT_MAX, GRANULES_PER_EXTENT, Unflushed
 
 REGION = 4 << 20
 SIZE = 3 * REGION
@@ -108,3 +108,26 @@ def test_what_is_never_asked_for_is_not_watched() -> None:
     unflushed.add(0, 1)
     unflushed.forget(unflushed.begin_flush())
     assert unflushed.written_since_watch() == frozenset()
+
+
+def test_where_a_replica_has_not_flushed_for_long_the_oldest_epochs_are_taken_as_one() -> None:
+    unflushed = Unflushed(Regions(SIZE))
+    for number in range(10 * EPOCH_COUNT_MAX):
+        unflushed.add(number % 3 * EXTENT_BYTES, 512)
+        unflushed.begin_flush()
+    assert sorted(unflushed.since(0)) == [0, 1, 2]
+    assert unflushed.count_ended(0) <= EPOCH_COUNT_MAX + 3
+    newest = unflushed.epoch - 1
+    assert list(unflushed.since(newest)) == [newest % 3], "what is recent is known as it was"
+    unflushed.forget(unflushed.epoch)
+    assert unflushed.count_ended(0) == 0
+
+
+def test_what_was_written_since_is_never_taken_to_be_less() -> None:
+    unflushed = Unflushed(Regions(SIZE))
+    for number in range(5 * EPOCH_COUNT_MAX):
+        unflushed.add(number % 12 * EXTENT_BYTES, 512)
+        unflushed.begin_flush()
+    for since in range(unflushed.epoch):
+        wanted = {number % 12 for number in range(since, unflushed.epoch)}
+        assert wanted <= set(unflushed.since(since))

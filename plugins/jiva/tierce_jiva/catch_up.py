@@ -17,6 +17,7 @@ from collections.abc import Callable
 from tierce_jiva.extent_copy import ExtentCopy, Trouble
 from tierce_jiva.links import Link, Links
 from tierce_jiva.marks import Marks
+from tierce_jiva.regions import Extents
 from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.unsettled import Unsettled
 from tierce_jiva.wire import Frame
@@ -24,8 +25,9 @@ from tierce_jiva.wire import Frame
 #: It is marked this many regions ahead of what is compared: few orders, and little in doubt if
 #: its process ends meanwhile.
 _AHEAD = 32
-#: It flushes whenever so much was copied to it.
+#: It flushes whenever so much was copied to it, or so many granules were written by others since.
 FLUSH_BYTES = 64 << 20
+FLUSH_COUNT = 16384
 
 
 class CatchUp:
@@ -92,6 +94,9 @@ class CatchUp:
         #: Copied since the last flush on the way began; whether one is under way.
         self._unflushed_bytes = 0
         self._is_flushing = False
+        #: What was copied before the flush under way.
+        self._flushing = Extents(links.regions)
+        #: Nothing is to be copied any more; nothing that is still asked is waited for any more.
         self._is_over = False
         self._is_stopped = False
 
@@ -115,6 +120,7 @@ class CatchUp:
             copy.abandon()
             self._locked.remove(*self._links.regions.bounds(extent))
         self._copying.clear()
+        self.link.copied.update(self._flushing)
 
     def fail(self, reason: str) -> None:
         """Give up and say why."""
@@ -150,7 +156,8 @@ class CatchUp:
         self._marks.keep(self.link, frozenset(ahead), marked)
 
     def _fill(self) -> None:
-        if self._unflushed_bytes >= FLUSH_BYTES:
+        written_count = self._unflushed.count_ended(self.link.flushed_epoch)
+        if self._unflushed_bytes >= FLUSH_BYTES or written_count > FLUSH_COUNT:
             if self._is_flushing:
                 return  # Its disk is behind.
             self._flush_on_the_way()
@@ -182,14 +189,14 @@ class CatchUp:
             {self.link: extent in self.link.doubt},
             offset,
             length,
-            writing=lambda: self._writing(offset, length),
+            writing=lambda: self._writing(extent, length),
             done=lambda trouble: self._copied(extent, copy, trouble),
         )
         self._copying[extent] = copy
         copy.start()
 
-    def _writing(self, offset: int, length: int) -> None:
-        self._unflushed.add(offset, length)
+    def _writing(self, extent: int, length: int) -> None:
+        self.link.copied.add(extent)
         self._unflushed_bytes += length
 
     def _copied(self, extent: int, copy: ExtentCopy, trouble: Trouble | None) -> None:
@@ -230,6 +237,7 @@ class CatchUp:
         if self._is_stopped:
             return
         epoch = self._unflushed.begin_flush()
+        self._flushing, self.link.copied = self.link.copied, Extents(self._links.regions)
 
         def flushed(frame: Frame | None) -> None:
             if self._is_stopped:
@@ -238,7 +246,7 @@ class CatchUp:
                 self._flush_failed(is_lost=frame is None)
                 return
             self.link.flushed_epoch = epoch
-            self.link.copied.clear()
+            self._flushing.clear()
             then()
 
         self._links.ask_flush(self.link, flushed)
@@ -248,6 +256,7 @@ class CatchUp:
         link = self.link
         if not is_lost:
             link.must_renew = True
+            link.copied.update(self._flushing)
             link.copied.update(self._unflushed.since(link.flushed_epoch))
             link.missed.update(link.copied)
             link.doubt.update(link.copied)
@@ -258,10 +267,10 @@ class CatchUp:
         def redone(is_done: bool) -> None:
             if self._is_stopped:
                 return
-            self._is_over = False
             if is_done:
                 self._proved()
             else:
+                self._is_over = False
                 self.fail(f"{self.link.name} failed a flush again")
 
         self._links.ask_redone(self.link, redone)

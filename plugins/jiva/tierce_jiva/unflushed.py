@@ -3,7 +3,7 @@ process has ended, since a failed sync may have ended with it.
 
 Kept by granule of 64 KiB, in epochs: beginning a flush ends one. Every write goes to every replica
 that matters, so that one account serves all of them; a replica is known by the epoch up to which
-it has flushed. That costs one `set.add` a write.
+it has flushed. That costs one `set.add` a write. What is copied to one alone is its own affair.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from tierce_jiva.regions import EXTENT_BYTES, EXTENT_SHIFT, Extents, Regions
 GRANULE_SHIFT = 16
 GRANULES_PER_EXTENT = EXTENT_BYTES >> GRANULE_SHIFT
 _TO_EXTENT = EXTENT_SHIFT - GRANULE_SHIFT
+#: So many epochs are kept apart; where one replica has not flushed for longer, the oldest are
+#: merged into the last of them: it is taken to have flushed less than it may have.
+EPOCH_COUNT_MAX = 64
 
 
 class Unflushed:
@@ -29,9 +32,12 @@ class Unflushed:
         self._to_region = regions.shift - GRANULE_SHIFT
         #: The granules written in the epoch under way.
         self.current: set[int] = set()
-        self._ended: list[set[int]] = []
-        #: The number of `_ended[0]`, or of `current` if there is none.
-        self._first = 0
+        #: Number and granules of each epoch that has ended, oldest first.
+        self._ended: list[tuple[int, set[int]]] = []
+        #: The number of the epoch under way: a flush that begins later covers it.
+        self.epoch = 0
+        #: Granules of the epochs that have ended since a flush of all members began.
+        self.owed_count = 0
         #: Regions that the last target may have written without a flush: epoch 0's.
         self._inherited: frozenset[int] = frozenset()
         #: Regions of epochs that were forgotten since `watch`.
@@ -50,17 +56,27 @@ class Unflushed:
         else:
             self.current.update(range(first, last + 1))
 
-    @property
-    def epoch(self) -> int:
-        """The number of the epoch under way."""
-        return self._first + len(self._ended)
+    def count_ended(self, epoch: int) -> int:
+        """Return how many granules are kept of ended epochs since that one."""
+        return sum(len(granules) for number, granules in self._ended if number >= epoch)
 
     def begin_flush(self) -> int:
         """End the epoch under way: a flush that begins now covers all before the one returned."""
         if self.current or (self._inherited and not self.epoch):
-            self._ended.append(self.current)
+            self.owed_count += len(self.current)
+            self._ended.append((self.epoch, self.current))
             self.current = set()
+            self.epoch += 1
+            if len(self._ended) > EPOCH_COUNT_MAX:
+                self._merge()
         return self.epoch
+
+    def _merge(self) -> None:
+        merged = self._ended[: EPOCH_COUNT_MAX // 2]
+        granules = merged[0][1]
+        for _, other in merged[1:]:
+            granules |= other
+        self._ended[: EPOCH_COUNT_MAX // 2] = [(merged[-1][0], granules)]
 
     def since(self, epoch: int) -> Extents:
         """Return what was written in that epoch or later."""
@@ -71,11 +87,11 @@ class Unflushed:
 
     def forget(self, epoch: int) -> None:
         """Every replica that matters has flushed what came before that epoch."""
-        while self._ended and self._first < epoch:
-            granules = self._ended.pop(0)
-            if self._watched is not None and self._first >= self._watched_from:
+        gone = next((i for i, (number, _) in enumerate(self._ended) if number >= epoch), None)
+        for number, granules in self._ended[:gone]:
+            if self._watched is not None and number >= self._watched_from:
                 self._watched.update(granule >> self._to_region for granule in granules)
-            self._first += 1
+        del self._ended[:gone]
         if epoch > 0:
             self._inherited = frozenset()
 
@@ -91,6 +107,7 @@ class Unflushed:
         return frozenset(found)
 
     def _granules(self, epoch: int) -> Iterator[int]:
-        for granules in self._ended[max(0, epoch - self._first) :]:
-            yield from granules
+        for number, granules in self._ended:
+            if number >= epoch:
+                yield from granules
         yield from self.current
