@@ -25,6 +25,7 @@ def ready_links(count: int = 3, size_bytes: int = SIZE_BYTES) -> Links:
     links.ballot = BALLOT
     for link in links:
         link.state = LinkState.READY
+        link.is_current = True
     return links
 
 

@@ -62,7 +62,7 @@ class Ladder:
             Unsettled(),
             News(volume_of(self.links), quiet_host(self.events)),
             changed=lambda: self.notes.append("changed"),
-            refresh=lambda: self.notes.append("refresh"),
+            refresh=self.refresh,
             doubted=lambda _reason: self.notes.append("doubted"),
             suspect=lambda links, _reason: self.suspected.extend(link.name for link in links),
             blame=lambda trouble: self.suspected.append(trouble.link.name),
@@ -73,6 +73,11 @@ class Ladder:
         self.writes.targets = tuple(members)
         self.writes.required = self.links.mask({A, B})
         self.upkeep.marks.use(members, members)
+
+    def refresh(self) -> None:
+        """As the steward does."""
+        self.notes.append("refresh")
+        self.upkeep.check_doubts()
 
     def mark(self, *regions: int) -> None:
         """Mark and write these on both."""

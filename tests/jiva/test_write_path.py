@@ -128,12 +128,11 @@ def test_frames_are_of_bounded_size(ladder: Ladder) -> None:
 
 
 def test_one_that_is_away_is_owed_what_it_does_not_get(ladder: Ladder) -> None:
-    ladder.links[B].state = LinkState.DOWN
+    ladder.lose(B)
     (first,), (second,) = ladder.write(0), ladder.write(512)
     ladder.ack(A, C)
     ladder.ack(A, C)
     assert (first.status, second.status) == (None, None)
-    ladder.links[B].state = LinkState.READY
     assert ladder.kinds(B) == []
     ladder.writes.resend(ladder.links[B])
     offsets = [next(ENTRY.iter_unpack(frame.table))[2] for frame in taken(ladder.links[B])]
@@ -143,8 +142,8 @@ def test_one_that_is_away_is_owed_what_it_does_not_get(ladder: Ladder) -> None:
     assert first.status is second.status is GOOD
 
 
-def test_an_older_copy_is_sent_nothing(ladder: Ladder) -> None:
-    ladder.links[B].is_older = True
+def test_one_that_was_not_sent_what_it_owes_is_sent_nothing_newer(ladder: Ladder) -> None:
+    ladder.lose(B)
     ladder.write(0)
     ladder.flush()
     assert ladder.kinds(B) == []
@@ -335,6 +334,17 @@ def test_without_a_flush_for_long_one_is_begun_unasked() -> None:
     for number in range(UNFLUSHED_COUNT_MAX + 1):
         ladder.unflushed.current.add(number)
     ladder.write(granule)
+    assert Kind.FLUSH in ladder.kinds(A)
+    ladder.write(granule)
+    assert Kind.FLUSH not in ladder.kinds(A), "it is under way"
+
+
+def test_a_flush_of_one_alone_leaves_the_members_as_far_from_theirs() -> None:
+    ladder = Ladder()
+    for number in range(UNFLUSHED_COUNT_MAX):
+        ladder.unflushed.current.add(number)
+    ladder.unflushed.begin_flush()
+    ladder.write(UNFLUSHED_COUNT_MAX << 16)
     assert Kind.FLUSH in ladder.kinds(A)
 
 

@@ -64,7 +64,7 @@ class Doubts:
         """
         if not extents and not must_renew:
             return
-        self._links.unrest += 1
+        self._links.unrest.note(extents)
         link.doubt.update(extents)
         link.must_renew = link.must_renew or must_renew
         link.has_failed_sync = link.has_failed_sync or must_renew

@@ -93,6 +93,12 @@ class Faults:
 
     def consider_voting(self) -> None:
         """Vote out who is at fault or lost, if enough are there for that."""
+        was_waiting, self._news.is_waiting = self._news.is_waiting, False
+        self._vote()
+        if was_waiting != self._news.is_waiting:
+            self._show()
+
+    def _vote(self) -> None:
         if self._has_lost_the_sound():
             # Those that were to stay have come to be in doubt: the others are needed again.
             self._quorum.propose(self._quorum.required())
@@ -148,10 +154,9 @@ class Faults:
             f"stopped: waiting for {names}: the other replicas have restarted, or a sync of theirs "
             "has failed, and what they may lack is only there",
         )
+        self._news.is_waiting = True
         for name in out:
-            if self._links[name].has_kept:
-                self._links[name].fault = ""
-        self._show()
+            self._forgive(self._links[name])
 
     def _nobody_stays(self, latest: Membership) -> None:
         """The last copies are at fault. If they are all here and have lost their memory, only a
@@ -160,5 +165,13 @@ class Faults:
         if all(link.is_ready and not link.has_kept for link in links):
             self._host.restart("every in-sync replica has lost its memory")
         for link in links:
-            if link.is_ready and link.has_kept:
-                link.fault = ""
+            if link.is_ready:
+                self._forgive(link)
+
+    def _forgive(self, link: Link) -> None:
+        """It can't be done without. If it was not sent what it owes, it comes anew for that."""
+        if not link.has_kept:
+            return
+        fault, link.fault = link.fault, ""
+        if link.is_ready and not link.is_current:
+            self._hang_up(link, fault)

@@ -14,6 +14,7 @@ from tierce import Code, ProtocolError, Request, Settled
 from tierce_jiva.ballot import NO_BALLOT, NO_ORDER, Ballot, is_number
 from tierce_jiva.promise import Promise
 from tierce_jiva.regions import Extents, Regions
+from tierce_jiva.unrest import Unrest
 from tierce_jiva.wire import Frame, Kind, encode, encode_control, encode_extents
 
 Buffer = bytes | memoryview
@@ -153,6 +154,7 @@ class Link:
         must_renew: A sync of its failed: it must open its bytes anew before it can flush.
         has_failed_sync: What is in doubt is so because a sync of its failed.
         is_older: It is a member, and its folder is an older copy, or was copied: it takes no part.
+        is_current: What it owed was sent to it on this connection, so that newer things may follow.
         has_vote: Not if that was so, until it is let in anew: it may have forgotten votes.
         missed: Extents in which it may differ from the members, while it is not one.
         copied: Extents written to it while it caught up, that it has not flushed.
@@ -195,6 +197,7 @@ class Link:
         self.must_renew = False
         self.has_failed_sync = False
         self.is_older = False
+        self.is_current = False
         self.has_vote = True
         self.missed = Extents(regions, regions.every())
         self.copied = Extents(regions)
@@ -259,9 +262,7 @@ class Links:
         self.by_name = {name: Link(name, 1 << index, regions) for index, name in enumerate(names)}
         self.ballot: Ballot = NO_BALLOT
         self.now = 0.0
-        #: Counts the times that what members hold came to be in question: what was read before
-        #: says nothing any more.
-        self.unrest = 0
+        self.unrest = Unrest(regions)
         self._sequence = 0
 
     def __iter__(self) -> Iterator[Link]:
@@ -372,6 +373,7 @@ class Links:
             # One that never came so far has been away since before.
             link.lost_at = self.now
         link.state = LinkState.DOWN
+        link.is_current = False
         link.head = None
         link.held = frozenset()
         link.asked_order = link.order = 0

@@ -31,6 +31,8 @@ class News:
         self._said: dict[str, str] = {}
         self._voting_since: float | None = None
         self._is_stuck = False
+        #: Nothing goes on until a certain replica is there again.
+        self.is_waiting = False
 
     def emit(self, code: str, message: str, severity: str = "info") -> None:
         """Report an event."""
@@ -99,7 +101,8 @@ class News:
             replicas: As `describe` shows them.
             has_majority: A majority of the replicas is connected.
         """
-        is_well = state is State.SERVING and has_majority and not self._is_stuck
+        is_stuck = self._is_stuck or self.is_waiting
+        is_well = state is State.SERVING and has_majority and not is_stuck
         shown: dict[str, Any] = {"state": state.value, "replicas": replicas}
         if state is State.SERVING and not is_well:
             shown["state"] = "stopped"

@@ -140,6 +140,7 @@ class Readmission:
         self.mirror = self._catch_up.link
         # What is written from now on goes to it, and is not flushed there.
         self.mirror.flushed_epoch = self._unflushed.begin_flush()
+        self.mirror.is_current = True
         self._refresh()
 
     def _finish(self) -> None:

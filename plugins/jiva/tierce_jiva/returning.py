@@ -53,6 +53,7 @@ class Returning:
             link.has_promised = self._links.ballot
             if link.name in opening.in_sync:
                 link.missed.clear()
+                link.is_current = True
                 link.promise = attrs.evolve(promise, counts=True)
                 in_doubt = promise.marks if promise.suspect else promise.doubt
                 extents = Extents(self._links.regions, in_doubt)
@@ -103,7 +104,7 @@ class Returning:
         if not link.has_failed:
             self._writes.resend(link)
             return
-        others = [self._links[name] for name in self._quorum.required() if name != link.name]
+        others = [self._links[name] for name in self._quorum.readable() if name != link.name]
         if any(other.is_ready and other.is_sound for other in others):
             link.fault = "it failed an operation that it was sent"
         else:

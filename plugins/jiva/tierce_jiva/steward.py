@@ -247,14 +247,15 @@ class Steward:
         if self.state in {State.SERVING, State.CLOSING}:
             required = set(self._quorum.required())
             self._required_before |= required
+            self.upkeep.check_doubts()
             mirror = self._readmission.mirror
             if mirror is not None and self._readmission.is_finishing:
                 required.add(mirror.name)
             targets = [link for link in links if link.name in required or link is mirror]
             self._writes.targets = tuple(targets)
             self._writes.required = links.mask(required)
-            # An older copy must not be made to look new before it is voted out.
-            told = [link for link in targets if not link.is_older]
+            # Who is at fault must not be made to look new before it is voted out.
+            told = [link for link in targets if link.is_current]
             self.upkeep.marks.use([link for link in told if link.name in required], told)
             self._reads.use(*self._readable(), self._volume.boot_id)
             for link in links:
@@ -269,7 +270,7 @@ class Steward:
         in doubt must be made equal before it is read); and who may be read again later."""
         names = self._quorum.readable()
         members = [self._links[name] for name in self._volume.members if name in names]
-        sound = [link for link in members if not link.is_in_doubt] or members
+        sound = [link for link in members if link.is_sound] or members
         sources = [link for link in sound if link.is_ready and not link.fault and not link.is_older]
         return sources, members
 
@@ -306,11 +307,6 @@ class Steward:
             and self.has_majority
             and all(self._links[name].is_ready for name in self._quorum.latest.in_sync)
         )
-
-    @property
-    def is_whole(self) -> bool:
-        """True if besides nobody is catching up, and nothing has to be written again."""
-        return self.is_settled and not self._readmission and self.upkeep.is_done
 
     # -- telling -----------------------------------------------------------------------------------
 

@@ -88,6 +88,8 @@ class Upkeep:
             failed_again=self._failed_again,
             changed=self._came_to_doubt,
         )
+        #: The members that are all in doubt, and what follows from that was seen to.
+        self._all_in_doubt: frozenset[str] = frozenset()
 
     def advance(self, *, is_settled: bool) -> None:
         """Do what can be done now: called on every tick while the target serves.
@@ -97,9 +99,10 @@ class Upkeep:
         """
         self.repair.advance()
         self.doubts.advance(self._required())
-        regions = self.cleaning.take(self._links.now, self._busy())
-        if regions and is_settled and not self.doubts:
-            self.marks.clear(regions)
+        if is_settled and not self.doubts:
+            regions = self.cleaning.take(self._links.now, self._busy())
+            if regions:
+                self.marks.clear(regions)
 
     def __bool__(self) -> bool:
         """True while time matters to it."""
@@ -163,20 +166,32 @@ class Upkeep:
         return Members(tuple(required), tuple(link for link in required if link.name in names))
 
     def _came_to_doubt(self) -> None:
-        """A member is in doubt. If all are, they may differ, and so may one that catches up from
-        what they were made equal to before."""
-        members = [link for link in self._required() if not link.is_older]
-        if members and all(link.is_in_doubt for link in members):
-            in_doubt = Extents(self._links.regions)
-            for link in members:
-                in_doubt.update(link.doubt)
-            if len(members) > 1:
-                self.repair.add_all(in_doubt)
-            for link in self._links:
-                if link not in members:
-                    link.missed.update(in_doubt)
-            self._doubted("its members came to be in doubt")
+        """A member is in doubt, in more than it was."""
+        self._all_in_doubt = frozenset()
         self._refresh()
+
+    def check_doubts(self) -> None:
+        """Look whether all members that may be read are in doubt: then they may differ, and so may
+        one that catches up from what they were made equal to before."""
+        readable, required = self._quorum.readable(), self._quorum.required()
+        members = [link for link in self._links if link.name in readable and not link.is_older]
+        if any(link.is_sound for link in members):
+            members = []
+        names = frozenset(link.name for link in members)
+        if names == self._all_in_doubt:
+            return
+        self._all_in_doubt = names
+        if not names:
+            return
+        in_doubt = Extents(self._links.regions)
+        for link in members:
+            in_doubt.update(link.doubt)
+        if len(members) > 1:
+            self.repair.add_all(in_doubt)
+        for link in self._links:
+            if link.name not in required:
+                link.missed.update(in_doubt)
+        self._doubted("its members came to be in doubt")
 
     def _failed_again(self, link: Link) -> None:
         """It could not flush what was written to it again: go on with those that are sound."""

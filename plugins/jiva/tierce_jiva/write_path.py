@@ -138,9 +138,9 @@ class WritePath:
         batch = Batch(sequence, requests, settled, buffers, mask, mask, links.now, links.now)
         for link in targets:
             link.writes[sequence] = batch
-            if link.is_ready and not link.is_older:
+            if link.is_current:
                 link.outgoing += buffers
-        if len(unflushed) > UNFLUSHED_COUNT_MAX:
+        if len(unflushed) + self._unflushed.owed_count > UNFLUSHED_COUNT_MAX:
             self.flush([], None)
 
     def flush(self, requests: list[Request], settled: Settled | None) -> Batch:
@@ -152,9 +152,10 @@ class WritePath:
         mask = self.required
         batch = Batch(sequence, requests, settled, frame, mask, mask, links.now, links.now)
         batch.is_flush, batch.epoch = True, self._unflushed.begin_flush()
+        self._unflushed.owed_count = 0
         for link in links.of(mask):
             link.flushes[sequence] = batch
-            if link.is_ready and not (link.is_in_doubt or link.is_older):
+            if link.is_current and not link.is_in_doubt:
                 link.outgoing += frame
         return batch
 
@@ -223,6 +224,7 @@ class WritePath:
         """The connection is a new one: send what it has not answered, in order; flushes only to
         one that is not in doubt."""
         now = self._links.now
+        link.is_current = True
         for batch in link.writes.values():
             batch.asked_at = now
             link.outgoing += batch.buffers
