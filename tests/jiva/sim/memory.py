@@ -1,0 +1,142 @@
+"""Who holds every acknowledged write, seen from above, and the rules that this can be held to.
+
+A replica's memory holds from when it was let into the set until it loses what it had not made
+durable: its machine loses power while a region is marked on it, a sync fails, its folder is rolled
+back, its file is cut short. While one in-sync replica's memory holds, nothing acknowledged may be
+lost; when none does any more, only what was flushed is certain.
+
+A process that is killed between a failed sync and the record that says so takes a secret with it:
+nobody can tell that replica from any other whose process was started again. While there is such a
+one, only those whose process has gone on are certain to be told apart from it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jiva.sim.blocks import ViolationError
+from tierce_jiva.ballot import Membership, Record
+
+if TYPE_CHECKING:
+    from jiva.sim.history import History
+    from jiva.sim.machines import Node
+
+
+class Memory:
+    """Keeps the books.
+
+    Args:
+        nodes: The replicas, by name.
+        history: The judge, who is told when the last memory is lost.
+        first: The membership that they were made with.
+    """
+
+    def __init__(self, nodes: dict[str, Node], history: History, first: Membership) -> None:
+        self._nodes = nodes
+        self._history = history
+        #: Who is in the set in force.
+        self._members = set(first.in_sync)
+        #: Who is not being voted out: one that stays has accepted.
+        self._staying = set(first.in_sync)
+        #: Who has been let in by a membership that need not be in force yet.
+        self._joined: set[str] = set()
+        self._shaken: set[str] = set()
+        #: Whose process has ended while a region was marked, and whose took a secret with it.
+        self._restarted: set[str] = set()
+        self._secret: set[str] = set()
+        self._highest = first.rank
+        self._in_force = first.rank
+
+    def holders(self) -> set[str]:
+        """Return who holds every acknowledged write."""
+        return self._held() & self._staying
+
+    def _held(self) -> set[str]:
+        held = (self._members | self._joined) - self._shaken
+        return held - self._restarted if self._secret & self._members else held
+
+    def _look_whether_lost(self) -> None:
+        if not self.holders() & self._members:
+            self._shaken |= self._members
+            self._joined.clear()
+            self._history.lose_memory()
+
+    def restart(self, node: Node, *, has_secret: bool) -> None:
+        """Its process has ended while a region was marked."""
+        self._restarted.add(node.name)
+        if has_secret:
+            self._secret.add(node.name)
+        if self._secret & self._members:
+            self._look_whether_lost()
+
+    def settle(self, node: Node) -> None:
+        """Nothing is marked on it any more, so nothing is in doubt."""
+        self._restarted.discard(node.name)
+        self._secret.discard(node.name)
+
+    def shake(self, node: Node) -> None:
+        """It has lost some of what it had not made durable."""
+        self._shaken.add(node.name)
+        self._joined.discard(node.name)
+        if node.name in self._members:
+            self._look_whether_lost()
+
+    def prove(self, node: Node) -> None:
+        """It was let in, or all that was in doubt on it was written again: it is as it should be,
+        or somebody errs."""
+        self._shaken.discard(node.name)
+        self._joined.add(node.name)
+        self.settle(node)
+
+    def accepted(self, node: Node, record: Record) -> None:
+        """Its record is durable: if it stays in the highest set, then who leaves that is out."""
+        membership = record.accepted
+        if membership.rank <= self._highest or node.name not in membership.in_sync:
+            return
+        self._highest = membership.rank
+        self._change(membership, "are voted in")
+
+    def in_force(self, membership: Membership) -> None:
+        """A target serves by it."""
+        if membership.rank <= self._in_force:
+            return
+        self._in_force = membership.rank
+        self._change(membership, "serve")
+        self._members = set(membership.in_sync)
+        self._joined.clear()
+
+    def _change(self, membership: Membership, how: str) -> None:
+        in_sync = set(membership.in_sync)
+        if self._held() and not self._held() & in_sync:
+            raise ViolationError(f"{membership.in_sync} {how}, the last memory is elsewhere")
+        self._staying = in_sync
+
+    # -- what must hold ----------------------------------------------------------------------------
+
+    def check_cached(self, blocks: tuple[int, ...]) -> None:
+        """Whoever holds every acknowledged write holds nothing that is dead.
+
+        Raises:
+            ViolationError: Somebody does.
+        """
+        for name in self.holders():
+            disk = self._nodes[name].disk
+            for index in blocks:
+                held = disk.cached.get(index, 0)
+                if self._history.is_dead(index, held):
+                    raise ViolationError(f"{name} is in sync and holds dead {held} at {index}")
+
+    def check_durable(self, blocks: tuple[int, ...], members: set[str]) -> None:
+        """What a completed flush covers is on every medium.
+
+        Raises:
+            ViolationError: It is not.
+        """
+        for name in members & self._members:
+            node = self._nodes[name]
+            for index in blocks if not node.is_damaged else ():
+                for left in node.disk.may_leave(index):
+                    if self._history.is_gone(index, left):
+                        raise ViolationError(
+                            f"{name} was flushed and a loss of power may leave {left} at {index}"
+                        )
