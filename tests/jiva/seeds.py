@@ -6,6 +6,7 @@ PYTHONPATH=tests python -m jiva.seeds --seeds 1000 --start 0 --jobs 2
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 import traceback
@@ -16,10 +17,13 @@ from multiprocessing import Pool
 import attrs
 
 from jiva.sim import faults
+from jiva.sim.trace import Trace
 from jiva.sim.tally import EXPECTED, LEAST_SEEDS
 from jiva.simulation import FAULTS_S, World
 
 _CHUNK = 8
+#: A seed that takes longer than this hangs, on any machine.
+_SEED_S_MAX = 60
 
 
 @attrs.frozen
@@ -38,6 +42,11 @@ class Wanted:
 
     faults_s: float
     without: tuple[str, ...]
+    trace: int | None
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise TimeoutError("it never ends")
 
 
 def play_seed(seed: int, wanted: Wanted) -> Outcome:
@@ -47,11 +56,15 @@ def play_seed(seed: int, wanted: Wanted) -> Outcome:
     world = World(seed, wanted.faults_s)
     if wanted.without:
         faults.FAULTS = chosen
+    if wanted.trace is not None:
+        world.trace = Trace(world, wanted.trace)
     trouble = ""
+    signal.alarm(_SEED_S_MAX)
     try:
         world.run()
     except Exception:  # noqa: BLE001 - whatever it is, the seed is what matters
         trouble = traceback.format_exc()
+    signal.alarm(0)
     tally, history = world.tally, world.history
     tally["acknowledged write"] += history.acknowledged_writes
     tally["checked read"] += history.checked_reads
@@ -67,6 +80,7 @@ def _play(task: tuple[int, Wanted]) -> Outcome:
 def play_all(seeds: Iterable[int], wanted: Wanted, jobs: int) -> Iterator[Outcome]:
     """Run many seeds on `jobs` processes."""
     tasks = ((seed, wanted) for seed in seeds)
+    signal.signal(signal.SIGALRM, _interrupt)
     if jobs == 1:
         yield from map(_play, tasks)
         return
@@ -82,8 +96,9 @@ def main() -> int:
     parser.add_argument("--faults-s", type=float, default=FAULTS_S, help="simulated seconds each")
     parser.add_argument("--jobs", type=int, default=1, help="processes to run them on")
     parser.add_argument("--without", default="", help="faults to leave out, by name")
+    parser.add_argument("--trace", type=int, help="tell all that happens, and of this block")
     asked = parser.parse_args()
-    wanted = Wanted(asked.faults_s, tuple(filter(None, asked.without.split(","))))
+    wanted = Wanted(asked.faults_s, tuple(filter(None, asked.without.split(","))), asked.trace)
     began = time.perf_counter()
     tally: Counter[str] = Counter()
     failed: list[int] = []

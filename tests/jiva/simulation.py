@@ -19,20 +19,24 @@ from jiva.sim.disks import Disk
 from jiva.sim.faults import plan_faults
 from jiva.sim.history import NOT_YET, History
 from jiva.sim.judgement import judge
-from jiva.sim.machines import Machine, Node, Process
+from jiva.sim.machines import UUID, Machine, Node, Process
 from jiva.sim.memory import Memory
 from jiva.sim.rollbacks import Rollbacks
 from jiva.sim.scenarios import plan_scenarios
 from jiva.sim.target import Target
+from jiva.sim.trace import Trace
+from tierce import FormatError
 from tierce_jiva.ballot import NO_BALLOT, Membership, Record
 from tierce_jiva.host import State
 from tierce_jiva.options import JivaOptions, ReplicaOptions
+from tierce_jiva.record_file import encode_record
+from tierce_jiva.regions import Regions
 
 if TYPE_CHECKING:
     from jiva.sim.faults import Fault
 
 FAULTS_S = 5.0
-CALM_S = 60.0
+CALM_S = 120.0
 _WALL_MS = 1_000_000_000
 _SIZES = ((1 << 20) + (64 << 10), (8 << 20) + (64 << 10))
 
@@ -55,12 +59,15 @@ class World:
         self.random = random = self.stream("world")
         self.now = 0.0
         self.wall_offset_ms = 0
-        self._calls: list[tuple[float, int, Callable[[], None]]] = []
+        self._calls: list[tuple[float, int, Callable[[], object]]] = []
         self._number = 0
         self.is_over = False
         self.may_be_unreadable = False
+        #: The replica that an operator wants the volume opened from, whatever the others say.
+        self.forced = ""
         self.latency_s = random.choice([0.002, 0.02, 0.1])
         self.size_bytes = random.choice(_SIZES)
+        self.regions = Regions(self.size_bytes)
         self.hot = tuple(b for b in HOT + FAR if b * BLOCK < self.size_bytes)
         self.history = History(self.hot)
         #: What clients believe to be in a block.
@@ -68,6 +75,7 @@ class World:
         self.tally: Counter[str] = Counter()
         self.codes: list[str] = []
         self.fault_count = 0
+        self.trace: Trace | None = None
         names = tuple(
             f"replica-{number}" for number in range(1, random.choice([3, 3, 3, 3, 2, 1, 5]) + 1)
         )
@@ -76,6 +84,7 @@ class World:
             reconnect_grace_s=0.3,
             dead_s=1.0,
             flush_dead_s=1.5,
+            alone_after_s=2.0,
             not_ready_after_s=3.0,
             opening_patience_s=0.3,
             clean_after_s=random.choice([0.1, 0.2, 0.4]),
@@ -98,8 +107,9 @@ class World:
         for index, name in enumerate(names):
             machine = self.machines[index if is_apart else 0]
             disk = Disk(self.stream("disk", name), self.next_number(), self.size_bytes, {})
-            record = Record(NO_BALLOT, membership, machine.boot_id)
-            self.nodes[name] = Node(name, machine, disk, record)
+            record = Record(NO_BALLOT, membership, machine.boot_id, head=disk.identity)
+            saved = encode_record(record, UUID, name, self.regions)
+            self.nodes[name] = Node(name, machine, disk, record, saved)
         self.memory = Memory(self.nodes, self.history, membership)
 
     # -- time and chance ---------------------------------------------------------------------------
@@ -133,6 +143,7 @@ class World:
 
     def note(self, event: Any) -> None:
         """A target reports an event."""
+        self.say(f"{event.code}: {event.message}")
         self.codes.append(event.code)
         self.tally[event.code] += 1
         self.saw(event.code.rpartition(".")[2].replace("-", " "), None)
@@ -141,6 +152,21 @@ class World:
         """Something passes by that one may wait for."""
         if self.is_watched:
             self.aims.saw(moment, node)
+
+    def say(self, text: str) -> None:
+        """Tell whoever follows this seed."""
+        if self.trace is not None:
+            self.trace.say(text)
+
+    def saved(self, node: Node, record: Record) -> None:
+        """A replica's record is durable."""
+        if self.trace is not None:
+            self.trace.saved(node, record)
+
+    def watch(self, node: Node) -> None:
+        """A replica has a new file."""
+        if self.trace is not None:
+            self.trace.watch(node)
 
     def look(self, target: Target) -> None:
         """A target may have come to serve, or a membership into force."""
@@ -151,6 +177,7 @@ class World:
             return
         assert membership is not None
         target.seen = membership
+        self.say(f"T{target.number} serves by {membership.sequence} {membership.in_sync}")
         if target.era.number == NOT_YET:
             self.history.serve(target.era)
         self.memory.in_force(membership)
@@ -170,7 +197,8 @@ class World:
         machine = self.random.choice(
             [*powered, None] if len(self.machines) > 1 else powered or [None]
         )
-        target = Target(self, machine)
+        target = Target(self, machine, len(self.targets))
+        self.say(f"T{target.number} starts on {machine.name if machine else 'a machine apart'}")
         self.targets.append(target)
         self.owner = target
         return target
@@ -190,6 +218,7 @@ class World:
 
     def block(self, target: Target, node: Node) -> None:
         """Let nothing through between them; they notice a while later."""
+        self.say(f"T{target.number} can't reach {node.name}")
         self.blocked.add((id(target), node.name))
         connection = target.connections.get(node.name)
 
@@ -201,18 +230,25 @@ class World:
 
     def unblock(self, target: Target, node: Node) -> None:
         """Let everything through again."""
+        self.say(f"T{target.number} can reach {node.name}")
         self.blocked.discard((id(target), node.name))
 
     # -- replicas ----------------------------------------------------------------------------------
 
     def start_replica(self, node: Node) -> None:
         """Start a replica's process, if it is not running and can."""
-        if node.process is None and node.is_powered and node.can_start:
-            node.process = Process(self, node)
+        disk = node.disk
+        if node.process is None and node.is_powered and disk.length == disk.size_bytes:
+            self.say(f"{node.name} starts")
+            try:
+                node.process = Process(self, node)
+            except FormatError:
+                self.tally["damaged record"] += 1
 
     def kill_replica(self, node: Node) -> None:
         """kill -9."""
         if node.process is not None:
+            self.say(f"{node.name} ends")
             node.process.end()
         node.is_hung = False
         node.stalled.clear()
@@ -225,20 +261,22 @@ class World:
             for call in stalled:
                 call()
 
-    def shake(self, node: Node) -> None:
-        """It has lost some of what it had not made durable."""
+    def shake(self, node: Node, *, is_sync: bool = False) -> None:
+        """It has lost some of what it had not made durable; or has failed to sync it."""
         if node.process is not None:
             node.process.proof = None
         had = bool(self.memory.holders())
-        self.memory.shake(node)
+        self.memory.shake(node, is_sync=is_sync)
+        self.say(f"{node.name} may have lost something; {self.memory.holders()} have not")
         self.tally["last memory lost"] += had and not self.memory.holders()
 
     def lose_to_failed_sync(self, node: Node) -> None:
         """A sync has failed: that counts as a loss of power, and what it left goes at once, some
         time later, or never."""
         self.tally["failed sync"] += 1
-        if node.record.marked:
-            self.shake(node)
+        self.say(f"{node.name} fails to sync, {sorted(node.disk.forgotten)} are not on its disk")
+        if node.written:
+            self.shake(node, is_sync=True)
         if not node.disk.forgotten:
             return
         # A target beside it reads what is evicted before anybody can have told it.
@@ -254,6 +292,7 @@ class World:
         node.disk.evict()
         count = node.disk.evictions - before
         self.tally["eviction"] += count
+        self.say(f"{node.name} evicts {count} blocks")
         if count and not self.memory.holders():
             self.history.lose_memory()
 
@@ -261,6 +300,7 @@ class World:
 
     def power_off(self, machine: Machine) -> None:
         """Everything on it is gone but what is durable."""
+        self.say(f"{machine.name} loses power")
         for target in self.targets:
             if target.is_alive and target.machine is machine:
                 target.end()
@@ -280,11 +320,12 @@ class World:
             connection.to_target.queue.clear()
             self.later(self.random.random() * 2, connection.break_now)
         node.disk.lose_power()
-        if node.record.marked:
+        if node.written or self.memory.is_marked(node):
             self.shake(node)
 
     def power_on(self, machine: Machine) -> None:
         """It boots."""
+        self.say(f"{machine.name} boots")
         machine.is_powered = True
         for node in self.nodes.values():
             self.start_replica(node)
@@ -299,10 +340,14 @@ class World:
         self.is_watched = True
         self.run_until(self.faults_s)
         self.is_watched = False
+        self.say("nothing goes wrong any more")
         self._heal()
         # The last connection that died with its machine is noticed by then.
         self.run_until(self.now + 3)
-        self.run_until(self.now + CALM_S, self.is_whole)
+        self.run_until(self.now + CALM_S / 2, self.is_whole)
+        if not self.is_whole():
+            self._force()
+            self.run_until(self.now + CALM_S / 2, self.is_whole)
         if not self.is_whole():
             raise ViolationError(f"not whole after {CALM_S} s of calm: {self.codes[-8:]}")
         self.is_over = True
@@ -317,12 +362,29 @@ class World:
         for node in self.nodes.values():
             disk = node.disk
             disk.write_error, disk.read_error, disk.sync_error = 0, False, False
-            node.save_error = node.is_unreadable = False
+            node.save_error = False
+            node.noise = None
             self.hang(node, is_hung=False)
         for machine in self.machines:
             self.power_on(machine)
         if not self.owner.is_alive:
             self.later(1.0, self.start_target_if_owner(self.owner))
+
+    def _force(self) -> None:
+        """Where a member's folder was exchanged and no other one is known to hold everything, only an
+        operator can say whom to serve from."""
+        sound = [node.name for node in self.nodes.values() if not node.is_damaged]
+        if len(sound) == len(self.nodes):
+            return
+        members = [name for name in sound if self.memory.is_member(self.nodes[name])]
+        chosen = [name for name in members if name in self.memory.holders()] or members or sound
+        self.tally["forced opening"] += 1
+        self.say(f"the volume is to be opened from {chosen[0]}")
+        self.owner.end()
+        if chosen[0] not in self.memory.holders():
+            self.memory.give_up()
+        self.forced = chosen[0]
+        self.start_target()
 
     def is_whole(self) -> bool:
         """True if all replicas are in the set, and nothing is to be done."""

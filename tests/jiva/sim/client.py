@@ -212,6 +212,8 @@ class Client:
         for request in batch:
             self.outstanding[id(request)] = request
             self.world.tally[f"asked: {request.op.name}"] += 1
+            if self.world.trace is not None:
+                self.world.trace.asked(self.target.number, request)
         self.target.submit(batch, self._settled)
         self._settled([request for request in batch if request.status is not None])
 
@@ -221,6 +223,8 @@ class Client:
         for request in requests:
             assert request.status is not None
             del self.outstanding[id(request)]
+            if self.world.trace is not None:
+                self.world.trace.answered(self.target.number, request)
             if request.status.is_good:
                 self._judge(request)
             else:

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import errno
 import hashlib
+from collections.abc import Callable
 from random import Random
 
 import attrs
 
 from jiva.sim.blocks import BLOCK, content, versions_of
+from tierce_jiva.digests import zero_digest
 from tierce_jiva.wire import DIGEST_BYTES
 
 
@@ -59,6 +61,8 @@ class Disk:
         self.is_cold = 0.0
         self.sync_s = 0.03
         self.evictions = 0
+        #: Whoever wants to be told of every block that is put.
+        self.told: Callable[[int, int], None] | None = None
 
     # -- what a replica asks of its store ----------------------------------------------------------
 
@@ -104,13 +108,13 @@ class Disk:
             raise OSError(errno.EIO, "planned, or short")
         first, end = offset // BLOCK, (offset + length) // BLOCK
         held = sorted((i, v) for i, v in self.cached.items() if v and first <= i < end)
+        if not held:
+            return zero_digest(length)
         return hashlib.blake2b(repr(held).encode(), digest_size=DIGEST_BYTES).digest()
 
     def renew(self) -> None:
-        """Open the file anew: syncs may succeed again, and clean pages may go."""
+        """Open the file anew: what is written from now on can be synced."""
         self.is_broken = False
-        if self.random.random() < 0.5:
-            self.evict()
 
     def check(self) -> None:
         """See that nothing is cut off."""
@@ -173,6 +177,11 @@ class Disk:
                 del blocks[index]
         self.forgotten = {index for index in self.forgotten if index * BLOCK < length}
 
+    @property
+    def identity(self) -> str:
+        """Which file it is, as `file_identity` tells it."""
+        return f"{self.inode}:"
+
     def copy(self) -> Image:
         """What `cp` would make of it."""
         return Image({i: v for i, v in self.cached.items() if v}, self.length)
@@ -189,6 +198,8 @@ class Disk:
         self.cached[index] = version
         self.dirty.setdefault(index, []).append(version)
         self.forgotten.discard(index)
+        if self.told is not None:
+            self.told(index, version)
 
     def _fail_write(self) -> None:
         if self.write_error:

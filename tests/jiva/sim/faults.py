@@ -7,8 +7,6 @@ import errno
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from jiva.sim.blocks import BLOCK
-
 if TYPE_CHECKING:
     from jiva.sim.machines import Node
     from jiva.sim.target import Target
@@ -34,6 +32,7 @@ def hit(world: World, fault: Fault, node: Node | None = None) -> None:
     """Let one thing go wrong, and count it."""
     world.fault_count += 1
     world.tally[f"fault: {fault.__name__}"] += 1
+    world.say(f"fault: {fault.__name__} {node.name if node else ''}")
     fault(world, node)
 
 
@@ -267,20 +266,18 @@ def put_back_folder(world: World, node: Node | None = None) -> None:
 
 def cut_file(world: World, node: Node | None = None) -> None:
     """A replica's file is cut short, and its folder is replaced by an old copy later."""
-    node = _node(world, node)
-    world.rollbacks.cut(node, world.random.choice([0, 1, 16, 256, 1024]) * BLOCK)
+    world.rollbacks.cut(_node(world, node))
 
 
 def damage_record(world: World, node: Node | None = None) -> None:
     """A record is damaged: its replica must not start until it is read right again."""
     node = _node(world, node)
-    node.is_unreadable = True
-    world.tally["damaged record"] += 1
     world.kill_replica(node)
+    node.noise = (world.random.randrange(node.saved.index(b"}\n")), world.random.randrange(8))
     _soon(world, lambda: world.start_replica(node), 0.2)
 
     def mend() -> None:
-        node.is_unreadable = False
+        node.noise = None
         world.start_replica(node)
 
     _soon(world, mend, 2.0)

@@ -71,7 +71,7 @@ def _close_and_open(world: World) -> None:
     world.run_until(world.now + _PATIENCE_S, lambda: not target.is_alive)
     if target.is_alive:
         raise ViolationError("it never closes")
-    marked = [node.name for node in world.nodes.values() if node.record.marked]
+    marked = [node.name for node in world.nodes.values() if node.record.marks]
     if marked:
         raise ViolationError(f"{marked} are marked after an orderly close")
     world.start_target()

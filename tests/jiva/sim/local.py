@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from jiva.sim.disks import Disk
 from tierce import Code, Request, Status
+from tierce_jiva.links import Head
 
 if TYPE_CHECKING:
     from jiva.sim.target import Target
@@ -26,10 +27,10 @@ class SimLocalFiles:
         self._target = target
         self._world = target.world
         self._random = target.random
-        self._files: dict[str, Disk] = {}
+        self._files: dict[Head, Disk] = {}
 
     def read(
-        self, head: str, requests: list[Request], done: Callable[[list[Request]], None]
+        self, head: Head, requests: list[Request], done: Callable[[list[Request]], None]
     ) -> list[Request] | None:
         """Fill what is in the page cache at once; see `LocalReader`."""
         file = self._files.get(head)
@@ -50,13 +51,18 @@ class SimLocalFiles:
             self._world.later(delay, lambda: self._read_all(file, missed, done))
         return missed
 
-    def _open(self, head: str) -> Disk | None:
+    def forget(self, head: Head) -> None:
+        """Let the file go."""
+        self._files.pop(head, None)
+
+    def _open(self, head: Head) -> Disk | None:
         machine = self._target.machine
         for node in self._world.nodes.values():
-            is_there = node.machine is machine and head == f"/{node.name}/head"
-            if is_there and node.disk.length == node.disk.size_bytes:
-                self._files[head] = node.disk
-                return node.disk
+            disk = node.disk
+            is_there = node.machine is machine and head.path == f"/{node.name}/head"
+            if is_there and (disk.inode, disk.length) == (head.inode, disk.size_bytes):
+                self._files[head] = disk
+                return disk
         return None
 
     def _read_all(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
@@ -12,6 +13,7 @@ from jiva.sim.blocks import BLOCK, ViolationError
 from jiva.sim.disks import Disk, Image
 from jiva.sim.network import Connection
 from tierce_jiva.ballot import Membership, Record
+from tierce_jiva.record_file import decode_record, encode_record
 from tierce_jiva.replica import Replica
 from tierce_jiva.replica_actions import (
     Action,
@@ -19,6 +21,7 @@ from tierce_jiva.replica_actions import (
     Fetch,
     Hangup,
     Renew,
+    Report,
     Save,
     Send,
     Stop,
@@ -52,6 +55,7 @@ class Copy:
     """A replica's folder as it was once."""
 
     record: Record
+    saved: bytes
     image: Image
 
 
@@ -64,10 +68,12 @@ class Node:
         machine: Where it is.
         disk: The file that holds its bytes.
         record: What its folder says.
+        saved: The bytes that say it.
+        noise: Where a byte of them is read wrong, and how; None where all is well.
+        written: Regions that were written since they were marked.
         process: Its process.
         is_hung: Its process stands still.
         save_error: Its record can't be replaced.
-        is_unreadable: Its record is damaged.
         is_damaged: Its folder is not what it was: rolled back, or cut short, and not let in since.
         stalled: What waits until it goes on.
         copies: Copies of its folder that lie about.
@@ -77,10 +83,12 @@ class Node:
     machine: Machine
     disk: Disk
     record: Record
+    saved: bytes
+    noise: tuple[int, int] | None = None
+    written: set[int] = attrs.field(factory=set)
     process: Process | None = None
     is_hung: bool = False
     save_error: bool = False
-    is_unreadable: bool = False
     is_damaged: bool = False
     stalled: list[Callable[[], None]] = attrs.field(factory=list)
     copies: list[Copy] = attrs.field(factory=list)
@@ -89,35 +97,45 @@ class Node:
     def is_powered(self) -> bool:
         return self.machine.is_powered
 
-    @property
-    def can_start(self) -> bool:
-        """True if its process would find its folder in order."""
-        return not self.is_unreadable and self.disk.length == self.disk.size_bytes
+    def read_record(self) -> bytes:
+        """Read the record's bytes."""
+        data = bytearray(self.saved)
+        if self.noise is not None:
+            at, bit = self.noise
+            data[at] ^= 1 << bit
+        return bytes(data)
 
 
 class _WatchedStore:
     """What the replica asks of its disk on its data thread, held to the rule of marks."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, world: World, node: Node) -> None:
+        self._world = world
         self._node = node
         self.read_cached = node.disk.read_cached
+        self.check = node.disk.check
 
     def write(self, offset: int, data: memoryview) -> None:
-        self._check(offset)
+        self._mark(offset, len(data))
         self._node.disk.write(offset, data)
 
     def discard(self, offset: int, length: int) -> None:
-        self._check(offset)
+        self._mark(offset, length)
         self._node.disk.discard(offset, length)
 
-    def _check(self, offset: int) -> None:
-        if not self._node.record.marked:
-            name = self._node.name
-            raise ViolationError(f"{name} writes at {offset} before its mark is durable")
+    def _mark(self, offset: int, length: int) -> None:
+        node, regions = self._node, self._world.regions.covering(offset, length)
+        if self._world.memory.is_member(node) and not node.record.marks.issuperset(regions):
+            raise ViolationError(f"{node.name} writes at {offset} before its mark is durable")
+        node.written.update(regions)
 
 
 class Process:
-    """One replica's process: carries the real state machine's actions out, each a while later."""
+    """One replica's process: carries the real state machine's actions out, each a while later.
+
+    Raises:
+        FormatError: Its record is damaged.
+    """
 
     def __init__(self, world: World, node: Node) -> None:
         self.world = world
@@ -131,14 +149,22 @@ class Process:
         self.has_secret = False
         self.random = world.stream("process", world.next_number())
         node.disk.is_broken = False
+        path = Path(f"/{node.name}")
+        node.record = decode_record(node.read_record(), UUID, node.name, world.regions, path)
         self.replica = Replica(
             name=node.name,
             uuid=UUID,
             size_bytes=world.size_bytes,
             record=node.record,
-            store=_WatchedStore(node),
+            store=_WatchedStore(world, node),
             boot_id=node.machine.boot_id,
-            facts={"head": f"/{node.name}/head"},
+            head=node.disk.identity,
+            facts={
+                "head": f"/{node.name}/head",
+                "device": 1,
+                "inode": node.disk.inode,
+                "incarnation": world.next_number(),
+            },
         )
 
     # -- what happens ------------------------------------------------------------------------------
@@ -163,7 +189,7 @@ class Process:
         self.is_alive = False
         if self.pending_save is not None and self.random.random() < 0.5:
             self._save(self.pending_save)
-        if self.node.record.marked:
+        if self.node.written:
             self.world.memory.restart(self.node, has_secret=self.has_secret)
         self.node.process = None
         for connection in list(self.connections.values()):
@@ -182,9 +208,7 @@ class Process:
             if not self.is_alive:
                 return
             if isinstance(action, Send):
-                connection = self.connections.get(action.connection)
-                if connection is not None:
-                    connection.answer(action.data)
+                self._send(action)
             elif isinstance(action, Save):
                 self.pending_save = action.record
                 self.world.saw("save", self.node)
@@ -203,8 +227,17 @@ class Process:
                 connection = self.connections.pop(action.connection, None)
                 if connection is not None:
                     connection.close_at_replica()
+            elif isinstance(action, Report):
+                self.world.tally[action.code] += 1
             elif isinstance(action, Stop):
                 self.stop()
+
+    def _send(self, action: Send) -> None:
+        if b'"redone", "done": true' in action.data:
+            self.world.memory.mend(self.node)
+        connection = self.connections.get(action.connection)
+        if connection is not None:
+            connection.answer(action.data)
 
     def stop(self) -> None:
         """It ends itself, and is started again."""
@@ -235,25 +268,34 @@ class Process:
         self.carry_out(self.replica.saved())
 
     def _save(self, record: Record) -> None:
-        node = self.node
-        if node.record.marked and not record.marked:
-            self._check_settled()
-            self.world.tally["cleared mark"] += 1
-            self.world.memory.settle(node)
+        node, memory = self.node, self.world.memory
+        cleared = node.record.marks - record.marks
+        if cleared:
+            if memory.is_member(node):
+                self._check_settled(cleared)
+            self.world.tally["cleared mark"] += len(cleared)
+            self.world.saw("cleared mark", node)
+            node.written -= cleared
+            if not node.written:
+                memory.settle(node)
         node.record = record
+        node.noise = None
+        node.saved = encode_record(record, UUID, node.name, self.world.regions)
         self.has_secret = self.has_secret and not record.suspect
         proof, accepted = self.proof, record.accepted
         if proof and accepted.ballot == proof.ballot and accepted.rank >= proof.rank:
             self.proof = None
             node.is_damaged = False
-            self.world.memory.prove(node)
-        self.world.memory.accepted(node, record)
+            memory.prove(node)
+        self.world.saved(node, record)
+        memory.accepted(node, record)
 
-    def _check_settled(self) -> None:
+    def _check_settled(self, regions: frozenset[int]) -> None:
         """Before a mark goes: no loss of power may take what is read."""
         disk = self.node.disk
         for index, held in disk.cached.items():
-            if index * BLOCK < self.world.size_bytes and disk.may_leave(index) != {held}:
+            region = index * BLOCK >> self.world.regions.shift
+            if region in regions and disk.may_leave(index) != {held}:
                 raise ViolationError(f"{self.node.name}'s mark goes, {held} at {index} may be lost")
 
     def _synced(self, began: dict[int, int]) -> None:
@@ -262,7 +304,7 @@ class Process:
         disk.end_sync(began, failed=has_failed)
         if has_failed:
             disk.is_broken = True
-            self.has_secret = self.node.record.marked
+            self.has_secret = bool(self.node.written)
             self.world.lose_to_failed_sync(self.node)
         self.world.saw("failed sync" if has_failed else "synced", self.node)
         self.carry_out(self.replica.synced(OSError(errno.EIO, "planned") if has_failed else None))

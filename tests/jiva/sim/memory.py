@@ -40,7 +40,9 @@ class Memory:
         self._staying = set(first.in_sync)
         #: Who has been let in by a membership that need not be in force yet.
         self._joined: set[str] = set()
+        #: Who has lost something, and who has failed to sync and was not written again since.
         self._shaken: set[str] = set()
+        self._unsynced: set[str] = set()
         #: Whose process has ended while a region was marked, and whose took a secret with it.
         self._restarted: set[str] = set()
         self._secret: set[str] = set()
@@ -52,7 +54,7 @@ class Memory:
         return self._held() & self._staying
 
     def _held(self) -> set[str]:
-        held = (self._members | self._joined) - self._shaken
+        held = (self._members | self._joined) - self._shaken - self._unsynced
         return held - self._restarted if self._secret & self._members else held
 
     def _look_whether_lost(self) -> None:
@@ -60,6 +62,11 @@ class Memory:
             self._shaken |= self._members
             self._joined.clear()
             self._history.lose_memory()
+
+    def give_up(self) -> None:
+        """An operator accepts that what was not flushed may be lost."""
+        self._shaken |= set(self._nodes)
+        self._look_whether_lost()
 
     def restart(self, node: Node, *, has_secret: bool) -> None:
         """Its process has ended while a region was marked."""
@@ -74,17 +81,34 @@ class Memory:
         self._restarted.discard(node.name)
         self._secret.discard(node.name)
 
-    def shake(self, node: Node) -> None:
-        """It has lost some of what it had not made durable."""
-        self._shaken.add(node.name)
+    def shake(self, node: Node, *, is_sync: bool = False) -> None:
+        """It has lost some of what it had not made durable; or has failed to sync it."""
+        (self._unsynced if is_sync else self._shaken).add(node.name)
         self._joined.discard(node.name)
         if node.name in self._members:
             self._look_whether_lost()
 
+    def is_member(self, node: Node) -> bool:
+        """True if it is in the set in force."""
+        return node.name in self._members
+
+    def is_marked(self, node: Node) -> bool:
+        """True if a region is marked on it that is marked on all members: it may have been written
+        there, as far as anybody can tell."""
+        marks = [self._nodes[name].record.marks for name in self._members]
+        return bool(node.record.marks.intersection(*marks))
+
+    def mend(self, node: Node) -> None:
+        """All that was in doubt on it was written again, and flushed: if it is a member, it is as it
+        should be, or somebody errs."""
+        self.settle(node)
+        if node.name in self._members:
+            self._unsynced.discard(node.name)
+
     def prove(self, node: Node) -> None:
-        """It was let in, or all that was in doubt on it was written again: it is as it should be,
-        or somebody errs."""
+        """It was let in: it is as it should be, or somebody errs."""
         self._shaken.discard(node.name)
+        self._unsynced.discard(node.name)
         self._joined.add(node.name)
         self.settle(node)
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jiva.sim.blocks import BLOCK
 from jiva.sim.disks import Disk
 from jiva.sim.machines import Copy, Node
+from tierce_jiva.host import State
 
 if TYPE_CHECKING:
     from jiva.simulation import World
@@ -31,7 +33,7 @@ class Rollbacks:
 
     def copy(self, node: Node) -> None:
         """Keep a copy of a folder."""
-        node.copies.append(Copy(node.record, node.disk.copy()))
+        node.copies.append(Copy(node.record, node.saved, node.disk.copy()))
         del node.copies[:-_COPIES_MAX]
 
     def put_back(self, node: Node) -> None:
@@ -44,11 +46,14 @@ class Rollbacks:
         elif self._can_be_told(node, copy):
             self._replace(node, copy, node.disk.inode, "rolled back folder")
 
-    def cut(self, node: Node, length: int) -> None:
+    def cut(self, node: Node) -> None:
         """Cut a replica's file short; an operator puts a copy in its place later."""
-        if not self._is_covered(node):
-            return
         world = self._world
+        # Nobody could tell while nobody has it open.
+        is_served = world.owner.is_alive and world.owner.replicator.state is State.SERVING
+        if not is_served or node.process is None or not self._is_covered(node):
+            return
+        length = self._random.choice([0, *world.hot[1:]]) * BLOCK
         world.tally["file cut short"] += 1
         world.may_be_unreadable = True
         node.is_damaged = True
@@ -79,9 +84,10 @@ class Rollbacks:
         blind = 0
         for other in members:
             if other is not node:
-                newer = other.record.accepted
+                newer, settled = other.record.accepted, other.record.settled
                 is_out = node.name not in newer.in_sync and newer.rank > old.accepted.rank
-                blind += not (is_out or newer.ballot > old.promised)
+                is_told = newer.ballot > old.promised or settled > old.order
+                blind += not (is_out or is_told)
         return blind + 1 < len(members) // 2 + 1
 
     def _replace(self, node: Node, copy: Copy, inode: int, how: str) -> None:
@@ -92,5 +98,7 @@ class Rollbacks:
         world.shake(node)
         size = world.size_bytes
         node.disk = Disk(world.stream("disk", inode), inode, size, copy.image.blocks)
-        node.record = copy.record
+        node.record, node.saved = copy.record, copy.saved
+        node.written = set(copy.record.marks)
+        world.watch(node)
         world.later(self._random.random() * 0.5, lambda: world.start_replica(node))

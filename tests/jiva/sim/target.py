@@ -53,10 +53,12 @@ class Target:
     Args:
         world: Everything.
         machine: Where it runs; None for one without replicas.
+        number: Counts the world's targets.
     """
 
-    def __init__(self, world: World, machine: Machine | None) -> None:
+    def __init__(self, world: World, machine: Machine | None, number: int) -> None:
         self.world = world
+        self.number = number
         self.machine = machine
         self.random = world.stream("target", world.next_number())
         self.is_alive = True
@@ -71,9 +73,9 @@ class Target:
         self._waiting: list[Callable[[], None]] = []
         self._is_ticking = False
         boot_id = machine.boot_id if machine else "a machine without replicas"
-        names, number = tuple(world.nodes), self.random.getrandbits(64)
+        names, bits = tuple(world.nodes), self.random.getrandbits(64)
         self.replicator = Replicator(
-            Volume("demo", UUID, world.size_bytes, names, number, boot_id),
+            Volume("demo", UUID, world.size_bytes, names, bits, boot_id, world.forced),
             world.options,
             Host(
                 emit=world.note,
@@ -120,10 +122,12 @@ class Target:
 
     def stall(self) -> None:
         """SIGSTOP."""
+        self.world.say(f"T{self.number} stands still")
         self.is_stalled = self.is_alive
 
     def resume(self) -> None:
         """SIGCONT: what has happened meanwhile is found all at once, much later."""
+        self.world.say(f"T{self.number} goes on")
         self.is_stalled = False
         waiting, self._waiting = self._waiting, []
         for call in waiting:
@@ -214,6 +218,7 @@ class Target:
 
     def close(self, closed: Callable[[], None]) -> None:
         """Close in order, once nothing is under way."""
+        self.world.say(f"T{self.number} closes")
         self.is_closing = True
         self.client.drain(lambda: self.guarded(lambda: self._close(closed)))
 
@@ -231,6 +236,8 @@ class Target:
 
     def end(self) -> None:
         """kill -9; what lies in the sockets may still arrive."""
+        if self.is_alive:
+            self.world.say(f"T{self.number} ends")
         self.is_alive = False
         self.is_stalled = False
         if not self.era.number or self.era.number > self.world.history.newest:
