@@ -90,6 +90,8 @@ class World:
             clean_after_s=random.choice([0.1, 0.2, 0.4]),
         )
         self._make_nodes(names)
+        #: The highest ballot that was served in.
+        self._served = NO_BALLOT
         self.blocked: set[tuple[int, str]] = set()
         self.targets: list[Target] = []
         self.rollbacks = Rollbacks(self)
@@ -179,7 +181,9 @@ class World:
         target.seen = membership
         self.say(f"T{target.number} serves by {membership.sequence} {membership.in_sync}")
         if target.era.number == NOT_YET:
-            self.history.serve(target.era)
+            is_superseded = membership.ballot < self._served
+            self._served = max(self._served, membership.ballot)
+            self.history.serve(target.era, is_superseded=is_superseded)
         self.memory.in_force(membership)
 
     def check_durable(self, target: Target) -> None:

@@ -170,6 +170,19 @@ def test_an_acknowledged_discard_is_not_lost(client: Client) -> None:
     assert client.is_refused(0)
 
 
+def test_zeroes_that_were_there_when_a_read_began_prove_nothing_of_later_ones(
+    client: Client,
+) -> None:
+    began = client.history.now()
+    client.write(1)
+    client.flush()
+    client.begin(2, is_zeroes=True)
+    client.read(0, began)
+    client.write(3)
+    client.history.acknowledge_write(2)
+    client.read(0)
+
+
 def replace(client: Client, version: int, expected: int, began: int) -> None:
     client.history.replace(version, {BLOCK: expected}, began, client.era)
 

@@ -220,6 +220,7 @@ class Client:
     # -- what it was told --------------------------------------------------------------------------
 
     def _settled(self, requests: list[Request]) -> None:
+        self.world.look(self.target)
         for request in requests:
             assert request.status is not None
             del self.outstanding[id(request)]

@@ -26,6 +26,8 @@ from jiva.sim.blocks import ViolationError
 
 #: Of an era that has not begun: later than all that have.
 NOT_YET = 1 << 30
+#: Of an era that was over before it began to be noticed: earlier than all others.
+LATE = 0
 #: Of an era that ended before it began: whatever it was asked, it never did.
 NEVER = -1
 
@@ -117,10 +119,13 @@ class History:
         self._clock += 1
         return self._clock
 
-    def serve(self, era: Era) -> None:
-        """A target has come to serve."""
-        self._newest += 1
-        era.number = self._newest
+    def serve(self, era: Era, *, is_superseded: bool = False) -> None:
+        """A target has come to serve; one that another one has superseded already is too late."""
+        if is_superseded:
+            era.number = LATE
+        else:
+            self._newest += 1
+            era.number = self._newest
 
     # -- writes ------------------------------------------------------------------------------------
 
@@ -212,16 +217,15 @@ class History:
             return None
         self.checked_reads += 1
         possible = [version for version in alike if not 0 < version.died < began]
-        if not possible:
-            died, cause = block.gone.get(held, (0, 0))
+        died, cause = block.gone.get(held, (0, 0))
+        may_be_gone = died >= began  # What is dead for good by now was there when the read began.
+        if not possible and not may_be_gone:
             died, cause = max([(died, cause), *((v.died, v.cause) for v in alike)])
-            if died >= began:
-                return None  # It was there when the read began.
             raise ViolationError(
                 f"block {index} reads {held} at {now} (begun at {began}), which died at {died} "
                 f"when {cause} was above it"
             )
-        found = possible[0] if len(possible) == 1 else None
+        found = possible[0] if len(possible) == 1 and not may_be_gone else None
         if found is not None:
             found.established = found.established or now
         for other in block.alive.values():
