@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from jiva.sim.target import Target
     from jiva.simulation import World
 
-    Fault = Callable[[World, Node | None], None]
+Fault = Callable[["World", "Node | None"], None]
 
 
 def plan_faults(world: World) -> None:
