@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
 import pytest
 
 from jiva.plants.plant import Plant, leave_out, plants_of, wrap
@@ -13,8 +12,9 @@ from tierce_jiva.doubts import Doubts
 from tierce_jiva.extent_copy import ExtentCopy
 from tierce_jiva.links import Link
 from tierce_jiva.replica import Replica
+from tierce_jiva.replica_bytes import ReplicaBytes
 from tierce_jiva.unflushed import Unflushed
-from tierce_jiva.wire import Frame, Kind, encode_ack
+from tierce_jiva.wire import Frame, encode_ack
 from tierce_jiva.write_path import WritePath
 
 AREA = "flushes"
@@ -23,13 +23,10 @@ AREA = "flushes"
 def skip_fdatasync(patch: pytest.MonkeyPatch) -> None:
     """A replica answers a flush and syncs nothing."""
 
-    def ask(genuine: Any, self: Replica, connection: int, frame: Frame) -> None:
-        if frame.kind is Kind.FLUSH:
-            self._answer(connection, encode_ack(frame.sequence, self.record.promised))
-        else:
-            genuine(self, connection, frame)
+    def flush(self: ReplicaBytes, connection: int, frame: Frame) -> None:
+        self._answer(connection, encode_ack(frame.sequence, self._keeper.promised))
 
-    wrap(patch, Replica, "_ask", ask)
+    patch.setattr(ReplicaBytes, "_flush", flush)
 
 
 def take_a_failed_fsync_for_success(patch: pytest.MonkeyPatch) -> None:
@@ -40,13 +37,13 @@ def take_a_failed_fsync_for_success(patch: pytest.MonkeyPatch) -> None:
 def answer_by_a_sync_that_began_before(patch: pytest.MonkeyPatch) -> None:
     """A flush that arrives while a sync runs is answered with it."""
 
-    def ask(genuine: Any, self: Replica, connection: int, frame: Frame) -> None:
-        if frame.kind is Kind.FLUSH and self._syncing is not None:
+    def flush(genuine: Any, self: ReplicaBytes, connection: int, frame: Frame) -> None:
+        if self._syncing is not None:
             self._syncing.append((connection, frame.sequence))
         else:
             genuine(self, connection, frame)
 
-    wrap(patch, Replica, "_ask", ask)
+    wrap(patch, ReplicaBytes, "_flush", flush)
 
 
 def settle_a_flush_on_the_first_answer(patch: pytest.MonkeyPatch) -> None:
@@ -177,8 +174,8 @@ def agree_though_a_sync_has_failed_since(patch: pytest.MonkeyPatch) -> None:
 
     def redone(self: Replica, connection: int, sequence: int) -> None:
         self._inherited = frozenset()
-        self.record = attrs.evolve(self.record, suspect=False)
-        self._save_then(
+        self._keeper.change(suspect=False)
+        self._keeper.then(
             lambda: self._say(connection, sequence, {"kind": "redone", "done": True})
         )
 
@@ -188,22 +185,31 @@ def agree_though_a_sync_has_failed_since(patch: pytest.MonkeyPatch) -> None:
 def forget_a_failed_sync(patch: pytest.MonkeyPatch) -> None:
     """A failed sync is reported, and not written down."""
 
-    def sync_failed(self: Replica, flushes: Any, code: Code) -> None:
+    def sync_failed(self: ReplicaBytes, flushes: Any, code: Code) -> None:
         for connection, sequence in flushes:
-            self._answer(connection, encode_ack(sequence, self.record.promised, [(0, code)]))
+            self._answer(connection, encode_ack(sequence, self._keeper.promised, [(0, code)]))
 
-    patch.setattr(Replica, "_sync_failed", sync_failed)
+    patch.setattr(ReplicaBytes, "_sync_failed", sync_failed)
 
 
 def report_a_failed_sync_before_it_is_written_down(patch: pytest.MonkeyPatch) -> None:
     """A failed sync is reported while the disk still works on the record."""
 
-    def sync_failed(genuine: Any, self: Replica, flushes: Any, code: Code) -> None:
+    def sync_failed(genuine: Any, self: ReplicaBytes, flushes: Any, code: Code) -> None:
         for connection, sequence in flushes:
-            self._answer(connection, encode_ack(sequence, self.record.promised, [(0, code)]))
+            self._answer(connection, encode_ack(sequence, self._keeper.promised, [(0, code)]))
         genuine(self, [], code)
 
-    wrap(patch, Replica, "_sync_failed", sync_failed)
+    wrap(patch, ReplicaBytes, "_sync_failed", sync_failed)
+
+
+def answer_readers_before_the_news_of_a_failed_sync(patch: pytest.MonkeyPatch) -> None:
+    """What is read after a failed sync is answered before that is told."""
+
+    def answer_reader(self: ReplicaBytes, connection: int, frame: bytes) -> None:
+        self._answer(connection, frame)
+
+    patch.setattr(ReplicaBytes, "_answer_reader", answer_reader)
 
 
 def answer_good_where_all_have_failed(patch: pytest.MonkeyPatch) -> None:
@@ -220,12 +226,12 @@ def answer_good_where_all_have_failed(patch: pytest.MonkeyPatch) -> None:
 def read_from_the_cache_after_a_failed_sync(patch: pytest.MonkeyPatch) -> None:
     """Who has failed to sync flushes again without opening its bytes anew."""
 
-    def ask(genuine: Any, self: Replica, connection: int, frame: Frame) -> None:
-        renewed, self._is_renewed = self._is_renewed, True
-        genuine(self, connection, frame)
-        self._is_renewed = renewed
+    def flush(genuine: Any, self: ReplicaBytes, *args: Any) -> None:
+        renewed, self.is_renewed = self.is_renewed, True
+        genuine(self, *args)
+        self.is_renewed = renewed
 
-    wrap(patch, Replica, "_ask", ask)
+    wrap(patch, ReplicaBytes, "_flush", flush)
 
 
 PLANTS = (
@@ -250,6 +256,7 @@ PLANTS = (
             agree_though_a_sync_has_failed_since,
             forget_a_failed_sync,
             report_a_failed_sync_before_it_is_written_down,
+            answer_readers_before_the_news_of_a_failed_sync,
             answer_good_where_all_have_failed,
             read_from_the_cache_after_a_failed_sync,
         ),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
 import pytest
 
 from jiva.plants.membership import answer_before_saving
@@ -14,6 +13,7 @@ from tierce_jiva.cleaning import Cleaning
 from tierce_jiva.extent_copy import ExtentCopy
 from tierce_jiva.links import Link
 from tierce_jiva.marks import Marks
+from tierce_jiva.record_keeper import RecordKeeper
 from tierce_jiva.replica import Replica
 from tierce_jiva.replicator import Replicator
 from tierce_jiva.steward import Steward
@@ -131,12 +131,11 @@ def settle_an_order_at_once(patch: pytest.MonkeyPatch) -> None:
 def forget_the_number_of_an_order(patch: pytest.MonkeyPatch) -> None:
     """A replica carries an order out and does not write its number down."""
 
-    def mark(genuine: Any, self: Replica, *args: Any) -> None:
-        order = self.record.order
-        genuine(self, *args)
-        self.record = attrs.evolve(self.record, order=order)
+    def change(genuine: Any, self: RecordKeeper, **changes: Any) -> None:
+        changes.pop("order", None)
+        genuine(self, **changes)
 
-    wrap(patch, Replica, "_mark", mark)
+    wrap(patch, RecordKeeper, "change", change)
 
 
 def let_in_without_the_marks_of_the_others(patch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,6 @@ from tierce_jiva.host import State
 from tierce_jiva.links import Link
 from tierce_jiva.quorum import Quorum
 from tierce_jiva.replica import Replica
-from tierce_jiva.replica_data import apply_batch
 from tierce_jiva.steward import Steward
 from tierce_jiva.wire import Frame, Kind, encode_ack
 
@@ -21,15 +20,15 @@ def answer_before_saving(patch: pytest.MonkeyPatch, name: str) -> None:
     """Let one of a replica's methods answer before what it says is durable."""
 
     def early(genuine: Any, self: Replica, *args: Any) -> None:
-        save_then = self._save_then
+        keeper, then = self._keeper, self._keeper.then
 
         def answer_first(answer: Any) -> None:
             answer()
-            save_then(lambda: None)
+            then(lambda: None)
 
-        patch.setattr(self, "_save_then", answer_first)
+        patch.setattr(keeper, "then", answer_first)
         genuine(self, *args)
-        patch.setattr(self, "_save_then", save_then)
+        patch.setattr(keeper, "then", then)
 
     wrap(patch, Replica, name, early)
 
@@ -62,7 +61,7 @@ def take_frames_of_a_lower_ballot(patch: pytest.MonkeyPatch) -> None:
         if connection in old_writers.get(self, ()) and connection in self._connections:
             for frame in frames:
                 if frame.kind is Kind.BATCH:
-                    failures = apply_batch(self._store, frame, self._size_bytes)
+                    failures = self._bytes.apply(frame)
                     ack = encode_ack(frame.sequence, self.record.promised, failures)
                     self._answer(connection, ack)
             return self._take_actions()
@@ -165,7 +164,7 @@ def accept_any_rank(patch: pytest.MonkeyPatch) -> None:
         proposed = Membership.from_json(message["membership"])
         accepted = self.record.accepted
         if proposed.ballot == self.record.promised and proposed.rank < accepted.rank:
-            object.__setattr__(self.record, "accepted", proposed)
+            self._keeper.change(accepted=proposed)
         genuine(self, connection, sequence, message)
 
     wrap(patch, Replica, "_accept", accept)

@@ -11,9 +11,12 @@ from jiva.plants.plant import change_opening, change_promises, leave_out, plants
 from tierce_jiva import opening
 from tierce_jiva.ballot import NO_ORDER, Membership, Record
 from tierce_jiva.doubts import Doubts
+from tierce_jiva.faults import Faults
 from tierce_jiva.handshake import Handshake
 from tierce_jiva.links import Link
+from tierce_jiva.opener import Opener
 from tierce_jiva.replica import Replica
+from tierce_jiva.returning import Returning
 from tierce_jiva.steward import Steward
 
 
@@ -24,13 +27,14 @@ def open_without_a_majority(patch: pytest.MonkeyPatch) -> None:
     def alone(_members: Any, promises: Any, *args: Any, **kw: Any) -> Any:
         return genuine(tuple(promises), promises, *args, **kw)
 
-    def init(build: Any, self: Steward, *args: Any, **kw: Any) -> None:
+    def init(build: Any, self: Any, *args: Any, **kw: Any) -> None:
         build(self, *args, **kw)
         self._majority = 1
 
-    patch.setattr("tierce_jiva.steward.choose", alone)
+    patch.setattr("tierce_jiva.opener.choose", alone)
     patch.setattr(Membership, "majority", property(lambda _self: 1))
-    wrap(patch, Steward, "__init__", init)
+    for owner in (Steward, Opener, Faults):
+        wrap(patch, owner, "__init__", init)
 
 
 def count_who_has_lost_power(patch: pytest.MonkeyPatch) -> None:
@@ -41,12 +45,12 @@ def count_who_has_lost_power(patch: pytest.MonkeyPatch) -> None:
 def take_back_who_has_lost_power(patch: pytest.MonkeyPatch) -> None:
     """A member that comes back after a loss of power goes on as one."""
 
-    def welcome_back(genuine: Any, self: Steward, link: Link) -> None:
+    def welcome_back(genuine: Any, self: Returning, link: Link) -> None:
         assert link.promise is not None
         link.promise = attrs.evolve(link.promise, counts=True)
         genuine(self, link)
 
-    wrap(patch, Steward, "_welcome_back", welcome_back)
+    wrap(patch, Returning, "welcome_back", welcome_back)
 
 
 def count_who_has_failed_to_sync(patch: pytest.MonkeyPatch) -> None:
@@ -75,7 +79,7 @@ def adopt_the_lowest_membership(patch: pytest.MonkeyPatch) -> None:
         changed = {name: attrs.evolve(one, accepted=lowest) for name, one in promises.items()}
         return genuine(members, changed, *args, **kw)
 
-    patch.setattr("tierce_jiva.steward.choose", chosen)
+    patch.setattr("tierce_jiva.opener.choose", chosen)
 
 
 def keep_who_does_not_count(patch: pytest.MonkeyPatch) -> None:
@@ -135,7 +139,7 @@ def believe_an_older_promise(patch: pytest.MonkeyPatch) -> None:
     def chosen(members: Any, promises: Any, *_args: Any, **kw: Any) -> Any:
         return genuine(members, promises, **kw)
 
-    patch.setattr("tierce_jiva.steward.choose", chosen)
+    patch.setattr("tierce_jiva.opener.choose", chosen)
 
 
 def believe_an_older_order(patch: pytest.MonkeyPatch) -> None:
@@ -154,7 +158,7 @@ def believe_an_older_folder(patch: pytest.MonkeyPatch) -> None:
         }
         return genuine(members, changed, **kw)
 
-    patch.setattr("tierce_jiva.steward.choose", chosen)
+    patch.setattr("tierce_jiva.opener.choose", chosen)
 
 
 def believe_a_copied_folder(patch: pytest.MonkeyPatch) -> None:
@@ -164,18 +168,16 @@ def believe_a_copied_folder(patch: pytest.MonkeyPatch) -> None:
 
 def take_back_an_older_folder(patch: pytest.MonkeyPatch) -> None:
     """A living target does not notice that a replica says less than it had answered."""
-    patch.setattr(Steward, "_is_older", lambda _self, _link: False)
+    patch.setattr(Returning, "_is_older", lambda _self, _link: False)
 
 
 def compare_an_older_folder_where_it_is_marked(patch: pytest.MonkeyPatch) -> None:
     """A folder that was exchanged is compared like one that was away."""
 
-    def newcomer(genuine: Any, self: Steward, link: Link, *, is_older: bool) -> None:
-        link.missed.clear()
-        link.missed.add_regions(self.marks.common)
+    def newcomer(genuine: Any, self: Returning, link: Link, *, is_older: bool) -> None:
         genuine(self, link, is_older=False)
 
-    wrap(patch, Steward, "_newcomer", newcomer)
+    wrap(patch, Returning, "_newcomer", newcomer)
 
 
 def open_with_nothing_in_doubt(patch: pytest.MonkeyPatch) -> None:
@@ -191,13 +193,13 @@ def open_with_nothing_in_doubt(patch: pytest.MonkeyPatch) -> None:
 def open_without_its_doubts(patch: pytest.MonkeyPatch) -> None:
     """An opening puts nobody in doubt, whoever has restarted or failed to sync."""
 
-    def begin(genuine: Any, self: Steward, found: Any) -> None:
+    def begin(genuine: Any, self: Returning, found: Any) -> None:
         put = self._doubts.put
         patch.setattr(self._doubts, "put", lambda *_args, **_kw: None)
         genuine(self, found)
         patch.setattr(self._doubts, "put", put)
 
-    wrap(patch, Steward, "_begin", begin)
+    wrap(patch, Returning, "begin", begin)
 
 
 def do_not_notice_a_restart(patch: pytest.MonkeyPatch) -> None:

@@ -87,7 +87,7 @@ def change_promises(patch: pytest.MonkeyPatch, **changes: Any) -> None:
         changed = {name: attrs.evolve(one, **changes) for name, one in promises.items()}
         return choose(members, changed, *args, **kw)
 
-    patch.setattr("tierce_jiva.steward.choose", chosen)
+    patch.setattr("tierce_jiva.opener.choose", chosen)
 
 
 def change_opening(patch: pytest.MonkeyPatch, change: Callable[[Any, Any], Any]) -> None:
@@ -98,4 +98,4 @@ def change_opening(patch: pytest.MonkeyPatch, change: Callable[[Any, Any], Any])
         found = choose(members, promises, *args, **kw)
         return change(found, promises) if isinstance(found, Opening) else found
 
-    patch.setattr("tierce_jiva.steward.choose", chosen)
+    patch.setattr("tierce_jiva.opener.choose", chosen)

@@ -8,6 +8,7 @@ import pytest
 
 from jiva.plants.plant import leave_out, on_targets, plants_of, wrap
 from tierce import GOOD
+from tierce_jiva.faults import Faults
 from tierce_jiva.handshake import Handshake
 from tierce_jiva.links import Head, Link
 from tierce_jiva.read_path import ReadPath
@@ -162,7 +163,7 @@ def fill_what_was_given_up(patch: pytest.MonkeyPatch) -> None:
 
 def do_not_blame_who_can_not_be_read(patch: pytest.MonkeyPatch) -> None:
     """A failed read is tried elsewhere, and told to nobody."""
-    leave_out(patch, Steward, "read_failed")
+    leave_out(patch, Faults, "read_failed")
 
 
 PLANTS = plants_of(

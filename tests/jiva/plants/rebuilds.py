@@ -9,9 +9,11 @@ import pytest
 from jiva.plants.plant import leave_out, plants_of, wrap
 from tierce_jiva.catch_up import CatchUp
 from tierce_jiva.extent_copy import ExtentCopy
+from tierce_jiva.faults import Faults
 from tierce_jiva.links import Link
 from tierce_jiva.readmission import Readmission
 from tierce_jiva.repair import Repair
+from tierce_jiva.returning import Returning
 from tierce_jiva.steward import Steward
 
 
@@ -47,8 +49,6 @@ def let_a_joiner_in_whatever_it_answers(patch: pytest.MonkeyPatch) -> None:
 
 def copy_without_live_writes(patch: pytest.MonkeyPatch) -> None:
     """A replica that catches up gets no live writes."""
-    leave_out(patch, CatchUp, "_nothing", None) if hasattr(CatchUp, "_nothing") else None
-
     def join(self: Readmission) -> None:
         assert self._catch_up is not None
 
@@ -138,11 +138,11 @@ def forget_what_a_failed_flush_leaves(patch: pytest.MonkeyPatch) -> None:
 def forget_what_was_copied_before_a_restart(patch: pytest.MonkeyPatch) -> None:
     """What was copied to a replica, and not flushed, before its link was lost counts as there."""
 
-    def newcomer(genuine: Any, self: Steward, link: Link, *, is_older: bool) -> None:
+    def newcomer(genuine: Any, self: Returning, link: Link, *, is_older: bool) -> None:
         link.copied.clear()
         genuine(self, link, is_older=is_older)
 
-    wrap(patch, Steward, "_newcomer", newcomer)
+    wrap(patch, Returning, "_newcomer", newcomer)
 
 
 def forget_what_a_stopped_joiner_misses(patch: pytest.MonkeyPatch) -> None:
@@ -161,14 +161,14 @@ def forget_what_a_stopped_joiner_misses(patch: pytest.MonkeyPatch) -> None:
 def keep_a_joiner_that_failed_a_write(patch: pytest.MonkeyPatch) -> None:
     """A replica that fails a live write while it catches up goes on."""
 
-    def suspect(genuine: Any, self: Steward, at_fault: list[Link], reason: str) -> None:
+    def suspect(genuine: Any, self: Faults, at_fault: list[Link], reason: str) -> None:
         mirror = self._readmission.mirror
         for link in at_fault:
             if link is mirror:
-                self._writes.drop(link)
+                link.writes.clear()
         genuine(self, [link for link in at_fault if link is not mirror], reason)
 
-    wrap(patch, Steward, "suspect", suspect)
+    wrap(patch, Faults, "suspect", suspect)
 
 
 def let_a_joiner_in_whose_source_failed_a_write(patch: pytest.MonkeyPatch) -> None:
@@ -179,11 +179,11 @@ def let_a_joiner_in_whose_source_failed_a_write(patch: pytest.MonkeyPatch) -> No
 def compare_who_has_failed_to_sync(patch: pytest.MonkeyPatch) -> None:
     """A replica whose sync failed catches up by what it reads."""
 
-    def newcomer(genuine: Any, self: Steward, link: Link, *, is_older: bool) -> None:
+    def newcomer(genuine: Any, self: Returning, link: Link, *, is_older: bool) -> None:
         genuine(self, link, is_older=is_older)
         link.doubt.clear()
 
-    wrap(patch, Steward, "_newcomer", newcomer)
+    wrap(patch, Returning, "_newcomer", newcomer)
 
 
 def repair_some_of_the_members(patch: pytest.MonkeyPatch) -> None:

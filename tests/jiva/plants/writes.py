@@ -9,9 +9,9 @@ import pytest
 from jiva.plants.plant import leave_out, on_targets, plants_of, wrap
 from tierce import Op
 from tierce_jiva.links import Link, Links
-from tierce_jiva.replica import Replica
+from tierce_jiva.replica_bytes import ReplicaBytes
 from tierce_jiva.replicator import Replicator
-from tierce_jiva.steward import Steward
+from tierce_jiva.returning import Returning
 from tierce_jiva.unsettled import Unsettled
 from tierce_jiva.wire import Frame, encode_ack
 from tierce_jiva.write_path import WritePath
@@ -63,10 +63,10 @@ def answer_good_whatever_failed(patch: pytest.MonkeyPatch) -> None:
 def report_the_first_failure_only(patch: pytest.MonkeyPatch) -> None:
     """Of a batch in which several writes failed, one is said to have."""
 
-    def apply(genuine: Any, self: Replica, frame: Frame) -> Any:
+    def apply(genuine: Any, self: ReplicaBytes, frame: Frame) -> Any:
         return genuine(self, frame)[:1]
 
-    wrap(patch, Replica, "_apply", apply)
+    wrap(patch, ReplicaBytes, "apply", apply)
 
 
 def take_what_is_not_resent_for_done(patch: pytest.MonkeyPatch) -> None:
@@ -96,7 +96,7 @@ def resend_the_newest_first(patch: pytest.MonkeyPatch) -> None:
 def resend_what_has_failed(patch: pytest.MonkeyPatch) -> None:
     """One that comes back with a failed write is sent it again, after newer ones."""
 
-    def welcome_back(genuine: Any, self: Steward, link: Link) -> None:
+    def welcome_back(genuine: Any, self: Returning, link: Link) -> None:
         has_failed = Link.has_failed
         patch.setattr(Link, "has_failed", property(lambda _self: False))
         for batch in link.writes.values():
@@ -104,7 +104,7 @@ def resend_what_has_failed(patch: pytest.MonkeyPatch) -> None:
         genuine(self, link)
         patch.setattr(Link, "has_failed", has_failed)
 
-    wrap(patch, Steward, "_welcome_back", welcome_back)
+    wrap(patch, Returning, "welcome_back", welcome_back)
 
 
 def keep_who_has_failed_a_write(patch: pytest.MonkeyPatch) -> None:

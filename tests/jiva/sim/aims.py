@@ -36,6 +36,8 @@ MOMENTS = {
     "sync": 5,
     "synced": 5,
     "failed sync": 8,
+    "renew": 4,
+    "redone": 6,
     "serving": 5,
     "in sync": 5,
     "voted out": 5,

@@ -13,7 +13,8 @@ from tierce_jiva.links import Head
 if TYPE_CHECKING:
     from jiva.sim.target import Target
 
-_THREAD_S = 0.05
+#: What a worker thread takes at most to read, and to tell; a disk may hang for long.
+_THREADS_S = (0.02, 0.05, 2.0)
 
 
 class SimLocalFiles:
@@ -47,7 +48,7 @@ class SimLocalFiles:
             else:
                 self._world.tally["local read"] += 1
         if missed:
-            delay = self._random.random() * _THREAD_S
+            delay = self._random.random() * self._random.choice(_THREADS_S)
             self._world.later(delay, lambda: self._read_all(file, missed, done))
         return missed
 
@@ -75,5 +76,5 @@ class SimLocalFiles:
             if there < request.length:
                 request.status = Status(Code.READ_ERROR, "planned, or short", request.offset)
         self._world.tally["local read on a thread"] += len(requests)
-        delay = self._random.random() * _THREAD_S
+        delay = self._random.random() * self._random.choice(_THREADS_S)
         self._world.later(delay, lambda: self._target.wakened(lambda: done(requests)))

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from jiva.simulation import World
 
 UUID = "0123456789abcdef0123456789abcdef"
-_RESTART_S = 0.3
+#: A supervisor starts what ended at once, or a little later.
+_RESTARTS_S = (0.02, 0.1, 0.4)
 _SAVE_S = 0.01
 
 
@@ -243,7 +244,7 @@ class Process:
         """It ends itself, and is started again."""
         self.world.tally["replica ended itself"] += 1
         self.world.kill_replica(self.node)
-        self.world.later(_RESTART_S, lambda: self.world.start_replica(self.node))
+        self.world.later(self.random.choice(_RESTARTS_S), lambda: self.world.start_replica(self.node))
 
     def _later(self, call: Callable[[], None], delay_s: float) -> None:
         def run() -> None:

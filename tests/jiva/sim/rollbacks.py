@@ -80,15 +80,28 @@ class Rollbacks:
         """True if no majority could take the copy for what it is not: too few of the others know
         as little as it does."""
         members = list(self._world.nodes.values())
-        old = copy.record
-        blind = 0
-        for other in members:
-            if other is not node:
-                newer, settled = other.record.accepted, other.record.settled
-                is_out = node.name not in newer.in_sync and newer.rank > old.accepted.rank
-                is_told = newer.ballot > old.promised or settled > old.order
-                blind += not (is_out or is_told)
+        blind = sum(
+            other is not node and not self._is_told_by(other, node, copy) for other in members
+        )
         return blind + 1 < len(members) // 2 + 1
+
+    def _is_told_by(self, other: Node, node: Node, copy: Copy) -> bool:
+        """True if the record of this other one tells that the copy is old."""
+        old, newer = copy.record, other.record
+        accepted = newer.accepted
+        if node.name not in accepted.in_sync:
+            return accepted.rank > old.accepted.rank
+        if accepted.ballot > old.promised or newer.settled > old.order:
+            return True
+        # What was marked, and written, since the copy was made is not copied from it.
+        shift = self._world.regions.shift
+        changed = {
+            index * BLOCK >> shift
+            for index in node.disk.cached.keys() | copy.image.blocks.keys()
+            if node.disk.cached.get(index, 0) != copy.image.blocks.get(index, 0)
+        }
+        is_marked = changed <= newer.marks and not changed & old.marks
+        return newer.order > old.order and other.name in accepted.in_sync and is_marked
 
     def _replace(self, node: Node, copy: Copy, inode: int, how: str) -> None:
         world = self._world

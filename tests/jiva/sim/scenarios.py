@@ -85,9 +85,10 @@ def burst_of_errors(world: World) -> Steps:
     yield "failed sync"
     yield _short(world)
     node.disk.sync_error = node.save_error = False
-    yield "synced"
+    yield world.random.choice(["synced", "saved", "promise", "redone"])
     yield _short(world)
-    faults.hit(world, world.random.choice([faults.lose_all_power, faults.lose_power]), other)
+    strikes = [faults.lose_all_power, faults.lose_power, faults.kill_target, faults.kill_everything]
+    faults.hit(world, world.random.choice(strikes), other)
 
 
 def every_sync_fails(world: World) -> Steps:
@@ -103,20 +104,26 @@ def every_sync_fails(world: World) -> Steps:
 
 
 def full_disk_and_reconnect(world: World) -> Steps:
-    """A disk is full, its link breaks, the same frames come again to a disk with room."""
+    """A disk is full, its link breaks while another replica stands still, and the same frames come
+    again to a disk with room."""
     node, other = _two(world)
+    is_alone = world.random.random() < 0.5
+    if is_alone:
+        world.hang(other, is_hung=True)
     full = [node, other][: world.random.choice([1, 1, 2])]
     for each in full:
         each.disk.write_error = errno.ENOSPC
     yield "failure"
-    yield _short(world)
-    breaks = world.random.choice([faults.cut, faults.kill_replica, faults.isolate])
+    yield _short(world) / 2
+    breaks = world.random.choice([faults.cut, faults.cut, faults.kill_replica, faults.isolate])
     faults.hit(world, breaks, node)
-    if world.random.random() < 0.5:
+    if world.random.random() < 0.5 and not is_alone:
         faults.hit(world, breaks, other)
     for each in full:
-        yield _short(world)
+        yield _short(world) / 2
         each.disk.write_error = 0
+    yield _short(world)
+    world.hang(other, is_hung=False)
 
 
 def take_over_and_wake(world: World) -> Steps:
@@ -172,20 +179,79 @@ def voted_out_and_power(world: World) -> Steps:
 def old_folder(world: World) -> Steps:
     """A folder is copied, much is written and flushed, the copy is put back, all begin anew."""
     node, _ = _two(world)
+    beside = [each for each in _all(world) if each.machine is world.owner.machine]
+    if beside and world.random.random() < 0.4:
+        node = world.random.choice(beside)
     world.rollbacks.copy(node)
     yield world.random.choice([0.1, 0.5, 1.5])
     before = world.random.choice(
-        [None, faults.kill_target, faults.take_over, faults.kill_everything]
+        [None, None, faults.kill_target, faults.take_over, faults.kill_everything, kill_and_wait]
     )
-    if before is not None:
+    if before is kill_and_wait:
+        yield from kill_and_wait(world, node)
+    elif before is not None:
         faults.hit(world, before)
         yield world.random.choice(["serving", "synced", "cleared mark"])
-        yield _short(world)
-    faults.hit(world, faults.put_back_folder, node)
     yield _short(world)
-    after = world.random.choice([None, faults.kill_target, faults.kill_everything])
+    world.rollbacks.put_back(node)
+    yield _short(world)
+    after = world.random.choice([None, None, faults.kill_target, faults.kill_everything])
     if after is not None:
         faults.hit(world, after)
+
+
+def kill_and_wait(world: World, node: Node) -> Steps:
+    """A replica is killed and stays away until it is voted out."""
+    world.kill_replica(node)
+    yield "voted out"
+    yield _short(world)
+
+
+def holder_away(world: World) -> Steps:
+    """All lose power but one, which the next target can't reach."""
+    holder, _ = _two(world)
+    yield world.random.choice(["write", "ack", "flush"])
+    yield _short(world) / 2
+    for machine in world.machines:
+        if machine is not holder.machine:
+            world.power_off(machine)
+    faults.hit(world, faults.kill_target)
+    for machine in world.machines:
+        world.power_on(machine)
+    world.block(world.owner, holder)
+    yield world.random.choice([0.3, 1.0])
+    if not world.owner.is_alive:
+        world.start_target()
+    world.block(world.owner, holder)
+    yield "promise"
+    yield 0.5 + _short(world)
+    world.unblock(world.owner, holder)
+
+
+def evicted_beside_one_that_is_out(world: World) -> Steps:
+    """The set has shrunk; a sync fails on one of those that are left; the next target reaches that
+    one, and one that is out."""
+    node, other = _two(world)
+    out = [each for each in _all(world) if each not in {node, other}]
+    for each in out:
+        world.kill_replica(each)
+    yield "voted out"
+    yield "write"
+    yield _short(world) / 2
+    node.disk.sync_error = True
+    yield "failed sync"
+    yield _short(world) / 2
+    if world.random.random() < 0.5:
+        world.kill_replica(node)
+    world.owner.end()
+    node.disk.sync_error = False
+    for each in [*out, node]:
+        world.start_replica(each)
+    target = world.start_target()
+    world.block(target, other)
+    world.evict(node)
+    yield 1.0 + _short(world)
+    world.unblock(target, other)
 
 
 def give_up(world: World) -> Steps:
@@ -280,6 +346,9 @@ SCENARIOS = (
     last_one_lost,
     voted_out_and_power,
     old_folder,
+    old_folder,
+    holder_away,
+    evicted_beside_one_that_is_out,
     give_up,
     disturbed_rejoin,
     cleared_and_written,
