@@ -214,7 +214,7 @@ class Client:
             self.world.tally[f"asked: {request.op.name}"] += 1
             if self.world.trace is not None:
                 self.world.trace.asked(self.target.number, request)
-        self.target.submit(batch, self._settled)
+        self.target.device.submit(batch, self._settled)
         self._settled([request for request in batch if request.status is not None])
 
     # -- what it was told --------------------------------------------------------------------------

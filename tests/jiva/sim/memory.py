@@ -59,7 +59,8 @@ class Memory:
 
     def _look_whether_lost(self) -> None:
         if not self.holders() & self._members:
-            self._shaken |= self._members
+            # Whoever is let in, or proved to be as it should be, after this counts again.
+            self._unsynced |= self._members - self._shaken
             self._joined.clear()
             self._history.lose_memory()
 
@@ -131,9 +132,13 @@ class Memory:
 
     def _change(self, membership: Membership, how: str) -> None:
         in_sync = set(membership.in_sync)
-        if self._held() and not self._held() & in_sync:
-            raise ViolationError(f"{membership.in_sync} {how}, the last memory is elsewhere")
         self._staying = in_sync
+        if not self._held() or self._held() & in_sync:
+            return
+        if not (self._members | self._joined) & in_sync - self._shaken - self._unsynced:
+            raise ViolationError(f"{membership.in_sync} {how}, the last memory is elsewhere")
+        # Somebody among them holds everything, and nobody can tell who.
+        self._look_whether_lost()
 
     # -- what must hold ----------------------------------------------------------------------------
 

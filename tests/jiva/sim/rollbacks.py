@@ -49,9 +49,11 @@ class Rollbacks:
     def cut(self, node: Node) -> None:
         """Cut a replica's file short; an operator puts a copy in its place later."""
         world = self._world
-        # Nobody could tell while nobody has it open.
-        is_served = world.owner.is_alive and world.owner.replicator.state is State.SERVING
-        if not is_served or node.process is None or not self._is_covered(node):
+        # Nobody could tell while nobody has it open, or while all rests on it at that moment.
+        steward = world.owner.replicator._steward
+        is_served = world.owner.is_alive and steward.state is State.SERVING
+        is_quiet = is_served and not steward._quorum.is_voting
+        if not is_quiet or node.process is None or not self._is_covered(node):
             return
         length = self._random.choice([0, *world.hot[1:]]) * BLOCK
         world.tally["file cut short"] += 1
@@ -86,26 +88,17 @@ class Rollbacks:
         return blind + 1 < len(members) // 2 + 1
 
     def _is_told_by(self, other: Node, node: Node, copy: Copy) -> bool:
-        """True if the record of this other one tells that the copy is old."""
+        """True if the record of this other one tells that the copy is old, whatever is promised
+        meanwhile."""
         old, newer = copy.record, other.record
-        accepted = newer.accepted
-        if node.name not in accepted.in_sync:
-            return accepted.rank > old.accepted.rank
-        if accepted.ballot > old.promised or newer.settled > old.order:
-            return True
-        # What was marked, and written, since the copy was made is not copied from it.
-        shift = self._world.regions.shift
-        changed = {
-            index * BLOCK >> shift
-            for index in node.disk.cached.keys() | copy.image.blocks.keys()
-            if node.disk.cached.get(index, 0) != copy.image.blocks.get(index, 0)
-        }
-        is_marked = changed <= newer.marks and not changed & old.marks
-        return newer.order > old.order and other.name in accepted.in_sync and is_marked
+        if node.name not in newer.accepted.in_sync:
+            return newer.accepted.rank > old.accepted.rank
+        return newer.settled > old.order
 
     def _replace(self, node: Node, copy: Copy, inode: int, how: str) -> None:
         world = self._world
         world.tally[how] += 1
+        world.say(f"{node.name}: {how}, promised {copy.record.promised.number}")
         world.kill_replica(node)
         node.is_damaged = True
         world.shake(node)

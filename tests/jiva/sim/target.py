@@ -41,7 +41,7 @@ class _Volume:
         self.geometry = Geometry(size, block_size=512, io_bytes_max=BATCH_BYTES_MAX)
 
     def submit(self, batch: list[Request], settled: Settled) -> None:
-        self._target.replicator.submit(batch, settled)
+        self._target.submit(batch, settled)
 
     def close(self, closed: Callable[[Status], None]) -> None:
         raise NotImplementedError
@@ -166,7 +166,7 @@ class Target:
         """Take requests, as `JivaDevice.submit` does."""
         if not self._is_ticking:
             self.enter()
-        self.device.submit(batch, settled)
+        self.replicator.submit(batch, settled)
 
     # -- connections -------------------------------------------------------------------------------
 
