@@ -17,8 +17,8 @@ from multiprocessing import Pool
 import attrs
 
 from jiva.sim import faults
-from jiva.sim.trace import Trace
 from jiva.sim.tally import EXPECTED, LEAST_SEEDS
+from jiva.sim.trace import Trace
 from jiva.simulation import FAULTS_S, World
 
 _CHUNK = 8

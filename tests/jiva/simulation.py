@@ -17,6 +17,7 @@ from jiva.sim.blocks import BLOCK, ViolationError
 from jiva.sim.client import FAR, HOT
 from jiva.sim.disks import Disk
 from jiva.sim.faults import plan_faults
+from jiva.sim.forcing import keep_only
 from jiva.sim.history import NOT_YET, History
 from jiva.sim.judgement import judge
 from jiva.sim.machines import UUID, Machine, Node, Process
@@ -63,8 +64,6 @@ class World:
         self._number = 0
         self.is_over = False
         self.may_be_unreadable = False
-        #: The replica that an operator wants the volume opened from, whatever the others say.
-        self.forced = ""
         self.latency_s = random.choice([0.002, 0.02, 0.1])
         self.size_bytes = random.choice(_SIZES)
         self.regions = Regions(self.size_bytes)
@@ -385,9 +384,11 @@ class World:
         self.tally["forced opening"] += 1
         self.say(f"the volume is to be opened from {chosen[0]}")
         self.owner.end()
-        if chosen[0] not in self.memory.holders():
-            self.memory.give_up()
-        self.forced = chosen[0]
+        for node in self.nodes.values():
+            self.kill_replica(node)
+        keep_only(self, self.nodes[chosen[0]])
+        for node in self.nodes.values():
+            self.start_replica(node)
         self.start_target()
 
     def is_whole(self) -> bool:

@@ -142,7 +142,9 @@ def inherit_nothing(patch: pytest.MonkeyPatch) -> None:
 def compare_what_is_in_doubt(patch: pytest.MonkeyPatch) -> None:
     """What is in doubt is written again only where it reads differently."""
 
-    def init(genuine: Any, self: ExtentCopy, links: Any, source: Any, targets: Any, *args: Any, **kw: Any) -> None:  # noqa: E501
+    def init(
+        genuine: Any, self: ExtentCopy, links: Any, source: Any, targets: Any, *args: Any, **kw: Any
+    ) -> None:  # noqa: E501
         genuine(self, links, source, dict.fromkeys(targets, False), *args, **kw)
 
     wrap(patch, ExtentCopy, "__init__", init)
@@ -175,9 +177,7 @@ def agree_though_a_sync_has_failed_since(patch: pytest.MonkeyPatch) -> None:
     def redone(self: Replica, connection: int, sequence: int) -> None:
         self._inherited = frozenset()
         self._keeper.change(suspect=False)
-        self._keeper.then(
-            lambda: self._say(connection, sequence, {"kind": "redone", "done": True})
-        )
+        self._keeper.then(lambda: self._say(connection, sequence, {"kind": "redone", "done": True}))
 
     patch.setattr(Replica, "_redone", redone)
 

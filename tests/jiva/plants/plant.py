@@ -59,9 +59,7 @@ def leave_out(patch: pytest.MonkeyPatch, owner: type, name: str, result: Any = N
     patch.setattr(owner, name, lambda *_args, **_kw: result)
 
 
-def wrap(
-    patch: pytest.MonkeyPatch, owner: type, name: str, method: Callable[..., Any]
-) -> None:
+def wrap(patch: pytest.MonkeyPatch, owner: type, name: str, method: Callable[..., Any]) -> None:
     """Replace a method by one that gets the genuine one first."""
     genuine = getattr(owner, name)
     patch.setattr(owner, name, lambda *args, **kw: method(genuine, *args, **kw))

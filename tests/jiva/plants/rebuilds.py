@@ -49,6 +49,7 @@ def let_a_joiner_in_whatever_it_answers(patch: pytest.MonkeyPatch) -> None:
 
 def copy_without_live_writes(patch: pytest.MonkeyPatch) -> None:
     """A replica that catches up gets no live writes."""
+
     def join(self: Readmission) -> None:
         assert self._catch_up is not None
 

@@ -244,7 +244,9 @@ class Process:
         """It ends itself, and is started again."""
         self.world.tally["replica ended itself"] += 1
         self.world.kill_replica(self.node)
-        self.world.later(self.random.choice(_RESTARTS_S), lambda: self.world.start_replica(self.node))
+        self.world.later(
+            self.random.choice(_RESTARTS_S), lambda: self.world.start_replica(self.node)
+        )
 
     def _later(self, call: Callable[[], None], delay_s: float) -> None:
         def run() -> None:

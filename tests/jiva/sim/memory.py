@@ -64,10 +64,14 @@ class Memory:
             self._joined.clear()
             self._history.lose_memory()
 
-    def give_up(self) -> None:
-        """An operator accepts that what was not flushed may be lost."""
-        self._shaken |= set(self._nodes)
-        self._look_whether_lost()
+    def begin_anew(self, node: Node, membership: Membership) -> None:
+        """An operator lets the volume open from this one, and accepts what is lost with that."""
+        if node.name not in self.holders():
+            self._history.lose_memory()
+        self._members = self._staying = {node.name}
+        self._joined.clear()
+        self._highest = self._in_force = membership.rank
+        self.prove(node)
 
     def restart(self, node: Node, *, has_secret: bool) -> None:
         """Its process has ended while a region was marked."""

@@ -75,7 +75,7 @@ class Target:
         boot_id = machine.boot_id if machine else "a machine without replicas"
         names, bits = tuple(world.nodes), self.random.getrandbits(64)
         self.replicator = Replicator(
-            Volume("demo", UUID, world.size_bytes, names, bits, boot_id, world.forced),
+            Volume("demo", UUID, world.size_bytes, names, bits, boot_id),
             world.options,
             Host(
                 emit=world.note,
