@@ -13,7 +13,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from jiva.sim.aims import Aims
-from jiva.sim.blocks import BLOCK, ViolationError
+from jiva.sim.blocks import BLOCK, OutsideError, ViolationError
 from jiva.sim.client import FAR, HOT
 from jiva.sim.disks import Disk
 from jiva.sim.faults import plan_faults
@@ -80,7 +80,7 @@ class World:
         )
         self.options = JivaOptions(
             replicas=tuple(ReplicaOptions(folder=name) for name in names),
-            reconnect_grace_s=0.3,
+            reconnect_grace_s=random.choice([0.3, 0.3, 0.8]),
             dead_s=1.0,
             flush_dead_s=1.5,
             alone_after_s=2.0,
@@ -336,7 +336,18 @@ class World:
     # -- the run -----------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Faults, then calm, then the last judgement."""
+        """Faults, then calm, then the last judgement.
+
+        Raises:
+            ViolationError: The promise, or a rule that it rests on, was broken.
+        """
+        try:
+            self._run()
+        except OutsideError as end:
+            self.say(str(end))
+            self.tally["outside the promise"] += 1
+
+    def _run(self) -> None:
         plan_faults(self)
         if not self.faults:
             plan_scenarios(self)

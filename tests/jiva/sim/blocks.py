@@ -11,6 +11,10 @@ class ViolationError(AssertionError):
     """The promise, or a rule that it rests on, was broken."""
 
 
+class OutsideError(Exception):
+    """What has happened is outside the promise: nothing that follows can be judged."""
+
+
 @lru_cache(maxsize=256)
 def content(version: int) -> bytes:
     """Return what a block of that version holds."""

@@ -1,15 +1,17 @@
 """Folders that are not what they were: copied, put back, cut short.
 
 A folder that is put back as a copy has a new file under the old name. One that is rolled back with
-its file system has the same file: then only what others know of it can tell. One whose members
-can't tell is outside the promise, and is not tried: it looks like kill -9 (design rule 9).
+its file system has the same file: then only what others know of it can tell. One of which nobody
+can tell is outside the promise, and is not tried: it looks like kill -9. One of which only a target
+can tell that lives, or the first opener that asks, is tried, and a run in which that one ends
+before it has acted is over.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jiva.sim.blocks import BLOCK
+from jiva.sim.blocks import BLOCK, OutsideError
 from jiva.sim.disks import Disk
 from jiva.sim.machines import Copy, Node
 from tierce_jiva.host import State
@@ -30,6 +32,8 @@ class Rollbacks:
     def __init__(self, world: World) -> None:
         self._world = world
         self._random = world.stream("rollbacks")
+        #: One that was rolled back, and of which only a target, or the next one, can tell.
+        self._fragile: Node | None = None
 
     def copy(self, node: Node) -> None:
         """Keep a copy of a folder."""
@@ -40,11 +44,35 @@ class Rollbacks:
         """Put an old copy of a folder back, if the promise holds for that."""
         if not node.copies or not self._is_covered(node):
             return
-        copy = self._random.choice(node.copies)
-        if self._random.random() < 0.5:
-            self._replace(node, copy, self._world.next_number(), "copied folder")
-        elif self._can_be_told(node, copy):
+        told = [copy for copy in node.copies if self._is_telling(node, copy)]
+        if told and self._random.random() < 0.6:
+            copy = self._random.choice(told)
+            self._fragile = None if self._can_be_told(node, copy) else node
             self._replace(node, copy, node.disk.inode, "rolled back folder")
+        else:
+            copy = self._random.choice(node.copies)
+            self._replace(node, copy, self._world.next_number(), "copied folder")
+
+    def lose_who_can_tell(self) -> None:
+        """A target has ended: it may have been the only one that could tell.
+
+        Raises:
+            OutsideError: It was.
+        """
+        node = self._fragile
+        if node is not None and node.is_damaged and self._world.memory.is_member(node):
+            raise OutsideError(f"nobody can tell any more that {node.name} was rolled back")
+
+    def _is_telling(self, node: Node, copy: Copy) -> bool:
+        """True if somebody can tell that the copy is old: by what all know, by what its target
+        was answered, or by what it had promised."""
+        owner = self._world.owner
+        now, old = node.record, copy.record
+        is_served = owner.is_alive and owner.replicator.state is State.SERVING
+        if is_served and node.name in owner.connections:
+            is_ours = now.promised == owner.replicator.links.ballot
+            return is_ours and (old.promised < now.promised or old.order < now.order)
+        return self._can_be_told(node, copy) or self._can_be_told(node, copy, by_promise=True)
 
     def cut(self, node: Node) -> None:
         """Cut a replica's file short; an operator puts a copy in its place later."""
@@ -78,22 +106,24 @@ class Rollbacks:
         others = world.memory.holders() - {node.name}
         return bool(others) and not any(each.is_damaged for each in world.nodes.values())
 
-    def _can_be_told(self, node: Node, copy: Copy) -> bool:
+    def _can_be_told(self, node: Node, copy: Copy, *, by_promise: bool = False) -> bool:
         """True if no majority could take the copy for what it is not: too few of the others know
         as little as it does."""
         members = list(self._world.nodes.values())
         blind = sum(
-            other is not node and not self._is_told_by(other, node, copy) for other in members
+            other is not node and not self._is_told_by(other, node, copy, by_promise=by_promise)
+            for other in members
         )
         return blind + 1 < len(members) // 2 + 1
 
-    def _is_told_by(self, other: Node, node: Node, copy: Copy) -> bool:
+    def _is_told_by(self, other: Node, node: Node, copy: Copy, *, by_promise: bool) -> bool:
         """True if the record of this other one tells that the copy is old, whatever is promised
-        meanwhile."""
+        meanwhile; or before anything is, `by_promise`."""
         old, newer = copy.record, other.record
         if node.name not in newer.accepted.in_sync:
             return newer.accepted.rank > old.accepted.rank
-        return newer.settled > old.order
+        is_promised = by_promise and newer.accepted.ballot > old.promised
+        return is_promised or newer.settled > old.order
 
     def _replace(self, node: Node, copy: Copy, inode: int, how: str) -> None:
         world = self._world

@@ -107,14 +107,17 @@ def full_disk_and_reconnect(world: World) -> Steps:
     """A disk is full, its link breaks while another replica stands still, and the same frames come
     again to a disk with room."""
     node, other = _two(world)
-    is_alone = world.random.random() < 0.5
+    is_alone, is_mended = world.random.random() < 0.6, world.random.random() < 0.6
     if is_alone:
         world.hang(other, is_hung=True)
     full = [node, other][: world.random.choice([1, 1, 2])]
     for each in full:
         each.disk.write_error = errno.ENOSPC
     yield "failure"
-    yield _short(world) / 2
+    if is_mended:
+        node.disk.write_error = 0
+        yield "ack"
+    yield _short(world) / 4
     breaks = world.random.choice([faults.cut, faults.cut, faults.kill_replica, faults.isolate])
     faults.hit(world, breaks, node)
     if world.random.random() < 0.5 and not is_alone:
@@ -177,26 +180,34 @@ def voted_out_and_power(world: World) -> Steps:
 
 
 def old_folder(world: World) -> Steps:
-    """A folder is copied, much is written and flushed, the copy is put back, all begin anew."""
+    """A folder is copied; much is written, flushed and settled; the copy is put back, under a
+    target that goes on, before the next one, or while its replica is out; all begin anew."""
     node, _ = _two(world)
     beside = [each for each in _all(world) if each.machine is world.owner.machine]
     if beside and world.random.random() < 0.4:
         node = world.random.choice(beside)
     world.rollbacks.copy(node)
-    yield world.random.choice([0.1, 0.5, 1.5])
-    before = world.random.choice(
-        [None, None, faults.kill_target, faults.take_over, faults.kill_everything, kill_and_wait]
-    )
-    if before is kill_and_wait:
+    for _ in range(world.random.choice([0, 1, 2, 3])):
+        yield world.random.choice(["cleared mark", "cleared mark", "marked", "synced"])
+    yield _short(world) / 2
+    how = world.random.choice(["living", "living", "between", "between", "out", "over", "all"])
+    target = world.owner
+    if how == "between":
+        target.end()
+    elif how == "out":
         yield from kill_and_wait(world, node)
-    elif before is not None:
-        faults.hit(world, before)
+    elif how == "over":
+        faults.hit(world, faults.take_over)
         yield world.random.choice(["serving", "synced", "cleared mark"])
-    yield _short(world)
+    elif how == "all":
+        faults.hit(world, faults.kill_everything)
+        yield world.random.choice([0.0, 0.2])
     world.rollbacks.put_back(node)
-    yield _short(world)
+    yield _short(world) / 2
+    world.start_target_if_owner(target)()
     after = world.random.choice([None, None, faults.kill_target, faults.kill_everything])
     if after is not None:
+        yield _short(world)
         faults.hit(world, after)
 
 

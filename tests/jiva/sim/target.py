@@ -236,7 +236,8 @@ class Target:
 
     def end(self) -> None:
         """kill -9; what lies in the sockets may still arrive."""
-        if self.is_alive:
+        was_alive = self.is_alive
+        if was_alive:
             self.world.say(f"T{self.number} ends")
         self.is_alive = False
         self.is_stalled = False
@@ -245,3 +246,5 @@ class Target:
         for connection in self.connections.values():
             connection.close_at_target()
         self.connections.clear()
+        if was_alive:
+            self.world.rollbacks.lose_who_can_tell()
