@@ -278,7 +278,7 @@ class World:
         time later, or never."""
         self.tally["failed sync"] += 1
         self.say(f"{node.name} fails to sync, {sorted(node.disk.forgotten)} are not on its disk")
-        if node.written:
+        if node.written or self.memory.is_marked(node):
             self.shake(node, is_sync=True)
         if not node.disk.forgotten:
             return

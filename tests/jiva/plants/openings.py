@@ -15,6 +15,7 @@ from tierce_jiva.faults import Faults
 from tierce_jiva.handshake import Handshake
 from tierce_jiva.links import Link
 from tierce_jiva.opener import Opener
+from tierce_jiva.promise import Promise
 from tierce_jiva.replica import Replica
 from tierce_jiva.returning import Returning
 from tierce_jiva.steward import Steward
@@ -43,7 +44,20 @@ def count_who_has_lost_power(patch: pytest.MonkeyPatch) -> None:
 
 
 def take_back_who_has_lost_power(patch: pytest.MonkeyPatch) -> None:
-    """A member that comes back after a loss of power goes on as one."""
+    """A member that comes back after a loss of power goes on as if it had stayed."""
+
+    def welcome_back(genuine: Any, self: Returning, link: Link) -> None:
+        assert link.promise is not None
+        if not link.promise.counts:
+            link.promise = attrs.evolve(link.promise, counts=True)
+            link.is_restarted = False
+        genuine(self, link)
+
+    wrap(patch, Returning, "welcome_back", welcome_back)
+
+
+def write_to_who_has_lost_power_what_it_lacks(patch: pytest.MonkeyPatch) -> None:
+    """A member that comes back after a loss of power is treated like one that has restarted."""
 
     def welcome_back(genuine: Any, self: Returning, link: Link) -> None:
         assert link.promise is not None
@@ -133,13 +147,8 @@ def copy_from_whoever_comes_first(patch: pytest.MonkeyPatch) -> None:
 
 
 def believe_an_older_promise(patch: pytest.MonkeyPatch) -> None:
-    """Nobody looks at what a replica had promised before."""
-    genuine = opening.choose
-
-    def chosen(members: Any, promises: Any, *_args: Any, **kw: Any) -> Any:
-        return genuine(members, promises, **kw)
-
-    patch.setattr("tierce_jiva.opener.choose", chosen)
+    """Nobody looks at which ballots a replica has joined."""
+    patch.setattr(Promise, "has_joined", lambda _self, _ballot: True)
 
 
 def believe_an_older_order(patch: pytest.MonkeyPatch) -> None:
@@ -148,17 +157,9 @@ def believe_an_older_order(patch: pytest.MonkeyPatch) -> None:
 
 
 def believe_an_older_folder(patch: pytest.MonkeyPatch) -> None:
-    """An opening looks neither at promises nor at orders, nor at which file it is."""
-    genuine = opening.choose
-
-    def chosen(members: Any, promises: Any, *_args: Any, **kw: Any) -> Any:
-        changed = {
-            name: attrs.evolve(one, settled=NO_ORDER, copied=False)
-            for name, one in promises.items()
-        }
-        return genuine(members, changed, **kw)
-
-    patch.setattr("tierce_jiva.opener.choose", chosen)
+    """An opening looks neither at ballots nor at orders, nor at which file it is."""
+    patch.setattr(Promise, "has_joined", lambda _self, _ballot: True)
+    change_promises(patch, settled=NO_ORDER, copied=False)
 
 
 def believe_a_copied_folder(patch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ def keep_only(world: World, kept: Node) -> None:
     ballot = Ballot(max(highest + 1, world.wall_ms()), world.random.getrandbits(64))
     membership = Membership(ballot, 1, kept.record.accepted.members, (kept.name,))
     for node in world.nodes.values():
-        record = attrs.evolve(node.record, promised=ballot, accepted=membership)
+        record = node.record.promise(ballot).accept(membership)
         if node is kept:
             folder = cast("Any", _Folder(node.disk.identity))
             only = _as_the_only_one(record, folder, ballot)

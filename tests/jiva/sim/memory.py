@@ -139,9 +139,10 @@ class Memory:
         self._staying = in_sync
         if not self._held() or self._held() & in_sync:
             return
-        if not (self._members | self._joined) & in_sync - self._shaken - self._unsynced:
+        known = self._shaken | self._unsynced - self._secret
+        if not (self._members | self._joined) & in_sync - known:
             raise ViolationError(f"{membership.in_sync} {how}, the last memory is elsewhere")
-        # Somebody among them holds everything, and nobody can tell who.
+        # One of them is not what it seems, or holds everything, and nobody can tell.
         self._look_whether_lost()
 
     # -- what must hold ----------------------------------------------------------------------------

@@ -3,8 +3,7 @@
 A folder that is put back as a copy has a new file under the old name. One that is rolled back with
 its file system has the same file: then only what others know of it can tell. One of which nobody
 can tell is outside the promise, and is not tried: it looks like kill -9. One of which only a target
-can tell that lives, or the first opener that asks, is tried, and a run in which that one ends
-before it has acted is over.
+can tell that lives is tried, and a run in which that one ends before it has acted is over.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ class Rollbacks:
     def __init__(self, world: World) -> None:
         self._world = world
         self._random = world.stream("rollbacks")
-        #: One that was rolled back, and of which only a target, or the next one, can tell.
+        #: One that was rolled back, and of which only a target can tell.
         self._fragile: Node | None = None
 
     def copy(self, node: Node) -> None:
@@ -64,15 +63,15 @@ class Rollbacks:
             raise OutsideError(f"nobody can tell any more that {node.name} was rolled back")
 
     def _is_telling(self, node: Node, copy: Copy) -> bool:
-        """True if somebody can tell that the copy is old: by what all know, by what its target
-        was answered, or by what it had promised."""
+        """True if somebody can tell that the copy is old: by what its target was answered, or by
+        what all know."""
         owner = self._world.owner
         now, old = node.record, copy.record
         is_served = owner.is_alive and owner.replicator.state is State.SERVING
         if is_served and node.name in owner.connections:
             is_ours = now.promised == owner.replicator.links.ballot
             return is_ours and (old.promised < now.promised or old.order < now.order)
-        return self._can_be_told(node, copy) or self._can_be_told(node, copy, by_promise=True)
+        return self._can_be_told(node, copy)
 
     def cut(self, node: Node) -> None:
         """Cut a replica's file short; an operator puts a copy in its place later."""
@@ -106,24 +105,24 @@ class Rollbacks:
         others = world.memory.holders() - {node.name}
         return bool(others) and not any(each.is_damaged for each in world.nodes.values())
 
-    def _can_be_told(self, node: Node, copy: Copy, *, by_promise: bool = False) -> bool:
+    def _can_be_told(self, node: Node, copy: Copy) -> bool:
         """True if no majority could take the copy for what it is not: too few of the others know
         as little as it does."""
         members = list(self._world.nodes.values())
         blind = sum(
-            other is not node and not self._is_told_by(other, node, copy, by_promise=by_promise)
-            for other in members
+            other is not node and not self._is_told_by(other, node, copy) for other in members
         )
         return blind + 1 < len(members) // 2 + 1
 
-    def _is_told_by(self, other: Node, node: Node, copy: Copy, *, by_promise: bool) -> bool:
-        """True if the record of this other one tells that the copy is old, whatever is promised
-        meanwhile; or before anything is, `by_promise`."""
+    def _is_told_by(self, other: Node, node: Node, copy: Copy) -> bool:
+        """True if the record of this other one tells that the copy is old: it knows of a set that
+        the copy is not in, or has not joined, or of a later order that was durable on all."""
         old, newer = copy.record, other.record
-        if node.name not in newer.accepted.in_sync:
-            return newer.accepted.rank > old.accepted.rank
-        is_promised = by_promise and newer.accepted.ballot > old.promised
-        return is_promised or newer.settled > old.order
+        accepted = newer.accepted
+        if node.name not in accepted.in_sync:
+            return accepted.rank > old.accepted.rank
+        has_joined = accepted.ballot <= old.accepted.ballot or accepted.ballot in old.bids
+        return not has_joined or newer.settled > old.order
 
     def _replace(self, node: Node, copy: Copy, inode: int, how: str) -> None:
         world = self._world
