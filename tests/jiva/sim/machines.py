@@ -209,7 +209,9 @@ class Process:
             if not self.is_alive:
                 return
             if isinstance(action, Send):
-                self._send(action)
+                connection = self.connections.get(action.connection)
+                if connection is not None:
+                    connection.answer(action.data)
             elif isinstance(action, Save):
                 self.pending_save = action.record
                 self.world.saw("save", self.node)
@@ -232,13 +234,6 @@ class Process:
                 self.world.tally[action.code] += 1
             elif isinstance(action, Stop):
                 self.stop()
-
-    def _send(self, action: Send) -> None:
-        if b'"redone", "done": true' in action.data:
-            self.world.memory.mend(self.node)
-        connection = self.connections.get(action.connection)
-        if connection is not None:
-            connection.answer(action.data)
 
     def stop(self) -> None:
         """It ends itself, and is started again."""

@@ -38,6 +38,8 @@ class Memory:
         self._members = set(first.in_sync)
         #: Who is not being voted out: one that stays has accepted.
         self._staying = set(first.in_sync)
+        #: Whom a target has proposed to let in, and who has lost nothing since.
+        self._claimed: set[str] = set()
         #: Who has been let in by a membership that need not be in force yet.
         self._joined: set[str] = set()
         #: Who has lost something, and who has failed to sync and was not written again since.
@@ -90,6 +92,7 @@ class Memory:
         """It has lost some of what it had not made durable; or has failed to sync it."""
         (self._unsynced if is_sync else self._shaken).add(node.name)
         self._joined.discard(node.name)
+        self._claimed.discard(node.name)
         if node.name in self._members:
             self._look_whether_lost()
 
@@ -110,8 +113,13 @@ class Memory:
         if node.name in self._members:
             self._unsynced.discard(node.name)
 
+    def claim(self, names: set[str]) -> None:
+        """A target proposes to let these in: it says that they hold everything."""
+        self._claimed |= names
+
     def prove(self, node: Node) -> None:
         """It was let in: it is as it should be, or somebody errs."""
+        self._claimed.discard(node.name)
         self._shaken.discard(node.name)
         self._unsynced.discard(node.name)
         self._joined.add(node.name)
@@ -123,6 +131,8 @@ class Memory:
         if membership.rank <= self._highest or node.name not in membership.in_sync:
             return
         self._highest = membership.rank
+        for name in self._claimed & set(membership.in_sync):
+            self.prove(self._nodes[name])
         self._change(membership, "are voted in")
 
     def in_force(self, membership: Membership) -> None:

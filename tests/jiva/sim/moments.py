@@ -40,8 +40,18 @@ def moment_of_question(buffer: Any, is_client: Callable[[int], bool]) -> str:
 
 def control_moment(buffer: bytes) -> str:
     """Return the kind of a control frame's message."""
+    return str(_message(buffer)["kind"])
+
+
+def let_in_by(buffer: bytes) -> set[str]:
+    """Return whom an *accept* lets in."""
+    return set(_message(buffer)["let_in"])
+
+
+def _message(buffer: bytes) -> dict[str, Any]:
     at = HEADER_BYTES + int.from_bytes(buffer[_EXTENSION_AT : _EXTENSION_AT + 2], "little")
-    return str(json.loads(buffer[at:])["kind"])
+    message: dict[str, Any] = json.loads(buffer[at:])
+    return message
 
 
 def moment_of_answer(frame: Frame) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from jiva.sim.moments import moment_of_answer, moment_of_question
+from jiva.sim.moments import let_in_by, moment_of_answer, moment_of_question
 from tierce import ProtocolError
 from tierce_jiva.wire import FrameReader
 
@@ -109,6 +109,9 @@ class Connection:
 
     def ask(self, buffers: list[Any]) -> None:
         """The target sends."""
+        for buffer in buffers:
+            if type(buffer) is bytes and b'"kind": "accept"' in buffer[:256]:
+                self.world.memory.claim(let_in_by(buffer))
         self.to_replica.send(buffers)
         if self.world.is_watched:
             for buffer in buffers:
@@ -129,9 +132,11 @@ class Connection:
         try:
             frames = stream.reader.received(len(data))
             if frames and to_target:
-                if self.world.is_watched:
-                    for frame in frames:
-                        self.world.saw(moment_of_answer(frame), self.node)
+                for frame in frames:
+                    moment = moment_of_answer(frame)
+                    if moment == "redone" and frame.control().get("done") is True:
+                        self.world.memory.mend(self.node)
+                    self.world.saw(moment, self.node)
                 self.target.received(self.node.name, frames)
             elif frames:
                 self.process.received(self.number, frames)
