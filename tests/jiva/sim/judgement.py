@@ -20,14 +20,16 @@ def judge(world: World) -> None:
     Raises:
         ViolationError: Something is not as it should be.
     """
-    client = world.owner.client
+    client, lost = world.owner.client, world.tally["jiva.replica.voted-out"]
     _wait(world, "requests")
     _ask(world, [client.read((block,)) for block in world.hot])
     if world.random.random() < 0.5:
         _ask(world, [client.write((block,)) for block in world.hot[::2]])
     _ask(world, [client.flush()])
     _ask(world, [client.read((block,)) for block in world.hot])
-    if not world.is_whole():
+    # A set may be agreed upon once more, but nobody is voted out of it.
+    world.run_until(world.now + _PATIENCE_S, world.is_whole)
+    if not world.is_whole() or world.tally["jiva.replica.voted-out"] > lost:
         raise ViolationError("a volume that was whole is not so any more")
     _compare(world)
     if world.random.random() < 0.3:
