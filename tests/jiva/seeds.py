@@ -6,6 +6,7 @@ PYTHONPATH=tests python -m jiva.seeds --seeds 1000 --start 0 --jobs 2
 from __future__ import annotations
 
 import argparse
+import contextlib
 import signal
 import sys
 import time
@@ -45,8 +46,24 @@ class Wanted:
     trace: int | None
 
 
-def _interrupt(_number: int, _frame: object) -> None:
-    raise TimeoutError("it never ends")
+@contextlib.contextmanager
+def bounded() -> Iterator[None]:
+    """Let nothing take longer than a seed may.
+
+    Raises:
+        TimeoutError: It does: it hangs.
+    """
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise TimeoutError("it never ends")
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.alarm(_SEED_S_MAX)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def play_seed(seed: int, wanted: Wanted) -> Outcome:
@@ -59,12 +76,11 @@ def play_seed(seed: int, wanted: Wanted) -> Outcome:
     if wanted.trace is not None:
         world.trace = Trace(world, wanted.trace)
     trouble = ""
-    signal.alarm(_SEED_S_MAX)
     try:
-        world.run()
+        with bounded():
+            world.run()
     except Exception:  # noqa: BLE001 - whatever it is, the seed is what matters
         trouble = traceback.format_exc()
-    signal.alarm(0)
     tally, history = world.tally, world.history
     tally["acknowledged write"] += history.acknowledged_writes
     tally["checked read"] += history.checked_reads
@@ -80,7 +96,6 @@ def _play(task: tuple[int, Wanted]) -> Outcome:
 def play_all(seeds: Iterable[int], wanted: Wanted, jobs: int) -> Iterator[Outcome]:
     """Run many seeds on `jobs` processes."""
     tasks = ((seed, wanted) for seed in seeds)
-    signal.signal(signal.SIGALRM, _interrupt)
     if jobs == 1:
         yield from map(_play, tasks)
         return

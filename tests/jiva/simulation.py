@@ -385,8 +385,8 @@ class World:
             self.later(1.0, self.start_target_if_owner(self.owner))
 
     def _force(self) -> None:
-        """Where a member's folder was exchanged and no other one is known to hold everything, only an
-        operator can say whom to serve from."""
+        """Where a member's folder was exchanged and no other one is known to hold everything, only
+        an operator can say whom to serve from."""
         sound = [node.name for node in self.nodes.values() if not node.is_damaged]
         if len(sound) == len(self.nodes):
             return

@@ -144,7 +144,7 @@ def compare_what_is_in_doubt(patch: pytest.MonkeyPatch) -> None:
 
     def init(
         genuine: Any, self: ExtentCopy, links: Any, source: Any, targets: Any, *args: Any, **kw: Any
-    ) -> None:  # noqa: E501
+    ) -> None:
         genuine(self, links, source, dict.fromkeys(targets, False), *args, **kw)
 
     wrap(patch, ExtentCopy, "__init__", init)

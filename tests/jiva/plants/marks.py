@@ -7,17 +7,19 @@ from typing import Any
 import pytest
 
 from jiva.plants.membership import answer_before_saving
-from jiva.plants.plant import leave_out, plants_of, wrap
+from jiva.plants.plant import plants_of, wrap
 from tierce_jiva.catch_up import CatchUp
 from tierce_jiva.cleaning import Cleaning
 from tierce_jiva.extent_copy import ExtentCopy
-from tierce_jiva.links import Link
+from tierce_jiva.host import State
+from tierce_jiva.links import Link, Links
 from tierce_jiva.marks import Marks
 from tierce_jiva.record_keeper import RecordKeeper
 from tierce_jiva.replica import Replica
 from tierce_jiva.replicator import Replicator
 from tierce_jiva.steward import Steward
 from tierce_jiva.unflushed import Unflushed
+from tierce_jiva.upkeep import Upkeep
 
 
 def keep_no_mark(patch: pytest.MonkeyPatch) -> None:
@@ -50,20 +52,20 @@ def write_before_all_are_marked(patch: pytest.MonkeyPatch) -> None:
 def write_before_marking(patch: pytest.MonkeyPatch) -> None:
     """Marks are asked for, and not waited for."""
 
-    def may_write(genuine: Any, self: Steward, offset: int, length: int) -> bool:
+    def may_write(genuine: Any, self: Upkeep, offset: int, length: int) -> bool:
         genuine(self, offset, length)
         return True
 
-    wrap(patch, Steward, "may_write", may_write)
+    wrap(patch, Upkeep, "may_write", may_write)
 
 
 def mark_the_first_region_only(patch: pytest.MonkeyPatch) -> None:
     """A write across a border marks the region in which it begins."""
 
-    def may_write(genuine: Any, self: Steward, offset: int, _length: int) -> Any:
+    def may_write(genuine: Any, self: Upkeep, offset: int, _length: int) -> Any:
         return genuine(self, offset, 1)
 
-    wrap(patch, Steward, "may_write", may_write)
+    wrap(patch, Upkeep, "may_write", may_write)
 
 
 def count_from_the_end_of_a_flush(patch: pytest.MonkeyPatch) -> None:
@@ -82,7 +84,7 @@ def clear_what_is_written_meanwhile(patch: pytest.MonkeyPatch) -> None:
 
 def clear_what_is_not_equal(patch: pytest.MonkeyPatch) -> None:
     """Marks go though what they cover is not as it should be everywhere."""
-    patch.setattr(Steward, "_busy", lambda _self: frozenset())
+    patch.setattr(Upkeep, "_busy", lambda _self: frozenset())
 
 
 def take_no_copy_for_a_write(patch: pytest.MonkeyPatch) -> None:
@@ -90,8 +92,7 @@ def take_no_copy_for_a_write(patch: pytest.MonkeyPatch) -> None:
 
     def init(genuine: Any, self: ExtentCopy, *args: Any, **kw: Any) -> None:
         genuine(self, *args, **kw)
-        if self.source not in self.targets and len(self.targets) >= 1:
-            self._writing = lambda: None
+        self._writing = lambda: None
 
     wrap(patch, ExtentCopy, "__init__", init)
 
@@ -112,13 +113,12 @@ def forget_what_who_leaves_may_lack(patch: pytest.MonkeyPatch) -> None:
     """One that is voted out is compared only where somebody writes later."""
 
     def in_force(genuine: Any, self: Steward, membership: Any) -> None:
+        missed = {link: link.missed.copy() for link in self._links}
+        is_first = self.state is not State.SERVING
         genuine(self, membership)
-        for link in self._links:
-            if link.name not in membership.in_sync and link.name not in self._members_before:
-                continue
-        for link in self._links:
-            if link.name not in membership.in_sync and link.missed.regions() <= self.marks.common:
-                link.missed.clear()
+        for link, extents in missed.items():
+            if link.name not in membership.in_sync and not is_first:
+                link.missed = extents
 
     wrap(patch, Steward, "_in_force", in_force)
 
@@ -144,23 +144,47 @@ def let_in_without_the_marks_of_the_others(patch: pytest.MonkeyPatch) -> None:
     def finish(self: CatchUp) -> None:
         self._is_over = True
         self._finishing()
-        self._flush()
+        self._flush(self._prove)
 
     patch.setattr(CatchUp, "_finish", finish)
-    leave_out(patch, Marks, "keep")
 
 
 def close_without_a_flush(patch: pytest.MonkeyPatch) -> None:
     """An orderly close takes the marks away at once."""
 
     def close(genuine: Any, self: Replicator, closed: Any) -> None:
-        if self._steward.can_be_cleaned and self._writes.is_idle:
-            self._closing = None
-            self._steward.marks.clear(self._steward.marks.common, closed)
+        upkeep = self._steward.upkeep
+        if self._steward.is_settled and upkeep.can_be_cleaned and self._writes.is_idle:
+            upkeep.marks.clear(upkeep.marks.common, closed)
         else:
             genuine(self, closed)
 
     wrap(patch, Replicator, "close", close)
+
+
+def clear_what_is_waited_for(patch: pytest.MonkeyPatch) -> None:
+    """What somebody has asked to be marked is cleared like any other region."""
+
+    def clear(genuine: Any, self: Marks, regions: Any, done: Any = None) -> None:
+        self._wanted.clear()
+        self._adding = frozenset()
+        genuine(self, regions, done)
+
+    wrap(patch, Marks, "clear", clear)
+
+
+def clear_what_a_joiner_has_not_flushed(patch: pytest.MonkeyPatch) -> None:
+    """What goes on the members goes on one that catches up too."""
+
+    def clear(genuine: Any, self: Marks, regions: Any, done: Any = None) -> None:
+        kept = {link: link.kept for link in self._links}
+        targets, self._targets = self._targets, self._required
+        genuine(self, regions, done)
+        self._targets = targets
+        for link, before in kept.items():
+            link.kept = before
+
+    wrap(patch, Marks, "clear", clear)
 
 
 def write_what_is_being_cleared(patch: pytest.MonkeyPatch) -> None:
@@ -176,7 +200,6 @@ def write_what_is_being_cleared(patch: pytest.MonkeyPatch) -> None:
 
 def believe_that_lost_links_hold_their_marks(patch: pytest.MonkeyPatch) -> None:
     """What a replica held before its link was lost, it holds."""
-    from tierce_jiva.links import Links  # noqa: PLC0415
 
     def lose(genuine: Any, self: Any, link: Link, reason: str) -> None:
         held = link.held
@@ -204,6 +227,8 @@ PLANTS = plants_of(
         forget_the_number_of_an_order,
         let_in_without_the_marks_of_the_others,
         close_without_a_flush,
+        clear_what_is_waited_for,
+        clear_what_a_joiner_has_not_flushed,
         write_what_is_being_cleared,
         believe_that_lost_links_hold_their_marks,
     ),

@@ -8,6 +8,7 @@ import pytest
 
 from jiva.plants.plant import plants_of, wrap
 from tierce_jiva.ballot import Membership
+from tierce_jiva.faults import Faults
 from tierce_jiva.host import State
 from tierce_jiva.links import Link
 from tierce_jiva.quorum import Quorum
@@ -136,9 +137,48 @@ def let_in_who_has_not_accepted(patch: pytest.MonkeyPatch) -> None:
 
     def ask(genuine: Any, self: Quorum, *args: Any) -> None:
         genuine(self, *args)
-        self._let_in = frozenset()
+        self._let_in = {}
 
     wrap(patch, Quorum, "_ask", ask)
+
+
+def let_in_whoever_answers_now(patch: pytest.MonkeyPatch) -> None:
+    """A replica is let in though its process has started anew since it was found fit."""
+
+    def accept(genuine: Any, self: Replica, connection: int, sequence: int, message: Any) -> None:
+        if self.name in message["let_in"]:
+            message["let_in"][self.name] = self._facts["incarnation"]
+        genuine(self, connection, sequence, message)
+
+    wrap(patch, Replica, "_accept", accept)
+
+
+def vote_out_for_one_whose_sync_has_failed(patch: pytest.MonkeyPatch) -> None:
+    """A replica takes a vote that leaves others out though its sync has failed since."""
+
+    def accept(genuine: Any, self: Replica, connection: int, sequence: int, message: Any) -> None:
+        genuine(self, connection, sequence, message | {"suspect": True})
+
+    wrap(patch, Replica, "_accept", accept)
+
+
+def vote_out_for_one_that_has_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """A vote that leaves somebody out goes first to one that has lost its memory."""
+    patch.setattr(Quorum, "_may_go_first", staticmethod(lambda link: link.is_ready))
+
+
+def vote_out_the_last_sound_member(patch: pytest.MonkeyPatch) -> None:
+    """Those that stay may all be in doubt."""
+
+    def sound(_self: Faults, _names: Any) -> set[str]:
+        return set()
+
+    patch.setattr(Faults, "_sound", sound)
+
+
+def count_the_votes_of_an_older_folder(patch: pytest.MonkeyPatch) -> None:
+    """Who may have forgotten votes is asked, and counts."""
+    patch.setattr(Quorum, "_is_complete", property(lambda _self: True))
 
 
 def count_acceptances_of_other_proposals(patch: pytest.MonkeyPatch) -> None:
@@ -184,6 +224,11 @@ PLANTS = plants_of(
         acknowledge_by_the_old_set_until_the_new_is_in_force,
         keep_an_opening_vote_whose_link_was_lost,
         let_in_who_has_not_accepted,
+        let_in_whoever_answers_now,
+        vote_out_for_one_whose_sync_has_failed,
+        vote_out_for_one_that_has_forgotten,
+        vote_out_the_last_sound_member,
+        count_the_votes_of_an_older_folder,
         count_acceptances_of_other_proposals,
         adopt_by_ballot_alone,
         accept_any_rank,

@@ -15,6 +15,7 @@ from tierce_jiva.faults import Faults
 from tierce_jiva.handshake import Handshake
 from tierce_jiva.links import Link
 from tierce_jiva.opener import Opener
+from tierce_jiva.opening import Opening
 from tierce_jiva.promise import Promise
 from tierce_jiva.replica import Replica
 from tierce_jiva.returning import Returning
@@ -79,7 +80,7 @@ def open_without_the_rest_of_the_set(patch: pytest.MonkeyPatch) -> None:
     def of_the_set(adopted: Membership, promises: Any, here: list[str], strange: Any) -> Any:
         known = attrs.evolve(adopted, in_sync=tuple(here)) if here else adopted
         found = genuine(known, promises, here, strange)
-        return attrs.evolve(found, adopted=adopted) if here else found
+        return attrs.evolve(found, adopted=adopted) if isinstance(found, Opening) else found
 
     patch.setattr(opening, "_of_the_set", of_the_set)
 
@@ -175,8 +176,9 @@ def take_back_an_older_folder(patch: pytest.MonkeyPatch) -> None:
 def compare_an_older_folder_where_it_is_marked(patch: pytest.MonkeyPatch) -> None:
     """A folder that was exchanged is compared like one that was away."""
 
-    def newcomer(genuine: Any, self: Returning, link: Link, *, is_older: bool) -> None:
-        genuine(self, link, is_older=False)
+    def newcomer(genuine: Any, self: Returning, link: Link) -> None:
+        link.is_older = False
+        genuine(self, link)
 
     wrap(patch, Returning, "_newcomer", newcomer)
 
@@ -224,6 +226,7 @@ PLANTS = plants_of(
         open_without_a_majority,
         count_who_has_lost_power,
         take_back_who_has_lost_power,
+        write_to_who_has_lost_power_what_it_lacks,
         count_who_has_failed_to_sync,
         open_without_the_rest_of_the_set,
         adopt_the_lowest_membership,

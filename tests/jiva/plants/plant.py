@@ -8,7 +8,6 @@ from typing import Any
 import attrs
 import pytest
 
-from jiva.sim.faults import Fault, losing_disks
 from jiva.simulation import World
 
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -22,13 +21,11 @@ class Plant:
         patch: Leaves it out, until the patch is undone. Its docstring says what happens then.
         area: What it belongs to.
         equivalent: Why nobody can tell; empty for one that must be found.
-        loses_disks: It is looked for where disks fail to sync and everything loses power.
     """
 
     patch: Patch
     area: str
     equivalent: str = ""
-    loses_disks: bool = False
 
     @property
     def name(self) -> str:
@@ -39,10 +36,6 @@ class Plant:
     def clause(self) -> str:
         """What it does, in a sentence."""
         return " ".join((self.patch.__doc__ or "").split())
-
-    def faults(self) -> tuple[Fault, ...]:
-        """What goes wrong while it is looked for; empty for all that can."""
-        return losing_disks() if self.loses_disks else ()
 
 
 def plants_of(

@@ -8,11 +8,12 @@ import pytest
 
 from jiva.plants.plant import leave_out, on_targets, plants_of, wrap
 from tierce import GOOD
-from tierce_jiva.faults import Faults
 from tierce_jiva.handshake import Handshake
 from tierce_jiva.links import Head, Link
 from tierce_jiva.read_path import ReadPath
+from tierce_jiva.repair import Repair
 from tierce_jiva.steward import Steward
+from tierce_jiva.upkeep import Upkeep
 
 
 def read_what_is_not_settled(patch: pytest.MonkeyPatch) -> None:
@@ -27,19 +28,17 @@ def read_what_is_not_settled(patch: pytest.MonkeyPatch) -> None:
 def keep_a_read_that_a_write_has_overtaken(patch: pytest.MonkeyPatch) -> None:
     """What a read brings stands, though a write to it is under way by now."""
 
-    def arrived(self: ReadPath, requests: Any, settled: Any, _since: float) -> None:
-        for request in requests:
-            request.status = GOOD
-            self._answer(request, settled)
+    def change(replicator: Any) -> None:
+        replicator._reads._must_wait = lambda _offset, _length: False
 
-    patch.setattr(ReadPath, "_arrived", arrived)
+    on_targets(patch, change)
 
 
 def read_what_is_not_equal(patch: pytest.MonkeyPatch) -> None:
     """A read does not wait for what may differ between the members."""
 
     def change(replicator: Any) -> None:
-        unequal = replicator._steward.repair.unequal
+        unequal = replicator._steward.upkeep.repair.unequal
         patch.setattr(unequal, "overlaps", lambda _offset, _length: False)
 
     on_targets(patch, change)
@@ -48,33 +47,26 @@ def read_what_is_not_equal(patch: pytest.MonkeyPatch) -> None:
 def read_who_is_in_doubt(patch: pytest.MonkeyPatch) -> None:
     """A member in doubt is read like any other."""
 
-    def readable(self: Steward) -> list[Link]:
-        names = self._quorum.readable()
-        return [link for link in self._links.ready() if link.name in names and not link.fault]
+    def readable(genuine: Any, self: Steward) -> tuple[list[Link], list[Link]]:
+        _, members = genuine(self)
+        return [link for link in members if link.is_ready and not link.fault], members
 
-    patch.setattr(Steward, "_readable", readable)
+    wrap(patch, Steward, "_readable", readable)
 
 
 def read_all_that_are_in_doubt(patch: pytest.MonkeyPatch) -> None:
     """Where all members are in doubt, they are read as they are."""
 
-    def readable(genuine: Any, self: Steward) -> Any:
-        add_all = self.repair.add_all
-        patch.setattr(self.repair, "add_all", lambda _extents: None)
-        found = genuine(self)
-        patch.setattr(self.repair, "add_all", add_all)
-        return found
-
-    wrap(patch, Steward, "_readable", readable)
+    leave_out(patch, Repair, "add_all")
 
 
 def read_who_catches_up(patch: pytest.MonkeyPatch) -> None:
     """A replica that gets live writes is read too."""
 
-    def readable(genuine: Any, self: Steward) -> list[Link]:
-        found = genuine(self)
+    def readable(genuine: Any, self: Steward) -> tuple[list[Link], list[Link]]:
+        found, members = genuine(self)
         mirror = self._readmission.mirror
-        return [mirror, *found] if mirror is not None and mirror.is_ready else found
+        return ([mirror, *found] if mirror is not None and mirror.is_ready else found), members
 
     wrap(patch, Steward, "_readable", readable)
 
@@ -128,18 +120,30 @@ def keep_what_a_thread_reads_of_a_lost_link(patch: pytest.MonkeyPatch) -> None:
 class _Everybody(tuple[Any, ...]):
     """Links, and any other is said to be among them."""
 
+    __slots__ = ()
+
     def __contains__(self, _link: object) -> bool:
         return True
+
+
+def keep_what_was_read_before_it_came_in_question(patch: pytest.MonkeyPatch) -> None:
+    """What was asked for before an extent came to be unequal, or a member in doubt, stands."""
+
+    def arrived(genuine: Any, self: ReadPath, *args: Any) -> None:
+        genuine(self, *args[:-1], self._links.unrest)
+
+    wrap(patch, ReadPath, "_arrived", arrived)
 
 
 def keep_what_a_former_member_answers(patch: pytest.MonkeyPatch) -> None:
     """What a replica answers stands, though it is no member by now."""
 
-    def use(genuine: Any, self: ReadPath, sources: list[Link], boot_id: str) -> None:
-        genuine(self, sources, boot_id)
-        self.sources = _Everybody(sources)
+    def arrived(genuine: Any, self: ReadPath, *args: Any) -> None:
+        sources, self.sources = self.sources, _Everybody(self.sources)
+        genuine(self, *args[:-1], self._links.unrest)
+        self.sources = sources
 
-    wrap(patch, ReadPath, "use", use)
+    wrap(patch, ReadPath, "_arrived", arrived)
 
 
 class _Forgetful(dict[Any, Any]):
@@ -163,7 +167,7 @@ def fill_what_was_given_up(patch: pytest.MonkeyPatch) -> None:
 
 def do_not_blame_who_can_not_be_read(patch: pytest.MonkeyPatch) -> None:
     """A failed read is tried elsewhere, and told to nobody."""
-    leave_out(patch, Faults, "read_failed")
+    leave_out(patch, Upkeep, "read_failed")
 
 
 PLANTS = plants_of(
@@ -178,6 +182,7 @@ PLANTS = plants_of(
         read_who_is_at_fault,
         keep_a_file_beyond_its_connection,
         keep_what_a_thread_reads_of_a_lost_link,
+        keep_what_was_read_before_it_came_in_question,
         keep_what_a_former_member_answers,
         fill_what_was_given_up,
         do_not_blame_who_can_not_be_read,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from tierce_jiva.extent_copy import ExtentCopy
 from tierce_jiva.faults import Faults
 from tierce_jiva.links import Link
 from tierce_jiva.readmission import Readmission
-from tierce_jiva.repair import Repair
+from tierce_jiva.repair import Members, Repair
 from tierce_jiva.returning import Returning
 from tierce_jiva.steward import Steward
 
@@ -20,9 +21,9 @@ from tierce_jiva.steward import Steward
 def let_a_joiner_in_before_its_flush(patch: pytest.MonkeyPatch) -> None:
     """A replica is let in with what is copied in its cache only."""
 
-    def flush(self: CatchUp) -> None:
+    def flush(self: CatchUp, then: Callable[[], None]) -> None:
         if not self._is_stopped:
-            self._proved()
+            then()
 
     patch.setattr(CatchUp, "_flush", flush)
 
@@ -63,7 +64,11 @@ def flush_without_who_is_being_proved(patch: pytest.MonkeyPatch) -> None:
 
 def copy_from_who_has_failed_a_write(patch: pytest.MonkeyPatch) -> None:
     """A member that failed a write which is under way is copied from."""
-    patch.setattr(Link, "has_failed", property(lambda _self: False))
+
+    def source(self: Steward) -> Link | None:
+        return next(iter(self._reads.sources), None)
+
+    patch.setattr(Steward, "_source", source)
 
 
 def copy_from_who_is_in_doubt(patch: pytest.MonkeyPatch) -> None:
@@ -129,21 +134,22 @@ def compare_the_first_extent_only(patch: pytest.MonkeyPatch) -> None:
 def forget_what_a_failed_flush_leaves(patch: pytest.MonkeyPatch) -> None:
     """What was copied to a replica that could not flush it counts as copied."""
 
-    def flush(genuine: Any, self: CatchUp) -> None:
-        self.link.copied.clear()
-        genuine(self)
+    def flush_failed(self: CatchUp, *, is_lost: bool) -> None:
+        self.link.must_renew = self.link.must_renew or not is_lost
+        self._is_over = False
+        self.fail("can't flush what was copied")
 
-    wrap(patch, CatchUp, "_flush", flush)
+    patch.setattr(CatchUp, "_flush_failed", flush_failed)
 
 
 def forget_what_was_copied_before_a_restart(patch: pytest.MonkeyPatch) -> None:
     """What was copied to a replica, and not flushed, before its link was lost counts as there."""
 
-    def newcomer(genuine: Any, self: Returning, link: Link, *, is_older: bool) -> None:
+    def welcome_back(genuine: Any, self: Returning, link: Link) -> None:
         link.copied.clear()
-        genuine(self, link, is_older=is_older)
+        genuine(self, link)
 
-    wrap(patch, Returning, "_newcomer", newcomer)
+    wrap(patch, Returning, "welcome_back", welcome_back)
 
 
 def forget_what_a_stopped_joiner_misses(patch: pytest.MonkeyPatch) -> None:
@@ -180,8 +186,8 @@ def let_a_joiner_in_whose_source_failed_a_write(patch: pytest.MonkeyPatch) -> No
 def compare_who_has_failed_to_sync(patch: pytest.MonkeyPatch) -> None:
     """A replica whose sync failed catches up by what it reads."""
 
-    def newcomer(genuine: Any, self: Returning, link: Link, *, is_older: bool) -> None:
-        genuine(self, link, is_older=is_older)
+    def newcomer(genuine: Any, self: Returning, link: Link) -> None:
+        genuine(self, link)
         link.doubt.clear()
 
     wrap(patch, Returning, "_newcomer", newcomer)
@@ -191,8 +197,6 @@ def repair_some_of_the_members(patch: pytest.MonkeyPatch) -> None:
     """An extent is equal when those that are there are."""
 
     def attempt(genuine: Any, self: Repair, extent: int, members: Any) -> None:
-        from tierce_jiva.repair import Members  # noqa: PLC0415
-
         here = tuple(link for link in members.all if link.is_ready)
         genuine(self, extent, Members(here, members.sources))
 

@@ -96,15 +96,12 @@ def resend_the_newest_first(patch: pytest.MonkeyPatch) -> None:
 def resend_what_has_failed(patch: pytest.MonkeyPatch) -> None:
     """One that comes back with a failed write is sent it again, after newer ones."""
 
-    def welcome_back(genuine: Any, self: Returning, link: Link) -> None:
-        has_failed = Link.has_failed
-        patch.setattr(Link, "has_failed", property(lambda _self: False))
+    def send_again(self: Returning, link: Link) -> None:
         for batch in link.writes.values():
             batch.failed &= ~link.bit
-        genuine(self, link)
-        patch.setattr(Link, "has_failed", has_failed)
+        self._writes.resend(link)
 
-    wrap(patch, Returning, "welcome_back", welcome_back)
+    patch.setattr(Returning, "_send_again", send_again)
 
 
 def keep_who_has_failed_a_write(patch: pytest.MonkeyPatch) -> None:
@@ -162,6 +159,7 @@ def owe_what_was_given_up(patch: pytest.MonkeyPatch) -> None:
         for link, writes in owed.items():
             for sequence, batch in writes.items():
                 if sequence not in link.writes and batch.is_settled:
+                    batch.settled = None
                     batch.buffers = [bytes(buffer) for buffer in batch.buffers]
                     link.writes[sequence] = batch
                     batch.targets = 0
@@ -195,7 +193,8 @@ def pass_what_waits(patch: pytest.MonkeyPatch) -> None:
     """What overlaps a write that is parked does not wait behind it."""
 
     def change(replicator: Any) -> None:
-        patch.setattr(replicator._waiting, "overlaps", lambda _offset, _length: False)
+        waiting = replicator._parking.waiting
+        patch.setattr(waiting, "overlaps", lambda _offset, _length: False)
 
     on_targets(patch, change)
 

@@ -148,7 +148,8 @@ class Process:
         self.proof: Membership | None = None
         #: A sync has failed, and the record does not say so yet.
         self.has_secret = False
-        self.random = world.stream("process", world.next_number())
+        self.incarnation = world.next_number()
+        self.random = world.stream("process", self.incarnation)
         node.disk.is_broken = False
         path = Path(f"/{node.name}")
         node.record = decode_record(node.read_record(), UUID, node.name, world.regions, path)
@@ -164,7 +165,7 @@ class Process:
                 "head": f"/{node.name}/head",
                 "device": 1,
                 "inode": node.disk.inode,
-                "incarnation": world.next_number(),
+                "incarnation": self.incarnation,
             },
         )
 
@@ -198,7 +199,8 @@ class Process:
 
     def _look_for_proof(self, frame: Frame) -> None:
         message = frame.control()
-        if message.get("kind") == "accept" and self.node.name in message.get("let_in", ()):
+        is_accept = message.get("kind") == "accept"
+        if is_accept and message["let_in"].get(self.node.name) == self.incarnation:
             self.proof = Membership.from_json(message["membership"])
 
     # -- what it does ------------------------------------------------------------------------------

@@ -107,15 +107,19 @@ class Memory:
         return bool(node.record.marks.intersection(*marks))
 
     def mend(self, node: Node) -> None:
-        """All that was in doubt on it was written again, and flushed: if it is a member, it is as it
-        should be, or somebody errs."""
+        """All that was in doubt on it was written again, and flushed: if it is a member, it is as
+        it should be, or somebody errs."""
         self.settle(node)
         if node.name in self._members:
             self._unsynced.discard(node.name)
 
-    def claim(self, names: set[str]) -> None:
-        """A target proposes to let these in: it says that they hold everything."""
-        self._claimed |= names
+    def claim(self, starts: dict[str, int]) -> None:
+        """A target proposes to let these in, each in the start of its process that it names: it
+        says that they hold everything."""
+        for name, incarnation in starts.items():
+            process = self._nodes[name].process
+            if process is not None and process.incarnation == incarnation:
+                self._claimed.add(name)
 
     def prove(self, node: Node) -> None:
         """It was let in: it is as it should be, or somebody errs."""

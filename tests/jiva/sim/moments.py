@@ -43,9 +43,9 @@ def control_moment(buffer: bytes) -> str:
     return str(_message(buffer)["kind"])
 
 
-def let_in_by(buffer: bytes) -> set[str]:
-    """Return whom an *accept* lets in."""
-    return set(_message(buffer)["let_in"])
+def let_in_by(buffer: bytes) -> dict[str, int]:
+    """Return whom an *accept* lets in, each with the start of its process."""
+    return dict(_message(buffer)["let_in"])
 
 
 def _message(buffer: bytes) -> dict[str, Any]:
