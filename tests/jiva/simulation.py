@@ -408,7 +408,9 @@ class World:
         return (
             self.owner.is_alive
             and not self.owner.is_closing
-            and steward.is_whole
+            and steward.is_settled
+            and steward.upkeep.is_done
+            and not steward._readmission
             and set(steward._quorum.latest.in_sync) == set(self.nodes)
         )
 

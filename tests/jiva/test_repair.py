@@ -317,15 +317,34 @@ def test_a_link_that_is_lost_meanwhile_is_waited_for(ladder: Ladder) -> None:
     assert set(ladder.asked()) == {A, B, C}
 
 
-def test_what_a_lone_replica_can_not_read_is_left_as_it_is(ladder: Ladder) -> None:
+def fail_alone(ladder: Ladder, code: Code) -> None:
+    """A lone replica is tried once more, and fails."""
+    ladder.links.now += 2.0
+    ladder.repair.advance()
+    assert ladder.asked() == {A: [5]}
+    answer_frame(ladder.links[A], ack(1, [(0, code)]))
+
+
+def test_what_a_lone_replica_can_not_read_is_tried_again_and_left_at_last(ladder: Ladder) -> None:
     alone: tuple[Link, ...] = (ladder.links[A],)
     ladder.members = Members(alone, alone)
     ladder.doubt(A, 5)
-    ladder.repair.advance()
-    answer_frame(ladder.links[A], ack(1, [(0, Code.READ_ERROR)]))
-    assert len(ladder.troubles) == 1
+    for _ in range(9):
+        fail_alone(ladder, Code.READ_ERROR)
+    assert 5 in ladder.links[A].doubt, "a burst of errors is no reason to trust it"
+    fail_alone(ladder, Code.READ_ERROR)
+    assert len(ladder.troubles) == 10
     assert not ladder.links[A].doubt
     assert ladder.changes == 1
+
+
+def test_what_a_lone_replica_can_not_write_stays_in_doubt(ladder: Ladder) -> None:
+    alone: tuple[Link, ...] = (ladder.links[A],)
+    ladder.members = Members(alone, alone)
+    ladder.doubt(A, 5)
+    for _ in range(20):
+        fail_alone(ladder, Code.WRITE_ERROR)
+    assert 5 in ladder.links[A].doubt
 
 
 def test_what_becomes_unequal_while_it_is_copied_is_copied_anew(ladder: Ladder) -> None:

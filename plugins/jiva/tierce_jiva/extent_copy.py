@@ -31,12 +31,14 @@ class Trouble:
     Attributes:
         link: Whose fault it is.
         reason: What the matter is; the extent is named.
+        is_unread: It could not read.
         is_full: Its disk is full.
         is_lost: It did not answer: its connection was lost.
     """
 
     link: Link
     reason: str
+    is_unread: bool = False
     is_full: bool = False
     is_lost: bool = False
 
@@ -170,13 +172,15 @@ class ExtentCopy:
         if done is None:
             return
         failures = decode_failures(frame) if frame is not None and frame.kind is Kind.ACK else []
-        is_full = any(code is Code.NO_SPACE for _, code in failures)
+        codes = {code for _, code in failures}
+        is_full = Code.NO_SPACE in codes
         offset, length = self._extent
         reason = f"{link.name} {what} extent {offset}+{length}" + (
             ": its disk is full" if is_full else ""
         )
         lost = frame is None if is_lost is None else is_lost
-        done(Trouble(link, reason, is_full=is_full, is_lost=lost))
+        is_unread = Code.READ_ERROR in codes
+        done(Trouble(link, reason, is_unread=is_unread, is_full=is_full, is_lost=lost))
 
 
 def split(offset: int, data: bytes) -> list[Request]:

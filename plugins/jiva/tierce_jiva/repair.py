@@ -26,6 +26,8 @@ from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.unsettled import Unsettled
 
 _RETRY_S = 1.0
+#: So often what nobody else holds is tried to be read, before it is left as it is.
+_READ_COUNT_MAX = 10
 
 
 @attrs.frozen
@@ -49,11 +51,13 @@ class _Failure:
         not_before: When it may be tried again, in seconds.
         unread: Bits of the links that could not be read.
         tried: Bits of those and of the links that could be read, and not copied from.
+        unread_count: How often a lone replica could not read it.
     """
 
     not_before: float = 0.0
     unread: int = 0
     tried: int = 0
+    unread_count: int = 0
 
 
 class Repair:
@@ -252,18 +256,20 @@ class Repair:
         self.advance()
 
     def _weigh(self, extent: int, copy: ExtentCopy, trouble: Trouble) -> None:
-        """Try from another source, or later; or leave what no other copy can mend."""
+        """Try from another source, or later. What nobody else holds and can't be read is left in
+        the end: its reads are errors, and nothing else must wait for it."""
         members = self._members()
-        if members is not None and trouble.link is copy.source and len(members.all) == 1:
-            self._failed(trouble)
-            self._finish(extent, copy.targets)
-            return
         failure = self._failures.setdefault(extent, _Failure())
         failure.tried |= copy.source.bit
-        if trouble.link is copy.source:
+        if trouble.is_unread and trouble.link is copy.source:
             failure.unread |= copy.source.bit
-        if members is None or not self._has_another(extent, members, failure):
-            self._failures[extent] = _Failure(self._links.now + _RETRY_S)
+            failure.unread_count += members is not None and len(members.all) == 1
+        if failure.unread_count >= _READ_COUNT_MAX:
+            self._finish(extent, copy.targets)
+        elif members is None or not self._has_another(extent, members, failure):
+            self._failures[extent] = _Failure(
+                self._links.now + _RETRY_S, unread_count=failure.unread_count
+            )
         if not trouble.is_full:
             # Those whose disks are full are not to blame.
             self._failed(trouble)

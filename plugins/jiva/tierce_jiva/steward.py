@@ -254,9 +254,9 @@ class Steward:
             targets = [link for link in links if link.name in required or link is mirror]
             self._writes.targets = tuple(targets)
             self._writes.required = links.mask(required)
-            # Who is at fault must not be made to look new before it is voted out.
-            told = [link for link in targets if link.is_current]
-            self.upkeep.marks.use([link for link in told if link.name in required], told)
+            # An older copy must not be made to look new before it is voted out.
+            held = [link for link in targets if not link.is_older]
+            self.upkeep.marks.use([link for link in held if link.name in required], held)
             self._reads.use(*self._readable(), self._volume.boot_id)
             for link in links:
                 if link not in targets:

@@ -189,10 +189,13 @@ class Process:
     def end(self) -> None:
         """kill -9: what was being saved is saved or not; the page cache stays."""
         self.is_alive = False
-        if self.pending_save is not None and self.random.random() < 0.5:
-            self._save(self.pending_save)
+        saved = self.pending_save if self.random.random() < 0.5 else None
+        # What is saved at the last moment is judged by what dies with the process.
+        self.has_secret = self.has_secret and not (saved is not None and saved.suspect)
         if self.node.written:
             self.world.memory.restart(self.node, has_secret=self.has_secret)
+        if saved is not None:
+            self._save(saved)
         self.node.process = None
         for connection in list(self.connections.values()):
             connection.close_at_replica()
