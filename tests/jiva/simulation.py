@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from jiva.sim.aims import Aims
 from jiva.sim.blocks import BLOCK, OutsideError, ViolationError
 from jiva.sim.client import FAR, HOT
-from jiva.sim.disks import Disk
+from jiva.sim.disks import SYNC_S, Disk
 from jiva.sim.faults import plan_faults
 from jiva.sim.forcing import keep_only
 from jiva.sim.history import NOT_YET, History
@@ -376,6 +376,7 @@ class World:
         for node in self.nodes.values():
             disk = node.disk
             disk.write_error, disk.read_error, disk.sync_error = 0, False, False
+            disk.sync_s = SYNC_S
             node.save_error = False
             node.noise = None
             self.hang(node, is_hung=False)

@@ -98,6 +98,13 @@ def test_ballots_that_came_to_nothing_are_remembered_until_a_membership_is_accep
     assert (record.accepted, record.bids) == (accepted, ())
 
 
+def test_what_an_older_copy_has_forgotten_it_does_not_remember_when_it_promises_it_again() -> None:
+    older = RECORD.promise(Ballot(6, 7))
+    again = older.promise(Ballot(7, 7), is_again=True)
+    assert (again.promised, again.bids) == (Ballot(7, 7), (Ballot(6, 7),))
+    assert again.promise(Ballot(6, 7), is_again=True).bids == (Ballot(6, 7),)
+
+
 def test_of_many_ballots_that_came_to_nothing_the_newest_are_remembered() -> None:
     record = RECORD
     for number in range(100):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from jiva.ladder import ack, answer, answer_frame, asked, ready_links
+from jiva.ladder import ack, answer, answer_frame, asked, frames_of, ready_links
 from tierce import ProtocolError
 from tierce_jiva.ballot import NO_BALLOT, Ballot, Membership
 from tierce_jiva.handshake import Handshake
@@ -116,6 +116,16 @@ def test_a_promise_makes_the_link_ready(ladder: Ladder) -> None:
     answer(ladder.link, PROMISE)
     assert ladder.promised == [ladder.link]
     assert ladder.link.is_ready
+
+
+@pytest.mark.parametrize("is_again", [False, True])
+def test_it_says_whether_that_was_promised_before(ladder: Ladder, is_again: bool) -> None:
+    ladder.greet()
+    if is_again:
+        ladder.link.has_promised = ladder.links.ballot
+    ladder.handshake.prepare(ladder.link)
+    (frame,) = frames_of(bytes(ladder.link.outgoing[-1]))
+    assert frame.control() == {"kind": "prepare", "again": is_again}
 
 
 def test_a_link_that_is_lost_meanwhile_is_neither_greeted_nor_ready(ladder: Ladder) -> None:

@@ -80,6 +80,15 @@ def test_a_promise_tells_of_the_replica() -> None:
     assert answer["bids"] == [[1, 7]], "this one apart"
 
 
+def test_an_older_copy_is_not_taught_the_ballot_that_it_had_promised() -> None:
+    # The target that it had promised it to may end before the copy is voted out: the next one
+    # must find that it lacks the ballot of its set.
+    ladder = Ladder(FRESH)
+    ladder.connect(1)
+    ladder.say(1, T1, {"kind": "prepare", "again": True})
+    assert (ladder.durable.promised, ladder.durable.bids) == (T1, ())
+
+
 def test_a_lower_ballot_is_refused_and_a_higher_one_ends_the_connection_of_the_old(
     ladder: Ladder,
 ) -> None:

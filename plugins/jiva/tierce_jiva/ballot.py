@@ -183,8 +183,16 @@ class Record:
         """True if any region is marked."""
         return bool(self.marks)
 
-    def promise(self, ballot: Ballot) -> Record:
-        """Return the record with that ballot promised."""
+    def promise(self, ballot: Ballot, *, is_again: bool = False) -> Record:
+        """Return the record with that ballot promised.
+
+        Args:
+            ballot: The ballot.
+            is_again: It has promised it to the same target before. Then that is in its record
+                already, or the record is an older copy, and has to stay known by what it lacks.
+        """
+        if is_again:
+            return attrs.evolve(self, promised=ballot)
         bids = (*(bid for bid in self.bids if bid != ballot), ballot)[-BID_COUNT_MAX:]
         return attrs.evolve(self, promised=ballot, bids=bids)
 

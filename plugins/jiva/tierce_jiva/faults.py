@@ -99,7 +99,7 @@ class Faults:
             self._show()
 
     def _vote(self) -> None:
-        if self._has_lost_the_sound():
+        if self._has_lost_the_best():
             # Those that were to stay have come to be in doubt: the others are needed again.
             self._quorum.propose(self._quorum.required())
             self._refresh()
@@ -111,7 +111,7 @@ class Faults:
         if not stay:
             self._nobody_stays(latest)
             return
-        if self._sound(latest.in_sync) and not self._sound(stay):
+        if self._worth(stay) < self._worth(latest.in_sync):
             self._nobody_sound_stays(out)
             return
         if not self._has_majority or not any(self._links[name].is_ready for name in stay):
@@ -134,17 +134,16 @@ class Faults:
             if self._links[name].is_ready:
                 self._hang_up(self._links[name], self._links[name].fault)
 
-    def _sound(self, names: Iterable[str]) -> set[str]:
-        return {name for name in names if self._links[name].is_sound}
+    def _worth(self, names: Iterable[str]) -> int:
+        """Return how far the best of these can be trusted to hold what was acknowledged: one that
+        is sound, one that has only restarted, one whose sync has failed."""
+        links = [self._links[name] for name in names]
+        return max(link.is_sound + (link.has_kept and not link.has_failed_sync) for link in links)
 
-    def _has_lost_the_sound(self) -> bool:
-        """True if a vote is under way that leaves only those in doubt."""
+    def _has_lost_the_best(self) -> bool:
+        """True if a vote is under way that leaves only those that can be trusted less."""
         required, latest = self._quorum.required(), self._quorum.latest
-        return (
-            self._quorum.is_voting
-            and bool(self._sound(required))
-            and not self._sound(latest.in_sync)
-        )
+        return self._quorum.is_voting and self._worth(latest.in_sync) < self._worth(required)
 
     def _nobody_sound_stays(self, out: list[str]) -> None:
         """Those that would stay are in doubt, and need what these have: wait for them."""

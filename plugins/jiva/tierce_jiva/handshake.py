@@ -51,7 +51,10 @@ class Handshake:
         """Ask for the promise of our ballot."""
         assert self._links.ballot != NO_BALLOT
         link.state = LinkState.PREPARING
-        self._links.ask(link, {"kind": "prepare"}, partial(self._promise, link))
+        # What it forgets of that (an older copy was put back) it must not be taught again.
+        is_again = link.has_promised == self._links.ballot
+        message = {"kind": "prepare", "again": is_again}
+        self._links.ask(link, message, partial(self._promise, link))
 
     def refusal(self, link: Link, message: Mapping[str, Any]) -> None:
         """A replica has refused something."""

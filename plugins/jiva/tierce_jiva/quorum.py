@@ -95,26 +95,41 @@ class Quorum:
         self.advance()
 
     def advance(self) -> None:
-        """Ask whom the vote under way can ask now: called when a link has become ready."""
+        """End the vote under way, or ask whom it can ask now: called when a link has become ready,
+        and when one has accepted."""
         if not self._proposals:
             return
         proposal = self._proposals[-1]
-        # In the start that is known: one that has lost what it held, or is an older copy, must not
-        # be what others are left out for.
-        stays = [name for name in proposal.in_sync if self._may_go_first(self._links[name])]
+        if self._counted() >= proposal.majority and self._let_in.keys() <= self._accepted:
+            self.membership = proposal
+            self._proposals.clear()
+            self._tell(proposal)
+            return
+        stays = self._may_go_first(proposal)
         leaves_out = not self.required() <= set(proposal.in_sync)
         if leaves_out and not self._accepted & set(proposal.in_sync):
             # One of those that stay, and only one, until it has accepted.
-            if stays and not self._asked & set(stays):
-                self._ask(self._links[stays[0]], proposal)
+            if stays and not self._asked.intersection(link.name for link in stays):
+                self._ask(stays[0], proposal)
             return
         for link in self._links.ready():
             if link.name not in self._asked and (link.has_vote or self._may_ask(link)):
                 self._ask(link, proposal)
 
-    @staticmethod
-    def _may_go_first(link: Link) -> bool:
-        return link.is_ready and link.has_kept and not link.fault
+    def _may_go_first(self, proposal: Membership) -> list[Link]:
+        """Return who may be what others are left out for, in the start that is known: nobody that
+        has lost what it held and is not let in, or is an older copy; nobody in doubt where one
+        that stays is not: that one may have come to be in doubt too, and says so when it is
+        asked."""
+        links = [self._links[name] for name in proposal.in_sync]
+        fit = [link for link in links if link.is_sound] or links
+        return [
+            link
+            for link in fit
+            if link.is_ready
+            and not link.fault
+            and (link.has_kept or self._let_in.get(link.name) == link.incarnation)
+        ]
 
     def _may_ask(self, link: Link) -> bool:
         """One that may have forgotten votes is asked if it is to be let in, or nobody is missing:
@@ -146,15 +161,9 @@ class Quorum:
     def _answered(self, name: str, proposal: Membership, is_accepted: bool) -> None:
         if not self._proposals or proposal is not self._proposals[-1]:
             return
-        if not is_accepted:
-            self._asked.discard(name)
-            self.advance()
-            return
-        self._accepted.add(name)
-        self._links[name].accepted = proposal.rank
-        if self._counted() >= proposal.majority and self._let_in.keys() <= self._accepted:
-            self.membership = proposal
-            self._proposals.clear()
-            self._tell(proposal)
+        if is_accepted:
+            self._accepted.add(name)
+            self._links[name].accepted = proposal.rank
         else:
-            self.advance()
+            self._asked.discard(name)
+        self.advance()

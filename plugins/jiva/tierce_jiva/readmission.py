@@ -104,6 +104,8 @@ class Readmission:
         def proved() -> None:
             for extents in (link.missed, link.copied, link.doubt):
                 extents.clear()
+            # It holds what a member holds, from now on.
+            self._count(link, counts=True)
             members = frozenset(self._quorum.latest.in_sync)
             self._quorum.propose(members | {link.name}, frozenset([link.name]))
             self._refresh()
@@ -166,6 +168,7 @@ class Readmission:
             return
         catch_up.stop()
         link = catch_up.link
+        self._count(link, counts=False)
         if was_mirror:
             # What is under way, and what comes from now on, it may miss.
             link.missed.add_regions(self._marks.common)
@@ -180,6 +183,14 @@ class Readmission:
         )
         self._changed()
         self._refresh()
+
+    @staticmethod
+    def _count(link: Link, *, counts: bool) -> None:
+        """Say whether it holds what a member holds."""
+        promise = link.promise
+        if promise is not None:
+            is_suspect = promise.suspect and not counts
+            link.promise = attrs.evolve(promise, counts=counts, suspect=is_suspect)
 
     def _take_back(self, link: Link) -> None:
         """It was proposed and is not what it was then: vote for the set without it."""
@@ -204,8 +215,6 @@ class Readmission:
         self.is_finishing = False
         link.patience_s = 0.0
         link.in_since = self._links.now
-        if link.promise is not None:
-            link.promise = attrs.evolve(link.promise, counts=True, suspect=False)
         self._emit(
             "jiva.replica.in-sync",
             f"{link.name} is in sync again; {catch_up.copied_bytes} bytes were copied",

@@ -188,7 +188,7 @@ class Repair:
             return
         offset, length = self._links.regions.bounds(extent)
         is_unequal = extent in self.unequal
-        if is_unequal and not all(link.is_ready for link in members.all):
+        if is_unequal and not all(link.is_ready and not link.is_older for link in members.all):
             return
         source = self._source(extent, members, failure)
         if source is None:
@@ -196,7 +196,9 @@ class Repair:
         targets = {
             link: extent in link.doubt
             for link in members.all
-            if link.is_ready and (extent in link.doubt or (is_unequal and link is not source))
+            if link.is_ready
+            and not link.is_older
+            and (extent in link.doubt or (is_unequal and link is not source))
         }
         if not targets:
             self._finish(extent, ())

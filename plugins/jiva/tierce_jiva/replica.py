@@ -188,7 +188,8 @@ class Replica:
         elif kind in ("prepare", "accept", "mark") and self._bytes.is_cut():
             return
         elif kind == "prepare":
-            self._prepare(connection, sequence, frame.ballot)
+            is_again = message.get("again") is True
+            self._prepare(connection, sequence, frame.ballot, is_again=is_again)
         elif connection != self._writer or frame.ballot != self.record.promised:
             self._refuse(connection, sequence, "ballot")
         elif kind == "accept":
@@ -219,7 +220,7 @@ class Replica:
             },
         )
 
-    def _prepare(self, connection: int, sequence: int, ballot: Ballot) -> None:
+    def _prepare(self, connection: int, sequence: int, ballot: Ballot, *, is_again: bool) -> None:
         if ballot < self.record.promised:
             self._refuse(connection, sequence, "ballot")
             return
@@ -251,7 +252,7 @@ class Replica:
         if ballot == self.record.promised and not self._keeper.is_saving:
             answer()
         else:
-            self._keeper.replace(self.record.promise(ballot))
+            self._keeper.replace(self.record.promise(ballot, is_again=is_again))
             self._keeper.then(answer)
 
     def _accept(self, connection: int, sequence: int, message: dict[str, Any]) -> None:

@@ -19,6 +19,9 @@ from jiva.sim.blocks import BLOCK, content, versions_of
 from tierce_jiva.digests import zero_digest
 from tierce_jiva.wire import DIGEST_BYTES
 
+#: How long a sync takes at most, while nothing is the matter.
+SYNC_S = 0.03
+
 
 @attrs.frozen
 class Image:
@@ -59,7 +62,7 @@ class Disk:
         self.sync_error = False
         self.is_broken = False
         self.is_cold = 0.0
-        self.sync_s = 0.03
+        self.sync_s = SYNC_S
         self.evictions = 0
         #: Whoever wants to be told of every block that is put.
         self.told: Callable[[int, int], None] | None = None

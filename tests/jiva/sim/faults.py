@@ -7,6 +7,8 @@ import errno
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from jiva.sim.disks import SYNC_S
+
 if TYPE_CHECKING:
     from jiva.sim.machines import Node
     from jiva.sim.target import Target
@@ -243,7 +245,7 @@ def slow_disk(world: World, node: Node | None = None) -> None:
     """Syncs take long on one machine for a while."""
     disk = _node(world, node).disk
     disk.sync_s = world.random.choice([0.3, 1.0, 2.5])
-    _soon(world, lambda: setattr(disk, "sync_s", 0.03), 2.0)
+    _soon(world, lambda: setattr(disk, "sync_s", SYNC_S), 2.0)
 
 
 def cool(world: World, node: Node | None = None) -> None:
