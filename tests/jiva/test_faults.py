@@ -209,6 +209,18 @@ def test_where_all_are_in_doubt_one_of_them_can_be_voted_out(ladder: Ladder) -> 
     assert ladder.vote() == [A, B]
 
 
+def test_one_that_has_only_restarted_is_not_voted_out_for_those_whose_syncs_have_failed(
+    ladder: Ladder,
+) -> None:
+    for link in ladder.links:
+        link.is_unproved = True
+        link.has_failed_sync = link.name != C
+    ladder.fault(C)
+    assert ladder.vote() is None
+    assert ladder.links[C].fault == ""
+    assert "waiting for replica-3" in ladder.events[0].message
+
+
 def test_a_vote_that_would_leave_only_those_in_doubt_is_taken_back(ladder: Ladder) -> None:
     ladder.fault(C)
     assert ladder.vote() == [A, B]
@@ -250,6 +262,27 @@ def test_one_that_is_no_member_and_late_is_hung_up_on() -> None:
     ladder.faults.advance()
     assert ladder.hangups == [(C, "has not answered for 5 s")]
     assert not ladder.quorum.is_voting
+
+
+def test_one_that_is_alone_and_shows_no_life_is_connected_anew() -> None:
+    ladder = Ladder(A)
+    ask(ladder, A)
+    ladder.links.now = 11.9
+    ladder.faults.advance()
+    assert ladder.hangups == []
+    ladder.links.now = 12.1
+    ladder.faults.advance()
+    assert [name for name, _ in ladder.hangups] == [A]
+    assert not ladder.quorum.is_voting
+
+
+def test_one_that_is_alone_and_late_but_alive_is_waited_for() -> None:
+    ladder = Ladder(A)
+    ask(ladder, A)
+    ladder.links.now = 12.1
+    ladder.links[A].heard_at = 11.0
+    ladder.faults.advance()
+    assert ladder.hangups == []
 
 
 def test_one_that_is_voted_out_again_soon_waits_longer(ladder: Ladder) -> None:

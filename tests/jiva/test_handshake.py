@@ -33,6 +33,7 @@ PROMISE: dict[str, Any] = {
     "suspect": False,
     "doubt": "",
     "copied": False,
+    "began": [0, 0],
 }
 
 

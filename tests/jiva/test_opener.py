@@ -100,6 +100,7 @@ class Ladder:
             "suspect": False,
             "doubt": "",
             "copied": False,
+            "began": [0, 0],
         }
         for name in names:
             answer(self.links[name], message | changes)

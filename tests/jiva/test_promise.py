@@ -25,6 +25,7 @@ MESSAGE: dict[str, Any] = {
     "suspect": False,
     "doubt": "01",
     "copied": True,
+    "began": [3, 9],
 }
 
 
@@ -39,6 +40,7 @@ def test_a_promise_is_read_as_it_was_sent() -> None:
         suspect=False,
         doubt=frozenset({0}),
         copied=True,
+        began=Ballot(3, 9),
     )
 
 

@@ -7,7 +7,8 @@ import pytest
 from jiva.ladder import BALLOT, ack, answer, answer_frame, asked, ready_links
 from tierce import ProtocolError
 from tierce_jiva.ballot import Membership
-from tierce_jiva.links import Links
+from tierce_jiva.links import Links, LinkState
+from tierce_jiva.promise import Promise
 from tierce_jiva.quorum import Quorum
 
 A, B, C = NAMES = ("replica-1", "replica-2", "replica-3")
@@ -52,6 +53,47 @@ def test_if_the_first_is_lost_before_it_has_accepted_another_that_stays_is_asked
     links.lose(links[B], "cut")
     assert asked(links[A]) == []
     assert asked(links[C]) == ["accept"]
+
+
+def test_one_in_doubt_is_not_asked_first_where_one_that_stays_is_sound(
+    links: Links, quorum: Quorum
+) -> None:
+    # The sound one says so if its sync has failed meanwhile; the target knows the other's already.
+    links[B].is_unproved = True
+    quorum.propose(frozenset({B, C}))
+    assert [asked(link) for link in links] == [[], [], ["accept"]]
+
+
+def test_where_all_that_stay_are_in_doubt_one_of_them_is_asked_first(
+    links: Links, quorum: Quorum
+) -> None:
+    links[B].is_unproved = links[C].is_unproved = True
+    quorum.propose(frozenset({B, C}))
+    assert asked(links[B]) == ["accept"]
+
+
+@pytest.mark.parametrize("is_let_in", [False, True])
+def test_one_that_has_lost_power_may_be_asked_first_if_it_is_let_in(
+    links: Links, quorum: Quorum, is_let_in: bool
+) -> None:
+    links[C].promise = Promise(quorum.latest, counts=False)
+    quorum.propose(frozenset({C}), frozenset({C} if is_let_in else ()))
+    assert asked(links[C]) == (["accept"] if is_let_in else [])
+
+
+def test_a_vote_ends_when_nobody_is_missing_any_more(
+    links: Links, quorum: Quorum, in_force: list[Membership]
+) -> None:
+    # B may have forgotten votes: its own counts only then.
+    links[B].has_vote = False
+    links.lose(links[A], "cut")
+    quorum.propose(frozenset(NAMES), frozenset({B}))
+    for name in (B, C):
+        answer(links[name], ACCEPTED)
+    assert not in_force
+    links[A].state = LinkState.READY
+    quorum.advance()
+    assert in_force
 
 
 def test_history_7_until_a_larger_set_is_in_force_the_old_and_the_new_are_required(

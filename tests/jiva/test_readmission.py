@@ -11,6 +11,7 @@ from tierce_jiva.ballot import Membership
 from tierce_jiva.extent_copy import Trouble
 from tierce_jiva.links import Link, Links, LinkState
 from tierce_jiva.marks import Marks
+from tierce_jiva.promise import Promise
 from tierce_jiva.quorum import Quorum
 from tierce_jiva.readmission import (
     LATE_S_MAX,
@@ -159,6 +160,18 @@ def test_one_that_is_proved_is_proposed_and_in_force_it_is_in_sync(ladder: Ladde
     assert not ladder.readmission.is_finishing
     assert ladder.codes == ["catching-up", "in-sync"]
     assert link.patience_s == 0.0
+
+
+def test_it_counts_from_when_it_is_proved_until_that_comes_to_nothing(ladder: Ladder) -> None:
+    # It is required by then: the members may be voted out for it before it is in force.
+    link = ladder.links[B]
+    link.promise = Promise(ladder.quorum.latest, counts=False, suspect=True)
+    ladder.readmission.consider()
+    ladder.until_proved(link)
+    assert link.has_kept
+    assert not link.promise.suspect
+    ladder.readmission.stop("planned")
+    assert not link.has_kept
 
 
 def test_a_failure_waits_twice_as_long_each_time_and_success_forgets_it(ladder: Ladder) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from jiva.ladder import ack, answer_frame, digests, ready_links, taken
+from jiva.ladder import BALLOT, ack, answer_frame, digests, ready_links, taken
 from tierce import Code
+from tierce_jiva.ballot import Ballot, Membership
 from tierce_jiva.digests import zero_digest
 from tierce_jiva.extent_copy import Trouble
 from tierce_jiva.links import Batch, Link, Links, LinkState
+from tierce_jiva.promise import Promise
 from tierce_jiva.repair import Members, Repair
 from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.unsettled import Unsettled
@@ -225,6 +227,18 @@ def test_who_has_not_lost_power_is_copied_from_first_though_its_sync_failed(
     assert all_in_doubt.source() == C
 
 
+@pytest.mark.parametrize("name", [A, B, C])
+def test_whose_process_has_run_longest_is_copied_from_first(
+    all_in_doubt: Ladder, name: str
+) -> None:
+    for link in all_in_doubt.links:
+        began = Ballot(3 if link.name == name else 5, 9)
+        link.promise = Promise(Membership(BALLOT, 1, (A, B, C), (A, B, C)), began=began)
+    # What was given up may be there or not; what was acknowledged may not be lost.
+    all_in_doubt.repair.add(5 * MIB, 1, preferred=all_in_doubt.links[A].bit)
+    assert all_in_doubt.source() == name
+
+
 def test_who_agrees_with_the_latest_marks_is_copied_from(all_in_doubt: Ladder) -> None:
     unfit = {all_in_doubt.links[name]: frozenset({1}) for name in (A, B)}
     all_in_doubt.repair.begin([1], unfit, 0)
@@ -299,6 +313,17 @@ def test_of_a_full_disk_every_source_is_tried_and_nobody_is_blamed(ladder: Ladde
     ladder.links.now += 2.0
     ladder.repair.advance()
     assert set(ladder.asked()) == {A, B, C}, "it is tried again later"
+
+
+def test_nothing_is_written_to_an_older_copy_that_is_to_be_voted_out(ladder: Ladder) -> None:
+    ladder.links[B].is_older = True
+    ladder.repair.add(0, 1)
+    for name in (B, C):
+        ladder.doubt(name, 5)
+    ladder.repair.advance()
+    assert ladder.asked() == {A: [5]}, "what is unequal waits for that"
+    answer_frame(ladder.links[A], digests(zero_digest(MIB)))
+    assert [bool(link.questions) for link in ladder.links] == [False, False, True]
 
 
 def test_a_link_that_is_lost_meanwhile_is_waited_for(ladder: Ladder) -> None:

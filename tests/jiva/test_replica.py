@@ -78,6 +78,10 @@ def test_a_promise_tells_of_the_replica() -> None:
     assert (answer["order"], answer["settled"]) == ([1, 7, 4], [1, 7, 3])
     assert (answer["suspect"], answer["copied"]) == (False, True)
     assert answer["bids"] == [[1, 7]], "this one apart"
+    assert answer["began"] == FRESH.promised.to_json()
+    assert ladder.prepare(1, Ballot(9, 7))["began"] == FRESH.promised.to_json(), (
+        "it is the same process"
+    )
 
 
 def test_an_older_copy_is_not_taught_the_ballot_that_it_had_promised() -> None:

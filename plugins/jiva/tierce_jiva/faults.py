@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from tierce_jiva.ballot import Membership
 from tierce_jiva.extent_copy import Trouble
 from tierce_jiva.host import Host, Volume
-from tierce_jiva.lateness import choose_late, find_late, find_lost
+from tierce_jiva.lateness import choose_late, find_late, find_lost, has_shown_no_life
 from tierce_jiva.links import Link, Links
 from tierce_jiva.news import News
 from tierce_jiva.options import JivaOptions
@@ -78,11 +78,15 @@ class Faults:
         self.suspect([trouble.link], trouble.reason)
 
     def _look_for_late(self) -> None:
-        """Lateness counts only beside replicas that have answered: else nobody is at fault."""
+        """Lateness counts only beside replicas that have answered: else nobody is at fault. One
+        that is alone is connected anew: what is lost may be the connection."""
         required = self._quorum.required()
         for name, reason in find_late(self._links, self._options).items():
-            if name not in required and self._links[name].is_ready:
-                self._hang_up(self._links[name], reason)
+            link = self._links[name]
+            is_alone = required == {name}
+            is_dead = is_alone and has_shown_no_life(link, self._links.now, self._options)
+            if link.is_ready and (name not in required or is_dead):
+                self._hang_up(link, reason)
         members = self._quorum.latest.in_sync
         for name, reason in choose_late(self._links, self._options, members, required).items():
             self._links[name].fault = reason

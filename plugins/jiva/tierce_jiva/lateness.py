@@ -50,14 +50,17 @@ def choose_late(
         link = links[name]
         if name not in waited_for or link.fault:
             continue
-        asked = link.oldest()
-        is_dead = asked is not None and (
-            links.now - max(link.heard_at, asked) > options.alone_after_s
-        )
+        is_dead = has_shown_no_life(link, links.now, options)
         if len(staying - {name}) >= COPY_COUNT_MIN or is_dead:
             chosen[name] = reason
             staying.discard(name)
     return chosen
+
+
+def has_shown_no_life(link: Link, now: float, options: JivaOptions) -> bool:
+    """True if it was asked something `alone_after_s` ago and has said nothing since."""
+    asked = link.oldest()
+    return asked is not None and now - max(link.heard_at, asked) > options.alone_after_s
 
 
 def forgive(links: Links, seconds: float) -> None:

@@ -227,6 +227,11 @@ class Link:
         return not self.is_older and (self.promise is None or self.promise.counts)
 
     @property
+    def began(self) -> Ballot:
+        """What it had promised when its process began."""
+        return NO_BALLOT if self.promise is None else self.promise.began
+
+    @property
     def is_sound(self) -> bool:
         """True if it is known to hold what a member holds."""
         return self.has_kept and not self.is_in_doubt

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 
 import attrs
 
+from tierce_jiva.ballot import NO_BALLOT
 from tierce_jiva.extent_copy import ExtentCopy, Trouble
 from tierce_jiva.links import Link, Links
 from tierce_jiva.regions import EXTENT_SHIFT, Extents
@@ -236,6 +237,9 @@ class Repair:
                 # may have dropped what its disk never had.
                 not link.bit & self._better,
                 extent in link.doubt and link.has_failed_sync,
+                # Whose process has run for longer has seen more of what was acknowledged: one that
+                # was started again may have forgotten a failed sync.
+                link.began if extent in link.doubt else NO_BALLOT,
                 not link.bit & preferred,
                 link.is_in_doubt,
             ),

@@ -83,6 +83,7 @@ class Replica:
         self._head = head
         #: Marked at the start of this process, and not written again since.
         self._inherited = record.marks
+        self._began = record.promised
         self._uuid = uuid
         self._size_bytes = size_bytes
         self._boot_id = boot_id
@@ -246,6 +247,7 @@ class Replica:
                     "suspect": record.suspect,
                     "doubt": self._regions.to_hex(self._doubt()),
                     "copied": not is_same(record.head, self._head),
+                    "began": self._began.to_json(),
                 },
             )
 

@@ -196,6 +196,9 @@ class Process:
             self.world.memory.restart(self.node, has_secret=self.has_secret)
         if saved is not None:
             self._save(saved)
+        if not self.node.written and not self.node.record.suspect:
+            # A sync may have failed, of nothing that anybody has written, and nobody knows.
+            self.world.memory.mend(self.node)
         self.node.process = None
         for connection in list(self.connections.values()):
             connection.close_at_replica()

@@ -125,7 +125,9 @@ class Memory:
         """It was let in: it is as it should be, or somebody errs."""
         self._claimed.discard(node.name)
         self._shaken.discard(node.name)
-        if not node.record.suspect:
+        if node.record.suspect:
+            self._unsynced.add(node.name)
+        else:
             self._unsynced.discard(node.name)
         self._joined.add(node.name)
         self.settle(node)
