@@ -221,6 +221,19 @@ def test_one_that_has_only_restarted_is_not_voted_out_for_those_whose_syncs_have
     assert "waiting for replica-3" in ladder.events[0].message
 
 
+@pytest.mark.parametrize("is_dead", [False, True])
+def test_the_last_sound_member_is_connected_anew_if_it_shows_no_life(is_dead: bool) -> None:
+    ladder = Ladder(A, B)
+    ladder.links[A].is_unproved = True
+    ladder.links[B].is_current = True
+    ask(ladder, B)
+    ladder.links.now = 12.1
+    ladder.links[B].heard_at = 0.0 if is_dead else 12.0
+    ladder.fault(B)
+    assert ladder.vote() is None
+    assert [name for name, _ in ladder.hangups] == ([B] if is_dead else [])
+
+
 def test_a_vote_that_would_leave_only_those_in_doubt_is_taken_back(ladder: Ladder) -> None:
     ladder.fault(C)
     assert ladder.vote() == [A, B]

@@ -63,6 +63,16 @@ def test_of_two_copies_one_goes_only_if_it_has_shown_no_life_at_all(links: Links
     assert chosen(links, *pair) == ["replica-2"]
 
 
+def test_beside_one_that_is_late_but_alive_one_without_life_goes(links: Links) -> None:
+    pair = NAMES[:2]
+    for name in pair:
+        ask(links, name)
+    links.now = OPTIONS.alone_after_s + 1
+    assert chosen(links, *pair) == [], "the fault may be ours"
+    links["replica-1"].heard_at = links.now - OPTIONS.dead_s
+    assert chosen(links, *pair) == ["replica-2"]
+
+
 def test_of_several_that_are_late_so_many_stay_that_two_copies_are_left(links: Links) -> None:
     ask(links, "replica-2")
     links.now = 0.5

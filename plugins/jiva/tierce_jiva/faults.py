@@ -172,9 +172,11 @@ class Faults:
                 self._forgive(link)
 
     def _forgive(self, link: Link) -> None:
-        """It can't be done without. If it was not sent what it owes, it comes anew for that."""
+        """It can't be done without. If it was not sent what it owes, or its connection may be what
+        is lost, it comes anew for that."""
         if not link.has_kept:
             return
         fault, link.fault = link.fault, ""
-        if link.is_ready and not link.is_current:
+        is_dead = has_shown_no_life(link, self._links.now, self._options)
+        if link.is_ready and (is_dead or not link.is_current):
             self._hang_up(link, fault)

@@ -31,8 +31,8 @@ def choose_late(
 ) -> dict[str, str]:
     """Return who is to be voted out for being late, each with the reason.
 
-    Only beside one that has answered: else nobody is at fault. Never below two copies, but for one
-    that has shown no life at all for `alone_after_s`.
+    Only beside one that has answered, or shows life where the other shows none: else nobody is at
+    fault. Never below two copies, but for one that has shown no life at all for `alone_after_s`.
 
     Args:
         links: The replicas.
@@ -42,6 +42,10 @@ def choose_late(
     """
     late = find_late(links, options)
     waited_for = {name for name in required if links[name].is_ready}
+    if waited_for <= set(late):
+        late = {
+            n: why for n, why in late.items() if has_shown_no_life(links[n], links.now, options)
+        }
     if waited_for <= set(late):
         return {}
     staying = {name for name in members if links[name].is_ready and not links[name].fault}
