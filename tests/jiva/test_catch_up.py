@@ -219,6 +219,20 @@ def test_what_is_unequal_on_the_members_themselves_waits_for_them() -> None:
     assert "finishing" in ladder.notes
 
 
+def test_what_is_in_doubt_on_the_member_itself_waits_until_it_was_written_again() -> None:
+    ladder = Ladder(0, 1, 2)
+    ladder.member.doubt.add(1)
+    ladder.begin()
+    assert ladder.compared() == [0, 2]
+    for _ in range(2):
+        ladder.digest_both()
+    assert ladder.compared() == []
+    assert ladder.notes.count("finishing") == 0
+    ladder.member.doubt.discard(1)
+    ladder.catch_up.advance()
+    assert ladder.compared() == [1]
+
+
 def test_regions_are_marked_ahead_of_what_is_compared() -> None:
     ladder = Ladder(0, 4, 8)
     ladder.begin()

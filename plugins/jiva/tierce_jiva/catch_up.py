@@ -162,8 +162,11 @@ class CatchUp:
                 return  # Its disk is behind.
             self._flush_on_the_way()
         region_of, is_marked = self._links.regions.region_of, True
+        source = self._source()
+        # What a cache may let go of before it was written again is not what will be read there.
+        in_doubt = () if source is None else source.doubt
         for extent in self.link.missed.first(2 * self._window):
-            if extent in self._copying or self._must_wait(extent):
+            if extent in self._copying or extent in in_doubt or self._must_wait(extent):
                 continue
             if len(self._copying) >= self._window or self._is_over:
                 return

@@ -196,6 +196,7 @@ class Process:
             self.world.memory.restart(self.node, has_secret=self.has_secret)
         if saved is not None:
             self._save(saved)
+        self.world.memory.tell(self.node)
         if not self.node.written and not self.node.record.suspect:
             # A sync may have failed, of nothing that anybody has written, and nobody knows.
             self.world.memory.mend(self.node)
@@ -288,6 +289,8 @@ class Process:
         node.noise = None
         node.saved = encode_record(record, UUID, node.name, self.world.regions)
         self.has_secret = self.has_secret and not record.suspect
+        if record.suspect:
+            memory.tell(node)
         proof, accepted = self.proof, record.accepted
         if proof and accepted.ballot == proof.ballot and accepted.rank >= proof.rank:
             self.proof = None

@@ -48,6 +48,9 @@ class Memory:
         #: Whose process has ended while a region was marked, and whose took a secret with it.
         self._restarted: set[str] = set()
         self._secret: set[str] = set()
+        #: Whose sync has failed, and whose record does not say so yet: what is made durable
+        #: meanwhile was on its way before.
+        self._untold: set[str] = set()
         self._highest = first.rank
         self._in_force = first.rank
 
@@ -82,6 +85,14 @@ class Memory:
             self._secret.add(node.name)
         if self._secret & self._members:
             self._look_whether_lost()
+
+    def keep_secret(self, node: Node) -> None:
+        """Its sync has failed; its record does not say so yet."""
+        self._untold.add(node.name)
+
+    def tell(self, node: Node) -> None:
+        """Its record says that a sync has failed, or its process has ended with that."""
+        self._untold.discard(node.name)
 
     def settle(self, node: Node) -> None:
         """Nothing is marked on it any more, so nothing is in doubt."""
@@ -156,7 +167,7 @@ class Memory:
         self._staying = in_sync
         if not self._held() or self._held() & in_sync:
             return
-        known = self._shaken | self._unsynced - self._secret
+        known = self._shaken | self._unsynced - self._secret - self._untold
         if not (self._members | self._joined) & in_sync - known:
             raise ViolationError(f"{membership.in_sync} {how}, the last memory is elsewhere")
         # One of them is not what it seems, or holds everything, and nobody can tell.
