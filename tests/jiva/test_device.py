@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -195,6 +196,23 @@ def test_one_that_can_not_be_connected_to_is_tried_again(site: Site) -> None:
     device = open_device(site.context())
     site.until(lambda: any("refused" in one.get("trouble", "") for one in site.shown()))
     site.addresses["replica-3"] = right
+    site.until(lambda: set(site.states().values()) == {"in-sync"})
+    close(site, device)
+
+
+def test_without_a_descriptor_for_it_a_connection_is_tried_again(site: Site) -> None:
+    before, context = resource.getrlimit(resource.RLIMIT_NOFILE), site.context()
+    with socket.socket() as next_one:
+        lowest = next_one.fileno()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, before[1]))
+    try:
+        device = open_device(context)
+        assert {link.trouble for link in device._replicator.links} == {
+            f"can't connect to {address}: Too many open files"
+            for address in site.addresses.values()
+        }
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
     site.until(lambda: set(site.states().values()) == {"in-sync"})
     close(site, device)
 

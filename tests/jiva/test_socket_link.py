@@ -11,7 +11,7 @@ import pytest
 from tierce import READABLE
 from tierce.volume.epoll import EpollReactor
 from tierce_jiva.ballot import NO_BALLOT
-from tierce_jiva.socket_link import SocketLink, format_address, parse_address
+from tierce_jiva.socket_link import SocketLink, format_address, parse_address, tune
 from tierce_jiva.wire import Frame, Kind, encode
 
 QUESTION = encode(Kind.FLUSH, 1, NO_BALLOT)
@@ -294,3 +294,19 @@ def test_a_connection_that_is_refused_is_told(pair: Pair) -> None:
     )
     pair.turn()
     assert ends == ["can't connect: Connection refused"]
+
+
+def test_a_path_that_swallows_what_is_sent_is_noticed_as_soon_as_silence() -> None:
+    # A keepalive is only sent where nothing is on its way: else TCP tries for a quarter of an hour.
+    with socket.socket() as connection:
+        tune(connection)
+        idle_s, count, interval_s, bytes_ms = (
+            connection.getsockopt(socket.IPPROTO_TCP, option)
+            for option in (
+                socket.TCP_KEEPIDLE,
+                socket.TCP_KEEPCNT,
+                socket.TCP_KEEPINTVL,
+                socket.TCP_USER_TIMEOUT,
+            )
+        )
+    assert bytes_ms == 1000 * (idle_s + count * interval_s)

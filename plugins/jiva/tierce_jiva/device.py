@@ -4,7 +4,6 @@ and wakes the state machine while that has something to look after."""
 from __future__ import annotations
 
 import secrets
-import socket
 import time
 from collections.abc import Callable
 from functools import partial
@@ -24,7 +23,7 @@ from tierce_jiva.host import Host, Volume
 from tierce_jiva.local_reader import LocalFiles
 from tierce_jiva.options import JivaOptions
 from tierce_jiva.replicator import Replicator
-from tierce_jiva.socket_link import SocketLink, parse_address
+from tierce_jiva.socket_link import SocketLink, connect
 from tierce_jiva.wire import BATCH_BYTES_MAX, Frame
 
 #: How often the state machine is woken while it is busy.
@@ -123,15 +122,9 @@ class JivaDevice:
         if address is None:
             self._lost(name, delay_s, "its process is not up")
             return
-        family, where = parse_address(address)
-        connection = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-        connection.setblocking(False)
         try:
-            connection.connect(where)
-        except BlockingIOError:
-            pass
+            connection = connect(address)
         except OSError as error:
-            connection.close()
             self._lost(name, delay_s, f"can't connect to {address}: {error.strerror}")
             return
         self._links[name] = SocketLink(

@@ -191,6 +191,25 @@ class SocketLink:
             self._closed(reason)
 
 
+def connect(address: str) -> socket.socket:
+    """Begin to connect to "HOST:PORT".
+
+    Raises:
+        OSError: It can't be, and that is known already; or no descriptor is left.
+    """
+    family, where = parse_address(address)
+    connection = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    connection.setblocking(False)
+    try:
+        connection.connect(where)
+    except BlockingIOError:
+        pass
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
 def tune(connection: socket.socket) -> None:
     """Send at once, and notice a dead machine within about 11 s of silence."""
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -198,6 +217,9 @@ def tune(connection: socket.socket) -> None:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEPALIVE_IDLE_S)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _KEEPALIVE_INTERVAL_S)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _KEEPALIVE_COUNT)
+    # While bytes are on their way there is no silence to be noticed.
+    silence_s = _KEEPALIVE_IDLE_S + _KEEPALIVE_COUNT * _KEEPALIVE_INTERVAL_S
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * silence_s)
 
 
 def parse_address(address: str) -> tuple[socket.AddressFamily, tuple[str, int]]:
