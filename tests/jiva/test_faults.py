@@ -243,6 +243,15 @@ def test_a_vote_that_would_leave_only_those_in_doubt_is_taken_back(ladder: Ladde
     assert ladder.vote() == [A, B, C]
 
 
+def test_one_that_was_to_be_let_in_and_is_not_does_not_come_in_so() -> None:
+    # It was lost while it was voted on: what it may have missed since is compared.
+    ladder = Ladder(A, B)
+    ladder.quorum.propose(frozenset(NAMES), frozenset([C]))
+    ladder.quorum.propose(frozenset({A}))
+    ladder.links[A].is_unproved = True
+    assert ladder.vote() == [A, B]
+
+
 def test_one_that_catches_up_and_fails_is_hung_up_on_and_not_voted_on() -> None:
     ladder = Ladder(A, B)
     ladder.links[C].missed.add(0)

@@ -57,6 +57,19 @@ def test_a_region_may_be_written_when_it_is_marked_on_every_required_replica(
     assert len(changes) == 1
 
 
+def test_one_that_is_let_in_while_it_is_away_is_told_when_it_is_back(
+    links: Links, marks: Marks
+) -> None:
+    marks.want([0])
+    marks.keep(links[C], frozenset({3}), lambda: None)
+    links.lose(links[C], "cut")
+    marks.let_in(links[C])
+    links[C].outgoing.clear()
+    links[C].state = LinkState.READY
+    marks.use(links, links)
+    assert order(links[C]) == (1, 0, "01")
+
+
 def test_what_is_wanted_while_an_order_is_under_way_shares_the_next(
     links: Links, marks: Marks
 ) -> None:

@@ -105,7 +105,7 @@ class Faults:
     def _vote(self) -> None:
         if self._has_lost_the_best():
             # Those that were to stay have come to be in doubt: the others are needed again.
-            self._quorum.propose(self._quorum.required())
+            self._quorum.propose(self._quorum.candidates())
             self._refresh()
         latest = self._quorum.latest
         out = sorted(find_lost(self._links, latest.in_sync, self._options.reconnect_grace_s))
@@ -146,8 +146,8 @@ class Faults:
 
     def _has_lost_the_best(self) -> bool:
         """True if a vote is under way that leaves only those that can be trusted less."""
-        required, latest = self._quorum.required(), self._quorum.latest
-        return self._quorum.is_voting and self._worth(latest.in_sync) < self._worth(required)
+        candidates, latest = self._quorum.candidates(), self._quorum.latest
+        return self._quorum.is_voting and self._worth(latest.in_sync) < self._worth(candidates)
 
     def _nobody_sound_stays(self, out: list[str]) -> None:
         """Those that would stay are in doubt, and need what these have: wait for them."""

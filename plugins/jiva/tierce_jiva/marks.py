@@ -73,7 +73,8 @@ class Marks:
         """It is equal and has flushed: the marks that it alone was to hold may go."""
         if link.kept:
             link.kept = frozenset()
-            self._send(link)
+            if link.is_ready:
+                self._send(link)
 
     def clear(self, regions: Iterable[int], done: Callable[[], None] | None = None) -> None:
         """Take marks away; `done` is called when all have answered, or are lost."""

@@ -53,6 +53,12 @@ class Quorum:
             names.update(proposal.in_sync)
         return frozenset(names)
 
+    def candidates(self) -> frozenset[str]:
+        """Return who can be agreed upon without catching up: the set in force, and who is to be
+        let in still."""
+        assert self.membership is not None
+        return frozenset({*self.membership.in_sync, *self.latest.in_sync})
+
     def readable(self) -> frozenset[str]:
         """Return who may be read: in force, and not being voted out."""
         assert self.membership is not None

@@ -20,7 +20,7 @@ from tierce_jiva.wire import Frame, Kind, encode_ack
 def answer_before_saving(patch: pytest.MonkeyPatch, name: str) -> None:
     """Let one of a replica's methods answer before what it says is durable."""
 
-    def early(genuine: Any, self: Replica, *args: Any) -> None:
+    def early(genuine: Any, self: Replica, *args: Any, **kw: Any) -> None:
         keeper, then = self._keeper, self._keeper.then
 
         def answer_first(answer: Any) -> None:
@@ -28,7 +28,7 @@ def answer_before_saving(patch: pytest.MonkeyPatch, name: str) -> None:
             then(lambda: None)
 
         patch.setattr(keeper, "then", answer_first)
-        genuine(self, *args)
+        genuine(self, *args, **kw)
         patch.setattr(keeper, "then", then)
 
     wrap(patch, Replica, name, early)
@@ -53,10 +53,10 @@ def take_frames_of_a_lower_ballot(patch: pytest.MonkeyPatch) -> None:
     """The connection of a target that was outbid goes on."""
     old_writers: dict[Replica, set[int | None]] = {}
 
-    def prepare(genuine: Any, self: Replica, *args: Any) -> None:
+    def prepare(genuine: Any, self: Replica, *args: Any, **kw: Any) -> None:
         writer, self._writer = self._writer, None
         old_writers.setdefault(self, set()).add(writer)
-        genuine(self, *args)
+        genuine(self, *args, **kw)
 
     def received(genuine: Any, self: Replica, connection: int, frames: list[Frame]) -> Any:
         if connection in old_writers.get(self, ()) and connection in self._connections:
@@ -75,11 +75,10 @@ def take_frames_of_a_lower_ballot(patch: pytest.MonkeyPatch) -> None:
 def promise_lower_ballots(patch: pytest.MonkeyPatch) -> None:
     """A replica promises whatever it is asked."""
 
-    def prepare(genuine: Any, self: Replica, connection: int, sequence: int, ballot: Any) -> None:
-        promised = self.record.promised
-        if ballot < promised:
-            ballot = promised
-        genuine(self, connection, sequence, ballot)
+    def prepare(
+        genuine: Any, self: Replica, connection: int, sequence: int, ballot: Any, **kw: Any
+    ) -> None:
+        genuine(self, connection, sequence, max(ballot, self.record.promised), **kw)
 
     def received(genuine: Any, self: Replica, connection: int, frames: list[Frame]) -> Any:
         promised = self.record.promised
@@ -164,16 +163,33 @@ def vote_out_for_one_whose_sync_has_failed(patch: pytest.MonkeyPatch) -> None:
 
 def vote_out_for_one_that_has_forgotten(patch: pytest.MonkeyPatch) -> None:
     """A vote that leaves somebody out goes first to one that has lost its memory."""
-    patch.setattr(Quorum, "_may_go_first", staticmethod(lambda link: link.is_ready))
+
+    def may_go_first(self: Quorum, proposal: Membership) -> list[Link]:
+        links = [self._links[name] for name in proposal.in_sync if self._links[name].is_ready]
+        return sorted(links, key=lambda link: link.has_kept)
+
+    patch.setattr(Quorum, "_may_go_first", may_go_first)
+
+
+def vote_out_for_one_in_doubt(patch: pytest.MonkeyPatch) -> None:
+    """A vote that leaves somebody out goes first to one in doubt, though a sound one stays."""
+
+    def may_go_first(self: Quorum, proposal: Membership) -> list[Link]:
+        links = [self._links[name] for name in proposal.in_sync]
+        fit = [link for link in links if link.is_ready and link.has_kept and not link.fault]
+        return sorted(fit, key=lambda link: link.is_sound)
+
+    patch.setattr(Quorum, "_may_go_first", may_go_first)
+
+
+def propose_again_who_was_taken_back(patch: pytest.MonkeyPatch) -> None:
+    """A vote that leaves the wrong ones is replaced by one for all that it waits for."""
+    patch.setattr(Quorum, "candidates", Quorum.required)
 
 
 def vote_out_the_last_sound_member(patch: pytest.MonkeyPatch) -> None:
     """Those that stay may all be in doubt."""
-
-    def sound(_self: Faults, _names: Any) -> set[str]:
-        return set()
-
-    patch.setattr(Faults, "_sound", sound)
+    patch.setattr(Faults, "_worth", lambda _self, _names: 0)
 
 
 def count_the_votes_of_an_older_folder(patch: pytest.MonkeyPatch) -> None:
@@ -227,6 +243,8 @@ PLANTS = plants_of(
         let_in_whoever_answers_now,
         vote_out_for_one_whose_sync_has_failed,
         vote_out_for_one_that_has_forgotten,
+        vote_out_for_one_in_doubt,
+        propose_again_who_was_taken_back,
         vote_out_the_last_sound_member,
         count_the_votes_of_an_older_folder,
         count_acceptances_of_other_proposals,

@@ -152,6 +152,16 @@ def believe_an_older_promise(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Promise, "has_joined", lambda _self, _ballot: True)
 
 
+def teach_an_older_copy(patch: pytest.MonkeyPatch) -> None:
+    """What a replica promises again counts as promised since its last membership."""
+
+    def promise(genuine: Any, self: Record, ballot: Any, **_kw: Any) -> Record:
+        known: Record = genuine(self, ballot)
+        return known
+
+    wrap(patch, Record, "promise", promise)
+
+
 def believe_an_older_order(patch: pytest.MonkeyPatch) -> None:
     """Nobody looks at which orders about marks were durable on all."""
     change_promises(patch, settled=NO_ORDER)
@@ -237,6 +247,7 @@ PLANTS = plants_of(
         copy_from_whom_its_order_is_behind,
         copy_from_whoever_comes_first,
         believe_an_older_promise,
+        teach_an_older_copy,
         believe_an_older_order,
         believe_an_older_folder,
         believe_a_copied_folder,

@@ -130,7 +130,7 @@ def keep_what_was_read_before_it_came_in_question(patch: pytest.MonkeyPatch) -> 
     """What was asked for before an extent came to be unequal, or a member in doubt, stands."""
 
     def arrived(genuine: Any, self: ReadPath, *args: Any) -> None:
-        genuine(self, *args[:-1], self._links.unrest)
+        genuine(self, *args[:-1], self._links.unrest.number)
 
     wrap(patch, ReadPath, "_arrived", arrived)
 
@@ -140,7 +140,7 @@ def keep_what_a_former_member_answers(patch: pytest.MonkeyPatch) -> None:
 
     def arrived(genuine: Any, self: ReadPath, *args: Any) -> None:
         sources, self.sources = self.sources, _Everybody(self.sources)
-        genuine(self, *args[:-1], self._links.unrest)
+        genuine(self, *args[:-1], self._links.unrest.number)
         self.sources = sources
 
     wrap(patch, ReadPath, "_arrived", arrived)

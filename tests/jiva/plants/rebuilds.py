@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from jiva.plants.plant import leave_out, plants_of, wrap
+from tierce_jiva.ballot import NO_BALLOT
 from tierce_jiva.catch_up import CatchUp
 from tierce_jiva.extent_copy import ExtentCopy
 from tierce_jiva.faults import Faults
 from tierce_jiva.links import Link
 from tierce_jiva.readmission import Readmission
+from tierce_jiva.regions import Extents
 from tierce_jiva.repair import Members, Repair
 from tierce_jiva.returning import Returning
 from tierce_jiva.steward import Steward
@@ -74,12 +76,52 @@ def copy_from_who_has_failed_a_write(patch: pytest.MonkeyPatch) -> None:
 def copy_from_who_is_in_doubt(patch: pytest.MonkeyPatch) -> None:
     """A member in doubt is copied from like any other."""
 
-    def source(genuine: Any, self: Repair, extent: int, members: Any, unfit: int) -> Any:
-        able = [link for link in members.sources if link.is_ready and not link.bit & unfit]
+    def source(genuine: Any, self: Repair, extent: int, members: Any, failure: Any) -> Any:
+        unread = failure.unread
+        able = [link for link in members.sources if link.is_ready and not link.bit & unread]
         worst = [link for link in able if extent in link.doubt]
-        return worst[0] if worst else genuine(self, extent, members, unfit)
+        return worst[0] if worst else genuine(self, extent, members, failure)
 
     wrap(patch, Repair, "_source", source)
+
+
+def copy_from_whose_process_is_new(patch: pytest.MonkeyPatch) -> None:
+    """Where all are in doubt, any of them is copied from."""
+    patch.setattr(Link, "began", NO_BALLOT)
+
+
+def catch_up_from_who_is_in_doubt(patch: pytest.MonkeyPatch) -> None:
+    """What a member may lose from its cache is copied to one that catches up."""
+
+    def fill(genuine: Any, self: CatchUp) -> None:
+        source = self._source()
+        if source is None:
+            genuine(self)
+            return
+        doubt, source.doubt = source.doubt, Extents(self._links.regions)
+        genuine(self)
+        source.doubt = doubt
+
+    wrap(patch, CatchUp, "_fill", fill)
+
+
+def write_to_an_older_copy(patch: pytest.MonkeyPatch) -> None:
+    """What is unequal is made equal on an older copy too, which is to be voted out."""
+
+    def attempt(genuine: Any, self: Repair, extent: int, members: Any) -> None:
+        older = [link for link in members.all if link.is_older]
+        for link in older:
+            link.is_older = False
+        genuine(self, extent, members)
+        for link in older:
+            link.is_older = True
+
+    wrap(patch, Repair, "_try", attempt)
+
+
+def leave_what_can_not_be_read_at_once(patch: pytest.MonkeyPatch) -> None:
+    """One read error is enough to trust what a lone replica has in doubt."""
+    patch.setattr("tierce_jiva.repair._READ_COUNT_MAX", 1)
 
 
 def copy_an_extent_that_is_not_equal(patch: pytest.MonkeyPatch) -> None:
@@ -213,6 +255,10 @@ PLANTS = plants_of(
         flush_without_who_is_being_proved,
         copy_from_who_has_failed_a_write,
         copy_from_who_is_in_doubt,
+        copy_from_whose_process_is_new,
+        catch_up_from_who_is_in_doubt,
+        write_to_an_older_copy,
+        leave_what_can_not_be_read_at_once,
         copy_an_extent_that_is_not_equal,
         go_on_with_an_abandoned_copy,
         believe_a_copy,

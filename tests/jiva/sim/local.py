@@ -61,6 +61,8 @@ class SimLocalFiles:
         for node in self._world.nodes.values():
             disk = node.disk
             is_there = node.machine is machine and head.path == f"/{node.name}/head"
+            if node.is_damaged and node.process is None:
+                continue  # Nobody restores a folder within the moment in which its process ends.
             if is_there and (disk.inode, disk.length) == (head.inode, disk.size_bytes):
                 self._files[head] = disk
                 return disk

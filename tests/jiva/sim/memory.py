@@ -38,7 +38,7 @@ class Memory:
         self._members = set(first.in_sync)
         #: Who is not being voted out: one that stays has accepted.
         self._staying = set(first.in_sync)
-        #: Whom a target has proposed to let in, and who has lost nothing since.
+        #: Whom a target has proposed to let in, and who has not accepted, nor lost anything, since.
         self._claimed: set[str] = set()
         #: Who has been let in by a membership that need not be in force yet.
         self._joined: set[str] = set()
@@ -149,23 +149,23 @@ class Memory:
         if membership.rank <= self._highest or node.name not in membership.in_sync:
             return
         self._highest = membership.rank
-        for name in self._claimed & set(membership.in_sync):
-            self.prove(self._nodes[name])
-        self._change(membership, "are voted in")
+        self._change(membership, "are voted in", self._claimed)
 
     def in_force(self, membership: Membership) -> None:
         """A target serves by it."""
         if membership.rank <= self._in_force:
             return
         self._in_force = membership.rank
-        self._change(membership, "serve")
+        self._change(membership, "serve", set())
         self._members = set(membership.in_sync)
         self._joined.clear()
 
-    def _change(self, membership: Membership, how: str) -> None:
+    def _change(self, membership: Membership, how: str, claimed: set[str]) -> None:
         in_sync = set(membership.in_sync)
         self._staying = in_sync
-        if not self._held() or self._held() & in_sync:
+        # One that is to be let in, and has not accepted that yet, holds everything; it is nobody's
+        # loss if it never does.
+        if not self._held() or (self._held() | claimed) & in_sync:
             return
         known = self._shaken | self._unsynced - self._secret - self._untold
         if not (self._members | self._joined) & in_sync - known:
