@@ -21,6 +21,7 @@ from tierce.block import (
     Status,
     can_punch_hole,
     punch_hole,
+    when_quiet,
 )
 from tierce.contexts import (
     Closed,
@@ -153,6 +154,7 @@ __all__ = [
     "seal",
     "sync_folder",
     "unseal",
+    "when_quiet",
     "write_all",
     "write_sealed",
 ]

@@ -4,6 +4,7 @@ from tierce.block.device import Capabilities, Concurrency, Device, Geometry, Sim
 from tierce.block.extent_lock import Claim, ExtentLock
 from tierce.block.hole import can_punch_hole, punch_hole
 from tierce.block.operation import EXTENT_COUNT_MAX, Extent, Op, Request, Settled
+from tierce.block.quiet import when_quiet
 from tierce.block.status import GOOD, Code, Status
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "Status",
     "can_punch_hole",
     "punch_hole",
+    "when_quiet",
 ]

@@ -14,6 +14,9 @@ Rules for both:
 - A read that overlaps a parked write is not answered before that write.
 - On return of a FLUSH, or of a write with FUA, the bytes survive loss of power, where the
   device says so (`Capabilities.durable`).
+- A request that has a status is over: it is not applied later. A device that has to answer
+  without knowing (a replicated one that lost its majority) says when it is so by the optional
+  method of `tierce.block.quiet`.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ import attrs
 from tierce.block.device import Capabilities, Device, Geometry
 from tierce.block.extent_lock import Claim, ExtentLock
 from tierce.block.operation import Extent, Op, Request, Settled
+from tierce.block.quiet import when_quiet
 from tierce.block.status import GOOD, Code, Status
 
 _ZEROES_BYTES = 1 << 20
@@ -76,6 +77,10 @@ class Emulator:
                 self._do(request, settled, begin)
         if passed:
             self._device.submit(passed, settled)
+
+    def when_quiet(self, quiet: Callable[[], None]) -> None:
+        """As below: what is emulated is answered only by what it is made of."""
+        when_quiet(self._device, quiet)
 
     def close(self, closed: Callable[[Status], None]) -> None:
         """As below."""

@@ -8,6 +8,7 @@ import attrs
 
 from tierce.block.device import Device, Geometry
 from tierce.block.operation import Op, Request, Settled
+from tierce.block.quiet import when_quiet
 from tierce.block.status import Code, Status
 from tierce.descriptions import FilterDescription
 from tierce.errors import PluginError
@@ -19,13 +20,14 @@ class Guard:
     Args:
         device: The filter's device.
         description: What it says of itself.
+        below: What the filter was put on.
 
     Raises:
         PluginError: It names an operation that does not exist, or does not know READ, WRITE and
             FLUSH, without which nothing can be served.
     """
 
-    def __init__(self, device: Device, description: FilterDescription) -> None:
+    def __init__(self, device: Device, description: FilterDescription, below: Device) -> None:
         unknown = description.operations - {op.name for op in Op}
         lacking = {"READ", "WRITE", "FLUSH"} - description.operations
         if unknown or lacking:
@@ -34,15 +36,17 @@ class Guard:
                 f"the filter {what}; expected names of tierce.Op", plugin=description.name
             )
         self._device = device
+        #: A filter that gives up nothing says nothing; what is below it may.
+        self._quieter = device if hasattr(device, "when_quiet") else below
         self._name = description.name
         self._known = frozenset(op for op in Op if op.name in description.operations)
-        below = device.capabilities
+        has = device.capabilities
         self.capabilities = attrs.evolve(
-            below,
-            discard=below.discard and Op.DISCARD in self._known,
-            write_zeroes=below.write_zeroes and Op.WRITE_ZEROES in self._known,
-            compare_and_write=below.compare_and_write and Op.COMPARE_AND_WRITE in self._known,
-            block_status=below.block_status and Op.BLOCK_STATUS in self._known,
+            has,
+            discard=has.discard and Op.DISCARD in self._known,
+            write_zeroes=has.write_zeroes and Op.WRITE_ZEROES in self._known,
+            compare_and_write=has.compare_and_write and Op.COMPARE_AND_WRITE in self._known,
+            block_status=has.block_status and Op.BLOCK_STATUS in self._known,
         )
 
     @property
@@ -65,6 +69,10 @@ class Guard:
                 request.status = refused
         if passed:
             self._device.submit(passed, settled)
+
+    def when_quiet(self, quiet: Callable[[], None]) -> None:
+        """As the filter does, or else what is below it."""
+        when_quiet(self._quieter, quiet)
 
     def close(self, closed: Callable[[Status], None]) -> None:
         """As the filter does."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from tierce.block.device import Capabilities, Device, Geometry
 from tierce.block.operation import Op, Request, Settled
+from tierce.block.quiet import when_quiet
 from tierce.block.status import GOOD, Status
 from tierce.contexts import Stage
 
@@ -75,6 +76,10 @@ class Meter:
             run_began = began
             run.append(request)
         self._count(run, now - run_began)
+
+    def when_quiet(self, quiet: Callable[[], None]) -> None:
+        """As below."""
+        when_quiet(self._device, quiet)
 
     def close(self, closed: Callable[[Status], None]) -> None:
         """As below."""

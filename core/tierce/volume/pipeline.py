@@ -104,7 +104,7 @@ def _open_filter(
             plugin=name,
         )
     device = _call(description.factory, name, attrs.evolve(context, options=options), below)
-    return Meter(Guard(cast("Device", device), description), context.stage(f"filter-{name}"))
+    return Meter(Guard(cast("Device", device), description, below), context.stage(f"filter-{name}"))
 
 
 def _call(factory: str, plugin: str, *arguments: object) -> object:

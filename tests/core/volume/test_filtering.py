@@ -40,7 +40,8 @@ class Filter:
 
 def guarded(*operations: str) -> tuple[Guard, Filter]:
     below = Filter()
-    return Guard(below, FilterDescription("f", "", "x:y", frozenset(operations))), below
+    description = FilterDescription("f", "", "x:y", frozenset(operations))
+    return Guard(below, description, Filter()), below
 
 
 def test_what_the_filter_knows_is_passed_on_as_the_batch_that_it_is() -> None:
