@@ -2,10 +2,18 @@
 
 For devices that park operations: what overlaps a held extent waits, in the order in which it
 came; everything else passes. While nothing is held, the only cost is asking whether it is.
+
+**Handing on.** A claim that waits hangs on the latest of those before it that stand against it,
+and is looked at again when that one is given back: a pile of claims on one extent is a chain, and
+each `release` costs as many looks as it has followers. Whoever is granted a claim may give it back
+from within; so claims are granted by one loop, not by each other, and a chain of any length needs
+no deeper stack.
 """
 
 from __future__ import annotations
 
+import itertools
+from collections import deque
 from collections.abc import Callable
 
 import attrs
@@ -20,19 +28,23 @@ class Claim:
         end: One past the last byte.
         is_exclusive: Nobody else may hold any of it.
         granted: Called once, when the claim is held.
+        number: Its place in the order in which claims came.
+        followers: Those that wait for this one to be given back, and are looked at then.
     """
 
     offset: int
     end: int
     is_exclusive: bool
     granted: Callable[[Claim], None]
+    number: int = 0
+    followers: list[Claim] = attrs.field(factory=list)
 
     def conflicts(self, other: Claim) -> bool:
         """True if the two can't be held at once."""
         return (
-            (self.is_exclusive or other.is_exclusive)
-            and self.offset < other.end
+            self.offset < other.end
             and other.offset < self.end
+            and (self.is_exclusive or other.is_exclusive)
         )
 
 
@@ -40,17 +52,24 @@ class ExtentLock:
     """Claims on extents of one device, on one thread."""
 
     def __init__(self) -> None:
-        self._held: list[Claim] = []
-        self._waiting: list[Claim] = []
+        #: Held ones and waiting ones, oldest first.
+        self._claims: dict[Claim, None] = {}
+        self._numbers = itertools.count()
+        #: What may be held by now and has not been told so.
+        self._free: deque[Claim] = deque()
+        self._is_granting = False
 
     def __bool__(self) -> bool:
         """True if anything is held."""
-        return bool(self._held)
+        return bool(self._claims)
 
     def is_free(self, offset: int, length: int, *, exclusive: bool) -> bool:
         """True if a claim would be granted at once."""
-        wanted = Claim(offset, offset + length, exclusive, lambda _claim: None)
-        return not self._stands_against(wanted, self._waiting)
+        end = offset + length
+        return not any(
+            claim.offset < end and offset < claim.end and (exclusive or claim.is_exclusive)
+            for claim in self._claims
+        )
 
     def acquire(
         self, offset: int, length: int, granted: Callable[[Claim], None], *, exclusive: bool
@@ -59,29 +78,37 @@ class ExtentLock:
 
         Whoever is granted a claim gives it back with `release`.
         """
-        claim = Claim(offset, offset + length, exclusive, granted)
-        if self._stands_against(claim, self._waiting):
-            self._waiting.append(claim)
-        else:
-            self._held.append(claim)
+        claim = Claim(offset, offset + length, exclusive, granted, next(self._numbers))
+        obstacle = self._obstacle(claim)
+        self._claims[claim] = None
+        if obstacle is None:
             granted(claim)
+        else:
+            obstacle.followers.append(claim)
 
     def release(self, claim: Claim) -> None:
-        """Give a claim back, and grant what waited for it."""
-        self._held.remove(claim)
-        if not self._waiting:
-            return
-        free: list[Claim] = []
-        still: list[Claim] = []
-        for waiting in self._waiting:
-            if self._stands_against(waiting, still):
-                still.append(waiting)
+        """Give a claim back, and grant what waited for it: before this returns, or, from within
+        `granted`, after that has returned."""
+        del self._claims[claim]
+        for follower in claim.followers:
+            obstacle = self._obstacle(follower)
+            if obstacle is None:
+                self._free.append(follower)
             else:
-                self._held.append(waiting)
-                free.append(waiting)
-        self._waiting = still
-        for waiting in free:
-            waiting.granted(waiting)
+                obstacle.followers.append(follower)
+        if self._is_granting or not self._free:
+            return
+        self._is_granting = True
+        try:
+            while self._free:
+                free = self._free.popleft()
+                free.granted(free)
+        finally:
+            self._is_granting = False
 
-    def _stands_against(self, wanted: Claim, ahead: list[Claim]) -> bool:
-        return any(map(wanted.conflicts, self._held)) or any(map(wanted.conflicts, ahead))
+    def _obstacle(self, wanted: Claim) -> Claim | None:
+        """Return the latest claim that came before this one and stands against it."""
+        for claim in reversed(self._claims):
+            if claim.number < wanted.number and claim.conflicts(wanted):
+                return claim
+        return None

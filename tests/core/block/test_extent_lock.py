@@ -34,6 +34,42 @@ def test_readers_share_and_a_writer_waits_for_all_of_them() -> None:
     assert lock.is_free(0, 100, exclusive=True)
 
 
+def test_thousands_that_give_back_at_once_need_no_deeper_stack() -> None:
+    lock, held, order = ExtentLock(), list[Claim](), list[int]()
+    lock.acquire(0, 10, held.append, exclusive=True)
+    for number in range(5000):
+
+        def granted(claim: Claim, number: int = number) -> None:
+            order.append(number)
+            lock.release(claim)
+
+        lock.acquire(0, 10, granted, exclusive=True)
+    lock.release(held.pop())
+    assert order == list(range(5000))
+    assert not lock
+
+
+def test_what_overlaps_is_granted_in_the_order_in_which_it_came() -> None:
+    lock, held, order = ExtentLock(), list[Claim](), list[str]()
+    lock.acquire(0, 10, held.append, exclusive=False)
+    for name, offset, length, exclusive in (
+        ("writer", 5, 10, True),
+        ("reader behind it", 0, 10, False),
+        ("elsewhere", 40, 1, True),
+        ("writer behind both", 0, 20, True),
+    ):
+
+        def granted(claim: Claim, name: str = name) -> None:
+            order.append(name)
+            held.append(claim)
+
+        lock.acquire(offset, length, granted, exclusive=exclusive)
+    assert order == ["elsewhere"], "a reader must not overtake the writer"
+    for _ in range(5):
+        lock.release(held.pop(0))
+    assert order == ["elsewhere", "writer", "reader behind it", "writer behind both"]
+
+
 @given(
     steps=st.lists(
         st.tuples(st.integers(0, 20), st.integers(1, 8), st.booleans(), st.booleans()), max_size=60

@@ -52,6 +52,19 @@ class Late:
             self.answer()
 
 
+class Cached(Late):
+    """A device that reads at once, and parks what changes."""
+
+    def submit(self, batch: list[Request], settled: Settled) -> None:
+        for request in batch:
+            if request.op is Op.READ:
+                at, end = request.offset, request.offset + request.length
+                assert request.buffer is not None
+                request.buffer[:] = self.data[at:end]
+                request.status = GOOD
+        super().submit([request for request in batch if request.status is None], settled)
+
+
 @pytest.fixture
 def late() -> Late:
     return Late()
@@ -124,6 +137,70 @@ def test_two_swaps_of_one_block_exclude_each_other(late: Late) -> None:
     Emulator(late).submit([first, second], lambda _requests: None)
     late.answer_all()
     assert (code(first), code(second)) == (Code.GOOD, Code.MISCOMPARE)
+
+
+@pytest.mark.parametrize("fua", [False, True], ids=["plain", "durable"])
+def test_hundreds_of_swaps_of_one_block_are_answered_one_after_another(*, fua: bool) -> None:
+    """Only the first one's write takes time; what the others need is there at once."""
+    device = Cached()
+    emulator, settled = Emulator(device), list[Request]()
+    swaps = [swap(0, b"\0", b"a") for _ in range(1000)]
+    for caw in swaps:
+        caw.fua = fua
+        emulator.submit([caw], settled.extend)
+    device.answer_all()
+    assert settled == swaps
+    assert [code(caw) for caw in swaps] == [Code.GOOD] + [Code.MISCOMPARE] * 999
+
+
+def test_durable_writes_of_one_block_are_answered_however_many_they_are() -> None:
+    device = Cached()
+    emulator, settled = Emulator(device), list[Request]()
+    writes = [write(0, b"w", fua=True) for _ in range(1000)]
+    for request in writes:
+        emulator.submit([request], settled.extend)
+    device.answer_all()
+    assert {code(request) for request in writes} == {Code.GOOD}
+    assert len(settled) == 1000
+
+
+@pytest.mark.parametrize("op", [Op.WRITE_ZEROES, Op.WRITE, Op.COMPARE_AND_WRITE])
+def test_a_read_is_not_answered_before_the_emulated_change_that_it_overlaps(op: Op) -> None:
+    """Its last piece is not below yet, so that the device could not make the read wait."""
+    late = Late(io_max=BLOCK)
+    late.data[:] = b"x" * SIZE
+    emulator, settled = Emulator(late), list[Request]()
+    change = {
+        Op.WRITE: write(0, b"y", blocks=4),
+        Op.WRITE_ZEROES: Request(Op.WRITE_ZEROES, 0, 4 * BLOCK),
+        Op.COMPARE_AND_WRITE: swap(0, b"x", b"y", blocks=4),
+    }[op]
+    read = Request(Op.READ, 3 * BLOCK, BLOCK, memoryview(bytearray(BLOCK)))
+    elsewhere = Request(Op.READ, 8 * BLOCK, BLOCK, memoryview(bytearray(BLOCK)))
+    large = Request(Op.READ, 0, 6 * BLOCK, memoryview(bytearray(6 * BLOCK)))
+    for request in (change, read, elsewhere, large):
+        emulator.submit([request], settled.extend)
+    late.answer_all()
+    assert settled == [elsewhere, change, read, large]
+    assert read.buffer is not None
+    assert large.buffer is not None
+    wanted = 0 if op is Op.WRITE_ZEROES else ord("y")
+    assert (read.buffer[0], large.buffer[3 * BLOCK], large.buffer[4 * BLOCK]) == (
+        *(wanted, wanted),
+        ord("x"),
+    )
+
+
+def test_a_change_waits_for_a_read_that_waits_for_a_change_before_it(late: Late) -> None:
+    emulator, settled = Emulator(late), list[Request]()
+    first, after = write(0, b"a", fua=True), write(0, b"b")
+    read = Request(Op.READ, 0, BLOCK, memoryview(bytearray(BLOCK)))
+    for request in (first, read, after):
+        emulator.submit([request], settled.extend)
+    late.answer_all()
+    assert settled == [first, read, after]
+    assert read.buffer is not None
+    assert read.buffer[0] == ord("a")
 
 
 def test_a_miscompare_says_where_and_writes_nothing(late: Late) -> None:
