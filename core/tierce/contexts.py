@@ -41,7 +41,8 @@ class OpenContext:
         stage: Returns the counters of the stage so named; the same name, the same counters.
         emit: Reports an event; never waits.
         publish: Makes a small JSON object ("replicas": ...) visible to `tierce volume show` and
-            the live line through shared memory; replaces the last one. Rarely, not per I/O.
+            the live line through shared memory; replaces the last one. Rarely, not per I/O. A list
+            that is too long (64 KiB for all) is cut, and `KEY_left_out` says by how many.
         member_address: Returns where the member of that name listens now ("HOST:PORT"), or None
             while it is not up.
         fenced: To be called when another target has taken the volume: ends this one for good.

@@ -23,6 +23,9 @@ offset       size     field
 
 A word is written whole (8 aligned bytes), so that a reader never sees half of one; the words of a
 stage may be a batch apart.
+
+What is published is as long as whoever connects makes it, and the area is not: lists are cut where
+they don't fit, the longest first, and ``KEY_left_out`` says how many of their items are missing.
 """
 
 from __future__ import annotations
@@ -57,6 +60,10 @@ _HEADER = struct.Struct("<IIIII")
 #: Where the sequence and the length of the published JSON lie.
 _SEQUENCE_AT = 32
 _READ_TRIES_MAX = 1000
+#: Ends the name of the key that says how many items of a list were left out.
+_LEFT_OUT = "_left_out"
+#: What such a note takes beside the key's name, and what parts two items of a list.
+_NOTE_BYTES, _COMMA_BYTES = 32, 2
 
 assert _NAMES_AT + STAGE_COUNT_MAX * _NAME_BYTES <= _WORDS_AT
 
@@ -96,6 +103,7 @@ class StatisticsPage:
         self._sequence = self._bytes[_SEQUENCE_AT : _SEQUENCE_AT + 16].cast("Q")
         self._stages: dict[str, PageStage] = {}
         self._published: dict[str, Any] = {}
+        self._is_closed = False
 
     @classmethod
     def create(cls, path: Path) -> StatisticsPage:
@@ -160,14 +168,12 @@ class StatisticsPage:
     def publish(self, shown: Mapping[str, Any]) -> None:
         """Show these top-level keys to readers, beside what was shown before under others.
 
-        Raises:
-            ValueError: All together do not fit into 64 KiB of JSON.
+        What is too long is cut (see the module); after `close` nothing is shown any more.
         """
-        published = {**self._published, **shown}
-        data = json.dumps(published).encode()
-        if len(data) > PUBLISHED_BYTES:
-            raise ValueError(f"{len(data)} bytes of published JSON, {PUBLISHED_BYTES} fit")
-        self._published = published
+        if self._is_closed:
+            return
+        self._published.update(shown)
+        data = _encode_cut(self._published)
         self._sequence[0] += 1
         self._sequence[1] = len(data)
         self._bytes[_PUBLISHED_AT : _PUBLISHED_AT + len(data)] = data
@@ -185,7 +191,10 @@ class StatisticsPage:
         return {"stages": stages, "published": self._read_published()}
 
     def close(self) -> None:
-        """Unmap the page."""
+        """Unmap the page. Harmless twice."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         self._stages.clear()
         self._words.release()
         self._sequence.release()
@@ -224,6 +233,35 @@ class StatisticsPage:
                     assert isinstance(shown, dict)
                     return shown
         return {}
+
+
+def _encode_cut(published: Mapping[str, Any]) -> bytes:
+    """Return JSON that fits the published area."""
+    data = json.dumps(published).encode()
+    if len(data) <= PUBLISHED_BYTES:
+        return data
+    cut = dict(published)
+    while len(data) > PUBLISHED_BYTES:
+        longest = max(cut, key=lambda key: len(json.dumps(cut[key])))
+        note = longest + _LEFT_OUT
+        value = cut[longest]
+        kept = _first_of(value, len(data) - PUBLISHED_BYTES + len(note) + _NOTE_BYTES)
+        if kept:
+            cut[longest] = kept
+        else:
+            del cut[longest]
+        cut[note] = len(published[longest]) - len(kept) if isinstance(value, list) else 1
+        data = json.dumps(cut).encode()
+    return data
+
+
+def _first_of(value: object, excess: int) -> list[Any]:
+    """Return so much of a list from its start that its JSON is shorter by `excess` bytes; nothing
+    of what is no list."""
+    items = list(value) if isinstance(value, list) else []
+    while items and excess > 0:
+        excess -= len(json.dumps(items.pop())) + _COMMA_BYTES
+    return items
 
 
 def quantile(buckets: list[int], share: float) -> int:

@@ -62,15 +62,13 @@ def test_a_missing_page_is_one_clear_error(tmp_path: Path) -> None:
         StatisticsPage.open(tmp_path / "page")
 
 
-def test_too_many_stages_and_too_much_json_are_refused(tmp_path: Path) -> None:
+def test_too_many_stages_are_refused(tmp_path: Path) -> None:
     page = StatisticsPage.create(tmp_path / "page")
     for number in range(STAGE_COUNT_MAX):
         page.stage(f"stage-{number}")
     assert page.stage("stage-0") is page.stage("stage-0")
     with pytest.raises(ValueError, match="no room"):
         page.stage("one more")
-    with pytest.raises(ValueError, match="fit"):
-        page.publish({"long": "x" * PUBLISHED_BYTES})
     page.close()
 
 
@@ -87,13 +85,33 @@ def test_an_empty_histogram_has_no_quantile() -> None:
     assert quantile([0] * 40, 0.99) == 0
 
 
-def test_json_that_does_not_fit_leaves_what_was_shown(tmp_path: Path) -> None:
+def test_a_list_that_does_not_fit_is_cut_and_counted(tmp_path: Path) -> None:
     page = StatisticsPage.create(tmp_path / "page")
-    page.publish({"sessions": 1})
-    with pytest.raises(ValueError, match="fit"):
-        page.publish({"long": "x" * PUBLISHED_BYTES})
-    page.publish({"replicas": []})
-    assert page.snapshot()["published"] == {"sessions": 1, "replicas": []}
+    sessions = [{"initiator": "iqn.x:" + "y" * 80, "tsih": number} for number in range(2000)]
+    page.publish({"replicas": ["a", "b"]})
+    page.publish({"sessions": sessions})
+    shown = page.snapshot()["published"]
+    assert shown["replicas"] == ["a", "b"]
+    assert shown["sessions"] == sessions[: len(shown["sessions"])]
+    assert len(shown["sessions"]) + shown["sessions_left_out"] == 2000
+    assert len(shown["sessions"]) > 500, "no more is left out than has to be"
+    page.publish({"sessions": sessions[:3]})
+    assert page.snapshot()["published"] == {"replicas": ["a", "b"], "sessions": sessions[:3]}
+    page.close()
+
+
+def test_what_does_not_fit_and_is_no_list_is_left_out_beside_the_rest(tmp_path: Path) -> None:
+    page = StatisticsPage.create(tmp_path / "page")
+    page.publish({"sessions": [1], "long": "x" * PUBLISHED_BYTES})
+    assert page.snapshot()["published"] == {"sessions": [1], "long_left_out": 1}
+    page.close()
+
+
+def test_publishing_after_the_end_shows_nothing_and_harms_nobody(tmp_path: Path) -> None:
+    page = StatisticsPage.create(tmp_path / "page")
+    page.publish({"sessions": [1]})
+    page.close()
+    page.publish({"sessions": []})
     page.close()
 
 
