@@ -15,8 +15,10 @@ from iscsi import initiator
 from iscsi.initiator import Answer, command, only
 from iscsi.standalone import Counters, Due, MemoryDevice, make_volume
 from tierce import Event, FrontendContext
+from tierce_iscsi.connection import Connection
 from tierce_iscsi.frontend import IscsiFrontend
 from tierce_iscsi.greeter import Handed
+from tierce_iscsi.memory import SHARED_BYTES, Memory
 from tierce_iscsi.options import IscsiOptions
 from tierce_iscsi.session import Session
 
@@ -191,7 +193,21 @@ class Disk:
 
 
 class Bench:
-    """The front end, its device, its initiators."""
+    """The front end, its device, its initiators.
+
+    Args:
+        size: The device's, in bytes.
+        folder: The target's own.
+        parks: It parks writes and flushes until `settle`.
+        device: Another one instead.
+        memory_bytes: What the sessions share.
+        clock_ns: The front end's clock; time stands still without one.
+        boot_id: The machine's.
+        uuid: The volume's.
+        created: When the volume was made.
+        is_folder_lasting: The folder outlives the machine's memory.
+        options: The section `iscsi:`.
+    """
 
     def __init__(
         self,
@@ -199,6 +215,9 @@ class Bench:
         *,
         folder: Path,
         parks: bool = False,
+        device: MemoryDevice | None = None,
+        memory_bytes: int = SHARED_BYTES,
+        clock_ns: Callable[[], int] = lambda: 0,
         boot_id: str = "this one",
         uuid: str = "0123456789abcdef0123456789abcdef",
         created: float = 0.0,
@@ -208,7 +227,8 @@ class Bench:
         self.loop = HandLoop()
         self.events: list[Event] = []
         self.parked: list[Callable[[], None]] = []
-        self.device = MemoryDevice(size, later=self.parked.append if parks else None)
+        later = self.parked.append if parks else None
+        self.device = device or MemoryDevice(size, later=later)
         self.published: dict[str, Any] = {}
         volume = attrs.evolve(make_volume(size), uuid=uuid, created=created)
         self.frontend = IscsiFrontend(
@@ -224,8 +244,10 @@ class Bench:
                 folder=folder,
                 is_folder_lasting=is_folder_lasting,
                 boot_id=boot_id,
-            )
+            ),
+            clock_ns,
         )
+        self.frontend.memory = Memory(self.loop.call_soon, memory_bytes)
         self._initiators: list[Initiator] = []
         self.loop.turn()
 
@@ -249,6 +271,16 @@ class Bench:
         assert answer.login_status == 0, answer
         return made
 
+    @property
+    def told(self) -> list[Event]:
+        """What was told beside the sessions' comings and goings."""
+        return [event for event in self.events if not event.code.startswith("iscsi.session.")]
+
+    def connection(self) -> Connection:
+        """The connection of the one session that there is."""
+        found: Connection = initiator.only(self.frontend.connections())
+        return found
+
     def sessions(self) -> list[Session]:
         """The sessions as the target knows them, the oldest first."""
         return [connection.session for connection in self.frontend.connections()]
@@ -256,6 +288,7 @@ class Bench:
     def close(self) -> None:
         self.frontend.abandon("the test is over")
         self.settle()
+        self.loop.turn()
         for made in self._initiators:
             made.close()
             made.served.close()

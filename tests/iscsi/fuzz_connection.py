@@ -33,16 +33,18 @@ from iscsi.initiator import (
     task_management,
     write_10,
 )
-from iscsi.standalone import Counters, MemoryDevice
+from iscsi.standalone import Counters, Due, MemoryDevice
 from tierce import ProtocolError
 from tierce_iscsi import task_management as management
 from tierce_iscsi.connection import Connection
+from tierce_iscsi.diary import Cause
+from tierce_iscsi.memory import Memory
 from tierce_iscsi.scsi.table import COMMANDS
 from tierce_iscsi.scsi.unit import LogicalUnit
 from tierce_iscsi.session import Session
 from tierce_iscsi.slow_path import SlowPath
 from tierce_iscsi.tasks import Drain
-from tierce_iscsi.text import Negotiation
+from tierce_iscsi.text import Negotiation, parse_text
 
 BLOCKS = 256
 
@@ -62,11 +64,17 @@ class LoneHost:
     def drain_gone(self, drain: Drain) -> None:
         pass
 
-    def end_all(self, reason: str) -> None:
-        self.made[0].ending = reason
+    def end_all(self, reason: str, cause: Cause) -> None:
+        self.made[0].end(reason, cause)
 
-    def list_targets(self, connection: Connection, data: bytes) -> bytes:
-        return data
+    def answer_text(self, connection: Connection, text: bytes) -> bytes:
+        return connection.session.terms.answer_later(parse_text(text), str.encode)
+
+    def call_later(self, delay_s: float, call: Callable[[], None]) -> Due:
+        return Due(call)
+
+    def when_quiet(self, done: Callable[[], None]) -> None:
+        done()
 
 
 def random_session(seed: int) -> bytes:
@@ -123,7 +131,21 @@ def mutate(stream: bytes, seed: int) -> bytes:
     return bytes(changed)
 
 
-def make_connection(device: MemoryDevice) -> Connection:
+class Soon:
+    """What a loop calls when all else has returned."""
+
+    def __init__(self) -> None:
+        self._calls: list[Callable[[], None]] = []
+
+    def __call__(self, call: Callable[[], None]) -> None:
+        self._calls.append(call)
+
+    def run(self) -> None:
+        while self._calls:
+            self._calls.pop(0)()
+
+
+def make_connection(device: MemoryDevice, soon: Soon, memory_bytes: int = 64 << 20) -> Connection:
     """A session in its full feature phase."""
     terms = Negotiation(
         initiator_name="iqn.x:fuzz",
@@ -135,7 +157,10 @@ def make_connection(device: MemoryDevice) -> Connection:
     clock = itertools.count()
     session = Session(terms, b"\0" * 6, 1, 0, 1, 1, 64)
     connection = Connection(
-        unit, session, clock_ns=lambda: next(clock), stage=Counters(), wake=lambda: None
+        *(unit, session, Memory(soon, memory_bytes).open()),
+        clock_ns=lambda: next(clock),
+        stage=Counters(),
+        wake=lambda: None,
     )
     host = LoneHost()
     host.made.append(connection)
@@ -151,10 +176,12 @@ def play(stream: bytes, cuts: int | None) -> tuple[list[Answer], bool, bytes]:
         cuts: Seed of how it is cut; None: in one piece.
     """
     device = MemoryDevice(BLOCKS * 512)
-    connection = make_connection(device)
-    out, ended = _feed(connection, stream, random.Random(cuts), is_cut=cuts is not None)
+    soon = Soon()
+    connection = make_connection(device, soon)
+    dice = random.Random(cuts)
+    out, ended = _feed(connection, stream, dice, is_cut=cuts is not None, between=soon.run)
     found = answers(out)
-    connection.abort_all(None)
+    connection.give_up_all(Drain(lambda: None))
     _check_released(connection)
     return [_timeless(answer) for answer in found], ended, bytes(device.bytes)
 
@@ -163,19 +190,24 @@ def play_parked(stream: bytes, seed: int) -> None:
     """Feed a connection whose device parks writes and settles them at any time, in any order."""
     dice = random.Random(seed)
     parked: list[Callable[[], None]] = []
-    connection = make_connection(MemoryDevice(BLOCKS * 512, later=parked.append))
+    soon = Soon()
+    # So little memory that commands wait for one another.
+    device = MemoryDevice(BLOCKS * 512, later=parked.append)
+    connection = make_connection(device, soon, dice.choice((0, 8192, 64 << 20)))
 
     def settle_some() -> None:
         while parked and dice.random() < 0.5:
             parked.pop(dice.randrange(len(parked)))()
+        soon.run()
 
     out, _ = _feed(connection, stream, dice, is_cut=True, between=settle_some)
     drained: list[bool] = []
     drain = Drain(lambda: drained.append(True))
-    connection.abort_all(drain)
+    connection.give_up_all(drain)
     drain.start()
     while parked:
         parked.pop(dice.randrange(len(parked)))()
+        soon.run()
     assert drained == [True], "everything has settled"
     assert not connection.tasks
     answers(out + _sent(connection))
@@ -203,7 +235,8 @@ def _feed(
             window[:count] = view[:count]
             view = view[count:]
             connection.received(count)
-            while connection.advance():
+            while connection.advance() or connection.can_resume:
+                connection.resume()
                 out += _sent(connection)
             between()
             out += _sent(connection)
@@ -230,6 +263,9 @@ def _timeless(answer: Answer) -> Answer:
 def _check_released(connection: Connection) -> None:
     for region in (connection._in, connection._out):
         assert region is None or region.holds == 0, "everything was answered, nothing is held"
+    connection.close()
+    connection.dispose()
+    assert connection.account.used == 0, "all memory has been given back"
 
 
 def main() -> None:

@@ -105,11 +105,19 @@ def nop_out(cmd_sn: int, data: bytes = b"", *, tag: int = 99, transfer_tag: int 
 
 
 def request(
-    opcode: int, cmd_sn: int, data: bytes = b"", *, flags: int = 0x80, tag: int = 99
+    opcode: int,
+    cmd_sn: int,
+    data: bytes = b"",
+    *,
+    flags: int = 0x80,
+    tag: int = 99,
+    transfer_tag: int = NO_TAG,
 ) -> bytes:
     """A text or logout request."""
     return pdu(
-        struct.pack(">BB2xIQIIII16x", opcode | 0x40, flags, len(data), 0, tag, NO_TAG, cmd_sn, 0),
+        struct.pack(
+            ">BB2xIQIIII16x", opcode | 0x40, flags, len(data), 0, tag, transfer_tag, cmd_sn, 0
+        ),
         data,
     )
 
@@ -180,20 +188,23 @@ def answers(
 
 
 def _split(stream: bytes, header_digest: bool, data_digest: bool) -> Iterator[Answer]:
-    while stream:
-        header, stream = stream[:48], stream[48:]
+    at = 0
+
+    def take(count: int) -> bytes:
+        nonlocal at
+        at += count
+        assert at <= len(stream), "the target sends whole PDUs"
+        return stream[at - count : at]
+
+    while at < len(stream):
+        header = take(48)
         if header_digest:
-            assert crc32c(header).to_bytes(4, "little") == stream[:4]
-            stream = stream[4:]
+            assert crc32c(header).to_bytes(4, "little") == take(4)
         length = int.from_bytes(header[4:8], "big")
-        padded = length + (-length & 3)
-        assert len(stream) >= padded, "the target sends whole PDUs"
-        data, rest = stream[:padded], stream[padded:]
+        data = take(length + (-length & 3))
         if data_digest and length:
-            assert crc32c(data).to_bytes(4, "little") == rest[:4]
-            rest = rest[4:]
+            assert crc32c(data).to_bytes(4, "little") == take(4)
         yield Answer(header, data[:length])
-        stream = rest
 
 
 def only(found: list[Any]) -> Any:

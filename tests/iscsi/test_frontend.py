@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 from iscsi.bench import Bench
 from iscsi.initiator import LOGIN_KEYS, NAME, command, login, only, read_10, write_10
+from iscsi.test_task_management import GivesUp
+from tierce_iscsi.frontend import LOGIN_COUNT_MAX
+from tierce_iscsi.greeter import Handed
 from tierce_iscsi.options import IscsiOptions
 
 
@@ -79,3 +82,92 @@ def test_abandoning_answers_nothing_more(parking: Bench) -> None:
     parking.settle()
     assert session.hear() == []
     assert session.is_closed
+
+
+# -- logins that have to wait ----------------------------------------------------------------------
+
+TRY_AGAIN = 0x0301
+
+
+def test_a_login_whose_old_session_does_not_settle_is_told_to_try_again(parking: Bench) -> None:
+    """Linux waits 15 s for it and starts anew; unanswered, it would never know why."""
+    parking.session().ask(command(write_10(0, 1), 1, write=512, data=bytes(512)))
+    new = parking.initiator()
+    assert new.start(login(LOGIN_KEYS)) == []
+    parking.loop.wait(8)
+    assert new.hear() == []
+    parking.loop.wait(2)
+    assert only(new.hear()).login_status == TRY_AGAIN
+    assert new.is_closed
+    again = parking.initiator()
+    assert again.start(login(LOGIN_KEYS)) == [], "it waits for the same"
+    parking.settle()
+    assert only(again.hear()).login_status == 0
+
+
+def test_a_login_timeout_that_is_shorter_answers_too(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(parks=True, login_timeout_s=2)
+    bench.session().ask(command(write_10(0, 1), 1, write=512, data=bytes(512)))
+    new = bench.initiator()
+    new.start(login(LOGIN_KEYS))
+    bench.loop.wait(3)
+    assert only(new.hear()).login_status == TRY_AGAIN
+
+
+def test_a_login_waits_for_what_the_device_gave_up_of_the_session_before(
+    make_bench: Callable[..., Bench],
+) -> None:
+    device = GivesUp()
+    bench = make_bench(device=device)
+    bench.session().ask(command(write_10(0, 1), 1, write=512, data=bytes(512)))
+    new = bench.initiator()
+    assert new.start(login(LOGIN_KEYS)) == []
+    other = bench.session(isid=b"\x80\0\0\0\0\7")
+    assert not other.is_closed, "one that replaces none waits for nothing"
+    device.forget()
+    assert only(new.hear()).login_status == 0
+
+
+def test_of_two_logins_that_wait_for_one_session_the_newer_gets_in(parking: Bench) -> None:
+    parking.session().ask(command(write_10(0, 1), 1, write=512, data=bytes(512)))
+    one, two = parking.initiator(), parking.initiator()
+    assert one.start(login(LOGIN_KEYS)) == []
+    assert two.start(login(LOGIN_KEYS)) == []
+    assert only(one.hear()).login_status == TRY_AGAIN
+    parking.settle()
+    assert only(two.hear()).login_status == 0
+    assert len(parking.sessions()) == 1
+
+
+def test_a_storm_of_logins_is_answered_each(make_bench: Callable[..., Bench]) -> None:
+    """None says its last word, so that all are under way at once."""
+    bench = make_bench(session_count_max=4)
+    storm = [bench.initiator() for _ in range(LOGIN_COUNT_MAX + 100)]
+    statuses = []
+    for made in storm:
+        statuses += [answer.login_status for answer in made.start(login({}, flags=0x44))]
+    assert statuses == [0] * len(storm)
+    first = [made.hear() for made in storm[:100]]
+    assert [only(heard).login_status for heard in first] == [TRY_AGAIN] * 100
+    honest = bench.session(isid=b"\x80\0\0\0\0\7")
+    assert not honest.is_closed
+
+
+def test_a_login_that_comes_while_the_target_ends_is_told_to_try_again(parking: Bench) -> None:
+    session = parking.session()
+    session.ask(command(write_10(0, 1), 1, write=512, data=bytes(512)))
+    waiting = parking.initiator()
+    waiting.start(login(LOGIN_KEYS, flags=0x04))
+    parking.frontend.close(lambda: None)
+    assert only(waiting.hear()).login_status == TRY_AGAIN
+    assert parking.initiator().login(isid=b"\x80\0\0\0\0\7").login_status == TRY_AGAIN
+
+
+def test_what_is_published_is_published_once_for_all_that_come_together(bench: Bench) -> None:
+    for number in range(5):
+        made = bench.initiator()
+        handed = Handed(0, b"", login(LOGIN_KEYS, isid=bytes((0x80, 0, 0, 0, 0, number)))).encode()
+        bench.frontend.adopt(made.served, handed)
+    assert "sessions" not in bench.published
+    bench.loop.turn()
+    assert len(bench.published["sessions"]) == 5

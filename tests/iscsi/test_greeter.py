@@ -41,7 +41,8 @@ def discover(made: IscsiGreeter, what: str, routes: dict[str, Route]) -> bytes:
     [answer] = sent(made.receive(request(4, 1, text({"SendTargets": what})), routes))
     while answer.flags & 0x40:
         data += answer.data
-        [answer] = sent(made.receive(request(4, 1), routes))
+        again = request(4, 1, transfer_tag=answer.transfer_tag)
+        [answer] = sent(made.receive(again, routes))
     return data + answer.data
 
 
@@ -130,3 +131,78 @@ def test_a_target_that_can_not_be_used_is_refused(
 def test_what_is_not_a_login_is_hung_up_on() -> None:
     [wish] = greeter().receive(b"GET / HTTP/1.1\r\n" + b"x" * 48, ROUTES)
     assert isinstance(wish, Hangup)
+
+
+#: As iscsiadm 2.1.8 sends them, which gives up on Irrelevant.
+ISCSIADM = {
+    "HeaderDigest": "None",
+    "DataDigest": "None",
+    "DefaultTime2Wait": "2",
+    "DefaultTime2Retain": "0",
+    "IFMarker": "No",
+    "OFMarker": "No",
+    "ErrorRecoveryLevel": "0",
+    "MaxRecvDataSegmentLength": "32768",
+}
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["one text", "second stage"])
+def test_discovery_is_answered_what_a_session_needs_and_tasks_are_irrelevant(
+    *, is_first: bool
+) -> None:
+    made = greeter()
+    of_tasks = {"MaxConnections": "1", "MaxOutstandingR2T": "1", "InitialR2T": "No"}
+    # The kind of session may stand behind what depends on it.
+    offers = ISCSIADM | of_tasks
+    if is_first:
+        [answer] = sent(made.receive(login(offers | DISCOVERY), ROUTES))
+    else:
+        made.receive(login(DISCOVERY, flags=0x81), ROUTES)
+        [answer] = sent(made.receive(login(offers), ROUTES))
+    found = keys(answer.data)
+    assert {key: found[key] for key in ISCSIADM if key in found} == {
+        **dict.fromkeys(("HeaderDigest", "DataDigest"), "None"),
+        "DefaultTime2Wait": "2",
+        "DefaultTime2Retain": "0",
+        "ErrorRecoveryLevel": "0",
+        "IFMarker": "Irrelevant",
+        "OFMarker": "Irrelevant",
+        "MaxRecvDataSegmentLength": "262144",
+    }
+    assert {found[key] for key in of_tasks} == {"Irrelevant"}
+
+
+def test_a_discovery_session_may_say_anew_how_much_it_takes_at_once() -> None:
+    made = greeter()
+    routes = {f"v{i}": Route(f"v{i}", IscsiVolumeOptions()) for i in range(50)}
+    made.receive(login(DISCOVERY), routes)
+    both = text({"MaxRecvDataSegmentLength": "512", "SendTargets": "All"})
+    [answer] = sent(made.receive(request(4, 1, both), routes))
+    assert len(answer.data) == 512
+    assert b"MaxRecvDataSegmentLength" not in answer.data
+
+
+def test_a_discovery_session_has_no_target_of_its_own() -> None:
+    assert discover(greeter(), "", ROUTES) == b"SendTargets=Reject\0"
+
+
+@pytest.mark.parametrize(
+    ("local", "named"),
+    [
+        (("::1", 3260), "[::1]:3260,1"),
+        (("::ffff:10.1.2.3", 3260), "10.1.2.3:3260,1"),
+        (("fe80::1%eth0", 3260), "[fe80::1]:3260,1"),
+    ],
+)
+def test_the_address_is_named_as_an_initiator_can_use_it(
+    local: tuple[str, int], named: str
+) -> None:
+    made = IscsiGreeter(IscsiOptions(listen=("0.0.0.0:3260",)), local, ("127.0.0.1", 40000))
+    assert keys(discover(made, "All", ROUTES))["TargetAddress"] == named
+
+
+@pytest.mark.parametrize("data", [{"SessionType": "Odd"}, {"InitiatorName": "x y"}])
+def test_names_that_can_not_be_are_refused_in_so_many_words(data: dict[str, str]) -> None:
+    wishes = greeter().receive(login(LOGIN_KEYS | data), ROUTES)
+    assert sent(wishes)[0].login_status == 0x0200
+    assert isinstance(wishes[-1], Hangup)

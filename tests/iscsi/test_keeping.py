@@ -145,5 +145,5 @@ def test_a_disk_that_takes_nothing_is_told_once_and_stops_no_session(
     bench = make_bench()
     assert first(bench).status == GOOD
     assert first(bench, OTHER).status == GOOD
-    assert [event.code for event in bench.events] == ["iscsi.keeping.failed"]
-    assert os.strerror(errno.ENOTDIR) in bench.events[0].message
+    assert [event.code for event in bench.told] == ["iscsi.keeping.failed"]
+    assert os.strerror(errno.ENOTDIR) in bench.told[0].message

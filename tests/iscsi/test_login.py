@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from iscsi.bench import Bench
-from iscsi.initiator import LOGIN_KEYS, keys, login, only, request, text
+from iscsi.initiator import LOGIN_KEYS, Answer, keys, login, only, request, text
 
 SECURITY_TO_OPERATIONAL, OPERATIONAL_TO_FULL, SECURITY_TO_FULL = 0x81, 0x87, 0x83
 
@@ -51,6 +51,7 @@ def test_every_key_gets_the_answer_of_its_function(bench: Bench) -> None:
     answer = bench.initiator().login(keys=offers)
     assert keys(answer.data) == {
         "TargetPortalGroupTag": "1",
+        "TargetAlias": "demo",
         "MaxRecvDataSegmentLength": "262144",
         "HeaderDigest": "CRC32C",
         "DataDigest": "None",
@@ -148,3 +149,79 @@ def test_a_login_that_takes_too_long_is_cut_off(bench: Bench) -> None:
 def test_the_security_stage_may_lead_to_the_full_feature_phase(bench: Bench) -> None:
     answer = only(bench.initiator().start(login(LOGIN_KEYS, flags=SECURITY_TO_FULL)))
     assert (answer.login_status, answer.flags) == (0, SECURITY_TO_FULL)
+
+
+# -- keys that are said twice, or together ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("names", [("FirstBurstLength", "MaxBurstLength"), ("MaxBurstLength",)])
+def test_a_first_burst_is_answered_as_part_of_a_burst_in_whatever_order(
+    bench: Bench, names: tuple[str, ...]
+) -> None:
+    pairs = {key: value for key, value in LOGIN_KEYS.items() if not key.endswith("BurstLength")}
+    values = {"MaxBurstLength": "8192", "FirstBurstLength": "65536"}
+    offers = {name: values[name] for name in names}
+    offers |= {name: value for name, value in values.items() if name not in offers}
+    answer = only(bench.initiator().start(login(pairs | offers)))
+    assert keys(answer.data)["MaxBurstLength"] == "8192"
+    assert keys(answer.data)["FirstBurstLength"] == "8192"
+
+
+def two_stages(bench: Bench, first: dict[str, str], second: dict[str, str]) -> Answer:
+    initiator = bench.initiator()
+    initiator.start(login(first, flags=SECURITY_TO_OPERATIONAL))
+    answer: Answer = only(initiator.ask(login(second, flags=OPERATIONAL_TO_FULL)))
+    return answer
+
+
+NAMES = {key: LOGIN_KEYS[key] for key in ("InitiatorName", "TargetName", "SessionType")}
+
+
+def test_names_that_are_repeated_in_the_second_stage_are_heard_once(bench: Bench) -> None:
+    answer = two_stages(bench, NAMES, NAMES | {"HeaderDigest": "None"})
+    assert answer.login_status == 0
+    assert keys(answer.data)["HeaderDigest"] == "None"
+
+
+def test_another_name_in_the_second_stage_is_a_mistake(bench: Bench) -> None:
+    answer = two_stages(bench, NAMES, NAMES | {"InitiatorName": "iqn.2026-11.x:another"})
+    assert answer.login_status == 0x0200
+
+
+def test_how_much_the_initiator_takes_at_once_is_what_it_said_last(bench: Bench) -> None:
+    one, two = ({"MaxRecvDataSegmentLength": size} for size in ("8192", "65536"))
+    assert two_stages(bench, NAMES | one, two).login_status == 0
+    assert bench.sessions()[0].terms.segment_bytes_max == 65536
+
+
+@pytest.mark.parametrize("key", ["HeaderDigest", "MaxBurstLength", "InitialR2T", "X-vendor"])
+def test_a_key_that_was_negotiated_is_not_negotiated_again(bench: Bench, key: str) -> None:
+    offer = {key: "None" if key == "HeaderDigest" else "Yes" if key == "InitialR2T" else "4096"}
+    assert two_stages(bench, NAMES | offer, offer).login_status == 0x0200
+
+
+def test_a_login_that_goes_on_naming_keys_is_cut_off(bench: Bench) -> None:
+    """Each is remembered, so that it is not negotiated twice."""
+    initiator = bench.initiator()
+    initiator.start(login(LOGIN_KEYS, flags=0x04))
+    statuses = [
+        only(initiator.ask(login({f"X-{n}-{i}": "1" for i in range(200)}, flags=0x04))).login_status
+        for n in range(2)
+    ]
+    assert statuses == [0, 0x0200]
+
+
+@pytest.mark.parametrize("key", ["TargetAlias", "TargetAddress", "TargetPortalGroupTag"])
+def test_what_is_ours_to_say_is_not_taken_from_an_initiator(bench: Bench, key: str) -> None:
+    answer = bench.initiator().login(keys={key: "1"})
+    assert answer.login_status == 0
+    assert answer.data.count(f"{key}=Reject".encode()) == 1
+
+
+@pytest.mark.parametrize(
+    "data", [b"InitiatorName=\xff\0", b"no equals sign\0", b"K" * 70 + b"=1\0"]
+)
+def test_text_that_is_none_is_answered_before_the_end(bench: Bench, data: bytes) -> None:
+    initiator = bench.initiator()
+    assert only(initiator.start(login(data))).login_status == 0x0200
+    assert initiator.is_closed

@@ -1,21 +1,66 @@
-"""Task management: answered when nothing that it ends can be applied any more."""
+"""Task management: answered when nothing that it ends can be applied any more, or within 10 s."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import pytest
 
 from iscsi.bench import Bench
-from iscsi.initiator import command, only, read_10, task_management, write_10
+from iscsi.initiator import Answer, command, only, read_10, request, task_management, write_10
+from iscsi.standalone import MemoryDevice
+from tierce import Code, Op, Request, Settled, Status
+from tierce_iscsi.task_management import FUNCTION_COUNT_MAX
 
-COMPLETE, NO_SUCH_TASK, NO_SUCH_LUN = 0, 1, 2
-RESPONSE = 0x22
+COMPLETE, NO_SUCH_TASK, NO_SUCH_LUN, REJECTED = 0, 1, 2, 255
+RESPONSE, SCSI_RESPONSE, LOGOUT_RESPONSE = 0x22, 0x21, 0x26
+GOOD, CHECK_CONDITION, TASK_ABORTED = 0, 2, 0x40
+ABORT_TASK, ABORT_TASK_SET, CLEAR_TASK_SET, LUN_RESET, WARM_RESET, COLD_RESET = 1, 2, 4, 5, 6, 7
+WAS_RESET = (6, 0x2903)
+OTHER = b"\x80\0\0\0\0\2"
+FUNCTIONS = pytest.mark.parametrize(
+    "function",
+    [ABORT_TASK, ABORT_TASK_SET, CLEAR_TASK_SET, LUN_RESET, WARM_RESET],
+    ids=["task", "set", "clear", "lun", "warm"],
+)
 
 
 def write(number: int) -> bytes:
     return command(write_10(number, 1), number, write=512, data=bytes([number]) * 512)
 
 
-@pytest.mark.parametrize("function", [1, 2, 4, 5, 6], ids=["task", "set", "clear", "lun", "warm"])
+class GivesUp(MemoryDevice):
+    """A device that answers a write NOT READY though it may still be applied, until the test says
+    what became of it."""
+
+    def __init__(self) -> None:
+        super().__init__(1 << 20)
+        self.given_up: list[Request] = []
+        self.asked: list[Callable[[], None]] = []
+
+    def submit(self, batch: list[Request], settled: Settled) -> None:
+        for given in batch:
+            if given.op is Op.WRITE:
+                given.status = Status(Code.NOT_READY, "no majority")
+                self.given_up.append(given)
+            else:
+                given.status = self._do(given)
+
+    def when_quiet(self, quiet: Callable[[], None]) -> None:
+        if self.given_up:
+            self.asked.append(quiet)
+        else:
+            quiet()
+
+    def forget(self) -> None:
+        """None of them will be applied any more."""
+        self.given_up.clear()
+        asked, self.asked = self.asked, []
+        for quiet in asked:
+            quiet()
+
+
+@FUNCTIONS
 def test_it_is_answered_only_when_the_writes_it_ends_have_settled(
     parking: Bench, function: int
 ) -> None:
@@ -29,52 +74,199 @@ def test_it_is_answered_only_when_the_writes_it_ends_have_settled(
     assert (answer.opcode, answer.response) == (RESPONSE, COMPLETE)
 
 
+@FUNCTIONS
+def test_what_takes_too_long_is_rejected_and_goes_on(parking: Bench, function: int) -> None:
+    """Linux gives an abort 15 s, and then does worse things."""
+    session = parking.session()
+    session.ask(write(1))
+    assert session.ask(task_management(function, 2, task=1)) == []
+    parking.loop.wait(8)
+    assert session.hear() == []
+    parking.loop.wait(2)
+    answer = only(session.hear())
+    assert (answer.opcode, answer.response) == (RESPONSE, REJECTED)
+    parking.settle()
+    answer = only(session.hear())
+    assert (answer.opcode, answer.tag, answer.status) == (SCSI_RESPONSE, 1, GOOD)
+    assert only(session.ask(command(read_10(0, 1), 2, read=512))).status == GOOD, (
+        "nothing was reset"
+    )
+
+
+@FUNCTIONS
+def test_a_write_that_the_device_gave_up_is_waited_for_too(
+    make_bench: Callable[..., Bench], function: int
+) -> None:
+    """It was answered NOT READY, and may be applied all the same."""
+    device = GivesUp()
+    session = make_bench(device=device).session()
+    assert only(session.ask(write(1))).status == CHECK_CONDITION
+    assert session.ask(task_management(function, 2, task=1)) == []
+    device.forget()
+    answer = only(session.hear())
+    expected = NO_SUCH_TASK if function == ABORT_TASK else COMPLETE
+    assert (answer.opcode, answer.response) == (RESPONSE, expected)
+
+
+@FUNCTIONS
+def test_a_device_that_does_not_become_quiet_has_it_rejected(
+    make_bench: Callable[..., Bench], function: int
+) -> None:
+    device = GivesUp()
+    bench = make_bench(device=device)
+    session = bench.session()
+    session.ask(write(1))
+    session.ask(task_management(function, 2, task=1))
+    bench.loop.wait(10)
+    assert only(session.hear()).response == REJECTED
+    device.forget()
+    assert session.hear() == [], "it has been answered"
+
+
+def test_the_device_is_asked_one_question_at_a_time(make_bench: Callable[..., Bench]) -> None:
+    device = GivesUp()
+    session = make_bench(device=device).session()
+    session.ask(write(1), *(task_management(ABORT_TASK_SET, 2) for _ in range(3)))
+    assert len(device.asked) == 1
+    first = device.asked.pop()
+    first()
+    assert [answer.response for answer in session.hear()] == [COMPLETE]
+    assert len(device.asked) == 1, "those who came meanwhile ask anew, together"
+    device.forget()
+    assert [answer.response for answer in session.hear()] == [COMPLETE, COMPLETE]
+
+
+def test_no_more_than_a_few_functions_of_a_session_wait_at_once(parking: Bench) -> None:
+    session = parking.session()
+    session.ask(write(1))
+    found = session.ask(*(task_management(ABORT_TASK_SET, 2) for _ in range(100)))
+    assert [answer.response for answer in found] == [REJECTED] * (100 - FUNCTION_COUNT_MAX)
+    parking.settle()
+    assert [answer.response for answer in session.hear()] == [COMPLETE] * FUNCTION_COUNT_MAX
+
+
 def test_aborting_what_is_answered_already_finds_no_task(bench: Bench) -> None:
     session = bench.session()
     session.ask(write(1))
-    assert only(session.ask(task_management(1, 2, task=1))).response == NO_SUCH_TASK
+    assert only(session.ask(task_management(ABORT_TASK, 2, task=1))).response == NO_SUCH_TASK
 
 
 def test_aborting_a_write_that_waits_for_its_data_forgets_it_at_once(bench: Bench) -> None:
     session = bench.session()
     r2t = only(session.ask(command(write_10(0, 1), 1, write=512)))
     assert r2t.opcode == 0x31
-    assert only(session.ask(task_management(1, 2, task=1))).response == COMPLETE
+    assert only(session.ask(task_management(ABORT_TASK, 2, task=1))).response == COMPLETE
     assert bench.device.bytes[:512] == bytes(512)
 
 
-def test_a_reset_ends_the_tasks_of_every_session_and_tells_the_others(parking: Bench) -> None:
-    one, two = parking.session(), parking.session(isid=b"\x80\0\0\0\0\2")
-    two.ask(write(1))
-    assert one.ask(task_management(5, 1)) == []
-    parking.settle()
-    assert only(one.hear()).response == COMPLETE
-    answer = only(two.ask(command(read_10(0, 1), 2, read=512)))
-    assert answer.sense == (6, 0x2903)
-    assert only(two.ask(command(read_10(0, 1), 3, read=512))).status == 0
+def test_what_has_ended_when_a_function_is_rejected_is_told_to_have(parking: Bench) -> None:
+    """It waited for its data, so it is over; its initiator must not wait for it."""
+    session = parking.session()
+    session.ask(write(1), command(write_10(0, 1), 2, write=512))
+    session.ask(task_management(ABORT_TASK_SET, 3))
+    parking.loop.wait(10)
+    found = session.hear()
+    assert [(answer.opcode, answer.tag) for answer in found] == [(SCSI_RESPONSE, 2), (RESPONSE, 98)]
+    assert (found[0].status, found[1].response) == (TASK_ABORTED, REJECTED)
 
 
-def test_clearing_the_task_set_tells_those_that_lost_something(parking: Bench) -> None:
-    one, two = parking.session(), parking.session(isid=b"\x80\0\0\0\0\2")
+@pytest.mark.parametrize("function", [CLEAR_TASK_SET, LUN_RESET, WARM_RESET])
+def test_the_tasks_of_other_sessions_end_with_task_aborted(parking: Bench, function: int) -> None:
+    one, two = parking.session(), parking.session(isid=OTHER)
     two.ask(write(1))
-    one.ask(task_management(4, 1))
+    r2t = only(two.ask(command(write_10(9, 1), 2, write=512)))
+    assert r2t.opcode == 0x31
+    assert one.ask(task_management(function, 1)) == []
+    waiting = only(two.hear())
+    assert (waiting.tag, waiting.status) == (2, TASK_ABORTED), "it waited for its data"
     parking.settle()
-    assert only(two.ask(command(read_10(0, 1), 2, read=512))).sense == (6, 0x2F00)
+    settled = only(two.hear())
+    assert (settled.tag, settled.status) == (1, TASK_ABORTED), "only when it has settled"
     assert only(one.hear()).response == COMPLETE
+
+
+@pytest.mark.parametrize("function", [LUN_RESET, WARM_RESET])
+def test_a_reset_is_told_to_every_session_the_issuers_too(bench: Bench, function: int) -> None:
+    one, two = bench.session(), bench.session(isid=OTHER)
+    assert only(one.ask(task_management(function, 1))).response == COMPLETE
+    for session in (one, two):
+        assert only(session.ask(command(read_10(0, 1), 1, read=512))).sense == WAS_RESET
+        assert only(session.ask(command(read_10(0, 1), 2, read=512))).status == GOOD
+
+
+def test_clearing_the_task_set_is_told_by_the_tasks_alone(bench: Bench) -> None:
+    """With the TAS bit set there is no unit attention for it (SAM-5 section 5.6)."""
+    one, two = bench.session(), bench.session(isid=OTHER)
+    assert only(one.ask(task_management(CLEAR_TASK_SET, 1))).response == COMPLETE
+    for session in (one, two):
+        assert only(session.ask(command(read_10(0, 1), 1, read=512))).status == GOOD
+
+
+def test_abort_task_set_leaves_the_tasks_of_others_alone(parking: Bench) -> None:
+    one, two = parking.session(), parking.session(isid=OTHER)
+    one.ask(write(1))
+    two.ask(write(1))
+    one.ask(task_management(ABORT_TASK_SET, 2))
+    parking.settle()
+    assert only(one.hear()).response == COMPLETE
+    assert only(two.hear()).status == GOOD
+
+
+def test_a_task_that_both_its_own_and_another_initiator_end_is_told_to_nobody(
+    parking: Bench,
+) -> None:
+    one, two = parking.session(), parking.session(isid=OTHER)
+    two.ask(write(1))
+    one.ask(task_management(LUN_RESET, 1))
+    two.ask(task_management(ABORT_TASK, 2, task=1))
+    parking.settle()
+    assert only(one.hear()).response == COMPLETE
+    answer = only(two.hear())
+    assert (answer.opcode, answer.response) == (RESPONSE, COMPLETE)
+
+
+def test_a_tag_is_in_use_until_its_task_has_settled(parking: Bench) -> None:
+    """Else tasks that were given up would pile up beside the queue's depth."""
+    session = parking.session()
+    session.ask(write(1), task_management(ABORT_TASK, 2, task=1))
+    again = command(write_10(1, 1), 2, tag=1, write=512, data=bytes(512))
+    answer: Answer = only(session.ask(again))
+    assert (answer.opcode, answer.response) == (0x3F, 0x07), "TASK IN PROGRESS"
+
+
+def test_tasks_that_are_given_up_count_until_they_have_settled(
+    make_bench: Callable[..., Bench],
+) -> None:
+    bench = make_bench(parks=True, queue_depth=4)
+    session = bench.session()
+    for number in range(1, 40):
+        session.ask(write(number), task_management(ABORT_TASK, number + 1, task=number))
+    assert len(bench.connection().tasks) == 4
+    assert len(bench.parked) == 4
 
 
 def test_a_reset_waits_for_the_writes_of_sessions_that_are_gone(parking: Bench) -> None:
-    one, two = parking.session(), parking.session(isid=b"\x80\0\0\0\0\2")
+    one, two = parking.session(), parking.session(isid=OTHER)
     two.ask(write(1))
     two.close()
-    assert one.ask(task_management(5, 1)) == []
+    assert one.ask(task_management(LUN_RESET, 1)) == []
     parking.settle()
     assert only(one.hear()).response == COMPLETE
 
 
+def test_a_function_whose_initiator_has_gone_is_done_all_the_same(parking: Bench) -> None:
+    one, two = parking.session(), parking.session(isid=OTHER)
+    two.ask(write(1))
+    one.ask(task_management(LUN_RESET, 1))
+    one.close()
+    parking.settle()
+    assert only(two.hear()).status == TASK_ABORTED
+    assert only(two.ask(command(read_10(0, 1), 2, read=512))).sense == WAS_RESET
+
+
 def test_a_cold_reset_ends_every_session(bench: Bench) -> None:
-    one, two = bench.session(), bench.session(isid=b"\x80\0\0\0\0\2")
-    one.ask(task_management(7, 1))
+    one, two = bench.session(), bench.session(isid=OTHER)
+    one.ask(task_management(COLD_RESET, 1))
     assert one.is_closed
     assert two.is_closed
 
@@ -84,4 +276,29 @@ def test_reassigning_is_not_supported(bench: Bench) -> None:
 
 
 def test_a_function_on_another_unit_finds_none(bench: Bench) -> None:
-    assert only(bench.session().ask(task_management(5, 1, lun=1 << 48))).response == NO_SUCH_LUN
+    answer = only(bench.session().ask(task_management(LUN_RESET, 1, lun=1 << 48)))
+    assert answer.response == NO_SUCH_LUN
+
+
+# -- logout ----------------------------------------------------------------------------------------
+
+
+def test_a_logout_that_takes_too_long_says_that_it_did_not_clean_up(parking: Bench) -> None:
+    session = parking.session()
+    session.ask(write(1), request(6, 2))
+    parking.loop.wait(8)
+    assert session.hear() == []
+    parking.loop.wait(2)
+    answer = only(session.hear())
+    assert (answer.opcode, answer.response) == (LOGOUT_RESPONSE, 3)
+    assert session.is_closed
+
+
+def test_a_logout_waits_for_what_the_device_gave_up(make_bench: Callable[..., Bench]) -> None:
+    device = GivesUp()
+    session = make_bench(device=device).session()
+    session.ask(write(1))
+    assert session.ask(request(6, 2)) == []
+    device.forget()
+    answer = only(session.hear())
+    assert (answer.opcode, answer.response) == (LOGOUT_RESPONSE, 0)

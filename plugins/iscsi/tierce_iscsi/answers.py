@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from tierce import GOOD, Op, Request, Stage
 from tierce_iscsi import pdu
-from tierce_iscsi.buffers import LargePool, Region
+from tierce_iscsi.buffers import Region
+from tierce_iscsi.memory import Account
 from tierce_iscsi.scsi.command import check_condition
 from tierce_iscsi.scsi.sense import sense_of
 from tierce_iscsi.stream import Stream
@@ -30,28 +31,40 @@ class Answers(Stream):
     Args:
         unit: The logical unit.
         session: The session whose only connection this is.
+        account: What the session has borrowed of the target's memory.
         clock_ns: A monotonic clock, for statistics.
         stage: The front end's counters.
         wake: Called when there is something to send outside of `Connection.advance`.
     """
 
+    __slots__ = (
+        *("clock_ns", "function_count", "is_closed", "is_leaving", "pdu_count", "session", "slow"),
+        *("stage", "tasks", "unit", "wake"),
+    )
+
     def __init__(
         self,
         unit: LogicalUnit,
         session: Session,
+        account: Account,
         *,
         clock_ns: Callable[[], int],
         stage: Stage,
         wake: Callable[[], None],
     ) -> None:
-        super().__init__(session.terms)
+        super().__init__(session.terms, account)
         self.unit = unit
         self.session = session
         self.tasks: dict[int, Task] = {}
-        self.large = LargePool()
         self.clock_ns = clock_ns
         self.stage = stage
         self.wake = wake
+        #: The socket is closed: nothing is answered any more.
+        self.is_closed = False
+        #: It has logged out: what is under way is not waited for.
+        self.is_leaving = False
+        #: Task management functions under way.
+        self.function_count = 0
         #: PDUs that came, so that a look at it tells silence from life.
         self.pdu_count = 0
         #: Everything that is not fast; set by whoever makes the connection.

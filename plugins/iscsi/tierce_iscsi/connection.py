@@ -13,8 +13,13 @@ reads first, so that the batch is one run of memory and one send. Everything els
 Parked requests keep what they need in a `FastTask` and are answered from `settled`, one push for
 all that settle together. They hold up nothing.
 
+**Turns.** One call of `advance` does one batch, or `SLOW_COUNT_MAX` PDUs of the slow path; between
+calls the shell may let others have their turn. It stops for want of a region to answer into and
+while too much waits to be sent (`is_stalled`), at any point of what was received.
+
 **Order.** One connection means that commands arrive in the order of their CmdSN; a CmdSN in the
-window but not the next one can only be an initiator's mistake, and ends the connection.
+window but not the next one can only be an initiator's mistake, and ends the connection. One
+outside of the window that it was told is ignored.
 """
 
 from __future__ import annotations
@@ -22,10 +27,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tierce import Op, Request, Stage
+from tierce import Op, Request, Settled, Stage
 from tierce_iscsi import pdu
 from tierce_iscsi.answers import Answers
 from tierce_iscsi.buffers import RECEIVE_BYTES_MIN, Region
+from tierce_iscsi.diary import Cause
+from tierce_iscsi.memory import Account
 from tierce_iscsi.tasks import Drain, FastTask, SlowTask, Task
 from tierce_iscsi.text import RECV_SEGMENT_BYTES
 
@@ -47,6 +54,8 @@ UNPACK_CDB_10, UNPACK_CDB_16 = pdu.CDB_10.unpack_from, pdu.CDB_16.unpack_from
 READ_SPECIAL, WRITE_SPECIAL, FUA = 0xE8, 0xE0, 0x08
 #: F, R and W bits of a command.
 DIRECTION, FINAL_READ, FINAL_WRITE = 0xE0, 0xC0, 0xA0
+#: PDUs of the slow path in one call of `advance`: some 0.3 ms.
+SLOW_COUNT_MAX = 16
 
 
 class Connection(Answers):
@@ -55,25 +64,34 @@ class Connection(Answers):
     Args:
         unit: The logical unit.
         session: The session whose only connection this is.
+        account: What the session has borrowed of the target's memory.
         clock_ns: A monotonic clock, for statistics.
         stage: The front end's counters.
         wake: Called when there is something to send outside of `advance`.
     """
 
+    __slots__ = ("_has_digest", "_immediate_bytes_max", "_read_bytes_max", "_settled")
+
     def __init__(
         self,
         unit: LogicalUnit,
         session: Session,
+        account: Account,
         *,
         clock_ns: Callable[[], int],
         stage: Stage,
         wake: Callable[[], None],
     ) -> None:
-        super().__init__(unit, session, clock_ns=clock_ns, stage=stage, wake=wake)
+        super().__init__(unit, session, account, clock_ns=clock_ns, stage=stage, wake=wake)
         #: One object for every batch, so that the device can tell its submitter by identity.
-        self._settled = self.settled
+        self._settled: Settled = self.settled
         self._has_digest = self._header_bytes + self._trailer_bytes > pdu.BHS_BYTES
-        terms = session.terms
+        self._read_bytes_max = self._immediate_bytes_max = 0
+        self.renegotiated()
+
+    def renegotiated(self) -> None:
+        """Look at what the initiator takes and gives in one PDU: it may say so anew at any time."""
+        terms = self.session.terms
         self._read_bytes_max = min(
             terms.segment_bytes_max, terms.burst_bytes_max, RECV_SEGMENT_BYTES
         )
@@ -114,11 +132,13 @@ class Connection(Answers):
         can_read, can_write = unit.fast_access(session)
         exp_cmd_sn = session.exp_cmd_sn
         tasks = self.tasks
-        room = session.queue_depth - len(tasks)
+        # Up to the MaxCmdSN that the initiator was told.
+        room = session.max_cmd_sn - exp_cmd_sn + 1 & 0xFFFFFFFF
+        slow_left = SLOW_COUNT_MAX
         unpack, unpack_10, unpack_16 = UNPACK_COMMAND, UNPACK_CDB_10, UNPACK_CDB_16
         batch: list[Request] = []
         add = batch.append
-        has_more = False
+        has_more = is_full = False
         while end - at >= header_bytes:
             opcode, flags, _, lengths, lun, tag, expected, cmd_sn, _, command, special = unpack(
                 memory, at
@@ -160,7 +180,7 @@ class Connection(Answers):
                         data = place + header_bytes
                         stop = data + length + trailer_bytes
                         if stop > place_max:
-                            has_more = True
+                            is_full = True
                             break
                         add(
                             Request(
@@ -187,7 +207,7 @@ class Connection(Answers):
                         # Room for its answer, behind those of the reads.
                         place_max -= answer_bytes
                         if place > place_max:
-                            has_more = True
+                            is_full = True
                             break
                         data = at + header_bytes
                         add(
@@ -212,19 +232,26 @@ class Connection(Answers):
             self.slow.take(region, at - size, size)
             if self.ending:
                 return False
+            slow_left -= 1
+            if not slow_left or self.output.is_full:
+                has_more = True
+                break
             exp_cmd_sn = session.exp_cmd_sn
             can_read, can_write = unit.fast_access(session)
-            room = session.queue_depth - len(tasks)
+            room = session.max_cmd_sn - exp_cmd_sn + 1 & 0xFFFFFFFF
         self._in_start = at
         if batch:
             session.exp_cmd_sn = exp_cmd_sn
             self.pdu_count += len(batch)
             begin, out.end = out.end, place
             self._submit(batch, region, out, begin, started_ns)
-        if has_more and not batch:
-            # There was no room for the first one: the next region has it.
-            has_more = self._next_out(out)
-        return has_more
+        elif is_full and not self._next_out(out):
+            # There was no room for the first one, and no other region that has it.
+            return False
+        if has_more or is_full:
+            self.is_stalled = self.is_stalled or self.output.is_full
+            return not self.is_stalled
+        return False
 
     def _submit(
         self, batch: list[Request], region: Region, out: Region, begin: int, started_ns: int
@@ -245,7 +272,7 @@ class Connection(Answers):
             tag, place = request.tag
             while tag in tasks:
                 # One tag for two commands of a batch: both must settle, neither is answered.
-                self.ending = f"task tag {tag & pdu.SERIAL_MASK:#x} was in use"
+                self.end(f"task tag {tag & pdu.SERIAL_MASK:#x} was in use", Cause.PROTOCOL)
                 tag += 1 << 32
             held = out if request.op is READ else region
             held.holds += 1
@@ -267,21 +294,31 @@ class Connection(Answers):
                 self.slow.settled(task)
                 continue
             assert isinstance(task, FastTask), "every parked request has a task"
-            if not task.is_aborted:
-                self.tasks.pop(task.tag, None)
-                if request.op is READ:
-                    self._answer_parked_read(request, task)
-                else:
-                    writes.append(request)
-            task.region.holds -= 1
-            if not task.region.holds:
-                self._free(task.region)
-            for drain in task.drains:
-                drain.settle()
+            del self.tasks[task.tag]
+            drains = task.drains
+            if drains:
+                self.answer_given_up(task)
+            elif request.op is READ:
+                self._answer_parked_read(request, task)
+            else:
+                writes.append(request)
+            region = task.region
+            region.holds -= 1
+            if not region.holds:
+                self.free(region)
+            if drains:
+                for drain in drains:
+                    drain.settle(task)
         if writes:
             self._answer_parked_writes(writes)
         # Not only answers: what has settled may have made room to read or to parse on.
         self.wake()
+
+    def resume(self) -> None:
+        """Go on after `can_resume`."""
+        super().resume()
+        if self.giving:
+            self.slow.give_more()
 
     def reject_data(self, header: memoryview) -> None:
         """Say that the data of the PDU with this header came with a wrong digest."""
@@ -291,22 +328,56 @@ class Connection(Answers):
         """Give memory back while nothing is under way."""
         if not self.tasks:
             super().trim()
-            self.large.trim()
 
     # -- the end -----------------------------------------------------------------------------------
 
-    def abort(self, task: Task, drain: Drain | None) -> None:
-        """Answer this task never; `drain` hears when nothing of it can be applied any more."""
-        self.tasks.pop(task.tag, None)
-        task.is_aborted = True
+    def give_up(self, task: Task, drain: Drain) -> None:
+        """End a task, at once or when what the device does for it has settled: `drain` waits for
+        that, and says who is told of it."""
         if isinstance(task, SlowTask) and not task.left:
+            del self.tasks[task.tag]
             self.slow.let_go(task)
-        elif drain is not None:
+            if drain.issuer is self:
+                drain.over.append(task.tag)
+            elif drain.issuer is not None:
+                self.slow.respond_aborted(task.tag)
+        else:
             drain.add(task)
 
-    def abort_all(self, drain: Drain | None) -> int:
-        """Abort every task; return how many there were."""
-        tasks = list(self.tasks.values())
-        for task in tasks:
-            self.abort(task, drain)
-        return len(tasks)
+    def give_up_all(self, drain: Drain) -> None:
+        """End every task."""
+        for task in list(self.tasks.values()):
+            self.give_up(task, drain)
+
+    def answer_given_up(self, task: Task) -> None:
+        """A task that was given up has settled: say TASK ABORTED, unless our own initiator wanted
+        that, or is gone (SAM-5 section 5.6, with the TAS bit set)."""
+        tag, is_told = task.tag & pdu.SERIAL_MASK, True
+        for drain in task.drains:
+            if drain.issuer is self:
+                drain.over.append(tag)
+            is_told = is_told and drain.issuer not in {self, None}
+        if is_told:
+            self.slow.respond_aborted(tag)
+
+    def close(self) -> None:
+        """The socket is closed: nothing is sent any more, nor answered."""
+        self.is_closed = True
+        self.drop_output()
+
+    def dispose(self) -> None:
+        """The connection is closed and nothing of it is under way: let go of everything, so that
+        nothing of it waits for a full collection."""
+        assert not self.tasks, "disposed of when its tasks have settled"
+        super().dispose()
+        self._settled = _nobody
+        self.wake = _nothing
+        del self.slow
+
+
+def _nobody(_requests: list[Request]) -> None:
+    raise AssertionError("nothing of a disposed connection is under way")
+
+
+def _nothing() -> None:
+    """Nobody is to be woken."""

@@ -1,4 +1,9 @@
-"""The shell around one connection: a socket on the target's loop."""
+"""The shell around one connection: a socket on the target's loop.
+
+**Turns.** What one connection has sent is dealt with for `TURN_NS`, then the loop goes on with the
+others and comes back: a socket full of commands holds up nobody else. What the device has finished
+is answered at once, but no new command is begun from within its call.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +13,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tierce import READABLE, WRITABLE, ProtocolError, Timer
+from tierce_iscsi.buffers import Region
+from tierce_iscsi.diary import Cause
 from tierce_iscsi.greeter import Handed
 from tierce_iscsi.login import Login, LoginRefusedError
 from tierce_iscsi.output import Output
 from tierce_iscsi.pdu import LOGIN_SEGMENT_BYTES_MAX, LoginStatus, take_pdu
+from tierce_iscsi.stream import DigestError
 
 if TYPE_CHECKING:
     from tierce_iscsi.connection import Connection
@@ -22,6 +30,8 @@ LOGIN_READ_BYTES = 16 << 10
 #: A peer whose machine is gone: its connection ends after so long without an acknowledgement.
 USER_TIMEOUT_MS = 30_000
 KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT = 15, 5, 3
+#: One connection's turn: what it has sent is begun no longer than this.
+TURN_NS = 1_000_000
 assert (KEEPALIVE_IDLE_S + KEEPALIVE_INTERVAL_S * KEEPALIVE_COUNT) * 1000 <= USER_TIMEOUT_MS
 
 
@@ -36,29 +46,33 @@ class Endpoint:
 
     def __init__(self, frontend: IscsiFrontend, connection: socket.socket, handed: Handed) -> None:
         self.frontend = frontend
-        self.login = Login(handed.stat_sn, handed.text)
+        self.login = Login(handed.stat_sn, handed.text, frontend.alias)
         #: Set when the login is done.
         self.connection: Connection | None = None
-        self.is_closed = False
+        self.is_closed = self.is_refused = False
+        self.remote = _address(connection.getpeername)
         self._socket = connection
         self._reactor = frontend.reactor
         self._buffer = bytearray(handed.data)
-        self._output = Output()
+        self._output: Output[None] = Output(_sent)
         self._events = 0
+        #: The login is done and waits for what the session before it has left.
         self._is_waiting = False
+        #: In `_pump`, or to be there again soon.
+        self._is_pumping = self._is_due = False
         self._pdu_count = 0
         self._is_pinged = False
         self._timer: Timer = self._reactor.call_later(
-            frontend.options.login_timeout_s, lambda: self.close("its login took too long")
+            frontend.options.login_timeout_s, self._login_expired
         )
         _set_options(connection)
 
     @property
-    def remote(self) -> str:
-        """The initiator's address."""
-        with contextlib.suppress(OSError):
-            return "{}:{}".format(*self._socket.getpeername()[:2])
-        return ""
+    def key(self) -> tuple[str, bytes]:
+        """The initiator port that logs in: a session of the same is replaced."""
+        request = self.login.request
+        assert request is not None, "asked when the login is done"
+        return self.login.negotiation.initiator_name, request.isid
 
     @property
     def local(self) -> tuple[str, int]:
@@ -77,7 +91,7 @@ class Endpoint:
             while not self._is_waiting:
                 pdu = take_pdu(self._buffer, LOGIN_SEGMENT_BYTES_MAX)
                 if pdu is None:
-                    return
+                    break
                 response = self.login.take(pdu)
                 if response:
                     self._output.push(response)
@@ -87,12 +101,28 @@ class Endpoint:
                     self.frontend.admit(self)
         except LoginRefusedError as error:
             self.refuse(error.status, str(error))
+        if not self.is_closed:
+            self._send(self._pending())
+
+    def _login_expired(self) -> None:
+        if self._is_waiting:
+            self.refuse(LoginStatus.SERVICE_UNAVAILABLE, "the session before it is not over yet")
+        else:
+            self.close("its login took too long", Cause.SILENT)
 
     def refuse(self, status: LoginStatus, reason: str) -> None:
         """Answer the login with this status and close."""
-        self._output.push(self.login.refusal(status))
-        self._send(self._output)
-        self.close(reason)
+        if self.is_closed:
+            return
+        self.is_refused = True
+        self.frontend.diary.refused(
+            self.login.negotiation.initiator_name, self.remote, status, reason
+        )
+        if self.login.request is not None:
+            self._output.push(self.login.refusal(status))
+            with contextlib.suppress(OSError):
+                self._send(self._output)
+        self.close(reason, Cause.TARGET)
 
     def welcome(self, connection: Connection) -> None:
         """The login is done and the session is this one's: enter the full feature phase."""
@@ -122,9 +152,10 @@ class Endpoint:
         except ProtocolError as error:
             with contextlib.suppress(OSError):
                 self._send(self._pending())
-            self.close(str(error))
+            cause = Cause.DIGEST if isinstance(error, DigestError) else Cause.PROTOCOL
+            self.close(str(error), cause)
         except OSError as error:
-            self.close(error.strerror or str(error))
+            self.close(error.strerror or str(error), Cause.BROKEN)
         if not self.is_closed:
             self._update()
 
@@ -140,27 +171,30 @@ class Endpoint:
             self._guard(self._receive)
         elif events & ~(READABLE | WRITABLE):
             # Said even to those that do not listen, again and again.
-            self.close("the connection broke")
+            self.close("the connection broke", Cause.BROKEN)
 
     def _receive(self) -> None:
         connection = self.connection
-        if connection is None:
-            data = self._socket.recv(LOGIN_READ_BYTES)
-            if not data:
-                self.close("the initiator closed the connection")
-                return
-            self._buffer += data
-            self._take_login()
-            return
-        window = connection.receive_window()
-        if window is None:
-            return
         try:
+            if connection is None:
+                data = self._socket.recv(LOGIN_READ_BYTES)
+                if not data:
+                    self.close("the initiator closed the connection", Cause.CLOSED)
+                    return
+                self._buffer += data
+                self._take_login()
+                return
+            if self._is_due:
+                # What came before has its turn first.
+                return
+            window = connection.receive_window()
+            if window is None:
+                return
             count = self._socket.recv_into(window)
         except BlockingIOError:
             return
         if not count:
-            self.close("the initiator closed the connection")
+            self.close("the initiator closed the connection", Cause.CLOSED)
             return
         connection.received(count)
         self._pump()
@@ -171,33 +205,61 @@ class Endpoint:
         connection = self.connection
         assert connection is not None, "pumped in the full feature phase only"
         advance, output = connection.advance, connection.output
-        while True:
+        began_ns = 0
+        self._is_pumping = True
+        try:
             has_more = advance()
-            if output.length:
-                self._send(output)
-            if not has_more and not connection.can_resume:
-                break
+            while not self.is_closed:
+                if output.length:
+                    self._send(output)
+                if not has_more:
+                    if not connection.can_resume:
+                        break
+                    connection.resume()
+                now_ns = connection.clock_ns()
+                began_ns = began_ns or now_ns
+                if now_ns - began_ns > TURN_NS:
+                    self._go_on_soon()
+                    break
+                has_more = advance()
+        finally:
+            self._is_pumping = False
         if connection.ending:
             self._end_if_due()
 
-    def wake(self) -> None:
-        """Something that was parked has been answered."""
+    def _go_on_soon(self) -> None:
+        if not self._is_due:
+            self._is_due = True
+            self._reactor.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._is_due = False
         if not self.is_closed:
+            self._guard(self._pump)
+
+    def wake(self) -> None:
+        """Something that was parked has been answered, or there is memory again."""
+        # From within a turn of ours it is sent with the rest.
+        if not self.is_closed and not self._is_pumping:
             self._guard(self._flush)
 
     def _flush(self) -> None:
         self._send(self._pending())
-        if self.connection is not None and self.connection.can_resume:
-            self._pump()
-        self._end_if_due()
+        connection = self.connection
+        if connection is None:
+            return
+        if connection.can_resume:
+            self._go_on_soon()
+        if connection.ending:
+            self._end_if_due()
 
     def _end_if_due(self) -> None:
         """Close what is to end, once it has answered what is under way."""
         connection = self.connection
-        if connection is None or not connection.ending:
-            return
-        if not connection.output.length and not connection.tasks:
-            self.close(connection.ending)
+        assert connection is not None, "a session ends"
+        is_answered = not connection.tasks or connection.is_leaving
+        if is_answered and not connection.output.length and not connection.giving:
+            self.close(connection.ending, connection.ending_cause)
 
     def _tick(self) -> None:
         """Look for life: a session that is silent is asked, and dropped if it stays silent."""
@@ -205,10 +267,10 @@ class Endpoint:
         assert connection is not None, "only a session is asked"
         count = connection.pdu_count
         if count == self._pdu_count and self._is_pinged:
-            self.close("no answer to a NOP-In")
+            self.close("no sign of life: a NOP-In was not answered", Cause.SILENT)
             return
         is_silent = count == self._pdu_count
-        if is_silent:
+        if is_silent and not connection.output.is_full:
             connection.slow.ping()
         if count - self._pdu_count <= 1:
             connection.trim()
@@ -220,10 +282,10 @@ class Endpoint:
 
     # -- sending -----------------------------------------------------------------------------------
 
-    def _pending(self) -> Output:
+    def _pending(self) -> Output[Region] | Output[None]:
         return self._output if self.connection is None else self.connection.output
 
-    def _send(self, output: Output) -> None:
+    def _send(self, output: Output[Region] | Output[None]) -> None:
         """Send as much as the socket takes."""
         while output.length:
             buffers = output.buffers()
@@ -254,7 +316,7 @@ class Endpoint:
 
     # -- the end -----------------------------------------------------------------------------------
 
-    def close(self, reason: str) -> None:
+    def close(self, reason: str, cause: Cause) -> None:
         """Close the socket; what is under way settles without an answer. Harmless twice."""
         if self.is_closed:
             return
@@ -264,8 +326,19 @@ class Endpoint:
         self._output.clear()
         self._socket.close()
         if self.connection is not None:
-            self.connection.output.clear()
-        self.frontend.gone(self, reason)
+            self.connection.close()
+        self.frontend.gone(self, reason, cause)
+
+
+def _sent(_owner: None) -> None:
+    """What a login is answered with is nobody's memory."""
+
+
+def _address(name: Callable[[], tuple[str, int]]) -> str:
+    """Return an end of a connection as text; empty if it is gone already."""
+    with contextlib.suppress(OSError):
+        return "{}:{}".format(*name()[:2])
+    return ""
 
 
 def _set_options(connection: socket.socket) -> None:

@@ -9,25 +9,29 @@ from collections.abc import Callable, Collection
 from tierce import FrontendContext, ProtocolError, Timer
 from tierce_iscsi import task_management
 from tierce_iscsi.connection import Connection
+from tierce_iscsi.diary import Cause, Diary
 from tierce_iscsi.endpoint import Endpoint
 from tierce_iscsi.greeter import Handed, format_portal, format_targets, may_log_in
 from tierce_iscsi.keeping import Keeper
+from tierce_iscsi.memory import Memory
 from tierce_iscsi.options import IscsiOptions, IscsiVolumeOptions, identity
 from tierce_iscsi.pdu import LoginStatus
 from tierce_iscsi.scsi import limits
 from tierce_iscsi.scsi.reservations import Reservations
 from tierce_iscsi.scsi.unit import LogicalUnit
 from tierce_iscsi.session import Session
+from tierce_iscsi.settling import Quiet, Settling
 from tierce_iscsi.slow_path import SlowPath
 from tierce_iscsi.tasks import Drain
-from tierce_iscsi.text import NOT_UNDERSTOOD, RECV_SEGMENT_BYTES, format_text, parse_text
+from tierce_iscsi.text import RECV_SEGMENT_BYTES, parse_text
 
 assert limits.OPTIMAL_BYTES <= RECV_SEGMENT_BYTES, "what is named as best travels in one PDU"
 
 #: An orderly end waits so long for what is under way.
 CLOSE_TIMEOUT_S = 10.0
-#: Logins under way at once, besides the sessions.
-LOGIN_COUNT_MAX = 64
+#: Logins under way at once, besides the sessions; one more is in the place of the oldest, which is
+#: told to try again. A login that is all there is done at once, however many come.
+LOGIN_COUNT_MAX = 256
 TSIH_MAX = 0xFFFF
 
 
@@ -36,12 +40,20 @@ class IscsiFrontend:
 
     Args:
         context: The volume, its device and its loop.
+        clock_ns: A monotonic clock, in nanoseconds.
     """
 
-    def __init__(self, context: FrontendContext) -> None:
+    def __init__(
+        self, context: FrontendContext, clock_ns: Callable[[], int] = time.monotonic_ns
+    ) -> None:
         self.options: IscsiOptions = context.options
         self.reactor = context.reactor
+        #: What people call the target.
+        self.alias = context.volume.name
+        self.diary = Diary(context.emit, context.reactor.now, context.volume.name)
+        self.memory = Memory(context.reactor.call_soon)
         self._context = context
+        self._clock_ns = clock_ns
         self._volume_options: IscsiVolumeOptions = context.volume_options
         self._iqn = identity(self.options, context.volume.name, self._volume_options)
         self._stage = context.stage("frontend")
@@ -62,12 +74,14 @@ class IscsiFrontend:
         )
         self.unit.abort = self.abort_tasks_of
         self.unit.soon = context.reactor.call_soon
-        #: Insertion order is the order of arrival.
-        self._endpoints: dict[Endpoint, None] = {}
+        self._quiet = Quiet(context.device)
+        #: Those that log in, and those that have: each in the order of their arrival.
+        self._logins: dict[Endpoint, None] = {}
+        self._sessions: dict[Endpoint, Connection] = {}
         #: Sessions that are gone and have left requests in the device.
         self._gone: dict[Connection, list[Drain]] = {}
         self._last_tsih = 0
-        self._is_ending = False
+        self._is_ending = self._is_to_publish = False
         self._closed: Callable[[], None] | None = None
         self._close_timer: Timer | None = None
 
@@ -75,19 +89,16 @@ class IscsiFrontend:
 
     def adopt(self, connection: socket.socket, handover: bytes) -> None:
         """Take a connection from the portal."""
-        logins = [endpoint for endpoint in self._endpoints if endpoint.connection is None]
         try:
             handed = Handed.decode(handover)
         except ProtocolError:
             connection.close()
             return
-        if self._closed is not None:
-            connection.close()
-            return
-        if len(logins) >= LOGIN_COUNT_MAX:
-            logins[0].close("others came before its login was done")
+        if len(self._logins) >= LOGIN_COUNT_MAX:
+            oldest = next(iter(self._logins))
+            oldest.refuse(LoginStatus.SERVICE_UNAVAILABLE, "others came before its login was done")
         endpoint = Endpoint(self, connection, handed)
-        self._endpoints[endpoint] = None
+        self._logins[endpoint] = None
         endpoint.start()
 
     def reconfigure(self, options: IscsiOptions) -> None:
@@ -101,14 +112,14 @@ class IscsiFrontend:
         self._close_timer = self.reactor.call_later(
             CLOSE_TIMEOUT_S, lambda: self.abandon("it took too long to end")
         )
-        self.end_all("the target is going down")
+        self.end_all("the target is going down", Cause.TARGET)
         self._check_closed()
 
     def abandon(self, reason: str) -> None:
         """Drop every connection at once, answer nothing more."""
         self._is_ending = True
-        for endpoint in list(self._endpoints):
-            endpoint.close(reason)
+        for endpoint in [*self._logins, *self._sessions]:
+            endpoint.close(reason, Cause.TARGET)
         self._keeper.close()
 
     # -- what endpoints call -----------------------------------------------------------------------
@@ -119,6 +130,9 @@ class IscsiFrontend:
         login = endpoint.login
         request, terms = login.request, login.negotiation
         assert request is not None, "a login that is done began with a request"
+        if self._is_ending:
+            endpoint.refuse(LoginStatus.SERVICE_UNAVAILABLE, "the target is going down")
+            return
         if not may_log_in(self._volume_options, terms.initiator_name):
             endpoint.refuse(LoginStatus.AUTHORIZATION_FAILURE, "not among the initiators")
             return
@@ -129,19 +143,36 @@ class IscsiFrontend:
                 status = LoginStatus.SESSION_DOES_NOT_EXIST
             endpoint.refuse(status, "it wants a second connection in a session")
             return
-        key = (terms.initiator_name, request.isid)
-        drain = Drain(lambda: self._welcome(endpoint))
-        for other in list(self._endpoints):
-            if other.connection is not None and _key(other.connection) == key:
-                other.close("its initiator has logged in again")
-        if len(self.connections()) >= self.options.session_count_max:
+        key = endpoint.key
+        replaced = [other for other, old in self._sessions.items() if _key(old) == key]
+        for other in replaced:
+            other.close("its initiator has logged in again", Cause.REPLACED)
+        for other in [login for login in self._logins if login is not endpoint]:
+            # One that still waits for a session before both: the newest is the one that is meant.
+            if other.login.is_done and other.key == key:
+                other.refuse(LoginStatus.SERVICE_UNAVAILABLE, "its initiator has logged in again")
+        if len(self._sessions) >= self.options.session_count_max:
             endpoint.refuse(LoginStatus.OUT_OF_RESOURCES, "too many sessions")
             return
-        self._wait_for_gone(drain, key)
-        drain.start()
+        if not replaced and not any(_key(old) == key for old in self._gone):
+            self._welcome(endpoint)
+            return
+        settling = Settling(
+            self,
+            lambda: self._welcome(endpoint),
+            lambda: endpoint.refuse(
+                LoginStatus.SERVICE_UNAVAILABLE, "what the session before it wrote is not settled"
+            ),
+        )
+        self._wait_for_gone(settling.drain, key)
+        settling.start()
 
     def _welcome(self, endpoint: Endpoint) -> None:
         if endpoint.is_closed:
+            return
+        if len(self._sessions) >= self.options.session_count_max:
+            # Others have come while it waited.
+            endpoint.refuse(LoginStatus.OUT_OF_RESOURCES, "too many sessions")
             return
         request = endpoint.login.request
         assert request is not None, "a login that is done began with a request"
@@ -157,85 +188,106 @@ class IscsiFrontend:
             endpoint.remote,
         )
         connection = Connection(
-            *(self.unit, session),
-            clock_ns=time.monotonic_ns,
+            *(self.unit, session, self.memory.open()),
+            clock_ns=self._clock_ns,
             stage=self._stage,
             wake=endpoint.wake,
         )
         connection.slow = SlowPath(connection, self)
         self.unit.attach(session)
-        endpoint.welcome(connection)
+        self._logins.pop(endpoint, None)
+        self._sessions[endpoint] = connection
+        self.diary.began(session)
         self._keeper.began(session.initiator)
-        self._publish()
+        # It may end within: what it sent with its login is dealt with at once.
+        endpoint.welcome(connection)
+        self._publish_soon()
 
-    def gone(self, endpoint: Endpoint, _reason: str) -> None:
+    def gone(self, endpoint: Endpoint, reason: str, cause: Cause) -> None:
         """An endpoint has closed; its requests may still be in the device."""
-        self._endpoints.pop(endpoint, None)
-        connection = endpoint.connection
+        self._logins.pop(endpoint, None)
+        connection = self._sessions.pop(endpoint, None)
         if connection is not None:
-
-            def settled() -> None:
-                for waiting in self._gone.pop(connection, ()):
-                    waiting.settle()
-                self._check_closed()
-
+            self.diary.ended(connection.session, cause, reason)
             self.unit.detach(connection.session)
-            drain = Drain(settled)
             self._gone[connection] = []
-            connection.abort_all(drain)
+            drain = Drain(lambda: self._settled(connection))
+            connection.give_up_all(drain)
             drain.start()
             if not self._is_ending:
                 # Those that end because the target does have to hear of it when they come back.
                 self._keeper.ended(connection.session.initiator)
-            self._publish()
+            self._publish_soon()
+        elif not endpoint.is_refused:
+            self.diary.given_up(endpoint.remote, reason)
+        self._check_closed()
+
+    def _settled(self, connection: Connection) -> None:
+        """A session that is gone has left nothing in the device any more."""
+        waiting = self._gone.pop(connection)
+        # Not from within what may have been called by the connection itself.
+        self.reactor.call_soon(connection.dispose)
+        for drain in waiting:
+            drain.settle()
         self._check_closed()
 
     # -- what connections call ---------------------------------------------------------------------
 
     def connections(self) -> list[Connection]:
         """Every connection in its full feature phase."""
-        return [e.connection for e in self._endpoints if e.connection is not None]
+        return list(self._sessions.values())
 
     def manage_tasks(self, connection: Connection, header: bytes) -> None:
         """Do a task management function."""
         task_management.manage(self, connection, header)
 
     def drain_gone(self, drain: Drain) -> None:
-        """Add what sessions that are gone have left unsettled."""
+        """Wait for what sessions that are gone have left unsettled too."""
         self._wait_for_gone(drain, None)
 
     def abort_tasks_of(self, initiators: Collection[bytes], done: Callable[[], None]) -> None:
         """End every command of these initiator ports, also of sessions that are gone; `done()`
-        when none of them can be applied any more."""
-        drain = Drain(done)
+        when none of them can be applied any more. They are told so by TASK ABORTED."""
+        drain = Drain(lambda: self.when_quiet(done), issuer=self)
         for connection in self.connections():
             if connection.session.initiator in initiators:
-                connection.abort_all(drain)
+                connection.give_up_all(drain)
+                connection.wake()
         for connection, waiting in self._gone.items():
             if connection.session.initiator in initiators:
                 waiting.append(drain)
                 drain.hold()
         drain.start()
 
-    def end_all(self, reason: str) -> None:
-        """End every session once its tasks are answered."""
-        for endpoint in list(self._endpoints):
-            connection = endpoint.connection
-            if connection is None:
-                endpoint.close(reason)
-            else:
-                connection.ending = connection.ending or reason
-                endpoint.wake()
+    def call_later(self, delay_s: float, call: Callable[[], None]) -> Timer:
+        """Call once, `delay_s` seconds from now."""
+        return self.reactor.call_later(delay_s, call)
 
-    def list_targets(self, connection: Connection, data: bytes) -> bytes:
-        """Answer SendTargets in a normal session: this target (RFC 7143 appendix C)."""
-        answer = b""
-        for key, value in parse_text(data):
-            if key == "SendTargets":
-                wanted = [self._iqn] if value in {"", "All", self._iqn} else []
-                answer += format_targets(wanted, connection.session.portal)
-            else:
-                answer += format_text([(key, NOT_UNDERSTOOD)])
+    def when_quiet(self, done: Callable[[], None]) -> None:
+        """Call `done` once nothing that was answered so far can be applied any more."""
+        self._quiet.wait(done)
+
+    def end_all(self, reason: str, cause: Cause) -> None:
+        """End every session once its tasks are answered."""
+        for login in list(self._logins):
+            login.refuse(LoginStatus.SERVICE_UNAVAILABLE, reason)
+        for endpoint, connection in list(self._sessions.items()):
+            connection.end(reason, cause)
+            endpoint.wake()
+
+    def answer_text(self, connection: Connection, text: bytes) -> bytes:
+        """Answer a text request in a normal session."""
+        session = connection.session
+
+        def list_targets(wanted: str) -> bytes | None:
+            # This target and no other (RFC 7143 appendix C).
+            if wanted == "All":
+                return None
+            mine = [self._iqn] if wanted.lower() in {"", self._iqn} else []
+            return format_targets(mine, session.portal)
+
+        answer = session.terms.answer_later(parse_text(text), list_targets)
+        connection.renegotiated()
         return answer
 
     # -- inside ------------------------------------------------------------------------------------
@@ -247,13 +299,20 @@ class IscsiFrontend:
                 drain.hold()
 
     def _new_tsih(self) -> int:
-        taken = {connection.session.tsih for connection in self.connections()}
+        taken = {connection.session.tsih for connection in self._sessions.values()}
         while True:
             self._last_tsih = self._last_tsih % TSIH_MAX + 1
             if self._last_tsih not in taken:
                 return self._last_tsih
 
+    def _publish_soon(self) -> None:
+        """Publish once for all that come and go at once."""
+        if not self._is_to_publish:
+            self._is_to_publish = True
+            self.reactor.call_soon(self._publish)
+
     def _publish(self) -> None:
+        self._is_to_publish = False
         self._context.publish(
             {
                 "sessions": [
@@ -262,13 +321,13 @@ class IscsiFrontend:
                         "address": connection.session.remote,
                         "tsih": connection.session.tsih,
                     }
-                    for connection in self.connections()
+                    for connection in self._sessions.values()
                 ]
             }
         )
 
     def _check_closed(self) -> None:
-        if self._closed is None or self._endpoints or self._gone:
+        if self._closed is None or self._logins or self._sessions or self._gone:
             return
         closed, self._closed = self._closed, None
         if self._close_timer is not None:

@@ -13,9 +13,10 @@ from collections.abc import Mapping
 import attrs
 
 from tierce import Handover, Hangup, ProtocolError, Route, Send
-from tierce_iscsi.login import CONTINUE, Login, LoginRefusedError, parse_login
+from tierce_iscsi.login import Login, LoginRefusedError, parse_login
 from tierce_iscsi.options import IscsiOptions, IscsiVolumeOptions, identity
 from tierce_iscsi.pdu import (
+    CONTINUE,
     FINAL,
     IMMEDIATE,
     LOGIN_SEGMENT_BYTES_MAX,
@@ -29,15 +30,14 @@ from tierce_iscsi.pdu import (
     join,
     take_pdu,
 )
-from tierce_iscsi.text import IRRELEVANT, NOT_UNDERSTOOD, Negotiation, format_text, parse_text
+from tierce_iscsi.text import Negotiation, format_text, parse_text
+from tierce_iscsi.text_exchange import TextExchange
 
 #: Version of what a greeter hands over, StatSN, bytes of text of earlier requests.
 HANDOVER = struct.Struct(">BII")
 HANDOVER_VERSION = 1
 #: Commands of a discovery session at once.
 DISCOVERY_DEPTH = 8
-#: The answer to one text request: some thousands of targets.
-ANSWER_BYTES_MAX = 1 << 20
 
 
 @attrs.frozen
@@ -77,6 +77,9 @@ class Handed:
 def format_portal(address: tuple[str, int]) -> str:
     """Return the address as TargetAddress has it (RFC 7143 section 13.8)."""
     host, port = address
+    # An IPv4 initiator at a socket that listens on [::], and a link-local address of whose zone
+    # only this machine has the name.
+    host = host.removeprefix("::ffff:").partition("%")[0]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
@@ -106,8 +109,7 @@ class IscsiGreeter:
         self._login = Login()
         self._is_discovery = False
         self._exp_cmd_sn = 0
-        self._text = bytearray()
-        self._unsent = b""
+        self._text = TextExchange(LOGIN_SEGMENT_BYTES_MAX)
 
     def receive(self, data: bytes, routes: Mapping[str, Route]) -> list[Send | Handover | Hangup]:
         """Take what arrived; see `tierce.Greeter`."""
@@ -134,13 +136,16 @@ class IscsiGreeter:
         if self._is_discovery and self._login.is_done:
             return self._discover(pdu, routes)
         request = parse_login(pdu.header)
+        # A refusal answers this request.
+        self._login.request = request
         if not self._is_discovery and not request.flags & CONTINUE:
             # What is looked at here is looked at again by the target, which answers it.
             names = Negotiation()
-            names.answer(_names(parse_text(self._login.text + pdu.data)))
+            try:
+                names.answer(_names(parse_text(self._login.text + pdu.data)))
+            except ProtocolError as error:
+                raise LoginRefusedError(LoginStatus.INITIATOR_ERROR, str(error)) from error
             if not names.is_discovery:
-                # A refusal answers this request.
-                self._login.request = request
                 return self._route(names, unread, routes)
             self._is_discovery = True
         response = self._login.take(pdu)
@@ -181,7 +186,7 @@ class IscsiGreeter:
             self._exp_cmd_sn = (cmd_sn + 1) & SERIAL_MASK
         match pdu.opcode:
             case Opcode.TEXT:
-                return self._text_request(flags, tag, pdu.data, routes)
+                return [self._text_request(flags, tag, transfer_tag, pdu.data, routes)]
             case Opcode.NOP_OUT if tag == NO_TAG:
                 return []
             case Opcode.NOP_OUT:
@@ -194,41 +199,30 @@ class IscsiGreeter:
         )
 
     def _text_request(
-        self, flags: int, tag: int, data: bytes, routes: Mapping[str, Route]
-    ) -> list[Send | Handover | Hangup]:
-        self._text += data
-        if len(self._text) > LOGIN_SEGMENT_BYTES_MAX:
-            raise ProtocolError(f"more than {LOGIN_SEGMENT_BYTES_MAX} bytes of text")
-        if flags & CONTINUE:
-            return [self._respond(Opcode.TEXT_RESPONSE, 0, tag, ttt=1)]
-        if not self._unsent:
-            self._unsent = self._list(parse_text(bytes(self._text)), routes)
-        self._text.clear()
-        # An answer longer than the initiator takes at once goes out in parts, each asked for
-        # by an empty request (RFC 7143 section 11.11.2).
-        length = self._login.negotiation.segment_bytes_max
-        part, self._unsent = self._unsent[:length], self._unsent[length:]
-        if self._unsent:
-            return [self._respond(Opcode.TEXT_RESPONSE, CONTINUE, tag, part, ttt=1)]
-        return [self._respond(Opcode.TEXT_RESPONSE, FINAL, tag, part)]
+        self, flags: int, tag: int, transfer_tag: int, data: bytes, routes: Mapping[str, Route]
+    ) -> Send:
+        negotiation = self._login.negotiation
+        flags, transfer_tag, part = self._text.take(
+            *(flags, transfer_tag, data),
+            answer=lambda text: negotiation.answer_later(
+                parse_text(text), lambda value: self._list(value, routes)
+            ),
+            part_bytes_max=lambda: negotiation.segment_bytes_max,
+        )
+        return self._respond(Opcode.TEXT_RESPONSE, flags, tag, part, ttt=transfer_tag)
 
-    def _list(self, pairs: list[tuple[str, str]], routes: Mapping[str, Route]) -> bytes:
+    def _list(self, wanted: str, routes: Mapping[str, Route]) -> bytes | None:
+        """Answer SendTargets. Nothing named would mean the session's own target, and a discovery
+        session has none (RFC 7143 appendix C)."""
+        if not wanted:
+            return None
         names = sorted(
             identity(self._options, route.volume, route.options)
             for route in routes.values()
             if may_log_in(route.options, self._login.negotiation.initiator_name)
         )
-        answer = b""
-        for key, value in pairs:
-            if key == "SendTargets":
-                wanted = [name for name in names if value in {"All", name}]
-                answer += format_targets(wanted, self._portal)
-            else:
-                known = key == "MaxRecvDataSegmentLength"
-                answer += format_text([(key, IRRELEVANT if known else NOT_UNDERSTOOD)])
-            if len(answer) > ANSWER_BYTES_MAX:
-                raise ProtocolError(f"an answer of more than {ANSWER_BYTES_MAX} bytes")
-        return answer
+        named = names if wanted == "All" else [name for name in names if name == wanted.lower()]
+        return format_targets(named, self._portal)
 
     def _respond(
         self,

@@ -17,6 +17,7 @@ import attrs
 
 from tierce import ProtocolError
 from tierce_iscsi.pdu import (
+    CONTINUE,
     LOGIN_REQUEST,
     LOGIN_RESPONSE,
     LOGIN_SEGMENT_BYTES_MAX,
@@ -35,7 +36,6 @@ from tierce_iscsi.text import (
 )
 
 TRANSIT = 0x80
-CONTINUE = 0x40
 SECURITY, OPERATIONAL, FULL_FEATURE = 0, 1, 3
 #: The one portal group of a target (RFC 7143 section 13.9).
 PORTAL_GROUP = 1
@@ -102,14 +102,16 @@ class Login:
     Args:
         stat_sn: StatSN of our next response.
         text: What earlier requests with the C bit have said, that were answered elsewhere.
+        alias: The target's name for people; empty: none is told.
     """
 
-    def __init__(self, stat_sn: int = 0, text: bytes = b"") -> None:
+    def __init__(self, stat_sn: int = 0, text: bytes = b"", alias: str = "") -> None:
         self.stat_sn = stat_sn
         self.negotiation = Negotiation()
         self.request: LoginRequest | None = None
         #: True once the initiator is to enter the full feature phase: `welcome` is due.
         self.is_done = False
+        self._alias = alias
         self._text = bytearray(text)
         self._unsent = b""
         self._stage = SECURITY
@@ -133,7 +135,9 @@ class Login:
         self.request = request
         self._check(request)
         if len(self._text) + len(pdu.data) > TEXT_BYTES_MAX:
-            raise ProtocolError(f"a login with more than {TEXT_BYTES_MAX} bytes of text")
+            raise LoginRefusedError(
+                LoginStatus.INITIATOR_ERROR, f"more than {TEXT_BYTES_MAX} bytes of text"
+            )
         self._text += pdu.data
         if request.flags & CONTINUE:
             return self._respond(request.stage << 2, b"")
@@ -173,18 +177,20 @@ class Login:
 
     def _answer(self, request: LoginRequest) -> bytes:
         """Negotiate over the whole text; return ours."""
-        offers = parse_text(bytes(self._text))
-        self._text.clear()
         is_first = not self.negotiation.initiator_name
         try:
-            answers = self.negotiation.answer(offers)
+            answers = self.negotiation.answer(parse_text(bytes(self._text)))
         except ProtocolError as error:
             raise LoginRefusedError(LoginStatus.INITIATOR_ERROR, str(error)) from error
+        self._text.clear()
         if not self.negotiation.initiator_name:
             raise LoginRefusedError(LoginStatus.MISSING_PARAMETER, "no InitiatorName")
         self._security(answers)
         if is_first and self.negotiation.target_name:
-            answers.insert(0, ("TargetPortalGroupTag", str(PORTAL_GROUP)))
+            ours = [("TargetPortalGroupTag", str(PORTAL_GROUP))]
+            if self._alias:
+                ours.append(("TargetAlias", self._alias))
+            answers = ours + answers
         if request.stage == OPERATIONAL and not self._is_declared:
             self._is_declared = True
             answers.append(("MaxRecvDataSegmentLength", str(RECV_SEGMENT_BYTES)))

@@ -4,30 +4,43 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
 #: Buffers of one sendmsg; Linux takes 1024 (IOV_MAX), more than a few dozen gain nothing.
 SEND_BUFFER_COUNT_MAX = 64
-#: While more than this waits, nothing is read: an initiator that does not read its answers gets
-#: no more of them.
+#: While more than this waits, in bytes or in buffers, nothing is read and nothing more is
+#: answered: an initiator that does not read its answers gets no more of them.
 UNSENT_BYTES_MAX = 4 << 20
+UNSENT_COUNT_MAX = 8192
+
+Owner = TypeVar("Owner")
 
 
-class Output:
+class Output(Generic[Owner]):
     """A queue of buffers, in the order of their StatSN.
+
+    Args:
+        sent: Called with a buffer's owner when its last byte has been sent, or never will be.
 
     Attributes:
         length: Bytes that wait.
     """
 
-    __slots__ = ("_queue", "length")
+    __slots__ = ("_queue", "_sent", "length")
 
-    def __init__(self) -> None:
-        self._queue: deque[tuple[bytes | memoryview, Callable[[], None] | None]] = deque()
+    def __init__(self, sent: Callable[[Owner], None]) -> None:
+        self._queue: deque[tuple[bytes | memoryview, Owner | None]] = deque()
+        self._sent = sent
         self.length = 0
 
-    def push(self, data: bytes | memoryview, release: Callable[[], None] | None = None) -> None:
-        """Add a buffer; `release` is called when its last byte has been sent, or never will."""
-        self._queue.append((data, release))
+    @property
+    def is_full(self) -> bool:
+        """True if nothing more should be answered."""
+        return self.length > UNSENT_BYTES_MAX or len(self._queue) > UNSENT_COUNT_MAX
+
+    def push(self, data: bytes | memoryview, owner: Owner | None = None) -> None:
+        """Add a buffer."""
+        self._queue.append((data, owner))
         self.length += len(data)
 
     def buffers(self) -> list[bytes | memoryview]:
@@ -42,26 +55,26 @@ class Output:
         queue = self._queue
         if count == self.length and len(queue) == 1:
             # One run of memory, sent at once: nearly always.
-            _data, release = queue.popleft()
+            _data, owner = queue.popleft()
             self.length = 0
-            if release is not None:
-                release()
+            if owner is not None:
+                self._sent(owner)
             return
         self.length -= count
         while count:
-            data, release = queue[0]
+            data, owner = queue[0]
             if count < len(data):
-                queue[0] = (memoryview(data)[count:], release)
+                queue[0] = (memoryview(data)[count:], owner)
                 return
             count -= len(data)
             queue.popleft()
-            if release is not None:
-                release()
+            if owner is not None:
+                self._sent(owner)
 
     def clear(self) -> None:
         """Drop everything: the connection is gone."""
         while self._queue:
-            _data, release = self._queue.popleft()
-            if release is not None:
-                release()
+            _data, owner = self._queue.popleft()
+            if owner is not None:
+                self._sent(owner)
         self.length = 0

@@ -63,6 +63,8 @@ class Opcode(enum.IntEnum):
 IMMEDIATE = 0x40
 #: The F bit of the second byte.
 FINAL = 0x80
+#: The C bit of a login or text PDU: its text goes on in the next one.
+CONTINUE = 0x40
 
 
 class RejectReason(enum.IntEnum):
@@ -99,6 +101,15 @@ class TaskResponse(enum.IntEnum):
     REASSIGN_NOT_SUPPORTED = 4
     NOT_SUPPORTED = 5
     REJECTED = 255
+
+
+class LogoutResponse(enum.IntEnum):
+    """Answers to a logout (RFC 7143 section 11.15.1)."""
+
+    SUCCESS = 0
+    NO_SUCH_CONNECTION = 1
+    RECOVERY_NOT_SUPPORTED = 2
+    CLEANUP_FAILED = 3
 
 
 class LoginStatus(enum.IntEnum):

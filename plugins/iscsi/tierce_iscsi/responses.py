@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
 
 from crc32c import crc32c
 
 from tierce_iscsi import pdu
+from tierce_iscsi.buffers import Region
 from tierce_iscsi.connection import Connection
 from tierce_iscsi.pdu import FINAL, NO_TAG, SERIAL_MASK, Opcode, RejectReason
 from tierce_iscsi.scsi.command import Reply
-from tierce_iscsi.scsi.sense import GOOD
-from tierce_iscsi.tasks import SlowTask
+from tierce_iscsi.scsi.sense import GOOD, TASK_ABORTED
+from tierce_iscsi.tasks import DataIn, SlowTask
 
 #: O and U bits of a SCSI response or Data-In (RFC 7143 section 11.4.1).
 OVERFLOW, UNDERFLOW = 0x04, 0x02
+#: Data-In PDUs made at once. An initiator that takes 512 bytes a PDU makes 16,384 of one READ.
+DATA_IN_COUNT_MAX = 64
 
 
 class Responses:
@@ -29,28 +31,26 @@ class Responses:
         self.connection = connection
 
     def push(
-        self,
-        header: bytes,
-        data: bytes | memoryview = b"",
-        release: Callable[[], None] | None = None,
+        self, header: bytes, data: bytes | memoryview = b"", owner: Region | None = None
     ) -> None:
-        """Queue a PDU; `release` is called when its data have been sent."""
+        """Queue a PDU; `owner`, where its data lie, is let go of when they have been sent."""
         connection = self.connection
+        output = connection.output
         if connection.has_header_digest:
             header += crc32c(header).to_bytes(4, "little")
         if not len(data):
-            connection.output.push(header, release)
+            output.push(header, owner)
             return
         tail = bytes(-len(data) & 3)
         if connection.has_data_digest:
             tail += crc32c(tail, crc32c(data)).to_bytes(4, "little")
         if isinstance(data, bytes):
-            connection.output.push(header + data + tail, release)
+            output.push(header + data + tail, owner)
             return
-        connection.output.push(header)
-        connection.output.push(data, None if tail else release)
+        output.push(header)
+        output.push(data, None if tail else owner)
         if tail:
-            connection.output.push(tail, release)
+            output.push(tail, owner)
 
     def _numbers(self, *, is_counted: bool = True) -> tuple[int, int, int]:
         """Return StatSN, ExpCmdSN, MaxCmdSN for the next response."""
@@ -146,7 +146,7 @@ class Responses:
         residual = abs(length - task.expected)
         count = min(len(reply.data), task.expected) if task.is_read else 0
         if count:
-            self._data_in(task, memoryview(reply.data)[:count], residual, flag)
+            self._give(task, memoryview(reply.data)[:count], residual, flag)
         else:
             self.respond_status(
                 *(task.tag, reply),
@@ -155,37 +155,59 @@ class Responses:
                 data_count=task.r2t_number,
             )
 
-    def _data_in(self, task: SlowTask, data: memoryview, residual: int, flag: int) -> None:
-        """Queue Data-In PDUs; the last carries the status GOOD."""
-        connection = self.connection
-        terms = connection.session.terms
-        held = list(task.regions)
-        for region in held:
+    def respond_aborted(self, tag: int) -> None:
+        """Queue TASK ABORTED."""
+        self.respond_status(tag, Reply(status=TASK_ABORTED))
+
+    # -- data-in -----------------------------------------------------------------------------------
+
+    def _give(self, task: SlowTask, data: memoryview, residual: int, flag: int) -> None:
+        """Queue data-in: at once if it is one PDU, else as the initiator takes it."""
+        regions = [region for region in (task.buffer, *task.regions) if region is not None]
+        region = next((one for one in regions if one.memory is data.obj), None)
+        if region is not None:
             region.holds += 1
+        given = DataIn(task.tag, data, region, residual, flag)
+        terms = self.connection.session.terms
+        if len(data) <= min(terms.segment_bytes_max, terms.burst_bytes_max):
+            self._give_part(given)
+            return
+        self.connection.giving.append(given)
+        self.give_more()
 
-        def release() -> None:
-            for region in held:
-                connection.large.give(region)
+    def give_more(self) -> None:
+        """Queue more of what is to be given, a bounded part of it."""
+        connection = self.connection
+        giving = connection.giving
+        for _count in range(DATA_IN_COUNT_MAX):
+            if not giving or connection.output.is_full:
+                return
+            self._give_part(giving[0])
+            if giving[0].is_given:
+                giving.popleft()
 
-        offset = number = 0
-        while offset < len(data):
-            burst_left = terms.burst_bytes_max - offset % terms.burst_bytes_max
-            count = min(len(data) - offset, terms.segment_bytes_max, burst_left)
-            is_last = offset + count == len(data)
-            bits = FINAL if is_last or count == burst_left else 0
-            if is_last:
-                word = Opcode.DATA_IN << 24 | (bits | 0x01 | flag) << 16
-                numbers = self._numbers()
-            else:
-                word = Opcode.DATA_IN << 24 | bits << 16
-                numbers = (0, *self._numbers(is_counted=False)[1:])
-            self.push(
-                pdu.DATA_IN.pack(
-                    *(word, count, 0, task.tag, NO_TAG, *numbers, number, offset),
-                    residual if is_last else 0,
-                ),
-                data[offset : offset + count],
-                release if is_last else None,
-            )
-            offset += count
-            number += 1
+    def _give_part(self, given: DataIn) -> None:
+        """Queue the next Data-In PDU; the last one carries the status GOOD."""
+        terms = self.connection.session.terms
+        offset = given.offset
+        burst_left = terms.burst_bytes_max - offset % terms.burst_bytes_max
+        count = min(len(given.data) - offset, terms.segment_bytes_max, burst_left)
+        part, number = given.data[offset : offset + count], given.number
+        given.offset += count
+        given.number += 1
+        is_last = given.is_given
+        bits = FINAL if is_last or count == burst_left else 0
+        if is_last:
+            word = Opcode.DATA_IN << 24 | (bits | 0x01 | given.flag) << 16
+            numbers = self._numbers()
+        else:
+            word = Opcode.DATA_IN << 24 | bits << 16
+            numbers = (0, *self._numbers(is_counted=False)[1:])
+        self.push(
+            pdu.DATA_IN.pack(
+                *(word, count, 0, given.tag, NO_TAG, *numbers, number, offset),
+                given.residual if is_last else 0,
+            ),
+            part,
+            given.region if is_last else None,
+        )

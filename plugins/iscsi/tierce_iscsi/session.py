@@ -30,6 +30,7 @@ class Session:
         queue_depth: Commands at once.
         portal: The address that the initiator used.
         remote: The initiator's address.
+        max_cmd_sn: MaxCmdSN as the initiator was told it: what is beyond is not taken.
         attentions: Unit attentions that the initiator has yet to be told, oldest first.
         initiator: The transport ID of SPC-4 section 7.6.4.6, format 01b: name and ISID.
     """
@@ -45,11 +46,11 @@ class Session:
     remote: str = ""
     attentions: list[Sense] = attrs.field(factory=list)
     initiator: bytes = attrs.field(init=False)
-    _max_cmd_sn: int = attrs.field(init=False)
+    max_cmd_sn: int = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.initiator = transport_id(self.terms.initiator_name, self.isid)
-        self._max_cmd_sn = (self.exp_cmd_sn + self.queue_depth - 1) & SERIAL_MASK
+        self.max_cmd_sn = (self.exp_cmd_sn + self.queue_depth - 1) & SERIAL_MASK
 
     def attend(self, sense: Sense) -> None:
         """Tell the initiator this at its next command."""
@@ -60,10 +61,10 @@ class Session:
         """Return MaxCmdSN while so many tasks are under way. It never goes back
         (RFC 7143 section 4.2.2.1)."""
         number = (self.exp_cmd_sn + self.queue_depth - 1 - task_count) & SERIAL_MASK
-        if is_after(number, self._max_cmd_sn):
-            self._max_cmd_sn = number
-        return self._max_cmd_sn
+        if is_after(number, self.max_cmd_sn):
+            self.max_cmd_sn = number
+        return self.max_cmd_sn
 
     def is_in_window(self, number: int) -> bool:
         """True if a command with this CmdSN may come now."""
-        return not is_after(self.exp_cmd_sn, number) and not is_after(number, self._max_cmd_sn)
+        return not is_after(self.exp_cmd_sn, number) and not is_after(number, self.max_cmd_sn)

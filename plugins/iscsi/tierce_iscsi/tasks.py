@@ -1,4 +1,4 @@
-"""Commands under way on a connection."""
+"""Commands under way on a connection, and what waits for their end."""
 
 from __future__ import annotations
 
@@ -9,20 +9,30 @@ from tierce_iscsi.scsi.command import Command, Work
 
 
 class Drain:
-    """Waits for tasks that were aborted: their writes must be settled, or never will be applied,
-    before anyone is told that they are gone.
+    """Waits for tasks that are to be given up: their writes must be settled, or never will be
+    applied, before anyone is told that they are gone.
 
     Args:
         done: Called once, when the last of them has settled; from `start` if none is left.
+        issuer: The connection whose initiator asked for it: its own tasks end without a word, those
+            of others with TASK ABORTED. None: nobody is told.
+
+    A task that waits for data or for memory ends at once; one that the device works on when that
+    has settled, and goes on as if nobody had asked if `cancel` comes before.
     """
 
-    def __init__(self, done: Callable[[], None]) -> None:
-        self._done = done
+    def __init__(self, done: Callable[[], None], issuer: object = None) -> None:
+        self._done: Callable[[], None] | None = done
         self._count = 1
+        self._tasks: dict[Task, None] = {}
+        self.issuer = issuer
+        #: Tags of the issuer's own tasks that have ended without a word.
+        self.over: list[int] = []
 
     def add(self, task: Task) -> None:
         """Wait for this one too."""
         self.hold()
+        self._tasks[task] = None
         task.drains = (*task.drains, self)
 
     def hold(self) -> None:
@@ -33,11 +43,22 @@ class Drain:
         """All have been added."""
         self.settle()
 
-    def settle(self) -> None:
+    def settle(self, task: Task | None = None) -> None:
         """One of them has settled."""
+        if task is not None:
+            self._tasks.pop(task, None)
         self._count -= 1
         if not self._count:
-            self._done()
+            done, self._done = self._done, None
+            if done is not None:
+                done()
+
+    def cancel(self) -> None:
+        """Wait no longer: what has not settled yet goes on as if nobody had asked."""
+        self._done = None
+        tasks, self._tasks = self._tasks, {}
+        for task in tasks:
+            task.drains = tuple(drain for drain in task.drains if drain is not self)
 
 
 class Task:
@@ -46,16 +67,14 @@ class Task:
     Attributes:
         tag: Initiator task tag.
         started_ns: When it arrived.
-        is_aborted: Nothing is answered any more; it only waits for its requests.
-        drains: Who waits for it to settle.
+        drains: Who waits for it to settle and wants no answer given, or TASK ABORTED.
     """
 
-    __slots__ = ("drains", "is_aborted", "started_ns", "tag")
+    __slots__ = ("drains", "started_ns", "tag")
 
     def __init__(self, tag: int, started_ns: int) -> None:
         self.tag = tag
         self.started_ns = started_ns
-        self.is_aborted = False
         self.drains: tuple[Drain, ...] = ()
 
 
@@ -73,7 +92,6 @@ class FastTask(Task):
         # Not through super(): this runs once for each parked command.
         self.tag = tag
         self.started_ns = started_ns
-        self.is_aborted = False
         self.drains = ()
         self.region = region
         self.place = place
@@ -91,20 +109,22 @@ class SlowTask(Task):
         wanted: Bytes of data-out that it waits for.
         received: Bytes of data-out that came, also what was too much and dropped.
         buffer: Where they go; held.
+        is_begun: Only the first of them have room yet.
         burst_end: Data-out that may come before the next R2T, counted from the first byte.
         is_unsolicited: More data-out comes without an R2T.
         transfer_tag: TTT of the R2T that is open, 0 before the first.
         r2t_number: R2TSN of the next.
         data_number: DataSN of the next Data-Out.
-        work: What the device does for it now.
+        is_waiting: It waits for memory.
+        work: What the device does for it now, or is to do once there is memory.
         left: Requests of it that have not settled.
         regions: Further buffers of its; held.
     """
 
     __slots__ = (
-        *("buffer", "burst_end", "command", "data_number", "expected", "is_read"),
-        *("is_unsolicited", "is_write", "left", "lun", "r2t_number", "received", "regions"),
-        *("transfer_tag", "wanted", "work"),
+        *("buffer", "burst_end", "command", "data_number", "expected", "is_begun", "is_read"),
+        *("is_unsolicited", "is_waiting", "is_write", "left", "lun", "r2t_number", "received"),
+        *("regions", "transfer_tag", "wanted", "work"),
     )
 
     def __init__(self, tag: int, started_ns: int, lun: int, expected: int, flags: int) -> None:
@@ -117,11 +137,50 @@ class SlowTask(Task):
         self.wanted = 0
         self.received = 0
         self.buffer: Region | None = None
+        self.is_begun = False
         self.burst_end = 0
         self.is_unsolicited = False
         self.transfer_tag = 0
         self.r2t_number = 0
         self.data_number = 0
+        self.is_waiting = False
         self.work: Work | None = None
         self.left = 0
         self.regions: list[Region] = []
+
+    @property
+    def has_own(self) -> bool:
+        """True if it has a buffer that is the session's own."""
+        return any(region.is_own for region in (self.buffer, *self.regions) if region is not None)
+
+
+class DataIn:
+    """A command's data on their way to the initiator; the command itself is over.
+
+    Attributes:
+        tag: Initiator task tag.
+        data: All of them.
+        region: Where they lie, held; None if they are nobody else's.
+        residual: Residual count.
+        flag: Its O or U bit, or 0.
+        offset: So many bytes have been given.
+        number: DataSN of the next PDU.
+    """
+
+    __slots__ = ("data", "flag", "number", "offset", "region", "residual", "tag")
+
+    def __init__(
+        self, tag: int, data: memoryview, region: Region | None, residual: int, flag: int
+    ) -> None:
+        self.tag = tag
+        self.data = data
+        self.region = region
+        self.residual = residual
+        self.flag = flag
+        self.offset = 0
+        self.number = 0
+
+    @property
+    def is_given(self) -> bool:
+        """True if nothing is left to give."""
+        return self.offset == len(self.data)

@@ -3,6 +3,10 @@
 A key is either declared (each side says its own value) or negotiated: the initiator offers, the
 answer is the result of a function that the RFC fixes per key. `Negotiation` is the target's side
 of it: offers in, answers out, results as attributes.
+
+A key is settled once. Initiators do repeat the names that they declare in the second stage of a
+login, which harms nobody while they say the same; and how long a data segment may be is theirs to
+say anew at any time.
 """
 
 from __future__ import annotations
@@ -15,10 +19,12 @@ from tierce import ProtocolError
 
 #: All the text of one login, or of one text request with its continuations.
 TEXT_BYTES_MAX = 64 << 10
-#: Keys in it.
+#: Keys in it, and in a whole login.
 KEY_COUNT_MAX = 256
 #: RFC 7143 section 6.1: a key-name is at most 63 bytes.
 KEY_BYTES_MAX = 63
+#: The answer to one text request: some thousands of targets.
+ANSWER_BYTES_MAX = 1 << 20
 
 #: What we declare and offer (RFC 7143 section 13).
 RECV_SEGMENT_BYTES = 256 << 10
@@ -89,6 +95,7 @@ class Negotiation:
         first_burst_bytes_max: FirstBurstLength.
         has_initial_r2t: The initiator waits for an R2T before it sends unsolicited Data-Out.
         has_immediate_data: Commands may carry data.
+        auth_offered: What the initiator said of AuthMethod; empty if it said nothing.
     """
 
     initiator_name: str = ""
@@ -102,26 +109,68 @@ class Negotiation:
     first_burst_bytes_max: int = 65536
     has_initial_r2t: bool = True
     has_immediate_data: bool = True
-    _seen: set[str] = attrs.field(factory=set)
+    auth_offered: str = ""
+    _seen: dict[str, str] = attrs.field(factory=dict)
 
-    def answer(self, pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    def answer(self, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
         """Take the initiator's keys; return the answers to those that want one, in order.
 
         Raises:
             ProtocolError: A key that was settled before is offered again (section 6.3).
         """
-        answers = []
-        for key, value in pairs:
-            if key in self._seen:
-                raise ProtocolError(f"{key} was negotiated before")
-            self._seen.add(key)
+        answers: dict[str, str] = {}
+        # What kind of session it is decides what other keys mean, wherever it stands.
+        for key, value in sorted(pairs, key=lambda pair: pair[0] != "SessionType"):
+            if self._is_repeated(key, value):
+                continue
             handler = _HANDLERS.get(key)
             result = handler(self, value) if handler is not None else NOT_UNDERSTOOD
             if result is not None:
-                answers.append((key, result))
-        # Whatever order they came in: a first burst is part of a burst (section 13.14).
-        self.first_burst_bytes_max = min(self.first_burst_bytes_max, self.burst_bytes_max)
-        return answers
+                answers[key] = result
+        if self.first_burst_bytes_max > self.burst_bytes_max and "FirstBurstLength" in answers:
+            # Whatever order they came in: a first burst is part of a burst (section 13.14).
+            self.first_burst_bytes_max = self.burst_bytes_max
+            answers["FirstBurstLength"] = str(self.first_burst_bytes_max)
+        return list(answers.items())
+
+    def _is_repeated(self, key: str, value: str) -> bool:
+        """True if this was said before and need not be heard again."""
+        before = self._seen.get(key)
+        if before is None:
+            if len(self._seen) == KEY_COUNT_MAX:
+                raise ProtocolError(f"more than {KEY_COUNT_MAX} text keys in one login")
+            self._seen[key] = value
+            return False
+        if key in _DECLARED and value == before:
+            return True
+        if key != "MaxRecvDataSegmentLength":
+            raise ProtocolError(f"{key} was negotiated before")
+        return False
+
+    def answer_later(
+        self, pairs: list[tuple[str, str]], list_targets: Callable[[str], bytes | None]
+    ) -> bytes:
+        """Answer a text request of the full feature phase.
+
+        Args:
+            pairs: The initiator's keys.
+            list_targets: Answers SendTargets; None where its value may not be here.
+        """
+        answer = b""
+        for key, value in pairs:
+            if key == "SendTargets":
+                listed = list_targets(value)
+                answer += format_text([(key, REJECT)]) if listed is None else listed
+            elif key == "MaxRecvDataSegmentLength":
+                result = self._segment(value)
+                answer += b"" if result is None else format_text([(key, result)])
+            elif key != "InitiatorAlias":
+                # What a login settles is settled (section 13: LO and IO keys).
+                known = key in _HANDLERS
+                answer += format_text([(key, REJECT if known else NOT_UNDERSTOOD)])
+            if len(answer) > ANSWER_BYTES_MAX:
+                raise ProtocolError(f"an answer of more than {ANSWER_BYTES_MAX} bytes")
+        return answer
 
     # -- declared keys -----------------------------------------------------------------------------
 
@@ -147,6 +196,13 @@ class Negotiation:
         return None
 
     # -- negotiated keys ---------------------------------------------------------------------------
+
+    def _auth_method(self, value: str) -> str:
+        self.auth_offered = value[:KEY_BYTES_MAX]
+        return _first(value, ("None",))
+
+    def _task_reporting(self, value: str) -> str:
+        return IRRELEVANT if self.is_discovery else _first(value, ("RFC3720",))
 
     def _header_digest(self, value: str) -> str:
         result = _first(value, ("None", "CRC32C"))
@@ -200,14 +256,24 @@ def _first(value: str, known: tuple[str, ...]) -> str:
 _Handler = Callable[[Negotiation, str], str | None]
 
 
-def _numeric(low: int, high: int, choose: Callable[[int], int]) -> _Handler:
-    """A number that we settle the same way for everyone."""
+def _numeric(
+    low: int, high: int, choose: Callable[[int], int], *, of_tasks: bool = False
+) -> _Handler:
+    """A number that we settle the same way for everyone.
+
+    Args:
+        low: The lowest that may be offered.
+        high: The highest.
+        choose: Its function and our side of it.
+        of_tasks: It says something of SCSI tasks, which a discovery session has none of. An
+            initiator that hears Irrelevant of another one gives up (open-iscsi).
+    """
 
     def handler(negotiation: Negotiation, value: str) -> str:
         number = _number(value, low, high)
         if number is None:
             return REJECT
-        return IRRELEVANT if negotiation.is_discovery else str(choose(number))
+        return IRRELEVANT if of_tasks and negotiation.is_discovery else str(choose(number))
 
     return handler
 
@@ -224,6 +290,7 @@ def _boolean(result: str) -> _Handler:
 
 
 def _constant(result: str) -> _Handler:
+    """The same answer to whatever is offered."""
     return lambda _negotiation, _value: result
 
 
@@ -235,15 +302,15 @@ _HANDLERS: dict[str, _Handler] = {
     "TargetName": Negotiation._target_name,
     "SessionType": Negotiation._session_type,
     "MaxRecvDataSegmentLength": Negotiation._segment,
-    "AuthMethod": lambda _negotiation, value: _first(value, ("None",)),
+    "AuthMethod": Negotiation._auth_method,
     "HeaderDigest": Negotiation._header_digest,
     "DataDigest": Negotiation._data_digest,
     "MaxBurstLength": Negotiation._max_burst,
     "FirstBurstLength": Negotiation._first_burst,
     "InitialR2T": Negotiation._initial_r2t,
     "ImmediateData": Negotiation._immediate_data,
-    "MaxConnections": _numeric(1, 65535, lambda number: min(number, 1)),
-    "MaxOutstandingR2T": _numeric(1, 65535, lambda number: min(number, 1)),
+    "MaxConnections": _numeric(1, 65535, lambda number: min(number, 1), of_tasks=True),
+    "MaxOutstandingR2T": _numeric(1, 65535, lambda number: min(number, 1), of_tasks=True),
     "ErrorRecoveryLevel": _numeric(0, 2, lambda number: min(number, 0)),
     "DefaultTime2Wait": _numeric(0, 3600, lambda number: max(number, 2)),
     "DefaultTime2Retain": _numeric(0, 3600, lambda number: min(number, 0)),
@@ -254,6 +321,13 @@ _HANDLERS: dict[str, _Handler] = {
     "IFMarkInt": _constant(IRRELEVANT),
     "OFMarkInt": _constant(IRRELEVANT),
     "RDMAExtensions": _boolean("No"),
-    "TaskReporting": lambda _negotiation, value: _first(value, ("RFC3720",)),
+    "TaskReporting": Negotiation._task_reporting,
     "iSCSIProtocolLevel": _numeric(0, 31, lambda number: min(number, 1)),
+    # Ours to say, not an initiator's.
+    "TargetAlias": _constant(REJECT),
+    "TargetAddress": _constant(REJECT),
+    "TargetPortalGroupTag": _constant(REJECT),
+    "SendTargets": _constant(REJECT),
 }
+#: What an initiator declares of itself, and may say again.
+_DECLARED = frozenset({"InitiatorName", "InitiatorAlias", "TargetName", "SessionType"})

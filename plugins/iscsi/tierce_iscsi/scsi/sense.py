@@ -17,6 +17,7 @@ CHECK_CONDITION = 0x02
 BUSY = 0x08
 RESERVATION_CONFLICT = 0x18
 TASK_SET_FULL = 0x28
+TASK_ABORTED = 0x40
 
 #: Response code, segment, key, information, additional length, command specific, ASC << 8 | ASCQ,
 #: FRU, sense key specific.

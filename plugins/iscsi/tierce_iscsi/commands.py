@@ -1,0 +1,316 @@
+"""SCSI commands that are not plain READs or WRITEs of one PDU: their data-out, what the device does
+for them, the memory that they need.
+
+**Memory.** A command that finds no memory waits for it, in the order of its coming: nothing is
+refused for want of memory that will be there again. A WRITE gets room for all of its data before
+any are asked for, so that commands which have some don't wait for one another for ever; what it
+brought unasked is kept meanwhile. Only if there is not even room for that it ends with TASK SET
+FULL.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from tierce import Op, ProtocolError, Request
+from tierce_iscsi import pdu
+from tierce_iscsi.connection import Connection
+from tierce_iscsi.pdu import FINAL, NO_TAG, RejectReason
+from tierce_iscsi.responses import Responses
+from tierce_iscsi.scsi.command import Deferred, Outcome, Reply, Work, check_condition
+from tierce_iscsi.scsi.sense import GOOD, PROTOCOL_SERVICE_CRC_ERROR, TASK_SET_FULL
+from tierce_iscsi.tasks import SlowTask
+
+#: Immediate commands have no window: beyond so many more than the queue's depth they are rejected.
+IMMEDIATE_COUNT_MAX = 8
+
+
+class Commands(Responses):
+    """See the module.
+
+    Args:
+        connection: Whose commands they are.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self._last_transfer_tag = 0
+        #: Commands that wait for memory, those first that hold some already.
+        self._waiting: deque[SlowTask] = deque()
+
+    def next_transfer_tag(self) -> int:
+        """Return a target transfer tag that nothing has."""
+        self._last_transfer_tag = self._last_transfer_tag % 0xFFFFFFF0 + 1
+        return self._last_transfer_tag
+
+    def command(self, header: bytes, data: memoryview) -> None:
+        """Take a command.
+
+        Raises:
+            ProtocolError: The connection has to end.
+        """
+        connection = self.connection
+        _, flags, _, _, lun, tag, expected, _, _, _, _ = pdu.SCSI_COMMAND.unpack_from(header)
+        if tag in connection.tasks:
+            self.reject(header, RejectReason.TASK_IN_PROGRESS)
+            return
+        if len(connection.tasks) >= connection.session.queue_depth + IMMEDIATE_COUNT_MAX:
+            self.reject(header, RejectReason.TOO_MANY_IMMEDIATE_COMMANDS)
+            return
+        task = SlowTask(tag, connection.clock_ns(), lun, expected, flags)
+        self._check_unsolicited(task, flags, len(data))
+        admitted = connection.unit.admit(
+            *(header[pdu.CDB_OFFSET :], lun, connection.session),
+            read=expected if task.is_read else 0,
+            write=expected if task.is_write else 0,
+        )
+        if isinstance(admitted, Reply):
+            self.respond(task, admitted)
+            return
+        task.command = admitted
+        task.wanted = admitted.due
+        task.is_unsolicited = task.is_write and not flags & FINAL
+        if task.wanted and not self._find_buffer(task, has_data=len(data) > 0):
+            self.respond(task, Reply(status=TASK_SET_FULL))
+            return
+        connection.tasks[tag] = task
+        self._store(task, data)
+        self._continue(task)
+
+    def _check_unsolicited(self, task: SlowTask, flags: int, length: int) -> None:
+        """Refuse data that the login ruled out (RFC 7143 sections 13.10 and 13.11)."""
+        terms = self.connection.session.terms
+        if not flags & FINAL and terms.has_initial_r2t:
+            raise ProtocolError("unsolicited data announced, but InitialR2T=Yes was agreed")
+        if not length:
+            return
+        if not terms.has_immediate_data or not task.is_write:
+            raise ProtocolError("immediate data with a command that may have none")
+        if length > min(terms.first_burst_bytes_max, task.expected):
+            raise ProtocolError(f"{length} bytes of immediate data are too many")
+
+    # -- data-out ----------------------------------------------------------------------------------
+
+    def _find_buffer(self, task: SlowTask, *, has_data: bool) -> bool:
+        """Get room for a command's data-out, or for what it brings unasked and a place among those
+        that wait for the rest; False if there is not even that."""
+        memory = self.connection.large
+        if not self._waiting:
+            task.buffer = memory.take(task.wanted)
+            if task.buffer is not None:
+                return True
+        if has_data or task.is_unsolicited:
+            first = min(task.wanted, self.connection.session.terms.first_burst_bytes_max)
+            task.buffer = memory.take_begun(task.wanted, first)
+            if task.buffer is None:
+                return False
+            task.is_begun = True
+        self._wait(task)
+        return True
+
+    def _store(self, task: SlowTask, data: memoryview) -> None:
+        """Keep data-out; what is more than the command wants is dropped."""
+        count = min(len(data), task.wanted - task.received)
+        if count > 0:
+            assert task.buffer is not None, "what is wanted has room"
+            task.buffer.view[task.received : task.received + count] = data[:count]
+        task.received += len(data)
+
+    def _continue(self, task: SlowTask) -> None:
+        """Ask for more data-out, or do the command."""
+        if task.is_unsolicited or task.is_waiting:
+            return
+        connection = self.connection
+        if task.received < task.wanted:
+            task.transfer_tag = self.next_transfer_tag()
+            desired = min(connection.session.terms.burst_bytes_max, task.wanted - task.received)
+            task.burst_end = task.received + desired
+            task.data_number = 0
+            self.ready_to_transfer(task, desired)
+            task.r2t_number += 1
+            return
+        assert task.command is not None, "nothing else is gone on with"
+        if task.buffer is not None:
+            task.command.data = task.buffer.view[: task.wanted]
+        self._go(task, connection.unit.execute(task.command))
+
+    def data_out(self, header: bytes, data: memoryview) -> None:
+        """Take Data-Out, asked for or not. What belongs to no command any more is dropped."""
+        _, flags, _, _, tag, transfer_tag, _, number, offset = pdu.DATA_OUT.unpack(header)
+        task = self.connection.tasks.get(tag)
+        if not isinstance(task, SlowTask) or task.work is not None:
+            return
+        if transfer_tag == NO_TAG:
+            if not task.is_unsolicited:
+                return
+            end = min(self.connection.session.terms.first_burst_bytes_max, task.expected)
+        elif transfer_tag and transfer_tag == task.transfer_tag:
+            end = task.burst_end
+        else:
+            return
+        stop = offset + len(data)
+        if (number, offset) != (task.data_number, task.received) or stop > end:
+            # A sequence error at error recovery level 0 ends the command (RFC 7143 section 7.9).
+            del self.connection.tasks[tag]
+            self.respond(task, check_condition(PROTOCOL_SERVICE_CRC_ERROR))
+            self.let_go(task)
+            return
+        task.data_number += 1
+        self._store(task, data)
+        # The last one has the F bit; one that says it by its length alone is understood too,
+        # rather than waited for.
+        if flags & FINAL or stop == end:
+            task.is_unsolicited = False
+            self._continue(task)
+
+    # -- what the device does ----------------------------------------------------------------------
+
+    def _go(self, task: SlowTask, outcome: Outcome) -> None:
+        """Do the work until there is a reply, or until something of it is parked."""
+        connection = self.connection
+        while not isinstance(outcome, Reply):
+            if isinstance(outcome, Deferred):
+                self._defer(task, outcome)
+                return
+            task.work = outcome
+            requests = outcome.requests
+            if not self._may_begin(task, outcome):
+                self._wait(task)
+                return
+            for request in requests:
+                request.tag = task
+            connection.unit.device.submit(requests, connection.settled)
+            task.left = sum(request.status is None for request in requests)
+            if task.left:
+                return
+            outcome = self._finish(outcome)
+        if len(outcome.data) and task.is_write:
+            # It gives data where the initiator sends some: nobody gets them, and is told so.
+            outcome = Reply(length=0)
+        del connection.tasks[task.tag]
+        self._count(task, outcome)
+        self.respond(task, outcome)
+        self.let_go(task)
+
+    def _defer(self, task: SlowTask, outcome: Deferred) -> None:
+        """Park the task until something else than the device has done it."""
+        task.work = Work([], lambda _requests: Reply())
+        task.left = 1
+        is_inside = True
+
+        def done(after: Outcome) -> None:
+            task.work = Work([], lambda _requests: after)
+            self.settled(task)
+            if not is_inside:
+                self.connection.wake()
+
+        outcome.begin(done, lambda: bool(task.drains))
+        is_inside = False
+
+    def _finish(self, work: Work) -> Outcome:
+        """Return what comes after work that is done."""
+        for request in work.requests:
+            # The task knows its requests: together they would be a cycle, and keep its memory.
+            request.tag = None
+        return work.finish(work.requests)
+
+    def _may_begin(self, task: SlowTask, work: Work) -> bool:
+        """True if there is memory for it now, which those that wait already have not a claim to."""
+        holds_some = task.buffer is not None or task.regions
+        if self._waiting and not holds_some and any(map(_needs_buffer, work.requests)):
+            return False
+        return self._find_room(task, work)
+
+    def _find_room(self, task: SlowTask, work: Work) -> bool:
+        """Give every READ without a buffer one; False if there is no memory for it now."""
+        for request in work.requests:
+            if _needs_buffer(request):
+                region = self.connection.large.take(request.length, has_own=task.has_own)
+                if region is None:
+                    return False
+                task.regions.append(region)
+                request.buffer = region.view[: request.length]
+        return True
+
+    def settled(self, task: SlowTask) -> None:
+        """One of its parked requests has settled."""
+        task.left -= 1
+        if task.left:
+            return
+        work, drains = task.work, task.drains
+        assert work is not None, "what has settled was work"
+        if drains:
+            del self.connection.tasks[task.tag]
+            self.connection.answer_given_up(task)
+            self.let_go(task)
+        else:
+            self._go(task, self._finish(work))
+        for drain in drains:
+            drain.settle(task)
+
+    def let_go(self, task: SlowTask) -> None:
+        """The task is over: give its buffers back; one that is being sent from is held beyond."""
+        for region in (task.buffer, *task.regions):
+            if region is not None:
+                self.connection.let_go(region)
+        task.buffer = None
+        task.regions.clear()
+        if task.work is not None:
+            for request in task.work.requests:
+                request.tag = None
+            task.work = None
+        if task.is_waiting:
+            task.is_waiting = False
+            self._waiting.remove(task)
+
+    def _count(self, task: SlowTask, reply: Reply) -> None:
+        if task.work is None or not task.work.requests:
+            return
+        stage, request = self.connection.stage, task.work.requests[0]
+        if reply.status == GOOD:
+            elapsed_ns = self.connection.clock_ns() - task.started_ns
+            length = sum(request.length for request in task.work.requests)
+            stage.add(request.op, 1, length, elapsed_ns)
+        else:
+            stage.fail(request.op)
+
+    # -- waiting for memory ------------------------------------------------------------------------
+
+    def _wait(self, task: SlowTask) -> None:
+        task.is_waiting = True
+        if task.work is not None and task.buffer is not None:
+            # It holds what others wait for, and needs only a little more to be done with it.
+            self._waiting.appendleft(task)
+        else:
+            self._waiting.append(task)
+        self.connection.account.wait(self._retry)
+
+    def _retry(self) -> None:
+        """Some memory has come back: go on with those who wait, the first ones first."""
+        waiting = self._waiting
+        while waiting and self._has_found(waiting[0]):
+            task = waiting.popleft()
+            task.is_waiting = False
+            if task.work is None:
+                self._continue(task)
+            else:
+                self._go(task, task.work)
+        if waiting:
+            self.connection.account.wait(self._retry)
+        self.connection.wake()
+
+    def _has_found(self, task: SlowTask) -> bool:
+        """True if there is memory now for what it waits for."""
+        if task.work is not None:
+            return self._find_room(task, task.work)
+        memory = self.connection.large
+        if task.is_begun:
+            assert task.buffer is not None, "begun is a buffer"
+            task.is_begun = not memory.complete(task.buffer)
+            return not task.is_begun
+        task.buffer = memory.take(task.wanted)
+        return task.buffer is not None
+
+
+def _needs_buffer(request: Request) -> bool:
+    return request.op is Op.READ and request.buffer is None
