@@ -197,6 +197,9 @@ class Greeter(Protocol):
     """The portal's side of one new connection: sans-I/O, bytes in, wishes out.
 
     It answers what needs no volume (discovery, a refused login) and hands the rest over.
+
+    Optional: `handover_failed() -> bytes`, what to send before the end when the target can't take
+    the connection. Without it the connection is closed unanswered.
     """
 
     def receive(self, data: bytes, routes: Mapping[str, Route]) -> list[Send | Handover | Hangup]:

@@ -206,3 +206,11 @@ def test_names_that_can_not_be_are_refused_in_so_many_words(data: dict[str, str]
     wishes = greeter().receive(login(LOGIN_KEYS | data), ROUTES)
     assert sent(wishes)[0].login_status == 0x0200
     assert isinstance(wishes[-1], Hangup)
+
+
+def test_an_initiator_whose_target_can_not_take_it_is_told_to_try_again() -> None:
+    made = greeter()
+    [wish] = made.receive(login(LOGIN_KEYS), ROUTES)
+    assert isinstance(wish, Handover)
+    [answer] = initiator.answers(made.handover_failed())
+    assert answer.login_status == 0x0301

@@ -21,14 +21,15 @@ assert READ_BYTES <= READ_BYTES_MAX
 
 
 class Host(Protocol):
-    """Who a greeting tells its end to. After any of these it closes itself."""
+    """Who a greeting tells its end to. After any of these it closes itself, but for a handover that
+    fails."""
 
     def hang_up(self, greeting: Greeting, reason: str) -> None:
         """Nothing came of it."""
         ...
 
-    def hand_over(self, greeting: Greeting, volume: str, state: bytes) -> None:
-        """The connection goes to this volume's target."""
+    def hand_over(self, greeting: Greeting, volume: str, state: bytes) -> bool:
+        """The connection goes to this volume's target; False if that can't take it now."""
         ...
 
 
@@ -136,7 +137,9 @@ class Greeting:
 
     def _finish(self, wish: Handover | Hangup) -> None:
         if isinstance(wish, Handover):
-            self._host.hand_over(self, wish.volume, wish.state)
+            if not self._host.hand_over(self, wish.volume, wish.state):
+                self._apologize()
+                return
         else:
             # What was sent must arrive: a close with unread input would reset the connection.
             with contextlib.suppress(OSError):
@@ -144,6 +147,14 @@ class Greeting:
                 self.connection.recv(READ_BYTES)
             self._host.hang_up(self, wish.reason)
         self.close()
+
+    def _apologize(self) -> None:
+        """The target can't take the connection: say so in the greeter's own words, if it has any,
+        rather than close without one."""
+        failed = getattr(self._greeter, "handover_failed", None)
+        self._last = Hangup("its volume's target could not take it")
+        self._out += b"" if failed is None else failed()
+        self._write()
 
 
 class LogBudget:

@@ -172,12 +172,12 @@ class Portal:
         self.forget(greeting)
         self._log(f"{greeting.remote}: {reason}", "portal.hangup")
 
-    def hand_over(self, greeting: Greeting, volume: str, state: bytes) -> None:
-        """Pass the connection to the volume's target, which owns it from now on."""
-        self.forget(greeting)
+    def hand_over(self, greeting: Greeting, volume: str, state: bytes) -> bool:
+        """Pass the connection to the volume's target, which owns it from now on; False if that
+        can't be now: the target is not there, or so many wait for it that it takes no more."""
         if len(state) > HANDOVER_BYTES_MAX:
             self._log(f"its greeter passes on {len(state)} bytes", "portal.handover-failed")
-            return
+            return False
         try:
             packet = encode(
                 {"do": "adopt-connection", "handover": base64.b64encode(state).decode()}
@@ -187,6 +187,9 @@ class Portal:
                 send(target, packet, [greeting.connection.fileno()])
         except (ConflictError, ProtocolError, OSError) as error:
             self._log(f"{greeting.remote}: volume {volume}: {error}", "portal.handover-failed")
+            return False
+        self.forget(greeting)
+        return True
 
     def _log(self, text: str, code: str) -> None:
         skipped = self._log_budget.spend(self._process.reactor.now())

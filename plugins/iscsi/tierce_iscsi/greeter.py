@@ -128,6 +128,10 @@ class IscsiGreeter:
             wishes.append(Hangup(str(error)))
         return wishes
 
+    def handover_failed(self) -> bytes:
+        """Tell an initiator whose target can't take its login to try again."""
+        return self._login.refusal(LoginStatus.SERVICE_UNAVAILABLE)
+
     # -- login -------------------------------------------------------------------------------------
 
     def _take(

@@ -36,6 +36,9 @@ class LineGreeter:
                 return [Send(b"x" * int(rest))]
         return []
 
+    def handover_failed(self) -> bytes:
+        return b"later"
+
 
 class Host:
     def __init__(self) -> None:
@@ -45,8 +48,9 @@ class Host:
     def hang_up(self, _greeting: Greeting, reason: str) -> None:
         self.reasons.append(reason)
 
-    def hand_over(self, _greeting: Greeting, volume: str, state: bytes) -> None:
+    def hand_over(self, _greeting: Greeting, volume: str, state: bytes) -> bool:
         self.handed.append((volume, state))
+        return volume != "busy"
 
 
 class Scene:
@@ -89,6 +93,14 @@ def test_a_handover_comes_after_the_answer_was_sent(scene: Scene) -> None:
     scene.say(b"go demo")
     assert scene.client.recv(100) == b"ok"
     assert scene.host.handed == [("demo", b"go demo")]
+    assert scene.is_closed()
+
+
+def test_a_handover_that_fails_is_answered_by_the_greeter(scene: Scene) -> None:
+    scene.say(b"go busy")
+    assert scene.client.recv(100) == b"oklater"
+    assert scene.client.recv(100) == b""
+    assert scene.host.reasons == ["its volume's target could not take it"]
     assert scene.is_closed()
 
 

@@ -46,6 +46,9 @@ class Names:
             return [Send(",".join(rows).encode()), Hangup("told")]
         return [Handover(name, data)]
 
+    def handover_failed(self) -> bytes:
+        return b"try again"
+
 
 class Scene:
     def __init__(self, reactor: Any, folder: Path) -> None:
@@ -151,8 +154,26 @@ def test_a_connection_is_handed_over_with_what_was_read(scene: Scene) -> None:
 
 def test_a_target_that_is_not_there_ends_the_connection_only(scene: Scene) -> None:
     scene.tell(do="open")
-    assert scene.ask("demo") == b""
+    assert scene.ask("demo") == b"try again"
     assert scene.ask("?") == b""
+
+
+def test_a_target_that_takes_no_more_connections_costs_nobody_an_answer(scene: Scene) -> None:
+    """It is busy: so many handovers as its socket holds wait for it already."""
+    scene.tell(do="open")
+    scene.target("demo").listen(0)
+    answers = []
+    for _ in range(3):
+        client = scene.connect()
+        client.sendall(b"demo")
+        client.settimeout(0)
+        scene.reactor.turn()
+        try:
+            answers.append(client.recv(100))
+        except BlockingIOError:
+            answers.append(b"handed over")
+    assert answers == [b"handed over", b"try again", b"try again"]
+    assert not scene.portal._greetings
 
 
 def test_the_newest_pushes_out_the_oldest(scene: Scene) -> None:
