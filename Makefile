@@ -8,7 +8,7 @@ ROUNDS ?= 300
 SEEDS ?= 20000
 SECONDS ?= 600
 
-.PHONY: help run setup check format test bench fuzz soak seeds wheels clean
+.PHONY: help run setup check format test bench fuzz soak storms seeds wheels clean
 
 help:  ## List the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -57,6 +57,9 @@ fuzz: setup  ## Fuzz the parsers of outside bytes for SECONDS
 soak: setup  ## Kill everything at random, ROUNDS times, and compare every acknowledged byte
 	scripts/system-packages
 	TIERCE_SOAK_ROUNDS=$(ROUNDS) $(BIN)/pytest -m long -k soak -s tests/system
+
+storms: setup  ## Hostile initiators by the hundred beside an honest one, whose waits are printed
+	PYTHONPATH=tests $(BIN)/python -m system.storms
 
 seeds: setup  ## Simulate SEEDS clusters with faults against the promise
 	PYTHONPATH=tests $(BIN)/python -m jiva.simulation --seeds $(SEEDS)

@@ -21,7 +21,7 @@ from tierce_iscsi.buffers import (
     Pool,
     Region,
 )
-from tierce_iscsi.endpoint import TURN_NS
+from tierce_iscsi.connection import TURN_NS
 from tierce_iscsi.memory import SESSION_SHARED_BYTES_MAX, Account, Memory
 from tierce_iscsi.output import UNSENT_BYTES_MAX, UNSENT_COUNT_MAX
 from tierce_iscsi.responses import DATA_IN_COUNT_MAX

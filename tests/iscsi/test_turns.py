@@ -10,8 +10,7 @@ import pytest
 from iscsi import initiator
 from iscsi.bench import Bench, Initiator
 from iscsi.initiator import command, nop_out, only, read_10, request, text
-from tierce_iscsi.connection import SLOW_COUNT_MAX
-from tierce_iscsi.endpoint import TURN_NS
+from tierce_iscsi.connection import SLOW_COUNT_MAX, TURN_NS
 
 INQUIRY = bytes((0x12, 0, 0, 0, 96, 0))
 NOP_IN = 0x20

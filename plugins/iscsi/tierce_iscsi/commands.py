@@ -23,6 +23,8 @@ from tierce_iscsi.tasks import SlowTask
 
 #: Immediate commands have no window: beyond so many more than the queue's depth they are rejected.
 IMMEDIATE_COUNT_MAX = 8
+#: Commands that have waited for memory and are gone on with in one turn.
+RETRY_COUNT_MAX = 2
 
 
 class Commands(Responses):
@@ -286,17 +288,23 @@ class Commands(Responses):
         self.connection.account.wait(self._retry)
 
     def _retry(self) -> None:
-        """Some memory has come back: go on with those who wait, the first ones first."""
+        """Some memory has come back: go on with some that wait, the first ones first."""
         waiting = self._waiting
-        while waiting and self._has_found(waiting[0]):
+        count = 0
+        while count < RETRY_COUNT_MAX and waiting and self._has_found(waiting[0]):
+            count += 1
             task = waiting.popleft()
             task.is_waiting = False
             if task.work is None:
                 self._continue(task)
             else:
                 self._go(task, task.work)
+        account = self.connection.account
         if waiting:
-            self.connection.account.wait(self._retry)
+            account.wait(self._retry)
+        if count:
+            # There may be memory for more, when others have had their turn.
+            account.changed()
         self.connection.wake()
 
     def _has_found(self, task: SlowTask) -> bool:

@@ -54,7 +54,9 @@ UNPACK_CDB_10, UNPACK_CDB_16 = pdu.CDB_10.unpack_from, pdu.CDB_16.unpack_from
 READ_SPECIAL, WRITE_SPECIAL, FUA = 0xE8, 0xE0, 0x08
 #: F, R and W bits of a command.
 DIRECTION, FINAL_READ, FINAL_WRITE = 0xE0, 0xC0, 0xA0
-#: PDUs of the slow path in one call of `advance`: some 0.3 ms.
+#: One connection's turn: what it has sent is begun no longer than this.
+TURN_NS = 1_000_000
+#: PDUs of the slow path in one call of `advance`: some 0.3 ms, if none takes long.
 SLOW_COUNT_MAX = 16
 
 
@@ -233,7 +235,7 @@ class Connection(Answers):
             if self.ending:
                 return False
             slow_left -= 1
-            if not slow_left or self.output.is_full:
+            if not slow_left or self.output.is_full or self.clock_ns() - started_ns > TURN_NS:
                 has_more = True
                 break
             exp_cmd_sn = session.exp_cmd_sn

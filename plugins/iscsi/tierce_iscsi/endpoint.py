@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tierce import READABLE, WRITABLE, ProtocolError, Timer
 from tierce_iscsi.buffers import Region
+from tierce_iscsi.connection import TURN_NS, Connection
 from tierce_iscsi.diary import Cause
 from tierce_iscsi.greeter import Handed
 from tierce_iscsi.login import Login, LoginRefusedError
@@ -22,7 +23,6 @@ from tierce_iscsi.pdu import LOGIN_SEGMENT_BYTES_MAX, LoginStatus, take_pdu
 from tierce_iscsi.stream import DigestError
 
 if TYPE_CHECKING:
-    from tierce_iscsi.connection import Connection
     from tierce_iscsi.frontend import IscsiFrontend
 
 #: Read at once while the login lasts.
@@ -30,8 +30,8 @@ LOGIN_READ_BYTES = 16 << 10
 #: A peer whose machine is gone: its connection ends after so long without an acknowledgement.
 USER_TIMEOUT_MS = 30_000
 KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT = 15, 5, 3
-#: One connection's turn: what it has sent is begun no longer than this.
-TURN_NS = 1_000_000
+#: So often is anything sent for one connection in one go.
+SEND_COUNT_MAX = 8
 assert (KEEPALIVE_IDLE_S + KEEPALIVE_INTERVAL_S * KEEPALIVE_COUNT) * 1000 <= USER_TIMEOUT_MS
 
 
@@ -286,8 +286,10 @@ class Endpoint:
         return self._output if self.connection is None else self.connection.output
 
     def _send(self, output: Output[Region] | Output[None]) -> None:
-        """Send as much as the socket takes."""
-        while output.length:
+        """Send as much as the socket takes, in so many calls; what is left has its turn later."""
+        for _count in range(SEND_COUNT_MAX):
+            if not output.length:
+                return
             buffers = output.buffers()
             try:
                 if len(buffers) == 1:
