@@ -171,3 +171,22 @@ def test_what_is_published_is_published_once_for_all_that_come_together(bench: B
     assert "sessions" not in bench.published
     bench.loop.turn()
     assert len(bench.published["sessions"]) == 5
+
+
+def test_sessions_that_left_something_in_the_device_keep_their_place(
+    make_bench: Callable[..., Bench],
+) -> None:
+    """Else whoever comes, writes and goes while the volume waits has it hold memory without end."""
+    bench = make_bench(parks=True, session_count_max=3)
+    for number in range(3):
+        session = bench.session(isid=bytes((0x80, 0, 0, 0, 0, number)))
+        session.ask(command(write_10(0, 1), 1, write=512, data=bytes(512)))
+        session.close()
+        bench.loop.turn()
+    other = bench.initiator()
+    assert other.login(isid=b"\x80\0\0\0\0\7").login_status == 0x0302
+    mine = bench.initiator()
+    assert mine.start(login(LOGIN_KEYS, isid=b"\x80\0\0\0\0\1")) == [], "it waits for its own"
+    bench.settle()
+    assert only(mine.hear()).login_status == 0
+    assert bench.initiator().login(isid=b"\x80\0\0\0\0\7").login_status == 0

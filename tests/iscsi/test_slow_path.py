@@ -173,6 +173,24 @@ def test_a_session_that_answers_is_kept(bench: Bench) -> None:
     assert not session.is_closed
 
 
+def test_a_session_that_takes_its_answers_slowly_is_kept(make_bench: Callable[..., Bench]) -> None:
+    """8 MiB over a megabit take a minute, in which an initiator may have nothing to say."""
+    bench = make_bench(32 << 20)
+    session = bench.session()
+    session.say(b"".join(command(read_10(0, 16384), n, read=8 << 20) for n in range(1, 5)))
+    bench.loop.turn()
+    for _ in range(20):
+        # More than the kernel holds for it, and never all.
+        taken = 0
+        while taken < 1 << 20:
+            taken += len(session.socket.recv(1 << 16))
+            bench.loop.turn()
+        bench.loop.wait(15)
+    assert bench.frontend.connections()
+    bench.loop.wait(45)
+    assert not bench.frontend.connections(), "one that takes nothing any more is not"
+
+
 def test_logout_is_answered_and_closes(bench: Bench) -> None:
     session = bench.session()
     answer = only(session.ask(request(6, 1)))

@@ -170,6 +170,23 @@ def test_what_has_ended_when_a_function_is_rejected_is_told_to_have(parking: Ben
     assert (found[0].status, found[1].response) == (TASK_ABORTED, REJECTED)
 
 
+@pytest.mark.parametrize("function", [ABORT_TASK, ABORT_TASK_SET, LUN_RESET])
+def test_nothing_of_a_long_read_comes_behind_the_answer_that_it_is_over(
+    make_bench: Callable[..., Bench], function: int
+) -> None:
+    """Its data are made bit by bit; an initiator that hears of a task it has buried hangs up."""
+    bench = make_bench(8 << 20)
+    session = bench.session(keys={"MaxRecvDataSegmentLength": "512"})
+    session.say(command(read_10(0, 16384), 1, read=8 << 20))
+    bench.loop.turn()
+    assert bench.connection().giving, "the socket is full and there is more to come"
+    session.say(task_management(function, 2, task=1))
+    found = session.hear()
+    assert (found[-1].opcode, found[-1].response) == (RESPONSE, COMPLETE)
+    assert sum(len(answer.data) for answer in found) < 8 << 20
+    assert not bench.connection().giving
+
+
 @pytest.mark.parametrize("function", [CLEAR_TASK_SET, LUN_RESET, WARM_RESET])
 def test_the_tasks_of_other_sessions_end_with_task_aborted(parking: Bench, function: int) -> None:
     one, two = parking.session(), parking.session(isid=OTHER)

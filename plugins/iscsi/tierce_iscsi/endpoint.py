@@ -60,7 +60,9 @@ class Endpoint:
         self._is_waiting = False
         #: In `_pump`, or to be there again soon.
         self._is_pumping = self._is_due = False
+        #: What it had done, and what was first to be sent to it, at the last look.
         self._pdu_count = 0
+        self._head: bytes | memoryview | None = None
         self._is_pinged = False
         self._timer: Timer = self._reactor.call_later(
             frontend.options.login_timeout_s, self._login_expired
@@ -265,11 +267,14 @@ class Endpoint:
         """Look for life: a session that is silent is asked, and dropped if it stays silent."""
         connection = self.connection
         assert connection is not None, "only a session is asked"
-        count = connection.pdu_count
-        if count == self._pdu_count and self._is_pinged:
+        count, head = connection.pdu_count, connection.output.head
+        # To take what it has asked for, over a slow network, is life too.
+        is_taking = self._head is not None and head is not self._head
+        is_silent = count == self._pdu_count and not is_taking
+        if is_silent and self._is_pinged:
             self.close("no sign of life: a NOP-In was not answered", Cause.SILENT)
             return
-        is_silent = count == self._pdu_count
+        self._head = head
         if is_silent and not connection.output.is_full:
             connection.slow.ping()
         if count - self._pdu_count <= 1:
@@ -326,6 +331,7 @@ class Endpoint:
         self._timer.cancel()
         self._reactor.unwatch(self._socket.fileno())
         self._output.clear()
+        self._head = None
         self._socket.close()
         if self.connection is not None:
             self.connection.close()

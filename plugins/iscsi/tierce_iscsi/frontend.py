@@ -151,7 +151,7 @@ class IscsiFrontend:
             # One that still waits for a session before both: the newest is the one that is meant.
             if other.login.is_done and other.key == key:
                 other.refuse(LoginStatus.SERVICE_UNAVAILABLE, "its initiator has logged in again")
-        if len(self._sessions) >= self.options.session_count_max:
+        if self._is_full(key):
             endpoint.refuse(LoginStatus.OUT_OF_RESOURCES, "too many sessions")
             return
         if not replaced and not any(_key(old) == key for old in self._gone):
@@ -170,7 +170,7 @@ class IscsiFrontend:
     def _welcome(self, endpoint: Endpoint) -> None:
         if endpoint.is_closed:
             return
-        if len(self._sessions) >= self.options.session_count_max:
+        if self._is_full(endpoint.key):
             # Others have come while it waited.
             endpoint.refuse(LoginStatus.OUT_OF_RESOURCES, "too many sessions")
             return
@@ -291,6 +291,12 @@ class IscsiFrontend:
         return answer
 
     # -- inside ------------------------------------------------------------------------------------
+
+    def _is_full(self, key: tuple[str, bytes]) -> bool:
+        """True if there is no place for a session of this initiator port. Those that are gone and
+        have left something in the device count: they hold memory until it settles."""
+        left = sum(_key(old) != key for old in self._gone)
+        return len(self._sessions) + left >= self.options.session_count_max
 
     def _wait_for_gone(self, drain: Drain, key: tuple[str, bytes] | None) -> None:
         for connection, waiting in self._gone.items():

@@ -38,6 +38,11 @@ class Output(Generic[Owner]):
         """True if nothing more should be answered."""
         return self.length > UNSENT_BYTES_MAX or len(self._queue) > UNSENT_COUNT_MAX
 
+    @property
+    def head(self) -> bytes | memoryview | None:
+        """What is sent next: another object as soon as some of it has been sent."""
+        return self._queue[0][0] if self._queue else None
+
     def push(self, data: bytes | memoryview, owner: Owner | None = None) -> None:
         """Add a buffer."""
         self._queue.append((data, owner))

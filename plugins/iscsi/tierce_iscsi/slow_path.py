@@ -151,5 +151,6 @@ class SlowPath(Commands):
             lambda: end(LogoutResponse.SUCCESS),
             lambda: end(LogoutResponse.CLEANUP_FAILED),
         )
+        connection.stop_giving()
         connection.give_up_all(settling.drain)
         settling.start()

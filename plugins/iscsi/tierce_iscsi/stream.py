@@ -106,12 +106,21 @@ class Stream:
         """Go on after `can_resume`."""
         self.is_stalled = False
 
-    def drop_output(self) -> None:
-        """The connection is gone: nothing is sent any more."""
-        for given in self.giving:
+    def stop_giving(self, tag: int | None = None) -> bool:
+        """Give no more data-in of the command with this tag, or of none; True if there was any.
+
+        The initiator has given the command up: after the answer to that nothing of it may come.
+        """
+        stopped = [given for given in self.giving if tag is None or given.tag == tag]
+        for given in stopped:
+            self.giving.remove(given)
             if given.region is not None:
                 self.let_go(given.region)
-        self.giving.clear()
+        return bool(stopped)
+
+    def drop_output(self) -> None:
+        """The connection is gone: nothing is sent any more."""
+        self.stop_giving()
         self.output.clear()
 
     def receive_window(self) -> memoryview | None:

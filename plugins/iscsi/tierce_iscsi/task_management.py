@@ -113,15 +113,17 @@ class Function:
         match self._function:
             case TaskFunction.ABORT_TASK:
                 task = connection.tasks.get(task_tag)
-                if task is None:
+                if task is not None:
+                    connection.give_up(task, drain)
+                elif not connection.stop_giving(task_tag):
                     # It has been answered: on one connection nothing overtakes. Even so it may
                     # have been answered without being settled.
                     self._response = TaskResponse.NO_SUCH_TASK
-                else:
-                    connection.give_up(task, drain)
             case TaskFunction.ABORT_TASK_SET:
+                connection.stop_giving()
                 connection.give_up_all(drain)
             case _:
+                connection.stop_giving()
                 for other in self._sessions.connections():
                     other.give_up_all(drain)
                     other.wake()
