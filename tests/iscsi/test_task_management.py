@@ -202,6 +202,13 @@ def test_the_tasks_of_other_sessions_end_with_task_aborted(parking: Bench, funct
     assert only(one.hear()).response == COMPLETE
 
 
+def test_the_control_mode_page_says_that_tasks_are_told_of_their_end(bench: Bench) -> None:
+    mode_sense = bytes((0x1A, 0x08, 0x0A, 0, 64, 0))
+    answer = only(bench.session().ask(command(mode_sense, 1, read=64)))
+    page = answer.data[4:]
+    assert (page[0], page[5] & 0x40) == (0x0A, 0x40)
+
+
 @pytest.mark.parametrize("function", [LUN_RESET, WARM_RESET])
 def test_a_reset_is_told_to_every_session_the_issuers_too(bench: Bench, function: int) -> None:
     one, two = bench.session(), bench.session(isid=OTHER)

@@ -38,8 +38,9 @@ def _caching(_unit: LogicalUnit) -> bytes:
 
 
 def _control(_unit: LogicalUnit) -> bytes:
-    """One task set for all initiators; reordering is unrestricted; fixed format sense."""
-    return struct.pack(">BBBBBBHHH", 0x0A, 0x0A, 0x00, 0x10, 0, 0, 0, 0, 0)
+    """One task set for all initiators; reordering is unrestricted; fixed format sense. TAS: tasks
+    that another initiator's function ends are answered with TASK ABORTED."""
+    return struct.pack(">BBBBBBHHH", 0x0A, 0x0A, 0x00, 0x10, 0, 0x40, 0, 0, 0)
 
 
 def _exceptions(_unit: LogicalUnit) -> bytes:
