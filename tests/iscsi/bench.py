@@ -247,7 +247,7 @@ class Bench:
             ),
             clock_ns,
         )
-        self.frontend.memory = Memory(self.loop.call_soon, memory_bytes)
+        self.frontend.memory = Memory(self.frontend.slices, memory_bytes)
         self._initiators: list[Initiator] = []
         self.loop.turn()
 

@@ -76,6 +76,9 @@ class LoneHost:
     def when_quiet(self, done: Callable[[], None]) -> None:
         done()
 
+    def forget(self, done: Callable[[], None]) -> None:
+        pass
+
 
 def random_session(seed: int) -> bytes:
     """Requests that are mostly right."""

@@ -6,6 +6,7 @@ import pytest
 
 from iscsi.bench import Bench
 from iscsi.initiator import LOGIN_KEYS, Answer, keys, login, only, request, text
+from tierce_iscsi.login import REQUEST_COUNT_MAX
 
 SECURITY_TO_OPERATIONAL, OPERATIONAL_TO_FULL, SECURITY_TO_FULL = 0x81, 0x87, 0x83
 
@@ -209,6 +210,15 @@ def test_a_login_that_goes_on_naming_keys_is_cut_off(bench: Bench) -> None:
         for n in range(2)
     ]
     assert statuses == [0, 0x0200]
+
+
+def test_a_login_that_never_comes_to_its_point_is_cut_off(bench: Bench) -> None:
+    """Each request has its answer; without a bound they would go on for the login's whole time."""
+    initiator = bench.initiator()
+    initiator.start(login(LOGIN_KEYS, flags=0x04))
+    found = initiator.ask(*(login(b"", flags=0x04) for _ in range(REQUEST_COUNT_MAX + 100)))
+    assert [answer.login_status for answer in found] == [0] * (REQUEST_COUNT_MAX - 1) + [0x0200]
+    assert initiator.is_closed
 
 
 @pytest.mark.parametrize("key", ["TargetAlias", "TargetAddress", "TargetPortalGroupTag"])

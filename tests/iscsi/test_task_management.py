@@ -136,6 +136,22 @@ def test_the_device_is_asked_one_question_at_a_time(make_bench: Callable[..., Be
     assert [answer.response for answer in session.hear()] == [COMPLETE, COMPLETE]
 
 
+def test_who_gives_up_waiting_for_the_device_is_not_remembered(
+    make_bench: Callable[..., Bench],
+) -> None:
+    """The device may take for ever, and initiators ask again and again."""
+    device = GivesUp()
+    bench = make_bench(device=device)
+    session = bench.session()
+    session.ask(write(1))
+    for _ in range(20):
+        session.ask(task_management(ABORT_TASK_SET, 2))
+        bench.loop.wait(10)
+        assert only([answer for answer in session.hear() if answer.opcode == RESPONSE]).response
+    assert bench.frontend._quiet.waiting_count == 0
+    assert len(device.asked) == 1
+
+
 def test_no_more_than_a_few_functions_of_a_session_wait_at_once(parking: Bench) -> None:
     session = parking.session()
     session.ask(write(1))

@@ -232,7 +232,7 @@ class Endpoint:
     def _go_on_soon(self) -> None:
         if not self._is_due:
             self._is_due = True
-            self._reactor.call_soon(self._go_on)
+            self.frontend.slices(self._go_on)
 
     def _go_on(self) -> None:
         self._is_due = False

@@ -21,6 +21,7 @@ from tierce_iscsi.scsi.reservations import Reservations
 from tierce_iscsi.scsi.unit import LogicalUnit
 from tierce_iscsi.session import Session
 from tierce_iscsi.settling import Quiet, Settling
+from tierce_iscsi.slices import Slices
 from tierce_iscsi.slow_path import SlowPath
 from tierce_iscsi.tasks import Drain
 from tierce_iscsi.text import RECV_SEGMENT_BYTES, parse_text
@@ -51,7 +52,9 @@ class IscsiFrontend:
         #: What people call the target.
         self.alias = context.volume.name
         self.diary = Diary(context.emit, context.reactor.now, context.volume.name)
-        self.memory = Memory(context.reactor.call_soon)
+        #: What goes on when others have had their turn.
+        self.slices = Slices(context.reactor.call_soon, clock_ns)
+        self.memory = Memory(self.slices)
         self._context = context
         self._clock_ns = clock_ns
         self._volume_options: IscsiVolumeOptions = context.volume_options
@@ -73,7 +76,7 @@ class IscsiFrontend:
             restart=self._keeper.restart,
         )
         self.unit.abort = self.abort_tasks_of
-        self.unit.soon = context.reactor.call_soon
+        self.unit.soon = self.slices
         self._quiet = Quiet(context.device)
         #: Those that log in, and those that have: each in the order of their arrival.
         self._logins: dict[Endpoint, None] = {}
@@ -255,8 +258,7 @@ class IscsiFrontend:
                 connection.wake()
         for connection, waiting in self._gone.items():
             if connection.session.initiator in initiators:
-                waiting.append(drain)
-                drain.hold()
+                self._wait(waiting, drain)
         drain.start()
 
     def call_later(self, delay_s: float, call: Callable[[], None]) -> Timer:
@@ -266,6 +268,10 @@ class IscsiFrontend:
     def when_quiet(self, done: Callable[[], None]) -> None:
         """Call `done` once nothing that was answered so far can be applied any more."""
         self._quiet.wait(done)
+
+    def forget(self, done: Callable[[], None]) -> None:
+        """`done` need not be called any more."""
+        self._quiet.forget(done)
 
     def end_all(self, reason: str, cause: Cause) -> None:
         """End every session once its tasks are answered."""
@@ -301,8 +307,13 @@ class IscsiFrontend:
     def _wait_for_gone(self, drain: Drain, key: tuple[str, bytes] | None) -> None:
         for connection, waiting in self._gone.items():
             if key is None or _key(connection) == key:
-                waiting.append(drain)
-                drain.hold()
+                self._wait(waiting, drain)
+
+    def _wait(self, waiting: list[Drain], drain: Drain) -> None:
+        # Those who gave up waiting need no longer be known, however long the device takes.
+        waiting[:] = [other for other in waiting if not other.is_over]
+        waiting.append(drain)
+        drain.hold()
 
     def _new_tsih(self) -> int:
         taken = {connection.session.tsih for connection in self._sessions.values()}

@@ -37,6 +37,8 @@ from tierce_iscsi.text import (
 
 TRANSIT = 0x80
 SECURITY, OPERATIONAL, FULL_FEATURE = 0, 1, 3
+#: Requests of one login. 64 KiB of text take nine; some initiators send a few bytes in each.
+REQUEST_COUNT_MAX = 256
 #: The one portal group of a target (RFC 7143 section 13.9).
 PORTAL_GROUP = 1
 
@@ -112,6 +114,7 @@ class Login:
         #: True once the initiator is to enter the full feature phase: `welcome` is due.
         self.is_done = False
         self._alias = alias
+        self._request_count = 0
         self._text = bytearray(text)
         self._unsent = b""
         self._stage = SECURITY
@@ -134,6 +137,10 @@ class Login:
         request = parse_login(pdu.header)
         self.request = request
         self._check(request)
+        self._request_count += 1
+        if self._request_count > REQUEST_COUNT_MAX:
+            reason = f"more than {REQUEST_COUNT_MAX} requests in one login"
+            raise LoginRefusedError(LoginStatus.INITIATOR_ERROR, reason)
         if len(self._text) + len(pdu.data) > TEXT_BYTES_MAX:
             raise LoginRefusedError(
                 LoginStatus.INITIATOR_ERROR, f"more than {TEXT_BYTES_MAX} bytes of text"

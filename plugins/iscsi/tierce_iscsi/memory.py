@@ -97,7 +97,7 @@ class Memory:
         self._is_due = False
         waiting, self._waiting = self._waiting, {}
         for retry in waiting.values():
-            retry()
+            self._soon(retry)
 
 
 class Account:

@@ -28,22 +28,35 @@ class Quiet:
 
     def __init__(self, device: Device) -> None:
         self._device = device
-        self._waiting: list[Callable[[], None]] = []
+        #: Those whom the question that was asked is for, and those who came after it.
+        self._asked: dict[Callable[[], None], None] = {}
+        self._waiting: dict[Callable[[], None], None] = {}
         self._is_asked = False
+
+    @property
+    def waiting_count(self) -> int:
+        """How many want to know."""
+        return len(self._asked) + len(self._waiting)
 
     def wait(self, done: Callable[[], None]) -> None:
         """Call `done` once nothing that was answered so far can be applied any more."""
-        self._waiting.append(done)
+        self._waiting[done] = None
         self._ask()
 
-    def _ask(self) -> None:
-        while self._waiting and not self._is_asked:
-            asked, self._waiting = self._waiting, []
-            self._is_asked = True
-            when_quiet(self._device, lambda asked=asked: self._answer(asked))  # type: ignore[misc]
+    def forget(self, done: Callable[[], None]) -> None:
+        """This one does not want to know any more: the device may take for ever."""
+        self._asked.pop(done, None)
+        self._waiting.pop(done, None)
 
-    def _answer(self, asked: list[Callable[[], None]]) -> None:
+    def _ask(self) -> None:
+        if self._waiting and not self._is_asked:
+            self._asked, self._waiting = self._waiting, {}
+            self._is_asked = True
+            when_quiet(self._device, self._answer)
+
+    def _answer(self) -> None:
         self._is_asked = False
+        asked, self._asked = self._asked, {}
         for done in asked:
             done()
         # Those who came meanwhile want to know of later answers too.
@@ -59,6 +72,10 @@ class Settler(Protocol):
 
     def when_quiet(self, done: Callable[[], None]) -> None:
         """See `Quiet.wait`."""
+        ...
+
+    def forget(self, done: Callable[[], None]) -> None:
+        """See `Quiet.forget`."""
         ...
 
 
@@ -104,6 +121,7 @@ class Settling:
         if expired is not None:
             self._end()
             self.drain.cancel()
+            self._settler.forget(self._finish)
             expired()
 
     def _end(self) -> None:

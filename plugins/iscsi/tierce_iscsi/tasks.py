@@ -29,6 +29,11 @@ class Drain:
         #: Tags of the issuer's own tasks that have ended without a word.
         self.over: list[int] = []
 
+    @property
+    def is_over(self) -> bool:
+        """True if nobody waits for it any more."""
+        return self._done is None
+
     def add(self, task: Task) -> None:
         """Wait for this one too."""
         self.hold()
