@@ -31,6 +31,8 @@ DESCRIPTOR_COUNT_MAX = 2
 QUEUE_COUNT_MAX = 4096
 #: Messages taken from one peer before another has its turn.
 TURN_COUNT_MAX = 64
+#: Connections accepted before anything else has its turn.
+ACCEPT_COUNT_MAX = 64
 
 Message = dict[str, Any]
 
@@ -288,9 +290,11 @@ class ControlServer:
         self._peers.clear()
 
     def _accept(self, _events: int) -> None:
+        # Some at once: each login at the portal comes as one, and its socket holds some hundreds.
         with contextlib.suppress(BlockingIOError, ConnectionAbortedError):
-            connection, _address = self._listener.accept()
-            if len(self._peers) >= self.PEER_COUNT_MAX:
-                connection.close()
-                return
-            self.add(connection)
+            for _count in range(ACCEPT_COUNT_MAX):
+                connection, _address = self._listener.accept()
+                if len(self._peers) >= self.PEER_COUNT_MAX:
+                    connection.close()
+                else:
+                    self.add(connection)
