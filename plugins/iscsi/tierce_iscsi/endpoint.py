@@ -211,13 +211,15 @@ class Endpoint:
         self._is_pumping = True
         try:
             has_more = advance()
-            while not self.is_closed:
+            while True:
                 if output.length:
                     self._send(output)
                 if not has_more:
                     if not connection.can_resume:
                         break
                     connection.resume()
+                if self.is_closed:
+                    break
                 now_ns = connection.clock_ns()
                 began_ns = began_ns or now_ns
                 if now_ns - began_ns > TURN_NS:
@@ -292,9 +294,9 @@ class Endpoint:
 
     def _send(self, output: Output[Region] | Output[None]) -> None:
         """Send as much as the socket takes, in so many calls; what is left has its turn later."""
-        for _count in range(SEND_COUNT_MAX):
-            if not output.length:
-                return
+        count_left = SEND_COUNT_MAX
+        while output.length and count_left:
+            count_left -= 1
             buffers = output.buffers()
             try:
                 if len(buffers) == 1:

@@ -96,11 +96,10 @@ class Stream:
     @property
     def can_resume(self) -> bool:
         """True if `advance` was stalled and need be so no more, or there is more data to give."""
-        return (
-            (self.is_stalled or bool(self.giving))
-            and not self.output.is_full
-            and (bool(self.giving) or self._out is not None or self._outgoing.has_room)
-        )
+        if not self.is_stalled and not self.giving:
+            return False  # As nearly always, after each batch.
+        has_place = bool(self.giving) or self._out is not None or self._outgoing.has_room
+        return has_place and not self.output.is_full
 
     def resume(self) -> None:
         """Go on after `can_resume`."""
