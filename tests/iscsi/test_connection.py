@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+
+import pytest
 
 from iscsi.bench import Bench
 from iscsi.initiator import command, nop_out, only, read_10, write_10
+from iscsi.standalone import MemoryDevice
+from tierce import Code, Request, Settled, Status
 
 GOOD, CHECK_CONDITION = 0, 2
 DATA_IN, SCSI_RESPONSE, NOP_IN = 0x25, 0x21, 0x20
@@ -160,3 +165,116 @@ def test_memory_is_given_back_when_nothing_is_under_way(bench: Bench) -> None:
     connection = only(bench.frontend.connections())
     connection.trim()
     assert only(session.ask(command(read_10(0, 1), 2, read=512))).status == GOOD
+
+
+# -- a device that answers nothing at once ---------------------------------------------------------
+
+
+class Slow(MemoryDevice):
+    """A device that parks whatever it is asked, and fails what it is told to."""
+
+    def __init__(self, size: int = 8 << 20) -> None:
+        super().__init__(size)
+        self.parked: list[tuple[Request, Settled]] = []
+        self.failing: Status | None = None
+
+    def submit(self, batch: list[Request], settled: Settled) -> None:
+        self.parked += [(asked, settled) for asked in batch]
+
+    def finish(self, count: int = 1) -> None:
+        """Answer the oldest, together."""
+        done, self.parked = self.parked[:count], self.parked[count:]
+        for asked, _settled in done:
+            asked.status = self.failing or self._do(asked)
+        done[0][1]([asked for asked, _settled in done])
+
+
+def slow_bench(make_bench: Callable[..., Bench], **options: Any) -> tuple[Bench, Slow]:
+    device = Slow()
+    return make_bench(device=device, **options), device
+
+
+@pytest.mark.parametrize("digest", ["None", "CRC32C"])
+def test_a_parked_read_is_answered_from_where_it_was_read(
+    make_bench: Callable[..., Bench], digest: str
+) -> None:
+    bench, device = slow_bench(make_bench)
+    device.bytes[512:1024] = b"r" * 512
+    session = bench.session(keys={"DataDigest": digest})
+    session.data_digest = digest == "CRC32C"
+    assert session.ask(command(read_10(1, 1), 1, read=512)) == []
+    device.finish()
+    answer = only(session.hear())
+    assert (answer.opcode, answer.flags, answer.data) == (DATA_IN, 0x81, b"r" * 512)
+
+
+def test_parked_commands_that_fail_say_why_and_the_others_do_not(
+    make_bench: Callable[..., Bench],
+) -> None:
+    bench, device = slow_bench(make_bench)
+    session = bench.session()
+    session.ask(
+        command(read_10(7, 1), 1, read=512),
+        command(write_10(8, 1), 2, write=512, data=bytes(512)),
+        command(write_10(9, 1), 3, write=512, data=bytes(512)),
+    )
+    device.failing = Status(Code.WRITE_ERROR, "the medium is gone", 4096)
+    device.finish(2)
+    device.failing = None
+    device.finish()
+    found = {answer.tag: answer for answer in session.hear()}
+    assert found[1].sense == found[2].sense == (3, 0x0C00)
+    assert found[3].status == GOOD
+
+
+def test_reads_that_find_no_region_wait_for_those_that_have_one(
+    make_bench: Callable[..., Bench],
+) -> None:
+    """A region holds three reads of 256 KiB, and there is memory for a few."""
+    bench, device = slow_bench(make_bench, memory_bytes=0)
+    session = bench.session()
+    size = 256 << 10
+    reads = b"".join(command(read_10(n, 512), n + 1, read=size) for n in range(20))
+    assert session.ask(reads) == []
+    assert 0 < len(device.parked) < 20
+    assert not bench.connection().can_receive
+    answers = []
+    while device.parked:
+        device.finish()
+        answers += session.hear()
+    assert sorted(answer.tag for answer in answers) == list(range(1, 21))
+    assert {len(answer.data) for answer in answers} == {size}
+
+
+def test_writes_that_settle_while_no_region_is_free_are_answered_all_the_same(
+    make_bench: Callable[..., Bench],
+) -> None:
+    bench, device = slow_bench(make_bench, memory_bytes=0)
+    session = bench.session()
+    size = 256 << 10
+    session.ask(
+        command(write_10(0, 1), 1, write=512, data=bytes(512)),
+        *(command(read_10(n, 512), n + 1, read=size) for n in range(1, 9)),
+    )
+    held = len(device.parked)
+    device.finish()
+    assert only(session.hear()).tag == 1
+    assert len(device.parked) == held - 1
+
+
+def test_what_is_parked_when_its_session_goes_settles_without_a_word(
+    make_bench: Callable[..., Bench],
+) -> None:
+    bench, device = slow_bench(make_bench)
+    session = bench.session()
+    session.ask(
+        command(read_10(0, 1), 1, read=512),
+        command(write_10(0, 1), 2, write=512, data=bytes(512)),
+        command(read_10(0, 4096), 3, read=2 << 20),
+    )
+    session.close()
+    bench.loop.turn()
+    assert len(device.parked) == 3
+    device.finish(3)
+    bench.loop.turn()
+    assert bench.frontend.memory.left == bench.frontend.memory.bytes_max

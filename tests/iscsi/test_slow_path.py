@@ -199,6 +199,41 @@ def test_logout_is_answered_and_closes(bench: Bench) -> None:
     assert bench.published["sessions"] == []
 
 
+@pytest.mark.parametrize(
+    ("reason", "connection_id", "response"),
+    [(2, 1, 2), (1, 9, 1), (1, 1, 0), (0, 9, 0)],
+    ids=["recovery", "no such connection", "connection", "session"],
+)
+def test_a_logout_that_can_not_be_ends_nothing(
+    bench: Bench, reason: int, connection_id: int, response: int
+) -> None:
+    session = bench.session()
+    asked = request(6, 1, flags=0x80 | reason, transfer_tag=connection_id << 16)
+    answer = only(session.ask(asked))
+    assert (answer.opcode, answer.response) == (0x26, response)
+    assert session.is_closed == (response == 0)
+
+
+def test_text_that_comes_in_parts_is_put_together(bench: Bench) -> None:
+    session = bench.session()
+    whole = text({"SendTargets": "", "X-a": "1"})
+    first = only(session.ask(request(4, 1, whole[:9], flags=0x40)))
+    assert (first.flags, first.data) == (0, b"")
+    last = only(session.ask(request(4, 1, whole[9:], transfer_tag=first.transfer_tag)))
+    assert keys(last.data) == {
+        "TargetName": TARGET,
+        "TargetAddress": keys(last.data)["TargetAddress"],
+        "X-a": "NotUnderstood",
+    }
+
+
+def test_text_without_end_ends_the_connection(bench: Bench) -> None:
+    session = bench.session()
+    for _ in range(3):
+        session.ask(request(4, 1, text({"X": "y" * 4000}), flags=0x40, transfer_tag=1))
+    assert session.is_closed
+
+
 def test_logout_waits_for_the_writes_under_way(parking: Bench) -> None:
     session = parking.session()
     session.ask(command(write_10(0, 1), 1, write=512, data=bytes(512)))
