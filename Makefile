@@ -7,8 +7,9 @@ CONFIG ?= examples/quickstart.yaml
 ROUNDS ?= 300
 SEEDS ?= 20000
 SECONDS ?= 600
+MINUTES ?= 60
 
-.PHONY: help run setup check format test bench fuzz soak storms seeds wheels clean
+.PHONY: help run setup check format test bench fuzz vm soak storms seeds wheels clean
 
 help:  ## List the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -54,9 +55,14 @@ fuzz: setup  ## Fuzz the parsers of outside bytes for SECONDS
 	$(BIN)/python tests/iscsi/fuzz_connection.py --seconds $(SECONDS)
 	$(BIN)/python tests/jiva/fuzz_replica.py --seconds $(SECONDS)
 
-soak: setup  ## Kill everything at random, ROUNDS times, and compare every acknowledged byte
+vm: setup  ## Build the virtual machine in which tests run Linux's own initiator
 	scripts/system-packages
-	TIERCE_SOAK_ROUNDS=$(ROUNDS) $(BIN)/pytest -m long -k soak -s tests/system
+	PYTHONPATH=tests $(BIN)/python -m system.vm.image
+
+soak: setup  ## Damage everything at random, ROUNDS times, then Linux at work for MINUTES; compare all
+	scripts/system-packages
+	TIERCE_SOAK_ROUNDS=$(ROUNDS) TIERCE_SOAK_SECONDS=$$((60 * $(MINUTES))) \
+	  $(BIN)/pytest -m long -k soak -s tests/system
 
 storms: setup  ## Hostile initiators by the hundred beside an honest one, whose waits are printed
 	PYTHONPATH=tests $(BIN)/python -m system.storms

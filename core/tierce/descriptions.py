@@ -117,6 +117,7 @@ class FrontendDescription:
     options: type[Any] = NoOptions
     volume_options: type[Any] = NoOptions
     reconfigures: bool = False
+    advice: str = ""
     contract: int = CONTRACT
 
 

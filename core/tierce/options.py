@@ -23,6 +23,9 @@ from typing import Any
 
 import attrs
 
+#: Units of options that are paths.
+PATH_UNITS = frozenset({"path", "folder", "file"})
+
 #: Key of the metadata that `option` leaves on an attrs field.
 OPTION = "tierce.option"
 
@@ -35,7 +38,9 @@ class OptionInfo:
         doc: One sentence for an operator.
         unit: "bytes" (the config then takes `1 GiB`, `64KiB`, or an integer), "seconds" (takes
             `1.5`, `200 ms`, `5 s`), "path" (made absolute against the config file's folder),
-            "address" (`HOST:PORT`, `[V6]:PORT`), or empty.
+            "folder" and "file" (paths too, of what this option's owner alone keeps its bytes in:
+            the config check refuses two that meet, and a folder that is a file), "address"
+            (`HOST:PORT`, `[V6]:PORT`), or empty.
         minimum: Smallest value allowed, for numbers.
         maximum: Largest value allowed, for numbers.
         choices: The only values allowed, where they are few.

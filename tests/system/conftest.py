@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -26,7 +27,15 @@ def is_missing(name: str) -> bool:
         return os.geteuid() != 0
     if name.startswith("/"):
         return not Path(name).exists()
-    return shutil.which(name) is None
+    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+    return shutil.which(name, path=path) is None
+
+
+def refuse(reason: str) -> NoReturn:
+    """Skip a test that this machine can't run; in CI that is a failure."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 @pytest.fixture(autouse=True)
@@ -35,10 +44,7 @@ def needed(request: pytest.FixtureRequest) -> None:
     wanted = [name for mark in request.node.iter_markers("needs") for name in mark.args]
     missing = [name for name in wanted if is_missing(name)]
     if missing:
-        reason = f"needs {', '.join(missing)} (scripts/system-packages installs what can be)"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        refuse(f"needs {', '.join(missing)} (scripts/system-packages installs what can be)")
 
 
 @pytest.fixture

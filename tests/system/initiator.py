@@ -46,6 +46,11 @@ class _Url(ctypes.Structure):
     )
 
 
+class _UnmapList(ctypes.Structure):
+    # iscsi/iscsi.h, struct unmap_list.
+    _fields_ = (("lba", ctypes.c_uint64), ("num", ctypes.c_uint32))
+
+
 _CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
 
 
@@ -77,6 +82,11 @@ def library() -> ctypes.CDLL | None:
     ]
     lib.iscsi_synchronizecache10_task.argtypes = [
         *(pointer, number, number, number, number, number),
+        *(_CALLBACK, pointer),
+    ]
+    lib.iscsi_unmap_task.restype = pointer
+    lib.iscsi_unmap_task.argtypes = [
+        *(pointer, number, number, number, pointer, number),
         *(_CALLBACK, pointer),
     ]
     lib.scsi_task_add_data_in_buffer.argtypes = [pointer, number, pointer]
@@ -156,6 +166,11 @@ class Session:
         # Nothing has been received yet: replies come in `serve` only.
         self._lib.scsi_task_add_data_in_buffer(task, length, ctypes.addressof(buffer))
 
+    def discard(self, offset: int, length: int, done: Done) -> None:
+        """Send an UNMAP of one extent."""
+        extents = _UnmapList(offset // self._block_size, length // self._block_size)
+        self._start("unmap_task", 0, 0, ctypes.addressof(extents), 1, buffer=extents, done=done)
+
     def flush(self, done: Done) -> None:
         """Send a SYNCHRONIZE CACHE(10) of the whole volume."""
         self._start("synchronizecache10_task", 0, 0, 0, 0, buffer=None, done=done)
@@ -199,6 +214,10 @@ class Session:
         self.flush(statuses.append)
         self.settle()
         self._expect_good(statuses)
+
+    def error(self) -> str:
+        """Return what the library says of the last failure."""
+        return self._error()
 
     def close(self) -> None:
         """End the connection without a logout; what is in flight is forgotten."""

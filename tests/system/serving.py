@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import filecmp
 import json
 import os
 import re
@@ -11,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def is_alive(pid: int) -> bool:
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server(("", 0)) as listener:
         return int(listener.getsockname()[1])
 
 
@@ -48,17 +49,26 @@ def volume(name: str, engine: str, size: str = "64 MiB", **options: Any) -> dict
     return {**entry, "options": options} if options else entry
 
 
-def jiva(name: str, size: str = "64 MiB", replica_count: int = 3) -> dict[str, Any]:
-    """A replicated volume with its folders beside the config file."""
-    replicas = [{"folder": f"./{name}-{index}"} for index in range(replica_count)]
-    return volume(name, "jiva", size, replicas=replicas)
+def jiva(
+    name: str, size: str = "64 MiB", folders: Sequence[str] | None = None, **options: Any
+) -> dict[str, Any]:
+    """A replicated volume; without `folders` it has three beside the config file."""
+    where = folders or [f"./{name}-{index}" for index in range(3)]
+    replicas = [{"folder": folder} for folder in where]
+    return volume(name, "jiva", size, replicas=replicas, **options)
 
 
 class Server:
     """`tierce serve` on one folder; `kill` takes what it is told, `close` all that is left."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        environment: Mapping[str, str] | None = None,
+        hosts: Sequence[str] = ("127.0.0.1",),
+    ) -> None:
         self.folder = folder
+        self.hosts = hosts
         self.data = folder / "data"
         self.file = folder / "tierce.yaml"
         self.out = folder / "out.txt"
@@ -67,7 +77,7 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def configure(self, *volumes: dict[str, Any], **more: Any) -> None:
-        listen = {"iscsi": {"listen": [f"127.0.0.1:{self.port}"]}}
+        listen = {"iscsi": {"listen": [f"{host}:{self.port}" for host in self.hosts]}}
         config = {"data_dir": "./data", "frontends": listen, "volumes": list(volumes), **more}
         # JSON is YAML.
         self.file.write_text(json.dumps(config, indent=1))
@@ -93,7 +103,7 @@ class Server:
         return self.out.read_text()
 
     def url(self, name: str = "demo") -> str:
-        return f"iscsi://127.0.0.1:{self.port}/{IQN}:{name}/0"
+        return f"iscsi://{self.hosts[0]}:{self.port}/{IQN}:{name}/0"
 
     def session(self, name: str = "demo", initiator: str = "tests") -> Session:
         """Log in, as soon as that is possible."""
@@ -129,6 +139,20 @@ class Server:
         if self._process is not None and ("serve", self._process.pid) in wanted:
             self._process.wait(WAIT_S)
 
+    @contextlib.contextmanager
+    def stopped(self, names: Iterable[str]) -> Iterator[None]:
+        """Let these processes hang meanwhile, as on a machine that swaps or a disk that stalls."""
+        pids = self.pids()
+        hanging = [pids[name] for name in names if name in pids]
+        for pid in hanging:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in hanging:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
     def kill_all(self) -> None:
         self.kill(self.pids())
         wait_until(lambda: not self.pids(), "all are dead")
@@ -149,6 +173,23 @@ class Server:
         found = re.search(r"^VmRSS:\s+(\d+) kB", status, re.MULTILINE)
         assert found
         return int(found[1])
+
+    def heads(self, name: str = "demo") -> list[Path]:
+        """Return the file that holds each replica's bytes."""
+        volumes = {one["name"]: one for one in json.loads(self.file.read_text())["volumes"]}
+        folders = [each["folder"] for each in volumes[name]["options"]["replicas"]]
+        return [next((self.folder / folder).glob("head-*.img")) for folder in folders]
+
+    def is_whole(self, name: str = "demo") -> bool:
+        """Whether every replica is in the in-sync set."""
+        shown = self.command("volume", "show", name, "--output", "json")
+        states = json.loads(shown.stdout).get("replicas", []) if shown.returncode == 0 else []
+        return bool(states) and all(replica["state"] == "in-sync" for replica in states)
+
+    def are_heads_equal(self, name: str = "demo") -> bool:
+        """Whether every replica holds the same bytes."""
+        first, *others = self.heads(name)
+        return all(filecmp.cmp(first, other, shallow=False) for other in others)
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -32,9 +32,12 @@ def check(file: Path) -> None:
     first loss) is told on standard error and changes no exit code.
     """
     from tierce.config import load_config  # noqa: PLC0415 - `tierce --help` does without it
+    from tierce.node.preflight import examine  # noqa: PLC0415
 
     loaded = load_config(file)
-    for advice in loaded.advice:
+    findings = examine(loaded)
+    findings.check_all()
+    for advice in (*loaded.advice, *findings.notes):
         print(f"tierce: note: {advice}", file=sys.stderr)
     names = ", ".join(volume.name for volume in loaded.volumes) or "none"
     click.echo(f"{file}: ok; volumes: {names}; data in {loaded.data_dir}")
@@ -46,7 +49,7 @@ def check(file: Path) -> None:
 def show_config(file: Path, output: str) -> None:
     """Show every value that the config FILE comes to, and where each came from: FILE:LINE, or
     "default"."""
-    from tierce.config import load_config  # noqa: PLC0415 - `tierce --help` does without it
+    from tierce.config import load_config, origin_of  # noqa: PLC0415 - `--help` does without
 
     loaded = load_config(file)
     rows = [
@@ -104,12 +107,3 @@ def flatten(path: str, value: Any) -> Iterator[tuple[str, Any]]:
             yield from flatten(f"{path}[{index}]", one)
     else:
         yield path, value
-
-
-def origin_of(key: str, origins: Mapping[str, str]) -> str:
-    """Return where a value came from: what is known of it, or of what holds it."""
-    while key:
-        if key in origins:
-            return origins[key]
-        key = key[: max(key.rfind("."), key.rfind("["), 0)]
-    return "default"

@@ -15,6 +15,7 @@ import click
 
 import tierce
 from tierce.cli.output import run
+from tierce.cli.streams import secure_streams
 
 #: Name of a command -> where it lies, in the order of `--help`.
 COMMANDS: Mapping[str, str] = {
@@ -72,6 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: What follows the program's name; None takes those of the process.
     """
+    secure_streams()
     sys.exit(run(lambda: cli.main(arguments, prog_name="tierce", standalone_mode=False)))
 
 

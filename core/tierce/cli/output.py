@@ -13,7 +13,7 @@ from typing import Any, TextIO, TypeVar
 
 import click
 
-from tierce.errors import TierceError
+from tierce.errors import TierceError, explain
 
 #: What `--output` takes.
 FORMATS = ("table", "json", "yaml")
@@ -24,10 +24,14 @@ WIDTH_WITHOUT_TERMINAL = 10_000
 LAST_COLUMN_WIDTH_MIN = 24
 
 #: Exit codes beside those of `tierce.errors`. Documented in docs/reference/exit-codes.md.
+EXIT_MACHINE = 1
 EXIT_USAGE = 2
+EXIT_UNHEALTHY = 8
 EXIT_BUG = 70  # sysexits.h: EX_SOFTWARE
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 EXIT_BROKEN_PIPE = 1  # as click, which meets most of them
+
+NOT_ANSWERED = "nothing was done: the question was not answered with yes (--yes answers it)"
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -90,8 +94,9 @@ def run(command: Callable[[], Any]) -> int:
         sys.stdout.flush()
     except click.exceptions.Exit as done:
         return done.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        _complain("interrupted")
+    except (click.Abort, KeyboardInterrupt) as error:
+        is_question = isinstance(error, click.Abort) and error.__cause__ is None
+        _complain(NOT_ANSWERED if is_question else "interrupted")
         return EXIT_INTERRUPTED
     except click.exceptions.NoArgsIsHelpError as error:
         print(error.format_message(), file=sys.stderr)
@@ -99,22 +104,23 @@ def run(command: Callable[[], Any]) -> int:
     except click.ClickException as error:
         _complain(error.format_message() + _usage_hint(error))
         return error.exit_code
-    except TierceError as error:
-        _complain(str(error))
-        return error.exit_code
     except BrokenPipeError:
         # Whoever read our output has seen enough. Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
+    except (TierceError, OSError) as error:
+        # What is not ours is the machine's: a folder that may not be read, a full disk.
+        _complain(explain(error))
+        return error.exit_code if isinstance(error, TierceError) else EXIT_MACHINE
     except Exception as error:  # noqa: BLE001 - the last line of defence: it is told, not hidden
         traceback.print_exc()
-        _complain(f"this is a bug in Tierce, please report it: {error!r}")
+        _complain(f"this is a bug in Tierce, please report it: {explain(error)}")
         return EXIT_BUG
     return result if isinstance(result, int) else 0
 
 
 def _complain(message: str) -> None:
-    line = " ".join(message.split("\n"))
+    line = " ".join(message.replace("\t", "").split("\n"))
     prefix = "tierce: error:"
     if has_colour(sys.stderr):
         prefix = click.style(prefix, fg="red", bold=True)

@@ -10,7 +10,12 @@ import click
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-def serve(file: Path) -> None:
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="End with an error where anything in FILE can't be served, instead of serving the rest.",
+)
+def serve(file: Path, strict: bool) -> None:
     r"""Serve the volumes of a config FILE and of its data folder.
 
     \b
@@ -19,11 +24,15 @@ def serve(file: Path) -> None:
     kill -9             ends this process alone: the volumes go on, and the next `tierce serve
                         FILE` takes them over
 
-    Shows how to use each volume and where its data lie, then a line of IOPS, MB/s and the
-    replicas' state: every second on a terminal, elsewhere every 10 s while something happens.
+    Shows how each volume came up, how to use it and where its data lie, then a line of how all are,
+    IOPS and MB/s: every second on a terminal, elsewhere every 10 s while something happens.
+
+    A volume that can't be served as FILE says keeps the settings that it had, or is left out, and
+    is named; an address that can't be listened at is tried again. Ends with an error only where
+    nothing can be served.
     """
     # The server's parts load here, so that `tierce --help` stays quick.
     from tierce.node.journal import Console  # noqa: PLC0415
     from tierce.node.supervisor import serve as run  # noqa: PLC0415
 
-    run(file, Console(sys.stdout))
+    run(file, Console(sys.stdout), is_strict=strict)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from tierce.cli.output import output_option, show
+from tierce.cli.output import EXIT_UNHEALTHY, output_option, show
 from tierce.errors import UsageError
 
 #: Where the data folder is if nothing says so.
 DEFAULT_DATA_DIR = "tierce-data"
 DATA_DIR_VARIABLE = "TIERCE_DATA_DIR"
 
-_COLUMNS = ("name", "size", "engine", "state", "owner", "url")
+_COLUMNS = ("health", "name", "size", "engine", "state", "since", "owner", "url", "why")
 
 
 @click.group()
@@ -87,7 +88,7 @@ def create(
     """
     mapping = {
         "name": name,
-        "size": int(size) if size.isdigit() else size,
+        "size": int(size) if size.isascii() and size.isdigit() else size,
         "block_size": block_size,
         "engine": engine,
         "options": parse_options(options),
@@ -100,17 +101,39 @@ def create(
 
 
 @volume.command("list")
+@click.option(
+    "--check",
+    is_flag=True,
+    help="End with code 8 if a volume that is wanted is not healthy; name those on standard error.",
+)
 @_server_options
 @output_option
-def list_volumes(data_dir: Path | None, config: Path | None, output: str) -> None:
-    """List the volumes that the server knows."""
+def list_volumes(check: bool, data_dir: Path | None, config: Path | None, output: str) -> int:
+    """List the volumes that the server knows: how each is (docs/reference/states.md), since when,
+    and why."""
     rows, _answer = _ask(find_data_dir(data_dir, config), {"do": "list"})
-    if output == "table":
-        # Loaded here, so that `tierce volume --help` stays quick.
-        from tierce.config.quantity import format_size  # noqa: PLC0415
+    show(_table(rows) if output == "table" else rows, output, columns=_COLUMNS)
+    unhealthy = [row for row in rows if row["wanted"] and row["health"] != "healthy"]
+    if not check or not unhealthy:
+        return 0
+    named = ", ".join(f"{row['name']} ({row['health']})" for row in unhealthy)
+    print(f"tierce: {len(unhealthy)} of {len(rows)} volumes not healthy: {named}", file=sys.stderr)
+    return EXIT_UNHEALTHY
 
-        rows = [{**row, "size": format_size(row["size"])} for row in rows]
-    show(rows, output, columns=_COLUMNS)
+
+def _table(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows as people read them."""
+    # Loaded here, so that `tierce volume --help` stays quick.
+    from tierce.config.quantity import format_size  # noqa: PLC0415
+
+    return [
+        {
+            **row,
+            "size": format_size(row["size"]) if isinstance(row["size"], int) else row["size"],
+            "why": "; ".join(filter(None, (row["why"], row["todo"]))),
+        }
+        for row in rows
+    ]
 
 
 @volume.command("show")
@@ -188,6 +211,7 @@ def accept_loss(
 def claim(name: str, data_dir: Path | None, config: Path | None) -> None:
     """Serve the volume NAME here again, after another writer had taken it."""
     _ask(find_data_dir(data_dir, config), {"do": "claim", "name": name})
+    click.echo(f"volume {name} is served here again")
     click.echo(f"volume {name} is served here again")
 
 

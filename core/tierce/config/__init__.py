@@ -9,6 +9,7 @@ from tierce.config.loading import config_from_bytes, load_config, load_registry
 from tierce.config.model import Config, Limits, PolicyDocument, VolumeConfig
 from tierce.config.parsing import options_from_mapping, options_to_mapping
 from tierce.config.volumes import volume_from_mapping, volume_to_mapping
+from tierce.config.walking import leaves, located_error, origin_of
 
 __all__ = [
     "Config",
@@ -16,10 +17,13 @@ __all__ = [
     "PolicyDocument",
     "VolumeConfig",
     "config_from_bytes",
+    "leaves",
     "load_config",
     "load_registry",
+    "located_error",
     "options_from_mapping",
     "options_to_mapping",
+    "origin_of",
     "volume_from_mapping",
     "volume_to_mapping",
 ]

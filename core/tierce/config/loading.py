@@ -157,9 +157,14 @@ def _frontends(
     for name, options, at in _sections(named, value, "frontends"):
         description = find("front end", registry.frontends, name, at, "frontends", registry)
         # The section's line is where a reader looks, also if it is empty.
-        found[name] = parse_options(
-            description.options, _placed(options, at), reading, f"frontends.{name}"
-        )
+        path = f"frontends.{name}"
+        found[name] = parse_options(description.options, _placed(options, at), reading, path)
+        if not getattr(found[name], "listen", ()) and "listen" in entries(options, path):
+            raise options.error(
+                f"{path}.listen: it names no address, so nobody could log in; for example "
+                '["127.0.0.1:3260"]',
+                key="listen",
+            )
     for name, description in registry.frontends.items():
         if name not in found:
             try:

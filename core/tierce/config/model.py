@@ -37,12 +37,37 @@ class Limits:
         maximum=600,
         doc="How long a process may take to end orderly before it is killed.",
     )
+    silence_told_s: float = option(
+        default=10.0,
+        unit="seconds",
+        minimum=1,
+        maximum=3600,
+        doc="A process that leaves a question of the supervisor unanswered for so long is told of: "
+        "it is stopped, or hangs.",
+    )
+    silence_killed_s: float = option(
+        default=30.0,
+        unit="seconds",
+        minimum=2,
+        maximum=86400,
+        doc="One that goes on so is killed after as long, and started anew; one that has never "
+        "answered is still starting, and is left alone.",
+    )
     event_count_max: int = option(
         default=10_000,
         minimum=100,
         maximum=1_000_000,
         doc="How many events the state keeps; the oldest go first.",
     )
+
+    def check(self) -> str | None:
+        """Return what is wrong with the limits together, if anything is."""
+        if self.silence_killed_s <= self.silence_told_s:
+            return (
+                f"silence_killed_s ({self.silence_killed_s:g} s) is not above silence_told_s "
+                f"({self.silence_told_s:g} s): a process must be told of before it is killed"
+            )
+        return None
 
 
 @attrs.frozen
@@ -107,7 +132,7 @@ class FileShape:
 
     data_dir: str = option(
         default="tierce-data",
-        unit="path",
+        unit="folder",
         doc="The data folder: state, logs, and the volumes' own folders.",
     )
     plugins: PluginsSection = option(

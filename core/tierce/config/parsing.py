@@ -15,10 +15,17 @@ from typing import Any, TypeVar
 
 import attrs
 
-from tierce.config.quantity import check_address, format_size, parse_duration, parse_size
+from tierce.config.quantity import (
+    check_address,
+    check_path,
+    find_variables,
+    format_size,
+    parse_duration,
+    parse_size,
+)
 from tierce.config.source import Value, from_plain
 from tierce.errors import ConfigError
-from tierce.options import OptionInfo, option_info
+from tierce.options import PATH_UNITS, OptionInfo, option_info
 from tierce.registry import (
     AnyType,
     EnumType,
@@ -149,7 +156,7 @@ def _default(
     if isinstance(kind, NestedType) and getattr(default, "factory", None) is kind.kind:
         empty = Value({}, value.file, value.line)
         return {field.name: parse_options(kind.kind, empty, reading, where)}
-    if option_info(field).unit == "path" and isinstance(default, str):
+    if option_info(field).unit in PATH_UNITS and isinstance(default, str):
         return {field.name: _absolute(default, reading.base)}
     return {}
 
@@ -261,9 +268,16 @@ _PARSERS = {"bytes": parse_size, "seconds": parse_duration}
 
 
 def _text(content: str, info: OptionInfo, value: Value, reading: Reading, path: str) -> str:
-    if info.unit == "path":
-        if not content:
-            raise value.error(f"{_at(path)}expected a path, got empty text")
+    if info.unit in PATH_UNITS:
+        try:
+            check_path(content)
+        except ValueError as error:
+            raise value.error(f"{_at(path)}{error}") from error
+        if variables := find_variables(content):
+            reading.advice.append(
+                f"{value.origin}: {_at(path)}{' '.join(variables)} is taken as it stands: "
+                "variables are not replaced"
+            )
         return _absolute(content, reading.base)
     if info.unit == "address":
         try:
@@ -319,6 +333,8 @@ _UNIT_WORDS = {
     "bytes": "a size such as 64 KiB or 1 GiB",
     "seconds": "a duration such as 200 ms or 5 s",
     "path": "a path",
+    "folder": "a path",
+    "file": "a path",
     "address": "HOST:PORT",
 }
 

@@ -1,8 +1,9 @@
-"""Sizes, durations and addresses, as an operator writes them."""
+"""Sizes, durations, addresses and paths, as an operator writes them."""
 
 from __future__ import annotations
 
 import re
+import socket
 from decimal import Decimal
 
 #: Binary units only: "GB" means two things, so it is refused with a hint.
@@ -68,10 +69,60 @@ def check_address(text: str) -> str:
     """
     match = _ADDRESS.fullmatch(text)
     if match is None:
-        raise ValueError(f"expected HOST:PORT or [V6]:PORT, got {text!r}")
-    if int(match[2]) > PORT_MAX:
+        raise ValueError(f"expected HOST:PORT or [V6]:PORT, got {text!r}{_address_hint(text)}")
+    host, port = match[1], int(match[2])
+    if port > PORT_MAX:
         raise ValueError(f"port {match[2]} is above {PORT_MAX}")
+    is_v6, is_v4 = host.startswith("["), host.replace(".", "").isdigit()
+    family = socket.AF_INET6 if is_v6 else socket.AF_INET
+    try:
+        if is_v6 or is_v4:
+            socket.inet_pton(family, host.strip("[]").partition("%")[0])
+    except OSError as error:
+        kind = "IPv6" if is_v6 else "IPv4"
+        raise ValueError(f"{host} in {text!r} is no {kind} address") from error
     return text
+
+
+def _address_hint(text: str) -> str:
+    """Say what was probably meant."""
+    if "://" in text:
+        return "; leave what stands before the host away"
+    if text.count(":") > 1 and "[" not in text:
+        return "; an IPv6 address is put in brackets"
+    return "; the port is missing" if ":" not in text else ""
+
+
+#: What looks like a place of another kind, or is replaced by a shell and by nobody here.
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_VARIABLE = re.compile(r"\$(?:[A-Za-z_]\w*|\{\w+\})", re.ASCII)
+
+
+def check_path(text: str) -> None:
+    """See whether a path is one.
+
+    Raises:
+        ValueError: It is not; the message says what was expected.
+    """
+    if not text:
+        raise ValueError("expected a path, got empty text")
+    if _SCHEME.match(text):
+        raise ValueError(f"expected a path on this machine, got {text!r}, which is a URL")
+    if text.startswith("~"):
+        raise ValueError(
+            f"expected a path, got {text!r}: '~' is not replaced, write the home folder out "
+            "(or './~...' for a name that begins so)"
+        )
+    if variable := _VARIABLE.match(text):
+        raise ValueError(
+            f"expected a path, got {text!r}: {variable[0]} is not replaced, write its value "
+            "(or './$...' for a name that begins so)"
+        )
+
+
+def find_variables(text: str) -> list[str]:
+    """Return what in a path looks like a variable of a shell."""
+    return _VARIABLE.findall(text)
 
 
 def format_size(size_bytes: int) -> str:

@@ -14,7 +14,7 @@ import attrs
 from tierce.config.model import FileShape, PolicyShape, VolumeShape
 from tierce.config.quantity import DURATION_UNITS, SIZE_UNITS
 from tierce.descriptions import Description
-from tierce.options import OptionInfo, option_info
+from tierce.options import PATH_UNITS, OptionInfo, option_info
 from tierce.registry import (
     AnyType,
     EnumType,
@@ -183,7 +183,7 @@ def _scalar(kind: ScalarType, info: OptionInfo) -> Schema:
         schema: Schema = {"type": "string"}
         if info.unit in _PATTERNS:
             schema["pattern"] = _PATTERNS[info.unit]
-        if info.unit == "path":
+        if info.unit in PATH_UNITS:
             schema["minLength"] = 1
     else:
         number = "integer" if kind.kind is int else "number"

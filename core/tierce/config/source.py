@@ -133,6 +133,8 @@ def _compose(text: str, file: str) -> yaml.Node | None:
         node: yaml.Node | None = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
+        if error.context_mark and _is_earlier(error):
+            mark = error.context_mark
         line = mark.line + 1 if mark else 0
         raise ConfigError(_explain(error, text, line), file=file, line=line) from error
     except yaml.reader.ReaderError as error:
@@ -141,19 +143,50 @@ def _compose(text: str, file: str) -> yaml.Node | None:
             f"the character U+{ord(text[error.position]):04X} is not allowed", file=file, line=line
         ) from error
     except RecursionError as error:
-        raise ConfigError(f"nested deeper than {DEPTH_MAX}", file=file) from error
+        line = _find_depth(text)
+        raise ConfigError(f"nested deeper than {DEPTH_MAX}", file=file, line=line) from error
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         # The library converts escapes and directives without checking them.
         raise ConfigError(f"not YAML: {error}", file=file) from error
     return node
 
 
+def _find_depth(text: str) -> int:
+    """Return the line where values are first nested too deep: the scanner keeps no stack."""
+    depth = 0
+    for token in yaml.scan(text, Loader=_Loader):
+        depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
+        if depth > DEPTH_MAX:
+            return int(token.start_mark.line) + 1
+    return 0
+
+
+def _is_earlier(error: yaml.MarkedYAMLError) -> bool:
+    """True if the mistake is where the library began, not where it noticed: what was never closed,
+    or lacks the blank behind its colon."""
+    is_open = "unexpected end of stream" in str(error.problem)
+    return is_open or "a simple key" in str(error.context)
+
+
 def _explain(error: yaml.MarkedYAMLError, text: str, line: int) -> str:
     lines = text.split("\n")
     if 0 < line <= len(lines) and "\t" in lines[line - 1] and "'\\t'" in str(error.problem):
         return "a tab; YAML is indented with spaces"
-    problem = error.problem or "can't be understood"
-    return f"not YAML: {problem}" + (f", {error.context}" if error.context else "")
+    problem = str(error.problem or "can't be understood")
+    for words, meaning in _IN_OUR_WORDS.items():
+        if words in problem:
+            return meaning
+    began = error.context_mark.line + 1 if error.context_mark else line
+    context = f", {error.context}" if error.context else ""
+    return f"not YAML: {problem}{context}" + (f" of line {began}" if began != line else "")
+
+
+#: What the library says of the commonest mistakes, and what a reader can do something with.
+_IN_OUR_WORDS = {
+    "expected <block end>": "not YAML: this does not fit the lines above it; indent it as they are",
+    "found another document": "a second document ('---'); a file holds one",
+    "could not find expected ':'": "not YAML: a key without a colon and a blank behind it",
+}
 
 
 class _Loader(yaml.SafeLoader):
@@ -163,6 +196,13 @@ class _Loader(yaml.SafeLoader):
 
 
 _TAG = "tag:yaml.org,2002:"
+_OPENING = (
+    yaml.FlowMappingStartToken,
+    yaml.FlowSequenceStartToken,
+    yaml.BlockMappingStartToken,
+    yaml.BlockSequenceStartToken,
+)
+_CLOSING = (yaml.FlowMappingEndToken, yaml.FlowSequenceEndToken, yaml.BlockEndToken)
 _INT = re.compile(r"[-+]?[0-9]+|0x[0-9A-Fa-f]+|0o[0-7]+", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", re.ASCII)
 

@@ -10,19 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import attrs
 
-from tierce.config import Config, VolumeConfig, volume_from_mapping
-from tierce.errors import ConflictError, TemporaryError, UsageError, explain
+from tierce.config import Config, VolumeConfig, origin_of, volume_from_mapping
+from tierce.errors import TemporaryError, UsageError, explain
 from tierce.node.accepting import Acceptances
 from tierce.node.adoption import Adopted, Adoption, adopt_record, describe_owner
+from tierce.node.changes import check_change, check_identity, find_waiting
 from tierce.node.deleting import Deletions, Outcome
 from tierce.node.engines import Engines, Served
 from tierce.node.layout import Layout
-from tierce.node.making import Making, to_keep
-from tierce.registry import resolve
+from tierce.node.making import Making, has_secrets, to_keep
+from tierce.node.refusals import name_volume
 from tierce.spec import Event
 from tierce.state import Owner, Phase, VolumeRecord
 from tierce.state.store import StateStore
@@ -51,6 +53,9 @@ class Catalogue:
         #: The volumes that are being deleted.
         self.deletions = Deletions(store, self._engines, emit)
         self._acceptances = Acceptances(self._engines, emit)
+        #: Why volumes are not served as the config file says, by name; those that could be are
+        #: served with the settings that they had.
+        self.errors: dict[str, Exception] = {}
         #: Counts changes of what is served, so that plans are made only when they can differ.
         self.version = 0
 
@@ -76,33 +81,33 @@ class Catalogue:
 
     # -- the config file ---------------------------------------------------------------------------
 
-    def apply(self, config: Config, *, is_reload: bool) -> None:
+    def apply(
+        self, config: Config, *, refused: Mapping[str, Exception] = MappingProxyType({})
+    ) -> None:
         """Make what the config file and the state say what is served.
+
+        What can't be done becomes an event, and that volume keeps the settings that it had; the
+        others are served.
 
         Args:
             config: The config file.
-            is_reload: What can't be done becomes an event and that volume stays as it was;
-                otherwise it is raised and nothing after it is done.
-
-        Raises:
-            UsageError: A volume differs from what was created in what can't change.
-            ConflictError: Its folders hold something else.
+            refused: What is wrong with volumes of it already, by name.
         """
         self._config = config
         self._engines.use(config.registry)
+        self.errors = {}
         records = self._store.volumes()
         served: dict[str, Served] = {}
         for volume in config.volumes:
+            name, record = volume.name, records.get(volume.name)
             try:
-                served[volume.name] = self._apply_file(volume, records.get(volume.name))
-            except Exception as error:
-                # A bug in a plugin's lifecycle must not end a server that runs, and what may be
-                # well later must not keep one from starting.
-                if not is_reload and not isinstance(error, TemporaryError):
-                    raise
-                self._refuse(volume.name, error)
-                if volume.name in self._served:
-                    served[volume.name] = self._served[volume.name]
+                served[name] = self._apply_file(volume, record, refused.get(name))
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with one, others are fine
+                self.errors[name] = error
+                kept = self._keep_settings(name, record, served)
+                if kept is not None:
+                    served[name] = kept
+                self._refuse(name, error, is_kept=kept is not None)
         named = {volume.name for volume in config.volumes}
         for name, record in records.items():
             if name not in named or (name not in served and record.phase.is_removal):
@@ -110,21 +115,43 @@ class Catalogue:
                 if kept is not None:
                     served[name] = kept
         self._acceptances.hold_again(served)
-        self._tell_waiting(served)
+        for name, why in find_waiting(config, self._served, served):
+            self._tell(name, "volume.settings-wait", why, "warning")
         self._served = served
         self._left_out -= set(served)
         self.version += 1
 
-    def _apply_file(self, volume: VolumeConfig, record: VolumeRecord | None) -> Served:
+    def _keep_settings(
+        self, name: str, record: VolumeRecord | None, served: Mapping[str, Served]
+    ) -> Served | None:
+        """Return a volume whose new settings are refused with those that it had; None if it had
+        none, or they can't be had any more."""
+        if name in self._served:
+            return self._served[name]
+        if record is None or record.phase is not Phase.READY:
+            return None
+        try:
+            volume = self._engines.parse(record)
+            check_identity(self.config, volume, served.values())
+            # The state keeps no secrets of the file's: without them it is another volume.
+            return None if has_secrets(volume) else self._engines.serve(volume, record)
+        except Exception:  # noqa: BLE001 - that its new settings are refused is what is told
+            return None
+
+    def _apply_file(
+        self, volume: VolumeConfig, record: VolumeRecord | None, refused: Exception | None
+    ) -> Served:
+        if refused is not None:
+            raise refused
         mapping = to_keep(volume, Owner.FILE)
-        origin = origin_of(self.config, volume.name)
+        origin = origin_of(f"volumes.{volume.name}", self.config.origins)
         if record is not None and record.phase.is_removal:
             record = self._take_back(record, origin)
         if record is not None and record.phase is Phase.CREATING:
             record = self._resume(record, mapping)
         if record is None:
             return self._making.make(volume, Owner.FILE, origin)
-        self._check_change(record, volume, origin)
+        check_change(self.config, self._engines, record, volume)
         if record.owner is Owner.STATE:
             self._tell(volume.name, "volume.owner-changed", f"{origin} owns it from now on")
         wanted = attrs.evolve(record, owner=Owner.FILE, mapping=mapping, origin=origin)
@@ -172,34 +199,6 @@ class Catalogue:
         self._tell(name, "volume.kept", f"volume {name} is not deleted: {origin} names it")
         return kept
 
-    def _check_change(self, record: VolumeRecord, volume: VolumeConfig, origin: str) -> None:
-        """Refuse what would be another volume under this one's name.
-
-        Raises:
-            UsageError: What can't change differs.
-            ConflictError: The options name something else than what was made.
-        """
-        before = self._engines.parse(record)
-        _check_same(before, volume, origin)
-        lifecycle, was = self._engines.of(record)
-        try:
-            lifecycle.check_change(was, self._engines.spec(volume, record))
-        except ConflictError as error:
-            raise ConflictError(f"{origin}: {error}") from error
-
-    def _tell_waiting(self, served: Mapping[str, Served]) -> None:
-        """Say of which volumes the edited settings wait, because a restart would empty them."""
-        for name in served.keys() & self._served.keys():
-            volume = served[name].config
-            if self.config.registry.engines[volume.engine].durable:
-                continue
-            if volume != self._served[name].config:
-                message = (
-                    f"volume {name} keeps the settings that it was started with, since a restart "
-                    "would empty it; the next start takes the edited ones"
-                )
-                self._tell(name, "volume.settings-wait", message, "warning")
-
     def _leave_out(self, record: VolumeRecord) -> None:
         if record.name in self._left_out:
             return
@@ -211,6 +210,37 @@ class Catalogue:
             f"data stay; `tierce volume delete {record.name}` removes them",
             "warning",
         )
+
+    # -- what is told of volumes -------------------------------------------------------------------
+
+    @property
+    def made(self) -> frozenset[str]:
+        """The volumes that were made since the server started."""
+        return frozenset(self._making.made)
+
+    @property
+    def refused(self) -> Mapping[str, str]:
+        """Why volumes are not served as the config file says, in words, by name."""
+        return {name: explain(error) for name, error in self.errors.items()}
+
+    def is_wanted(self, record: VolumeRecord) -> bool:
+        """True if the config file or the state wants the volume served."""
+        if record.owner is Owner.STATE:
+            return not record.phase.is_removal
+        return any(volume.name == record.name for volume in self.config.volumes)
+
+    def unserved_why(self, record: VolumeRecord) -> str:
+        """Say why a volume is not served; empty if nobody knows."""
+        name = record.name
+        if record.phase.is_removal:
+            return self.deletions.waits_for(name)
+        if name in self.errors:
+            return explain(self.errors[name])
+        if name in self._acceptances.pending:
+            return "that its loss is accepted is being noted"
+        if name in self._left_out:
+            return f"{self.config.file} does not name it any more; its data stay"
+        return ""
 
     # -- commands ----------------------------------------------------------------------------------
 
@@ -226,7 +256,7 @@ class Catalogue:
         record = self._store.volume(volume.name)
         if record is not None:
             raise UsageError(f"there is a volume {volume.name} already ({describe_owner(record)})")
-        self._check_identity(volume)
+        check_identity(self.config, volume, self._served.values())
         served = self._making.make(volume, Owner.STATE, "tierce volume create")
         self._served[volume.name] = served
         self.version += 1
@@ -244,8 +274,9 @@ class Catalogue:
         """
         record = self.find(name)
         if any(volume.name == name for volume in self.config.volumes):
+            place = origin_of(f"volumes.{name}", self.config.origins)
             raise UsageError(
-                f"volume {name} belongs to {origin_of(self.config, name)}: remove it there and "
+                f"volume {name} belongs to {place}: remove it there and "
                 "reload (SIGHUP to `tierce serve`), then delete it here"
             )
         if record.phase is Phase.CREATING:
@@ -311,7 +342,7 @@ class Catalogue:
         adopted = adopt_record(self._store, self.config.registry, wanted)
         record = adopted.record
         volume = self._engines.parse(record)
-        self._check_identity(volume)
+        check_identity(self.config, volume, self._served.values())
         served = self._engines.serve(volume, record)
         self._store.put_volume(record)
         self._served[record.name] = served
@@ -358,36 +389,9 @@ class Catalogue:
             self._served[record.name] = attrs.evolve(self._served[record.name], record=record)
             self.version += 1
 
-    def _check_identity(self, volume: VolumeConfig) -> None:
-        mine = self._identity(volume)
-        for name, other in self._served.items():
-            if other.config.frontend == volume.frontend and self._identity(other.config) == mine:
-                raise UsageError(f"volume {name} is served as {mine} already")
-
-    def _identity(self, volume: VolumeConfig) -> str:
-        description = self.config.registry.frontends[volume.frontend]
-        identity = resolve(description.identity)
-        assert callable(identity), "a front end's identity is a function"
-        section = self.config.frontends[volume.frontend]
-        return str(identity(section, volume.name, volume.frontend_options))
-
-    def _refuse(self, name: str, error: Exception) -> None:
-        self._tell(name, "volume.refused", f"volume {name}: {explain(error)}", "error")
+    def _refuse(self, name: str, error: Exception, *, is_kept: bool = False) -> None:
+        kept = "; it is served with the settings that it had" if is_kept else ""
+        self._tell(name, "volume.refused", name_volume(name, explain(error)) + kept, "error")
 
     def _tell(self, name: str, code: str, message: str, severity: str = "info") -> None:
         self._emit(Event(code, message, f"volume/{name}", severity))
-
-
-def origin_of(config: Config, name: str) -> str:
-    """Return "FILE:LINE" of a volume of the config file."""
-    return str(config.origins.get(f"volumes.{name}", config.file))
-
-
-def _check_same(before: VolumeConfig, now: VolumeConfig, origin: str) -> None:
-    for key in ("size_bytes", "block_size", "engine"):
-        was, wanted = getattr(before, key), getattr(now, key)
-        if was != wanted:
-            raise UsageError(
-                f"{origin}: volume {now.name} was created with {key} {was}, the file says "
-                f"{wanted}; this can't be changed. Say {was}, or use another name"
-            )

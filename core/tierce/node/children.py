@@ -12,80 +12,28 @@ import ctypes
 import os
 import signal
 import socket
-import sys
 from collections.abc import Callable
-from typing import Any
 
-import attrs
-
-from tierce.errors import ConflictError, ProtocolError
+from tierce.errors import ConflictError, ProtocolError, TierceError, explain
+from tierce.node.child import Child
 from tierce.node.control import Message, Peer, close_all
+from tierce.node.descriptors import demand
 from tierce.node.layout import Layout, connect
 from tierce.node.plan import Plan, Role, event_from_json
 from tierce.node.process import subject_of
-from tierce.node.reconcile import RECOVERED_S, Observed, restart_delay_s
+from tierce.node.reconcile import RECOVERED_S
+from tierce.node.repeats import Repeats
+from tierce.node.spawning import spawn_template
 from tierce.reactor import READABLE, Reactor
 from tierce.spec import Event
 from tierce.state import find_holder
 
 #: prctl(2): orphans of our descendants become our children.
 _PR_SET_CHILD_SUBREAPER = 36
-#: The descriptor under which the template finds its control connection.
-_CONTROL_FD = 3
-
-
-@attrs.define(eq=False)
-class Child:
-    """One process, alive or not.
-
-    Attributes:
-        plan: What it was started by; of an adopted one what its lock says, without settings.
-        digest: Digest of the plan that it was started by.
-        pid: Its process id, 0 while it is being forked.
-        pidfd: What it is watched by, -1 while there is none.
-        peer: The connection to it.
-        told: What of its plan may change while it runs, as it was told; None if nobody knows.
-        phase: "starting", "up", "closing" or "down".
-        started_at: When it was started or adopted; CLOCK_MONOTONIC.
-        stop_asked_at: When it was asked to stop.
-        was_killed: It was killed after it would not stop.
-        failure_count: Ends in a row that nobody asked for.
-        start_at: Not to be started before.
-        fenced: Why it must stay down.
-    """
-
-    plan: Plan
-    digest: str
-    pid: int = 0
-    pidfd: int = -1
-    peer: Peer | None = None
-    told: dict[str, Any] | None = None
-    phase: str = "starting"
-    started_at: float = 0.0
-    stop_asked_at: float | None = None
-    was_killed: bool = False
-    failure_count: int = 0
-    start_at: float = 0.0
-    fenced: str = ""
-
-    @property
-    def is_running(self) -> bool:
-        """True from the wish to start it until its end."""
-        return self.phase != "down"
-
-    def observe(self) -> Observed:
-        """Return it as `reconcile` wants to see it."""
-        return Observed(
-            name=self.plan.name,
-            role=self.plan.role,
-            volume=self.plan.volume,
-            digest=self.digest,
-            is_running=self.is_running,
-            stop_asked_at=self.stop_asked_at,
-            was_killed=self.was_killed,
-            start_at=self.start_at,
-            is_fenced=bool(self.fenced),
-        )
+#: Forks asked of the template that it has not answered: the rest waits for its turn.
+FORK_COUNT_MAX = 64
+#: A living process whose connection was lost is connected to again after so long.
+RECONNECT_S = 1.0
 
 
 class Children:
@@ -112,7 +60,9 @@ class Children:
         self._reactor = reactor
         self._emit = emit
         self._changed = changed
-        self._restart_delay_s_max = restart_delay_s_max
+        self.restart_delay_s_max = restart_delay_s_max
+        self._forking = 0
+        self._repeats = Repeats()
         self._children: dict[str, Child] = {}
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
@@ -148,10 +98,23 @@ class Children:
     def start(self, plan: Plan) -> bool:
         """Start a process, or adopt the one of its name that is alive already.
 
-        Returns: False if there is no template to ask; a change will come when there is one.
+        Returns: False if there is nobody to ask now; a change will come when there is.
         """
+        try:
+            return self._start(plan)
+        except (OSError, TierceError) as error:
+            # No descriptor, no memory, a full or read-only disk: it is this process that is not
+            # started now, and nobody else's matter.
+            child = self._begin(plan)
+            child.reason = explain(error)
+            self._ended(child)
+            return True
+
+    def _start(self, plan: Plan) -> bool:
         if self._adopt(plan.name) is not None:
             return True
+        # Each fork under way will want one more, to be watched by.
+        demand(2 + self._forking)
         if plan.role is Role.TEMPLATE:
             self._spawn_template(plan)
             return True
@@ -161,60 +124,51 @@ class Children:
             return False
         if template.peer is None or not template.peer.is_open:
             return False
+        if self._forking >= FORK_COUNT_MAX:
+            return False
+        self._fork(plan, template, template.peer)
+        return True
+
+    def _fork(self, plan: Plan, template: Child, peer: Peer) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         child = self._begin(plan)
         child.told = plan.live
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         child.peer = self._peer(child, ours)
 
         def answered(answer: Message) -> None:
+            self._forking -= 1
+            template.pulse.has_answered = True
             if child.phase == "down" or child.pid:
                 return
             pid = answer.get("ok", {}).get("pid", 0)
+            child.reason = str(answer.get("error", ""))
             if not (pid and self._watch(child, pid)):
-                self._ended(child, str(answer.get("error", "it ended at once")))
+                self._ended(child)
             elif child.stop_asked_at is not None:
                 self._signal(child, signal.SIGTERM)
+            # Others may have waited for their turn.
+            self._changed(child)
 
         with theirs:
-            try:
-                template.peer.ask(
-                    {"do": "fork", "plan": plan.to_json()}, answered, [theirs.fileno()]
-                )
-            except ProtocolError as error:
-                self._ended(child, str(error))
-        return True
+            peer.ask({"do": "fork", "plan": plan.to_json()}, answered, [theirs.fileno()])
+        self._forking += 1
 
     def _begin(self, plan: Plan) -> Child:
         before = self._children.get(plan.name)
         child = Child(plan, plan.digest, started_at=self._reactor.now())
-        child.failure_count = before.failure_count if before is not None else 0
+        if before is not None:
+            child.failures = before.failures
+            self._let_go(before)
         self._children[plan.name] = child
         return child
 
     def _spawn_template(self, plan: Plan) -> None:
         """The template is no fork of the supervisor, which has lmdb open: a fresh interpreter."""
-        child = self._begin(plan)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        log = str(self._layout.log(plan.name))
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        arguments = [sys.executable, "-m", "tierce.node.template", str(self._layout.data)]
-        for name in plan.settings["plugins"]:
-            arguments += ["--plugin", name]
-        arguments += ["--control-fd", str(_CONTROL_FD)]
-        with theirs:
-            pid = os.posix_spawn(
-                sys.executable,
-                arguments,
-                os.environ,
-                file_actions=[
-                    (os.POSIX_SPAWN_DUP2, theirs.fileno(), _CONTROL_FD),
-                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                    (os.POSIX_SPAWN_OPEN, 1, log, flags, 0o600),
-                    (os.POSIX_SPAWN_DUP2, 1, 2),
-                ],
-                setsid=True,
-            )
+        child = self._begin(plan)
         child.peer = self._peer(child, ours)
+        with theirs:
+            pid = spawn_template(plan, self._layout, theirs)
         # It serves as soon as it has imported everything; what is asked before waits for it.
         child.phase = "up"
         watched = self._watch(child, pid)
@@ -233,7 +187,7 @@ class Children:
         except (KeyError, ValueError):
             return None
         child = self._begin(plan)
-        child.digest = digest
+        child.digest, child.is_adopted = digest, True
         again = find_holder(self._layout.lock(name)) if self._watch(child, holder.pid) else None
         if again is None or again.pid != holder.pid:
             # It ended just now; its pid may be another's already.
@@ -246,14 +200,15 @@ class Children:
             # Alive but deaf: a plan that it can't match, so that it is stopped.
             child.digest = ""
         else:
-            child.peer.ask({"do": "subscribe"}, lambda answer: self._subscribed(child, answer))
+            self._subscribe(child)
         return child
 
-    def _subscribed(self, child: Child, answer: Message) -> None:
-        phase = answer.get("ok", {}).get("phase")
-        if isinstance(phase, str) and child.is_running:
-            child.phase = phase
-            self._changed(child)
+    def _subscribe(self, child: Child) -> None:
+        def answered(answer: Message) -> None:
+            self._hear(child, answer.get("ok", {}))
+
+        assert child.peer is not None, "connected before"
+        child.peer.ask({"do": "subscribe"}, answered)
 
     def tell(self, plan: Plan) -> None:
         """Tell a process what may change while it runs, if it was told something else."""
@@ -267,9 +222,12 @@ class Children:
     # -- watching ----------------------------------------------------------------------------------
 
     def _watch(self, child: Child, pid: int) -> bool:
+        """Watch a process; return False if it is gone, or can't be watched (why: `reason`)."""
         try:
             child.pidfd = os.pidfd_open(pid)
-        except ProcessLookupError:
+        except OSError as error:
+            if not isinstance(error, ProcessLookupError):
+                child.reason = explain(error)
             return False
         child.pid = pid
         self._reactor.watch(child.pidfd, READABLE, lambda _events: self._exited(child))
@@ -280,16 +238,57 @@ class Children:
             close_all(descriptors)
             self._hear(child, message)
 
-        # A process that hangs up has ended, which its pidfd tells.
-        return Peer(self._reactor, connection, received, lambda _peer: None)
+        return Peer(self._reactor, connection, received, lambda _peer: self._lost(child))
+
+    def _lost(self, child: Child) -> None:
+        """It has hung up: it ends, which its pidfd tells; or else it is there and is asked anew."""
+        child.peer = None
+        self._reactor.call_later(RECONNECT_S, lambda: self._reconnect(child))
+
+    def _reconnect(self, child: Child) -> None:
+        is_current = self._children.get(child.plan.name) is child and child.is_running
+        if not is_current or not child.pid or child.peer is not None:
+            return
+        try:
+            child.peer = self._peer(child, connect(self._layout.socket(child.plan.name)))
+        except (ConflictError, OSError):
+            self._lost(child)
+        else:
+            self._subscribe(child)
 
     def _hear(self, child: Child, message: Message) -> None:
         if "event" in message:
             with contextlib.suppress(ProtocolError):
-                self._emit(event_from_json(message["event"]))
-        phase = message.get("phase")
+                self._hear_event(child, event_from_json(message["event"]))
+        facts, phase = message.get("facts"), message.get("phase")
+        has_changed = False
+        if isinstance(facts, dict) and facts != child.facts:
+            child.facts, has_changed = facts, True
         if isinstance(phase, str) and child.is_running and phase != child.phase:
-            child.phase = phase
+            child.phase, has_changed = phase, True
+            # Its loop is what it says this from.
+            child.pulse.has_answered |= phase == "up"
+            if phase == "up" and child.failures.count:
+                self._reactor.call_later(RECOVERED_S, lambda: self._recovered(child))
+        if has_changed:
+            self._changed(child)
+
+    def _hear_event(self, child: Child, event: Event) -> None:
+        if event.code == "node.process.failed":
+            # Its last words; they are told with its end.
+            child.reason = event.message.removeprefix(f"{child.plan.name}: ")
+            return
+        told = self._repeats.take(event, self._reactor.now())
+        if told is not None:
+            self._emit(told)
+
+    def _recovered(self, child: Child) -> None:
+        """It has stayed up: its failures are forgotten, and that they are over is told."""
+        name, count = child.plan.name, child.failures.count
+        if self._children.get(name) is child and child.phase == "up" and count:
+            child.failures.clear()
+            message = f"{name} is up again" + (f", after {count} failures" if count > 1 else "")
+            self._emit(Event("node.process.recovered", message, subject_of(child.plan)))
             self._changed(child)
 
     def _exited(self, child: Child) -> None:
@@ -300,44 +299,48 @@ class Children:
         self._let_go(child)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
-        self._ended(child, f"process {pid} ended")
+        self._ended(child)
 
-    def _ended(self, child: Child, how: str) -> None:
+    def _ended(self, child: Child) -> None:
         """Note the end, and when it may be started again."""
         self._let_go(child)
         now = self._reactor.now()
-        name = child.plan.name
-        was_asked = child.stop_asked_at is not None
-        child.fenced = self._read_ended(name)
-        if was_asked or child.fenced or child.plan.role is Role.POLICIES:
-            child.failure_count = 0
+        child.fenced = self._layout.why_ended(child.plan.name) or str(child.facts.get("fenced", ""))
+        if child.fenced or child.stop_asked_at is not None or child.plan.role is Role.POLICIES:
+            if child.reason and not child.fenced:
+                self._emit(self._failure(child, "node.process.failed", child.reason))
+            child.failures.clear()
             child.start_at = now
         else:
-            recovered = now - child.started_at >= RECOVERED_S
-            child.failure_count = 1 if recovered else child.failure_count + 1
-            delay_s = restart_delay_s(child.failure_count, self._restart_delay_s_max)
-            child.start_at = now + delay_s
-            self._emit(
-                Event(
-                    "node.process.died",
-                    f"{name}: {how} unasked; starting it again in {delay_s:g} s "
-                    f"(its log: {self._layout.log(name)})",
-                    subject_of(child.plan),
-                    "warning",
-                    {"pid": child.pid, "failures": child.failure_count},
-                )
-            )
+            child.start_at = now + self._count_failure(child, now)
         child.phase = "down"
         child.pid = 0
+        child.facts = {}
         child.stop_asked_at = None
-        child.was_killed = False
+        child.killed_at = None
         self._changed(child)
 
-    def _read_ended(self, name: str) -> str:
-        try:
-            return self._layout.ended(name).read_text(errors="replace")
-        except OSError:
-            return ""
+    def _count_failure(self, child: Child, now: float) -> float:
+        """Count an end that nobody asked for, and tell it; return how long to wait."""
+        failures, name = child.failures, child.plan.name
+        lived_s = now - child.started_at
+        delay_s = failures.add(child.reason, lived_s, now, self.restart_delay_s_max)
+        how_often = failures.tell(now)
+        if how_often is None:
+            return delay_s
+        what = child.reason or f"process {child.pid} ended unasked"
+        again = f"starting it again in {delay_s:g} s"
+        if how_often:
+            again = f"this has happened {how_often}; it is tried again every {delay_s:g} s"
+        text = f"{what}; {again} (its log: {self._layout.log(name)})"
+        self._emit(self._failure(child, "node.process.died", text))
+        return delay_s
+
+    def _failure(self, child: Child, code: str, text: str) -> Event:
+        severity = "error" if child.reason else "warning"
+        fields = {"pid": child.pid, "failures": child.failures.count}
+        name = child.plan.name
+        return Event(code, f"{name}: {text}", subject_of(child.plan), severity, fields)
 
     def _let_go(self, child: Child) -> None:
         if child.peer is not None:
@@ -359,32 +362,29 @@ class Children:
     def kill(self, name: str) -> None:
         """End a process that did not stop in time."""
         child = self._children[name]
-        child.was_killed = True
-        asked_at = child.stop_asked_at
+        now, asked_at = self._reactor.now(), child.stop_asked_at
         assert asked_at is not None, "nobody is killed who was not asked"
-        self._emit(
-            Event(
-                "node.process.killed",
-                f"{name} (process {child.pid}) did not stop within "
-                f"{self._reactor.now() - asked_at:.0f} s and was killed",
-                subject_of(child.plan),
-                "warning",
-                {"pid": child.pid},
-            )
-        )
+        self._tell(child, f"did not stop within {now - asked_at:.0f} s and was killed")
+        self.kill_silent(child)
+
+    def kill_silent(self, child: Child) -> None:
+        """End a process that does not answer; what is told of it is the caller's to say."""
+        child.killed_at = self._reactor.now()
         self._signal(child, signal.SIGKILL)
+
+    def give_up(self, name: str) -> None:
+        """Leave a process behind that is not gone though it was killed."""
+        child = self._children.pop(name)
+        why = "it waits in the kernel, perhaps for a disk, and is left behind"
+        self._tell(child, f"is still there though it was killed: {why}")
+        self._let_go(child)
+
+    def _tell(self, child: Child, what: str) -> None:
+        message = f"{child.plan.name} (process {child.pid}) {what}"
+        subject, fields = subject_of(child.plan), {"pid": child.pid}
+        self._emit(Event("node.process.killed", message, subject, "warning", fields))
 
     def _signal(self, child: Child, number: signal.Signals) -> None:
         if child.pidfd >= 0:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(child.pidfd, number)
-
-
-def describe(child: Child) -> dict[str, Any]:
-    """Return a process as JSON values, for `tierce volume show`."""
-    return {
-        "name": child.plan.name,
-        "pid": child.pid or None,
-        "phase": "fenced" if child.fenced else child.phase,
-        "failures": child.failure_count,
-    }

@@ -7,43 +7,43 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tierce.errors import ConflictError, ProtocolError, TemporaryError, TierceError
+from tierce.errors import ConflictError, ProtocolError, TemporaryError, UsageError, explain
 from tierce.node.commands import ANSWER_TIMEOUT_S
 from tierce.node.control import Message, encode, receive, send
 from tierce.node.layout import Layout, connect
+from tierce.node.refusals import RefusedError
 
 #: The server answers before: a command that hears nothing for so long gives up.
 PATIENCE_S = ANSWER_TIMEOUT_S + 15.0
-
-
-class RefusedError(TierceError):
-    """The server said no.
-
-    Args:
-        message: Why.
-        exit_code: What the command ends with.
-    """
-
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code  # type: ignore[misc]  # one class for what any error says
+#: What changes nothing: a command that is interrupted leaves nothing behind.
+_QUESTIONS = frozenset({"list", "show"})
+#: 128 + SIGINT, as a shell reports it.
+_EXIT_INTERRUPTED = 130
+_SAY_WHICH = "say which data folder is meant (--data-dir, --config, TIERCE_DATA_DIR)"
 
 
 def ask(data: Path, message: Message) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Ask the server of a data folder; return the rows and the answer.
 
     Raises:
-        ConflictError: No server runs.
-        TierceError: It said no.
+        UsageError: There is no such data folder, or it is another user's.
+        TemporaryError: No server runs, or it does not answer.
+        RefusedError: It said no.
     """
     rows = []
-    for reply in _replies(data, message):
-        if "row" in reply:
-            rows.append(reply["row"])
-        elif "error" in reply:
-            raise RefusedError(str(reply["error"]), int(reply.get("exit_code", 1)))
-        else:
-            return rows, reply.get("ok", {})
+    try:
+        for reply in _replies(data, message):
+            if "row" in reply:
+                rows.append(reply["row"])
+            elif "error" in reply:
+                raise RefusedError(str(reply["error"]), int(reply.get("exit_code", 1)))
+            else:
+                return rows, reply.get("ok", {})
+    except KeyboardInterrupt:
+        if message["do"] in _QUESTIONS:
+            raise
+        why = "interrupted; the server goes on with it, look with `tierce volume list`"
+        raise RefusedError(why, _EXIT_INTERRUPTED) from None
     raise TemporaryError("the server ended before it had answered")
 
 
@@ -57,20 +57,28 @@ def is_running(data: Path) -> bool:
 
 
 def _replies(data: Path, message: Message) -> Iterator[Message]:
+    if not data.is_dir():
+        raise UsageError(f"there is no data folder {data}; {_SAY_WHICH}")
     try:
         connection = connect(Layout(data).socket("serve"))
     except ConflictError as error:
-        raise ConflictError(
-            f"no server runs for data folder {data}; start one with `tierce serve FILE`, or say "
-            "which data folder is meant (--data-dir, --config, TIERCE_DATA_DIR)"
+        if isinstance(error.__cause__, PermissionError):
+            raise UsageError(f"data folder {data} is another user's: ask as that one") from error
+        raise TemporaryError(
+            f"no server runs for data folder {data}; start one with `tierce serve FILE`, or "
+            f"{_SAY_WHICH}"
         ) from error
     with connection:
         send(connection, encode({**message, "id": 1}))
-        while select.select([connection], [], [], PATIENCE_S)[0]:
+        poll = select.poll()
+        poll.register(connection, select.POLLIN)
+        while poll.poll(PATIENCE_S * 1000):
             try:
                 packet = receive(connection)
             except (ProtocolError, OSError) as error:
-                raise TemporaryError(f"the server's answer was cut off: {error}") from error
+                raise TemporaryError(
+                    f"the server's answer was cut off: {explain(error)}"
+                ) from error
             if packet is None:
                 return
             yield packet[0]

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tierce.errors import TemporaryError, TierceError, UsageError, explain
+from tierce.errors import ConfigError, TemporaryError, TierceError, UsageError, explain
 from tierce.node.adoption import Adoption
-from tierce.node.children import Child
+from tierce.node.child import Child
 from tierce.node.control import Message, Peer, close_all
 from tierce.node.deleting import Outcome
 from tierce.node.inspecting import list_row, show_row
@@ -47,7 +47,7 @@ class Commands:
         except TierceError as error:
             peer.send(_refusal(number, error))
         except Exception as error:  # noqa: BLE001 - a bug in a plugin's lifecycle must not end us
-            peer.send(_refusal(number, TierceError(f"it failed unexpectedly: {error!r}")))
+            peer.send(_refusal(number, TierceError(f"it failed: {explain(error)}")))
 
     def reachable(self, volume: str) -> None:
         """Answer those who wait for a volume to come up."""
@@ -55,14 +55,12 @@ class Commands:
 
     def changed(self, child: Child) -> None:
         """Answer those who wait for what has just failed."""
-        if child.plan.role is Role.TARGET and child.failure_count and not child.is_running:
+        if child.plan.role is Role.TARGET and child.failures.count and not child.is_running:
             volume = child.plan.volume
-            log = self._supervisor.layout.log(child.plan.name)
-            self._answer(
-                self._coming,
-                volume,
-                {"error": f"volume {volume} is there, but its target does not start: see {log}"},
-            )
+            why = child.failures.reason or f"see {self._supervisor.layout.log(child.plan.name)}"
+            message = f"volume {volume} is there, but its target does not start: {why}"
+            error = {"error": message, "exit_code": TemporaryError.exit_code}
+            self._answer(self._coming, volume, error)
 
     def advanced(self, volume: str, outcome: Outcome) -> None:
         """Answer those who wait for what was to be done while nothing of a volume runs."""
@@ -115,15 +113,25 @@ class Commands:
                 self._wait(self._resting, name, peer, number)
                 self._supervisor.look()
             case "claim":
-                name = str(message["name"])
-                catalogue.claim(name)
-                if name in catalogue.served and not self._supervisor.is_up(name):
-                    self._wait(self._coming, name, peer, number)
-                    self._supervisor.look()
-                else:
-                    yield {"ok": {}}
+                yield from self._claim(peer, number, str(message["name"]))
             case verb:
                 raise UsageError(f"the server does not know {verb!r}")
+
+    def _claim(self, peer: Peer, number: int, name: str) -> Iterator[Message]:
+        catalogue, children = self._supervisor.catalogue, self._supervisor.children
+        target = children.get(f"target.{name}")
+        # Where the state could not be written only the supervisor knows.
+        is_held_down = target is not None and bool(target.fenced) and not target.is_running
+        if not (catalogue.find(name).fenced or is_held_down):
+            raise UsageError(f"volume {name} is not fenced: there is nothing to claim")
+        catalogue.claim(name)
+        if is_held_down:
+            children.forget(f"target.{name}")
+        if name in catalogue.served and not self._supervisor.is_up(name):
+            self._wait(self._coming, name, peer, number)
+            self._supervisor.look()
+        else:
+            yield {"ok": {}}
 
     def _show(self, name: str) -> dict[str, Any]:
         return show_row(self._supervisor, self._supervisor.catalogue.find(name))
@@ -142,7 +150,7 @@ class Commands:
                         "id": number,
                         "error": f"volume {volume}: not done within {ANSWER_TIMEOUT_S:.0f} s; it "
                         f"goes on, look with `tierce volume show {volume}`",
-                        "exit_code": 6,
+                        "exit_code": TemporaryError.exit_code,
                     }
                 )
 
@@ -156,4 +164,7 @@ class Commands:
 
 
 def _refusal(number: int, error: TierceError) -> Message:
+    if isinstance(error, ConfigError):
+        # No config file is wrong, but what was typed.
+        error = UsageError(str(error))
     return {"id": number, "error": str(error), "exit_code": error.exit_code}

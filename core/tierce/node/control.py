@@ -6,14 +6,14 @@ The sockets lie in a folder that only their owner may enter: whoever can connect
 - A request is `{"do": VERB, "id": N, ...}`; its answer `{"id": N, "ok": {...}}` or
   `{"id": N, "error": TEXT}`. A request without id wants no answer.
 - Before its answer a request may bring rows: `{"id": N, "row": {...}}`.
-- What nobody asked for is `{"event": {...}}` and `{"phase": TEXT}`, to who has subscribed.
+- What nobody asked for is `{"event": {...}}`, `{"phase": TEXT}` and `{"facts": {...}}`, to who has
+  subscribed.
 """
 
 from __future__ import annotations
 
 import array
 import collections
-import contextlib
 import json
 import os
 import socket
@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tierce.errors import ProtocolError
+from tierce.node.descriptors import Door
 from tierce.reactor import READABLE, WRITABLE, Reactor
 
 #: A packet. Below the send buffer that Linux gives a Unix socket (net.core.wmem_default, 208 KiB).
@@ -28,11 +29,13 @@ MESSAGE_BYTES_MAX = 128 << 10
 #: Descriptors in one packet; more are closed by the kernel.
 DESCRIPTOR_COUNT_MAX = 2
 #: Messages that wait for a peer that does not read; one more ends the connection.
-QUEUE_COUNT_MAX = 4096
+QUEUE_COUNT_MAX = 8192
 #: Messages taken from one peer before another has its turn.
 TURN_COUNT_MAX = 64
 #: Connections accepted before anything else has its turn.
 ACCEPT_COUNT_MAX = 64
+
+_ANCILLARY_BYTES = socket.CMSG_LEN(DESCRIPTOR_COUNT_MAX * array.array("i").itemsize)
 
 Message = dict[str, Any]
 
@@ -43,7 +46,8 @@ def encode(message: Message) -> bytes:
     Raises:
         ProtocolError: It is too long.
     """
-    data = json.dumps(message, separators=(",", ":")).encode()
+    # What is no JSON value in an event's fields is a plugin's mistake, and told as text.
+    data = json.dumps(message, separators=(",", ":"), default=str).encode()
     if len(data) > MESSAGE_BYTES_MAX:
         raise ProtocolError(
             f"a control message of {len(data)} bytes; {MESSAGE_BYTES_MAX} are allowed"
@@ -80,9 +84,10 @@ def receive(connection: socket.socket) -> tuple[Message, list[int]] | None:
         ProtocolError: It is no message; its descriptors are closed.
         OSError: As recvmsg.
     """
-    data, descriptors, _flags, _address = socket.recv_fds(
-        connection, MESSAGE_BYTES_MAX, DESCRIPTOR_COUNT_MAX, socket.MSG_CMSG_CLOEXEC
+    data, ancillary, _flags, _address = connection.recvmsg(
+        MESSAGE_BYTES_MAX, _ANCILLARY_BYTES, socket.MSG_CMSG_CLOEXEC
     )
+    descriptors = _descriptors(ancillary) if ancillary else []
     if not data:
         close_all(descriptors)
         return None
@@ -93,10 +98,29 @@ def receive(connection: socket.socket) -> tuple[Message, list[int]] | None:
         raise
 
 
+def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
+    found = array.array("i")
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            found.frombytes(data[: len(data) - len(data) % found.itemsize])
+    return list(found)
+
+
 def close_all(descriptors: Sequence[int]) -> None:
     """Close descriptors that nobody wants."""
     for descriptor in descriptors:
         os.close(descriptor)
+
+
+def _copy_all(descriptors: Sequence[int]) -> list[int]:
+    """Return copies, because the caller closes its own."""
+    copies: list[int] = []
+    try:
+        copies.extend(map(os.dup, descriptors))
+    except OSError as error:
+        close_all(copies)
+        raise ProtocolError(f"no descriptor is left: {error.strerror}") from error
+    return copies
 
 
 class Peer:
@@ -129,7 +153,11 @@ class Peer:
         reactor.watch(connection.fileno(), READABLE, self._ready)
 
     def send(self, message: Message, descriptors: Sequence[int] = ()) -> None:
-        """Send a message. The descriptors stay the caller's. Harmless after the end."""
+        """Send a message. The descriptors stay the caller's. Harmless after the end.
+
+        Raises:
+            ProtocolError: It is too long, or there are no descriptors for it to wait with.
+        """
         if not self.is_open:
             return
         data = encode(message)
@@ -146,8 +174,7 @@ class Peer:
         if len(self._queue) >= QUEUE_COUNT_MAX:
             self._end()
             return
-        # A copy, because the caller closes its own.
-        self._queue.append((data, [os.dup(descriptor) for descriptor in descriptors]))
+        self._queue.append((data, _copy_all(descriptors)))
         self._reactor.watch(self._connection.fileno(), READABLE | WRITABLE, self._ready)
 
     def ask(
@@ -156,10 +183,18 @@ class Peer:
         answered: Callable[[Message], None],
         descriptors: Sequence[int] = (),
     ) -> None:
-        """Send a request; `answered` gets the answer, or an error when the peer goes first."""
+        """Send a request; `answered` gets the answer, or an error when the peer goes first.
+
+        Raises:
+            ProtocolError: As `send`; then it is not answered.
+        """
         self._next_id += 1
         self._answers[self._next_id] = answered
-        self.send({**message, "id": self._next_id}, descriptors)
+        try:
+            self.send({**message, "id": self._next_id}, descriptors)
+        except ProtocolError:
+            del self._answers[self._next_id]
+            raise
         if not self.is_open:
             self._fail_answers()
 
@@ -187,25 +222,23 @@ class Peer:
             self._read()
 
     def _read(self) -> bool:
-        """Take some messages; return True if there may be more."""
-        for _turn in range(TURN_COUNT_MAX):
-            if not self.is_open:
-                return False
-            try:
-                packet = receive(self._connection)
-            except BlockingIOError:
-                return False
-            except (OSError, ProtocolError):
-                packet = None
-            if packet is None:
-                self._end()
-                return False
-            message, descriptors = packet
-            if "do" not in message and "id" in message and "row" not in message:
-                close_all(descriptors)
-                self._answer(message)
-            else:
-                self._received(self, message, descriptors)
+        """Take one message; return True if there may be more. The loop comes again for the next:
+        to look for it here would cost each message, mostly the only one, a call in vain."""
+        try:
+            packet = receive(self._connection)
+        except BlockingIOError:
+            return False
+        except (OSError, ProtocolError):
+            packet = None
+        if packet is None:
+            self._end()
+            return False
+        message, descriptors = packet
+        if "do" not in message and "id" in message and "row" not in message:
+            close_all(descriptors)
+            self._answer(message)
+        else:
+            self._received(self, message, descriptors)
         return True
 
     def _answer(self, message: Message) -> None:
@@ -266,6 +299,7 @@ class ControlServer:
         self._listener = listener
         self._handle = handle
         self._peers: set[Peer] = set()
+        self._door = Door()
         reactor.watch(listener.fileno(), READABLE, self._accept)
 
     def add(self, connection: socket.socket) -> Peer:
@@ -285,16 +319,22 @@ class ControlServer:
         """Stop listening and hang up on everybody."""
         self._reactor.unwatch(self._listener.fileno())
         self._listener.close()
+        self._door.close()
         for peer in list(self._peers):
             peer.close()
         self._peers.clear()
 
     def _accept(self, _events: int) -> None:
         # Some at once: each login at the portal comes as one, and its socket holds some hundreds.
-        with contextlib.suppress(BlockingIOError, ConnectionAbortedError):
-            for _count in range(ACCEPT_COUNT_MAX):
-                connection, _address = self._listener.accept()
-                if len(self._peers) >= self.PEER_COUNT_MAX:
-                    connection.close()
-                else:
-                    self.add(connection)
+        for _count in range(ACCEPT_COUNT_MAX):
+            try:
+                accepted = self._door.accept(self._listener)
+            except OSError:
+                self._door.turn_away(self._listener)
+                return
+            if accepted is None:
+                return
+            if len(self._peers) >= self.PEER_COUNT_MAX:
+                accepted[0].close()
+            else:
+                self.add(accepted[0])

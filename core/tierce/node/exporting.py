@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tierce.contexts import Exporter, ExporterContext
+from tierce.errors import explain
 from tierce.node.control import Command
 from tierce.node.layout import Layout
 from tierce.node.plan import EXIT_FAILED
-from tierce.node.process import Process, write_log
+from tierce.node.process import Process
 from tierce.node.settings import load_exporter_options
 from tierce.node.target import read_snapshot
 from tierce.registry import Registry, resolve
@@ -46,7 +47,7 @@ class ExporterProcess:
             ExporterContext(
                 options=options,
                 volumes=lambda: read_volumes(layout),
-                log=lambda event: write_log(process.plan.name, event),
+                log=process.log,
             )
         )
         process.reactor.offload(lambda: exporter.run(self._stopping.is_set), self._ended)
@@ -61,7 +62,7 @@ class ExporterProcess:
             self._closed()
             return
         name = self._process.plan.name
-        why = f"{error!r}" if error is not None else "it returned before it was told to"
+        why = explain(error) if error is not None else "it returned before it was told to"
         self._process.emit(
             Event("node.process.failed", f"{name}: {why}", f"process/{name}", "error")
         )

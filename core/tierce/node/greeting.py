@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from tierce.contexts import Greeter, Handover, Hangup, Route, Send
+from tierce.errors import explain
 from tierce.reactor import READABLE, WRITABLE, Reactor
 
 #: A greeting takes as long, however much is said.
@@ -107,7 +108,7 @@ class Greeting:
         try:
             wishes = self._greeter.receive(data, self._routes)
         except Exception as error:  # noqa: BLE001 - a plugin's parser ends one connection at worst
-            self._hang_up(f"its greeter failed: {error!r}")
+            self._hang_up(f"its greeter failed: {explain(error)}")
             return
         for wish in wishes:
             if isinstance(wish, Send):

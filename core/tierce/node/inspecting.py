@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from tierce.config import Config, options_to_mapping, volume_to_mapping
+from tierce.errors import explain
+from tierce.health import Condition
 from tierce.node.adoption import describe_owner
-from tierce.node.children import describe
+from tierce.node.assessing import Sight
+from tierce.node.child import describe
 from tierce.node.engines import Served
-from tierce.node.target import read_snapshot
+from tierce.node.target import read_page
 from tierce.registry import resolve
 from tierce.state import Phase, VolumeRecord
 
@@ -23,17 +29,31 @@ EVENT_COUNT = 10
 def list_row(supervisor: Supervisor, record: VolumeRecord) -> dict[str, Any]:
     """Return a volume's row of `tierce volume list`."""
     served = supervisor.catalogue.served.get(record.name)
-    url = ""
-    if served is not None:
-        url = usage_of(supervisor.catalogue.config, served).get("url", "")
     return {
+        **condition_row(supervisor.conditions.of(record)),
         "name": record.name,
         "size": served.spec.size_bytes if served is not None else record.mapping.get("size"),
         "engine": record.mapping.get("engine"),
         "state": volume_state(supervisor, record),
         "owner": record.owner.value,
-        "url": url,
+        "url": usage_of(supervisor, served)["url"] if served is not None else "",
+        "wanted": supervisor.catalogue.is_wanted(record),
     }
+
+
+def condition_row(condition: Condition) -> dict[str, Any]:
+    """Return a volume's condition as JSON values."""
+    return {
+        "health": condition.health.value,
+        "since": format_time(condition.since),
+        "why": condition.why,
+        "todo": condition.todo,
+    }
+
+
+def format_time(seconds: float) -> str:
+    """Return seconds since the epoch as a time in UTC."""
+    return f"{time.strftime('%F %T', time.gmtime(seconds))}Z"
 
 
 def show_row(supervisor: Supervisor, record: VolumeRecord) -> dict[str, Any]:
@@ -47,18 +67,21 @@ def show_row(supervisor: Supervisor, record: VolumeRecord) -> dict[str, Any]:
         "settings": settings(served, record),
         "origins": origins(supervisor.catalogue.config, record),
         "events": [
-            f"{time.strftime('%F %T', time.gmtime(event['time']))}Z {event['message']}"
+            f"{format_time(event['time'])} {event['message']}"
             for event in supervisor.catalogue.events(record.name, EVENT_COUNT)
         ],
     }
     if record.phase.is_removal:
         waits_for = supervisor.catalogue.deletions.waits_for(record.name)
         row["deletion"] = waits_for or "under way"
+    refused = supervisor.catalogue.refused.get(record.name)
+    if refused:
+        row["refused"] = refused
     if served is None:
         return row
-    snapshot = read_snapshot(supervisor.layout.page(record.name))
+    snapshot = read_page(supervisor.layout.page(record.name)) or {"stages": {}, "published": {}}
     return row | {
-        "usage": usage_of(supervisor.catalogue.config, served),
+        "usage": usage_of(supervisor, served),
         "data": data_folders(served),
         "processes": [
             describe(child)
@@ -79,7 +102,7 @@ def show_row(supervisor: Supervisor, record: VolumeRecord) -> dict[str, Any]:
 
 
 def volume_state(supervisor: Supervisor, record: VolumeRecord) -> str:
-    """Say in a word or two how a volume is."""
+    """Say how a volume's target is, and what its engine calls its state."""
     if record.fenced:
         return f"fenced: {record.fenced}"
     if record.name not in supervisor.catalogue.served:
@@ -87,7 +110,8 @@ def volume_state(supervisor: Supervisor, record: VolumeRecord) -> str:
     target = supervisor.children.get(f"target.{record.name}")
     if target is None or target.phase != "up":
         return "down" if target is None else target.phase
-    published = read_snapshot(supervisor.layout.page(record.name))["published"].get("state")
+    page = read_page(supervisor.layout.page(record.name))
+    published = page["published"].get("state") if page is not None else None
     return f"up, {published}" if isinstance(published, str) else "up"
 
 
@@ -97,15 +121,85 @@ def _state_of_unserved(record: VolumeRecord) -> str:
     return "creating" if record.phase is Phase.CREATING else "not served"
 
 
-def usage_of(config: Config, served: Served) -> dict[str, str]:
-    """Return how to use a volume: "url", and a command for each tool."""
-    description = config.registry.frontends[served.config.frontend]
+def sight_of(supervisor: Supervisor, record: VolumeRecord) -> Sight:
+    """Return what can be seen of a volume now."""
+    catalogue = supervisor.catalogue
+    served = catalogue.served.get(record.name)
+    sight = Sight(
+        name=record.name,
+        phase=record.phase,
+        fenced=record.fenced,
+        is_served=served is not None,
+        unserved_why=catalogue.unserved_why(record),
+    )
+    if served is None:
+        return sight
+    target = supervisor.children.get(f"target.{record.name}")
+    if target is None:
+        return sight
+    page = read_page(supervisor.layout.page(record.name)) if target.phase == "up" else None
+    return attrs.evolve(
+        sight,
+        target_phase=target.phase,
+        target_trouble=target.failures.reason,
+        target_log=str(supervisor.layout.log(target.plan.name)),
+        is_silent=target.pulse.is_told,
+        published=page["published"] if page is not None else None,
+        unreachable_why=supervisor.router.unreachable_why(served.config.frontend),
+        members=tuple(_member_troubles(supervisor, served)),
+    )
+
+
+def _member_troubles(supervisor: Supervisor, served: Served) -> Iterator[str]:
+    """Say which of a volume's members do not run, or do not answer."""
+    for member in served.members:
+        child = supervisor.children.get(f"member.{served.spec.name}.{member.name}")
+        if child is None or child.phase == "starting":
+            continue
+        if child.phase == "down":
+            reason = child.failures.reason
+            yield f"{member.name}'s process is down" + (f": {reason}" if reason else "")
+        elif child.pulse.is_told:
+            yield f"{member.name}'s process does not answer"
+
+
+def usage_of(supervisor: Supervisor, served: Served) -> dict[str, str]:
+    """Return how to use a volume: "url", and a command for each tool; where its front end listens
+    beside the address in the URL, "also at"."""
+    config, frontend = supervisor.catalogue.config, served.config.frontend
+    addresses = supervisor.router.addresses(frontend)
+    if not addresses:
+        return {"url": "(not known yet: its portal listens nowhere)"}
+    section = attrs.evolve(config.frontends[frontend], listen=addresses)
     try:
-        usage = resolve(description.usage)
+        usage = resolve(config.registry.frontends[frontend].usage)
         assert callable(usage), "a front end's usage is a function"
-        return dict(usage(config.frontends[served.config.frontend], served.spec))
+        found = dict(usage(section, served.spec))
     except Exception as error:  # noqa: BLE001 - a plugin's bug here is no reason to end a server
-        return {"url": f"(unknown: {error!r})"}
+        return {"url": f"(unknown: {explain(error)})"}
+    if len(addresses) > 1:
+        found["also at"] = ", ".join(addresses[1:])
+    return {"url": "", **found}
+
+
+def how_opened(supervisor: Supervisor, served: Served) -> str:
+    """Say how a volume has come to be served: made, found, or taken over."""
+    catalogue, name = supervisor.catalogue, served.spec.name
+    target = supervisor.children.get(f"target.{name}")
+    if target is not None and target.is_adopted:
+        how = "taken over"
+    elif name in catalogue.made:
+        how = "created, empty"
+    elif not is_durable(catalogue.config, served):
+        how = f"opened, empty (engine {served.spec.engine} keeps nothing when its process ends)"
+    else:
+        how = "opened"
+    return f"{how}, with the settings that it had" if name in catalogue.refused else how
+
+
+def is_durable(config: Config, served: Served) -> bool:
+    """True if the volume's bytes outlive its target's process."""
+    return config.registry.engines[served.spec.engine].durable
 
 
 def data_folders(served: Served) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TextIO
 
 from tierce.errors import TierceError
 from tierce.node.layout import Layout
-from tierce.node.process import LOG_BYTES_MAX
+from tierce.node.logs import RotatingLog
 from tierce.registry import Registry
 from tierce.spec import Event
 from tierce.state.store import StateStore
@@ -20,22 +20,35 @@ from tierce.state.store import StateStore
 COLUMNS = 80
 #: Events that wait for the next transaction.
 PENDING_COUNT_MAX = 1000
+#: Events that are shown though nothing is wrong: that something is over, or was done.
+GOOD_NEWS = frozenset(
+    {
+        "config.reloaded",
+        "node.process.answers",
+        "node.process.recovered",
+        "portal.listening",
+    }
+)
 
 
 class Console:
     """The operator's screen: lines, and one live line that is written over.
 
-    A screen that goes away (a closed terminal, a broken pipe) must not end the server: from then
-    on nothing is shown.
+    A screen that goes away (a closed terminal, a broken pipe), or was never there, must not end the
+    server: from then on nothing is shown.
 
     Args:
-        out: Where to.
+        out: Where to; None if there is nothing.
     """
 
-    def __init__(self, out: TextIO) -> None:
-        self._out: TextIO | None = out
+    def __init__(self, out: TextIO | None) -> None:
+        self._out = out
         self._has_live = False
-        self.is_terminal = out.isatty()
+        self.is_terminal = out is not None and out.isatty()
+
+    def close(self) -> None:
+        """Show nothing from now on."""
+        self._out = None
 
     def say(self, text: str) -> None:
         """Write a line, or several."""
@@ -86,7 +99,7 @@ class Journal:
     Args:
         layout: Where the log lies.
         store: The state.
-        console: Warnings and errors are shown there.
+        console: Warnings and errors are shown there, and what ends one.
         soon: Calls a function once, soon.
     """
 
@@ -101,15 +114,15 @@ class Journal:
         self._console = console
         self._soon = soon
         self._pending: list[Event] = []
+        self._left_out = 0
+        self._is_store_failing = False
         self.registry: Registry | None = None
-        path = layout.log("serve")
-        if path.exists() and path.stat().st_size > LOG_BYTES_MAX:
-            path.replace(path.with_name(path.name + ".1"))
-        self._log = path.open("a", encoding="utf-8")
+        self._log = RotatingLog(layout.log("serve"))
 
     def emit(self, event: Event) -> None:
         """Take an event; never waits. A flood of them is cut short, not the server."""
         if len(self._pending) >= PENDING_COUNT_MAX:
+            self._left_out += 1
             return
         self._pending.append(event)
         if len(self._pending) == 1:
@@ -120,18 +133,32 @@ class Journal:
         events, self._pending = self._pending, []
         if not events:
             return
-        with contextlib.suppress(OSError, ValueError):
-            self._log.writelines(_line(event) for event in events)
-            self._log.flush()
-        try:
-            self._store.record(events)
-        except TierceError as error:
-            self._console.say(f"events could not be recorded: {error}")
+        if self._left_out:
+            message = f"{self._left_out} events came too fast and were left out"
+            events.append(Event("serve.events-left-out", message, "process/serve", "warning"))
+            self._left_out = 0
+        self._log.write(_line(event) for event in events)
+        self._record(events)
         for event in events:
             if event.severity != "info":
                 self._console.say(f"{event.severity}: {event.message}")
+            elif event.code in GOOD_NEWS:
+                self._console.say(f"note: {event.message}")
             if self.registry is not None:
                 self.registry.notify(event)
+
+    def _record(self, events: list[Event]) -> None:
+        """Keep events in the state; that it can't be written is told once, and when it is over."""
+        try:
+            self._store.record(events)
+        except TierceError as error:
+            if not self._is_store_failing:
+                self._console.say(f"error: events can't be recorded: {error}")
+            self._is_store_failing = True
+        else:
+            if self._is_store_failing:
+                self._console.say("note: events are recorded again")
+            self._is_store_failing = False
 
     def close(self) -> None:
         """Carry on what has come, and close the log."""

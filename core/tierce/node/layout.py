@@ -27,7 +27,7 @@ from pathlib import Path
 import attrs
 
 from tierce.durable import make_folder
-from tierce.errors import ConflictError, UsageError
+from tierce.errors import ConflictError, UsageError, explain
 
 #: Connections that may wait to be accepted.
 BACKLOG = 256
@@ -84,6 +84,13 @@ class Layout:
         """Return the file that says why a process must stay down."""
         return self.run / f"{process}.ended"
 
+    def why_ended(self, process: str) -> str:
+        """Return why a process must stay down; empty if it need not."""
+        try:
+            return self.ended(process).read_text(errors="replace")
+        except OSError:
+            return ""
+
     def log(self, process: str) -> Path:
         """Return a process's log."""
         return self.logs / f"{process}.log"
@@ -107,11 +114,11 @@ class Layout:
             for folder in (self.run, self.logs):
                 make_folder(folder)
         except OSError as error:
-            raise UsageError(
-                f"data folder {self.data} can't be made: {error.filename}: {error.strerror}"
-            ) from error
+            raise UsageError(f"data folder {self.data} can't be made: {explain(error)}") from error
         if not os.access(self.data, os.R_OK | os.W_OK | os.X_OK):
-            raise UsageError(f"data folder {self.data} can't be written by this user")
+            is_read_only = os.statvfs(self.data).f_flag & os.ST_RDONLY
+            why = "its file system is read-only" if is_read_only else "not by this user"
+            raise UsageError(f"data folder {self.data} can't be written: {why}")
 
 
 def listen(path: Path) -> socket.socket:

@@ -7,6 +7,21 @@ from typing import Any
 
 import attrs
 
+from tierce.health import Health
+
+#: The healths that are named in the live line, those first that need somebody most.
+_WORST_FIRST = (
+    Health.DOWN,
+    Health.STALLED,
+    Health.FENCED,
+    Health.READ_ONLY,
+    Health.UNKNOWN,
+    Health.DEGRADED,
+    Health.OPENING,
+    Health.DELETING,
+)
+#: Volumes that are named for each health; of more only the number is told.
+NAME_COUNT_MAX = 5
 #: The stage that initiators see; of a front end that counts nothing, the engine's.
 STAGES = ("frontend", "device")
 #: Operations that move data for an initiator, by the names in a snapshot.
@@ -27,6 +42,12 @@ class Totals:
     reads: int = 0
     writes: int = 0
     length: int = 0
+
+    def plus(self, other: Totals) -> Totals:
+        """Return the sum of both."""
+        return Totals(
+            self.reads + other.reads, self.writes + other.writes, self.length + other.length
+        )
 
 
 def totals(snapshot: Mapping[str, Any]) -> Totals:
@@ -91,3 +112,21 @@ def describe_volume(
     rate = describe_rate(before, totals(snapshot), elapsed_s)
     replicas = describe_replicas(snapshot.get("published", {}))
     return f"{name}: {rate}" + (f", {replicas}" if replicas else "")
+
+
+def describe_health(healths: Mapping[str, Health]) -> str:
+    """Say how the volumes are: "3 volumes, all healthy", or "3 volumes, 1 down: a; 1 degraded: b".
+
+    Args:
+        healths: Health by name; one at least.
+    """
+    count = len(healths)
+    groups = []
+    for health in _WORST_FIRST:
+        names = [name for name, one in healths.items() if one is health]
+        if names:
+            more = len(names) - NAME_COUNT_MAX
+            named = [*names[:NAME_COUNT_MAX], *([f"{more} more"] if more > 0 else [])]
+            groups.append(f"{len(names)} {health.value}: {', '.join(named)}")
+    well = "healthy" if count == 1 else "all healthy"
+    return f"{count} volume{'' if count == 1 else 's'}, {'; '.join(groups) or well}"

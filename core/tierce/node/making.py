@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from tierce.config import VolumeConfig, volume_to_mapping
+from tierce.config import VolumeConfig, leaves, volume_to_mapping
 from tierce.config.quantity import format_size
 from tierce.durable import make_folder, remove_folders
 from tierce.errors import ConflictError, TierceError, UsageError, explain
@@ -37,6 +37,8 @@ class Making:
         self._store = store
         self._engines = engines
         self._emit = emit
+        #: The volumes that were made since the server started.
+        self.made: set[str] = set()
 
     def make(self, volume: VolumeConfig, owner: Owner, origin: str) -> Served:
         """Make a volume that there is not.
@@ -102,7 +104,8 @@ class Making:
             raise
         record = attrs.evolve(record, phase=Phase.READY)
         self._store.put_volume(record)
-        self._tell(name, "volume.created", f"volume {name} was created")
+        self.made.add(name)
+        self._tell(name, "volume.created", f"volume {name} was created, empty")
         return self._engines.serve(volume, record)
 
     def _tell(self, name: str, code: str, message: str, severity: str = "info") -> None:
@@ -112,3 +115,9 @@ class Making:
 def to_keep(volume: VolumeConfig, owner: Owner) -> dict[str, Any]:
     """Return what the state keeps of a volume. Secrets that the config file has stay there."""
     return volume_to_mapping(volume, hide_secrets=owner is Owner.FILE)
+
+
+def has_secrets(volume: VolumeConfig) -> bool:
+    """True if the volume has a secret set, which the state does not keep."""
+    options = (volume.engine_options, volume.frontend_options, *(one for _, one in volume.filters))
+    return any(info.secret for one in options for _key, info, _value in leaves(one, ""))

@@ -15,14 +15,10 @@ from tierce.registry import Registry
 
 
 def plan_all(catalogue: Catalogue) -> Iterator[Plan]:
-    """Name every process that should run, those first that others are forked from or need."""
+    """Name every process that should run, those first that others are forked from or need: where
+    not all can be had, the last volumes do without."""
     config = catalogue.config
     yield template_plan(enabled_plugins(config.registry))
-    for served in catalogue.served.values():
-        yield from plan_members(served)
-    for served in catalogue.served.values():
-        if not served.record.fenced:
-            yield plan_target(served, config)
     yield Plan(
         Role.PORTAL.value,
         Role.PORTAL,
@@ -32,6 +28,10 @@ def plan_all(catalogue: Catalogue) -> Iterator[Plan]:
             }
         },
     )
+    for served in catalogue.served.values():
+        yield from plan_members(served)
+        if not served.record.fenced:
+            yield plan_target(served, config)
     for name, options in config.exporters.items():
         yield Plan(
             f"exporter.{name}",

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tierce.errors import explain
 from tierce.node.control import Command
 from tierce.node.process import Process
 from tierce.node.settings import load_policy_options
@@ -47,4 +48,6 @@ def _apply(process: Process, registry: Registry, document: Mapping[str, Any]) ->
         for event in handler(options, document["volumes"]):
             process.emit(event)
     except Exception as error:  # noqa: BLE001 - a plugin's handler must not end the others
-        process.emit(Event("policy.failed", f"policy {name}: {error}", f"policy/{name}", "error"))
+        process.emit(
+            Event("policy.failed", f"policy {name}: {explain(error)}", f"policy/{name}", "error")
+        )

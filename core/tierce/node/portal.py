@@ -8,28 +8,31 @@ while the portal restarts waits in the kernel's backlog, instead of being told t
 does not exist.
 
 Memory is bounded against whoever connects: so many greetings at once (the oldest makes room for
-the newest), so many bytes each, so many seconds each.
+the newest), so many bytes each, so many seconds each. Where it listens, and where it can't, the
+supervisor hears as facts (tierce.node.ports).
 """
 
 from __future__ import annotations
 
 import base64
-import errno
 import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from tierce.contexts import Route
-from tierce.errors import ConflictError, ProtocolError
+from tierce.errors import ConflictError, ProtocolError, explain
 from tierce.node.control import MESSAGE_BYTES_MAX, Command, Message, close_all, encode, send
+from tierce.node.descriptors import Door
 from tierce.node.greeting import Greeting, LogBudget
 from tierce.node.layout import connect
-from tierce.node.listening import open_listener
-from tierce.node.process import Process, write_log
+from tierce.node.ports import Ports
+from tierce.node.process import Process
 from tierce.node.settings import load_section, load_volume_options
-from tierce.reactor import READABLE
 from tierce.registry import Registry, resolve
 from tierce.spec import Event
+
+#: Makes a greeter of a connection's two ends, ours first.
+MakeGreeter = Callable[[tuple[str, int], tuple[str, int]], Any]
 
 #: Connections that are being greeted at once, over all front ends.
 GREETING_COUNT_MAX = 256
@@ -58,14 +61,17 @@ class Portal:
         self._registry = registry
         self._routes: dict[str, dict[str, Route]] = {}
         self._greetings: dict[Greeting, None] = {}
-        self._listeners: list[tuple[socket.socket, Callable[[int], None]]] = []
+        self._greeters: dict[str, MakeGreeter] = {}
         self._log_budget = LogBudget()
-        try:
-            for name, section in process.plan.settings["frontends"].items():
+        self._door = Door()
+        self._ports = Ports(process.reactor, self)
+        for name, section in process.plan.settings["frontends"].items():
+            try:
                 self._bind(name, load_section(registry, name, section))
-        except BaseException:
-            self._close_listeners()
-            raise
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with one, others are fine
+                message = f"portal: front end {name!r} can't be served: {explain(error)}"
+                self.tell(Event("portal.frontend-failed", message, "process/portal", "error"))
+        self.ports_changed()
 
     @property
     def commands(self) -> Mapping[str, Command]:
@@ -74,7 +80,8 @@ class Portal:
 
     def close(self, closed: Callable[[], None]) -> None:
         """Stop accepting, drop who is being greeted, then `closed()`."""
-        self._close_listeners()
+        self._ports.close()
+        self._door.close()
         for greeting in list(self._greetings):
             greeting.close()
         self._greetings.clear()
@@ -98,8 +105,7 @@ class Portal:
 
     def _open(self, _message: Message, descriptors: list[int]) -> Message:
         close_all(descriptors)
-        for listener, accept in self._listeners:
-            self._process.reactor.watch(listener.fileno(), READABLE, accept)
+        self._ports.open()
         return {}
 
     # -- connections -------------------------------------------------------------------------------
@@ -107,51 +113,40 @@ class Portal:
     def _bind(self, name: str, options: Any) -> None:
         greeter = resolve(self._registry.frontends[name].greeter)
         assert callable(greeter), "a front end's greeter is a class or function"
-        routes = self._routes.setdefault(name, {})
-        for address in options.listen:
-            listener = open_listener(address)
+        self._routes.setdefault(name, {})
+        self._greeters[name] = lambda local, remote: greeter(options, local, remote)
+        self._ports.add(name, options.listen)
 
-            def accept(_events: int, listener: socket.socket = listener) -> None:
-                self._accept(
-                    listener, lambda local, remote: greeter(options, local, remote), routes
-                )
-
-            self._listeners.append((listener, accept))
-
-    def _close_listeners(self) -> None:
-        for listener, _accept in self._listeners:
-            self._process.reactor.unwatch(listener.fileno())
-            listener.close()
-        self._listeners.clear()
-
-    def _accept(
-        self,
-        listener: socket.socket,
-        make_greeter: Callable[[tuple[str, int], tuple[str, int]], Any],
-        routes: Mapping[str, Route],
-    ) -> None:
+    def accept(self, frontend: str, listener: socket.socket) -> None:
+        """Greet those who have come."""
         for _count in range(ACCEPT_COUNT_MAX):
             try:
-                connection, remote = listener.accept()
-            except (BlockingIOError, ConnectionAbortedError):
-                return
+                accepted = self._door.accept(listener)
             except OSError as error:
-                # Out of descriptors or memory: whoever has been greeted longest makes room.
-                self._log(f"can't accept: {error.strerror}", "portal.accept-failed")
-                if error.errno in (errno.EMFILE, errno.ENFILE) and self._greetings:
+                # Out of descriptors: whoever has been greeted longest makes room.
+                self._log(f"can't accept: {explain(error)}", "portal.accept-failed")
+                if self._greetings:
                     self._evict()
+                else:
+                    self._door.turn_away(listener)
+                return
+            if accepted is None:
                 return
             while len(self._greetings) >= GREETING_COUNT_MAX:
                 self._evict()
-            connection.setblocking(False)
-            try:
-                greeter = make_greeter(connection.getsockname()[:2], remote[:2])
-                greeting = Greeting(self._process.reactor, connection, greeter, routes, self)
-            except Exception as error:  # noqa: BLE001 - a plugin's bug ends one connection at worst
-                self._log(f"{remote[0]}:{remote[1]}: {error!r}", "portal.greeting-failed")
-                connection.close()
-            else:
-                self._greetings[greeting] = None
+            self._greet(frontend, *accepted)
+
+    def _greet(self, frontend: str, connection: socket.socket, remote: Any) -> None:
+        connection.setblocking(False)
+        try:
+            greeter = self._greeters[frontend](connection.getsockname()[:2], remote[:2])
+            routes = self._routes[frontend]
+            greeting = Greeting(self._process.reactor, connection, greeter, routes, self)
+        except Exception as error:  # noqa: BLE001 - a plugin's bug ends one connection at worst
+            self._log(f"{remote[0]}:{remote[1]}: {explain(error)}", "portal.greeting-failed")
+            connection.close()
+        else:
+            self._greetings[greeting] = None
 
     def _evict(self) -> None:
         oldest = next(iter(self._greetings))
@@ -160,6 +155,16 @@ class Portal:
         )
         self.forget(oldest)
         oldest.close()
+
+    # -- what its ports tell -----------------------------------------------------------------------
+
+    def tell(self, event: Event) -> None:
+        """Report an event."""
+        self._process.emit(event)
+
+    def ports_changed(self) -> None:
+        """Where it listens has changed."""
+        self._process.show(self._ports.facts())
 
     # -- what a greeting asks for ------------------------------------------------------------------
 
@@ -186,7 +191,9 @@ class Portal:
             with target:
                 send(target, packet, [greeting.connection.fileno()])
         except (ConflictError, ProtocolError, OSError) as error:
-            self._log(f"{greeting.remote}: volume {volume}: {error}", "portal.handover-failed")
+            self._log(
+                f"{greeting.remote}: volume {volume}: {explain(error)}", "portal.handover-failed"
+            )
             return False
         self.forget(greeting)
         return True
@@ -196,4 +203,4 @@ class Portal:
         if skipped is None:
             return
         more = f" ({skipped} such lines were left out before)" if skipped else ""
-        write_log(self._process.plan.name, Event(code, text + more, "process/portal"))
+        self._process.log(Event(code, text + more, "process/portal"))

@@ -21,9 +21,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from tierce.errors import FormatError, TierceError
+from tierce.errors import ProtocolError, TierceError, UsageError, explain
 from tierce.node.control import Command, ControlServer, Message, Peer, close_all
 from tierce.node.layout import Layout, listen
+from tierce.node.logs import rotate_output
 from tierce.node.plan import EXIT_FAILED, EXIT_ORDERLY, Plan, event_to_json
 from tierce.reactor import READABLE
 from tierce.spec import Event
@@ -32,8 +33,6 @@ from tierce.volume.epoll import EpollReactor
 
 #: Events that wait for a supervisor; the oldest go first, the log has them all.
 EVENT_BACKLOG_MAX = 256
-#: A log larger than this is put aside when its process starts.
-LOG_BYTES_MAX = 8 << 20
 #: prctl(2).
 _PR_SET_NAME = 15
 #: Replaces the kernel's boot id, for tests that play a loss of power. Nothing else may set it.
@@ -69,6 +68,7 @@ class Process:
         self.layout = layout
         self.plan = plan
         self.phase = "starting"
+        self.facts: dict[str, Any] = {}
         self.boot_id = read_boot_id()
         self._body: Body | None = None
         self._exit_code = EXIT_ORDERLY
@@ -85,10 +85,26 @@ class Process:
 
     def emit(self, event: Event) -> None:
         """Report an event: to the log, and to the supervisor now or when there is one."""
-        write_log(self.plan.name, event)
+        self.log(event)
         message = {"event": event_to_json(event)}
-        if not self._control.tell(message):
+        try:
+            is_told = self._control.tell(message)
+        except ProtocolError:
+            # Too long for a message: the log has it.
+            return
+        if not is_told:
             self._backlog.append(message)
+
+    def log(self, event: Event) -> None:
+        """Write an event to this process's log, and nowhere else."""
+        write_log(self.plan.name, event)
+        rotate_output(self.layout.log(self.plan.name))
+
+    def show(self, facts: dict[str, Any]) -> None:
+        """Show the supervisor, now and whenever there is one, how things are; JSON values. Replaces
+        what was shown before."""
+        self.facts = facts
+        self._control.tell({"facts": facts})
 
     def end(self, code: int) -> None:
         """End for good with this code, without closing anything orderly."""
@@ -104,11 +120,8 @@ class Process:
                 self._set_phase("up")
                 self.reactor.run()
         except Exception as error:  # noqa: BLE001 - whatever ends a process is told before
-            if not isinstance(error, TierceError):
-                # A bug, or the machine: the log gets the whole story.
-                traceback.print_exc()
-            why = str(error) if isinstance(error, TierceError) else repr(error)
-            message = f"{self.plan.name}: {why}"
+            log_story(error)
+            message = f"{self.plan.name}: {explain(error)}"
             self.emit(Event("node.process.failed", message, subject_of(self.plan), "error"))
             self._exit_code = EXIT_FAILED
         finally:
@@ -135,26 +148,35 @@ class Process:
         verb = str(message.get("do"))
         answer: Message
         try:
-            if verb == "status":
-                close_all(descriptors)
-                answer = {"ok": self._status()}
-            elif verb == "subscribe":
-                close_all(descriptors)
-                self._subscribe(peer)
-                answer = {"ok": self._status()}
-            elif self._body is not None and verb in self._body.commands:
-                answer = {"ok": self._body.commands[verb](message, descriptors)}
-            else:
-                close_all(descriptors)
-                answer = {"error": f"{self.plan.name} does not know {verb!r} now"}
+            answer = {"ok": self._carry_out(verb, peer, message, descriptors)}
         except TierceError as error:
             answer = {"error": str(error)}
+        except Exception as error:  # noqa: BLE001 - a wrong message must not end a process
+            log_story(error)
+            answer = {"error": f"{self.plan.name} failed on {verb!r}: {explain(error)}"}
         if "id" in message:
             peer.send({"id": message["id"], **answer})
         elif "error" in answer:
             # Nobody waits for the answer, as with a handover: the log is who hears of it.
-            event = Event("node.command.failed", str(answer["error"]), subject_of(self.plan))
-            write_log(self.plan.name, event)
+            self.log(Event("node.command.failed", str(answer["error"]), subject_of(self.plan)))
+
+    def _carry_out(
+        self, verb: str, peer: Peer, message: Message, descriptors: list[int]
+    ) -> Message:
+        """Return the answer to one request; whoever carries it out owns the descriptors."""
+        if self._body is not None and verb in self._body.commands:
+            return self._body.commands[verb](message, descriptors)
+        close_all(descriptors)
+        match verb:
+            case "ping":
+                # That the loop got here is the answer.
+                return {}
+            case "subscribe":
+                self._subscribe(peer)
+                return self._status()
+            case "status":
+                return self._status()
+        raise UsageError(f"{self.plan.name} does not know {verb!r} now")
 
     def _status(self) -> Message:
         return {
@@ -164,6 +186,7 @@ class Process:
             "volume": self.plan.volume,
             "digest": self.plan.digest,
             "phase": self.phase,
+            "facts": self.facts,
         }
 
     def _subscribe(self, peer: Peer) -> None:
@@ -244,26 +267,18 @@ def write_log(process: str, event: Event) -> None:
     }
     # A full disk must not end who only wanted to tell something.
     with contextlib.suppress(OSError):
-        sys.stderr.write(json.dumps(line) + "\n")
+        sys.stderr.write(json.dumps(line, default=str) + "\n")
         sys.stderr.flush()
+
+
+def log_story(error: BaseException) -> None:
+    """Write the traceback of a bug to this process's log; what we or the machine say of ourselves
+    needs none."""
+    if not isinstance(error, TierceError | OSError):
+        with contextlib.suppress(OSError):
+            traceback.print_exception(error)
 
 
 def name_process(name: str) -> None:
     """Show the name in `ps -o comm` and `top`, which cut it to 15 bytes."""
     ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)
-
-
-def redirect_output(log: Path) -> None:
-    """Send stdout and stderr to a log, putting a large one aside; stdin reads nothing."""
-    try:
-        if log.exists() and log.stat().st_size > LOG_BYTES_MAX:
-            log.replace(log.with_name(log.name + ".1"))
-        target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise FormatError(f"can't be written ({error.strerror})", path=log) from error
-    nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-    os.dup2(nothing, 0)
-    os.dup2(target, 1)
-    os.dup2(target, 2)
-    os.close(nothing)
-    os.close(target)

@@ -10,8 +10,10 @@ Rules:
 3. Stopping has an order: a portal before the targets that it leads to, a target before its
    members, the rest last. What is of lower rank and must go as well goes first.
 4. What was asked to stop and still runs after its time is killed.
-5. What was fenced stays down until its plan no longer says so.
-6. What would lose its data by a restart goes on by its old plan until it ends by itself.
+5. What was killed and is still there (the kernel keeps it) is waited for; at the end of everything
+   it is left behind once it has had its time again.
+6. What was fenced stays down until its plan no longer says so.
+7. What would lose its data by a restart goes on by its old plan until it ends by itself.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ class Observed:
         digest: Digest of the plan that it was started by.
         is_running: It is alive.
         stop_asked_at: When it was asked to stop, None if it was not; CLOCK_MONOTONIC.
-        was_killed: It was killed after it would not stop.
+        killed_at: When it was killed after it would not stop, None if it was not; CLOCK_MONOTONIC.
         start_at: Not to be started before; CLOCK_MONOTONIC.
         is_fenced: It ended because another writer has its volume.
     """
@@ -51,7 +53,7 @@ class Observed:
     digest: str = ""
     is_running: bool = True
     stop_asked_at: float | None = None
-    was_killed: bool = False
+    killed_at: float | None = None
     start_at: float = 0.0
     is_fenced: bool = False
 
@@ -79,13 +81,20 @@ class Kill:
 
 
 @attrs.frozen
+class GiveUp:
+    """Leave the process behind: it is not gone though it was killed, and nothing else is wanted."""
+
+    name: str
+
+
+@attrs.frozen
 class Look:
     """Nothing more to do before this time; CLOCK_MONOTONIC."""
 
     at: float
 
 
-Action = Start | Stop | Kill | Look
+Action = Start | Stop | Kill | GiveUp | Look
 
 
 class Why(enum.Enum):
@@ -115,12 +124,14 @@ def reconcile(
             if not _must_wait(one, (seen[other] for other in unwanted if other != name)):
                 actions.append(Stop(name, why.value))
                 times.append(now + stop_timeout_s)
-        elif not one.was_killed:
-            deadline = one.stop_asked_at + stop_timeout_s
-            if now >= deadline:
+        else:
+            since = one.stop_asked_at if one.killed_at is None else one.killed_at
+            if now < since + stop_timeout_s:
+                times.append(since + stop_timeout_s)
+            elif one.killed_at is None:
                 actions.append(Kill(name))
-            else:
-                times.append(deadline)
+            elif not desired:
+                actions.append(GiveUp(name))
     for name, plan in desired.items():
         found = seen.get(name)
         if found is None:

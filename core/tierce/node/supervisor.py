@@ -10,24 +10,34 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Mapping
 from pathlib import Path
 
-from tierce.config import Config, load_config, options_to_mapping
-from tierce.errors import TierceError
+from tierce.config import Config, load_config
+from tierce.errors import TemporaryError, TierceError, explain
+from tierce.health import Condition
+from tierce.node.bugs import Bugs
 from tierce.node.catalogue import Catalogue
-from tierce.node.children import Child, Children
+from tierce.node.child import Child
+from tierce.node.children import Children
 from tierce.node.commands import Commands
-from tierce.node.control import ControlServer, Message
+from tierce.node.conditions import Conditions
+from tierce.node.control import ControlServer
+from tierce.node.descriptors import raise_limit
+from tierce.node.inspecting import is_durable
 from tierce.node.journal import Console, Journal
 from tierce.node.layout import Layout, listen, replace_file
-from tierce.node.listening import open_listener
 from tierce.node.plan import Plan, Role
 from tierce.node.planning import plan_all, policy_documents
-from tierce.node.reconcile import Kill, Look, Observed, Start, Stop, reconcile
+from tierce.node.preflight import Findings, examine
+from tierce.node.reconcile import GiveUp, Kill, Look, Observed, Start, Stop, reconcile
+from tierce.node.reloading import reload
+from tierce.node.routing import Router
 from tierce.node.screen import Screen
-from tierce.reactor import READABLE, Timer
+from tierce.node.signals import caught_signals
+from tierce.node.starting import check_start, try_ports
+from tierce.node.watchdog import Watchdog
+from tierce.reactor import Timer
 from tierce.spec import Event
 from tierce.state import acquire
 from tierce.state.store import StateStore
@@ -39,27 +49,43 @@ HURRY_TIMEOUT_S = 1.0
 DELETION_RETRY_S = 5.0
 
 
-def serve(file: Path, console: Console) -> None:
+def serve(file: Path, console: Console, *, is_strict: bool = False) -> None:
     """Serve a config file until SIGINT or SIGTERM.
+
+    Args:
+        file: The config file.
+        console: The operator's screen.
+        is_strict: End where anything that it names can't be served, instead of serving the rest.
 
     Raises:
         ConfigError: The file is wrong.
-        ConflictError: Another `serve` holds the data folder, a port is taken, or a folder holds
-            something else.
+        ConflictError: Another `serve` holds the data folder.
         FormatError: The state can't be read.
+        TemporaryError: The data folder can't be written: its disk is full.
+        TierceError: Nothing that it names can be served.
     """
+    raise_limit()
+    # A terminal that closes now, or a reload that comes too early, must not end it: the file is
+    # being read anyway.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     config = load_config(file)
+    findings = examine(config)
+    findings.check_general()
     layout = Layout(config.data_dir)
     layout.make()
     what = f"data folder {config.data_dir}"
     with contextlib.ExitStack() as stack:
-        lock = acquire(layout.serve_lock, {"name": "serve"}, what=what)
-        stack.callback(lock.release)
-        store = StateStore(layout.state, event_count_max=config.limits.event_count_max)
+        try:
+            lock = acquire(layout.serve_lock, {"name": "serve"}, what=what)
+            stack.callback(lock.release)
+            store = StateStore(layout.state, event_count_max=config.limits.event_count_max)
+        except OSError as error:
+            raise TemporaryError(f"{what} can't be used: {explain(error)}") from error
         stack.enter_context(store)
         reactor = EpollReactor()
         stack.callback(reactor.close)
-        Supervisor(layout, config, store, reactor, console).run()
+        supervisor = Supervisor(layout, config, store, reactor, console)
+        supervisor.run(findings, is_strict=is_strict)
 
 
 class Supervisor:
@@ -86,45 +112,69 @@ class Supervisor:
         self.journal = Journal(layout, store, console, reactor.call_soon)
         self.journal.registry = config.registry
         self.catalogue = Catalogue(layout, store, self.journal.emit)
+        emit, limits = self.journal.emit, config.limits
         self.children = Children(
             layout,
             reactor,
-            emit=self.journal.emit,
+            emit=emit,
             changed=self._changed,
-            restart_delay_s_max=config.limits.restart_delay_s_max,
+            restart_delay_s_max=limits.restart_delay_s_max,
         )
+        self.watchdog = Watchdog(
+            self.children, reactor, emit=emit, changed=self._changed, limits=limits
+        )
+        self.router = Router(self)
+        self.conditions = Conditions(self, emit)
         self.screen = Screen(self, console)
         self.commands = Commands(self)
-        self._config = config
-        self._routed: dict[str, Message] = {}
-        self._portal: Child | None = None
+        self._console = console
+        self.config = config
+        self._reached: dict[str, int] = {}
         self._are_policies_due = True
-        self._stop_timeout_s: float = config.limits.stop_timeout_s
+        self._stop_timeout_s: float = limits.stop_timeout_s
         self._plans: dict[str, Plan] = {}
         self._planned = -1
         self._is_stopping = False
         self._is_looking = False
+        self._bugs = Bugs(reactor.now, emit, layout.log("serve"))
         self._timer: Timer | None = None
         self._deletion_timer: Timer | None = None
 
-    def run(self) -> None:
-        """Serve until told to stop, then until everything has stopped."""
+    def run(self, findings: Findings, *, is_strict: bool = False) -> None:
+        """Serve until told to stop, then until everything has stopped.
+
+        Args:
+            findings: What was found about the config file.
+            is_strict: As in `serve`.
+
+        Raises:
+            TierceError: Nothing can be served, or, if strict, not everything.
+        """
         with contextlib.ExitStack() as stack:
             stack.callback(self.journal.close)
             stack.callback(self.children.detach)
             adopted = self.children.adopt_living()
             self._note_fenced()
-            if not any(child.plan.role is Role.PORTAL for child in adopted):
-                self._try_ports()
-            self.catalogue.apply(self._config, is_reload=False)
+            has_portal = any(child.plan.role is Role.PORTAL for child in adopted)
+            ports = {} if has_portal else try_ports(self.config)
+            self.catalogue.apply(self.config, refused=findings.refused)
+            self._check_start(ports, is_strict=is_strict)
             listener = listen(self.layout.socket("serve"))
             control = ControlServer(self.reactor, listener, self.commands.handle)
             stack.callback(self.layout.socket("serve").unlink, missing_ok=True)
             stack.callback(control.close)
-            stack.enter_context(self._signals())
+            actions = {
+                signal.SIGHUP: self.reload,
+                signal.SIGINT: self.stop,
+                signal.SIGTERM: self.stop,
+            }
+            stack.enter_context(caught_signals(self.reactor, actions))
             self.screen.open(len(adopted))
+            for note in (*self.config.advice, *findings.notes):
+                self.screen.note(note)
+            self.watchdog.start()
             self.look()
-            self.reactor.run()
+            self.reactor.run(self._bugs.survive)
             self.screen.close()
 
     def look(self) -> None:
@@ -152,10 +202,11 @@ class Supervisor:
             self.reactor.stop()
             return
         self._act(desired, observed)
-        for plan in desired.values():
-            self.children.tell(plan)
-        self._run_policies()
-        self._update_routes()
+        if not self._is_stopping:
+            for plan in desired.values():
+                self.children.tell(plan)
+            self._run_policies()
+            self.router.update()
 
     def _act(self, desired: dict[str, Plan], observed: list[Observed]) -> None:
         now = self.reactor.now()
@@ -168,6 +219,9 @@ class Supervisor:
                     self.children.stop(name)
                 case Kill(name):
                     self.children.kill(name)
+                case GiveUp(name):
+                    self.children.give_up(name)
+                    self.look()
                 case Look(at):
                     self._timer = self.reactor.call_later(max(at - now, 0.0), self.look)
 
@@ -203,20 +257,30 @@ class Supervisor:
         """A page of what no longer runs would show numbers that are nobody's."""
         if child.plan.role in (Role.TARGET, Role.MEMBER):
             member = child.plan.name.split(".")[2] if child.plan.role is Role.MEMBER else ""
-            self.layout.page(child.plan.volume, member).unlink(missing_ok=True)
+            # On a disk that has become read-only it stays.
+            with contextlib.suppress(OSError):
+                self.layout.page(child.plan.volume, member).unlink(missing_ok=True)
 
     def _changed(self, child: Child) -> None:
         if child.fenced:
-            self._note_fenced()
+            self._note_fenced(child)
         self.commands.changed(child)
         self.look()
 
-    def _note_fenced(self) -> None:
+    def _note_fenced(self, child: Child | None = None) -> None:
         """Move what fenced targets left behind into the state, where it outlives them."""
-        for path in self.layout.run.glob("target.*.ended"):
-            volume = path.name.removeprefix("target.").removesuffix(".ended")
-            self.catalogue.fence(volume, path.read_text(errors="replace"))
-            path.unlink()
+        ended = {child.plan.name: child.fenced} if child is not None else {}
+        ended |= {path.stem: "" for path in self.layout.run.glob("target.*.ended")}
+        for name, reason in ended.items():
+            try:
+                self.catalogue.fence(
+                    name.removeprefix("target."), self.layout.why_ended(name) or reason
+                )
+                self.layout.ended(name).unlink(missing_ok=True)
+            except (TierceError, OSError) as error:
+                # Where the state can't be written the note stays, which keeps the target down.
+                why = f"{name} is fenced, which can't be noted: {explain(error)}"
+                self._emit(name, "volume.fence-failed", why)
 
     def _tell_stop(self, name: str, reason: str) -> None:
         if not self._is_stopping:
@@ -230,125 +294,91 @@ class Supervisor:
         next change."""
         running = self.children.get(Role.POLICIES.value)
         is_idle = running is None or not running.is_running
-        if self._are_policies_due and is_idle and not self._is_stopping:
-            documents = policy_documents(self.catalogue)
+        if not (self._are_policies_due and is_idle):
+            return
+        documents = policy_documents(self.catalogue)
+        try:
             if documents:
                 # A file, because a thousand volumes don't fit into a control message.
                 replace_file(self.layout.policies, json.dumps(documents).encode())
-            if not documents or self.children.start(Plan(Role.POLICIES.value, Role.POLICIES)):
-                self._are_policies_due = False
+        except OSError as error:
+            self._are_policies_due = False
+            why = f"policies wait for the next change: {explain(error)}"
+            self._emit("policies", "policy.failed", why)
+            return
+        if not documents or self.children.start(Plan(Role.POLICIES.value, Role.POLICIES)):
+            self._are_policies_due = False
 
     def volumes_changed(self) -> None:
         """Policies may have something to say about it."""
         self._are_policies_due = True
         self.look()
 
-    # -- the portal --------------------------------------------------------------------------------
-
-    def _update_routes(self) -> None:
-        """Tell the portal what has changed; a new one everything, then that it may accept."""
-        portal = self.children.get(Role.PORTAL.value)
-        if portal is None or portal.phase != "up" or portal.peer is None or self._is_stopping:
-            self._portal = None
-            return
-        is_new = portal is not self._portal
-        if is_new:
-            self._portal, self._routed = portal, {}
-        wanted = self._routes()
-        for volume in self._routed.keys() - wanted.keys():
-            portal.peer.send({"do": "unroute", "volume": volume})
-        for volume, route in wanted.items():
-            if self._routed.get(volume) != route:
-                portal.peer.ask(route, self._routed_now(volume))
-        self._routed = wanted
-        if is_new:
-            portal.peer.send({"do": "open"})
-
-    def _routed_now(self, volume: str) -> Callable[[Message], None]:
-        """What is told to have come up must be reachable: it is told after the portal knows."""
-
-        def answered(_answer: Message) -> None:
-            if self.is_up(volume):
-                self.commands.reachable(volume)
-                self.screen.reachable(volume)
-
-        return answered
-
-    def _routes(self) -> dict[str, Message]:
-        return {
-            name: {
-                "do": "route",
-                "frontend": one.config.frontend,
-                "volume": name,
-                "options": options_to_mapping(one.config.frontend_options),
-                "is_up": self.is_up(name),
-            }
-            for name, one in self.catalogue.served.items()
-        }
+    # -- what is served ----------------------------------------------------------------------------
 
     def is_up(self, volume: str) -> bool:
         """True if the volume's target runs."""
         target = self.children.get(f"target.{volume}")
         return target is not None and target.phase == "up"
 
-    def _try_ports(self) -> None:
-        """A taken port is one clear error now, not a portal that dies again and again."""
-        for section in self._config.frontends.values():
-            for address in section.listen:
-                open_listener(address).close()
+    def reachable(self, volume: str) -> None:
+        """A volume can be used now: tell who waits for it."""
+        self.commands.reachable(volume)
+        served, target = self.catalogue.served.get(volume), self.children.get(f"target.{volume}")
+        if served is None or target is None:
+            return
+        before = self._reached.get(volume)
+        self._reached[volume] = target.pid
+        if before not in (None, target.pid) and not is_durable(self.catalogue.config, served):
+            why = f"engine {served.spec.engine} keeps nothing when its process ends"
+            self._emit(volume, "volume.emptied", f"volume {volume} is empty again: {why}")
+        self.screen.reachable(volume)
 
-    # -- signals -----------------------------------------------------------------------------------
+    def look_at_conditions(self) -> Mapping[str, Condition]:
+        """Return the condition of every volume that the file or the state wants served."""
+        records = self.catalogue.records()
+        wanted = {name for name, record in records.items() if self.catalogue.is_wanted(record)}
+        found = self.conditions.look(records.values())
+        return {name: one for name, one in found.items() if name in wanted}
 
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        inner, outer = socket.socketpair()
-        inner.setblocking(False)
-        outer.setblocking(False)
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        # The wakeup descriptor carries the news into the loop; the handlers have nothing to do.
-        before = {number: signal.signal(number, lambda _number, _frame: None) for number in numbers}
-        signal.set_wakeup_fd(outer.fileno(), warn_on_full_buffer=False)
-
-        def arrived(_events: int) -> None:
-            for number in inner.recv(64):
-                if number == signal.SIGHUP:
-                    self.reload()
-                elif number in (signal.SIGINT, signal.SIGTERM):
-                    self.stop()
-
-        self.reactor.watch(inner.fileno(), READABLE, arrived)
+    def _check_start(
+        self, ports: Mapping[str, Mapping[str, Exception]], *, is_strict: bool
+    ) -> None:
+        catalogue = self.catalogue
         try:
-            yield
-        finally:
-            signal.set_wakeup_fd(-1)
-            for number, handler in before.items():
-                signal.signal(number, handler)
-            self.reactor.unwatch(inner.fileno())
-            inner.close()
-            outer.close()
+            check_start(
+                self.config,
+                ports,
+                catalogue.errors,
+                served_count=len(catalogue.served),
+                is_strict=is_strict,
+            )
+        except TierceError:
+            # What ends the server is told by its end: once.
+            self._console.close()
+            raise
+
+    # -- what an operator wants --------------------------------------------------------------------
 
     def stop(self) -> None:
         """End everything, orderly; a second time: hurry."""
         if self._is_stopping:
             self._stop_timeout_s = min(self._stop_timeout_s, HURRY_TIMEOUT_S)
         self._is_stopping = True
+        self.watchdog.stop()
         self.screen.stopping(self._stop_timeout_s)
         self.look()
 
     def reload(self) -> None:
-        """Read the config file again. One that is wrong changes nothing."""
-        try:
-            config = load_config(Path(self._config.file))
-        except (TierceError, OSError) as error:
-            self._emit("serve", "config.refused", f"reload: {error}; nothing was changed")
-            return
-        if config.data_dir != self._config.data_dir:
-            why = "reload: data_dir can't be changed while serving; nothing was changed"
-            self._emit("serve", "config.refused", why)
-            return
-        self._config = config
+        """Read the config file again."""
+        reload(self)
+
+    def use(self, config: Config, findings: Findings) -> None:
+        """Take a config file that was read again."""
+        self.config = config
         self._stop_timeout_s = config.limits.stop_timeout_s
+        self.watchdog.limits = config.limits
+        self.children.restart_delay_s_max = config.limits.restart_delay_s_max
         self.journal.registry = config.registry
-        self.catalogue.apply(config, is_reload=True)
-        self._emit("serve", "config.reloaded", f"{config.file} was read again", "info")
+        self.catalogue.apply(config, refused=findings.refused)
         self.volumes_changed()

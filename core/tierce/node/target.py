@@ -14,6 +14,7 @@ from tierce.contexts import Frontend, FrontendContext, OpenContext, Stage
 from tierce.durable import replace_durably
 from tierce.errors import FormatError, ProtocolError, explain
 from tierce.node.control import Command, Message, close_all
+from tierce.node.descriptors import is_spare, limit
 from tierce.node.frontend_folder import frontend_folder
 from tierce.node.layout import Layout
 from tierce.node.plan import EXIT_FENCED
@@ -122,6 +123,9 @@ class Target:
         if len(descriptors) != 1 or self._is_over or self._frontend is None:
             close_all(descriptors)
             raise ProtocolError("a handover brings one connection, to an open target")
+        if not is_spare(descriptors[0]):
+            close_all(descriptors)
+            raise ProtocolError(f"no room for another connection: {limit()} descriptors at most")
         connection = socket.socket(fileno=descriptors[0])
         connection.setblocking(False)
         try:
@@ -130,7 +134,7 @@ class Target:
             # Part of the handover is what a stranger sent: it ends that connection at worst.
             self._process.reactor.unwatch(connection.fileno())
             connection.close()
-            raise ProtocolError(f"the front end failed on a handover: {error!r}") from error
+            raise ProtocolError(f"the front end failed on a handover: {explain(error)}") from error
         return {}
 
     def _reconfigure(self, message: Message, descriptors: list[int]) -> Message:
@@ -153,8 +157,13 @@ class Target:
         if self._frontend is not None:
             self._frontend.abandon(reason)
         plan = self._process.plan
-        # Durable: after a loss of power it must stay down as well.
-        replace_durably(self._process.layout.ended(plan.name), reason.encode())
+        # The supervisor keeps it down from now on, whether that can be noted or not.
+        self._process.show({"fenced": reason})
+        try:
+            # Durable: after a loss of power it must stay down as well.
+            replace_durably(self._process.layout.ended(plan.name), reason.encode())
+        except OSError as error:
+            reason += f" (which can't be noted: {explain(error)})"
         self._process.emit(
             Event(
                 "volume.fenced",
@@ -183,13 +192,21 @@ def member_addresses(layout: Layout, volume: str) -> Callable[[str], str | None]
     return member_address
 
 
-def read_snapshot(path: Path) -> dict[str, Any]:
-    """Return what a statistics page says now; empty if there is none."""
+def read_page(path: Path) -> dict[str, Any] | None:
+    """Return what a statistics page says now; None if it can't be read."""
     try:
         page = StatisticsPage.open(path)
     except (OSError, FormatError):
-        return {"stages": {}, "published": {}}
+        return None
     try:
         return page.snapshot()
+    except ValueError:
+        # What lies there is not what a target writes.
+        return None
     finally:
         page.close()
+
+
+def read_snapshot(path: Path) -> dict[str, Any]:
+    """Return what a statistics page says now; empty if it can't be read."""
+    return read_page(path) or {"stages": {}, "published": {}}

@@ -26,11 +26,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tierce.errors import ProtocolError, TierceError
+from tierce.errors import ProtocolError, TierceError, explain
 from tierce.node.control import Message, close_all, encode, receive, send
+from tierce.node.descriptors import Door
 from tierce.node.layout import Layout, listen
+from tierce.node.logs import redirect_output
 from tierce.node.plan import EXIT_FAILED, EXIT_TAKEN, Plan, Role, event_to_json
-from tierce.node.process import name_process, redirect_output, take_process_lock, write_log
+from tierce.node.process import log_story, name_process, take_process_lock, write_log
 from tierce.node.roles import run_role
 from tierce.registry import Registry, resolve
 from tierce.spec import Event
@@ -73,6 +75,7 @@ class Template:
         self._inner, self._outer = socket.socketpair()
         self._peers: dict[int, socket.socket] = {}
         self._poll = select.poll()
+        self._door = Door()
         self._is_ending = False
         for end in (self._inner, self._outer):
             end.setblocking(False)
@@ -83,11 +86,12 @@ class Template:
 
     def run(self) -> None:
         """Serve until SIGTERM. Raises Forked in a child."""
+        # First: what only a handler heard of would be lost.
+        signal.set_wakeup_fd(self._outer.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda _number, _frame: None)
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-        signal.set_wakeup_fd(self._outer.fileno(), warn_on_full_buffer=False)
         while not self._is_ending:
             for descriptor, _events in self._poll.poll():
                 self._ready(descriptor)
@@ -98,18 +102,27 @@ class Template:
         for one in (self._listener, self._inner, self._outer, *self._peers.values()):
             one.close()
         self._peers.clear()
+        self._door.close()
         self._lock.release()
 
     def _ready(self, descriptor: int) -> None:
         if descriptor == self._listener.fileno():
-            with contextlib.suppress(BlockingIOError):
-                self._add(self._listener.accept()[0])
+            self._accept()
         elif descriptor == self._inner.fileno():
             if signal.SIGTERM in self._inner.recv(256):
                 self._is_ending = True
             reap()
         elif descriptor in self._peers:
             self._serve(self._peers[descriptor])
+
+    def _accept(self) -> None:
+        try:
+            accepted = self._door.accept(self._listener)
+        except OSError:
+            self._door.turn_away(self._listener)
+            return
+        if accepted is not None:
+            self._add(accepted[0])
 
     def _add(self, connection: socket.socket) -> None:
         connection.setblocking(False)
@@ -119,13 +132,15 @@ class Template:
     def _serve(self, peer: socket.socket) -> None:
         try:
             packet = receive(peer)
-            if packet is not None:
-                self._answer(peer, *packet)
-                return
         except BlockingIOError:
             return
         except (OSError, ProtocolError):
-            pass
+            packet = None
+        if packet is not None:
+            # One that does not read its answers is hung up on: it asks again.
+            with contextlib.suppress(OSError):
+                self._answer(peer, *packet)
+                return
         self._poll.unregister(peer)
         del self._peers[peer.fileno()]
         peer.close()
@@ -138,10 +153,12 @@ class Template:
                 answer = {"ok": {"pid": self._fork(plan, descriptors[0])}}
             elif message.get("do") in ("status", "subscribe"):
                 answer = {"ok": self._status()}
+            elif message.get("do") == "ping":
+                answer = {"ok": {}}
             else:
                 answer = {"error": "a template forks and tells its status"}
         except (TierceError, OSError) as error:
-            answer = {"error": str(error)}
+            answer = {"error": explain(error)}
         finally:
             close_all(descriptors)
         send(peer, encode({"id": message.get("id", 0), **answer}))
@@ -154,6 +171,7 @@ class Template:
             "volume": "",
             "digest": self._plan.digest,
             "phase": "up",
+            "facts": {},
         }
 
     def _fork(self, plan: Plan, descriptor: int) -> int:
@@ -165,8 +183,12 @@ class Template:
         if pid:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
             return pid
-        # The duplicate outlives the caller's `finally`.
-        connection = socket.socket(fileno=os.dup(descriptor))
+        try:
+            # The duplicate outlives the caller's `finally`.
+            connection = socket.socket(fileno=os.dup(descriptor))
+        except OSError:
+            # Whatever happens here, the child must not go on as a second template.
+            os._exit(EXIT_FAILED)
         self.close()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -192,7 +214,7 @@ def warm(registry: Registry) -> None:
                 NAME,
                 Event(
                     "node.template.import-failed",
-                    f"{factory}: {error!r}",
+                    f"{factory}: {explain(error)}",
                     "process/template",
                     "warning",
                 ),
@@ -222,12 +244,20 @@ def become(layout: Layout, registry: Registry, forked: Forked) -> int:
     redirect_output(layout.log(plan.name))
     try:
         return run_role(layout, plan, registry, forked.connection)
-    except TierceError as error:
-        event = Event("node.process.failed", str(error), f"process/{plan.name}", "error")
-        write_log(plan.name, event)
-        with contextlib.suppress(OSError):
-            send(forked.connection, encode({"event": event_to_json(event)}))
+    except Exception as error:  # noqa: BLE001 - whatever keeps a process from starting is told
+        log_story(error)
+        tell_end(forked.connection, plan.name, error)
         return EXIT_TAKEN
+
+
+def tell_end(connection: socket.socket | None, name: str, error: Exception) -> None:
+    """Say, in the log and to the supervisor, why a process can't be."""
+    message = f"{name}: {explain(error)}"
+    event = Event("node.process.failed", message, f"process/{name}", "error")
+    write_log(name, event)
+    if connection is not None:
+        with contextlib.suppress(OSError):
+            send(connection, encode({"event": event_to_json(event)}))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -246,10 +276,14 @@ def main(arguments: list[str] | None = None) -> int:
         os.closerange(options.control_fd + 1, os.sysconf("SC_OPEN_MAX"))
         os.set_inheritable(options.control_fd, False)
         connection = socket.socket(fileno=options.control_fd)
-    registry = Registry.load(enable=options.plugin)
-    importlib.import_module("tierce.node.roles")
-    warm(registry)
-    template = Template(layout, template_plan(tuple(options.plugin)), connection)
+    try:
+        registry = Registry.load(enable=options.plugin)
+        importlib.import_module("tierce.node.roles")
+        warm(registry)
+        template = Template(layout, template_plan(tuple(options.plugin)), connection)
+    except Exception as error:
+        tell_end(connection, NAME, error)
+        raise
     gc.collect()
     gc.freeze()
     try:
@@ -270,7 +304,8 @@ if __name__ == "__main__":
     except Exception as error:  # noqa: BLE001 - the last line of defence: said, then ended
         sys.excepthook(type(error), error, error.__traceback__)
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):
+                stream.flush()
         # A child must not run what the template registered for its own exit.
         os._exit(code)

@@ -58,6 +58,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}", re.ASCII)
 
 #: Attributes that name something to import, and may not be empty where they exist.
 _REFERENCES = ("factory", "member", "greeter", "usage", "identity")
+_OPTIONAL_REFERENCES = ("lifecycle", "advice")
 
 
 class BrokenPluginError(Exception):
@@ -179,13 +180,18 @@ def _check_references(what: str, description: Description) -> None:
             raise BrokenPluginError(
                 f"{what}: {field} is {reference!r}; expected 'package.module:name'"
             )
-    if isinstance(description, EngineDescription):
-        if description.lifecycle and not is_reference(description.lifecycle):
+    for field in _OPTIONAL_REFERENCES:
+        reference = getattr(description, field, "")
+        if reference and not is_reference(reference):
             raise BrokenPluginError(
-                f"{what}: lifecycle is {description.lifecycle!r}; expected 'package.module:name'"
+                f"{what}: {field} is {reference!r}; expected 'package.module:name'"
             )
-        if description.store and not description.replicator:
-            raise BrokenPluginError(f"{what} names a store but no replicator to keep it equal")
+    if (
+        isinstance(description, EngineDescription)
+        and description.store
+        and not description.replicator
+    ):
+        raise BrokenPluginError(f"{what} names a store but no replicator to keep it equal")
 
 
 def _is_pairing(description: Description) -> bool:

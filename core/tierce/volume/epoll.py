@@ -101,9 +101,22 @@ class EpollReactor:
             thread.start()
         self._work.put((work, done))
 
-    def run(self) -> None:
-        """Run until `stop`. What a callback raises is our bug: it ends the loop, from here."""
+    def run(self, failed: Callable[[Exception], None] | None = None) -> None:
+        """Run until `stop`. What a callback raises is a bug: it ends the loop, from here.
+
+        Args:
+            failed: Takes what a callback raises instead, and the loop goes on with the next.
+        """
         self._running = True
+        while self._running:
+            try:
+                self._run()
+            except Exception as error:
+                if failed is None:
+                    raise
+                failed(error)
+
+    def _run(self) -> None:
         callbacks, fresh, soon = self._callbacks, self._fresh, self._soon
         poll, clock = self._epoll.poll, time.monotonic
         while self._running:

@@ -12,6 +12,6 @@ class FileOptions:
     """Where the bytes are."""
 
     path: str = option(
-        unit="path",
+        unit="file",
         doc="The raw file, made sparse with the volume, or a block device, used as it is.",
     )

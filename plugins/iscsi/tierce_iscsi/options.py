@@ -12,9 +12,16 @@ from tierce import VolumeSpec, option
 IQN_PREFIX = "iqn.2026-11.io.tierce:"
 #: An iSCSI name: iqn, eui or naa format.
 NAME = re.compile(
-    r"(?=.{1,223}$)(iqn\.\d{4}-\d{2}\.[a-z0-9][a-z0-9.-]*(:[^\s\x00-\x20,/]+)?|(eui|naa)\.[0-9A-Fa-f]{16,32})",
+    r"(?=.{1,223}$)(iqn\.\d{4}-(?:0[1-9]|1[0-2])\.[a-z0-9][a-z0-9.-]*(:[^\s\x00-\x20,/]+)?|(eui|naa)\.[0-9A-Fa-f]{16,32})",
     re.IGNORECASE,
 )
+
+
+_EXPECTED = (
+    f"expected iqn.YEAR-MONTH.DOMAIN:NAME, for example {IQN_PREFIX}data, or eui. and 16 hex digits"
+)
+#: Addresses that mean every one of a machine.
+_WILDCARDS = ("0.0.0.0", "[::]")  # noqa: S104 - read, not bound
 
 
 @attrs.frozen
@@ -49,6 +56,17 @@ class IscsiOptions:
         default=15.0, unit="seconds", minimum=1, maximum=300, doc="A login takes at most so long."
     )
 
+    def check(self) -> str | None:
+        """Return what is wrong with the options, if anything is."""
+        if self.advertise is not None:
+            host, _, port = self.advertise.rpartition(":")
+            if host in _WILDCARDS or port == "0":
+                return (
+                    f"advertise {self.advertise}: nobody can dial that; name an address and a port "
+                    "that initiators reach, or leave it out"
+                )
+        return None
+
 
 @attrs.frozen
 class IscsiVolumeOptions:
@@ -75,16 +93,35 @@ class IscsiVolumeOptions:
     def check(self) -> str | None:
         """Return what is wrong with the options, if anything is (RFC 7143 section 4.2.7)."""
         if self.iqn is not None and not NAME.fullmatch(self.iqn):
-            return (
-                f"iqn {self.iqn!r} is no iSCSI name; expected iqn.YEAR-MONTH.DOMAIN:NAME, for "
-                f"example {IQN_PREFIX}data, or eui. and 16 hex digits"
-            )
+            return f"iqn {self.iqn!r} is no iSCSI name; {_EXPECTED}"
+        for name in self.initiators:
+            if not NAME.fullmatch(name):
+                return f"initiators: {name!r} is no iSCSI name; {_EXPECTED}"
+        for key, text, length_max in (("vendor", self.vendor, 8), ("product", self.product, 16)):
+            if len(text) > length_max or not text.isascii() or not text.isprintable():
+                return f"{key} {text!r}: expected at most {length_max} characters of ASCII"
         return None
 
 
 def identity(_options: IscsiOptions, volume_name: str, volume_options: IscsiVolumeOptions) -> str:
     """Return the volume's IQN."""
     return (volume_options.iqn or f"{IQN_PREFIX}{volume_name}").lower()
+
+
+def advice(options: IscsiOptions, _name: str, volume_options: IscsiVolumeOptions) -> str | None:
+    """Say what works and yet should be known of a volume that is served so."""
+    beyond = [one for one in options.listen if not _is_loopback(one)]
+    if beyond and not volume_options.initiators:
+        return (
+            f"no `initiators` are named, and iSCSI listens at {', '.join(beyond)}: whoever reaches "
+            "that may log in and write"
+        )
+    return None
+
+
+def _is_loopback(address: str) -> bool:
+    host = address.rpartition(":")[0]
+    return host.startswith("127.") or host in ("localhost", "[::1]")
 
 
 def usage(options: IscsiOptions, volume: VolumeSpec) -> dict[str, str]:

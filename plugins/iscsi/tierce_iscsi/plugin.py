@@ -19,6 +19,7 @@ def tierce_frontends() -> Iterable[FrontendDescription]:
             greeter="tierce_iscsi.greeter:IscsiGreeter",
             usage="tierce_iscsi.options:usage",
             identity="tierce_iscsi.options:identity",
+            advice="tierce_iscsi.options:advice",
             options=IscsiOptions,
             volume_options=IscsiVolumeOptions,
             reconfigures=True,

@@ -16,7 +16,7 @@ REPLICA_COUNT_MAX = 7
 class ReplicaOptions:
     """One replica."""
 
-    folder: str = option(doc="Where this replica keeps its bytes.", unit="path")
+    folder: str = option(doc="Where this replica keeps its bytes.", unit="folder")
     address: str = option(
         default="127.0.0.1:0",
         unit="address",
@@ -108,9 +108,15 @@ class JivaOptions:
 
     def advice(self) -> str | None:
         """Return what the operator should know though it is allowed, if there is anything."""
-        if len(self.replicas) == 2:
+        count = len(self.replicas)
+        if count == 2:
             return (
                 "two replicas without a third vote stop at the first loss: use three, or one if "
                 "the loss of its disk is acceptable"
+            )
+        if count % 2 == 0:
+            return (
+                f"{count} replicas survive the loss of no more than {count - 1} do: a majority of "
+                f"{count} is {count // 2 + 1}"
             )
         return None

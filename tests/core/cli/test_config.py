@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from tierce import PolicyHandlerDescription, hookimpl
-from tierce.cli.config import flatten, origin_of, values
-from tierce.config import config_from_bytes
+from tierce.cli.config import flatten, values
+from tierce.config import config_from_bytes, origin_of
 from tierce.registry import Registry
 
 GOOD = """\

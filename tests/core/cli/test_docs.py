@@ -12,7 +12,7 @@ import pytest
 
 from tierce import errors, hookspecs
 from tierce.cli.main import COMMANDS
-from tierce.cli.output import EXIT_BROKEN_PIPE, EXIT_BUG, EXIT_INTERRUPTED
+from tierce.cli.output import EXIT_BROKEN_PIPE, EXIT_BUG, EXIT_INTERRUPTED, EXIT_UNHEALTHY
 from tierce.cli.reference.markdown import attributes_table, first_sentence, prose, table
 from tierce.cli.reference.options import option_rows
 from tierce.cli.reference.pages import pages
@@ -65,7 +65,7 @@ def test_every_exit_code_is_documented() -> None:
     for name, error in inspect.getmembers(errors, inspect.isclass):
         if issubclass(error, errors.TierceError):
             assert f"| {error.exit_code} | `{name}` |" in PAGES["exit-codes.md"]
-    for code in (0, EXIT_BUG, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE):
+    for code in (0, EXIT_BUG, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE, EXIT_UNHEALTHY):
         assert f"\n| {code} |" in PAGES["exit-codes.md"]
 
 

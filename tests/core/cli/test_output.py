@@ -91,6 +91,13 @@ def test_an_answer_goes_to_standard_output(capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr() == ('{\n  "a": 1\n}\n', "")
 
 
+def _interrupted() -> click.Abort:
+    """What click makes of Ctrl-C within a command."""
+    error = click.Abort()
+    error.__cause__ = KeyboardInterrupt()
+    return error
+
+
 def _raise(error: BaseException) -> Callable[[], Any]:
     def command() -> None:
         raise error
@@ -108,7 +115,9 @@ def _raise(error: BaseException) -> Callable[[], Any]:
         (TemporaryError("later"), 6, "later"),
         (ConflictError("two\nlines"), 7, "two lines"),
         (click.UsageError("bad option"), 2, "bad option"),
-        (click.Abort(), 130, "interrupted"),
+        (click.Abort(), 130, output.NOT_ANSWERED),
+        (_interrupted(), 130, "interrupted"),
+        (PermissionError(13, "Permission denied", "/x"), 1, "/x: Permission denied"),
         (KeyboardInterrupt(), 130, "interrupted"),
     ],
 )
@@ -124,7 +133,7 @@ def test_anything_else_says_that_it_is_a_bug(capsys: pytest.CaptureFixture[str])
     error = capsys.readouterr().err
     assert "Traceback" in error
     assert error.endswith(
-        "tierce: error: this is a bug in Tierce, please report it: ZeroDivisionError('by zero')\n"
+        "tierce: error: this is a bug in Tierce, please report it: ZeroDivisionError: by zero\n"
     )
 
 

@@ -111,6 +111,13 @@ limits: {stop_timeout_s: 2 min}
             "/etc/tierce.yaml:5: volumes.demo.options: one disk is lost at once",
         )
 
+    def test_a_variable_within_a_path_is_advised_of(self, load: Load) -> None:
+        config = load("data_dir: /srv/$HOST/x\n")
+        assert config.data_dir == Path("/srv/$HOST/x")
+        assert config.advice == (
+            "/etc/tierce.yaml:1: data_dir: $HOST is taken as it stands: variables are not replaced",
+        )
+
     def test_a_policy_about_a_volume_that_is_not_here_is_advised_of(self, load: Load) -> None:
         config = load(VOLUME + "policies: [{kind: rest, name: p, selector: {volumes: [other]}}]\n")
         assert "selects the volume 'other'" in config.advice[0]
@@ -140,6 +147,11 @@ class TestWhatIsWrongInAFile:
             ("frontends: {wire: {listen: [nowhere]}}", "expected HOST:PORT"),
             ("frontends: {wire: {listen: nowhere}}", "expected a list (HOST:PORT each)"),
             ("frontends: {wire: {listen: ['h:65536']}}", "port 65536 is above 65535"),
+            ("frontends: {wire: {listen: []}}", "listen: it names no address"),
+            ("data_dir: ~/x", "1: data_dir: expected a path, got '~/x': '~' is not replaced"),
+            ("data_dir: $HOME/x", "data_dir: expected a path, got '$HOME/x': $HOME is not"),
+            ("data_dir: file:///x", "data_dir: expected a path on this machine, got 'file:///x'"),
+            ("limits: {silence_told_s: 30, silence_killed_s: 30}", "is not above silence_told_s"),
             ("exporters: {scrap: {}}", "the nearest is 'scrape'"),
             ("policies: [{kind: grwo, name: a}]", "the nearest is 'grow'"),
             ("policies: [{kind: rest}]", "policies[0]: the option 'name' is missing"),
@@ -277,7 +289,7 @@ class TestWhatIsWrongInAFile:
             (b"a: 1\na: 2", ":2: 'a' is here twice, first in line 1"),
             (b"limits:\n  a: 1\n  a: 2", ":3: 'a' is here twice, first in line 2"),
             (b"volumes: [}", ":1: not YAML"),
-            (b"a: 1\n---\nb: 2", ":2: not YAML"),
+            (b"a: 1\n---\nb: 2", ":2: a second document"),
             (b"a: \x07", ":1: the character U+0007 is not allowed"),
             (b"1: a", ":1: the key 1 is not text"),
             (b"[a]: b", ":1: a list or mapping can't be a key"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,8 @@ from tierce.config.quantity import (
     DURATION_UNITS,
     SIZE_UNITS,
     check_address,
+    check_path,
+    find_variables,
     format_size,
     parse_duration,
     parse_size,
@@ -106,3 +109,51 @@ def test_addresses_are_taken_as_they_are(text: str) -> None:
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"HOST:PORT|above 65535"):
         check_address(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("256.1.1.1:3260", "256.1.1.1 in '256.1.1.1:3260' is no IPv4 address"),
+        ("1.2.3:3260", "is no IPv4 address"),
+        ("[::1::2]:3260", "is no IPv6 address"),
+        ("[fe80::1%eth0]:99999", "above 65535"),
+        ("fe80::1:3260", "an IPv6 address is put in brackets"),
+        ("127.0.0.1", "the port is missing"),
+        ("iscsi://127.0.0.1:3260", "leave what stands before the host away"),
+    ],
+)
+def test_a_mistaken_address_is_told_what_it_lacks(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
+        check_address(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a", "/a/b", "./~/a", "./$HOME", "a~", "100% %s {x} $HOME #y", "-rf", "two\nlines", "c:/x"],
+)
+def test_a_path_may_be_odd(text: str) -> None:
+    check_path(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "got empty text"),
+        ("~", "'~' is not replaced"),
+        ("~/data", "'~' is not replaced"),
+        ("~tierce/data", "'~' is not replaced"),
+        ("$HOME/data", "$HOME is not replaced"),
+        ("${DATA}/x", "${DATA} is not replaced"),
+        ("file:///srv/x", "which is a URL"),
+        ("nfs://host/x", "which is a URL"),
+    ],
+)
+def test_what_a_shell_or_a_browser_would_understand_is_refused(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
+        check_path(text)
+
+
+def test_what_looks_like_a_variable_is_found() -> None:
+    assert find_variables("/srv/$HOST/${disk}/a$b") == ["$HOST", "${disk}", "$b"]
+    assert find_variables("/srv/100$/$1") == []

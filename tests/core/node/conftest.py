@@ -12,6 +12,7 @@ import attrs
 import pytest
 
 from core.node import scenes
+from core.node.serving import Server
 
 
 @attrs.define(eq=False)
@@ -95,5 +96,12 @@ def reactor() -> FakeReactor:
 def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[scenes.Scene]:
     monkeypatch.setitem(sys.modules, scenes.MODULE, scenes)
     made = scenes.Scene(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    made = Server(tmp_path)
     yield made
     made.close()

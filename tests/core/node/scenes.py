@@ -25,7 +25,7 @@ from tierce import (
     hookimpl,
     option,
 )
-from tierce.config import load_config
+from tierce.config import Config, load_config
 from tierce.node.catalogue import Catalogue
 from tierce.node.layout import Layout
 from tierce.registry import Registry
@@ -38,6 +38,7 @@ MODULE = "folders_for_tests"
 class FolderOptions:
     folder: str = option(doc="Where.", unit="path")
     tone: str = option(doc="Anything.", default="low")
+    word: str | None = option(doc="A secret.", default=None, secret=True)
 
 
 @attrs.frozen
@@ -192,15 +193,19 @@ class Scene:
 
     def start(self) -> Catalogue:
         """Open the state anew, as the next server would."""
+        return self.start_with(load_config(self.file, self.registry))
+
+    def start_with(self, config: Config, **refused: Exception) -> Catalogue:
+        """The same with another config file, of which some volumes were found wrong."""
         self.close()
         self._store = StateStore(self.layout.state)
         catalogue = Catalogue(self.layout, self._store, self.events.append)
-        catalogue.apply(load_config(self.file, self.registry), is_reload=False)
+        catalogue.apply(config, refused=refused)
         return catalogue
 
     def reload(self, catalogue: Catalogue, *volumes: Mapping[str, Any], **more: Any) -> None:
         self.write(*volumes, **more)
-        catalogue.apply(load_config(self.file, self.registry), is_reload=True)
+        catalogue.apply(load_config(self.file, self.registry))
 
     def codes(self) -> list[str]:
         """Take the codes of the events so far."""

@@ -12,7 +12,8 @@ import pytest
 
 from core.node.scenes import Crash, FolderLifecycle, Scene, note, volume
 from recorded_disk import RecordedDisk
-from tierce import ConflictError, Event, PluginError, UsageError
+from tierce import ConfigError, ConflictError, Event, PluginError, UsageError
+from tierce.config import load_config
 from tierce.node.adoption import Adoption, adopt_without_server
 from tierce.node.plan import Role
 from tierce.node.planning import plan_all, policy_documents
@@ -34,10 +35,10 @@ def test_a_volume_needs_its_members_a_target_and_what_all_share(scene: Scene) ->
     plans = list(plan_all(scene.start()))
     assert [(plan.name, plan.role) for plan in plans] == [
         ("template", Role.TEMPLATE),
+        ("portal", Role.PORTAL),
         ("member.demo.one", Role.MEMBER),
         ("member.demo.two", Role.MEMBER),
         ("target.demo", Role.TARGET),
-        ("portal", Role.PORTAL),
     ]
 
 
@@ -107,12 +108,13 @@ def test_what_a_crash_left_of_another_plan_is_removed_first(scene: Scene) -> Non
 @pytest.mark.parametrize(
     ("changed", "word"),
     [
-        (volume(size="2 MiB"), "size_bytes 1048576, the file says 2097152"),
-        ({**volume(), "block_size": 4096}, "block_size 512, the file says 4096"),
+        (volume(size="2 MiB"), "size: it was created with 1 MiB, the file says 2 MiB"),
+        ({**volume(), "block_size": 4096}, "created with 512, the file says 4096"),
         (
             {"name": "demo", "size": "1 MiB", "engine": "bare", "frontend": "names"},
-            "engine folder, the file says bare",
+            "created with folder, the file says bare",
         ),
+        (volume(folder="./elsewhere"), "options: volume demo lies in "),
     ],
 )
 def test_what_can_not_change_is_refused_with_its_place(
@@ -124,9 +126,64 @@ def test_what_can_not_change_is_refused_with_its_place(
     scene.reload(catalogue, changed)
     assert catalogue.served["demo"] == before
     assert scene.codes() == ["volume.created", "volume.refused"]
-    with pytest.raises(UsageError, match=word) as refused:
-        scene.start()
-    assert "tierce.yaml:3" in str(refused.value)
+    # At the next start alike: it is served as it was made.
+    catalogue = scene.start()
+    assert catalogue.served["demo"] == before
+    assert isinstance(catalogue.errors["demo"], ConfigError)
+    assert word in catalogue.refused["demo"]
+    assert "tierce.yaml:3" in catalogue.refused["demo"]
+    (told,) = scene.events
+    assert told.message.endswith("; it is served with the settings that it had")
+    assert not told.message.startswith("volume demo: ")
+
+
+def test_old_settings_are_not_kept_under_a_name_that_another_volume_has_taken(
+    scene: Scene,
+) -> None:
+    # The front ends of these tests name a volume by its letters.
+    scene.write(volume("demo-1"))
+    scene.start()
+    moved = {**volume("demo-1", size="2 MiB"), "frontend": "live-names"}
+    scene.write(volume("demo-2"), moved)
+    catalogue = scene.start()
+    assert list(catalogue.served) == ["demo-2"]
+    assert "it was created with 1 MiB" in catalogue.refused["demo-1"]
+
+
+def test_a_secret_that_only_the_file_has_is_not_replaced_by_another(scene: Scene) -> None:
+    scene.write(volume(word="open sesame"))
+    scene.start()
+    assert scene.store.volumes()["demo"].mapping["options"]["word"] == "***"
+    scene.write(volume(word="open sesame", size="2 MiB"))
+    catalogue = scene.start()
+    # Its old settings would hold stars: it is left out, and named.
+    assert catalogue.served == {}
+    assert "it was created with 1 MiB" in catalogue.refused["demo"]
+
+
+def test_a_volume_that_was_found_wrong_before_keeps_its_settings(scene: Scene) -> None:
+    scene.write(volume("demo"), volume("other"))
+    before = scene.start().served["demo"]
+    scene.write(volume("demo", tone="high"), volume("other", tone="high"))
+    config = load_config(scene.file, scene.registry)
+    catalogue = scene.start_with(config, demo=UsageError("its folder is another's"))
+    assert catalogue.served["demo"] == before
+    assert catalogue.served["other"].config.engine_options.tone == "high"
+    assert catalogue.unserved_why(before.record) == "its folder is another's"
+
+
+def test_what_is_wanted_is_what_the_file_names_or_the_state_owns(scene: Scene) -> None:
+    scene.write(volume("demo"))
+    catalogue = scene.start()
+    catalogue.create(volume("other"), base=scene.folder)
+    records = catalogue.records()
+    assert [catalogue.is_wanted(records[name]) for name in ("demo", "other")] == [True, True]
+    assert catalogue.made == {"demo", "other"}
+    scene.reload(catalogue)
+    catalogue.begin_delete("other")
+    records = catalogue.records()
+    assert [catalogue.is_wanted(records[name]) for name in ("demo", "other")] == [False, False]
+    assert "does not name it any more" in catalogue.unserved_why(records["demo"])
 
 
 def test_a_volume_that_left_the_file_is_kept_but_not_served(scene: Scene) -> None:
@@ -151,8 +208,11 @@ def test_folders_of_a_lost_state_are_refused_with_the_way_back(scene: Scene) -> 
     scene.close()
     shutil.rmtree(scene.layout.state)
     folder = scene.folder / "demo-folder"
-    with pytest.raises(ConflictError, match=f"tierce volume adopt {folder} {folder}"):
-        scene.start()
+    scene.write(volume(), volume("other"))
+    catalogue = scene.start()
+    assert f"tierce volume adopt {folder} {folder}" in catalogue.refused["demo"]
+    # The others are served.
+    assert list(catalogue.served) == ["other"]
     scene.close()
     adopted = adopt_without_server(scene.layout, scene.registry, Adoption((folder, folder))).record
     assert (adopted.uuid, adopted.owner) == (uuid, Owner.STATE)
@@ -288,9 +348,8 @@ def test_options_that_name_another_folder_are_refused_and_what_is_served_stays(
     scene.reload(catalogue, volume(folder="./elsewhere"))
     assert catalogue.served["demo"] == before
     assert not (scene.folder / "elsewhere").exists()
-    assert "tierce.yaml:3: volume demo lies in" in scene.events[-1].message
-    with pytest.raises(ConflictError, match=r"tierce\.yaml:3: volume demo lies in"):
-        scene.start()
+    assert "tierce.yaml:3: volumes.demo.options: volume demo lies" in scene.events[-1].message
+    assert scene.start().served["demo"] == before
 
 
 def test_a_volume_that_is_renamed_in_the_file_is_told_its_name_and_nothing_goes_in_circles(

@@ -24,6 +24,7 @@ from tierce.node.control import (
     encode,
 )
 from tierce.node.layout import connect, listen
+from tierce.reactor import READABLE
 
 
 class Heard:
@@ -182,3 +183,13 @@ def test_a_server_tells_subscribers_only(reactor: Any, tmp_path: Path) -> None:
     server.close()
     reactor.turn()
     assert all(one.is_lost for one in heard)
+
+
+def test_who_waits_at_the_door_is_let_in_at_once(reactor: Any, tmp_path: Path) -> None:
+    server = ControlServer(reactor, listen(tmp_path / "a.sock"), lambda *_: None)
+    waiting = [connect(tmp_path / "a.sock") for _count in range(10)]
+    next(iter(reactor.watched.values()))[1](READABLE)
+    assert len(reactor.watched) == 1 + len(waiting)
+    server.close()
+    for one in waiting:
+        one.close()

@@ -78,7 +78,10 @@ def test_a_flood_of_events_is_cut_short(scene: Scene) -> None:
     for _index in range(PENDING_COUNT_MAX + 10):
         scene.journal.emit(Event("a", "again", "x"))
     scene.journal.flush()
-    assert len(scene.store.events(PENDING_COUNT_MAX * 2)) == PENDING_COUNT_MAX
+    *told, last = scene.store.events(PENDING_COUNT_MAX * 2)
+    assert len(told) == PENDING_COUNT_MAX
+    # That something is missing is said.
+    assert last["message"] == "10 events came too fast and were left out"
 
 
 def test_a_live_line_is_written_over_on_a_terminal_and_cut_to_its_width() -> None:

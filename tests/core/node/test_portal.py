@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import os
+import resource
 import socket
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,9 +16,10 @@ from typing import Any, cast
 import attrs
 import pytest
 
-from tierce import FrontendDescription, Handover, Hangup, Route, Send, option
+from tierce import Event, FrontendDescription, Handover, Hangup, Route, Send, option
 from tierce.node.control import receive
 from tierce.node.layout import Layout, listen
+from tierce.node.listening import split_address
 from tierce.node.plan import Plan, Role
 from tierce.node.portal import GREETING_COUNT_MAX, Portal
 from tierce.node.process import Process
@@ -50,6 +54,19 @@ class Names:
         return b"try again"
 
 
+@contextlib.contextmanager
+def no_descriptors_left() -> Iterator[None]:
+    """Lower the limit to what is open."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.open(os.devnull, os.O_RDONLY)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
 class Scene:
     def __init__(self, reactor: Any, folder: Path) -> None:
         self.reactor = reactor
@@ -59,14 +76,19 @@ class Scene:
             "names", "Names.", "-", "names_for_tests:Names", "-", "-", Section, PerVolume
         )
         settings = {"frontends": {"names": {"listen": ["127.0.0.1:0"]}}}
+        self.shown: dict[str, Any] = {}
+        self.logged: list[Event] = []
         process = SimpleNamespace(
             reactor=reactor,
             layout=self.layout,
             plan=Plan("portal", Role.PORTAL, settings=settings),
+            show=self.shown.update,
+            emit=self.logged.append,
+            log=self.logged.append,
         )
         registry = SimpleNamespace(frontends={"names": description})
         self.portal = Portal(cast("Process", process), cast("Any", registry))
-        self.address = self.portal._listeners[0][0].getsockname()
+        self.address = split_address(self.shown["listening"]["names"]["127.0.0.1:0"])
         self.clients: list[socket.socket] = []
         self.listeners: list[socket.socket] = []
 
@@ -185,6 +207,36 @@ def test_the_newest_pushes_out_the_oldest(scene: Scene) -> None:
     clients[-1].sendall(b"?")
     scene.reactor.turn()
     assert clients[-1].recv(100) == b"demo:red:True"
+
+
+def test_a_greeter_that_can_not_be_built_ends_its_own_connection(scene: Scene) -> None:
+    class Broken:
+        def __init__(self, *_ends: object) -> None:
+            raise RuntimeError("no greeting")
+
+    scene.tell(do="open")
+    good = scene.portal._greeters["names"]
+    scene.portal._greeters["names"] = Broken
+    assert scene.connect().recv(1) == b""
+    assert scene.logged[0].message.endswith("RuntimeError: no greeting")
+    scene.portal._greeters["names"] = good
+    assert scene.ask("?") == b""
+
+
+def test_without_descriptors_whoever_comes_is_turned_away_and_the_loop_rests(
+    scene: Scene,
+) -> None:
+    scene.tell(do="open")
+    client = socket.socket()
+    scene.clients.append(client)
+    client.connect(scene.address)
+    with no_descriptors_left():
+        # A connection that stayed in the queue would wake the loop for ever.
+        scene.reactor.turn()
+    client.settimeout(5)
+    assert client.recv(1) == b""
+    assert "can't accept" in scene.logged[0].message
+    assert scene.ask("?") == b""
 
 
 def test_a_closed_portal_accepts_and_keeps_nobody(scene: Scene) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tierce.node.plan import Plan, Role
 from tierce.node.reconcile import (
     Action,
+    GiveUp,
     Kill,
     Look,
     Observed,
@@ -122,7 +123,18 @@ def test_what_does_not_stop_in_time_is_killed_once() -> None:
     asked = attrs.evolve(running(TARGET), stop_asked_at=90.0)
     assert decide([], [asked], now=99.0) == [Look(100.0)]
     assert decide([], [asked], now=100.0) == [Kill("target.demo")]
-    assert decide([], [attrs.evolve(asked, was_killed=True)], now=100.0) == []
+
+
+def test_what_was_killed_and_is_still_there_is_waited_for_while_anything_is_wanted() -> None:
+    asked = attrs.evolve(running(TARGET), stop_asked_at=90.0, killed_at=100.0)
+    assert decide([PORTAL], [asked, running(PORTAL)], now=105.0) == [Look(110.0)]
+    assert decide([PORTAL], [asked, running(PORTAL)], now=111.0) == []
+
+
+def test_what_the_kernel_keeps_is_left_behind_at_the_end_of_everything() -> None:
+    asked = attrs.evolve(running(TARGET), stop_asked_at=90.0, killed_at=100.0)
+    assert decide([], [asked], now=105.0) == [Look(110.0)]
+    assert decide([], [asked], now=110.0) == [GiveUp("target.demo")]
 
 
 def test_what_was_asked_to_stop_stops_even_if_it_is_wanted_again() -> None:

@@ -58,6 +58,8 @@ class FakeProcess:
     def emit(self, event: Event) -> None:
         self.events.append(event)
 
+    log = emit
+
     def end(self, code: int) -> None:
         self.exit_code = code
 

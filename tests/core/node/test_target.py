@@ -126,6 +126,7 @@ class Scene:
         self.spec = spec
         self.events: list[Event] = []
         self.exit_codes: list[int] = []
+        self.shown: dict[str, Any] = {}
         process = SimpleNamespace(
             reactor=reactor,
             layout=self.layout,
@@ -136,6 +137,7 @@ class Scene:
             ),
             boot_id="boot",
             emit=self.events.append,
+            show=self.shown.update,
             end=self.exit_codes.append,
         )
         self.target: Target = start_target(cast("Process", process), registry)
@@ -219,6 +221,15 @@ def test_a_fenced_target_drops_its_sessions_and_says_why_for_good(scene: Scene) 
     assert scene.layout.ended("target.demo").read_text() == "ballot 9 is elsewhere"
     Bytes.contexts[0].fenced("again")
     assert scene.exit_codes == [EXIT_FENCED]
+
+
+def test_a_fenced_target_stays_down_though_that_can_not_be_noted(scene: Scene) -> None:
+    # As on a disk that is full, or has become read-only.
+    scene.layout.ended("target.demo").mkdir()
+    Bytes.contexts[0].fenced("ballot 9 is elsewhere")
+    assert scene.shown == {"fenced": "ballot 9 is elsewhere"}
+    assert scene.exit_codes == [EXIT_FENCED]
+    assert "which can't be noted: " in scene.events[0].message
 
 
 def test_a_volume_without_a_page_reads_as_empty(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tierce import ConfigError, ConflictError, UsageError
+from tierce import ConfigError, TemporaryError, UsageError
 from tierce.cli.volume import find_data_dir, parse_options, volume
 from tierce.node.client import ask, is_running
 from tierce.node.layout import Layout
@@ -64,13 +64,15 @@ def test_the_data_folder_is_what_was_said_most_directly(
 
 def test_without_a_server_the_commands_say_what_to_start(tmp_path: Path) -> None:
     assert not is_running(tmp_path)
-    with pytest.raises(ConflictError, match=r"start one with `tierce serve FILE`"):
+    with pytest.raises(TemporaryError, match=r"start one with `tierce serve FILE`"):
         ask(tmp_path, {"do": "list"})
+    with pytest.raises(UsageError, match="there is no data folder"):
+        ask(tmp_path / "absent", {"do": "list"})
     # A socket that a dead server left is no server.
     layout = Layout(tmp_path)
     layout.make()
     layout.socket("serve").touch()
-    with pytest.raises(ConflictError, match="no server runs"):
+    with pytest.raises(TemporaryError, match="no server runs"):
         ask(tmp_path, {"do": "list"})
 
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tierce.cli.output import EXIT_BROKEN_PIPE, EXIT_BUG, EXIT_INTERRUPTED, EXIT_USAGE
+from tierce.cli.output import (
+    EXIT_BROKEN_PIPE,
+    EXIT_BUG,
+    EXIT_INTERRUPTED,
+    EXIT_MACHINE,
+    EXIT_UNHEALTHY,
+    EXIT_USAGE,
+)
 from tierce.cli.reference.markdown import first_sentence, page, table
 from tierce.errors import TierceError
 
@@ -14,6 +21,8 @@ The exit code says who can do something about it."""
 
 _OTHERS = (
     (0, "", "It worked."),
+    (EXIT_MACHINE, "", "The machine would not: a folder that may not be read, a full disk."),
+    (EXIT_UNHEALTHY, "", "`tierce volume list --check`: a volume that is wanted is not healthy."),
     (EXIT_USAGE, "", "The command line is wrong: an unknown command, option or argument."),
     (EXIT_BUG, "", "A bug in Tierce; what is needed to report it is on standard error."),
     (EXIT_INTERRUPTED, "", "Interrupted by Ctrl-C, or by a question answered with no."),

@@ -21,7 +21,14 @@ from tierce.registry import (
     option_types,
 )
 
-_UNIT_WORDS = {"bytes": "size", "seconds": "duration", "path": "path", "address": "HOST:PORT"}
+_UNIT_WORDS = {
+    "bytes": "size",
+    "seconds": "duration",
+    "path": "path",
+    "folder": "path",
+    "file": "path",
+    "address": "HOST:PORT",
+}
 _WORDS = {bool: "true or false", int: "integer", float: "number", str: "text"}
 
 

@@ -1,0 +1,66 @@
+"""How every volume is, and since when: what the supervisor remembers of their health."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import attrs
+
+from tierce.health import Condition
+from tierce.node.assessing import assess
+from tierce.node.inspecting import sight_of
+from tierce.spec import Event
+from tierce.state import VolumeRecord
+
+if TYPE_CHECKING:
+    from tierce.node.supervisor import Supervisor
+
+
+class Conditions:
+    """The conditions of all volumes. Each look at one notes whether its health has changed.
+
+    Args:
+        supervisor: Who sees the volumes.
+        emit: Reports an event.
+        clock: Returns seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        emit: Callable[[Event], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._supervisor = supervisor
+        self._emit = emit
+        self._clock = clock
+        self._known: dict[str, Condition] = {}
+
+    def of(self, record: VolumeRecord) -> Condition:
+        """Look at one volume."""
+        found = assess(sight_of(self._supervisor, record))
+        before = self._known.get(record.name)
+        if before is not None and before.health is found.health:
+            found = attrs.evolve(found, since=before.since)
+        else:
+            found = attrs.evolve(found, since=self._clock())
+            self._tell(record.name, before, found)
+        self._known[record.name] = found
+        return found
+
+    def look(self, records: Iterable[VolumeRecord]) -> Mapping[str, Condition]:
+        """Look at these volumes, which are all that there are; return the condition of each."""
+        found = {record.name: self.of(record) for record in records}
+        self._known = dict(found)
+        return found
+
+    def _tell(self, name: str, before: Condition | None, now: Condition) -> None:
+        """Note a change, for whoever reads the log: the screen shows it by the live line, and what
+        has caused it is an event of its own."""
+        was = f", was {before.health.value}" if before is not None else ""
+        why = f": {now.why}" if now.why else ""
+        message = f"volume {name} is {now.health.value}{was}{why}"
+        fields = {"health": now.health.value, "why": now.why, "todo": now.todo}
+        self._emit(Event("volume.health", message, f"volume/{name}", "info", fields))

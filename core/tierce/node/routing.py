@@ -1,0 +1,102 @@
+"""What the portal is told: which volumes it may lead to, then that it may accept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from tierce.config import options_to_mapping
+from tierce.node.child import Child
+from tierce.node.control import Message
+from tierce.node.listening import dialled
+from tierce.node.plan import Role
+
+if TYPE_CHECKING:
+    from tierce.node.supervisor import Supervisor
+
+
+class Router:
+    """Keeps the portal's routes what they should be.
+
+    Args:
+        supervisor: Who knows what is served.
+    """
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._routed: dict[str, Message] = {}
+        self._portal: Child | None = None
+
+    def update(self) -> None:
+        """Tell the portal what has changed; a new one everything, then that it may accept."""
+        portal = self._find()
+        if portal is None or portal.peer is None:
+            self._portal = None
+            return
+        is_new = portal is not self._portal
+        if is_new:
+            self._portal, self._routed = portal, {}
+        wanted = self._routes()
+        for volume in self._routed.keys() - wanted.keys():
+            portal.peer.send({"do": "unroute", "volume": volume})
+        for volume, route in wanted.items():
+            if self._routed.get(volume) != route:
+                portal.peer.ask(route, self._routed_now(volume))
+        self._routed = wanted
+        if is_new:
+            portal.peer.send({"do": "open"})
+
+    def addresses(self, frontend: str) -> tuple[str, ...]:
+        """Return where users can reach a front end now, as they dial it; where the portal can't be
+        asked, what is configured."""
+        section = self._supervisor.catalogue.config.frontends[frontend]
+        listening = self._fact("listening").get(frontend)
+        if isinstance(listening, Mapping):
+            # In the order of the config file: the first is the one that is shown first.
+            return dialled(listening[one] for one in section.listen if one in listening)
+        return dialled(section.listen)
+
+    def unreachable_why(self, frontend: str) -> str:
+        """Say why nobody can log in anew through a front end, or at one of its addresses; empty if
+        one can."""
+        portal = self._find()
+        if portal is None:
+            found = self._supervisor.children.get(Role.PORTAL.value)
+            trouble = found.failures.reason if found is not None else ""
+            return "the portal does not run" + (f": {trouble}" if trouble else "")
+        if portal.pulse.is_told:
+            return "the portal does not answer"
+        missing = self._fact("missing").get(frontend, {})
+        if portal.facts and frontend not in self._fact("listening"):
+            return "; ".join(["the portal listens nowhere", *map(str, missing.values())])
+        return "; ".join(f"the portal {trouble}" for trouble in missing.values())
+
+    def _find(self) -> Child | None:
+        portal = self._supervisor.children.get(Role.PORTAL.value)
+        return portal if portal is not None and portal.phase == "up" else None
+
+    def _fact(self, name: str) -> Mapping[str, Any]:
+        portal = self._find()
+        found = portal.facts.get(name) if portal is not None else None
+        return found if isinstance(found, Mapping) else {}
+
+    def _routed_now(self, volume: str) -> Callable[[Message], None]:
+        """What is told to have come up must be reachable: it is told after the portal knows."""
+
+        def answered(_answer: Message) -> None:
+            if self._supervisor.is_up(volume):
+                self._supervisor.reachable(volume)
+
+        return answered
+
+    def _routes(self) -> dict[str, Message]:
+        return {
+            name: {
+                "do": "route",
+                "frontend": one.config.frontend,
+                "volume": name,
+                "options": options_to_mapping(one.config.frontend_options),
+                "is_up": self._supervisor.is_up(name),
+            }
+            for name, one in self._supervisor.catalogue.served.items()
+        }

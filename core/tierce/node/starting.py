@@ -1,0 +1,69 @@
+"""What may keep a server from starting: that nothing can be served, or, if it is strict, that not
+everything can."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tierce.config import Config
+from tierce.errors import TemporaryError, TierceError
+from tierce.node.listening import open_listener
+from tierce.node.refusals import join_refusals
+
+
+def try_ports(config: Config) -> dict[str, dict[str, Exception]]:
+    """Return why addresses can't be listened at, by front end and address."""
+    refused: dict[str, dict[str, Exception]] = {}
+    for name, section in config.frontends.items():
+        for address in section.listen:
+            try:
+                open_listener(address).close()
+            except (TierceError, OSError) as error:
+                refused.setdefault(name, {})[address] = error
+    return refused
+
+
+def check_start(
+    config: Config,
+    ports: Mapping[str, Mapping[str, Exception]],
+    volumes: Mapping[str, Exception],
+    *,
+    served_count: int,
+    is_strict: bool,
+) -> None:
+    """See whether a server can start.
+
+    Args:
+        config: The config file.
+        ports: Why addresses can't be listened at, as `try_ports` says.
+        volumes: Why volumes can't be served as the file says, by name.
+        served_count: How many are served all the same.
+        is_strict: Everything has to be served.
+
+    Raises:
+        TierceError: It can't: what is wrong, and all of it.
+    """
+    errors: dict[str, Exception] = {}
+    if is_strict or not _can_listen(config, ports):
+        for name, found in ports.items():
+            errors |= {f"frontends.{name}: {address}": one for address, one in found.items()}
+    if is_strict or not served_count:
+        errors |= {f"volume {name}": one for name, one in volumes.items()}
+    if not errors:
+        return
+    only = next(iter(errors.values()))
+    if len(errors) == 1 and isinstance(only, TierceError):
+        raise only
+    raise join_refusals("this can't be served", errors)
+
+
+def _can_listen(config: Config, ports: Mapping[str, Mapping[str, Exception]]) -> bool:
+    """True if one of the front ends that are used can be reached, now or when its network is up:
+    the portal waits for an address that is only missing now."""
+    used = {volume.frontend for volume in config.volumes} or set(config.frontends)
+    for name in used:
+        for address in config.frontends[name].listen:
+            error = ports.get(name, {}).get(address)
+            if error is None or isinstance(error, TemporaryError):
+                return True
+    return not used

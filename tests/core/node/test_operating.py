@@ -1,0 +1,489 @@
+"""What an operator meets: a real server, and everything that goes wrong around it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.node.serving import Server, file, free_port, is_alive, jiva, memory, wait_until
+from tierce.node.logs import LOG_BYTES_MAX
+
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.skipif(shutil.which("qemu-io") is None, reason="needs qemu-io (qemu-utils)"),
+]
+
+NOT_HERE = "203.0.113.1:3260"
+QUICK_WATCH = {"silence_told_s": 1, "silence_killed_s": 3}
+
+
+def rows(server: Server) -> dict[str, dict[str, Any]]:
+    listed = server.command("volume", "list", "--output", "json")
+    assert listed.returncode == 0, listed.stderr
+    return {row["name"]: row for row in json.loads(listed.stdout)}
+
+
+def health(server: Server, name: str = "demo") -> str:
+    return str(rows(server)[name]["health"])
+
+
+def said(server: Server) -> str:
+    return server.out.read_text()
+
+
+def reload(server: Server, count: int = 1) -> str:
+    """Reload, and return what was said of it."""
+    server.signal(signal.SIGHUP)
+    wait_until(lambda: said(server).count("was read again") >= count, "the file is read again")
+    return [line for line in said(server).splitlines() if "was read again" in line][-1]
+
+
+class TestAVolumeThatCanNotBeServed:
+    def test_keeps_no_other_from_being_served_at_a_start(self, server: Server) -> None:
+        (server.folder / "taken").mkdir()
+        (server.folder / "taken" / "letters").write_text("")
+        server.configure(memory("good"), file("bad", "./taken"))
+        server.run("good")
+        server.initiator("good").write(1)
+        line = server.file.read_text().splitlines().index("volumes:") + 3
+        assert (
+            f"error: {server.file}:{line}: volumes.bad.options.path: {server.folder}/taken is a "
+            "folder; expected a file or a block device\n"
+        ) in said(server)
+        found = rows(server)
+        assert (found["good"]["health"], "bad" in found) == ("healthy", False)
+
+    def test_ends_the_server_where_nothing_else_is_served(self, server: Server) -> None:
+        (server.folder / "taken").mkdir()
+        server.configure(file("bad", "./taken"))
+        done = server.command("serve", str(server.file))
+        assert done.returncode == 3
+        assert done.stderr.count("\n") == 1
+        assert "volumes.bad.options.path" in done.stderr
+        # What ends it is told once.
+        assert done.stdout == ""
+
+    def test_ends_a_strict_server(self, server: Server) -> None:
+        (server.folder / "taken").mkdir()
+        server.configure(memory("good"), file("bad", "./taken"))
+        done = server.command("serve", "--strict", str(server.file))
+        assert (done.returncode, done.stderr.count("\n"), done.stdout) == (3, 1, "")
+
+    def test_is_refused_at_a_reload_and_the_rest_is_taken(self, server: Server) -> None:
+        server.configure(jiva("demo"))
+        server.run("demo")
+        session = server.initiator()
+        session.write(1)
+        edited = jiva("demo")
+        edited["options"]["replicas"][0]["folder"] = "./another"
+        server.configure(edited, memory("new"))
+        assert reload(server).endswith("was read again: added new; refused demo")
+        session.read(1)
+        assert not (server.folder / "another").exists()
+        server.signal(signal.SIGTERM)
+        server.wait()
+        server.out.unlink()
+        # And the next start finds it as it was.
+        server.run("demo", "new")
+        server.initiator().read(1)
+        assert "opened, with the settings that it had" in said(server)
+
+
+class TestAnAddressThatCanNotBeHad:
+    def listen(self, server: Server, *addresses: str) -> None:
+        server.configure(memory("demo"), frontends={"iscsi": {"listen": list(addresses)}})
+
+    def test_keeps_no_other_from_being_served(self, server: Server) -> None:
+        here = f"127.0.0.1:{server.port}"
+        self.listen(server, NOT_HERE, here)
+        server.run("demo")
+        server.initiator().write(1)
+        assert f"portal: can't listen at {NOT_HERE}: it is no address of this machine" in said(
+            server
+        )
+        assert f"iscsi://{here}/" in said(server)
+        assert NOT_HERE not in re.sub("(error|note): .*", "", said(server))
+
+    def test_ends_the_server_where_there_is_no_other(self, server: Server) -> None:
+        self.listen(server, "[fe80::1%nowhere]:3260")
+        done = server.command("serve", str(server.file))
+        assert done.returncode == 2
+        assert "the host's name has no address" in done.stderr
+        assert done.stderr.count("\n") == 1
+
+    def test_is_refused_at_a_reload_and_the_portal_goes_on(self, server: Server) -> None:
+        self.listen(server, f"127.0.0.1:{server.port}")
+        server.run("demo")
+        portal = server.pid("portal")
+        with socket.create_server(("127.0.0.1", 0)) as holder:
+            taken = f"127.0.0.1:{holder.getsockname()[1]}"
+            self.listen(server, taken)
+            assert reload(server).endswith("was read again: nothing has changed")
+        assert f"frontends.iscsi.listen: {taken} is taken by process {os.getpid()}" in said(server)
+        assert server.pid("portal") == portal
+        server.initiator().write(1)
+
+    def test_is_taken_at_a_reload_if_it_may_come_yet(self, server: Server) -> None:
+        here, other = f"127.0.0.1:{server.port}", f"127.0.0.1:{free_port()}"
+        self.listen(server, here)
+        server.run("demo")
+        old = server.pid("portal")
+        self.listen(server, other, here, NOT_HERE)
+        assert "frontends.iscsi.listen has changed" in reload(server)
+        server.new_pid("portal", old)
+        wait_until(lambda: NOT_HERE in said(server), "what is missing is told")
+        server.initiator().write(1)
+        shown = json.loads(server.command("volume", "show", "demo", "--output", "json").stdout)
+        assert shown["usage"]["url"].startswith(f"iscsi://{other}/")
+        assert shown["usage"]["also at"] == here
+        # Less is there than was asked for.
+        assert shown["health"] == "degraded"
+        assert NOT_HERE in shown["why"]
+
+    def test_the_real_port_is_shown(self, server: Server) -> None:
+        self.listen(server, "127.0.0.1:0")
+        server.run("demo")
+        (port,) = set(re.findall(r"iscsi://127\.0\.0\.1:(\d+)", said(server)))
+        server.port = int(port)
+        server.initiator().write(1)
+        assert rows(server)["demo"]["url"] == server.url()
+
+
+class TestAHungProcess:
+    @pytest.mark.parametrize("victim", ["target.demo", "portal", "template"])
+    def test_is_told_of_then_killed_and_started_anew(self, server: Server, victim: str) -> None:
+        server.configure(file("demo", "./demo.img"), limits=QUICK_WATCH)
+        server.run("demo")
+        server.initiator().write(5)
+        old = server.pid(victim)
+        os.kill(old, signal.SIGSTOP)
+        wait_until(lambda: "has not answered for" in said(server), "its silence is told")
+        if victim == "target.demo":
+            assert health(server) == "stalled"
+        new = server.new_pid(victim, old)
+        assert is_alive(new)
+        assert f"{victim}: it had not answered for " in said(server)
+        wait_until(lambda: health(server) == "healthy", "it serves again")
+        server.initiator().read(5)
+
+    def test_that_comes_back_in_time_is_left_alone(self, server: Server) -> None:
+        server.configure(memory("demo"), limits={"silence_told_s": 1, "silence_killed_s": 60})
+        server.run("demo")
+        session = server.initiator()
+        session.write(5)
+        old = server.pid("target.demo")
+        os.kill(old, signal.SIGSTOP)
+        wait_until(lambda: "has not answered for" in said(server), "its silence is told")
+        os.kill(old, signal.SIGCONT)
+        wait_until(lambda: f"(process {old}) answers again" in said(server), "that it is over")
+        session.read(5)
+        assert health(server) == "healthy"
+
+
+def test_a_data_folder_can_be_moved_with_the_replicas_that_lie_in_it(server: Server) -> None:
+    def volume(data: str) -> dict[str, Any]:
+        replicas = [{"folder": f"./{data}/replica-{number}"} for number in (1, 2, 3)]
+        return {**jiva("demo"), "options": {"replicas": replicas}}
+
+    server.configure(volume("data"))
+    server.run("demo")
+    server.initiator().write(5)
+    server.signal(signal.SIGTERM)
+    server.wait()
+    server.data = server.data.rename(server.folder / "moved")
+    server.configure(volume("moved"), data_dir="./moved")
+    server.out.unlink()
+    server.run("demo")
+    server.initiator().read(5)
+    assert "volume demo: opened; " in said(server)
+
+
+class TestHealth:
+    def test_list_and_show_begin_with_it_and_check_ends_with_a_code(self, server: Server) -> None:
+        limits = {"silence_told_s": 1, "silence_killed_s": 600}
+        server.configure(jiva("demo"), memory("other"), limits=limits)
+        server.run("demo", "other")
+        wait_until(lambda: health(server) == "healthy", "all replicas are in sync")
+        checked = server.command("volume", "list", "--check")
+        assert (checked.returncode, checked.stderr) == (0, "")
+        head, *lines = checked.stdout.splitlines()
+        assert head.split()[:2] == ["HEALTH", "NAME"]
+        assert [line.split()[:2] for line in lines] == [["healthy", "demo"], ["healthy", "other"]]
+        # Nothing is written: only the supervisor notices.
+        os.kill(server.pid("member.demo.replica-1"), signal.SIGSTOP)
+        wait_until(lambda: health(server) == "degraded", "the replica's silence is noticed")
+        checked = server.command("volume", "list", "--check")
+        assert checked.returncode == 8
+        assert checked.stderr == "tierce: 1 of 2 volumes not healthy: demo (degraded)\n"
+        shown = server.command("volume", "show", "demo").stdout.splitlines()
+        assert [line.split()[0] for line in shown[:4]] == ["health", "since", "why", "todo"]
+        assert shown[0].split() == ["health", "degraded"]
+        assert "replica-1's process does not answer" in shown[2]
+
+        wait_until(lambda: "\n2 volumes, 1 degraded: demo | " in said(server), "it is shown live")
+
+    def test_what_was_taken_out_of_the_file_is_not_wanted(self, server: Server) -> None:
+        server.configure(memory("demo"), memory("gone"))
+        server.run("demo", "gone")
+        server.configure(memory("demo"))
+        reload(server)
+        wait_until(lambda: health(server, "gone") == "down", "it is not served")
+        assert "does not name it any more" in rows(server)["gone"]["why"]
+        assert server.command("volume", "list", "--check").returncode == 0
+
+    def test_a_volume_without_a_target_says_why(self, server: Server) -> None:
+        server.configure(file("demo", "./demo.img"), memory("other"))
+        server.run("demo", "other")
+        server.signal(signal.SIGTERM)
+        server.wait()
+        (server.folder / "demo.img").unlink()
+        server.out.unlink()
+        server.run("other")
+        wait_until(lambda: health(server) == "down", "it is down")
+        row = rows(server)["demo"]
+        assert "demo.img" in row["why"]
+        assert row["todo"].endswith("logs/target.demo.log")
+
+
+class TestWhatIsTold:
+    def test_each_volume_says_how_it_came_up(self, server: Server) -> None:
+        server.configure(file("demo", "./demo.img"), memory("other"))
+        server.run("demo", "other")
+        assert "volume demo: created, empty; 67,108,864 bytes, engine file" in said(server)
+        server.kill()
+        server.out.unlink()
+        server.run("demo", "other")
+        assert "volume demo: taken over; " in said(server)
+        server.signal(signal.SIGTERM)
+        server.wait()
+        server.out.unlink()
+        server.run("demo", "other")
+        assert "volume demo: opened; " in said(server)
+        assert "volume other: opened, empty (engine memory keeps nothing when " in said(server)
+
+    def test_a_volume_of_memory_whose_process_died_is_said_to_be_empty(
+        self, server: Server
+    ) -> None:
+        server.configure(memory("demo"))
+        server.run("demo")
+        old = server.pid("target.demo")
+        os.kill(old, signal.SIGKILL)
+        server.new_pid("target.demo", old)
+        wait_until(lambda: "volume demo is empty again" in said(server), "it is told")
+
+    def test_a_reload_says_what_has_changed(self, server: Server) -> None:
+        server.configure(memory("demo"), memory("gone"))
+        server.run("demo", "gone")
+        assert reload(server).endswith("was read again: nothing has changed")
+        server.configure(memory("demo"), memory("new"), limits={"stop_timeout_s": 5})
+        assert reload(server, 2).endswith(
+            "was read again: added new; removed gone; limits.stop_timeout_s has changed"
+        )
+
+    def test_a_file_that_can_not_be_read_any_more_is_told_and_changes_nothing(
+        self, server: Server
+    ) -> None:
+        server.configure(memory("demo"))
+        server.run("demo")
+        server.file.unlink()
+        server.signal(signal.SIGHUP)
+        wait_until(lambda: "can't be read: No such file" in said(server), "it is told")
+        # A pipe that nobody writes must not keep the supervisor waiting.
+        os.mkfifo(server.file)
+        server.signal(signal.SIGHUP)
+        wait_until(lambda: "is no regular file any more" in said(server), "it is told")
+        assert health(server) == "healthy"
+
+    def test_a_missing_folder_is_told_once_and_then_by_count(self, server: Server) -> None:
+        server.configure(jiva("demo"))
+        server.run("demo")
+        server.signal(signal.SIGTERM)
+        server.wait()
+        shutil.rmtree(server.folder / "demo-0")
+        server.out.unlink()
+        server.run("demo")
+
+        def failures() -> int:
+            shown = json.loads(server.command("volume", "show", "demo", "--output", "json").stdout)
+            (member,) = (one for one in shown["processes"] if one["name"].endswith("replica-1"))
+            assert member["trouble"].count("this replica's folder is missing") == 1
+            return int(member["failures"])
+
+        wait_until(lambda: "folder is missing" in said(server), "it is told")
+        wait_until(lambda: failures() > 4, "it was tried again and again")
+        assert said(server).count("folder is missing") == 1
+        assert "unasked" not in said(server)
+
+    def test_the_log_is_put_aside_while_the_server_runs(self, server: Server) -> None:
+        server.configure(memory("demo"))
+        server.run("demo")
+        log = server.data / "logs" / "serve.log"
+        with log.open("ab") as out:
+            out.truncate(LOG_BYTES_MAX)
+        reload(server)
+        reload(server, 2)
+        wait_until(lambda: log.stat().st_size < LOG_BYTES_MAX, "a new one was begun")
+        assert (log.parent / "serve.log.1").stat().st_size >= LOG_BYTES_MAX
+        assert json.loads(log.read_text().splitlines()[-1])["code"] == "config.reloaded"
+
+
+def lower(hard: int) -> list[str]:
+    return ["bash", "-c", f'ulimit -n {hard}; exec "$@"', "x"]
+
+
+class TestDescriptors:
+    def test_the_usual_soft_limit_is_no_limit(self, server: Server) -> None:
+        server.configure(*(jiva(f"v{number}", "1 MiB") for number in range(12)))
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, before[1]))
+        try:
+            server.run(*(f"v{number}" for number in range(12)))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        server.initiator("v11").write(1)
+        assert server.command("volume", "list", "--check").returncode == 0
+
+    def test_where_the_hard_limit_is_too_low_some_volumes_are_refused_and_nobody_dies(
+        self, server: Server
+    ) -> None:
+        server.configure(*(jiva(f"v{number}", "1 MiB") for number in range(12)))
+        server.prefix = lower(80)
+        server.start()
+
+        def told() -> bool:
+            return "no descriptors are left for another process: 80 may be open" in said(server)
+
+        wait_until(told, "it is told")
+        wait_until(lambda: server.shows("v0"), "the first is served")
+        assert "descriptors, 80 may be open: the last volumes will not be served" in said(server)
+        server.initiator("v0").write(1)
+        found = rows(server)
+        assert found["v0"]["health"] == "healthy"
+        assert found["v11"]["health"] == "down"
+        assert "no descriptors are left" in found["v11"]["why"]
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+
+    def test_a_target_without_descriptors_refuses_connections_and_goes_on(
+        self, server: Server
+    ) -> None:
+        listen = [f"127.0.0.1:{server.port}"]
+        server.configure(
+            memory("demo"), frontends={"iscsi": {"listen": listen, "session_count_max": 100}}
+        )
+        server.prefix = lower(48)
+        server.run("demo")
+        target = server.pid("target.demo")
+        sessions = []
+        for _count in range(45):
+            session = server.initiator()
+            with contextlib.suppress(AssertionError, BrokenPipeError):
+                session.write(1)
+                sessions.append(session)
+        assert server.pid("target.demo") == target
+        assert is_alive(target)
+        assert 0 < len(sessions) < 45
+        sessions[0].read(1)
+        log = (server.data / "logs" / "target.demo.log").read_text()
+        assert "no room for another connection: 48 descriptors at most" in log
+
+
+class TestADiskThatIsFullOrReadOnly:
+    def test_a_process_without_log_and_lock_is_told_and_keeps_nobody(self, server: Server) -> None:
+        """What a full or read-only data folder does to a process that is to start."""
+        server.configure(memory("demo"), memory("other"))
+        server.run("demo", "other")
+        run = server.data / "run"
+        # As root nothing is unwritable by its mode; a folder is never a file.
+        target = server.pid("target.other")
+        (run / "other.stats").unlink()
+        (run / "other.stats.new").mkdir()
+        os.kill(target, signal.SIGKILL)
+        wait_until(lambda: "target.other: " in said(server), "it is told")
+        server.initiator("demo").write(1)
+        wait_until(lambda: health(server, "other") == "down", "it is down")
+        assert "other.stats.new: Is a directory" in rows(server)["other"]["why"]
+        (run / "other.stats.new").rmdir()
+        wait_until(lambda: health(server, "other") == "healthy", "it is back by itself")
+
+
+class TestCtrlC:
+    @pytest.mark.parametrize("words", [["volume", "list"], ["config", "check", "t.yaml"]])
+    def test_a_command_ends_with_one_line(self, tmp_path: Path, words: list[str]) -> None:
+        # The command reads a pipe that nobody writes, so that it is met while it works.
+        os.mkfifo(tmp_path / "t.yaml")
+        words = words if "check" in words else [*words, "--config", "t.yaml"]
+        # It opens the pipe, and waits there: then it is in the midst of its work.
+        with self.started(tmp_path, words) as process, (tmp_path / "t.yaml").open("w"):
+            process.send_signal(signal.SIGINT)
+            out, error = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert "Traceback" not in error
+        assert error.strip() == "tierce: error: interrupted"
+        assert out == ""
+
+    def test_a_command_that_changes_something_says_that_the_server_goes_on(
+        self, server: Server
+    ) -> None:
+        server.configure(memory("demo"))
+        server.run("demo")
+        assert server._process is not None
+        # A server that is stopped answers nobody.
+        server.signal(signal.SIGSTOP)
+        words = ["volume", "create", "new", "--size", "1MiB", "--engine", "memory"]
+        with self.started(server.folder, [*words, "--data-dir", str(server.data)]) as process:
+            wait_until(lambda: waits_for_answer(process.pid), "it waits")
+            process.send_signal(signal.SIGINT)
+            _out, error = process.communicate(timeout=60)
+        server.signal(signal.SIGCONT)
+        assert process.returncode == 130
+        assert error.strip() == (
+            "tierce: error: interrupted; the server goes on with it, look with `tierce volume list`"
+        )
+        wait_until(lambda: "new" in rows(server), "it was made all the same")
+
+    def test_a_server_that_is_starting_ends_orderly(self, server: Server) -> None:
+        server.configure(*(jiva(f"v{number}", "1 MiB") for number in range(6)))
+        server.start()
+        wait_until((server.data / "run" / "template.lock").exists, "it begins")
+        server.signal(signal.SIGINT)
+        assert server.wait() == 0
+        assert "Traceback" not in said(server)
+        wait_until(lambda: server.left() == [], "all have ended")
+
+    @contextlib.contextmanager
+    def started(self, folder: Path, words: list[str]) -> Any:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tierce.cli.main", *words],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+
+def waits_for_answer(pid: int) -> bool:
+    """True once a command has a socket, the one to the server, and sleeps."""
+    with contextlib.suppress(OSError):
+        links = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()]
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state == "S" and any(link.startswith("socket:") for link in links)
+    return False

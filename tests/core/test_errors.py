@@ -1,0 +1,33 @@
+"""Errors in the words of a message."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from tierce import ConfigError
+from tierce.errors import explain
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ConfigError("wrong", file="f.yaml", line=3), "f.yaml:3: wrong"),
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+        (PermissionError(errno.EACCES, "Permission denied", "/x"), "/x: Permission denied"),
+        (OSError(errno.EXDEV, "Invalid link", b"/x", None, "/y"), "/x to /y: Invalid link"),
+        (OSError(errno.EBADF, "Bad file descriptor", 7), "Bad file descriptor"),
+        (KeyError("size"), "KeyError: 'size'"),
+        (ValueError(), "ValueError"),
+    ],
+)
+def test_an_error_is_told_in_words(error: Exception, said: str) -> None:
+    assert explain(error) == said
+
+
+def test_no_number_of_an_error_is_ever_told(tmp_path: Path) -> None:
+    for number in errno.errorcode:
+        assert "Errno" not in explain(OSError(number, os.strerror(number), str(tmp_path)))
