@@ -51,7 +51,7 @@ def check_that_it_is_left_out_and_mended(cluster: Cluster, name: str = A) -> Non
 
 
 @pytest.mark.parametrize("clean", [True, False], ids=["closed", "killed"])
-def test_history_no_sawprom_an_old_copy_of_an_earlier_ballot_is_left_out(clean: bool) -> None:
+def test_an_old_copy_of_an_earlier_ballot_is_left_out(clean: bool) -> None:
     cluster = opened(clean_after_s=0.5)
     cluster.put(0, b"1" * BLOCK)
     settle(cluster)
@@ -71,7 +71,7 @@ def test_history_no_sawprom_an_old_copy_of_an_earlier_ballot_is_left_out(clean: 
     check_that_it_is_left_out_and_mended(cluster)
 
 
-def test_history_no_sawmark_an_old_copy_of_an_earlier_order_about_marks_is_left_out() -> None:
+def test_an_old_copy_of_an_earlier_order_about_marks_is_left_out() -> None:
     cluster = opened(clean_after_s=0.5)
     cluster.put(0, b"1" * BLOCK)
     settle(cluster)
@@ -84,7 +84,7 @@ def test_history_no_sawmark_an_old_copy_of_an_earlier_order_about_marks_is_left_
     check_that_it_is_left_out_and_mended(cluster)
 
 
-def test_history_no_sawown_an_old_copy_that_lacks_a_mark_is_not_copied_from_there() -> None:
+def test_an_old_copy_that_lacks_a_mark_is_not_copied_from_there() -> None:
     cluster = opened(clean_after_s=0.5)
     copy = cluster.nodes[A].copy()
     # One order later: nobody was told yet that it is durable on all.

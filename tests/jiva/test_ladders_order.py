@@ -38,7 +38,7 @@ def test_one_that_comes_back_with_a_failed_write_is_not_sent_it_behind_a_newer_o
     assert set(cluster.states().values()) == {"in-sync"}
 
 
-def test_history_no_resend_what_was_given_up_is_never_sent_again() -> None:
+def test_what_was_given_up_is_never_sent_again() -> None:
     cluster = opened(not_ready_after_s=2.0, dead_s=20.0, flush_dead_s=20.0, alone_after_s=20.0)
     cluster.put(0, b"0" * BLOCK)
     hang(cluster, B, C)
@@ -96,7 +96,7 @@ def test_what_was_given_up_is_told_quiet_only_when_its_extents_are_equal_again()
     assert quiet == [True, True]
 
 
-def test_history_6_what_arrives_late_on_the_old_connection_is_refused_in_the_same_ballot() -> None:
+def test_what_arrives_late_on_the_old_connection_is_refused_in_the_same_ballot() -> None:
     cluster = opened(not_ready_after_s=2.0, reconnect_grace_s=5.0)
     cluster.put(0, b"0" * BLOCK)
     hang(cluster, B, C)
@@ -116,7 +116,7 @@ def test_history_6_what_arrives_late_on_the_old_connection_is_refused_in_the_sam
     assert cluster.cached(0) == [b"0"] * 3
 
 
-def test_history_5_a_write_of_the_last_target_that_comes_after_the_promise_is_refused() -> None:
+def test_a_write_of_the_last_target_that_comes_after_the_promise_is_refused() -> None:
     cluster = opened()
     cluster.put(0, b"0" * BLOCK)
     hang(cluster, B)
