@@ -245,3 +245,17 @@ def test_an_orderly_end_leaves_no_mark() -> None:
     assert closed
     assert marked(cluster) == [set()] * 3
     assert cluster.durable(0) == [b"a"] * 3
+
+
+def test_the_last_flush_before_a_volume_rests_lets_its_marks_go() -> None:
+    """Most activity ends with a flush while the one before it is still watched: what the last one
+    covers must be looked at too, or the volume stays marked until somebody flushes again."""
+    cluster = opened(opening_patience_s=0.1)
+    for number in range(2):
+        cluster.put(0, bytes([number]) * BLOCK)
+        flush = cluster.flush()
+        cluster.run(1)
+        assert flush.status is GOOD
+    assert marked(cluster) == [{0}] * 3
+    cluster.run(60)
+    assert marked(cluster) == [set()] * 3
