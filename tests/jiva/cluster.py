@@ -277,15 +277,14 @@ class Cluster:
             self._carry_out(node, replica.synced(None))
 
     def _fetch(self, node: Node, replica: Replica, action: Fetch) -> None:
-        view, position = memoryview(action.buffer), 0
-        try:
-            for offset, length in action.extents:
-                node.store.read(offset, view[position : position + length])
-                position += length
-        except OSError as error:
-            self._carry_out(node, replica.fetched(action, error))
+        error = node.store.read_extents(action.extents, memoryview(action.buffer))
+        if node.is_slow:
+            node.waiting.append(partial(self._fetched, node, replica, action, error))
         else:
-            self._carry_out(node, replica.fetched(action, None))
+            self._fetched(node, replica, action, error)
+
+    def _fetched(self, node: Node, replica: Replica, action: Fetch, error: OSError | None) -> None:
+        self._carry_out(node, replica.fetched(action, error))
 
     def _digest(self, node: Node, replica: Replica, action: DigestExtents) -> None:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import errno
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import attrs
 
@@ -44,6 +44,8 @@ class MemoryStore:
         #: So many syncs fail, and those after them don't.
         self.syncs_to_fail = 0
         self.renewals = 0
+        #: So often it was written to.
+        self.write_count = 0
         self.is_cut = False
         #: Nothing is read without waiting.
         self.is_cold = False
@@ -56,6 +58,7 @@ class MemoryStore:
             raise OSError(errno.EIO, "the head is shorter than the volume")
 
     def write(self, offset: int, data: memoryview) -> None:
+        self.write_count += 1
         if self.fail_write is not None and not self.tears:
             raise self.fail_write
         length = len(data) if self.fail_write is None else len(data) // 2
@@ -87,6 +90,19 @@ class MemoryStore:
     def read(self, offset: int, buffer: memoryview) -> None:
         self._check_medium(offset, len(buffer))
         buffer[:] = self.cached[offset : offset + len(buffer)]
+
+    def read_extents(
+        self, extents: Sequence[tuple[int, int]], buffer: memoryview
+    ) -> OSError | None:
+        """Read one after the other into the buffer; return what that failed with."""
+        position = 0
+        try:
+            for offset, length in extents:
+                self.read(offset, buffer[position : position + length])
+                position += length
+        except OSError as error:
+            return error
+        return None
 
     def _check_medium(self, offset: int, length: int) -> None:
         if self.fail_read is not None:
@@ -171,6 +187,7 @@ class Node:
         is_hung: Its process takes nothing.
         is_mute: What it answers does not arrive yet.
         fail_save: Its record can't be saved.
+        is_slow: What its workers have read arrives only with `Cluster.release`.
         held: Kinds of actions that wait until `Cluster.release`.
         waiting: Those that do.
         reports: Codes of what it has reported.
@@ -187,6 +204,7 @@ class Node:
     is_hung: bool = False
     is_mute: bool = False
     fail_save: OSError | None = None
+    is_slow: bool = False
     held: set[type[Action]] = attrs.field(factory=set)
     waiting: list[Callable[[], None]] = attrs.field(factory=list)
     reports: list[str] = attrs.field(factory=list)

@@ -8,6 +8,7 @@ import pytest
 
 from jiva.cluster import Cluster, opened
 from tierce import GOOD
+from tierce_jiva.replica_actions import Save
 
 BLOCK = 4096
 A, B, C = ("replica-1", "replica-2", "replica-3")
@@ -51,7 +52,7 @@ def check_that_it_is_left_out_and_mended(cluster: Cluster, name: str = A) -> Non
 
 
 @pytest.mark.parametrize("clean", [True, False], ids=["closed", "killed"])
-def test_history_no_sawprom_an_old_copy_of_an_earlier_ballot_is_left_out(clean: bool) -> None:
+def test_an_old_copy_of_an_earlier_ballot_is_left_out(clean: bool) -> None:
     cluster = opened(clean_after_s=0.5)
     cluster.put(0, b"1" * BLOCK)
     settle(cluster)
@@ -71,7 +72,7 @@ def test_history_no_sawprom_an_old_copy_of_an_earlier_ballot_is_left_out(clean: 
     check_that_it_is_left_out_and_mended(cluster)
 
 
-def test_history_no_sawmark_an_old_copy_of_an_earlier_order_about_marks_is_left_out() -> None:
+def test_an_old_copy_of_an_earlier_order_about_marks_is_left_out() -> None:
     cluster = opened(clean_after_s=0.5)
     cluster.put(0, b"1" * BLOCK)
     settle(cluster)
@@ -84,7 +85,7 @@ def test_history_no_sawmark_an_old_copy_of_an_earlier_order_about_marks_is_left_
     check_that_it_is_left_out_and_mended(cluster)
 
 
-def test_history_no_sawown_an_old_copy_that_lacks_a_mark_is_not_copied_from_there() -> None:
+def test_an_old_copy_that_lacks_a_mark_is_not_copied_from_there() -> None:
     cluster = opened(clean_after_s=0.5)
     copy = cluster.nodes[A].copy()
     # One order later: nobody was told yet that it is durable on all.
@@ -287,3 +288,51 @@ def test_a_folder_that_was_kept_is_never_taken_for_an_old_copy() -> None:
         cluster.start_replica(B)
         cluster.run(1)
     assert not {"jiva.replica.strange", "jiva.replica.voted-out"} & set(cluster.codes())
+
+
+def an_older_copy_of_c() -> Cluster:
+    """C's folder was rolled back, or restored file by file, by one flushed write; C is not up."""
+    cluster = opened(clean_after_s=0.5, size_bytes=4 * REGION, opening_patience_s=0.1)
+    cluster.put(3 * REGION, b"1" * BLOCK)
+    settle(cluster)
+    copy = cluster.nodes[C].copy()
+    cluster.put(3 * REGION, b"2" * BLOCK)
+    settle(cluster)
+    cluster.kill_replica(C)
+    cluster.nodes[C].put_back(copy)
+    assert cluster.cached(3 * REGION) == [b"2", b"2", b"1"]
+    return cluster
+
+
+@pytest.mark.parametrize("head", ["", OTHER_FILE], ids=["of the disk", "file by file"])
+def test_an_old_copy_that_returns_while_it_is_voted_out_is_compared_in_full(head: str) -> None:
+    """It is connected again before the vote is in force. Sent the newest order about marks then, it
+    would look new, and what it missed would be taken to be what is marked now."""
+    cluster = an_older_copy_of_c()
+    cluster.nodes[C].head = head or cluster.nodes[C].head
+    cluster.nodes[A].held = {Save}
+    cluster.start_replica(C)
+    cluster.run(0.5)
+    assert "jiva.replica.voted-out" in cluster.codes()
+    assert cluster.target._steward._quorum.is_voting
+    cluster.release(A)
+    cluster.run(30)
+    assert set(cluster.states().values()) == {"in-sync"}
+    assert cluster.cached(3 * REGION) == [b"2"] * 3
+
+
+def test_an_old_copy_stays_one_when_its_connection_breaks_before_it_could_be_voted_out() -> None:
+    """The others are away, and no vote is possible. Sent the newest order about marks meanwhile, it
+    would have nothing wrong with it at its next connection."""
+    cluster = an_older_copy_of_c()
+    cluster.cut = {A, B}
+    for name in (A, B):
+        cluster.break_pipe(name, "cut")
+    cluster.start_replica(C)
+    cluster.run(0.2)
+    cluster.break_pipe(C, "blip")
+    cluster.run(0.2)
+    cluster.cut = set()
+    cluster.run(30)
+    assert set(cluster.states().values()) == {"in-sync"}
+    assert cluster.cached(3 * REGION) == [b"2"] * 3

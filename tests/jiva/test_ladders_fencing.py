@@ -25,7 +25,7 @@ def promise_to_another(cluster: Cluster, *names: str) -> None:
         assert cluster.nodes[name].record.promised == HIGHER
 
 
-def test_history_no_fencemaj_one_higher_promise_fences_nobody() -> None:
+def test_one_higher_promise_fences_nobody() -> None:
     cluster = opened()
     cluster.put(0, b"a" * BLOCK)
     promise_to_another(cluster, C)

@@ -53,7 +53,7 @@ def test_a_flush_is_not_done_by_a_replica_that_forgot_that_a_sync_failed() -> No
     assert cluster.durable(0) == [b"a"] * 3
 
 
-def test_history_no_redo_what_a_forgotten_sync_lost_is_written_again_before_the_mark_goes() -> None:
+def test_what_a_forgotten_sync_lost_is_written_again_before_the_mark_goes() -> None:
     cluster = opened(clean_after_s=0.5)
     cluster.put(0, b"a" * BLOCK)
     forget_a_failed_sync(cluster, A)
@@ -65,7 +65,7 @@ def test_history_no_redo_what_a_forgotten_sync_lost_is_written_again_before_the_
     assert cluster.get(0) == b"a" * BLOCK
 
 
-def test_history_no_doubtread_a_replica_in_doubt_is_not_read_while_another_is_sound() -> None:
+def test_a_replica_in_doubt_is_not_read_while_another_is_sound() -> None:
     cluster = opened()
     cluster.put(0, b"a" * BLOCK)
     forget_a_failed_sync(cluster, A)
@@ -102,7 +102,7 @@ def test_a_replica_tells_of_a_failed_sync_before_it_answers_a_read() -> None:
     assert {bytes(read.buffer or b"") for read in reads} == {b"a" * BLOCK}
 
 
-def test_history_11_what_is_written_after_a_flush_began_is_not_covered_by_it() -> None:
+def test_what_is_written_after_a_flush_began_is_not_covered_by_it() -> None:
     cluster = opened()
     cluster.put(0, b"a" * BLOCK)
     cluster.nodes[A].held = {Sync}

@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 
 from jiva.cluster import Cluster, opened
+from jiva.steps import end_by_a_failed_sync, flush
 from tierce import GOOD, Code, Request
+from tierce_jiva.replica_actions import Sync
 
 BLOCK = 4096
+MIB = 1 << 20
 A, B, C = ("replica-1", "replica-2", "replica-3")
 
 
@@ -30,9 +33,9 @@ def test_full_disks_everywhere_fail_writes_and_nothing_else() -> None:
         cluster.run(0.2)
         assert code(write) is Code.NO_SPACE
         assert cluster.get(0) == b"a" * BLOCK
-    flush = cluster.flush()
+    request = cluster.flush()
     cluster.run(5)
-    assert flush.status is GOOD
+    assert request.status is GOOD
     assert set(cluster.states().values()) == {"in-sync"}
     assert cluster.durable(0) == [b"a"] * 3
     fill(cluster, A, B, C, is_full=False)
@@ -124,3 +127,44 @@ def test_a_catch_up_that_finds_no_room_says_so_and_tries_again() -> None:
     cluster.run(40)
     assert set(cluster.states().values()) == {"in-sync"}
     assert cluster.cached(0) == [b"a"] * 3
+
+
+def test_full_disks_eject_nobody_when_a_torn_write_is_to_be_made_equal() -> None:
+    """A copy of the whole extent, holes and all, would have no room on any disk, and whoever was
+    tried last would be voted out."""
+    cluster = opened(opening_patience_s=0.1)
+    cluster.put(MIB // 2, b"d" * BLOCK)
+    fill(cluster, A, B, C)
+    for name in (A, C):
+        cluster.nodes[name].store.is_full = True
+    cluster.nodes[B].store.tears = True
+    write = cluster.write(0, b"w" * 2 * BLOCK)
+    cluster.step_until(lambda: cluster.cached(0)[1] == b"w")
+    fill(cluster, A, B, C, is_full=False)
+    cluster.nodes[B].store.is_full = True
+    cluster.run(10)
+    assert code(write) is Code.NO_SPACE
+    assert "jiva.replica.voted-out" not in cluster.codes()
+    assert len(set(cluster.cached(0, MIB))) == 1
+    assert cluster.cached(MIB // 2) == [b"d"] * 3
+
+
+def test_a_full_disk_makes_nobody_in_doubt_a_source_of_what_a_sound_member_has() -> None:
+    """A is in doubt, for it has lost a page, and its disk is full when it is to be copied to from
+    B. Copied from itself instead, it would be sound with its older content."""
+    cluster = opened(2, opening_patience_s=0.1)
+    cluster.put(0, b"o" * BLOCK)
+    flush(cluster)
+    cluster.put(0, b"n" * BLOCK)
+    cluster.nodes[B].held.add(Sync)
+    end_by_a_failed_sync(cluster, A)
+    cluster.release(B)
+    fill(cluster, A)
+    cluster.start_replica(A)
+    repair = cluster.target._steward.upkeep.repair
+    cluster.step_until(lambda: bool(repair._failures))
+    assert cluster.cached(0) == [b"o", b"n"]
+    fill(cluster, A, is_full=False)
+    cluster.run(10)
+    assert set(cluster.states().values()) == {"in-sync"}
+    assert cluster.cached(0) == [b"n"] * 2

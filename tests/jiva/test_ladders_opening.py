@@ -51,7 +51,7 @@ def fail_a_sync(cluster: Cluster, name: str) -> None:
     node.is_mute = False
 
 
-def test_history_2_what_an_unsettled_write_left_is_equal_on_all_before_it_is_read() -> None:
+def test_what_an_unsettled_write_left_is_equal_on_all_before_it_is_read() -> None:
     cluster = opened()
     cluster.put(0, b"0" * BLOCK)
     write_on_one(cluster, A, b"1" * BLOCK)
@@ -64,7 +64,7 @@ def test_history_2_what_an_unsettled_write_left_is_equal_on_all_before_it_is_rea
     assert {cluster.get(0) for _ in range(6)} == found
 
 
-def test_history_2_reads_and_writes_of_what_is_unsettled_wait_and_hurry_it() -> None:
+def test_reads_and_writes_of_what_is_unsettled_wait_and_hurry_it() -> None:
     cluster = opened(rebuild_window=1)
     cluster.put(0, b"0" * BLOCK)
     write_on_one(cluster, A, b"1" * BLOCK)
@@ -94,7 +94,7 @@ def test_history_2_reads_and_writes_of_what_is_unsettled_wait_and_hurry_it() -> 
     assert elsewhere.status is GOOD
 
 
-def test_history_4_a_site_wide_power_cut_keeps_what_was_flushed_and_opens_with_all_only() -> None:
+def test_a_site_wide_power_cut_keeps_what_was_flushed_and_opens_with_all_only() -> None:
     cluster = opened()
     cluster.put(0, b"a" * BLOCK)
     flush = cluster.flush()
@@ -111,7 +111,7 @@ def test_history_4_a_site_wide_power_cut_keeps_what_was_flushed_and_opens_with_a
     assert len(set(cluster.cached(0, BLOCK))) == 1
 
 
-def test_history_7_a_write_waits_for_a_joiner_that_is_being_voted_in() -> None:
+def test_a_write_waits_for_a_joiner_that_is_being_voted_in() -> None:
     cluster = opened()
     cluster.kill_replica(C)
     cluster.run(2)
@@ -153,7 +153,7 @@ def three_of_which_two_are_in_the_set() -> Cluster:
     return cluster
 
 
-def test_history_8_a_vote_goes_first_to_one_that_stays() -> None:
+def test_a_vote_goes_first_to_one_that_stays() -> None:
     cluster = three_of_which_two_are_in_the_set()
     cluster.put(3 << 20, b"1" * BLOCK)
     # The target is cut off from B, and A loses power before it has accepted to go on alone.
@@ -173,7 +173,7 @@ def test_history_8_a_vote_goes_first_to_one_that_stays() -> None:
     assert cluster.get(3 << 20) == b"1" * BLOCK
 
 
-def test_history_8_who_is_being_voted_out_is_not_read() -> None:
+def test_who_is_being_voted_out_is_not_read() -> None:
     cluster = opened()
     cluster.put(0, b"0" * BLOCK)
     cluster.nodes[B].store.fail_write = EIO

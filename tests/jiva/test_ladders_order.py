@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 
 from jiva.cluster import Cluster, opened
-from tierce import GOOD, Code
-from tierce_jiva.replica_actions import DigestExtents
+from jiva.steps import miss_a_write
+from tierce import GOOD, Code, Op, Request
+from tierce_jiva.replica_actions import DigestExtents, Save
 
 BLOCK = 4096
+MIB = 1 << 20
 A, B, C = ("replica-1", "replica-2", "replica-3")
 FULL = OSError(errno.ENOSPC, "planned")
 
@@ -38,7 +40,7 @@ def test_one_that_comes_back_with_a_failed_write_is_not_sent_it_behind_a_newer_o
     assert set(cluster.states().values()) == {"in-sync"}
 
 
-def test_history_no_resend_what_was_given_up_is_never_sent_again() -> None:
+def test_what_was_given_up_is_never_sent_again() -> None:
     cluster = opened(not_ready_after_s=2.0, dead_s=20.0, flush_dead_s=20.0, alone_after_s=20.0)
     cluster.put(0, b"0" * BLOCK)
     hang(cluster, B, C)
@@ -96,7 +98,7 @@ def test_what_was_given_up_is_told_quiet_only_when_its_extents_are_equal_again()
     assert quiet == [True, True]
 
 
-def test_history_6_what_arrives_late_on_the_old_connection_is_refused_in_the_same_ballot() -> None:
+def test_what_arrives_late_on_the_old_connection_is_refused_in_the_same_ballot() -> None:
     cluster = opened(not_ready_after_s=2.0, reconnect_grace_s=5.0)
     cluster.put(0, b"0" * BLOCK)
     hang(cluster, B, C)
@@ -116,7 +118,7 @@ def test_history_6_what_arrives_late_on_the_old_connection_is_refused_in_the_sam
     assert cluster.cached(0) == [b"0"] * 3
 
 
-def test_history_5_a_write_of_the_last_target_that_comes_after_the_promise_is_refused() -> None:
+def test_a_write_of_the_last_target_that_comes_after_the_promise_is_refused() -> None:
     cluster = opened()
     cluster.put(0, b"0" * BLOCK)
     hang(cluster, B)
@@ -156,3 +158,126 @@ def test_a_write_that_failed_everywhere_is_made_equal_before_it_is_read() -> Non
     assert {read.status for read in reads} == {later.status} == {GOOD}
     assert len({bytes(read.buffer or b"") for read in reads}) == 1
     assert len(set(cluster.cached(0, BLOCK))) == 1
+
+
+def two_of_which_one_is_in_doubt() -> Cluster:
+    """B has restarted, and is in doubt as long as its disk is not compared."""
+    cluster = opened(2, opening_patience_s=0.1)
+    cluster.put(0, b"0" * BLOCK)
+    cluster.kill_replica(B)
+    cluster.nodes[B].held = {DigestExtents}
+    cluster.start_replica(B)
+    cluster.step_until(lambda: cluster.target.links[B].is_in_doubt)
+    cluster.run()
+    return cluster
+
+
+def test_what_was_not_sent_again_is_never_sent_behind_a_newer_write() -> None:
+    """A, the last sound member, comes back with a failed write. That is a fault, and nothing is
+    sent again; but nobody sound would stay without A, and the fault is taken back. What A is owed
+    since then must come before anything newer, or not at all."""
+    cluster = two_of_which_one_is_in_doubt()
+    hang(cluster, B)
+    cluster.nodes[A].store.fail_write = FULL
+    cluster.write(2 * MIB, b"f" * BLOCK)
+    cluster.run()
+    cluster.nodes[A].store.fail_write = None
+    hang(cluster, A)
+    older = cluster.write(MIB, b"1" * BLOCK)
+    cluster.run()
+    hang(cluster, A, is_hung=False)
+    cluster.break_pipe(A, "blip")
+    cluster.run(0.5)
+    hang(cluster, B, is_hung=False)
+    cluster.release(B)
+    cluster.run(2)
+    newer = cluster.write(MIB, b"2" * BLOCK)
+    cluster.run(1)
+    assert newer.status is GOOD
+    cluster.break_pipe(A, "blip")
+    cluster.run(10)
+    assert older.status is GOOD
+    assert set(cluster.states().values()) == {"in-sync"}
+    assert cluster.cached(MIB) == [b"2"] * 2
+
+
+def test_a_fault_that_is_taken_back_leaves_nothing_owed_behind_newer_writes() -> None:
+    """B is being voted out, and is back: it is sound, so that A's failed write is a fault and A is
+    not sent again what it lacks; but nobody stays without A, and the fault is taken back."""
+    cluster = opened(opening_patience_s=0.1, not_ready_after_s=20)
+    miss_a_write(cluster, C)
+    cluster.nodes[C].held = {DigestExtents}  # It is there, and no member.
+    cluster.start_replica(C)
+    cluster.run()
+    for name in (B, C):
+        cluster.nodes[name].held.add(Save)
+    cluster.cut = {B}
+    cluster.break_pipe(B, "cut")
+    cluster.run(2)
+    quorum = cluster.target._steward._quorum
+    assert quorum.is_voting
+    assert quorum.latest.in_sync == (A,)
+    cluster.cut = set()
+    cluster.run()
+    cluster.nodes[B].waiting.pop()()  # It holds the marks again, and has not accepted yet.
+    cluster.run()
+    assert quorum.is_voting
+    hang(cluster, B)
+    cluster.nodes[A].store.fail_write = FULL
+    cluster.write(2 * MIB, b"f" * BLOCK)
+    cluster.run()
+    assert cluster.target.links[A].has_failed
+    cluster.nodes[A].store.fail_write = None
+    hang(cluster, A)
+    cluster.write(3 * MIB, b"1" * BLOCK)
+    cluster.run()
+    hang(cluster, A, is_hung=False)
+    cluster.break_pipe(A, "blip")
+    cluster.run(0.3)
+    newer = cluster.write(3 * MIB, b"2" * BLOCK)
+    cluster.run(0.3)
+    hang(cluster, B, is_hung=False)
+    cluster.release(B)
+    cluster.run(0.3)
+    assert not quorum.is_voting
+    cluster.break_pipe(A, "blip")
+    cluster.run(0.3)
+    assert newer.status is GOOD
+    assert cluster.cached(3 * MIB)[0] == b"2"
+    cluster.release(C)
+    cluster.run(60)
+    assert newer.status is GOOD
+    assert cluster.cached(3 * MIB) == [b"2"] * 3
+
+
+def test_what_a_batch_did_write_is_acknowledged_only_by_all_when_its_other_part_has_failed() -> (
+    None
+):
+    """Of a batch of two writes, A fails the first and takes the second; B has answered nothing. A
+    connects again, and the batch ends: B does not have the second, and is not sent it any more."""
+    cluster = two_of_which_one_is_in_doubt()
+    hang(cluster, B)
+    store = cluster.nodes[A].store
+    store.is_full = True
+    store._allocated.add(2 * MIB // BLOCK)
+    full, fits = cluster.submit(
+        Request(Op.WRITE, 3 * MIB, BLOCK, memoryview(b"1" * BLOCK)),
+        Request(Op.WRITE, 2 * MIB, BLOCK, memoryview(b"2" * BLOCK)),
+    )
+    cluster.run()
+    assert cluster.cached(2 * MIB) == [b"2", b"\0"]
+    store.is_full = False
+    cluster.break_pipe(A, "blip")
+    cluster.run(0.5)
+    assert cluster.cached(2 * MIB) == [b"2", b"\0"]
+    assert fits.status is not GOOD
+    cluster.break_pipe(B, "blip")
+    hang(cluster, B, is_hung=False)
+    cluster.release(B)
+    cluster.run(10)
+    assert full.status is not None
+    assert set(cluster.states().values()) == {"in-sync"}
+    assert fits.status is not None
+    assert len(set(cluster.cached(2 * MIB))) == 1
+    if fits.status is GOOD:
+        assert cluster.cached(2 * MIB) == [b"2"] * 2

@@ -78,7 +78,7 @@ def test_a_write_waits_for_a_parked_write_that_it_overlaps(cluster: Cluster) -> 
     assert cluster.cached((4 << 20) - BLOCK) == [b"2"] * 3
 
 
-def test_history_1_a_read_waits_for_an_unsettled_write_that_it_overlaps(cluster: Cluster) -> None:
+def test_a_read_waits_for_an_unsettled_write_that_it_overlaps(cluster: Cluster) -> None:
     cluster.put(0, b"0" * BLOCK)
     for name in (B, C):
         cluster.nodes[name].is_hung = True
@@ -96,7 +96,7 @@ def test_history_1_a_read_waits_for_an_unsettled_write_that_it_overlaps(cluster:
     assert {bytes_of(read) for read in reads} == {b"1" * BLOCK}
 
 
-def test_history_1_a_read_that_a_write_overtook_is_read_again(cluster: Cluster) -> None:
+def test_a_read_that_a_write_overtook_is_read_again(cluster: Cluster) -> None:
     cluster.put(0, b"0" * BLOCK)
     for node in cluster.nodes.values():
         node.is_mute = True

@@ -237,3 +237,10 @@ def test_a_mistake_of_ours_on_a_worker_is_not_taken_for_a_bad_disk(site: Site) -
     site.read(site.head(), Request(Op.READ, -1 << 70, 512, memoryview(bytearray(512))))
     with pytest.raises(OverflowError):
         site.reactor.work_off()
+
+
+@pytest.mark.parametrize("path", ["/a\0b", "/a\ud800"], ids=["a NUL", "half a surrogate pair"])
+def test_a_path_that_is_none_is_a_file_that_is_not_here(site: Site, path: str) -> None:
+    """A replica may tell any string; no system call is made for these, and no OSError comes."""
+    assert site.read(site.head(path=path), request(0)) is None
+    assert site.notes == []

@@ -1,5 +1,4 @@
-"""Whom a new target may serve from, case by case. Numbers of histories are those by which the
-replication rules were found to break without one of their clauses."""
+"""Whom a new target may serve from, case by case."""
 
 from __future__ import annotations
 
@@ -132,13 +131,13 @@ def test_one_that_is_behind_proves_nothing() -> None:
     assert found.in_sync == {B}
 
 
-def test_history_4_a_restarted_process_counts_and_a_rebooted_machine_does_not() -> None:
+def test_a_restarted_process_counts_and_a_rebooted_machine_does_not() -> None:
     found = opened(choose(NAMES, {A: promise(counts=False), B: promise()}))
     assert found.in_sync == {B}
     assert found.near == {A}
 
 
-def test_history_4_after_a_site_wide_power_cut_all_of_the_set_must_answer() -> None:
+def test_after_a_site_wide_power_cut_all_of_the_set_must_answer() -> None:
     lost = promise(counts=False)
     found = waiting(choose(NAMES, {A: lost, B: lost}))
     assert found.names == (C,)
@@ -147,13 +146,13 @@ def test_history_4_after_a_site_wide_power_cut_all_of_the_set_must_answer() -> N
     assert whole.unequal == MARKED
 
 
-def test_history_8_who_was_voted_out_is_not_served_from_though_it_alone_counts() -> None:
+def test_who_was_voted_out_is_not_served_from_though_it_alone_counts() -> None:
     small = membership(2, A)
     found = choose(NAMES, {A: promise(small, counts=False), B: promise()})
     assert opened(found).in_sync == {A}
 
 
-def test_history_9_a_joiner_not_yet_voted_in_is_not_chosen() -> None:
+def test_a_joiner_not_yet_voted_in_is_not_chosen() -> None:
     pair = membership(2, A, B)
     found = waiting(choose(NAMES, {A: promise(pair, counts=False), C: promise(pair)}))
     assert found.names == (B,)

@@ -32,7 +32,7 @@ def quorum(links: Links, in_force: list[Membership]) -> Quorum:
     return quorum
 
 
-def test_history_8_a_vote_goes_first_to_one_that_stays(
+def test_a_vote_goes_first_to_one_that_stays(
     links: Links, quorum: Quorum, in_force: list[Membership]
 ) -> None:
     quorum.propose(frozenset({B, C}))
@@ -96,7 +96,7 @@ def test_a_vote_ends_when_nobody_is_missing_any_more(
     assert in_force
 
 
-def test_history_7_until_a_larger_set_is_in_force_the_old_and_the_new_are_required(
+def test_until_a_larger_set_is_in_force_the_old_and_the_new_are_required(
     links: Links, quorum: Quorum
 ) -> None:
     quorum.adopt(Membership(BALLOT, 0, NAMES, (A,)))
@@ -108,7 +108,7 @@ def test_history_7_until_a_larger_set_is_in_force_the_old_and_the_new_are_requir
     assert quorum.readable() == {A, B}
 
 
-def test_history_8_who_is_being_voted_out_is_required_and_not_read(quorum: Quorum) -> None:
+def test_who_is_being_voted_out_is_required_and_not_read(quorum: Quorum) -> None:
     quorum.propose(frozenset({B, C}))
     assert quorum.required() == {A, B, C}
     assert quorum.readable() == {B, C}

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import math
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jiva.cluster import Cluster
+from jiva.cluster import UUID, Cluster, opened
+from jiva.ladder import frames_of
 from tierce import Code, Op, ProtocolError
 from tierce_jiva.ballot import Ballot
+from tierce_jiva.replica_actions import Hangup
 from tierce_jiva.wire import (
     BODY_BYTES_MAX,
     ENTRY,
@@ -121,3 +124,43 @@ def test_a_target_ends_the_link_on_any_bytes(parts: list[bytes], size: int) -> N
         except ProtocolError:
             break
         cluster.target.received("replica-2", frames)
+
+
+@pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
+def test_an_order_without_a_finite_number_ends_a_connection_not_the_replica(number: float) -> None:
+    """JSON as Python reads it has these, and so has `1e999`; `int()` of them is an error of its
+    own."""
+    cluster = opened()
+    node = cluster.nodes["replica-1"]
+    assert node.replica is not None
+    connection = cluster.pipes["replica-1"].number
+    message = {"kind": "mark", "order": number, "settled": 0, "marks": ""}
+    frames = frames_of(encode_control(7, node.record.promised, message))
+    (action,) = node.replica.received(connection, frames)
+    assert isinstance(action, Hangup)
+    assert action.connection == connection
+
+
+@pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
+def test_a_welcome_without_a_finite_number_ends_a_connection_not_the_target(number: float) -> None:
+    cluster = opened()
+    cluster.break_pipe("replica-1", "blip")
+    cluster.target.connected("replica-1")
+    link = cluster.target.links["replica-1"]
+    (sequence,) = link.questions
+    message = {
+        "kind": "welcome",
+        "promised": [1, 1],
+        "boot_id": "b",
+        "size_bytes": cluster.size_bytes,
+        "uuid": UUID,
+        "head": "/head",
+        "device": 1,
+        "inode": number,
+        "incarnation": 1,
+    }
+    frames = frames_of(encode_control(sequence, cluster.target.links.ballot, message))
+    cluster.target.received("replica-1", frames)
+    assert not link.is_ready
+    assert [name for name, _reason in cluster.target.hangups] == ["replica-1"]
+    assert cluster.is_serving
