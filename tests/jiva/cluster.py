@@ -21,6 +21,7 @@ from tierce_jiva.replica_actions import (  # fmt: skip
     Action,
     DigestExtents,
     Fetch,
+    FindExtents,
     Hangup,
     Renew,
     Report,
@@ -258,6 +259,8 @@ class Cluster:
             return partial(self._fetch, node, replica, action)
         if isinstance(action, DigestExtents):
             return partial(self._digest, node, replica, action)
+        if isinstance(action, FindExtents):
+            return partial(self._find, node, replica, action)
         assert isinstance(action, Renew)
         return partial(self._renew, node, replica, action)
 
@@ -293,6 +296,14 @@ class Cluster:
             self._carry_out(node, replica.digested(action, [], error))
         else:
             self._carry_out(node, replica.digested(action, digests, None))
+
+    def _find(self, node: Node, replica: Replica, action: FindExtents) -> None:
+        try:
+            found = node.store.find_extents(action.offset, action.length)
+        except OSError as error:
+            self._carry_out(node, replica.found(action, [], error))
+        else:
+            self._carry_out(node, replica.found(action, found, None))
 
     def _renew(self, node: Node, replica: Replica, action: Renew) -> None:
         node.store.renew()
@@ -352,6 +363,9 @@ class Cluster:
     def read(self, offset: int, length: int) -> Request:
         buffer = memoryview(bytearray(length))
         return self.submit(Request(Op.READ, offset, length, buffer))[0]
+
+    def status(self, offset: int, length: int) -> Request:
+        return self.submit(Request(Op.BLOCK_STATUS, offset, length))[0]
 
     def put(self, offset: int, data: bytes) -> None:
         """Write and have it acknowledged."""

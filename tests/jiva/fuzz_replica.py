@@ -23,12 +23,13 @@ from crc32c import crc32c
 
 from jiva.cluster import UUID
 from jiva.nodes import MemoryStore
-from tierce import Op, ProtocolError
+from tierce import Extent, Op, ProtocolError
 from tierce_jiva.ballot import NO_BALLOT, Ballot, Membership, Record
 from tierce_jiva.replica import Replica
 from tierce_jiva.replica_actions import (
     DigestExtents,
     Fetch,
+    FindExtents,
     Hangup,
     Renew,
     Save,
@@ -109,7 +110,7 @@ class Session:
         sequence = dice.randrange(1 << 64)
         if kind is Kind.CONTROL:
             return encode_control(sequence, ballot, self._message())
-        if kind in {Kind.BATCH, Kind.READ, Kind.DIGEST}:
+        if kind in {Kind.BATCH, Kind.READ, Kind.DIGEST, Kind.STATUS, Kind.EXTENTS}:
             return self._extents(kind, sequence, ballot)
         return encode(kind, sequence, ballot, payload=dice.randbytes(dice.randrange(64)))
 
@@ -186,6 +187,10 @@ class Session:
             elif isinstance(action, DigestExtents):
                 digests = [bytes(16)] * len(action.extents)
                 self._carry_out(self.replica.digested(action, digests, None))
+            elif isinstance(action, FindExtents):
+                assert 0 < action.length <= SIZE - action.offset, "a question beyond the volume"
+                found = [Extent(action.offset, action.length, is_hole=True)]
+                self._carry_out(self.replica.found(action, found, None))
             elif isinstance(action, Renew):
                 self._carry_out(self.replica.renewed(action, None))
             elif isinstance(action, Hangup):

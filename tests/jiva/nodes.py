@@ -4,11 +4,13 @@ and the connections to them."""
 from __future__ import annotations
 
 import errno
+import itertools
 from collections import deque
 from collections.abc import Callable, Sequence
 
 import attrs
 
+from tierce import EXTENT_COUNT_MAX, Extent
 from tierce_jiva.ballot import Record
 from tierce_jiva.digests import digest_state
 from tierce_jiva.replica import Replica
@@ -115,6 +117,22 @@ class MemoryStore:
         state = digest_state()
         state.update(self.cached[offset : offset + length])
         return state.digest()
+
+    def find_extents(self, offset: int, length: int) -> list[Extent]:
+        """As few as there can be: whatever reads as zeroes is a hole."""
+        self._check_medium(offset, length)
+        self.check()
+        pages = [max(page * PAGE_BYTES, offset) for page in sorted(_pages(offset, length))]
+        found = []
+        for is_hole, run in itertools.groupby(pages, self._is_zero):
+            first, *rest = run
+            last = rest[-1] if rest else first
+            stop = min((last // PAGE_BYTES + 1) * PAGE_BYTES, offset + length)
+            found.append(Extent(first, stop - first, is_hole))
+        return found[:EXTENT_COUNT_MAX]
+
+    def _is_zero(self, at: int) -> bool:
+        return not any(self._page(self.cached, at // PAGE_BYTES))
 
     def begin_sync(self) -> Pages:
         """Return what the sync covers that begins now."""

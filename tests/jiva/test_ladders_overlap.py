@@ -22,7 +22,7 @@ def cluster() -> Cluster:
 class Device:
     """The volume, as core's emulator sees it."""
 
-    capabilities = Capabilities(discard=True, write_zeroes=True)
+    capabilities = Capabilities(discard=True, write_zeroes=True, block_status=True)
 
     def __init__(self, cluster: Cluster) -> None:
         self.geometry = Geometry(cluster.size_bytes, BLOCK, io_bytes_max=8 << 20)

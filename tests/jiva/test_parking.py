@@ -42,14 +42,15 @@ def test_what_overlaps_a_change_waits_behind_it(parking: Parking) -> None:
 def test_nothing_waits_behind_what_has_waited_too_long(parking: Parking) -> None:
     late, early = Request(Op.WRITE, 0, 512), Request(Op.DISCARD, 1 << 20, 512)
     reading, flush = Request(Op.READ, 2 << 20, 512), Request(Op.FLUSH)
+    status = Request(Op.BLOCK_STATUS, 2 << 20, 512)
     for request, since in ((late, 1.0), (early, 2.0)):
         parking.hold(request)
         parking.park([request], ignore, since)
-    parking.park([reading, flush], ignore, 3.0)
+    parking.park([reading, flush, status], ignore, 3.0)
     assert parking.take_late(1.0) == []
     (group,) = parking.take_late(2.0)
     assert group.requests == [late]
     assert not parking.waiting.overlaps(0, 512)
     assert parking.waiting.overlaps(1 << 20, 512)
-    assert not parking.waiting.overlaps(2 << 20, 512), "nothing waits behind a read"
-    assert [group.requests for group in parking.take_all()] == [[early], [reading, flush]]
+    assert not parking.waiting.overlaps(2 << 20, 512), "nothing waits behind a read, or a question"
+    assert [group.requests for group in parking.take_all()] == [[early], [reading, flush, status]]

@@ -127,6 +127,20 @@ class ModelOfExtents(RuleBasedStateMachine):
         touched = range(offset // EXTENT_BYTES, (offset + length - 1) // EXTENT_BYTES + 1)
         assert self.extents.overlaps(offset, length) is bool(self.model & set(touched))
 
+    @rule(block=st.integers(0, SIZE // 512 - 1), count=st.integers(1, 8192))
+    def look_at_spans(self, block: int, count: int) -> None:
+        offset, length = block * 512, min(count * 512, self.SIZE - block * 512)
+        found = {
+            extent
+            for begin, stop in self.extents.spans(offset, length)
+            for extent in range(begin // EXTENT_BYTES, stop // EXTENT_BYTES)
+        }
+        first, last = offset // EXTENT_BYTES, (offset + length - 1) // EXTENT_BYTES
+        there = self.model & set(range(first, last + 1))
+        assert there <= found
+        # A region that is in it as a whole may reach past the volume's end.
+        assert found & set(range(14)) <= self.model
+
     @invariant()
     def the_same_extents_are_in_both(self) -> None:
         assert sorted(self.extents) == sorted(self.model)

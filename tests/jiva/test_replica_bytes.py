@@ -1,4 +1,5 @@
-"""What a replica does with its bytes: batches, flushes, reads, digests, and their failures."""
+"""What a replica does with its bytes: batches, flushes, reads, digests, holes, and their
+failures."""
 
 from __future__ import annotations
 
@@ -9,13 +10,14 @@ from crc32c import crc32c
 
 from jiva.ladder import BALLOT, frames_of
 from jiva.nodes import MemoryStore
-from tierce import Code, Op, ProtocolError
+from tierce import Code, Extent, Op, ProtocolError
 from tierce_jiva.ballot import Membership, Record
 from tierce_jiva.record_keeper import RecordKeeper
 from tierce_jiva.replica_actions import (
     Action,
     DigestExtents,
     Fetch,
+    FindExtents,
     Report,
     Save,
     Stop,
@@ -25,8 +27,10 @@ from tierce_jiva.replica_bytes import ReplicaBytes
 from tierce_jiva.wire import (
     BATCH_BYTES_MAX,
     ENTRY,
+    STATUS_BYTES_MAX,
     Frame,
     Kind,
+    check_found,
     decode_failures,
     encode,
     encode_extents,
@@ -40,13 +44,13 @@ ENOSPC = OSError(errno.ENOSPC, "no space left")
 class Ladder:
     """The bytes of one replica; connection 1."""
 
-    def __init__(self) -> None:
+    def __init__(self, size_bytes: int = SIZE) -> None:
         self.store = MemoryStore(SIZE)
         self.actions: list[Action] = []
         record = Record(BALLOT, Membership(BALLOT, 1, ("a",), ("a",)), "boot")
         self.keeper = RecordKeeper(record, self.actions)
         self.answers: list[Frame] = []
-        self.bytes = ReplicaBytes(self.store, SIZE, self.keeper, self.actions, self._answer)
+        self.bytes = ReplicaBytes(self.store, size_bytes, self.keeper, self.actions, self._answer)
 
     def _answer(self, connection: int, frame: bytes) -> None:
         assert connection == 1
@@ -202,7 +206,31 @@ def test_digests_are_asked_of_a_worker(ladder: Ladder) -> None:
     )
 
 
-@pytest.mark.parametrize("how", ["cached", "cold", "digest"])
+def test_holes_are_asked_of_a_worker(ladder: Ladder) -> None:
+    ladder.ask(Kind.STATUS, 7, (4096, 1 << 20))
+    (wanted,) = ladder.take()
+    assert wanted == FindExtents(1, 7, 4096, 1 << 20)
+    assert isinstance(wanted, FindExtents)
+    found = [Extent(4096, 4096, is_hole=True), Extent(8192, 4096, is_hole=False)]
+    ladder.bytes.found(wanted, found, None)
+    (frame,) = ladder.answers
+    assert frame.sequence == 7
+    assert list(check_found(frame, 4096, 1 << 20)) == found
+
+
+@pytest.mark.parametrize("extents", [[], [(0, 512), (512, 512)], [(0, STATUS_BYTES_MAX + 512)]])
+def test_a_question_about_holes_is_about_one_extent_of_bounded_length(
+    extents: list[tuple[int, int]],
+) -> None:
+    ladder = Ladder(2 * STATUS_BYTES_MAX)
+    with pytest.raises(ProtocolError, match="one of at most that is allowed"):
+        ladder.ask(Kind.STATUS, 7, *extents)
+    assert ladder.take() == []
+    ladder.ask(Kind.STATUS, 7, (0, STATUS_BYTES_MAX))
+    assert ladder.take() == [FindExtents(1, 7, 0, STATUS_BYTES_MAX)]
+
+
+@pytest.mark.parametrize("how", ["cached", "cold", "digest", "status"])
 def test_a_read_that_fails_is_an_error_and_told_once(ladder: Ladder, how: str) -> None:
     ladder.store.fail_read = EIO
     ladder.store.is_cold = how == "cold"
@@ -213,6 +241,11 @@ def test_a_read_that_fails_is_an_error_and_told_once(ladder: Ladder, how: str) -
             (wanted,) = ladder.take()
             assert isinstance(wanted, DigestExtents)
             ladder.bytes.digested(wanted, [], EIO)
+        elif how == "status":
+            ladder.ask(Kind.STATUS, 5, (0, 512))
+            (wanted,) = ladder.take()
+            assert isinstance(wanted, FindExtents)
+            ladder.bytes.found(wanted, [], EIO)
         else:
             ladder.ask(Kind.READ, 5, (0, 512))
             fetches = [action for action in ladder.actions if isinstance(action, Fetch)]
@@ -223,7 +256,7 @@ def test_a_read_that_fails_is_an_error_and_told_once(ladder: Ladder, how: str) -
     assert reports == ["jiva.replica.read-failed"]
 
 
-@pytest.mark.parametrize("kind", [Kind.READ, Kind.DIGEST])
+@pytest.mark.parametrize("kind", [Kind.READ, Kind.DIGEST, Kind.STATUS])
 def test_what_is_read_while_a_failed_sync_is_untold_is_answered_behind_it(
     ladder: Ladder, kind: Kind
 ) -> None:
@@ -232,8 +265,11 @@ def test_what_is_read_while_a_failed_sync_is_untold_is_answered_behind_it(
     ladder.take()
     ladder.ask(kind, 2, (0, 512))
     for action in ladder.take():
-        assert isinstance(action, DigestExtents)
-        ladder.bytes.digested(action, [b"a" * 16], None)
+        if isinstance(action, FindExtents):
+            ladder.bytes.found(action, [Extent(0, 512, is_hole=True)], None)
+        else:
+            assert isinstance(action, DigestExtents)
+            ladder.bytes.digested(action, [b"a" * 16], None)
     assert ladder.told() == []
     ladder.keeper.saved()
     assert [sequence for _, sequence, _ in ladder.told()] == [1]

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from crc32c import crc32c
 
-from jiva.replica_site import EIO, IDENTITY, T1, Peer, Site, Store
-from tierce import ConflictError, FormatError, MemberSpec, Op, TierceError
+from jiva.replica_site import EIO, IDENTITY, SIZE, T1, Peer, Site, Store
+from tierce import ConflictError, Extent, FormatError, MemberSpec, Op, TierceError
 from tierce_jiva.ballot import NO_BALLOT
 from tierce_jiva.folder import ReplicaFolder
 from tierce_jiva.making import create_folder
 from tierce_jiva.replica_process import CONNECTION_COUNT_MAX
-from tierce_jiva.wire import ENTRY, Kind, encode, encode_control, encode_extents
+from tierce_jiva.wire import ENTRY, Kind, check_found, encode, encode_control, encode_extents
 
 
 def write(offset: int = 0, data: bytes = b"a" * 512) -> bytes:
@@ -202,6 +202,27 @@ def test_reads_and_digests_wait_for_the_disk_on_a_worker(peer: Peer) -> None:
     data, digests = peer.received()
     assert bytes(data.payload) == b"a" * 512 + bytes(512)
     assert bytes(digests.table) == site.store.digest(0, 1024)
+
+
+def test_holes_are_found_on_a_worker(peer: Peer) -> None:
+    site = peer.site
+    peer.send(write(8192))
+    peer.said()
+    peer.send(encode_extents(Kind.STATUS, 6, T1, [(0, SIZE)]))
+    assert peer.said() == []
+    site.work_off()
+    (frame,) = peer.received()
+    assert check_found(frame, 0, SIZE) == (
+        Extent(0, 8192, is_hole=True),
+        Extent(8192, 4096, is_hole=False),
+        Extent(12288, SIZE - 12288, is_hole=True),
+    )
+    site.store.fail_read = EIO
+    peer.send(encode_extents(Kind.STATUS, 7, T1, [(0, SIZE)]))
+    site.work_off()
+    (frame,) = peer.received()
+    assert (frame.kind, frame.sequence, frame.count) == (Kind.ACK, 7, 1)
+    assert "jiva.replica.read-failed" in site.codes()
 
 
 def test_reads_and_digests_that_fail_are_told(peer: Peer) -> None:

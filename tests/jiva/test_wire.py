@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 
 import pytest
@@ -11,21 +12,24 @@ from hypothesis import strategies as st
 
 from jiva.cluster import UUID, Cluster, opened
 from jiva.ladder import frames_of
-from tierce import Code, Op, ProtocolError
+from tierce import EXTENT_COUNT_MAX, Code, Extent, Op, ProtocolError
 from tierce_jiva.ballot import Ballot
 from tierce_jiva.replica_actions import Hangup
 from tierce_jiva.wire import (
     BODY_BYTES_MAX,
     ENTRY,
     RECEIVE_BYTES,
+    STATUS_BYTES_MAX,
     Frame,
     FrameReader,
     Kind,
+    check_found,
     decode_failures,
     encode,
     encode_ack,
     encode_control,
     encode_extents,
+    encode_found,
 )
 
 BALLOT = Ballot(1, 2)
@@ -51,6 +55,8 @@ GENUINE = [
     encode(Kind.FLUSH, 5, BALLOT),
     encode_extents(Kind.READ, 6, BALLOT, [(0, 4096)]),
     encode_extents(Kind.DIGEST, 7, BALLOT, [(0, 4096)]),
+    encode_extents(Kind.STATUS, 7, BALLOT, [(0, 4096)]),
+    encode_found(7, BALLOT, [Extent(0, 4096, is_hole=True)]),
     encode_ack(8, BALLOT, [(0, Code.NO_SPACE)]),
 ]
 
@@ -68,6 +74,40 @@ def test_frames_survive_any_split() -> None:
 def test_failures_are_read_back() -> None:
     (frame,) = feed(FrameReader(), encode_ack(9, BALLOT, [(3, Code.WRITE_ERROR)]))
     assert decode_failures(frame) == [(3, Code.WRITE_ERROR)]
+
+
+def test_extents_are_read_back_as_many_and_as_long_as_there_may_be() -> None:
+    length = STATUS_BYTES_MAX // EXTENT_COUNT_MAX
+    found = [
+        Extent(number * length, length, is_hole=number % 2 == 0)
+        for number in range(EXTENT_COUNT_MAX)
+    ]
+    (frame,) = feed(FrameReader(), encode_found(9, BALLOT, found))
+    assert list(check_found(frame, 0, STATUS_BYTES_MAX)) == found
+    (frame,) = feed(FrameReader(), encode_found(9, BALLOT, [Extent(0, STATUS_BYTES_MAX, True)]))
+    assert check_found(frame, 0, STATUS_BYTES_MAX) == (Extent(0, STATUS_BYTES_MAX, is_hole=True),)
+
+
+noise = st.lists(
+    st.tuples(st.integers(0, 3), st.integers(0, 1 << 14), st.integers(0, 1 << 15)), max_size=5
+)
+
+
+@given(noise, st.integers(0, 4096))
+def test_whatever_extents_arrive_are_in_order_without_gaps_or_refused(
+    entries: list[tuple[int, int, int]], offset: int
+) -> None:
+    table = b"".join(ENTRY.pack(kind, length, at, 0) for kind, length, at in entries)
+    data = encode(Kind.EXTENTS, 1, BALLOT, table=table, count=len(entries))
+    (frame,) = feed(FrameReader(), data)
+    with contextlib.suppress(ProtocolError):
+        found = check_found(frame, offset, 8192)
+        assert found
+        assert found[0].offset == offset
+        for former, extent in itertools.pairwise(found):
+            assert former.offset + former.length == extent.offset
+        assert all(extent.length > 0 for extent in found)
+        assert found[-1].offset + found[-1].length <= offset + 8192
 
 
 @pytest.mark.parametrize("at", range(40))

@@ -45,7 +45,7 @@ class JivaDevice:
         assert isinstance(options, JivaOptions)
         volume = context.volume
         self.geometry = Geometry(volume.size_bytes, volume.block_size, io_bytes_max=BATCH_BYTES_MAX)
-        self.capabilities = Capabilities(discard=True, write_zeroes=True)
+        self.capabilities = Capabilities(discard=True, write_zeroes=True, block_status=True)
         self._context = context
         self._reactor = context.reactor
         self._local = LocalFiles(

@@ -334,7 +334,7 @@ class Links:
         extents: list[tuple[int, int]],
         answer: Callable[[Frame | None], None],
     ) -> None:
-        """Send a READ or DIGEST."""
+        """Send a READ, DIGEST or STATUS."""
         sequence = self._question(link, answer)
         if sequence:
             link.outgoing.append(encode_extents(kind, sequence, self.ballot, extents))

@@ -65,4 +65,4 @@ class Parking:
         return late
 
 
-_HARMLESS = frozenset({Op.READ, Op.FLUSH})
+_HARMLESS = frozenset({Op.READ, Op.FLUSH, Op.BLOCK_STATUS})

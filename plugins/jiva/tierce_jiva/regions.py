@@ -170,6 +170,17 @@ class Extents:
         first, last = offset >> EXTENT_SHIFT, offset + length - 1 >> EXTENT_SHIFT
         return any(extent in self for extent in range(first, last + 1))
 
+    def spans(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
+        """Yield (first byte, end) of what is in the set in the regions that hold these bytes."""
+        shift = self._regions.shift
+        for region in self._regions.covering(offset, length) if self.parts else ():
+            part = self.parts.get(region, ())
+            if part is None:
+                yield region << shift, (region + 1) << shift
+            else:
+                for extent in part:
+                    yield extent << EXTENT_SHIFT, (extent + 1) << EXTENT_SHIFT
+
     def copy(self) -> Extents:
         """Return a set with the same extents."""
         fresh = Extents(self._regions)

@@ -25,7 +25,7 @@ from typing import Any
 
 import attrs
 
-from tierce import ProtocolError
+from tierce import Extent, ProtocolError
 from tierce_jiva.ballot import Ballot, Membership, Order, Record
 from tierce_jiva.file_identity import is_same
 from tierce_jiva.record_keeper import RecordKeeper
@@ -34,6 +34,7 @@ from tierce_jiva.replica_actions import (
     Action,
     DigestExtents,
     Fetch,
+    FindExtents,
     Hangup,
     Renew,
     Send,
@@ -166,6 +167,13 @@ class Replica:
     ) -> list[Action]:
         """The digests of a `DigestExtents` are there, or can't be had."""
         self._bytes.digested(wanted, digests, error)
+        return self._take_actions()
+
+    def found(
+        self, wanted: FindExtents, extents: list[Extent], error: OSError | None
+    ) -> list[Action]:
+        """The extents of a `FindExtents` are there, or can't be had."""
+        self._bytes.found(wanted, extents, error)
         return self._take_actions()
 
     def renewed(self, renew: Renew, error: OSError | None) -> list[Action]:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import attrs
 
+from tierce import Extent
 from tierce_jiva.ballot import Record
 
 
@@ -31,9 +32,9 @@ class Store(Protocol):
 
 
 class ReplicaStore(Store, Protocol):
-    """A whole store: what a replica's process calls besides. `read`, `digest`, `flush`
-    and `renew` run on worker threads and may wait; overlapping reads and writes are ordered by
-    the caller."""
+    """A whole store: what a replica's process calls besides. `read`, `digest`, `find_extents`,
+    `flush` and `renew` run on worker threads and may wait; overlapping reads and writes are
+    ordered by the caller."""
 
     def read(self, offset: int, buffer: memoryview) -> None:
         """Fill `buffer`; OSError on failure."""
@@ -41,6 +42,12 @@ class ReplicaStore(Store, Protocol):
 
     def digest(self, offset: int, length: int) -> bytes:
         """Return 16 bytes of BLAKE2b of the extent; OSError on failure."""
+        ...
+
+    def find_extents(self, offset: int, length: int) -> list[Extent]:
+        """Return which parts of the extent hold data, in order, without gaps, at least one and at
+        most EXTENT_COUNT_MAX: they may end before it does. Writes may be under way in it. OSError
+        on failure."""
         ...
 
     def flush(self) -> None:
@@ -106,6 +113,16 @@ class DigestExtents:
 
 
 @attrs.frozen
+class FindExtents:
+    """Find out which parts of the extent hold data, then call `found`."""
+
+    connection: int
+    sequence: int
+    offset: int
+    length: int
+
+
+@attrs.frozen
 class Renew:
     """Run the store's `renew`, then call `renewed`."""
 
@@ -129,4 +146,4 @@ class Stop:
     reason: str
 
 
-Action = Send | Hangup | Save | Sync | Fetch | DigestExtents | Renew | Report | Stop
+Action = Send | Hangup | Save | Sync | Fetch | DigestExtents | FindExtents | Renew | Report | Stop

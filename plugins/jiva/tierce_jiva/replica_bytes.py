@@ -1,4 +1,5 @@
-"""What a replica does with its bytes, and what it tells of them: batches, flushes, reads, digests.
+"""What a replica does with its bytes, and what it tells of them: batches, flushes, reads, digests,
+holes.
 
 - BATCH entries are applied in order, on arrival, unless bytes are missing at the file's end.
 - FLUSH is answered after a sync that began after the FLUSH arrived. A failed sync is never retried
@@ -10,19 +11,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tierce import Code, ProtocolError
+from tierce import Code, Extent, ProtocolError
 from tierce_jiva.record_keeper import RecordKeeper
 from tierce_jiva.replica_actions import (
     Action,
     DigestExtents,
     Fetch,
+    FindExtents,
     Report,
     Stop,
     Store,
     Sync,
 )
 from tierce_jiva.replica_data import apply_batch, encode_data, extents_of, failure_code
-from tierce_jiva.wire import BATCH_BYTES_MAX, Frame, Kind, encode, encode_ack
+from tierce_jiva.wire import (
+    BATCH_BYTES_MAX,
+    STATUS_BYTES_MAX,
+    Frame,
+    Kind,
+    encode,
+    encode_ack,
+    encode_found,
+)
 
 
 class ReplicaBytes:
@@ -76,7 +86,7 @@ class ReplicaBytes:
         return failures
 
     def ask(self, connection: int, frame: Frame) -> None:
-        """Take a FLUSH, READ or DIGEST.
+        """Take a FLUSH, READ, DIGEST or STATUS.
 
         Raises:
             ProtocolError: It is something else, or asks for what is not there.
@@ -91,6 +101,14 @@ class ReplicaBytes:
         elif frame.kind is Kind.DIGEST:
             wanted = DigestExtents(connection, frame.sequence, extents_of(frame, self._size_bytes))
             self._actions.append(wanted)
+        elif frame.kind is Kind.STATUS:
+            extents = extents_of(frame, self._size_bytes)
+            if len(extents) != 1 or extents[0][1] > STATUS_BYTES_MAX:
+                raise ProtocolError(
+                    f"a STATUS asks about {len(extents)} extents, or more than {STATUS_BYTES_MAX} "
+                    "bytes: one of at most that is allowed"
+                )
+            self._actions.append(FindExtents(connection, frame.sequence, *extents[0]))
         else:
             raise ProtocolError(f"a replica is not asked {frame.kind.name}")
 
@@ -123,6 +141,16 @@ class ReplicaBytes:
         if error is None:
             table, count = b"".join(digests), len(digests)
             frame = encode(Kind.DIGESTS, sequence, promised, table=table, count=count)
+        else:
+            self._read_failed()
+            frame = encode_ack(sequence, promised, [(0, Code.READ_ERROR)])
+        self._answer_reader(wanted.connection, frame)
+
+    def found(self, wanted: FindExtents, extents: list[Extent], error: OSError | None) -> None:
+        """The extents of a `FindExtents` are there, or can't be had."""
+        sequence, promised = wanted.sequence, self._keeper.promised
+        if error is None:
+            frame = encode_found(sequence, promised, extents)
         else:
             self._read_failed()
             frame = encode_ack(sequence, promised, [(0, Code.READ_ERROR)])

@@ -15,6 +15,7 @@ from tierce import (
     READABLE,
     ConflictError,
     Event,
+    Extent,
     FormatError,
     MemberContext,
     Op,
@@ -26,6 +27,7 @@ from tierce_jiva.replica_actions import (
     Action,
     DigestExtents,
     Fetch,
+    FindExtents,
     Hangup,
     Renew,
     ReplicaStore,
@@ -195,6 +197,9 @@ class ReplicaProcess:
                 self._offload(partial(self._fetch, action), partial(self._fetched, action))
             elif isinstance(action, DigestExtents):
                 self._offload(partial(self._digest, action), partial(self._digested, action))
+            elif isinstance(action, FindExtents):
+                find = partial(self._store.find_extents, action.offset, action.length)
+                self._offload(find, partial(self._found, action))
             elif isinstance(action, Renew):
                 self._offload(self._store.renew, partial(self._renewed, action))
             elif isinstance(action, Hangup):
@@ -273,3 +278,8 @@ class ReplicaProcess:
         self, wanted: DigestExtents, digests: list[bytes] | None, error: OSError | None
     ) -> None:
         self._carry_out(self._replica.digested(wanted, digests or [], error))
+
+    def _found(
+        self, wanted: FindExtents, extents: list[Extent] | None, error: OSError | None
+    ) -> None:
+        self._carry_out(self._replica.found(wanted, extents or [], error))

@@ -10,7 +10,8 @@ connections to be closed lie in `hangups`. The shell (`device.py`) moves both.
        +------- a connection lost ------+              fenced by a higher ballot --> ENDED
 
 This room admits requests, parks what can't go on now, and answers. `Steward` decides who is in
-the set, `WritePath` and `ReadPath` carry the I/O, `Repair` mends what failed everywhere.
+the set, `WritePath`, `ReadPath` and `StatusPath` carry the I/O, `Repair` mends what failed
+everywhere.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from tierce_jiva.options import JivaOptions
 from tierce_jiva.parking import Parking
 from tierce_jiva.read_path import ReadPath
 from tierce_jiva.regions import Regions
+from tierce_jiva.status_path import StatusPath
 from tierce_jiva.steward import Steward
 from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.unsettled import Unsettled
@@ -110,7 +112,10 @@ class Replicator:
             hang_up=self._hang_up,
         )
         #: Empty where all is equal.
-        self._unequal_parts = self._steward.upkeep.repair.unequal.parts
+        unequal = self._steward.upkeep.repair.unequal
+        self._unequal_parts = unequal.parts
+        changing = (self._unsettled, self._parking.waiting)
+        self._statuses = StatusPath(self.links, self._reads, changing, unequal, self._answer)
 
     # -- events ------------------------------------------------------------------------------------
 
@@ -204,7 +209,7 @@ class Replicator:
         writes: list[Request] = []
         flushes: list[Request] = []
         later: list[Request] = []
-        steward, read, flush = self._steward, Op.READ, Op.FLUSH
+        steward, read, flush, status = self._steward, Op.READ, Op.FLUSH, Op.BLOCK_STATUS
         writable, shift = steward.upkeep.marks.writable, self.links.regions.shift
         # Where nothing is under way, nothing is asked about extents.
         stands = bool(
@@ -217,10 +222,12 @@ class Replicator:
             op = request.op
             if op is flush:
                 flushes.append(request)
-            elif stands and self._must_wait_for(request):
+            elif stands and op is not status and self._must_wait_for(request):
                 later.append(request)
             elif op is read:
                 reads.append(request)
+            elif op is status:
+                self._statuses.ask(request, settled, since)
             else:
                 offset, length = request.offset, request.length
                 region = offset >> shift
@@ -318,6 +325,7 @@ class Replicator:
         )
         self._writes.give_up(before, status)
         self._reads.give_up(before, status)
+        self._statuses.give_up(before)
         for group in self._parking.take_late(before):
             for request in group.requests:
                 request.status = status

@@ -13,7 +13,7 @@ import os
 import threading
 from pathlib import Path
 
-from tierce import FormatError
+from tierce import EXTENT_COUNT_MAX, Extent, FormatError
 from tierce_jiva.digests import digest_state, zero_digest
 from tierce_jiva.files import Files, OsFiles
 
@@ -26,9 +26,9 @@ _BLOCK_BYTES = 4096
 class SparseFileStore:
     """One replica's bytes.
 
-    `write`, `discard` and `read_cached` are called on the data thread; `read`, `digest`, `flush`
-    and `renew` may wait and are called on worker threads. Overlapping reads and writes are the
-    caller's to order.
+    `write`, `discard` and `read_cached` are called on the data thread; `read`, `digest`,
+    `find_extents`, `flush` and `renew` may wait and are called on worker threads. Overlapping reads
+    and writes are the caller's to order.
 
     Args:
         path: The file; it exists and is `size_bytes` long.
@@ -167,6 +167,37 @@ class SparseFileStore:
             self.read(start, part)
             state.update(part)
         return state.digest()
+
+    def find_extents(self, offset: int, length: int) -> list[Extent]:
+        """Return which parts of the extent hold data, in order, without gaps, at least one and at
+        most EXTENT_COUNT_MAX: they may end before it does. What is written meanwhile may or may
+        not be seen.
+
+        Raises:
+            OSError: The medium failed, or bytes are missing at the file's end.
+        """
+        found: list[Extent] = []
+        end = offset + length
+        while offset < end and len(found) < EXTENT_COUNT_MAX:
+            stop = self._seek(offset, end, os.SEEK_DATA)
+            is_hole = stop > offset
+            if not is_hole:
+                # What is punched between the two calls is told as data, so that it goes on.
+                least = min(offset + _BLOCK_BYTES, end)
+                stop = max(self._seek(offset, end, os.SEEK_HOLE), least)
+            found.append(Extent(offset, stop - offset, is_hole))
+            offset = stop
+        # A file that was cut short has a hole there too.
+        self.check()
+        return found
+
+    def _seek(self, offset: int, end: int, whence: int) -> int:
+        try:
+            return min(os.lseek(self._descriptor, offset, whence), end)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            return end  # No data up to the file's end.
 
     def _is_hole(self, offset: int, length: int) -> bool:
         # The position that this moves matters to nobody: everything reads and writes at offsets.

@@ -7,6 +7,8 @@ for 32 random writes in 1 GiB that is one read in 500.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 _GRANULE_SHIFT = 16
 
 
@@ -52,3 +54,11 @@ class Unsettled:
         first = offset >> _GRANULE_SHIFT
         last = (offset + length - 1) >> _GRANULE_SHIFT
         return any(granule in granules for granule in range(first, last + 1))
+
+    def spans(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
+        """Yield (first byte, end) of the granules in which a write may be under way there."""
+        first = offset >> _GRANULE_SHIFT
+        last = (offset + length - 1) >> _GRANULE_SHIFT
+        for granule in self.granules:
+            if first <= granule <= last:
+                yield granule << _GRANULE_SHIFT, (granule + 1) << _GRANULE_SHIFT

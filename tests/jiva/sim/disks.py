@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import itertools
 from collections.abc import Callable
 from random import Random
 
 import attrs
 
 from jiva.sim.blocks import BLOCK, content, versions_of
+from tierce import Extent
 from tierce_jiva.digests import zero_digest
 from tierce_jiva.wire import DIGEST_BYTES
 
@@ -114,6 +116,19 @@ class Disk:
         if not held:
             return zero_digest(length)
         return hashlib.blake2b(repr(held).encode(), digest_size=DIGEST_BYTES).digest()
+
+    def find_extents(self, offset: int, length: int) -> list[Extent]:
+        """Find what reads as zeroes: as few extents as there can be."""
+        if self.read_error:
+            raise OSError(errno.EIO, "planned")
+        self.check()
+        first, end = offset // BLOCK, (offset + length) // BLOCK
+        blocks = range(first, end)
+        found = []
+        for is_hole, run in itertools.groupby(blocks, key=lambda index: not self.cached.get(index)):
+            at, *rest = run
+            found.append(Extent(at * BLOCK, (1 + len(rest)) * BLOCK, is_hole))
+        return found
 
     def renew(self) -> None:
         """Open the file anew: what is written from now on can be synced."""

@@ -19,6 +19,7 @@ from tierce_jiva.replica_actions import (
     Action,
     DigestExtents,
     Fetch,
+    FindExtents,
     Hangup,
     Renew,
     Report,
@@ -233,6 +234,8 @@ class Process:
                 self._later(lambda action=action: self._fetched(action), 0.05)  # type: ignore[misc]
             elif isinstance(action, DigestExtents):
                 self._later(lambda action=action: self._digested(action), 0.02)  # type: ignore[misc]
+            elif isinstance(action, FindExtents):
+                self._later(lambda action=action: self._found(action), 0.02)  # type: ignore[misc]
             elif isinstance(action, Renew):
                 self._later(lambda action=action: self._renewed(action), 0.02)  # type: ignore[misc]
             elif isinstance(action, Hangup):
@@ -340,3 +343,11 @@ class Process:
             self.carry_out(self.replica.digested(wanted, [], error))
         else:
             self.carry_out(self.replica.digested(wanted, digests, None))
+
+    def _found(self, wanted: FindExtents) -> None:
+        try:
+            found = self.node.disk.find_extents(wanted.offset, wanted.length)
+        except OSError as error:
+            self.carry_out(self.replica.found(wanted, [], error))
+        else:
+            self.carry_out(self.replica.found(wanted, found, None))

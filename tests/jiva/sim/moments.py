@@ -14,8 +14,9 @@ _ANSWERS = {
     Kind.ACK: "ack",
     Kind.DATA: "data",
     Kind.DIGESTS: "digests",
+    Kind.EXTENTS: "extents",
 }
-_QUESTIONS = {Kind.READ: "read", Kind.DIGEST: "digest"}
+_QUESTIONS = {Kind.READ: "read", Kind.DIGEST: "digest", Kind.STATUS: "status"}
 
 
 def moment_of_question(buffer: Any, is_client: Callable[[int], bool]) -> str:

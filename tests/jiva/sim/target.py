@@ -33,7 +33,7 @@ class RestartError(Exception):
 class _Volume:
     """The replicator as a device, for core to stand on."""
 
-    capabilities = Capabilities(discard=True, write_zeroes=True)
+    capabilities = Capabilities(discard=True, write_zeroes=True, block_status=True)
 
     def __init__(self, target: Target) -> None:
         self._target = target
