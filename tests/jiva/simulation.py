@@ -49,11 +49,18 @@ class World:
         seed: It decides everything.
         faults_s: How many simulated seconds things go wrong.
         faults: What goes wrong by chance; empty for all that can.
+        asks_status: Clients ask for holes too. A seed plays another history then.
     """
 
     def __init__(
-        self, seed: int, faults_s: float = FAULTS_S, faults: tuple[Fault, ...] = ()
+        self,
+        seed: int,
+        faults_s: float = FAULTS_S,
+        faults: tuple[Fault, ...] = (),
+        *,
+        asks_status: bool = False,
     ) -> None:
+        self.asks_status = asks_status
         self.faults = faults
         self.seed = seed
         self.faults_s = faults_s
@@ -417,12 +424,18 @@ class World:
         )
 
 
-def run_seed(seed: int, faults_s: float = FAULTS_S, faults: tuple[Fault, ...] = ()) -> World:
+def run_seed(
+    seed: int,
+    faults_s: float = FAULTS_S,
+    faults: tuple[Fault, ...] = (),
+    *,
+    asks_status: bool = False,
+) -> World:
     """Run one seed.
 
     Raises:
         ViolationError: The promise was broken.
     """
-    world = World(seed, faults_s, faults)
+    world = World(seed, faults_s, faults, asks_status=asks_status)
     world.run()
     return world

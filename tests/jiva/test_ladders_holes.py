@@ -221,9 +221,16 @@ step = st.one_of(
 
 @attrs.define(eq=False)
 class Question:
-    """One BLOCK_STATUS: what each block may have held since it was asked."""
+    """One BLOCK_STATUS.
+
+    Attributes:
+        request: It.
+        number: That of the last change before it.
+        may_hold: What each block may have held since it was asked.
+    """
 
     request: Request
+    number: int
     may_hold: dict[int, set[int]]
 
 
@@ -278,7 +285,7 @@ class Model:
     def ask(self) -> None:
         request = Request(Op.BLOCK_STATUS, 0, 2 * MIB)
         may_hold = {block: set(held) for block, held in self.may_hold.items()}
-        question = Question(request, may_hold)
+        question = Question(request, self.version, may_hold)
         self.questions.append(question)
         self.submit(request, lambda _request: self.judge(question))
 
@@ -293,8 +300,19 @@ class Model:
             for block in BLOCKS:
                 if offset < (block + 1) * BLOCK and block * BLOCK < offset + length:
                     assert 0 in question.may_hold[block], "a hole where data was acknowledged"
-                    assert not self.pending[block], "a hole where something is under way"
-                    self.told_as_holes.add(block)
+                    early = {number for number in self.pending[block] if number <= question.number}
+                    assert not early, "a hole where something was asked for before"
+                    assert not self.is_under_way(block), "a hole where something is under way"
+                    if not self.pending[block]:
+                        self.told_as_holes.add(block)
+
+    def is_under_way(self, block: int) -> bool:
+        return any(
+            request.offset == block * BLOCK
+            for link in self.cluster.target.links
+            for batch in link.writes.values()
+            for request in batch.requests
+        )
 
     def read_all(self) -> None:
         self.heal()

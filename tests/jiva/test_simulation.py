@@ -31,6 +31,11 @@ def test_disks_that_fail_to_sync_lose_nothing_that_was_flushed() -> None:
         run_seed(seed, faults=losing_disks())
 
 
+def test_no_seed_tells_a_hole_where_anything_else_can_be_read() -> None:
+    worlds = [run_seed(seed, asks_status=True) for seed in range(20)]
+    assert sum(world.tally["told as a hole"] for world in worlds) > 1000
+
+
 def test_a_seed_replays_exactly() -> None:
     first, again = run_seed(7), run_seed(7)
     assert first.now == again.now

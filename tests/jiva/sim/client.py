@@ -92,6 +92,9 @@ class Client:
         self._place = 0
         self._is_ended = False
         self._drained: Callable[[], None] | None = None
+        if self.world.asks_status:
+            self._status_random = self.world.stream("status", target.number)
+            self.world.later(0.02, self._wake_for_status)
 
     # -- when --------------------------------------------------------------------------------------
 
@@ -107,6 +110,16 @@ class Client:
             if room > 0:
                 target.guarded(self._ask)
         world.later(gap_s, self.wake)
+
+    def _wake_for_status(self) -> None:
+        """Ask for holes, beside everything else."""
+        world, target = self.world, self.target
+        is_late = world.is_over or world.now > world.faults_s + _REST_S
+        if not target.is_alive or target.is_closing or is_late or self._is_ended:
+            return
+        if not target.is_stalled and len(self.outstanding) < _OUTSTANDING_MAX:
+            target.guarded(lambda: self.submit([self._status()]))
+        world.later(self._status_random.random() * 0.05, self._wake_for_status)
 
     def _next_gap(self) -> float:
         random, now = self._random, self.world.now
@@ -183,6 +196,13 @@ class Client:
         """Make a FLUSH."""
         return Request(Op.FLUSH, tag=_Asked(self.world.history.now()))
 
+    def _status(self) -> Request:
+        """Make a BLOCK_STATUS of a hot block, or of all from there on."""
+        first = self._status_random.choice(self.world.hot) * BLOCK
+        is_long = self._status_random.random() < 0.5
+        length = self.world.size_bytes - first if is_long else BLOCK
+        return Request(Op.BLOCK_STATUS, first, length, tag=_Asked(self.world.history.now()))
+
     def _zero(self) -> Request:
         asked = self._change(self._blocks(), is_zeroes=True)
         op = self._random.choice([Op.DISCARD, Op.WRITE_ZEROES])
@@ -245,6 +265,12 @@ class Client:
                 world.believed[index] = held
             world.memory.check_cached(asked.blocks)
             return
+        if request.op is Op.BLOCK_STATUS:
+            # A hole is a read of zeroes.
+            for index in self._in_holes(request):
+                world.tally["told as a hole"] += 1
+                history.end_read(index, 0, asked.began, self.target.era)
+            return
         if request.op is Op.FLUSH:
             history.complete_flush(asked.began)
             world.check_durable(self.target)
@@ -278,6 +304,13 @@ class Client:
             history.refuse_write(asked.version)
         elif code is Code.READ_ERROR and not world.may_be_unreadable:
             raise ViolationError(f"nobody could read block {request.offset // BLOCK}")
+
+    def _in_holes(self, request: Request) -> Iterator[int]:
+        for extent in request.extents:
+            for index in self.world.hot:
+                at = index * BLOCK - extent.offset
+                if extent.is_hole and 0 <= at < extent.length:
+                    yield index
 
     def _held(self, request: Request) -> Iterator[tuple[int, int]]:
         assert request.buffer is not None
