@@ -159,6 +159,14 @@ def test_a_volume_is_written_flushed_read_degraded_rebuilt_and_closed_clean(site
     buffer = memoryview(bytearray(4096))
     do(Request(Op.READ, 8192, 4096, buffer))
     assert bytes(buffer) == bytes(512) + data[512:]
+    do(Request(Op.DISCARD, 1 << 20, 4096))
+    status = Request(Op.BLOCK_STATUS, 0, SIZE)
+    do(status)
+    assert [(extent.offset, extent.length, extent.is_hole) for extent in status.extents] == [
+        (0, 8192, True),
+        (8192, 4096, False),
+        (12288, SIZE - 12288, True),
+    ]
 
     closed: list[Status] = []
     device.close(closed.append)
