@@ -8,11 +8,9 @@ import pytest
 
 from jiva.plants.membership import answer_before_saving
 from jiva.plants.plant import plants_of, wrap
-from tierce_jiva.catch_up import CatchUp
 from tierce_jiva.cleaning import Cleaning
 from tierce_jiva.extent_copy import ExtentCopy
 from tierce_jiva.host import State
-from tierce_jiva.links import Link, Links
 from tierce_jiva.marks import Marks
 from tierce_jiva.record_keeper import RecordKeeper
 from tierce_jiva.replica import Replica
@@ -138,17 +136,6 @@ def forget_the_number_of_an_order(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, RecordKeeper, "change", change)
 
 
-def let_in_without_the_marks_of_the_others(patch: pytest.MonkeyPatch) -> None:
-    """A replica that has caught up is not marked where the others are."""
-
-    def finish(self: CatchUp) -> None:
-        self._is_over = True
-        self._finishing()
-        self._flush(self._prove)
-
-    patch.setattr(CatchUp, "_finish", finish)
-
-
 def close_without_a_flush(patch: pytest.MonkeyPatch) -> None:
     """An orderly close takes the marks away at once."""
 
@@ -162,31 +149,6 @@ def close_without_a_flush(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, Replicator, "close", close)
 
 
-def clear_what_is_waited_for(patch: pytest.MonkeyPatch) -> None:
-    """What somebody has asked to be marked is cleared like any other region."""
-
-    def clear(genuine: Any, self: Marks, regions: Any, done: Any = None) -> None:
-        self._wanted.clear()
-        self._adding = frozenset()
-        genuine(self, regions, done)
-
-    wrap(patch, Marks, "clear", clear)
-
-
-def clear_what_a_joiner_has_not_flushed(patch: pytest.MonkeyPatch) -> None:
-    """What goes on the members goes on one that catches up too."""
-
-    def clear(genuine: Any, self: Marks, regions: Any, done: Any = None) -> None:
-        kept = {link: link.kept for link in self._links}
-        targets, self._targets = self._targets, self._required
-        genuine(self, regions, done)
-        self._targets = targets
-        for link, before in kept.items():
-            link.kept = before
-
-    wrap(patch, Marks, "clear", clear)
-
-
 def write_what_is_being_cleared(patch: pytest.MonkeyPatch) -> None:
     """While an order that clears marks is under way, what it clears may be written."""
 
@@ -196,17 +158,6 @@ def write_what_is_being_cleared(patch: pytest.MonkeyPatch) -> None:
         self.writable = writable
 
     wrap(patch, Marks, "clear", clear)
-
-
-def believe_that_lost_links_hold_their_marks(patch: pytest.MonkeyPatch) -> None:
-    """What a replica held before its link was lost, it holds."""
-
-    def lose(genuine: Any, self: Any, link: Link, reason: str) -> None:
-        held = link.held
-        genuine(self, link, reason)
-        link.held = held
-
-    wrap(patch, Links, "lose", lose)
 
 
 PLANTS = plants_of(
@@ -225,11 +176,7 @@ PLANTS = plants_of(
         forget_what_who_leaves_may_lack,
         settle_an_order_at_once,
         forget_the_number_of_an_order,
-        let_in_without_the_marks_of_the_others,
         close_without_a_flush,
-        clear_what_is_waited_for,
-        clear_what_a_joiner_has_not_flushed,
         write_what_is_being_cleared,
-        believe_that_lost_links_hold_their_marks,
     ),
 )

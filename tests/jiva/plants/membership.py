@@ -8,7 +8,6 @@ import pytest
 
 from jiva.plants.plant import plants_of, wrap
 from tierce_jiva.ballot import Membership
-from tierce_jiva.faults import Faults
 from tierce_jiva.host import State
 from tierce_jiva.links import Link
 from tierce_jiva.quorum import Quorum
@@ -102,11 +101,6 @@ def vote_out_with_the_vote_of_one_that_leaves(patch: pytest.MonkeyPatch) -> None
     patch.setattr(Quorum, "advance", advance)
 
 
-def read_who_is_being_voted_out(patch: pytest.MonkeyPatch) -> None:
-    """Who is in the set in force is read, though a vote is to leave it out."""
-    patch.setattr(Quorum, "readable", lambda self: frozenset(self.membership.in_sync))
-
-
 def acknowledge_by_the_new_set_before_it_is_in_force(patch: pytest.MonkeyPatch) -> None:
     """Only the set proposed last must hold what is acknowledged."""
     patch.setattr(Quorum, "required", lambda self: frozenset(self.latest.in_sync))
@@ -141,89 +135,9 @@ def let_in_who_has_not_accepted(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, Quorum, "_ask", ask)
 
 
-def let_in_whoever_answers_now(patch: pytest.MonkeyPatch) -> None:
-    """A replica is let in though its process has started anew since it was found fit."""
-
-    def accept(genuine: Any, self: Replica, connection: int, sequence: int, message: Any) -> None:
-        if self.name in message["let_in"]:
-            message["let_in"][self.name] = self._facts["incarnation"]
-        genuine(self, connection, sequence, message)
-
-    wrap(patch, Replica, "_accept", accept)
-
-
-def vote_out_for_one_whose_sync_has_failed(patch: pytest.MonkeyPatch) -> None:
-    """A replica takes a vote that leaves others out though its sync has failed since."""
-
-    def accept(genuine: Any, self: Replica, connection: int, sequence: int, message: Any) -> None:
-        genuine(self, connection, sequence, message | {"suspect": True})
-
-    wrap(patch, Replica, "_accept", accept)
-
-
-def vote_out_for_one_that_has_forgotten(patch: pytest.MonkeyPatch) -> None:
-    """A vote that leaves somebody out goes first to one that has lost its memory."""
-
-    def may_go_first(self: Quorum, proposal: Membership) -> list[Link]:
-        links = [self._links[name] for name in proposal.in_sync if self._links[name].is_ready]
-        return sorted(links, key=lambda link: link.has_kept)
-
-    patch.setattr(Quorum, "_may_go_first", may_go_first)
-
-
-def vote_out_for_one_in_doubt(patch: pytest.MonkeyPatch) -> None:
-    """A vote that leaves somebody out goes first to one in doubt, though a sound one stays."""
-
-    def may_go_first(self: Quorum, proposal: Membership) -> list[Link]:
-        links = [self._links[name] for name in proposal.in_sync]
-        fit = [link for link in links if link.is_ready and link.has_kept and not link.fault]
-        return sorted(fit, key=lambda link: link.is_sound)
-
-    patch.setattr(Quorum, "_may_go_first", may_go_first)
-
-
-def propose_again_who_was_taken_back(patch: pytest.MonkeyPatch) -> None:
-    """A vote that leaves the wrong ones is replaced by one for all that it waits for."""
-    patch.setattr(Quorum, "candidates", Quorum.required)
-
-
-def vote_out_the_last_sound_member(patch: pytest.MonkeyPatch) -> None:
-    """Those that stay may all be in doubt."""
-    patch.setattr(Faults, "_worth", lambda _self, _names: 0)
-
-
-def count_the_votes_of_an_older_folder(patch: pytest.MonkeyPatch) -> None:
-    """Who may have forgotten votes is asked, and counts."""
-    patch.setattr(Quorum, "_is_complete", property(lambda _self: True))
-
-
-def count_acceptances_of_other_proposals(patch: pytest.MonkeyPatch) -> None:
-    """Who has accepted an earlier proposal is counted for the later one."""
-
-    def answered(genuine: Any, self: Quorum, name: str, proposal: Any, is_accepted: bool) -> None:
-        if self._proposals and is_accepted:
-            proposal = self._proposals[-1]
-        genuine(self, name, proposal, is_accepted)
-
-    wrap(patch, Quorum, "_answered", answered)
-
-
 def adopt_by_ballot_alone(patch: pytest.MonkeyPatch) -> None:
     """Of two memberships of one ballot either may be adopted."""
     patch.setattr(Membership, "rank", property(lambda self: (self.ballot, 0)))
-
-
-def accept_any_rank(patch: pytest.MonkeyPatch) -> None:
-    """A replica accepts a membership of a lower rank than the one it has accepted."""
-
-    def accept(genuine: Any, self: Replica, connection: int, sequence: int, message: Any) -> None:
-        proposed = Membership.from_json(message["membership"])
-        accepted = self.record.accepted
-        if proposed.ballot == self.record.promised and proposed.rank < accepted.rank:
-            self._keeper.change(accepted=proposed)
-        genuine(self, connection, sequence, message)
-
-    wrap(patch, Replica, "_accept", accept)
 
 
 PLANTS = plants_of(
@@ -235,20 +149,10 @@ PLANTS = plants_of(
         take_frames_of_a_lower_ballot,
         promise_lower_ballots,
         vote_out_with_the_vote_of_one_that_leaves,
-        read_who_is_being_voted_out,
         acknowledge_by_the_new_set_before_it_is_in_force,
         acknowledge_by_the_old_set_until_the_new_is_in_force,
         keep_an_opening_vote_whose_link_was_lost,
         let_in_who_has_not_accepted,
-        let_in_whoever_answers_now,
-        vote_out_for_one_whose_sync_has_failed,
-        vote_out_for_one_that_has_forgotten,
-        vote_out_for_one_in_doubt,
-        propose_again_who_was_taken_back,
-        vote_out_the_last_sound_member,
-        count_the_votes_of_an_older_folder,
-        count_acceptances_of_other_proposals,
         adopt_by_ballot_alone,
-        accept_any_rank,
     ),
 )

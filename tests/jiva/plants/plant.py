@@ -20,12 +20,10 @@ class Plant:
     Attributes:
         patch: Leaves it out, until the patch is undone. Its docstring says what happens then.
         area: What it belongs to.
-        equivalent: Why nobody can tell; empty for one that must be found.
     """
 
     patch: Patch
     area: str
-    equivalent: str = ""
 
     @property
     def name(self) -> str:
@@ -38,13 +36,9 @@ class Plant:
         return " ".join((self.patch.__doc__ or "").split())
 
 
-def plants_of(
-    area: str, patches: Iterable[Patch], equivalent: dict[Patch, str] | None = None
-) -> tuple[Plant, ...]:
-    """Return an area's plants, each with why it is equivalent if it is."""
-    found = [Plant(patch, area) for patch in patches]
-    found += [Plant(patch, area, reason) for patch, reason in (equivalent or {}).items()]
-    return tuple(found)
+def plants_of(area: str, patches: Iterable[Patch]) -> tuple[Plant, ...]:
+    """Return an area's plants."""
+    return tuple(Plant(patch, area) for patch in patches)
 
 
 def leave_out(patch: pytest.MonkeyPatch, owner: type, name: str, result: Any = None) -> None:

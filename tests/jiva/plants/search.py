@@ -85,12 +85,7 @@ def print_table(table: dict[str, Found]) -> None:
             area = plant.area
             sys.stdout.write(f"\n{area}\n")
         found = table.get(name)
-        if plant.equivalent:
-            told = f"equivalent: {plant.equivalent}"
-        elif found is None:
-            told = "NOT FOUND"
-        else:
-            told = f"{found.seed + 1:5d} seeds  {found.how}"
+        told = "NOT FOUND" if found is None else f"{found.seed + 1:5d} seeds  {found.how}"
         sys.stdout.write(f"  {name:{_WIDTH}} {told}\n")
 
 
@@ -101,13 +96,13 @@ def _order(known: Found | None, seeds: range, *, is_again: bool) -> Iterable[int
 def main() -> int:
     """Search for all, or for those that are named."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help="plants to look for; all but the equivalent ones")
+    parser.add_argument("names", nargs="*", help="plants to look for; all by default")
     parser.add_argument("--seeds", type=int, default=SEEDS_MAX, help="how many seeds to try")
     parser.add_argument("--start", type=int, default=0, help="the first seed")
     parser.add_argument("--jobs", type=int, default=1, help="processes to search on")
     parser.add_argument("--again", action="store_true", help="begin with the seeds of the table")
     asked = parser.parse_args()
-    names = asked.names or [name for name, plant in PLANTS.items() if not plant.equivalent]
+    names = asked.names or list(PLANTS)
     table = read_table()
     seeds = range(asked.start, asked.start + asked.seeds)
     tasks = [(name, _order(table.get(name), seeds, is_again=asked.again)) for name in names]

@@ -11,7 +11,6 @@ from tierce import Op
 from tierce_jiva.links import Link, Links
 from tierce_jiva.replica_bytes import ReplicaBytes
 from tierce_jiva.replicator import Replicator
-from tierce_jiva.returning import Returning
 from tierce_jiva.unsettled import Unsettled
 from tierce_jiva.wire import Frame, encode_ack
 from tierce_jiva.write_path import WritePath
@@ -93,17 +92,6 @@ def resend_the_newest_first(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, WritePath, "resend", resend)
 
 
-def resend_what_has_failed(patch: pytest.MonkeyPatch) -> None:
-    """One that comes back with a failed write is sent it again, after newer ones."""
-
-    def send_again(self: Returning, link: Link) -> None:
-        for batch in link.writes.values():
-            batch.failed &= ~link.bit
-        self._writes.resend(link)
-
-    patch.setattr(Returning, "_send_again", send_again)
-
-
 def keep_who_has_failed_a_write(patch: pytest.MonkeyPatch) -> None:
     """A write that failed on some is acknowledged by the others, and nobody is voted out."""
 
@@ -148,36 +136,6 @@ def leave_a_given_up_write_unequal(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(self._writes, "_unequal", self._unequal)
 
     wrap(patch, Replicator, "_give_up_late", give_up_late)
-
-
-def owe_what_was_given_up(patch: pytest.MonkeyPatch) -> None:
-    """A write that was given up is sent again to who has not answered it."""
-
-    def give_up(genuine: Any, self: WritePath, *args: Any) -> None:
-        owed = {link: dict(link.writes) for link in self._links}
-        genuine(self, *args)
-        for link, writes in owed.items():
-            for sequence, batch in writes.items():
-                if sequence not in link.writes and batch.is_settled:
-                    batch.settled = None
-                    batch.buffers = [bytes(buffer) for buffer in batch.buffers]
-                    link.writes[sequence] = batch
-                    batch.targets = 0
-
-    def acknowledged(genuine: Any, self: WritePath, link: Link, frame: Frame) -> Any:
-        batch = link.writes.get(frame.sequence)
-        if batch is not None and batch.is_settled:
-            del link.writes[frame.sequence]
-            return True
-        return genuine(self, link, frame)
-
-    wrap(patch, WritePath, "give_up", give_up)
-    wrap(patch, WritePath, "acknowledged", acknowledged)
-
-
-def do_not_hang_up_on_who_owes_an_answer(patch: pytest.MonkeyPatch) -> None:
-    """A write that was given up may still be applied by who has not answered it."""
-    leave_out(patch, Replicator, "_given_up")
 
 
 def write_into_an_extent_under_copy(patch: pytest.MonkeyPatch) -> None:
@@ -261,12 +219,9 @@ PLANTS = plants_of(
         report_the_first_failure_only,
         take_what_is_not_resent_for_done,
         resend_the_newest_first,
-        resend_what_has_failed,
         keep_who_has_failed_a_write,
         leave_a_failed_write_unequal,
         leave_a_given_up_write_unequal,
-        owe_what_was_given_up,
-        do_not_hang_up_on_who_owes_an_answer,
         write_into_an_extent_under_copy,
         pass_what_waits,
         know_the_first_granule_only,
