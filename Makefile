@@ -6,10 +6,13 @@ BIN := $(VENV)/bin
 CONFIG ?= examples/quickstart.yaml
 ROUNDS ?= 300
 SEEDS ?= 20000
+# Fresh seeds each time; a failing one is printed.
+START ?= $(shell date +%s)
+JOBS ?= $(shell nproc)
 SECONDS ?= 600
 MINUTES ?= 60
 
-.PHONY: help run setup check format test bench fuzz vm soak storms seeds wheels clean
+.PHONY: help run setup check format test bench fuzz vm soak storms seeds plants wheels clean
 
 help:  ## List the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -67,8 +70,11 @@ soak: setup  ## Damage everything at random, ROUNDS times, then Linux at work fo
 storms: setup  ## Hostile initiators by the hundred beside an honest one, whose waits are printed
 	PYTHONPATH=tests $(BIN)/python -m system.storms
 
-seeds: setup  ## Simulate SEEDS clusters with faults against the promise
-	PYTHONPATH=tests $(BIN)/python -m jiva.simulation --seeds $(SEEDS)
+seeds: setup  ## Simulate SEEDS clusters with faults against the promise, from START on
+	PYTHONPATH=tests $(BIN)/python -m jiva.seeds --seeds $(SEEDS) --start $(START) --jobs $(JOBS)
+
+plants: setup  ## Look for a seed that finds each bug planted on purpose; writes their table
+	PYTHONPATH=tests $(BIN)/python -m jiva.plants.search --jobs $(JOBS)
 
 wheels: setup  ## Build the wheel and list the plugins from a bare environment
 	rm -rf build/wheels build/bare

@@ -87,6 +87,13 @@ class LateFiles(OsFiles):
     def replace(self, source: Path, destination: Path) -> None:  # type: ignore[override]
         os.replace(source, destination)
 
+    def exchange_in(self, folder: int, first: str, second: str) -> None:  # type: ignore[override]
+        # As where the file system can't exchange.
+        os.rename(first, second, src_dir_fd=folder, dst_dir_fd=folder)
+
+    def sync_open_folder(self, folder: int) -> None:  # type: ignore[override]
+        os.fsync(folder)
+
 
 class RecordedDisk:
     """Records in a `with`.

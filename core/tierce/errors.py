@@ -121,11 +121,12 @@ class FencedError(ConflictError):
 
 def explain(error: BaseException) -> str:
     """Return an error in the words of a message: an error of ours as it is, one of the system with
-    its file and without its number, any other (a bug, ours or a plugin's) with its kind."""
+    its file and without its number, any other (a bug, ours or a plugin's) with its kind, on one
+    line."""
     if isinstance(error, TierceError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
         files = (error.filename, error.filename2)
         named = [os.fsdecode(one) for one in files if isinstance(one, str | bytes | os.PathLike)]
         return ": ".join([" to ".join(named), error.strerror] if named else [error.strerror])
-    return ": ".join(filter(None, (type(error).__name__, str(error))))
+    return ": ".join(filter(None, (type(error).__name__, " ".join(str(error).split()))))

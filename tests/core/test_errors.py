@@ -22,6 +22,7 @@ from tierce.errors import explain
         (OSError(errno.EBADF, "Bad file descriptor", 7), "Bad file descriptor"),
         (KeyError("size"), "KeyError: 'size'"),
         (ValueError(), "ValueError"),
+        (ImportError("no x:\n  no y\n"), "ImportError: no x: no y"),
     ],
 )
 def test_an_error_is_told_in_words(error: Exception, said: str) -> None:

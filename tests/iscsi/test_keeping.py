@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from iscsi.bench import Bench
-from iscsi.initiator import Answer, command, only, read_10
+from iscsi.initiator import LOGIN_KEYS, Answer, command, login, only, read_10
 
 GOOD, RESTARTED = 0, (6, 0x2900)
 OTHER = b"\x80\0\0\0\0\2"
@@ -67,6 +67,17 @@ def test_who_had_ended_its_session_is_not_told(make_bench: MakeBench) -> None:
     bench = make_bench()
     bench.session().close()
     bench.loop.turn()
+    assert first(make_bench()).status == GOOD
+
+
+def test_who_ends_its_session_with_the_bytes_that_begin_it_is_not_told(
+    make_bench: MakeBench,
+) -> None:
+    bench = make_bench()
+    broken = command(bytes(6), 7)
+    hurried = bench.initiator()
+    hurried.start(login(LOGIN_KEYS) + broken)
+    assert hurried.is_closed, "a CmdSN that is not the next one"
     assert first(make_bench()).status == GOOD
 
 

@@ -5,93 +5,35 @@ Time stands still until `run` moves it; every connection is a queue of bytes tha
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
-import attrs
-import pytest
-
-from tierce import Event, Op, Request
+from jiva.nodes import MemoryStore, Node, Pages, Pipe
+from tierce import GOOD, Event, Op, Request
 from tierce_jiva.ballot import NO_BALLOT, Membership, Record
 from tierce_jiva.host import Host, State, Volume
 from tierce_jiva.options import JivaOptions, ReplicaOptions
 from tierce_jiva.read_path import LocalReader
 from tierce_jiva.replica import Replica
-from tierce_jiva.replica_actions import (
+from tierce_jiva.replica_actions import (  # fmt: skip
     Action,
     DigestExtents,
     Fetch,
+    FindExtents,
     Hangup,
     Renew,
+    Report,
     Save,
     Send,
     Stop,
     Sync,
 )
 from tierce_jiva.replicator import Replicator
-from tierce_jiva.wire import DIGEST_BYTES, FrameReader
+from tierce_jiva.wire import Frame
 
 UUID = "0123456789abcdef0123456789abcdef"
-
-
-class MemoryStore:
-    """Bytes with a page cache: `cached` is what reads see, `durable` what a power loss leaves."""
-
-    def __init__(self, size_bytes: int) -> None:
-        self.cached = bytearray(size_bytes)
-        self.durable = bytearray(size_bytes)
-        self.fail_write: OSError | None = None
-        self.fail_sync: OSError | None = None
-        self.renewals = 0
-
-    def write(self, offset: int, data: memoryview) -> None:
-        if self.fail_write is not None:
-            raise self.fail_write
-        self.cached[offset : offset + len(data)] = data
-
-    def discard(self, offset: int, length: int) -> None:
-        self.write(offset, memoryview(bytes(length)))
-
-    def read_cached(self, offset: int, buffer: memoryview) -> bool:
-        buffer[:] = self.cached[offset : offset + len(buffer)]
-        return True
-
-    def renew(self) -> None:
-        self.renewals += 1
-        self.cached = bytearray(self.durable)
-
-    def lose_power(self) -> None:
-        self.cached = bytearray(self.durable)
-
-
-@attrs.define(eq=False)
-class Node:
-    """A machine with one replica."""
-
-    name: str
-    store: MemoryStore
-    record: Record
-    boot: int = 0
-    replica: Replica | None = None
-    is_hung: bool = False
-    stops: list[str] = attrs.field(factory=list)
-
-    @property
-    def boot_id(self) -> str:
-        return f"{self.name}-boot-{self.boot}"
-
-
-@attrs.define(eq=False)
-class Pipe:
-    """One connection: bytes on their way, each way."""
-
-    number: int
-    to_replica: deque[bytes] = attrs.field(factory=deque)
-    to_target: deque[bytes] = attrs.field(factory=deque)
-    at_replica: FrameReader = attrs.field(factory=FrameReader)
-    at_target: FrameReader = attrs.field(factory=FrameReader)
 
 
 class Cluster:
@@ -103,7 +45,9 @@ class Cluster:
         membership = Membership(NO_BALLOT, 0, names, names)
         self.nodes = {
             name: Node(
-                name, MemoryStore(size_bytes), Record(NO_BALLOT, membership, f"{name}-boot-0")
+                name,
+                MemoryStore(size_bytes),
+                Record(NO_BALLOT, membership, f"{name}-boot-0", head="1:1"),
             )
             for name in names
         }
@@ -121,8 +65,12 @@ class Cluster:
         self.wall = 1_000_000
         self.pipes: dict[str, Pipe] = {}
         self.cut: set[str] = set()
+        self.late: list[tuple[str, Pipe]] = []
         self.settled: list[Request] = []
+        #: When who was connected to: a link that is hung up on is not made anew without end.
+        self._attempts: deque[tuple[str, float]] = deque(maxlen=32)
         self._number = 0
+        self._incarnation = 0
         for node in self.nodes.values():
             self.start_replica(node.name)
         self.target = self.start_target()
@@ -131,6 +79,8 @@ class Cluster:
 
     def start_replica(self, name: str) -> None:
         node = self.nodes[name]
+        self._incarnation += 1
+        node.incarnation = self._incarnation
         node.replica = Replica(
             name=name,
             uuid=UUID,
@@ -138,11 +88,20 @@ class Cluster:
             record=node.record,
             store=node.store,
             boot_id=node.boot_id,
-            facts={"head": f"/{name}/head"},
+            head=node.head,
+            facts={
+                "head": f"/{name}/head",
+                "device": 1,
+                "inode": int(node.head.partition(":")[0]),
+                "incarnation": node.incarnation,
+            },
         )
 
     def kill_replica(self, name: str) -> None:
-        self.nodes[name].replica = None
+        node = self.nodes[name]
+        node.replica = None
+        node.waiting.clear()
+        node.store.restart()
         self.break_pipe(name, "killed")
 
     def power_off(self, name: str) -> None:
@@ -176,6 +135,31 @@ class Cluster:
             self.target.links.now = self.now
             self.target.disconnected(name, reason)
 
+    def half_open(self, name: str) -> None:
+        """The target takes the connection for lost; what it had sent is still on its way."""
+        self.target.links.now = self.now
+        self.late.append((name, self.pipes.pop(name)))
+        self.target.disconnected(name, "half open")
+
+    def arrive_late(self) -> None:
+        """What was on its way on connections that were given up arrives now."""
+        late, self.late = self.late, []
+        for name, pipe in late:
+            self.pipes, pipes = {name: pipe}, self.pipes
+            while pipe.to_replica:
+                self._to_replica(name)
+            self.pipes = pipes
+
+    def stranger(self, name: str, frames: list[Frame]) -> None:
+        """Frames arrive at a replica from another target, which is gone when it is answered."""
+        node = self.nodes[name]
+        self._number += 1
+        assert node.replica is not None
+        node.replica.connected(self._number)
+        self._carry_out(node, node.replica.received(self._number, frames))
+        if node.replica is not None:
+            node.replica.disconnected(self._number)
+
     def _drop_pipe(self, name: str) -> None:
         pipe = self.pipes.pop(name)
         replica = self.nodes[name].replica
@@ -186,7 +170,11 @@ class Cluster:
 
     def connect(self) -> None:
         for name, node in self.nodes.items():
-            if name not in self.pipes and node.replica is not None and name not in self.cut:
+            attempts = self._attempts.count((name, self.now))
+            if name in self.pipes or name in self.cut or attempts > 2:
+                continue
+            if node.replica is not None:
+                self._attempts.append((name, self.now))
                 self._number += 1
                 self.pipes[name] = Pipe(self._number)
                 node.replica.connected(self._number)
@@ -196,7 +184,8 @@ class Cluster:
         """Carry everything that is on its way one hop; False if nothing was."""
         moved = False
         self.target.links.now = self.now
-        for name, reason in self.take_hangups():
+        hangups, self.target.hangups = self.target.hangups, []
+        for name, reason in hangups:
             self.break_pipe(name, reason)
             moved = True
         for link in self.target.links:
@@ -211,10 +200,6 @@ class Cluster:
             moved |= self._to_target(name)
         return moved
 
-    def take_hangups(self) -> list[tuple[str, str]]:
-        hangups, self.target.hangups = self.target.hangups, []
-        return hangups
-
     def _to_replica(self, name: str) -> bool:
         pipe, node = self.pipes[name], self.nodes[name]
         if node.is_hung or not pipe.to_replica or node.replica is None:
@@ -227,7 +212,7 @@ class Cluster:
 
     def _to_target(self, name: str) -> bool:
         pipe = self.pipes.get(name)
-        if pipe is None or not pipe.to_target:
+        if pipe is None or not pipe.to_target or self.nodes[name].is_mute:
             return False
         data = pipe.to_target.popleft()
         pipe.at_target.space()[: len(data)] = data
@@ -235,43 +220,103 @@ class Cluster:
         return True
 
     def _carry_out(self, node: Node, actions: list[Action]) -> None:
-        replica = node.replica
-        assert replica is not None
         for action in actions:
-            pipe = self.pipes.get(node.name)
+            if node.replica is None:
+                return
             if isinstance(action, Send):
-                if pipe is not None and pipe.number == action.connection:
+                pipe = self._pipe(node, action.connection)
+                if pipe is not None:
                     pipe.to_target.append(action.data)
-            elif isinstance(action, Save):
-                node.record = action.record
-                self._carry_out(node, replica.saved())
-            elif isinstance(action, Sync):
-                self._carry_out(node, replica.synced(self._sync(node.store)))
-            elif isinstance(action, Fetch):
-                pytest.fail("everything is cached here")
-            elif isinstance(action, DigestExtents):
-                digests = [
-                    hashlib.blake2b(
-                        node.store.cached[at : at + n], digest_size=DIGEST_BYTES
-                    ).digest()
-                    for at, n in action.extents
-                ]
-                self._carry_out(node, replica.digested(action, digests, None))
-            elif isinstance(action, Renew):
-                node.store.renew()
-                self._carry_out(node, replica.renewed(action, None))
             elif isinstance(action, Hangup):
-                if pipe is not None and pipe.number == action.connection:
+                if self._pipe(node, action.connection) is not None:
                     self.break_pipe(node.name, action.reason)
+            elif isinstance(action, Report):
+                node.reports.append(action.code)
             elif isinstance(action, Stop):
                 node.stops.append(action.reason)
+                self.kill_replica(node.name)
+                return
+            else:
+                work = self._work(node, action)
+                if type(action) in node.held:
+                    node.waiting.append(work)
+                else:
+                    work()
 
-    @staticmethod
-    def _sync(store: MemoryStore) -> OSError | None:
-        if store.fail_sync is not None:
-            return store.fail_sync
-        store.durable = bytearray(store.cached)
-        return None
+    def _pipe(self, node: Node, connection: int) -> Pipe | None:
+        pipe = self.pipes.get(node.name)
+        return pipe if pipe is not None and pipe.number == connection else None
+
+    def _work(self, node: Node, action: Action) -> Callable[[], None]:
+        """Return what a worker thread does, and what the replica then makes of it."""
+        replica, store = node.replica, node.store
+        assert replica is not None
+        if isinstance(action, Save):
+            return partial(self._save, node, replica, action)
+        if isinstance(action, Sync):
+            return partial(self._sync, node, replica, store.begin_sync())
+        if isinstance(action, Fetch):
+            return partial(self._fetch, node, replica, action)
+        if isinstance(action, DigestExtents):
+            return partial(self._digest, node, replica, action)
+        if isinstance(action, FindExtents):
+            return partial(self._find, node, replica, action)
+        assert isinstance(action, Renew)
+        return partial(self._renew, node, replica, action)
+
+    def _save(self, node: Node, replica: Replica, action: Save) -> None:
+        if node.fail_save is not None:
+            self._carry_out(node, replica.save_failed(str(node.fail_save)))
+            return
+        node.record = action.record
+        self._carry_out(node, replica.saved())
+
+    def _sync(self, node: Node, replica: Replica, pages: Pages) -> None:
+        try:
+            node.store.end_sync(pages)
+        except OSError as error:
+            self._carry_out(node, replica.synced(error))
+        else:
+            self._carry_out(node, replica.synced(None))
+
+    def _fetch(self, node: Node, replica: Replica, action: Fetch) -> None:
+        error = node.store.read_extents(action.extents, memoryview(action.buffer))
+        if node.is_slow:
+            node.waiting.append(partial(self._fetched, node, replica, action, error))
+        else:
+            self._fetched(node, replica, action, error)
+
+    def _fetched(self, node: Node, replica: Replica, action: Fetch, error: OSError | None) -> None:
+        self._carry_out(node, replica.fetched(action, error))
+
+    def _digest(self, node: Node, replica: Replica, action: DigestExtents) -> None:
+        try:
+            digests = [node.store.digest(offset, length) for offset, length in action.extents]
+        except OSError as error:
+            self._carry_out(node, replica.digested(action, [], error))
+        else:
+            self._carry_out(node, replica.digested(action, digests, None))
+
+    def _find(self, node: Node, replica: Replica, action: FindExtents) -> None:
+        try:
+            found = node.store.find_extents(action.offset, action.length)
+        except OSError as error:
+            self._carry_out(node, replica.found(action, [], error))
+        else:
+            self._carry_out(node, replica.found(action, found, None))
+
+    def _renew(self, node: Node, replica: Replica, action: Renew) -> None:
+        node.store.renew()
+        self._carry_out(node, replica.renewed(action, None))
+
+    def release(self, name: str) -> None:
+        """What a replica's disk was asked to do is done, and nothing waits any more."""
+        node = self.nodes[name]
+        node.held.clear()
+        waiting, node.waiting = node.waiting, []
+        for work in waiting:
+            if node.replica is not None:
+                work()
 
     def run(self, seconds: float = 0.0, *, connect: bool = True) -> None:
         """Carry everything to its end, then let time pass in ticks."""
@@ -286,8 +331,21 @@ class Cluster:
                 raise AssertionError("it never comes to rest")
             if self.now >= end:
                 return
-            self.now = min(end, self.now + 0.1)
-            self.target.tick(self.now)
+            self._pass_time(min(0.1, end - self.now))
+
+    def _pass_time(self, seconds: float) -> None:
+        self.now += seconds
+        self.target.tick(self.now)
+
+    def step_until(self, is_so: Callable[[], bool]) -> None:
+        """Carry everything hop by hop until something is so; time passes where all rests."""
+        for _ in range(1000):
+            if is_so():
+                return
+            self.connect()
+            if not self.step():
+                self._pass_time(0.1)
+        raise AssertionError("it never came")
 
     # -- using -------------------------------------------------------------------------------------
 
@@ -306,6 +364,30 @@ class Cluster:
         buffer = memoryview(bytearray(length))
         return self.submit(Request(Op.READ, offset, length, buffer))[0]
 
+    def status(self, offset: int, length: int) -> Request:
+        return self.submit(Request(Op.BLOCK_STATUS, offset, length))[0]
+
+    def put(self, offset: int, data: bytes) -> None:
+        """Write and have it acknowledged."""
+        write = self.write(offset, data)
+        self.run()
+        assert write.status is GOOD
+
+    def get(self, offset: int, length: int = 4096) -> bytes:
+        """Read, and have it."""
+        read = self.read(offset, length)
+        self.run()
+        assert read.status is GOOD, read.status
+        return bytes_of(read)
+
+    def cached(self, offset: int, length: int = 1) -> list[bytes]:
+        """Return what each replica's cache holds there."""
+        return [bytes(node.store.cached[offset : offset + length]) for node in self.nodes.values()]
+
+    def durable(self, offset: int, length: int = 1) -> list[bytes]:
+        """Return what each replica's disk holds there."""
+        return [bytes(node.store.durable[offset : offset + length]) for node in self.nodes.values()]
+
     def codes(self) -> list[str]:
         return [event.code for event in self.events]
 
@@ -320,3 +402,11 @@ class Cluster:
 def bytes_of(request: Request) -> bytes:
     assert request.buffer is not None
     return bytes(request.buffer)
+
+
+def opened(count: int = 3, **options: Any) -> Cluster:
+    """Return a volume that serves, clean."""
+    cluster = Cluster(count, **options)
+    cluster.run(3)
+    assert cluster.is_serving
+    return cluster

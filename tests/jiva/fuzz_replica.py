@@ -21,13 +21,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from crc32c import crc32c
 
-from jiva.cluster import UUID, MemoryStore
-from tierce import Op, ProtocolError
+from jiva.cluster import UUID
+from jiva.nodes import MemoryStore
+from tierce import Extent, Op, ProtocolError
 from tierce_jiva.ballot import NO_BALLOT, Ballot, Membership, Record
 from tierce_jiva.replica import Replica
 from tierce_jiva.replica_actions import (
     DigestExtents,
     Fetch,
+    FindExtents,
     Hangup,
     Renew,
     Save,
@@ -65,6 +67,7 @@ class Session:
             record=Record(NO_BALLOT, membership, "boot"),
             store=CheckedStore(SIZE),
             boot_id="boot",
+            head="",
             facts={"head": "/head"},
         )
         self.readers: dict[int, FrameReader] = {}
@@ -107,7 +110,7 @@ class Session:
         sequence = dice.randrange(1 << 64)
         if kind is Kind.CONTROL:
             return encode_control(sequence, ballot, self._message())
-        if kind in {Kind.BATCH, Kind.READ, Kind.DIGEST}:
+        if kind in {Kind.BATCH, Kind.READ, Kind.DIGEST, Kind.STATUS, Kind.EXTENTS}:
             return self._extents(kind, sequence, ballot)
         return encode(kind, sequence, ballot, payload=dice.randbytes(dice.randrange(64)))
 
@@ -133,10 +136,22 @@ class Session:
             [
                 {"kind": "hello", "uuid": UUID, "replica": dice.choice(NAMES)},
                 {"kind": "prepare"},
-                {"kind": "accept", "membership": membership.to_json(), "let_in": [NAMES[0]]},
+                {
+                    "kind": "accept",
+                    "membership": membership.to_json(),
+                    "let_in": [NAMES[0]],
+                    "suspect": False,
+                },
                 {"kind": "accept", "membership": dice.choice([None, 3, [], {}]), "let_in": {}},
-                {"kind": "mark", "marked": dice.choice([True, False, "yes"])},
+                {"kind": "mark", "order": dice.randrange(99), "settled": 0, "marks": "01"},
+                {
+                    "kind": "mark",
+                    "order": dice.choice([1, -1, "one", None]),
+                    "settled": dice.choice([0, 5, -1, []]),
+                    "marks": dice.choice(["", "00", "ff", "0101", "x", 7]),
+                },
                 {"kind": "renew"},
+                {"kind": "redone"},
                 {"kind": dice.choice([None, 4, "?", ["hello"]])},
                 json.loads(dice.choice(["{}", '{"kind": {"a": [1]}}'])),
             ]
@@ -172,6 +187,10 @@ class Session:
             elif isinstance(action, DigestExtents):
                 digests = [bytes(16)] * len(action.extents)
                 self._carry_out(self.replica.digested(action, digests, None))
+            elif isinstance(action, FindExtents):
+                assert 0 < action.length <= SIZE - action.offset, "a question beyond the volume"
+                found = [Extent(action.offset, action.length, is_hole=True)]
+                self._carry_out(self.replica.found(action, found, None))
             elif isinstance(action, Renew):
                 self._carry_out(self.replica.renewed(action, None))
             elif isinstance(action, Hangup):

@@ -45,6 +45,10 @@ class _Inode:
         self.pending.clear()
 
 
+#: What changes at once: (name, what it names from now on, the name that this had).
+_Change = tuple[tuple[str, _Inode, str | None], ...]
+
+
 class RecordedFiles(OsFiles):
     """Real files, recorded.
 
@@ -58,6 +62,7 @@ class RecordedFiles(OsFiles):
         #: (call, arguments) of every change, and of every note that the test takes.
         self.log: list[tuple[str, tuple[Any, ...]]] = []
         self._names: dict[int, str] = {}
+        self._folders: dict[int, Path] = {}
 
     def note(self, what: str, *arguments: Any) -> None:
         """Remember where in the order of calls something happened."""
@@ -66,12 +71,27 @@ class RecordedFiles(OsFiles):
     def open(self, path: Path, flags: int) -> int:  # type: ignore[override]
         is_new = not path.exists()
         descriptor = OsFiles.open(path, flags)
+        if flags & os.O_DIRECTORY:
+            self._folders[descriptor] = path
+            return descriptor
         self._names[descriptor] = path.name
         if is_new:
             self.note("create", path.name)
         elif flags & os.O_TRUNC:
             self.note("truncate", path.name, 0)
         return descriptor
+
+    def open_in(self, folder: int, name: str, flags: int) -> int:  # type: ignore[override]
+        return self.open(self._folders[folder] / name, flags)
+
+    def exchange_in(self, folder: int, first: str, second: str) -> None:  # type: ignore[override]
+        there = (self._folders[folder] / second).exists()
+        self.note("exchange" if there else "rename", first, second)
+        OsFiles.exchange_in(folder, first, second)
+
+    def sync_open_folder(self, folder: int) -> None:  # type: ignore[override]
+        if "sync_folder" not in self.ignored:
+            self.note("sync_folder", self._folders[folder].name)
 
     def pwrite(self, descriptor: int, data: memoryview, offset: int) -> int:  # type: ignore[override]
         self.note("write", self._names[descriptor], offset, bytes(data))
@@ -105,11 +125,11 @@ class RecordedFiles(OsFiles):
         """Build what a loss of power after `count` entries of the log may leave in `folder`."""
         names: dict[str, _Inode] = {}
         durable_names: dict[str, _Inode] = {}
-        changes: list[tuple[str, _Inode, str | None]] = []
+        changes: list[_Change] = []
         for call, arguments in self.log[:count]:
             if call == "create":
                 names[arguments[0]] = _Inode()
-                changes.append((arguments[0], names[arguments[0]], None))
+                changes.append(((arguments[0], names[arguments[0]], None),))
             elif call == "write":
                 names[arguments[0]].pending.append(arguments[1:])
             elif call == "truncate":
@@ -118,7 +138,12 @@ class RecordedFiles(OsFiles):
                 names[arguments[0]].sync()
             elif call == "rename":
                 names[arguments[1]] = names.pop(arguments[0])
-                changes.append((arguments[1], names[arguments[1]], arguments[0]))
+                changes.append(((arguments[1], names[arguments[1]], arguments[0]),))
+            elif call == "exchange":
+                first, second = arguments
+                names[first], names[second] = names[second], names[first]
+                # Both names change at once, or neither.
+                changes.append(((first, names[first], None), (second, names[second], None)))
             elif call == "sync_folder" and arguments[0] == self.folder_name:
                 _apply(changes, durable_names)
                 changes.clear()
@@ -130,8 +155,9 @@ class RecordedFiles(OsFiles):
     folder_name = "replica"
 
 
-def _apply(changes: Sequence[tuple[str, _Inode, str | None]], names: dict[str, _Inode]) -> None:
-    for name, inode, former in changes:
-        names[name] = inode
-        if former is not None:
-            names.pop(former, None)
+def _apply(changes: Sequence[_Change], names: dict[str, _Inode]) -> None:
+    for change in changes:
+        for name, inode, former in change:
+            names[name] = inode
+            if former is not None:
+                names.pop(former, None)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import attrs
 import pytest
 
 from tierce import (
@@ -21,7 +24,7 @@ from tierce import (
 from tierce.volume.epoll import EpollReactor
 from tierce.volume.statistics import StatisticsPage
 from tierce_jiva.boot import boot_id
-from tierce_jiva.device import open_device
+from tierce_jiva.device import JivaDevice, open_device
 from tierce_jiva.folder import ReplicaFolder
 from tierce_jiva.lifecycle import JivaLifecycle
 from tierce_jiva.options import JivaOptions, ReplicaOptions
@@ -106,9 +109,16 @@ class Site:
         timer.cancel()
         assert not late, f"it never came; events: {[event.code for event in self.events]}"
 
+    def shown(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.page.snapshot()["published"].get("replicas", [])
+        return found
+
     def states(self) -> dict[str, str]:
-        shown = self.page.snapshot()["published"].get("replicas", [])
-        return {replica["name"]: replica["state"] for replica in shown}
+        return {replica["name"]: replica["state"] for replica in self.shown()}
+
+    def accepted(self) -> int:
+        """Return how often the first replica was connected to."""
+        return self.processes["replica-1"]._connection_number
 
     def heads(self) -> set[bytes]:
         return {(member.folder / "head-000.img").read_bytes() for member in self.members.values()}
@@ -149,6 +159,14 @@ def test_a_volume_is_written_flushed_read_degraded_rebuilt_and_closed_clean(site
     buffer = memoryview(bytearray(4096))
     do(Request(Op.READ, 8192, 4096, buffer))
     assert bytes(buffer) == bytes(512) + data[512:]
+    do(Request(Op.DISCARD, 1 << 20, 4096))
+    status = Request(Op.BLOCK_STATUS, 0, SIZE)
+    do(status)
+    assert [(extent.offset, extent.length, extent.is_hole) for extent in status.extents] == [
+        (0, 8192, True),
+        (8192, 4096, False),
+        (12288, SIZE - 12288, True),
+    ]
 
     closed: list[Status] = []
     device.close(closed.append)
@@ -160,6 +178,69 @@ def test_a_volume_is_written_flushed_read_degraded_rebuilt_and_closed_clean(site
         assert not folder.record.marked
         assert folder.record.accepted.in_sync == tuple(site.members)
         folder.close()
+
+
+def close(site: Site, device: JivaDevice) -> None:
+    closed: list[Status] = []
+    device.close(closed.append)
+    site.until(lambda: bool(closed))
+
+
+def test_a_replica_whose_process_is_not_up_is_connected_to_when_it_is(site: Site) -> None:
+    site.stop("replica-3")
+    device = open_device(site.context())
+    site.until(lambda: site.states().get("replica-1") == "in-sync")
+    (shown,) = (one for one in site.shown() if one["name"] == "replica-3")
+    assert shown["state"] == "down"
+    site.start("replica-3")
+    site.until(lambda: set(site.states().values()) == {"in-sync"})
+    close(site, device)
+
+
+def test_one_that_can_not_be_connected_to_is_tried_again(site: Site) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        nowhere = f"127.0.0.1:{listener.getsockname()[1]}"
+    right, site.addresses["replica-3"] = site.addresses["replica-3"], nowhere
+    device = open_device(site.context())
+    site.until(lambda: any("refused" in one.get("trouble", "") for one in site.shown()))
+    site.addresses["replica-3"] = right
+    site.until(lambda: set(site.states().values()) == {"in-sync"})
+    close(site, device)
+
+
+def test_without_a_descriptor_for_it_a_connection_is_tried_again(site: Site) -> None:
+    before, context = resource.getrlimit(resource.RLIMIT_NOFILE), site.context()
+    with socket.socket() as next_one:
+        lowest = next_one.fileno()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, before[1]))
+    try:
+        device = open_device(context)
+        assert {link.trouble for link in device._replicator.links} == {
+            f"can't connect to {address}: Too many open files"
+            for address in site.addresses.values()
+        }
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    site.until(lambda: set(site.states().values()) == {"in-sync"})
+    close(site, device)
+
+
+def test_one_that_is_hung_up_on_is_connected_to_again(site: Site) -> None:
+    # It answers for another volume: refused, hung up on, and asked again.
+    site.volume = attrs.evolve(site.volume, uuid="ffff")
+    device = open_device(site.context())
+    site.until(lambda: any("refused: identity" in one.get("trouble", "") for one in site.shown()))
+    first = site.accepted()
+    site.until(lambda: site.accepted() > first + 3)
+    close(site, device)
+
+
+def test_what_was_answered_at_once_is_quiet_at_once(site: Site) -> None:
+    device = open_device(site.context())
+    quiet: list[None] = []
+    device.when_quiet(lambda: quiet.append(None))
+    assert quiet
+    close(site, device)
 
 
 def test_a_folder_has_one_process(site: Site) -> None:

@@ -24,7 +24,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_a_record_is_read_back_as_it_was_saved(path: Path) -> None:
     folder = ReplicaFolder(path)
-    saved = attrs.evolve(folder.record, promised=Ballot(3, 4), marked=True, suspect=True)
+    saved = attrs.evolve(folder.record, promised=Ballot(3, 4), marks=frozenset({0}), suspect=True)
     folder.save(saved)
     folder.close()
     again = ReplicaFolder(path)
@@ -45,7 +45,7 @@ def test_a_newer_format_is_refused(path: Path, name: str) -> None:
     file = path / name
     line, _, rest = file.read_bytes().partition(b"\n")
     words = line.split(b" ")
-    words[2] = b"2"
+    words[2] = b"3"
     file.write_bytes(b" ".join(words) + b"\n" + rest)
     with pytest.raises(FormatError, match="upgrade Tierce"):
         ReplicaFolder(path)

@@ -6,9 +6,10 @@ import pytest
 
 from jiva.cluster import Cluster
 from tierce import Code
-from tierce_jiva.lateness import find_hung, find_late, find_lost
+from tierce_jiva.lateness import choose_late, find_hung, find_late, find_lost
 from tierce_jiva.links import Links, LinkState
 from tierce_jiva.options import JivaOptions, ReplicaOptions
+from tierce_jiva.regions import Regions
 
 NAMES = ("replica-1", "replica-2", "replica-3")
 OPTIONS = JivaOptions(replicas=tuple(ReplicaOptions(folder=n) for n in NAMES), dead_s=1.0)
@@ -16,7 +17,7 @@ OPTIONS = JivaOptions(replicas=tuple(ReplicaOptions(folder=n) for n in NAMES), d
 
 @pytest.fixture
 def links() -> Links:
-    links = Links(NAMES)
+    links = Links(NAMES, Regions(1 << 20))
     for link in links:
         link.state = LinkState.READY
     return links
@@ -43,6 +44,49 @@ def test_a_flush_has_a_budget_of_its_own(links: Links) -> None:
     assert find_late(cluster.target.links, cluster.options) == {}
     cluster.run(1.5)
     assert "jiva.replica.voted-out" in cluster.codes()
+
+
+def chosen(links: Links, *members: str) -> list[str]:
+    return list(choose_late(links, OPTIONS, members, members))
+
+
+def test_of_two_copies_one_goes_only_if_it_has_shown_no_life_at_all(links: Links) -> None:
+    pair = NAMES[:2]
+    ask(links, "replica-2")
+    links.now = OPTIONS.alone_after_s - 1
+    assert chosen(links, *NAMES) == ["replica-2"]
+    assert chosen(links, *pair) == []
+    links["replica-2"].heard_at = 5.0
+    links.now = OPTIONS.alone_after_s + 4
+    assert chosen(links, *pair) == [], "it has answered something else"
+    links.now = OPTIONS.alone_after_s + 6
+    assert chosen(links, *pair) == ["replica-2"]
+
+
+def test_beside_one_that_is_late_but_alive_one_without_life_goes(links: Links) -> None:
+    pair = NAMES[:2]
+    for name in pair:
+        ask(links, name)
+    links.now = OPTIONS.alone_after_s + 1
+    assert chosen(links, *pair) == [], "the fault may be ours"
+    links["replica-1"].heard_at = links.now - OPTIONS.dead_s
+    assert chosen(links, *pair) == ["replica-2"]
+
+
+def test_of_several_that_are_late_so_many_stay_that_two_copies_are_left(links: Links) -> None:
+    ask(links, "replica-2")
+    links.now = 0.5
+    ask(links, "replica-1")
+    links.now = 2.0
+    assert chosen(links, *NAMES) == ["replica-2"], "the latest of them"
+    links["replica-2"].fault = "it failed"
+    assert chosen(links, *NAMES) == []
+
+
+def test_nobody_is_late_beside_those_that_nothing_waits_for(links: Links) -> None:
+    ask(links, "replica-1")
+    links.now = 2.0
+    assert chosen(links, "replica-1") == []
 
 
 def test_if_all_that_are_connected_are_late_nobody_is_hung(links: Links) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from jiva.cluster import Cluster, MemoryStore, bytes_of
+from jiva.cluster import Cluster, bytes_of
+from jiva.nodes import MemoryStore
 from tierce import Code, Request, Status
+from tierce_jiva.links import Head
 
 
 class SlowFile:
@@ -15,13 +17,17 @@ class SlowFile:
         self.store = store
         self.waiting: list[tuple[list[Request], Callable[[list[Request]], None]]] = []
         self.fails = False
+        self.forgotten: list[Head] = []
 
     def read(
-        self, head: str, requests: list[Request], done: Callable[[list[Request]], None]
+        self, head: Head, requests: list[Request], done: Callable[[list[Request]], None]
     ) -> list[Request] | None:
-        assert head == "/replica-1/head"
+        assert head.path == "/replica-1/head"
         self.waiting.append((requests, done))
         return requests
+
+    def forget(self, head: Head) -> None:
+        self.forgotten.append(head)
 
     def come_back(self) -> None:
         waiting, self.waiting = self.waiting, []

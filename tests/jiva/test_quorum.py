@@ -7,7 +7,8 @@ import pytest
 from jiva.ladder import BALLOT, ack, answer, answer_frame, asked, ready_links
 from tierce import ProtocolError
 from tierce_jiva.ballot import Membership
-from tierce_jiva.links import Links
+from tierce_jiva.links import Links, LinkState
+from tierce_jiva.promise import Promise
 from tierce_jiva.quorum import Quorum
 
 A, B, C = NAMES = ("replica-1", "replica-2", "replica-3")
@@ -31,7 +32,7 @@ def quorum(links: Links, in_force: list[Membership]) -> Quorum:
     return quorum
 
 
-def test_history_8_a_vote_goes_first_to_one_that_stays(
+def test_a_vote_goes_first_to_one_that_stays(
     links: Links, quorum: Quorum, in_force: list[Membership]
 ) -> None:
     quorum.propose(frozenset({B, C}))
@@ -54,7 +55,48 @@ def test_if_the_first_is_lost_before_it_has_accepted_another_that_stays_is_asked
     assert asked(links[C]) == ["accept"]
 
 
-def test_history_7_until_a_larger_set_is_in_force_the_old_and_the_new_are_required(
+def test_one_in_doubt_is_not_asked_first_where_one_that_stays_is_sound(
+    links: Links, quorum: Quorum
+) -> None:
+    # The sound one says so if its sync has failed meanwhile; the target knows the other's already.
+    links[B].is_unproved = True
+    quorum.propose(frozenset({B, C}))
+    assert [asked(link) for link in links] == [[], [], ["accept"]]
+
+
+def test_where_all_that_stay_are_in_doubt_one_of_them_is_asked_first(
+    links: Links, quorum: Quorum
+) -> None:
+    links[B].is_unproved = links[C].is_unproved = True
+    quorum.propose(frozenset({B, C}))
+    assert asked(links[B]) == ["accept"]
+
+
+@pytest.mark.parametrize("is_let_in", [False, True])
+def test_one_that_has_lost_power_may_be_asked_first_if_it_is_let_in(
+    links: Links, quorum: Quorum, is_let_in: bool
+) -> None:
+    links[C].promise = Promise(quorum.latest, counts=False)
+    quorum.propose(frozenset({C}), frozenset({C} if is_let_in else ()))
+    assert asked(links[C]) == (["accept"] if is_let_in else [])
+
+
+def test_a_vote_ends_when_nobody_is_missing_any_more(
+    links: Links, quorum: Quorum, in_force: list[Membership]
+) -> None:
+    # B may have forgotten votes: its own counts only then.
+    links[B].has_vote = False
+    links.lose(links[A], "cut")
+    quorum.propose(frozenset(NAMES), frozenset({B}))
+    for name in (B, C):
+        answer(links[name], ACCEPTED)
+    assert not in_force
+    links[A].state = LinkState.READY
+    quorum.advance()
+    assert in_force
+
+
+def test_until_a_larger_set_is_in_force_the_old_and_the_new_are_required(
     links: Links, quorum: Quorum
 ) -> None:
     quorum.adopt(Membership(BALLOT, 0, NAMES, (A,)))
@@ -66,7 +108,7 @@ def test_history_7_until_a_larger_set_is_in_force_the_old_and_the_new_are_requir
     assert quorum.readable() == {A, B}
 
 
-def test_history_8_who_is_being_voted_out_is_required_and_not_read(quorum: Quorum) -> None:
+def test_who_is_being_voted_out_is_required_and_not_read(quorum: Quorum) -> None:
     quorum.propose(frozenset({B, C}))
     assert quorum.required() == {A, B, C}
     assert quorum.readable() == {B, C}

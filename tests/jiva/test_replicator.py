@@ -89,7 +89,7 @@ def test_a_fenced_target_answers_nothing_good_any_more(cluster: Cluster) -> None
     assert not old.links.ready()
 
 
-def test_history_4_a_restarted_process_counts_and_a_rebooted_machine_does_not(
+def test_a_restarted_process_counts_and_a_rebooted_machine_does_not(
     cluster: Cluster,
 ) -> None:
     cluster.write(0, b"a" * BLOCK)

@@ -40,3 +40,22 @@ def test_every_overlap_is_seen_and_what_is_removed_is_gone(
     for extent in added:
         unsettled.remove(*extent)
     assert not unsettled
+
+
+@given(st.lists(EXTENTS, max_size=8), EXTENTS)
+def test_the_spans_hold_every_byte_that_is_under_way_there(
+    added: list[tuple[int, int]], asked: tuple[int, int]
+) -> None:
+    unsettled = Unsettled()
+    for extent in added:
+        unsettled.add(*extent)
+    spans = list(unsettled.spans(*asked))
+    first, end = asked[0], sum(asked)
+    for offset, length in added:
+        for byte in (max(offset, first), min(offset + length, end) - 1):
+            if offset <= byte < offset + length and first <= byte < end:
+                assert any(begin <= byte < stop for begin, stop in spans)
+    for begin, stop in spans:
+        assert unsettled.overlaps(begin, stop - begin)
+        assert begin < end
+        assert first < stop

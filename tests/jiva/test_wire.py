@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import math
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jiva.cluster import Cluster
-from tierce import Code, Op, ProtocolError
+from jiva.cluster import UUID, Cluster, opened
+from jiva.ladder import frames_of
+from tierce import EXTENT_COUNT_MAX, Code, Extent, Op, ProtocolError
 from tierce_jiva.ballot import Ballot
+from tierce_jiva.replica_actions import Hangup
 from tierce_jiva.wire import (
     BODY_BYTES_MAX,
     ENTRY,
     RECEIVE_BYTES,
+    STATUS_BYTES_MAX,
     Frame,
     FrameReader,
     Kind,
+    check_found,
     decode_failures,
     encode,
     encode_ack,
     encode_control,
     encode_extents,
+    encode_found,
 )
 
 BALLOT = Ballot(1, 2)
@@ -48,6 +55,8 @@ GENUINE = [
     encode(Kind.FLUSH, 5, BALLOT),
     encode_extents(Kind.READ, 6, BALLOT, [(0, 4096)]),
     encode_extents(Kind.DIGEST, 7, BALLOT, [(0, 4096)]),
+    encode_extents(Kind.STATUS, 7, BALLOT, [(0, 4096)]),
+    encode_found(7, BALLOT, [Extent(0, 4096, is_hole=True)]),
     encode_ack(8, BALLOT, [(0, Code.NO_SPACE)]),
 ]
 
@@ -65,6 +74,49 @@ def test_frames_survive_any_split() -> None:
 def test_failures_are_read_back() -> None:
     (frame,) = feed(FrameReader(), encode_ack(9, BALLOT, [(3, Code.WRITE_ERROR)]))
     assert decode_failures(frame) == [(3, Code.WRITE_ERROR)]
+
+
+def test_extents_are_read_back_as_many_and_as_long_as_there_may_be() -> None:
+    length = STATUS_BYTES_MAX // EXTENT_COUNT_MAX
+    found = [
+        Extent(number * length, length, is_hole=number % 2 == 0)
+        for number in range(EXTENT_COUNT_MAX)
+    ]
+    (frame,) = feed(FrameReader(), encode_found(9, BALLOT, found))
+    assert list(check_found(frame, 0, STATUS_BYTES_MAX)) == found
+    (frame,) = feed(FrameReader(), encode_found(9, BALLOT, [Extent(0, STATUS_BYTES_MAX, True)]))
+    assert check_found(frame, 0, STATUS_BYTES_MAX) == (Extent(0, STATUS_BYTES_MAX, is_hole=True),)
+
+
+#: Kind, length, and how far from where it is due: often all as it should be.
+noise = st.lists(
+    st.tuples(
+        st.sampled_from([0, 1, 0, 1, 2]),
+        st.sampled_from([512, 1024, 2048, 0, 8192]),
+        st.sampled_from([0, 0, 0, 0, 512, -512]),
+    ),
+    max_size=5,
+)
+
+
+@given(noise, st.integers(0, 4096))
+def test_whatever_extents_arrive_are_in_order_without_gaps_or_refused(
+    entries: list[tuple[int, int, int]], offset: int
+) -> None:
+    table, at = b"", offset
+    for kind, length, off in entries:
+        table += ENTRY.pack(kind, length, max(at + off, 0), 0)
+        at += length
+    data = encode(Kind.EXTENTS, 1, BALLOT, table=table, count=len(entries))
+    (frame,) = feed(FrameReader(), data)
+    with contextlib.suppress(ProtocolError):
+        found = check_found(frame, offset, 8192)
+        assert found
+        assert found[0].offset == offset
+        for former, extent in itertools.pairwise(found):
+            assert former.offset + former.length == extent.offset
+        assert all(extent.length > 0 for extent in found)
+        assert found[-1].offset + found[-1].length <= offset + 8192
 
 
 @pytest.mark.parametrize("at", range(40))
@@ -121,3 +173,43 @@ def test_a_target_ends_the_link_on_any_bytes(parts: list[bytes], size: int) -> N
         except ProtocolError:
             break
         cluster.target.received("replica-2", frames)
+
+
+@pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
+def test_an_order_without_a_finite_number_ends_a_connection_not_the_replica(number: float) -> None:
+    """JSON as Python reads it has these, and so has `1e999`; `int()` of them is an error of its
+    own."""
+    cluster = opened()
+    node = cluster.nodes["replica-1"]
+    assert node.replica is not None
+    connection = cluster.pipes["replica-1"].number
+    message = {"kind": "mark", "order": number, "settled": 0, "marks": ""}
+    frames = frames_of(encode_control(7, node.record.promised, message))
+    (action,) = node.replica.received(connection, frames)
+    assert isinstance(action, Hangup)
+    assert action.connection == connection
+
+
+@pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
+def test_a_welcome_without_a_finite_number_ends_a_connection_not_the_target(number: float) -> None:
+    cluster = opened()
+    cluster.break_pipe("replica-1", "blip")
+    cluster.target.connected("replica-1")
+    link = cluster.target.links["replica-1"]
+    (sequence,) = link.questions
+    message = {
+        "kind": "welcome",
+        "promised": [1, 1],
+        "boot_id": "b",
+        "size_bytes": cluster.size_bytes,
+        "uuid": UUID,
+        "head": "/head",
+        "device": 1,
+        "inode": number,
+        "incarnation": 1,
+    }
+    frames = frames_of(encode_control(sequence, cluster.target.links.ballot, message))
+    cluster.target.received("replica-1", frames)
+    assert not link.is_ready
+    assert [name for name, _reason in cluster.target.hangups] == ["replica-1"]
+    assert cluster.is_serving

@@ -137,9 +137,18 @@ class Rig:
         self.load.settle()
         self.load.reconnect(is_new=False)
         self.load.compare()
-        wait_until(self.server.is_whole, "every replica is in sync", within_s=WHOLE_S)
-        wait_until(self.server.are_heads_equal, "the replicas are equal", within_s=WHOLE_S)
+        self._wait_until(self.server.is_whole, "every replica is in sync")
+        self._wait_until(self.server.are_heads_equal, "the replicas are equal")
         self.load.compare()
+
+    def _wait_until(self, is_so: Callable[[], bool], what: str) -> None:
+        """Wait, and answer the target's pings: one that hears nothing ends the session."""
+
+        def look() -> bool:
+            self.load.session.serve(0.05)
+            return is_so()
+
+        wait_until(look, what, within_s=WHOLE_S)
 
 
 def kill(rig: Rig) -> None:

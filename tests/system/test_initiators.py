@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 from collections.abc import Iterator
@@ -52,6 +53,24 @@ def test_qemu_img_converts_in_compares_and_converts_out(served: Server, tmp_path
     back = tmp_path / "back.raw"
     run("qemu-img", "convert", "-f", "raw", "-O", "raw", served.url(), back)
     assert back.read_bytes() == source.read_bytes()
+
+
+@pytest.mark.needs("libiscsi", "qemu-img", "qemu-io")
+def test_qemu_img_sees_which_parts_of_a_volume_hold_data(served: Server) -> None:
+    def data() -> list[tuple[int, int]]:
+        mapped = json.loads(run("qemu-img", "map", "--output=json", "-f", "raw", served.url()))
+        return [(part["start"], part["length"]) for part in mapped if part["data"]]
+
+    def do(command: str) -> None:
+        run("qemu-io", "-f", "raw", "-t", "none", "-d", "unmap", "-c", command, served.url())
+
+    mib = 1 << 20
+    assert data() == []
+    do("write -P 1 4M 2M")
+    do("write -P 2 63M 1M")
+    assert data() == [(4 * mib, 2 * mib), (63 * mib, mib)]
+    do("discard 5M 1M")
+    assert data() == [(4 * mib, mib), (63 * mib, mib)]
 
 
 @pytest.mark.needs("libiscsi", "qemu-img")

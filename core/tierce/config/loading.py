@@ -17,7 +17,7 @@ from tierce.config.model import (
 from tierce.config.parsing import Reading, entries, parse_options
 from tierce.config.source import Value, parse, read_file
 from tierce.config.volumes import find, parse_volume
-from tierce.errors import ConfigError, PluginError
+from tierce.errors import ConfigError, PluginError, explain
 from tierce.registry import Registry, installed, nearest, resolve
 
 
@@ -275,6 +275,7 @@ def _identity(volume: VolumeConfig, section: Any, registry: Registry, value: Val
     except Exception as error:
         # The function is the plugin's and may raise anything.
         raise value.error(
-            f"volumes.{volume.name}: the front end {volume.frontend!r} can't name it: {error!r}",
+            f"volumes.{volume.name}: the front end {volume.frontend!r} can't name it: "
+            f"{explain(error)}",
             key="frontend",
         ) from error

@@ -27,6 +27,7 @@ from tierce.descriptions import (
     ReplicatorDescription,
     StoreDescription,
 )
+from tierce.errors import explain
 from tierce.registry.names import nearest
 from tierce.registry.option_types import (
     AnyType,
@@ -115,7 +116,7 @@ def _descriptions(hooks: pluggy.PluginManager) -> Iterator[tuple[str, Descriptio
             answers = list(getattr(hooks.hook, hook)())
         except Exception as error:
             # A stranger's hook may raise anything.
-            raise BrokenPluginError(f"{hook} failed: {error!r}") from error
+            raise BrokenPluginError(f"{hook} failed: {explain(error)}") from error
         for answer in answers:
             for description in _members(hook, kind, answer):
                 _check_description(hook, family, description)
@@ -131,7 +132,7 @@ def _members(hook: str, kind: type[Description], answer: object) -> Iterable[Des
         members = list(answer)
     except Exception as error:
         # It may be a generator, whose body runs only now.
-        raise BrokenPluginError(f"{hook} failed: {error!r}") from error
+        raise BrokenPluginError(f"{hook} failed: {explain(error)}") from error
     for member in members:
         if not isinstance(member, kind):
             raise BrokenPluginError(f"{hook} returned {_name(member)}; expected {kind.__name__}")

@@ -18,7 +18,7 @@ from tierce.descriptions import (
     ReplicatorDescription,
     StoreDescription,
 )
-from tierce.errors import PluginError
+from tierce.errors import PluginError, explain
 from tierce.registry.checks import BrokenPluginError, Loaded, check_plugin
 from tierce.registry.discovery import Candidate, PluginRecord, candidate, installed
 from tierce.registry.names import nearest
@@ -123,7 +123,9 @@ class Registry:
             except Exception as error:  # noqa: BLE001 - it is logged
                 # What a stranger's listener raises must not end the supervisor.
                 self._listeners.remove((entry, hooks))
-                entry.reason = f"its event listener failed and is no longer called: {error!r}"
+                entry.reason = (
+                    f"its event listener failed and is no longer called: {explain(error)}"
+                )
                 _LOG.exception("%s: %s", entry.record().origin, entry.reason)
 
     def descriptions(self) -> Iterator[tuple[str, str, Description]]:
@@ -208,7 +210,7 @@ def _load(one: Candidate, enable: Sequence[str] | None, disable: Sequence[str]) 
     try:
         plugin = one.load()
     except (Exception, SystemExit) as error:  # noqa: BLE001 - an import may raise anything
-        entry.leave_out(f"it can't be imported: {error!r}")
+        entry.leave_out(f"it can't be imported: {explain(error)}")
         return entry
     try:
         entry.loaded = check_plugin(one.name, plugin)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 
-from tierce.errors import PluginError
+from tierce.errors import PluginError, explain
 
 #: "package.module:name", the shape of an entry point's object reference.
 _REFERENCE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
@@ -30,7 +30,9 @@ def resolve(reference: str) -> object:
     try:
         found: object = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:
-        raise PluginError(f"can't import {module_name}: {error!r}", plugin=package) from error
+        raise PluginError(
+            f"can't import {module_name}: {explain(error)}", plugin=package
+        ) from error
     for name in path.split("."):
         try:
             found = getattr(found, name)

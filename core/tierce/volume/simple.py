@@ -12,7 +12,7 @@ from tierce.block.device import Capabilities, Concurrency, Geometry, SimpleDevic
 from tierce.block.extent_lock import Claim, ExtentLock
 from tierce.block.operation import EXTENT_COUNT_MAX, Extent, Op, Request, Settled
 from tierce.block.status import GOOD, Code, Status
-from tierce.errors import DeviceError
+from tierce.errors import DeviceError, explain
 from tierce.reactor import Reactor
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -25,7 +25,7 @@ def status_of(error: BaseException, request: Request, engine: str) -> Status:
         return error.status
     name = request.op.name
     where = f"engine {engine}: {name} of {request.length} bytes at {request.offset} failed"
-    reason = f"{where}: {type(error).__name__}: {error}"
+    reason = f"{where}: {explain(error)}"
     if isinstance(error, OSError) and error.errno in _FULL:
         return Status(Code.NO_SPACE, reason, request.offset)
     code = Code.READ_ERROR if request.op is Op.READ else Code.WRITE_ERROR
@@ -94,7 +94,8 @@ class SimpleAdapter:
             if error is None:
                 closed(GOOD)
             else:
-                closed(Status(Code.WRITE_ERROR, f"engine {self._engine} failed to close: {error}"))
+                why = f"engine {self._engine} failed to close: {explain(error)}"
+                closed(Status(Code.WRITE_ERROR, why))
 
         self._reactor.offload(close, done)
 

@@ -201,8 +201,9 @@ class IscsiFrontend:
         self._logins.pop(endpoint, None)
         self._sessions[endpoint] = connection
         self.diary.began(session)
-        endpoint.welcome(connection)
         self._keeper.began(session.initiator)
+        # It may end within: what it sent with its login is dealt with at once.
+        endpoint.welcome(connection)
         self._publish_soon()
 
     def gone(self, endpoint: Endpoint, reason: str, cause: Cause) -> None:

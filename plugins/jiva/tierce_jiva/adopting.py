@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tierce import ConflictError, FormatError
+from tierce import ConflictError, FormatError, explain
 from tierce_jiva.ballot import Membership
-from tierce_jiva.folder import RECORD, Identity, read_identity, record_from
+from tierce_jiva.folder import Identity, read_identity
+from tierce_jiva.record_file import RECORD, VERSION
 from tierce_jiva.removing import DELETED, entries
-from tierce_jiva.sealed import read_sealed
+from tierce_jiva.sealed import decode_sealed
 
 
 def adopt_folders(folders: tuple[Path, ...], without: tuple[str, ...]) -> Mapping[str, Any]:
@@ -123,7 +124,9 @@ def _loss(first: Identity, folders: Mapping[str, Path]) -> str:
 
 
 def _accepted(folder: Path) -> Membership:
+    path = folder / RECORD
     try:
-        return record_from(read_sealed(folder / RECORD, "record"), folder / RECORD).accepted
-    except FormatError as error:
-        raise FormatError(f"can't tell what it holds: {error}", path=folder) from error
+        _, body = decode_sealed(path.read_bytes().rstrip(b" "), "record", VERSION, path)
+        return Membership.from_json(body["accepted"])
+    except (FormatError, OSError, KeyError, ValueError) as error:
+        raise FormatError(f"can't tell what it holds: {explain(error)}", path=folder) from error

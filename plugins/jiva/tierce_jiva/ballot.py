@@ -8,6 +8,11 @@ from typing import Any
 import attrs
 
 
+def is_number(value: Any) -> bool:
+    """True for an integer of 64 bits without a sign: what every number of ours is."""
+    return type(value) is int and 0 <= value < 1 << 64
+
+
 @attrs.frozen(order=True)
 class Ballot:
     """Who may write. A replica promises one durably and accepts nothing lower.
@@ -33,11 +38,7 @@ class Ballot:
         Raises:
             ValueError: It is something else.
         """
-        if (
-            isinstance(value, list)
-            and len(value) == 2
-            and all(type(part) is int and 0 <= part < 1 << 64 for part in value)
-        ):
+        if isinstance(value, list) and len(value) == 2 and all(is_number(part) for part in value):
             return cls(value[0], value[1])
         raise ValueError(f"a ballot is two integers of 64 bits, not {value!r}")
 
@@ -106,11 +107,46 @@ class Membership:
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a membership: {value!r}") from error
-        if type(sequence) is not int or sequence < 0:
+        if not is_number(sequence):
             raise ValueError(f"a membership's sequence is a number, not {sequence!r}")
         if not membership.in_sync or not set(membership.in_sync) <= set(membership.members):
             raise ValueError(f"the in-sync set is empty or has strangers: {value!r}")
         return membership
+
+
+@attrs.frozen(order=True)
+class Order:
+    """The number of an order about marks: a target counts its own, from 1.
+
+    Attributes:
+        ballot: Of the target that gave it.
+        number: Its number in that ballot.
+    """
+
+    ballot: Ballot
+    number: int
+
+    def to_json(self) -> list[int]:
+        """Return `[ballot number, ballot target, number]`."""
+        return [*self.ballot.to_json(), self.number]
+
+    @classmethod
+    def from_json(cls, value: Any) -> Order:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: It is something else.
+        """
+        if isinstance(value, list) and len(value) == 3 and is_number(value[2]):
+            return cls(Ballot.from_json(value[:2]), value[2])
+        raise ValueError(f"an order is a ballot and a number, not {value!r}")
+
+
+#: Openings in a row that came to nothing are remembered up to this many.
+BID_COUNT_MAX = 32
+
+#: Before the first order of the first target.
+NO_ORDER = Order(NO_BALLOT, 0)
 
 
 @attrs.frozen
@@ -121,19 +157,49 @@ class Record:
         promised: The highest ballot it has promised.
         accepted: The highest membership it has accepted.
         let_in_boot: The boot id of its machine when it was last let into the in-sync set.
-        marked: A write may have been applied here that is not on every in-sync replica. One
-            region covers the whole volume; the file has room for more (`folder.py`).
-        suspect: An fsync failed here: pages may be clean in the cache and absent on disk, so
-            that a digest of what is read proves nothing. Only a full copy clears it.
+        marks: Regions in which a write may have been applied that is not durable on every
+            in-sync replica.
+        order: The last order about marks that it has carried out.
+        settled: The highest order that it has been told to be durable on every in-sync replica.
+        suspect: A sync failed here: pages may be clean in the cache and absent on disk, so that a
+            digest of what is read proves nothing about what a loss of power leaves.
+        bids: Ballots that it has promised and accepted nothing in since; the newest
+            `BID_COUNT_MAX`.
+        head: Which file held the bytes when it was made or let in; empty if that is not known.
     """
 
     promised: Ballot
     accepted: Membership
     let_in_boot: str
-    marked: bool = False
+    marks: frozenset[int] = frozenset()
+    order: Order = NO_ORDER
+    settled: Order = NO_ORDER
     suspect: bool = False
+    bids: tuple[Ballot, ...] = ()
+    head: str = ""
+
+    @property
+    def marked(self) -> bool:
+        """True if any region is marked."""
+        return bool(self.marks)
+
+    def promise(self, ballot: Ballot, *, is_again: bool = False) -> Record:
+        """Return the record with that ballot promised.
+
+        Args:
+            ballot: The ballot.
+            is_again: It has promised it to the same target before. Then that is in its record
+                already, or the record is an older copy, and has to stay known by what it lacks.
+        """
+        if is_again:
+            return attrs.evolve(self, promised=ballot)
+        bids = (*(bid for bid in self.bids if bid != ballot), ballot)[-BID_COUNT_MAX:]
+        return attrs.evolve(self, promised=ballot, bids=bids)
+
+    def accept(self, membership: Membership) -> Record:
+        """Return the record with that membership accepted."""
+        return attrs.evolve(self, accepted=membership, bids=())
 
     def counts(self, boot_id: str) -> bool:
-        """True if this replica's memory has held since it was let in, or nothing is in doubt
-        ."""
-        return not self.marked or self.let_in_boot == boot_id
+        """True if this replica's memory has held since it was let in, or nothing is in doubt."""
+        return not self.marks or self.let_in_boot == boot_id

@@ -1,27 +1,33 @@
 """How a replica that is not in the in-sync set earns its place.
 
-It is marked, then takes every live write; extent by extent (1 MiB) what differs from a member is
-copied and proved by digest, while writes to that extent wait; a flush begun after the last copy
-completes, and every write since then waits for this replica too. Then it is proposed as a member.
-A failure anywhere, or a block that is wrong after its copy, means that it is not let in; it may
-try again later, from the beginning, which costs little where little differs.
+It is marked, then takes every live write; extent by extent what differs from a member is copied
+and proved by digest, while writes to that extent wait; a flush begun after the last copy completes,
+and every write since then waits for this replica too. Then it is proposed as a member. A failure
+anywhere, or a block that is wrong after its copy, means that it is not let in; it may try again
+later, and goes on where it stopped.
+
+What there is to compare lies in `Link.missed`: the whole volume, or only the regions that were
+marked since it was last equal, where this target has seen that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-import attrs
-
-from tierce_jiva.extent_copy import ExtentCopy
+from tierce_jiva.extent_copy import ExtentCopy, Trouble
 from tierce_jiva.links import Link, Links
+from tierce_jiva.marks import Marks
+from tierce_jiva.regions import Extents
+from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.unsettled import Unsettled
-from tierce_jiva.wire import BATCH_BYTES_MAX, Frame
+from tierce_jiva.wire import Frame
 
-#: What is compared and copied at once: long enough to hash at memory speed, short enough that a
-#: write to it waits a few milliseconds.
-EXTENT_BYTES = 1 << 20
-assert EXTENT_BYTES <= BATCH_BYTES_MAX
+#: It is marked this many regions ahead of what is compared: few orders, and little in doubt if
+#: its process ends meanwhile.
+_AHEAD = 32
+#: It flushes whenever so much was copied to it, or so many granules were written by others since.
+FLUSH_BYTES = 64 << 20
+FLUSH_COUNT = 16384
 
 
 class CatchUp:
@@ -30,14 +36,17 @@ class CatchUp:
     Args:
         links: The replicas.
         link: The one that catches up; ready.
+        marks: The marks.
+        unflushed: The account of what is not flushed.
         source: Returns a member to copy from, or None if there is none now.
-        size_bytes: The volume's size in bytes.
+        must_wait: Returns True if an extent is not equal on the members themselves yet.
         window: Extents under way at once.
         locked: Extents that writes must not enter: shared with who admits them. A write that was
             admitted before is ahead of the copy on every connection, and so needs no waiting for.
         join: Called when it is marked: from now on every write goes to it too, and waits for it.
         unlocked: Called when an extent was taken out of `locked`.
         finishing: Called before its last flush: from now on every flush waits for it too.
+        suspect: Called with what a member could not do.
         proved: Called when it is equal and has flushed: it may be proposed.
         failed: Called with the reason when it will not be.
     """
@@ -46,50 +55,62 @@ class CatchUp:
         self,
         links: Links,
         link: Link,
+        marks: Marks,
+        unflushed: Unflushed,
         *,
         source: Callable[[], Link | None],
-        size_bytes: int,
+        must_wait: Callable[[int], bool],
         window: int,
         locked: Unsettled,
         join: Callable[[], None],
         unlocked: Callable[[], None],
         finishing: Callable[[], None],
+        suspect: Callable[[Trouble], None],
         proved: Callable[[], None],
         failed: Callable[[str], None],
     ) -> None:
         self.link = link
-        self.size_bytes = size_bytes
-        self.done_bytes = 0
         self.copied_bytes = 0
+        self.done_count = 0
+        self.extent_count = len(link.missed)
         self._links = links
+        self._marks = marks
+        self._unflushed = unflushed
         self._source = source
+        self._must_wait = must_wait
         self._window = window
         self._locked = locked
         self._join = join
         self._unlocked = unlocked
         self._finishing = finishing
+        self._suspect = suspect
         self._proved = proved
         self._failed = failed
-        self._next = 0
-        self._copying: dict[tuple[int, int], ExtentCopy] = {}
+        self._copying: dict[int, ExtentCopy] = {}
+        #: Regions that it is marked in.
+        self._marked: frozenset[int] = frozenset()
+        self._is_marking = False
+        self._has_joined = False
+        #: Copied since the last flush on the way began; whether one is under way.
+        self._unflushed_bytes = 0
+        self._is_flushing = False
+        #: What was copied before the flush under way.
+        self._flushing = Extents(links.regions)
+        #: Nothing is to be copied any more; nothing that is still asked is waited for any more.
         self._is_over = False
         self._is_stopped = False
-        assert link.promise is not None
-        self._always = link.promise.suspect
 
     def start(self) -> None:
         """Begin."""
-        if self._always:
-            self._ask({"kind": "renew"}, "renewed", self._mark)
+        if self.link.must_renew:
+            self._ask({"kind": "renew"}, "renewed", self._renewed)
         else:
-            self._mark()
+            self._mark_more()
 
-    def _mark(self) -> None:
-        self._ask({"kind": "mark", "marked": True}, "marked", self._marked)
-
-    def _marked(self) -> None:
-        self._join()
-        self._fill()
+    def advance(self) -> None:
+        """Begin what can be begun; called when something has changed, and on every tick."""
+        if not self._is_over and self._has_joined:
+            self._fill()
 
     def stop(self) -> None:
         """Give up without a word: its link was lost, or it is not needed any more."""
@@ -97,8 +118,9 @@ class CatchUp:
         self._is_stopped = True
         for extent, copy in self._copying.items():
             copy.abandon()
-            self._locked.remove(*extent)
+            self._locked.remove(*self._links.regions.bounds(extent))
         self._copying.clear()
+        self.link.copied.update(self._flushing)
 
     def fail(self, reason: str) -> None:
         """Give up and say why."""
@@ -106,62 +128,155 @@ class CatchUp:
             self.stop()
             self._failed(reason)
 
-    def _fill(self) -> None:
-        while not self._is_over and len(self._copying) < self._window:
-            if self._next >= self.size_bytes:
-                break
-            self._begin()
-        if not self._is_over and not self._copying:
-            self._flush()
+    @property
+    def progress(self) -> float:
+        """The share of what there is to compare that is done, 0 to 1."""
+        return self.done_count / self.extent_count if self.extent_count else 1.0
 
-    def _begin(self) -> None:
+    def _renewed(self) -> None:
+        self.link.must_renew = False
+        self._mark_more()
+
+    def _mark_more(self) -> None:
+        """Mark it in the next regions that are to be compared."""
+        ahead = sorted(self.link.missed.regions() - self._marked)[:_AHEAD]
+        wanted = self._marked | frozenset(ahead)
+
+        def marked() -> None:
+            if self._is_over:
+                return
+            self._is_marking = False
+            self._marked = wanted
+            if not self._has_joined:
+                self._has_joined = True
+                self._join()
+            self._fill()
+
+        self._is_marking = True
+        self._marks.keep(self.link, frozenset(ahead), marked)
+
+    def _fill(self) -> None:
+        written_count = self._unflushed.count_ended(self.link.flushed_epoch)
+        if self._unflushed_bytes >= FLUSH_BYTES or written_count > FLUSH_COUNT:
+            if self._is_flushing:
+                return  # Its disk is behind.
+            self._flush_on_the_way()
+        region_of, is_marked = self._links.regions.region_of, True
+        source = self._source()
+        # What a cache may let go of before it was written again is not what will be read there.
+        in_doubt = () if source is None else source.doubt
+        for extent in self.link.missed.first(2 * self._window):
+            if extent in self._copying or extent in in_doubt or self._must_wait(extent):
+                continue
+            if len(self._copying) >= self._window or self._is_over:
+                return
+            is_marked = region_of(extent) in self._marked
+            if not is_marked:
+                break
+            self._begin(extent)
+        if not is_marked and not self._is_marking:
+            self._mark_more()
+        elif not (self.link.missed or self._copying or self._is_over or self._is_flushing):
+            self._finish()
+
+    def _begin(self, extent: int) -> None:
         source = self._source()
         if source is None:
             self.fail("no member is there to copy from")
             return
-        extent = (self._next, min(EXTENT_BYTES, self.size_bytes - self._next))
-        self._next += extent[1]
-        self._locked.add(*extent)
+        offset, length = self._links.regions.bounds(extent)
+        self._locked.add(offset, length)
         copy = ExtentCopy(
             self._links,
             source,
-            (self.link,),
-            *extent,
-            always=self._always,
+            {self.link: extent in self.link.doubt},
+            offset,
+            length,
+            writing=lambda: self._writing(extent, length),
             done=lambda trouble: self._copied(extent, copy, trouble),
         )
         self._copying[extent] = copy
         copy.start()
 
-    def _copied(self, extent: tuple[int, int], copy: ExtentCopy, trouble: str | None) -> None:
+    def _writing(self, extent: int, length: int) -> None:
+        self.link.copied.add(extent)
+        self._unflushed_bytes += length
+
+    def _copied(self, extent: int, copy: ExtentCopy, trouble: Trouble | None) -> None:
         if self._is_over:
             return
         if trouble is not None:
-            self.fail(trouble)
+            if trouble.link is not self.link and not trouble.is_lost:
+                self._suspect(trouble)
+            self.fail(trouble.reason)
             return
         del self._copying[extent]
-        self._locked.remove(*extent)
-        self.done_bytes += extent[1]
+        self._locked.remove(*self._links.regions.bounds(extent))
+        self.link.missed.discard(extent)
+        self.link.doubt.discard(extent)
+        self.done_count += 1
         self.copied_bytes += copy.copied_bytes
         self._unlocked()
         self._fill()
 
-    def _flush(self) -> None:
+    def _flush_on_the_way(self) -> None:
+        """Let its disk keep up, so that the last flush has little to do and little is in doubt if
+        its process ends meanwhile."""
+        self._is_flushing, self._unflushed_bytes = True, 0
+
+        def flushed() -> None:
+            self._is_flushing = False
+            self._fill()
+
+        self._flush(flushed)
+
+    def _finish(self) -> None:
+        """Every flush and every mark waits for it from now on; then prove that it can flush."""
         self._is_over = True
         self._finishing()
+        self._marks.keep(self.link, frozenset(), lambda: self._flush(self._prove))
+
+    def _flush(self, then: Callable[[], None]) -> None:
+        if self._is_stopped:
+            return
+        epoch = self._unflushed.begin_flush()
+        self._flushing, self.link.copied = self.link.copied, Extents(self._links.regions)
 
         def flushed(frame: Frame | None) -> None:
             if self._is_stopped:
                 return
-            if frame is not None and frame.count and self.link.promise is not None:
-                # It says so itself at its next promise; until then we know.
-                self.link.promise = attrs.evolve(self.link.promise, suspect=True)
             if frame is None or frame.count:
-                self._failed(f"{self.link.name} can't flush what was copied to it")
-            else:
-                self._proved()
+                self._flush_failed(is_lost=frame is None)
+                return
+            self.link.flushed_epoch = epoch
+            self._flushing.clear()
+            then()
 
         self._links.ask_flush(self.link, flushed)
+
+    def _flush_failed(self, *, is_lost: bool) -> None:
+        """All that it has not flushed is to be written to it again."""
+        link = self.link
+        if not is_lost:
+            link.must_renew = True
+            link.copied.update(self._flushing)
+            link.copied.update(self._unflushed.since(link.flushed_epoch))
+            link.missed.update(link.copied)
+            link.doubt.update(link.copied)
+        self._is_over = False
+        self.fail(f"{link.name} can't flush what was copied to it")
+
+    def _prove(self) -> None:
+        def redone(is_done: bool) -> None:
+            if self._is_stopped:
+                return
+            if is_done:
+                self._proved()
+            else:
+                self._is_over = False
+                self.fail(f"{self.link.name} failed a flush again")
+
+        self._links.ask_redone(self.link, redone)
 
     def _ask(self, message: dict[str, object], reply: str, then: Callable[[], None]) -> None:
         def answered(is_done: bool) -> None:

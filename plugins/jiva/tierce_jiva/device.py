@@ -4,8 +4,8 @@ and wakes the state machine while that has something to look after."""
 from __future__ import annotations
 
 import secrets
-import socket
 import time
+from collections.abc import Callable
 from functools import partial
 
 from tierce import (
@@ -23,7 +23,7 @@ from tierce_jiva.host import Host, Volume
 from tierce_jiva.local_reader import LocalFiles
 from tierce_jiva.options import JivaOptions
 from tierce_jiva.replicator import Replicator
-from tierce_jiva.socket_link import SocketLink, parse_address
+from tierce_jiva.socket_link import SocketLink, connect
 from tierce_jiva.wire import BATCH_BYTES_MAX, Frame
 
 #: How often the state machine is woken while it is busy.
@@ -45,10 +45,12 @@ class JivaDevice:
         assert isinstance(options, JivaOptions)
         volume = context.volume
         self.geometry = Geometry(volume.size_bytes, volume.block_size, io_bytes_max=BATCH_BYTES_MAX)
-        self.capabilities = Capabilities(discard=True, write_zeroes=True)
+        self.capabilities = Capabilities(discard=True, write_zeroes=True, block_status=True)
         self._context = context
         self._reactor = context.reactor
-        self._local = LocalFiles(context.reactor, volume.size_bytes, after=self._move)
+        self._local = LocalFiles(
+            context.reactor, volume.size_bytes, before=self._enter, after=self._move
+        )
         self._timer: Timer | None = None
         self._links: dict[str, SocketLink] = {}
         self._retries: dict[str, Timer] = {}
@@ -84,7 +86,14 @@ class JivaDevice:
             # The state machine has slept: it must not judge by a time long past.
             self._replicator.links.now = self._reactor.now()
         self._replicator.submit(batch, settled)
-        self._move()
+        self._send()
+        # Where all is answered, nothing has begun that time matters to.
+        if self._timer is None and any(request.status is None for request in batch):
+            self._wake()
+
+    def when_quiet(self, quiet: Callable[[], None]) -> None:
+        """Call `quiet` once nothing that was answered NOT READY can change what a read finds."""
+        self._replicator.when_quiet(quiet)
 
     def close(self, closed: Closed) -> None:
         """Flush, mark the replicas clean, disconnect."""
@@ -113,15 +122,9 @@ class JivaDevice:
         if address is None:
             self._lost(name, delay_s, "its process is not up")
             return
-        family, where = parse_address(address)
-        connection = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-        connection.setblocking(False)
         try:
-            connection.connect(where)
-        except BlockingIOError:
-            pass
+            connection = connect(address)
         except OSError as error:
-            connection.close()
             self._lost(name, delay_s, f"can't connect to {address}: {error.strerror}")
             return
         self._links[name] = SocketLink(
@@ -161,6 +164,12 @@ class JivaDevice:
         self._replicator.links.now = self._reactor.now()
 
     def _move(self) -> None:
+        """Send what is to be sent, and see to it that time passes while that matters."""
+        self._send()
+        if self._timer is None:
+            self._wake()
+
+    def _send(self) -> None:
         """Send what the state machine wants sent, close what it wants closed."""
         replicator = self._replicator
         if replicator.hangups:
@@ -171,8 +180,6 @@ class JivaDevice:
                 connection = self._links.get(link.name)
                 if connection is not None:
                     connection.send(buffers)
-        if self._timer is None:
-            self._wake()
 
     def _hang_up(self) -> None:
         hangups, self._replicator.hangups = self._replicator.hangups, []

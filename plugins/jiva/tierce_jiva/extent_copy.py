@@ -7,13 +7,40 @@ copy claims: 128 bits of BLAKE2b, not the CRC that only finds decay.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Mapping
 from functools import partial
 
-from tierce import Op, Request
+import attrs
+
+from tierce import Code, Op, Request
+from tierce_jiva.digests import zero_digest
 from tierce_jiva.links import Link, Links
-from tierce_jiva.wire import DIGEST_BYTES, Frame, Kind
+from tierce_jiva.wire import DIGEST_BYTES, Frame, Kind, check_data, decode_failures
 from tierce_jiva.write_path import encode_batch
+
+#: What is discarded rather than written if it is all zeroes: a block of the usual file systems.
+_BLOCK_BYTES = 4096
+_ZEROES = bytes(_BLOCK_BYTES)
+
+
+@attrs.frozen
+class Trouble:
+    """Why an extent is not equal.
+
+    Attributes:
+        link: Whose fault it is.
+        reason: What the matter is; the extent is named.
+        is_unread: It could not read.
+        is_full: Its disk is full.
+        is_lost: It did not answer: its connection was lost.
+    """
+
+    link: Link
+    reason: str
+    is_unread: bool = False
+    is_full: bool = False
+    is_lost: bool = False
 
 
 class ExtentCopy:
@@ -22,40 +49,43 @@ class ExtentCopy:
     Args:
         links: The replicas.
         source: Whose bytes stand.
-        others: Whose bytes are made equal to them.
+        targets: Whose bytes are made equal to them, each with True if it is to be written without
+            comparing first: a digest of what its cache holds proves nothing about its disk. The
+            source may be one of them.
         offset: First byte.
         length: Bytes.
-        always: Copy without comparing first: a digest of what the cache holds proves nothing
-            about the disk after a failed fsync.
-        done: Called once, with None, or with what went wrong: the extent is named where the copy
-            did not take.
+        writing: Called before anything is written: from now on a flush that is to cover it must
+            begin later.
+        done: Called once, with None, or with what went wrong.
     """
 
     def __init__(
         self,
         links: Links,
         source: Link,
-        others: tuple[Link, ...],
+        targets: Mapping[Link, bool],
         offset: int,
         length: int,
         *,
-        always: bool,
-        done: Callable[[str | None], None],
+        writing: Callable[[], None],
+        done: Callable[[Trouble | None], None],
     ) -> None:
         self._links = links
-        self._source = source
-        self._others = others
+        self.source = source
+        self.targets = targets
         self._extent = (offset, length)
-        self._always = always
-        self._done: Callable[[str | None], None] | None = done
-        self._digests: dict[str, bytes] = {}
+        self._writing = writing
+        self._done: Callable[[Trouble | None], None] | None = done
+        self._digests: dict[Link, bytes] = {}
+        self._wanted = b""
         self._differ: list[Link] = []
         self._awaited = 0
         self.copied_bytes = 0
 
     def start(self) -> None:
         """Begin."""
-        asked = [self._source, *(() if self._always else self._others)]
+        compared = [link for link, always in self.targets.items() if not always]
+        asked = [self.source, *(link for link in compared if link is not self.source)]
         self._awaited = len(asked)
         for link in asked:
             self._ask_digest(link, self._compare)
@@ -72,41 +102,48 @@ class ExtentCopy:
     def _digested(self, link: Link, then: Callable[[], None], frame: Frame | None) -> None:
         if self._done is None:
             return
-        if frame is None or frame.kind is not Kind.DIGESTS or frame.count != 1:
-            self._end(f"{link.name} can't digest extent {self._name()}")
+        if frame is not None and frame.kind is Kind.DIGESTS and frame.count == 1:
+            self._digests[link] = bytes(frame.table[:DIGEST_BYTES])
+        elif frame is None or link is self.source or self._differ:
+            # A target that can't read what it is to be given yet is simply different.
+            self._end(link, "can't digest", frame)
             return
-        self._digests[link.name] = bytes(frame.table[:DIGEST_BYTES])
         self._awaited -= 1
         if not self._awaited:
             then()
 
     def _compare(self) -> None:
-        wanted = self._digests[self._source.name]
-        self._differ = [link for link in self._others if self._digests.get(link.name) != wanted]
+        wanted = self._wanted = self._digests[self.source]
+        self._differ = [
+            link
+            for link, always in self.targets.items()
+            if always or self._digests.get(link) != wanted
+        ]
         if not self._differ:
-            self._end(None)
-            return
-        self._links.ask_extents(self._source, Kind.READ, [self._extent], self._copy)
+            self._succeed()
+        elif wanted == zero_digest(self._extent[1]):
+            self._write([Request(Op.DISCARD, *self._extent)])  # A hole stays a hole.
+        else:
+            self._links.ask_extents(self.source, Kind.READ, [self._extent], self._copy)
 
     def _copy(self, frame: Frame | None) -> None:
         if self._done is None:
             return  # A copy that comes late would undo what was written since.
-        offset, length = self._extent
-        if frame is None or frame.kind is not Kind.DATA or len(frame.payload) != length:
-            self._end(f"{self._source.name} can't read extent {self._name()}")
+        offset = self._extent[0]
+        if frame is None or frame.kind is not Kind.DATA:
+            self._end(self.source, "can't read", frame)
             return
-        data = bytes(frame.payload)
-        # A hole stays a hole; what is damaged on the way fails the digest that follows.
-        is_zero = data.count(0) == length
-        op = Op.DISCARD if is_zero else Op.WRITE
-        request = Request(op, offset, length, None if is_zero else memoryview(data))
-        self.copied_bytes = length
+        (data,) = check_data(frame, [self._extent])
+        self._write(split(offset, bytes(data)))
+
+    def _write(self, requests: list[Request]) -> None:
+        self.copied_bytes = self._extent[1]
+        self._writing()
         self._awaited = len(self._differ)
-        for link in self._differ:
-            self._digests.pop(link.name, None)
+        for link in list(self._differ):
             self._links.ask_acked(
                 link,
-                lambda number: encode_batch(self._links, number, [request]),
+                lambda number: encode_batch(self._links, number, requests),
                 partial(self._written, link),
             )
             if self._done is None:
@@ -116,21 +153,53 @@ class ExtentCopy:
 
     def _written(self, link: Link, frame: Frame | None) -> None:
         if frame is None or frame.count:
-            self._end(f"{link.name} can't write extent {self._name()}: is its disk full?")
+            self._end(link, "can't write", frame)
 
     def _prove(self) -> None:
-        wanted = self._digests[self._source.name]
         for link in self._differ:
-            if self._digests[link.name] != wanted:
-                self._end(f"{link.name} holds other bytes in extent {self._name()} after its copy")
+            if self._digests[link] != self._wanted:
+                self._end(link, "holds other bytes after its copy in", None, is_lost=False)
                 return
-        self._end(None)
+        self._succeed()
 
-    def _name(self) -> str:
-        offset, length = self._extent
-        return f"{offset}+{length}"
-
-    def _end(self, trouble: str | None) -> None:
+    def _succeed(self) -> None:
         done, self._done = self._done, None
         if done is not None:
-            done(trouble)
+            done(None)
+
+    def _end(self, link: Link, what: str, frame: Frame | None, is_lost: bool | None = None) -> None:
+        done, self._done = self._done, None
+        if done is None:
+            return
+        failures = decode_failures(frame) if frame is not None and frame.kind is Kind.ACK else []
+        codes = {code for _, code in failures}
+        is_full = Code.NO_SPACE in codes
+        offset, length = self._extent
+        reason = f"{link.name} {what} extent {offset}+{length}" + (
+            ": its disk is full" if is_full else ""
+        )
+        lost = frame is None if is_lost is None else is_lost
+        is_unread = Code.READ_ERROR in codes
+        done(Trouble(link, reason, is_unread=is_unread, is_full=is_full, is_lost=lost))
+
+
+def split(offset: int, data: bytes) -> list[Request]:
+    """Return what makes an extent these bytes. Blocks of zeroes are discarded: holes take no space
+    on the target either, and where its disk is full only what needs none can be copied."""
+    requests: list[Request] = []
+    blocks = range(0, len(data), _BLOCK_BYTES)
+    for is_hole, run in itertools.groupby(blocks, key=lambda at: _is_zero(data, at)):
+        first, *rest = run
+        last = rest[-1] if rest else first
+        length = min(last + _BLOCK_BYTES, len(data)) - first
+        if is_hole:
+            requests.append(Request(Op.DISCARD, offset + first, length))
+        else:
+            piece = memoryview(data)[first : first + length]
+            requests.append(Request(Op.WRITE, offset + first, length, piece))
+    return requests
+
+
+def _is_zero(data: bytes, at: int) -> bool:
+    block = data[at : at + _BLOCK_BYTES]
+    return block == _ZEROES[: len(block)]

@@ -3,6 +3,7 @@ fail, tear and lose them. Methods are the functions of `os` themselves: no cost 
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import os
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Protocol
 
 from tierce import punch_hole
+
+_RENAME_EXCHANGE = 2
 
 
 class Files(Protocol):
@@ -27,6 +30,10 @@ class Files(Protocol):
 
     def close(self, descriptor: int) -> None:
         """As os.close."""
+        ...
+
+    def open_in(self, folder: int, name: str, flags: int) -> int:
+        """Open a file of an open folder, close-on-exec, mode 0600."""
         ...
 
     def duplicate(self, descriptor: int, onto: int) -> None:
@@ -59,8 +66,17 @@ class Files(Protocol):
         """As os.replace."""
         ...
 
+    def exchange_in(self, folder: int, first: str, second: str) -> None:
+        """Let two files of an open folder take each other's name, at once; where the file system
+        can't, `first` takes the name of `second`, whose file is gone."""
+        ...
+
     def sync_folder(self, folder: Path) -> None:
         """Make the folder's entries durable."""
+        ...
+
+    def sync_open_folder(self, folder: int) -> None:
+        """Make an open folder's entries durable."""
         ...
 
 
@@ -74,12 +90,31 @@ class OsFiles:
     fdatasync = staticmethod(os.fdatasync)
     fsync = staticmethod(os.fsync)
     replace = staticmethod(os.replace)
+    sync_open_folder = staticmethod(os.fsync)
     punch_hole = staticmethod(punch_hole)
 
     @staticmethod
     def open(path: Path, flags: int) -> int:
         """Open, close-on-exec, mode 0600."""
         return os.open(path, flags | os.O_CLOEXEC, 0o600)
+
+    @staticmethod
+    def open_in(folder: int, name: str, flags: int) -> int:
+        """Open a file of the folder, close-on-exec, mode 0600."""
+        return os.open(name, flags | os.O_CLOEXEC, 0o600, dir_fd=folder)
+
+    @staticmethod
+    def exchange_in(folder: int, first: str, second: str) -> None:
+        """renameat2 with RENAME_EXCHANGE, or else renameat."""
+        renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+        if renameat2 is not None:
+            names = os.fsencode(first), os.fsencode(second)
+            if not renameat2(folder, names[0], folder, names[1], _RENAME_EXCHANGE):
+                return
+            number = ctypes.get_errno()
+            if number not in {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOENT}:
+                raise OSError(number, os.strerror(number))
+        os.rename(first, second, src_dir_fd=folder, dst_dir_fd=folder)
 
     @staticmethod
     def duplicate(descriptor: int, onto: int) -> None:

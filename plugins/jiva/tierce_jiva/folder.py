@@ -12,26 +12,31 @@ file                contents
 The two JSON files are sealed (`sealed.py`).
 
 ``volume.json`` names the chain as a list, newest last: today one entry, the head; snapshots and
-the checksum files beside the data go into the same list. ``record.json`` keeps marks as a
-region length and the set regions: today one region as long as the volume.
+the checksum files beside the data go into the same list. ``record.json`` and its spare,
+``record.json.new``, are told in `record_file.py`.
+
+A folder that is open is known by its descriptor: whatever its path leads to meanwhile, lock,
+record and head are those of one folder.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 
 from tierce import ConflictError, FormatError
-from tierce_jiva.ballot import Ballot, Membership, Record
+from tierce_jiva.ballot import Record
+from tierce_jiva.file_identity import identity_of
 from tierce_jiva.files import Files, OsFiles, lock_file
-from tierce_jiva.sealed import read_sealed, write_sealed
+from tierce_jiva.record_file import RECORD, RecordFile, decode_record, encode_record
+from tierce_jiva.regions import Regions
+from tierce_jiva.sealed import read_sealed
 
 VOLUME = "volume.json"
-RECORD = "record.json"
 LOCK = "lock"
 HEAD = "head-000.img"
 
@@ -65,13 +70,14 @@ class ReplicaFolder:
     Args:
         path: The folder.
         files: The file system.
+        is_locked: Take its lock; without, it is only looked at.
 
     Raises:
         FormatError: It is missing or not a replica's folder.
         ConflictError: Another process has it open.
     """
 
-    def __init__(self, path: Path, files: Files | None = None) -> None:
+    def __init__(self, path: Path, files: Files | None = None, *, is_locked: bool = True) -> None:
         self.path = path
         self.files: Files = files or OsFiles()
         if not path.is_dir():
@@ -80,44 +86,83 @@ class ReplicaFolder:
                 "lost, the volume goes on with its other replicas; see docs/howto/operate.md",
                 path=path,
             )
-        self._lock = take_lock(path, self.files)
+        self._folder = self.files.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        self._lock = -1
         try:
+            if is_locked:
+                self._lock = take_lock(self._folder, path, self.files)
             self.identity = read_identity(path)
-            self.record = record_from(read_sealed(path / RECORD, "record"), path / RECORD)
+            self.regions = Regions(self.identity.size_bytes)
+            self._file = RecordFile(self.files, self._folder, path / RECORD)
+            self.record = decode_record(
+                self._file.read(),
+                self.identity.uuid,
+                self.identity.replica,
+                self.regions,
+                path / RECORD,
+            )
+            self._look_at_head()
         except BaseException:
-            self.files.close(self._lock)
+            self.close()
             raise
 
     @property
     def head(self) -> Path:
-        """The file that holds the volume's bytes."""
+        """The file that holds the volume's bytes, by its path."""
         return self.path / HEAD
 
     def save(self, record: Record) -> None:
-        """Replace the record. On return it survives loss of power. Waits for the disk."""
-        write_sealed(
-            self.files, self.path / RECORD, "record", record_to(record, self.identity.size_bytes)
-        )
+        """Replace the record. On return it survives loss of power. Waits for the disk.
+
+        Raises:
+            OSError: The medium failed.
+        """
+        identity = self.identity
+        self._file.write(encode_record(record, identity.uuid, identity.replica, self.regions))
         self.record = record
 
     def close(self) -> None:
         """Let the folder go."""
-        self.files.close(self._lock)
+        for descriptor in (self._lock, self._folder):
+            if descriptor >= 0:
+                self.files.close(descriptor)
+        self._lock = self._folder = -1
+
+    def _look_at_head(self) -> None:
+        try:
+            descriptor = self.files.open_in(self._folder, HEAD, os.O_RDONLY)
+        except OSError as error:
+            raise FormatError(f"can't be read: {error.strerror}", path=self.head) from error
+        try:
+            status = os.fstat(descriptor)
+            #: Where the file that holds the bytes lies: (device, inode).
+            self.head_place = (status.st_dev, status.st_ino)
+            #: Which file holds the bytes now; the record says which one did.
+            self.head_identity = identity_of(descriptor)
+        finally:
+            self.files.close(descriptor)
 
 
-def take_lock(path: Path, files: Files) -> int:
-    """Return the descriptor that holds the folder's lock.
+def take_lock(folder: int, path: Path, files: Files) -> int:
+    """Return the descriptor that holds an open folder's lock.
+
+    Args:
+        folder: Its descriptor.
+        path: Its path, for errors.
+        files: The file system.
 
     Raises:
         ConflictError: Another process holds it.
     """
-    lock = files.open(path / LOCK, os.O_RDWR | os.O_CREAT)
+    lock = files.open_in(folder, LOCK, os.O_RDWR | os.O_CREAT)
     if not lock_file(lock):
         holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
         files.close(lock)
         raise ConflictError(f"{path}: another replica process (pid {holder}) has this folder open")
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, b"%d\n" % os.getpid(), 0)
+    pid = b"%d\n" % os.getpid()
+    # Over what the last one left, so that a full disk keeps nobody out.
+    with contextlib.suppress(OSError):
+        os.pwrite(lock, pid.ljust(os.fstat(lock).st_size), 0)
     return lock
 
 
@@ -151,32 +196,3 @@ def identity_to(identity: Identity) -> dict[str, Any]:
     """Return what `volume.json` holds."""
     chain = [{"file": HEAD, "kind": "head", "checksums": None}]
     return attrs.asdict(identity) | {"chain": chain}
-
-
-def record_to(record: Record, size_bytes: int) -> dict[str, Any]:
-    """Return what `record.json` holds."""
-    return {
-        "promised": record.promised.to_json(),
-        "accepted": record.accepted.to_json(),
-        "let_in_boot": record.let_in_boot,
-        "marks": {"region_bytes": size_bytes, "regions": [0] if record.marked else []},
-        "suspect": record.suspect,
-    }
-
-
-def record_from(body: Mapping[str, Any], path: Path) -> Record:
-    """Read what `record_to` returned.
-
-    Raises:
-        FormatError: It is something else; `path` is named.
-    """
-    try:
-        return Record(
-            promised=Ballot.from_json(body["promised"]),
-            accepted=Membership.from_json(body["accepted"]),
-            let_in_boot=str(body["let_in_boot"]),
-            marked=bool(body["marks"]["regions"]),
-            suspect=bool(body["suspect"]),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise FormatError(f"is not a record: {error}", path=path) from error

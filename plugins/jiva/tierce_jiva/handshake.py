@@ -9,7 +9,8 @@ from typing import Any
 
 from tierce import ProtocolError
 from tierce_jiva.ballot import NO_BALLOT, Ballot
-from tierce_jiva.links import Link, Links, LinkState, Promise, control_of
+from tierce_jiva.links import Head, Link, Links, LinkState, control_of
+from tierce_jiva.promise import Promise
 from tierce_jiva.wire import Frame
 
 
@@ -42,6 +43,7 @@ class Handshake:
     def greet(self, link: Link) -> None:
         """Say who we are and whom we want."""
         link.state = LinkState.GREETING
+        link.connection += 1
         message = {"kind": "hello", "uuid": self._uuid, "replica": link.name}
         self._links.ask(link, message, partial(self._welcome, link))
 
@@ -49,7 +51,10 @@ class Handshake:
         """Ask for the promise of our ballot."""
         assert self._links.ballot != NO_BALLOT
         link.state = LinkState.PREPARING
-        self._links.ask(link, {"kind": "prepare"}, partial(self._promise, link))
+        # What it forgets of that (an older copy was put back) it must not be taught again.
+        is_again = link.has_promised == self._links.ballot
+        message = {"kind": "prepare", "again": is_again}
+        self._links.ask(link, message, partial(self._promise, link))
 
     def refusal(self, link: Link, message: Mapping[str, Any]) -> None:
         """A replica has refused something."""
@@ -66,15 +71,19 @@ class Handshake:
         try:
             promised = Ballot.from_json(message["promised"])
             link.boot_id = str(message["boot_id"])
-            link.head = str(message["head"])
-        except (KeyError, ValueError) as error:
+            link.head = Head.from_json(message, link.connection)
+        except (KeyError, TypeError, ValueError) as error:
             raise ProtocolError(f"a welcome that is none: {error}") from error
+        link.welcomed = promised
+        incarnation = link.head.incarnation
+        link.is_restarted = link.is_restarted or link.incarnation not in {0, incarnation}
+        link.incarnation = incarnation
         link.state = LinkState.GREETED
         self._greeted(link, promised)
 
     def _promise(self, link: Link, frame: Frame | None) -> None:
         if frame is None:
             return
-        link.promise = Promise.from_json(control_of(frame, "promise"))
+        link.promise = Promise.from_json(control_of(frame, "promise"), self._links.regions)
         link.state = LinkState.READY
         self._promised(link)

@@ -22,6 +22,13 @@ class State(enum.Enum):
     ENDED = "ended"
 
 
+@attrs.define(eq=False)
+class Standing:
+    """Where the target stands now; shared by those who move it."""
+
+    state: State = State.OPENING
+
+
 @attrs.frozen
 class Host:
     """What the state machine may call of its surroundings.

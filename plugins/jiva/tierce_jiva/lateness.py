@@ -4,23 +4,79 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tierce_jiva.links import Link, Links, LinkState
+from tierce_jiva.links import Batch, Link, Links, LinkState, Question
 from tierce_jiva.options import JivaOptions
+
+#: Lateness alone leaves no fewer copies than this.
+COPY_COUNT_MIN = 2
 
 
 def find_late(links: Links, options: JivaOptions) -> dict[str, str]:
-    """Return the names of those that are late, each with the reason.
+    """Return the names of those that are late, each with the reason; the latest first.
 
     Nobody is at fault yet: whether others have answered meanwhile is the caller's to weigh.
     """
-    late: dict[str, str] = {}
+    late: dict[str, tuple[float, str]] = {}
     for link in links:
         asked, flush = link.oldest(), link.oldest_flush()
         if flush is not None and links.now - flush > options.flush_dead_s:
-            late[link.name] = f"has not flushed for {options.flush_dead_s:g} s"
+            late[link.name] = flush, f"has not flushed for {options.flush_dead_s:g} s"
         if asked is not None and links.now - asked > options.dead_s:
-            late[link.name] = f"has not answered for {options.dead_s:g} s"
-    return late
+            late[link.name] = asked, f"has not answered for {options.dead_s:g} s"
+    return {name: reason for name, (_, reason) in sorted(late.items(), key=lambda item: item[1])}
+
+
+def choose_late(
+    links: Links, options: JivaOptions, members: Iterable[str], required: Iterable[str]
+) -> dict[str, str]:
+    """Return who is to be voted out for being late, each with the reason.
+
+    Only beside one that has answered, or shows life where the other shows none: else nobody is at
+    fault. Never below two copies, but for one that has shown no life at all for `alone_after_s`.
+
+    Args:
+        links: The replicas.
+        options: What the operator set.
+        members: The in-sync set.
+        required: Everyone that must hold what is acknowledged.
+    """
+    late = find_late(links, options)
+    waited_for = {name for name in required if links[name].is_ready}
+    if waited_for <= set(late):
+        late = {
+            n: why for n, why in late.items() if has_shown_no_life(links[n], links.now, options)
+        }
+    if waited_for <= set(late):
+        return {}
+    staying = {name for name in members if links[name].is_ready and not links[name].fault}
+    chosen = {}
+    for name, reason in late.items():
+        link = links[name]
+        if name not in waited_for or link.fault:
+            continue
+        is_dead = has_shown_no_life(link, links.now, options)
+        if len(staying - {name}) >= COPY_COUNT_MIN or is_dead:
+            chosen[name] = reason
+            staying.discard(name)
+    return chosen
+
+
+def has_shown_no_life(link: Link, now: float, options: JivaOptions) -> bool:
+    """True if it was asked something `alone_after_s` ago and has said nothing since."""
+    asked = link.oldest()
+    return asked is not None and now - max(link.heard_at, asked) > options.alone_after_s
+
+
+def forgive(links: Links, seconds: float) -> None:
+    """This process has stood still for so long: what it was waiting for may have come meanwhile."""
+    items: dict[int, Batch | Question] = {}
+    for link in links:
+        for waiting in (link.writes, link.flushes, link.questions):
+            items.update((id(item), item) for item in waiting.values())
+        link.heard_at += seconds
+        link.lost_at += seconds
+    for item in items.values():
+        item.asked_at += seconds
 
 
 def find_hung(links: Links, dead_s: float) -> list[Link]:

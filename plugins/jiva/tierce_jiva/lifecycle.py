@@ -20,6 +20,7 @@ from tierce_jiva.adopting import adopt_folders
 from tierce_jiva.boot import boot_id
 from tierce_jiva.files import Files, OsFiles
 from tierce_jiva.folder import HEAD, Identity, has_identity
+from tierce_jiva.forcing import describe_loss, force
 from tierce_jiva.making import create_folder
 from tierce_jiva.options import JivaOptions
 from tierce_jiva.removing import (
@@ -158,6 +159,21 @@ class JivaLifecycle(Lifecycle):
                 missing.
         """
         return adopt_folders(folders, without)
+
+    def loss(self, volume: VolumeSpec, keep: str) -> str:
+        """Say what may be lost if the volume opens from the replica `keep`, whatever the others
+        know.
+
+        Raises:
+            UsageError: No replica, or none of this volume, is named.
+            ConflictError: It can't be reached, or too few can.
+        """
+        return describe_loss(volume, self.members(volume), keep, self._files)
+
+    def accept_loss(self, volume: VolumeSpec, keep: str) -> None:
+        """Let the next opening serve from the replica `keep` alone; the others are copied from
+        it."""
+        force(volume, self.members(volume), keep, self._files)
 
     # -- inside ------------------------------------------------------------------------------------
 

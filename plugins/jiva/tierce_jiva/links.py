@@ -4,13 +4,17 @@ Sans-I/O: what is to be sent lies in `Link.outgoing` until the shell takes it.""
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import attrs
 
 from tierce import Code, ProtocolError, Request, Settled
-from tierce_jiva.ballot import NO_BALLOT, Ballot, Membership
+from tierce_jiva.ballot import NO_BALLOT, NO_ORDER, Ballot, is_number
+from tierce_jiva.promise import Promise
+from tierce_jiva.regions import Extents, Regions
+from tierce_jiva.unrest import Unrest
 from tierce_jiva.wire import Frame, Kind, encode, encode_control, encode_extents
 
 Buffer = bytes | memoryview
@@ -28,38 +32,37 @@ class LinkState(enum.Enum):
     READY = "ready"
 
 
-@attrs.frozen
-class Promise:
-    """What a replica says of itself when it promises a ballot.
+@attrs.frozen(eq=False)
+class Head:
+    """The file of a replica's bytes, as one process of it told on one connection.
 
     Attributes:
-        accepted: The highest membership it has accepted.
-        counts: Its memory has held since it was let in, or nothing is in doubt on it.
-        marked: A write may be on it that is not on all.
-        suspect: An fsync failed on it.
+        path: Its path on the replica's machine.
+        device: The device it lies on.
+        inode: Its inode number.
+        incarnation: Of the replica's process.
+        connection: Which connection of this target told it.
     """
 
-    accepted: Membership
-    counts: bool
-    marked: bool
-    suspect: bool
+    path: str
+    device: int
+    inode: int
+    incarnation: int
+    connection: int
 
     @classmethod
-    def from_json(cls, message: Mapping[str, Any]) -> Promise:
-        """Read a promise.
+    def from_json(cls, message: Mapping[str, Any], connection: int) -> Head:
+        """Read what a WELCOME says of it.
 
         Raises:
-            ProtocolError: It is something else.
+            KeyError: A field is missing.
+            ValueError: One is not what it should be.
         """
-        try:
-            return cls(
-                Membership.from_json(message["accepted"]),
-                counts=message["counts"] is True,
-                marked=message["marked"] is True,
-                suspect=message["suspect"] is True,
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise ProtocolError(f"a promise that is none: {error}") from error
+        device, inode = message["device"], message["inode"]
+        incarnation = message["incarnation"]
+        if not (is_number(device) and is_number(inode) and is_number(incarnation)):
+            raise ValueError("device, inode and incarnation are not all numbers")
+        return cls(str(message["head"]), device, inode, incarnation, connection)
 
 
 def control_of(frame: Frame, kind: str) -> dict[str, Any]:
@@ -91,7 +94,8 @@ class Batch:
         failures: Entry index -> what happened, for entries that failed anywhere.
         asked_at: When it was last sent, in seconds.
         began_at: When it was first sent, in seconds.
-        covers: FLUSH: sequence of the last write before it.
+        is_flush: It is a flush.
+        epoch: FLUSH: it covers what was written before that flush epoch.
         is_settled: It has its outcome; nothing changes it any more.
     """
 
@@ -105,7 +109,8 @@ class Batch:
     began_at: float
     failed: int = 0
     failures: dict[int, Code] = attrs.field(factory=dict)
-    covers: int = 0
+    is_flush: bool = False
+    epoch: int = 0
     is_settled: bool = False
 
 
@@ -115,6 +120,7 @@ class Question:
 
     answer: Callable[[Frame | None], None]
     asked_at: float
+    is_flush: bool = False
 
 
 class Link:
@@ -128,17 +134,42 @@ class Link:
         writes: Batches it has not answered, by sequence, oldest first.
         flushes: The same for flushes.
         questions: Everything else asked of it.
+        connection: Counts its connections.
         boot_id: Of its machine, as of the last WELCOME.
-        head: Path of its head file on its own machine, as of the last WELCOME.
+        incarnation: Of its process, as of the last WELCOME; 0 before the first.
+        is_restarted: It has changed, and what that means has not been seen to.
+        head: Its file on its own machine, as of the last WELCOME.
+        welcomed: The ballot it had promised when it last said WELCOME.
+        has_promised: The ballot of ours that it promised last.
+        promised_elsewhere: It has promised a higher ballot to another target.
         promise: What it said when it promised.
+        held: The marks that it has last answered to hold for all.
+        kept: Regions that it is to hold marks of beside those: it is not equal there yet.
+        asked_order: The number of the last order about marks that it was sent.
+        order: The number of the last one that it has answered on this connection.
+        answered: The last one that it has ever answered.
+        accepted: Ballot and sequence of the last membership that it has answered to accept.
+        doubt: Extents in which what it holds may not be what a loss of power leaves.
+        is_unproved: Something was in doubt, and that it is durable now has not been proved.
+        must_renew: A sync of its failed: it must open its bytes anew before it can flush.
+        has_failed_sync: What is in doubt is so because a sync of its failed.
+        is_older: It is a member, and its folder is an older copy, or was copied: it takes no part.
+        is_current: What it owed was sent to it on this connection, so that newer things may follow.
+        has_vote: Not if that was so, until it is let in anew: it may have forgotten votes.
+        missed: Extents in which it may differ from the members, while it is not one.
+        copied: Extents written to it while it caught up, that it has not flushed.
+        flushed_epoch: What was written before that flush epoch is durable on it.
         fault: Why it must be voted out though it is connected; empty if it need not be.
         lost_at: When it was last ready, in seconds, if it is not.
+        heard_at: When it last answered anything, in seconds.
         trouble: Why it is down or was voted out, for operators.
         patience_s: How long to wait before it may try again to catch up.
         not_before: When it may try again, in seconds.
+        in_since: When it was let in, in seconds.
+        late_s: How long it waits if it is late again soon.
     """
 
-    def __init__(self, name: str, bit: int) -> None:
+    def __init__(self, name: str, bit: int, regions: Regions) -> None:
         self.name = name
         self.bit = bit
         self.state = LinkState.DOWN
@@ -146,19 +177,64 @@ class Link:
         self.writes: dict[int, Batch] = {}
         self.flushes: dict[int, Batch] = {}
         self.questions: dict[int, Question] = {}
+        self.connection = 0
         self.boot_id = ""
-        self.head = ""
+        self.incarnation = 0
+        self.is_restarted = False
+        self.head: Head | None = None
+        self.welcomed = NO_BALLOT
+        self.has_promised = NO_BALLOT
+        self.promised_elsewhere = False
         self.promise: Promise | None = None
+        self.held: frozenset[int] = frozenset()
+        self.kept: frozenset[int] = frozenset()
+        self.asked_order = 0
+        self.order = 0
+        self.answered = NO_ORDER
+        self.accepted = (NO_BALLOT, 0)
+        self.doubt = Extents(regions)
+        self.is_unproved = False
+        self.must_renew = False
+        self.has_failed_sync = False
+        self.is_older = False
+        self.is_current = False
+        self.has_vote = True
+        self.missed = Extents(regions, regions.every())
+        self.copied = Extents(regions)
+        self.flushed_epoch = 0
         self.fault = ""
         self.lost_at = 0.0
+        self.heard_at = 0.0
         self.trouble = "not connected yet"
         self.patience_s = 0.0
         self.not_before = 0.0
+        self.in_since = -math.inf
+        self.late_s = 0.0
 
     @property
     def is_ready(self) -> bool:
         """True if it has promised the ballot and is connected."""
         return self.state is LinkState.READY
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """True while it completes no flush, serves no read, and is no source if another can be."""
+        return self.is_unproved
+
+    @property
+    def has_kept(self) -> bool:
+        """True unless it has lost what it held since it was let in."""
+        return not self.is_older and (self.promise is None or self.promise.counts)
+
+    @property
+    def began(self) -> Ballot:
+        """What it had promised when its process began."""
+        return NO_BALLOT if self.promise is None else self.promise.began
+
+    @property
+    def is_sound(self) -> bool:
+        """True if it is known to hold what a member holds."""
+        return self.has_kept and not self.is_in_doubt
 
     @property
     def has_failed(self) -> bool:
@@ -168,12 +244,14 @@ class Link:
     def oldest(self) -> float | None:
         """Return when the oldest unanswered thing but flushes was asked, in seconds."""
         write = next(iter(self.writes.values()), None)
-        question = next(iter(self.questions.values()), None)
+        question = next((item for item in self.questions.values() if not item.is_flush), None)
         return min((item.asked_at for item in (write, question) if item), default=None)
 
     def oldest_flush(self) -> float | None:
         """Return when the oldest unanswered flush was asked, in seconds."""
-        return next((batch.asked_at for batch in self.flushes.values()), None)
+        flush = next(iter(self.flushes.values()), None)
+        question = next((item for item in self.questions.values() if item.is_flush), None)
+        return min((item.asked_at for item in (flush, question) if item), default=None)
 
 
 class Links:
@@ -181,12 +259,15 @@ class Links:
 
     Args:
         names: The replicas, in the order of the config.
+        regions: The volume's division.
     """
 
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self.by_name = {name: Link(name, 1 << index) for index, name in enumerate(names)}
+    def __init__(self, names: tuple[str, ...], regions: Regions) -> None:
+        self.regions = regions
+        self.by_name = {name: Link(name, 1 << index, regions) for index, name in enumerate(names)}
         self.ballot: Ballot = NO_BALLOT
         self.now = 0.0
+        self.unrest = Unrest(regions)
         self._sequence = 0
 
     def __iter__(self) -> Iterator[Link]:
@@ -238,6 +319,14 @@ class Links:
 
         self.ask(link, message, answered)
 
+    def ask_redone(self, link: Link, answer: Callable[[bool], None]) -> None:
+        """Say that all that was in doubt was written again and flushed: True if it is agreed."""
+
+        def answered(frame: Frame | None) -> None:
+            answer(frame is not None and control_of(frame, "redone").get("done") is True)
+
+        self.ask(link, {"kind": "redone"}, answered)
+
     def ask_extents(
         self,
         link: Link,
@@ -245,7 +334,7 @@ class Links:
         extents: list[tuple[int, int]],
         answer: Callable[[Frame | None], None],
     ) -> None:
-        """Send a READ or DIGEST."""
+        """Send a READ, DIGEST or STATUS."""
         sequence = self._question(link, answer)
         if sequence:
             link.outgoing.append(encode_extents(kind, sequence, self.ballot, extents))
@@ -279,6 +368,9 @@ class Links:
     def ask_flush(self, link: Link, answer: Callable[[Frame | None], None]) -> None:
         """Send a FLUSH whose ACK is the asker's own affair."""
         self.ask_acked(link, lambda number: [encode(Kind.FLUSH, number, self.ballot)], answer)
+        newest = next(reversed(link.questions.values()), None)
+        if link.state is not LinkState.DOWN and newest is not None:
+            newest.is_flush = True
 
     def lose(self, link: Link, reason: str) -> None:
         """The connection is gone: questions are answered with None, batches stay to be resent."""
@@ -286,30 +378,12 @@ class Links:
             # One that never came so far has been away since before.
             link.lost_at = self.now
         link.state = LinkState.DOWN
+        link.is_current = False
+        link.head = None
+        link.held = frozenset()
+        link.asked_order = link.order = 0
         link.outgoing.clear()
         link.trouble = reason
         questions, link.questions = link.questions, {}
         for question in questions.values():
             question.answer(None)
-
-
-def describe(link: Link, *, is_in: bool, progress: float | None) -> dict[str, Any]:
-    """Return what operators see of a replica.
-
-    Args:
-        link: The replica.
-        is_in: It is in the in-sync set.
-        progress: The share of the volume compared, 0 to 1, if it catches up.
-    """
-    if not link.is_ready:
-        state = "down"
-    elif is_in:
-        state = "in-sync"
-    else:
-        state = "waiting" if progress is None else "catching-up"
-    shown: dict[str, Any] = {"name": link.name, "state": state}
-    if progress is not None:
-        shown["progress"] = progress
-    if link.trouble or link.fault:
-        shown["trouble"] = link.fault or link.trouble
-    return shown

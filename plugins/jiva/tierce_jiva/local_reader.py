@@ -5,39 +5,64 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+import attrs
+
 from tierce import Code, Reactor, Request, Status
+from tierce_jiva.links import Head
+
+
+@attrs.define(eq=False)
+class _File:
+    """An open head file, closed by who uses it last."""
+
+    descriptor: int
+    readers: int = 0
+    is_forgotten: bool = False
+
+    def close_if_unused(self) -> None:
+        if self.is_forgotten and not self.readers:
+            os.close(self.descriptor)
+            self.descriptor = -1
 
 
 class LocalFiles:
     """Open head files, for reading only.
 
-    Which file may be read, and when, is the state machine's to decide; a replica's file is never
-    replaced under its path while its connection is up.
+    Which file may be read, and when, is the state machine's to decide. A descriptor is kept for
+    one connection of one incarnation of the replica, and only if its path leads to the very file
+    that the replica has open.
 
     Args:
         reactor: The target's loop.
         size_bytes: The volume's size in bytes.
+        before: Called before reads of a worker thread are passed on: time may have passed.
         after: Called after reads of a worker thread were passed on.
     """
 
-    def __init__(self, reactor: Reactor, size_bytes: int, after: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        reactor: Reactor,
+        size_bytes: int,
+        before: Callable[[], None],
+        after: Callable[[], None],
+    ) -> None:
         self._reactor = reactor
+        self._before = before
         self._after = after
         self._size_bytes = size_bytes
-        self._descriptors: dict[str, int] = {}
-        self._running = 0
+        self._files: dict[Head, _File] = {}
         self._is_closed = False
 
     def read(
-        self, head: str, requests: list[Request], done: Callable[[list[Request]], None]
+        self, head: Head, requests: list[Request], done: Callable[[list[Request]], None]
     ) -> list[Request] | None:
         """Fill what is in the page cache at once; see `LocalReader`."""
-        descriptor = self._descriptors.get(head)
-        if descriptor is None:
-            descriptor = self._open(head)
-            if descriptor is None:
+        file = self._files.get(head)
+        if file is None:
+            file = self._open(head)
+            if file is None:
                 return None
-        preadv, nowait = os.preadv, os.RWF_NOWAIT
+        preadv, nowait, descriptor = os.preadv, os.RWF_NOWAIT, file.descriptor
         missed: list[Request] = []
         for request in requests:
             buffer = request.buffer
@@ -48,45 +73,53 @@ class LocalFiles:
             except OSError:
                 missed.append(request)
         if missed:
-            self._running += 1
+            file.readers += 1
             self._reactor.offload(
                 lambda: _read_all(descriptor, missed),
-                lambda _result, error: self._done(missed, done, error),
+                lambda _result, error: self._done(file, missed, done, error),
             )
         return missed
 
-    def close(self) -> None:
-        """Close the files, as soon as no worker reads them."""
-        self._is_closed = True
-        if not self._running:
-            for descriptor in self._descriptors.values():
-                os.close(descriptor)
-            self._descriptors.clear()
+    def forget(self, head: Head) -> None:
+        """Close the file, as soon as no worker reads it."""
+        file = self._files.pop(head, None)
+        if file is not None:
+            file.is_forgotten = True
+            file.close_if_unused()
 
-    def _open(self, head: str) -> int | None:
+    def close(self) -> None:
+        """Close all files, as soon as no worker reads them."""
+        self._is_closed = True
+        for head in list(self._files):
+            self.forget(head)
+
+    def _open(self, head: Head) -> _File | None:
         try:
-            descriptor = os.open(head, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            return None
-        if os.fstat(descriptor).st_size != self._size_bytes:
+            descriptor = os.open(head.path, os.O_RDONLY | os.O_CLOEXEC)
+        except (OSError, ValueError):
+            return None  # Not there, or no path at all.
+        found = os.fstat(descriptor)
+        wanted = (head.device, head.inode, self._size_bytes)
+        if (found.st_dev, found.st_ino, found.st_size) != wanted:
             os.close(descriptor)
             return None
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_RANDOM)
-        self._descriptors[head] = descriptor
-        return descriptor
+        file = self._files[head] = _File(descriptor)
+        return file
 
     def _done(
         self,
+        file: _File,
         requests: list[Request],
         done: Callable[[list[Request]], None],
         error: BaseException | None,
     ) -> None:
-        self._running -= 1
+        file.readers -= 1
+        file.close_if_unused()
         if error is not None:
             raise error
-        if self._is_closed:
-            self.close()
-        else:
+        if not self._is_closed:
+            self._before()
             done(requests)
             self._after()
 
@@ -96,11 +129,11 @@ def _read_all(descriptor: int, requests: list[Request]) -> None:
     for request in requests:
         assert request.buffer is not None
         at, buffer = request.offset, request.buffer
-        reason = "the file is too short"
+        reason = f"its file ends before byte {at + request.length}"
         try:
             while buffer and (count := os.preadv(descriptor, (buffer,), at)):
                 buffer, at = buffer[count:], at + count
         except OSError as error:
-            reason = str(error)
+            reason = f"its file can't be read at byte {at}: {error.strerror}"
         if buffer:
             request.status = Status(Code.READ_ERROR, reason, at)

@@ -8,16 +8,11 @@ from pathlib import Path
 
 from tierce import ConflictError, FormatError, make_folder, remove_folders
 from tierce_jiva.ballot import NO_BALLOT, Membership, Record
+from tierce_jiva.file_identity import identity_of
 from tierce_jiva.files import Files, OsFiles
-from tierce_jiva.folder import (
-    HEAD,
-    RECORD,
-    VOLUME,
-    Identity,
-    identity_to,
-    read_identity,
-    record_to,
-)
+from tierce_jiva.folder import HEAD, VOLUME, Identity, identity_to, read_identity
+from tierce_jiva.record_file import RECORD, RecordFile, encode_record
+from tierce_jiva.regions import Regions
 from tierce_jiva.removing import CONTENTS, DELETED, LEVELS, MAKING, entries, is_used, undo_folder
 from tierce_jiva.sealed import write_sealed
 
@@ -90,8 +85,19 @@ def _fill(identity: Identity, path: Path, boot_id: str, files: Files) -> None:
     try:
         files.truncate(head, identity.size_bytes)
         files.fsync(head)
+        head_identity = identity_of(head)
     finally:
         files.close(head)
     membership = Membership(NO_BALLOT, 0, identity.members, identity.members)
-    record = record_to(Record(NO_BALLOT, membership, boot_id), identity.size_bytes)
-    write_sealed(files, path / RECORD, "record", record)
+    record = Record(NO_BALLOT, membership, boot_id, head=head_identity)
+    _create_record(identity, path, record, files)
+
+
+def _create_record(identity: Identity, path: Path, record: Record, files: Files) -> None:
+    regions = Regions(identity.size_bytes)
+    folder = files.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        file = RecordFile(files, folder, path / RECORD)
+        file.create(encode_record(record, identity.uuid, identity.replica, regions))
+    finally:
+        files.close(folder)

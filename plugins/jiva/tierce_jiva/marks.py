@@ -1,75 +1,177 @@
-"""Marks: what is durable on a replica before the first write to it may be applied, and goes only
-after a flush of everything written. One mark covers the whole volume."""
+"""Write-intent marks: durable on every in-sync replica before the first write to a region may be
+applied, and gone only after a flush of everything that was written there.
+
+An order about marks says which regions all are to hold; it is numbered, and carries the number
+of the last one that is durable on all. One order is under way at a time: what is wanted meanwhile
+goes into the next, so that many first writes share one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from tierce_jiva.ballot import Order
 from tierce_jiva.links import Link, Links
 
 
 class Marks:
-    """Which replicas are known to be marked.
+    """Which regions are to be marked, and on whom they are.
 
     Args:
         links: The replicas.
-        changed: Called when one more is.
+        changed: Called when more regions may be written.
     """
 
     def __init__(self, links: Links, changed: Callable[[], None]) -> None:
         self._links = links
         self._changed = changed
-        self._marked: set[str] = set()
-        self._asked: set[str] = set()
-        #: Counts the times that marks were taken away: an older answer says nothing any more.
-        self._clearing = 0
+        #: What all are to hold.
+        self.common: frozenset[int] = frozenset()
+        #: The regions that are marked on every required replica: those that may be written.
+        self.writable: frozenset[int] = frozenset()
+        self.order = 0
+        #: What was marked since `Cleaning` last asked.
+        self.recent: set[int] = set()
+        self._wanted: set[int] = set()
+        #: What the last order that added any has added.
+        self._adding: frozenset[int] = frozenset()
+        self._required: tuple[Link, ...] = ()
+        self._targets: tuple[Link, ...] = ()
+        self._cleared: Callable[[], None] | None = None
 
-    def __bool__(self) -> bool:
-        return bool(self._marked)
+    def begin(self, regions: Iterable[int]) -> None:
+        """Begin with what an opening has found to be marked."""
+        self.common = frozenset(regions)
 
-    def cover(self, names: Iterable[str]) -> bool:
-        """Return True if all of these are marked."""
-        return self._marked.issuperset(names)
+    def use(self, required: Iterable[Link], targets: Iterable[Link]) -> None:
+        """Hold marks on these from now on; writes wait for the required ones."""
+        self._required, self._targets = tuple(required), tuple(targets)
+        if self.order:
+            for link in self._targets:
+                if link.is_ready and link.asked_order < self.order:
+                    self._send(link)
+        self._weigh()
+        self._advance()
 
-    def add(self, name: str) -> None:
-        """The replica says that it is marked."""
-        self._marked.add(name)
+    def want(self, regions: Iterable[int]) -> None:
+        """Mark these too, as soon as that is possible."""
+        self._wanted.update(regions)
+        self._advance()
 
-    def forget(self, name: str) -> None:
-        """Its link was lost: it will say anew."""
-        self._marked.discard(name)
-        self._asked.discard(name)
+    def keep(self, link: Link, regions: frozenset[int], done: Callable[[], None]) -> None:
+        """Let one replica hold marks of these beside what all hold; `done` when it does.
 
-    def set(self, links: Iterable[Link]) -> None:
-        """Mark those that are not marked yet."""
-        for link in links:
-            if link.is_ready and link.name not in self._marked and link.name not in self._asked:
-                self._asked.add(link.name)
-                message = {"kind": "mark", "marked": True}
-                answered = partial(self._answered, link.name, self._clearing)
-                self._links.ask_control(link, message, "marked", answered)
+        Not called if the link is lost before.
+        """
+        link.kept |= regions
+        if not self.order:
+            self._give_order()
+        self._send(link, done)
 
-    def clear(self, links: list[Link], done: Callable[[], None]) -> None:
-        """Take the marks away; `done` is called when all have answered, or are lost."""
-        self._marked.clear()
-        self._asked.clear()
-        self._clearing += 1
-        awaited = set(links)
+    def let_in(self, link: Link) -> None:
+        """It is equal and has flushed: the marks that it alone was to hold may go."""
+        if link.kept:
+            link.kept = frozenset()
+            if link.is_ready:
+                self._send(link)
 
-        def answered(link: Link, _is_cleared: bool) -> None:
-            awaited.discard(link)
-            if not awaited:
-                done()
+    def clear(self, regions: Iterable[int], done: Callable[[], None] | None = None) -> None:
+        """Take marks away; `done` is called when all have answered, or are lost."""
+        # What is being marked is waited for.
+        gone = frozenset(regions).difference(self._wanted, self._adding if self.is_pending else ())
+        self.common -= gone
+        for link in self._links:
+            link.held -= gone
+            if link in self._targets and link not in self._required:
+                # It catches up: what was written there it need not have flushed.
+                link.kept |= gone
+        self._cleared = done
+        self._give_order()
 
-        for link in links:
-            message = {"kind": "mark", "marked": False}
-            self._links.ask_control(link, message, "marked", partial(answered, link))
+    def lost(self, link: Link) -> None:
+        """A link was lost: it will be told anew."""
+        self._weigh()
+        if self._cleared is not None and not link.is_ready:
+            self._finish_clearing()
 
-    def _answered(self, name: str, clearing: int, is_marked: bool) -> None:
-        if clearing != self._clearing:
+    @property
+    def is_pending(self) -> bool:
+        """True while an order is not carried out by every required replica."""
+        return any(link.order < self.order for link in self._required)
+
+    @property
+    def settled(self) -> int:
+        """The number of the last order that is durable on every required replica."""
+        return min((link.order for link in self._required), default=0)
+
+    def _advance(self) -> None:
+        if not self._required or not self._wanted:
             return
-        self._asked.discard(name)
-        if is_marked:
-            self._marked.add(name)
+        if self._wanted <= self.common and self.order:
+            self._wanted.clear()  # On their way already.
+        elif all(link.order == self.order for link in self._required):
+            self.common |= self._wanted
+            self.recent |= self._wanted
+            self._adding = frozenset(self._wanted)
+            for link in self._links:
+                if link not in self._targets:
+                    # What is written there from now on it does not get.
+                    link.missed.add_regions(self._wanted)
+            self._wanted.clear()
+            self._give_order()
+
+    def _give_order(self) -> None:
+        settled = self.settled
+        self.order += 1
+        for link in self._targets:
+            if link.is_ready:
+                self._send(link, settled=settled)
+        self._weigh()
+
+    def _send(
+        self, link: Link, done: Callable[[], None] | None = None, settled: int | None = None
+    ) -> None:
+        message = {
+            "kind": "mark",
+            "order": self.order,
+            "settled": self.settled if settled is None else settled,
+            "marks": self._links.regions.to_hex(self.common | link.kept),
+        }
+        link.asked_order = self.order
+        answered = partial(self._answered, link, link.connection, self.order, self.common, done)
+        self._links.ask_control(link, message, "marked", answered)
+
+    def _answered(
+        self,
+        link: Link,
+        connection: int,
+        order: int,
+        held: frozenset[int],
+        done: Callable[[], None] | None,
+        is_marked: bool,
+    ) -> None:
+        if not is_marked or link.connection != connection:
+            return
+        link.order, link.held = order, held
+        link.answered = max(link.answered, Order(self._links.ballot, order))
+        self._weigh()
+        if self._cleared is not None:
+            self._finish_clearing()
+        self._advance()
+        if done is not None:
+            done()
+
+    def _weigh(self) -> None:
+        """Find out what may be written: what is being cleared may not be any more."""
+        held = [link.held for link in self._required]
+        writable = self.common.intersection(*held) if held else frozenset()
+        if writable != self.writable:
+            self.writable = writable
             self._changed()
+
+    def _finish_clearing(self) -> None:
+        if all(link.order == self.order or not link.is_ready for link in self._required):
+            done, self._cleared = self._cleared, None
+            if done is not None:
+                done()

@@ -7,6 +7,11 @@ from typing import Any
 
 from tierce import Event
 from tierce_jiva.host import Host, State, Volume
+from tierce_jiva.links import Link
+from tierce_jiva.opening import Opening
+
+#: Different messages of troubles that may come again and again.
+TOLD_COUNT_MAX = 100
 
 
 class News:
@@ -20,10 +25,14 @@ class News:
     def __init__(self, volume: Volume, host: Host) -> None:
         self._volume = volume
         self._host = host
+        self._told: set[str] = set()
         self._shown: Mapping[str, Any] = {}
-        self._said = ""
+        #: Code -> the message told last.
+        self._said: dict[str, str] = {}
         self._voting_since: float | None = None
         self._is_stuck = False
+        #: Nothing goes on until a certain replica is there again.
+        self.is_waiting = False
 
     def emit(self, code: str, message: str, severity: str = "info") -> None:
         """Report an event."""
@@ -32,13 +41,34 @@ class News:
 
     def say(self, code: str, message: str) -> None:
         """Report a lasting trouble once, not on every tick."""
-        if message != self._said:
-            self._said = message
+        if self._said.get(code) != message:
+            self._said[code] = message
             self.emit(code, message, severity="error")
 
-    def forget(self) -> None:
-        """The trouble is over."""
-        self._said = ""
+    def say_once(self, code: str, message: str, severity: str) -> None:
+        """Report what may happen again and again: each message once until the volume is opened
+        anew, and a bounded number of them."""
+        if message not in self._told and len(self._told) < TOLD_COUNT_MAX:
+            self._told.add(message)
+            self.emit(code, message, severity)
+
+    def tell_opening(self, opening: Opening) -> None:
+        """Say how the volume was opened."""
+        self._said.clear()
+        for name, reason in sorted(opening.strange.items()):
+            self.emit("jiva.replica.strange", f"{name} is not used: {reason}", "warning")
+        for name in sorted(opening.copied):
+            message = f"{name} is used though its folder was copied or restored: no other is there"
+            self.emit("jiva.replica.copied", message, "warning")
+        if opening.marks:
+            self.emit(
+                "jiva.volume.unclean",
+                f"was not closed: {len(opening.marks)} regions were being written, and are made "
+                "equal and durable again",
+                "warning",
+            )
+        names = ", ".join(sorted(opening.in_sync))
+        self.emit("jiva.volume.serving", f"serving from {names}")
 
     def watch_vote(self, now: float, patience_s: float, is_voting: bool) -> bool:
         """Look at how long a vote has lasted; while it does, nothing is acknowledged. Return True
@@ -71,14 +101,37 @@ class News:
             replicas: As `describe` shows them.
             has_majority: A majority of the replicas is connected.
         """
-        is_well = state is State.SERVING and has_majority and not self._is_stuck
+        is_stuck = self._is_stuck or self.is_waiting
+        is_well = state is State.SERVING and has_majority and not is_stuck
         shown: dict[str, Any] = {"state": state.value, "replicas": replicas}
         if state is State.SERVING and not is_well:
             shown["state"] = "stopped"
         elif is_well and any(replica["state"] != "in-sync" for replica in replicas):
             shown["state"] = "degraded"
         if self._said and not is_well:
-            shown["trouble"] = self._said
+            shown["trouble"] = next(reversed(self._said.values()))
         if shown != self._shown:
             self._shown = shown
             self._host.publish(shown)
+
+
+def describe(link: Link, *, is_in: bool, progress: float | None) -> dict[str, Any]:
+    """Return what operators see of a replica.
+
+    Args:
+        link: The replica.
+        is_in: It is in the in-sync set.
+        progress: The share of the volume compared, 0 to 1, if it catches up.
+    """
+    if not link.is_ready:
+        state = "down"
+    elif is_in:
+        state = "in-doubt" if link.is_in_doubt else "in-sync"
+    else:
+        state = "waiting" if progress is None else "catching-up"
+    shown: dict[str, Any] = {"name": link.name, "state": state}
+    if progress is not None:
+        shown["progress"] = progress
+    if link.trouble or link.fault:
+        shown["trouble"] = link.fault or link.trouble
+    return shown

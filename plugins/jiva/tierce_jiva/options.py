@@ -54,6 +54,14 @@ class JivaOptions:
         maximum=24,
         doc="The same for a flush, which waits for the disk.",
     )
+    alone_after_s: float = option(
+        default=12.0,
+        unit="seconds",
+        minimum=0.2,
+        maximum=24,
+        doc="Where only one other copy is left: how long a connected replica may show no life at "
+        "all before the volume goes on with that copy alone.",
+    )
     not_ready_after_s: float = option(
         default=25.0,
         unit="seconds",
@@ -99,6 +107,11 @@ class JivaOptions:
                     f"replica address {replica.address}: replicas listen on loopback only, since "
                     "their protocol is not encrypted; use 127.0.0.1:PORT"
                 )
+        if self.alone_after_s < self.dead_s:
+            return (
+                f"alone_after_s ({self.alone_after_s}) is below dead_s ({self.dead_s}); going on "
+                "with one copy must not be quicker than with two"
+            )
         if self.flush_dead_s < self.dead_s:
             return (
                 f"flush_dead_s ({self.flush_dead_s}) is below dead_s ({self.dead_s}); a flush "

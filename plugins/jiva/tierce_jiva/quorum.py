@@ -28,7 +28,8 @@ class Quorum:
         self._tell = in_force
         self.membership: Membership | None = None
         self._proposals: list[Membership] = []
-        self._let_in: frozenset[str] = frozenset()
+        #: Who is let in, each with the incarnation that was found fit for it.
+        self._let_in: dict[str, int] = {}
         self._accepted: set[str] = set()
         self._asked: set[str] = set()
         self._sequence = 0
@@ -51,6 +52,12 @@ class Quorum:
         for proposal in self._proposals:
             names.update(proposal.in_sync)
         return frozenset(names)
+
+    def candidates(self) -> frozenset[str]:
+        """Return who can be agreed upon without catching up: the set in force, and who is to be
+        let in still."""
+        assert self.membership is not None
+        return frozenset({*self.membership.in_sync, *self.latest.in_sync})
 
     def readable(self) -> frozenset[str]:
         """Return who may be read: in force, and not being voted out."""
@@ -81,8 +88,9 @@ class Quorum:
         assert in_sync
         self._sequence += 1
         # Who was to be let in by a proposal that this one supersedes has proved itself already.
-        pending = self._let_in if self.is_voting else frozenset()
-        self._let_in = (pending | let_in) & in_sync
+        pending = self._let_in if self.is_voting else {}
+        fresh = {name: self._links[name].incarnation for name in let_in}
+        self._let_in = {n: start for n, start in (pending | fresh).items() if n in in_sync}
         self._proposals.append(
             Membership(
                 self._links.ballot, self._sequence, self.membership.members, tuple(sorted(in_sync))
@@ -93,27 +101,65 @@ class Quorum:
         self.advance()
 
     def advance(self) -> None:
-        """Ask whom the vote under way can ask now: called when a link has become ready."""
+        """End the vote under way, or ask whom it can ask now: called when a link has become ready,
+        and when one has accepted."""
         if not self._proposals:
             return
         proposal = self._proposals[-1]
-        stays = [name for name in proposal.in_sync if self._links[name].is_ready]
+        if self._counted() >= proposal.majority and self._let_in.keys() <= self._accepted:
+            self.membership = proposal
+            self._proposals.clear()
+            self._tell(proposal)
+            return
+        stays = self._may_go_first(proposal)
         leaves_out = not self.required() <= set(proposal.in_sync)
         if leaves_out and not self._accepted & set(proposal.in_sync):
             # One of those that stay, and only one, until it has accepted.
-            if stays and not self._asked & set(stays):
-                self._ask(self._links[stays[0]], proposal)
+            if stays and not self._asked.intersection(link.name for link in stays):
+                self._ask(stays[0], proposal)
             return
         for link in self._links.ready():
-            if link.name not in self._asked:
+            if link.name not in self._asked and (link.has_vote or self._may_ask(link)):
                 self._ask(link, proposal)
+
+    def _may_go_first(self, proposal: Membership) -> list[Link]:
+        """Return who may be what others are left out for, in the start that is known: nobody that
+        has lost what it held and is not let in, or is an older copy; nobody in doubt where one
+        that stays is not: that one may have come to be in doubt too, and says so when it is
+        asked."""
+        links = [self._links[name] for name in proposal.in_sync]
+        fit = [link for link in links if link.is_sound] or links
+        return [
+            link
+            for link in fit
+            if link.is_ready
+            and not link.fault
+            and (link.has_kept or self._let_in.get(link.name) == link.incarnation)
+        ]
+
+    def _may_ask(self, link: Link) -> bool:
+        """One that may have forgotten votes is asked if it is to be let in, or nobody is missing:
+        then nothing that it may have forgotten is unknown."""
+        return not link.is_older and (link.name in self._let_in or self._is_complete)
+
+    @property
+    def _is_complete(self) -> bool:
+        return all(link.is_ready for link in self._links)
+
+    def _counted(self) -> int:
+        if self._is_complete:
+            return len(self._accepted)
+        return sum(self._links[name].has_vote for name in self._accepted)
 
     def _ask(self, link: Link, proposal: Membership) -> None:
         self._asked.add(link.name)
         message = {
             "kind": "accept",
             "membership": proposal.to_json(),
-            "let_in": sorted(self._let_in),
+            # In the start in which it was found to hold everything.
+            "let_in": {name: self._let_in[name] for name in sorted(self._let_in)},
+            # It must not be what others are voted out for if its sync has failed since.
+            "suspect": link.is_in_doubt or (link.promise is not None and link.promise.suspect),
         }
         answered = partial(self._answered, link.name, proposal)
         self._links.ask_control(link, message, "accepted", answered)
@@ -121,14 +167,9 @@ class Quorum:
     def _answered(self, name: str, proposal: Membership, is_accepted: bool) -> None:
         if not self._proposals or proposal is not self._proposals[-1]:
             return
-        if not is_accepted:
-            self._asked.discard(name)
-            self.advance()
-            return
-        self._accepted.add(name)
-        if len(self._accepted) >= proposal.majority and self._let_in <= self._accepted:
-            self.membership = proposal
-            self._proposals.clear()
-            self._tell(proposal)
+        if is_accepted:
+            self._accepted.add(name)
+            self._links[name].accepted = proposal.rank
         else:
-            self.advance()
+            self._asked.discard(name)
+        self.advance()

@@ -10,35 +10,46 @@ from collections.abc import Callable
 from typing import Protocol
 
 import attrs
-from crc32c import crc32c
 
 from tierce import GOOD, Code, ProtocolError, Request, Settled, Status
-from tierce_jiva.links import Link, Links
-from tierce_jiva.unsettled import Unsettled
-from tierce_jiva.wire import BATCH_BYTES_MAX, ENTRY, Frame, Kind
+from tierce_jiva.links import Head, Link, Links
+from tierce_jiva.regions import EXTENT_SHIFT
+from tierce_jiva.wire import BATCH_BYTES_MAX, Frame, Kind, check_data
 
 
 class LocalReader(Protocol):
     """Reads a replica's file on this machine. A shell's affair."""
 
     def read(
-        self, head: str, requests: list[Request], done: Callable[[list[Request]], None]
+        self, head: Head, requests: list[Request], done: Callable[[list[Request]], None]
     ) -> list[Request] | None:
         """Fill what is in the page cache at once; return the requests that are not.
 
         Those are filled on a worker thread and then passed to `done`: a request that failed
-        has a status, the others none. None if the file can't be read here.
+        has a status, the others none. None if that file can't be found here.
         """
+        ...
+
+    def forget(self, head: Head) -> None:
+        """Let the file go: the connection that told of it is no more."""
         ...
 
 
 @attrs.define(eq=False)
 class _Reading:
-    """Reads asked of one replica; `since` is when they first came, in seconds."""
+    """Reads asked of one replica.
+
+    Attributes:
+        requests: They.
+        settled: Whom to tell.
+        since: When they first came, in seconds.
+        unrest: The number of `Links.unrest` when they were asked.
+    """
 
     requests: list[Request]
     settled: Settled
     since: float
+    unrest: int
 
 
 class ReadPath:
@@ -46,11 +57,14 @@ class ReadPath:
 
     Args:
         links: The replicas.
-        unsettled: Extents with writes under way.
+        must_wait: Returns True if an extent may not be read now: a write to it is under way, or it
+            may differ between the replicas.
         local: Reads files of this machine; None where there are none.
         answer: Called with (request, settled) for each request that was parked and has its
             status.
         again: Called with requests that must be submitted anew, and when they first came.
+        changed: Called when requests that must be submitted anew can be admitted now.
+        failed: Called with a link whose replica could not be read, why, and what of it.
         finished: Called when a worker thread's reads have come back and were dealt with: an event
             of its own, with nobody else to tell the answers.
     """
@@ -58,32 +72,50 @@ class ReadPath:
     def __init__(
         self,
         links: Links,
-        unsettled: Unsettled,
+        must_wait: Callable[[int, int], bool],
         local: LocalReader | None,
         *,
         answer: Callable[[Request, Settled], None],
         again: Callable[[list[Request], Settled, float], None],
+        changed: Callable[[], None],
+        failed: Callable[[Link, str, list[Request]], None],
         finished: Callable[[], None],
     ) -> None:
         self._links = links
-        self._unsettled = unsettled
+        self._must_wait = must_wait
         self._local = local
         self._answer = answer
         self._again = again
+        self._changed = changed
+        self._failed = failed
         self._finished = finished
         self._turn = 0
         #: What replicas have not answered, in the order of asking.
         self._readings: dict[_Reading, None] = {}
         #: Whom to read.
         self.sources: tuple[Link, ...] = ()
-        #: Head file of a source on this machine, empty if there is none.
-        self._local_head = ""
+        #: Who may be read, now or again later.
+        self.readable: tuple[Link, ...] = ()
+        #: The sources whose files are read in this process.
+        self._local_links: tuple[Link, ...] = ()
 
-    def use(self, sources: list[Link], boot_id: str) -> None:
-        """Read these from now on; those whose machine has this boot id may be read here."""
-        self.sources = tuple(sources)
-        local = (link.head for link in sources if self._local and link.boot_id == boot_id)
-        self._local_head = next(local, "")
+    def use(self, sources: list[Link], readable: list[Link], boot_id: str) -> None:
+        """Read these from now on.
+
+        Args:
+            sources: Whom to read.
+            readable: Who may be read again later, though not now.
+            boot_id: Those whose machine has this boot id may be read here.
+        """
+        self.sources, self.readable = tuple(sources), tuple(readable)
+        if self._local is not None:
+            local = [link for link in sources if link.head and link.boot_id == boot_id]
+            self._local_links = tuple(local)
+
+    def lost(self, link: Link) -> None:
+        """A connection is about to be lost: what it told of files is worth nothing any more."""
+        if self._local is not None and link.head is not None:
+            self._local.forget(link.head)
 
     def read(self, requests: list[Request], settled: Settled, since: float) -> None:
         """Read; what can be had at once has its status on return and is not answered.
@@ -93,23 +125,40 @@ class ReadPath:
             settled: Whom to tell of the others.
             since: When they first came, in seconds.
         """
-        if self._local_head:
-            assert self._local is not None
-            missed = self._local.read(
-                self._local_head, requests, lambda done: self._local_done(done, settled, since)
-            )
-            if missed is not None:
-                if missed:
-                    waiting = set(map(id, missed))
-                    for request in requests:
-                        if id(request) not in waiting:
-                            request.status = GOOD
-                else:
-                    for request in requests:
-                        request.status = GOOD
-                return
-            self._local_head = ""
-        self._remote(requests, settled, since, tried=0)
+        links = self._local_links
+        if not links:
+            self._remote(requests, settled, since, tried=0)
+        elif len(links) == 1:
+            self._read_local(links[0], requests, settled, since)
+        else:
+            # By extent: each is cached once, not once on every replica, and all disks are read.
+            parts: dict[int, list[Request]] = {}
+            for request in requests:
+                parts.setdefault((request.offset >> EXTENT_SHIFT) % len(links), []).append(request)
+            for index, part in parts.items():
+                self._read_local(links[index], part, settled, since)
+
+    def _read_local(
+        self, link: Link, requests: list[Request], settled: Settled, since: float
+    ) -> None:
+        head, unrest = link.head, self._links.unrest.number
+        assert self._local is not None
+        assert head is not None
+        missed = self._local.read(
+            head, requests, lambda done: self._local_done(link, head, done, settled, since, unrest)
+        )
+        if missed is None:
+            # That file can't be found here.
+            self._local_links = tuple(other for other in self._local_links if other is not link)
+            self._remote(requests, settled, since, tried=0)
+        elif missed:
+            waiting = set(map(id, missed))
+            for request in requests:
+                if id(request) not in waiting:
+                    request.status = GOOD
+        else:
+            for request in requests:
+                request.status = GOOD
 
     def give_up(self, before: float, status: Status) -> None:
         """Answer what came before that time and no replica has sent; bytes that come later are
@@ -121,30 +170,59 @@ class ReadPath:
                 request.status = status
                 self._answer(request, reading.settled)
 
-    def _local_done(self, requests: list[Request], settled: Settled, since: float) -> None:
+    def _local_done(
+        self,
+        link: Link,
+        head: Head,
+        requests: list[Request],
+        settled: Settled,
+        since: float,
+        unrest: int,
+    ) -> None:
         failed = [request for request in requests if request.status is not None]
+        if failed and link.head is head:
+            status = failed[0].status
+            assert status is not None
+            self._failed(link, status.reason, failed)
         for request in failed:
             request.status = None
-        self._arrived([r for r in requests if r not in failed], settled, since)
+        good = [request for request in requests if request not in failed]
+        if link.head is head:
+            self._arrived(link, good, settled, since, unrest)
+        else:
+            # What another connection has told of belongs to another incarnation.
+            self._ask_again(good, settled, since)
         if failed:
-            # The local file can't be read there; another replica may hold the bytes.
-            local = self._links.mask(
-                {link.name for link in self.sources if link.head == self._local_head}
-            )
-            self._remote(failed, settled, since, tried=local)
+            self._remote(failed, settled, since, tried=link.bit)
         self._finished()
 
-    def _arrived(self, requests: list[Request], settled: Settled, since: float) -> None:
-        """The bytes are there: they stand unless a write to them has begun meanwhile."""
-        overtaken = []
+    def _arrived(
+        self, link: Link, requests: list[Request], settled: Settled, since: float, unrest: int
+    ) -> None:
+        """The bytes are there: they stand unless a write to them has begun meanwhile, or what the
+        replica holds has come to be in question since they were asked for."""
+        if link not in self.sources:
+            self._ask_again(requests, settled, since)
+            return
+        overtaken, moved = [], []
         for request in requests:
-            if self._unsettled.overlaps(request.offset, request.length):
+            offset, length = request.offset, request.length
+            if self._must_wait(offset, length):
                 overtaken.append(request)
+            elif self._links.unrest.has_touched(unrest, offset, length):
+                moved.append(request)
             else:
                 request.status = GOOD
                 self._answer(request, settled)
         if overtaken:
             self._again(overtaken, settled, since)
+        if moved:
+            self._ask_again(moved, settled, since)
+
+    def _ask_again(self, requests: list[Request], settled: Settled, since: float) -> None:
+        """Nothing stands against reading them anew at once."""
+        self._again(requests, settled, since)
+        self._changed()
 
     def _remote(self, requests: list[Request], settled: Settled, since: float, tried: int) -> None:
         candidates = [link for link in self.sources if link.is_ready and not link.bit & tried]
@@ -157,11 +235,11 @@ class ReadPath:
         length = 0
         for request in requests:
             if part and length + request.length > BATCH_BYTES_MAX:
-                self._ask(link, _Reading(part, settled, since), tried)
+                self._ask(link, _Reading(part, settled, since, self._links.unrest.number), tried)
                 part, length = [], 0
             part.append(request)
             length += request.length
-        self._ask(link, _Reading(part, settled, since), tried)
+        self._ask(link, _Reading(part, settled, since, self._links.unrest.number), tried)
 
     def _ask(self, link: Link, reading: _Reading, tried: int) -> None:
         requests, settled, since = reading.requests, reading.settled, reading.since
@@ -176,10 +254,11 @@ class ReadPath:
             del self._readings[reading]
             if frame is None:
                 self._remote(requests, settled, since, tried)
-            elif frame.kind is Kind.DATA:
-                self._arrived(requests, settled, since)
-            else:
+            elif frame.kind is not Kind.DATA:
+                self._failed(link, "it can't read", requests)
                 self._remote(requests, settled, since, tried | link.bit)
+            else:
+                self._arrived(link, requests, settled, since, reading.unrest)
 
         self._readings[reading] = None
         self._links.ask_extents(
@@ -187,7 +266,8 @@ class ReadPath:
         )
 
     def _nobody(self, requests: list[Request], settled: Settled, since: float, tried: int) -> None:
-        if not tried:
+        if not tried or self._links.mask({link.name for link in self.readable}) & ~tried:
+            # One that was not asked is away for a moment, or in doubt: it may have the bytes.
             self._again(requests, settled, since)
             return
         for request in requests:
@@ -200,17 +280,7 @@ class ReadPath:
 
 
 def _scatter(frame: Frame, requests: list[Request]) -> None:
-    position = 0
-    if frame.count != len(requests):
-        raise ProtocolError(f"{frame.count} extents arrived, {len(requests)} were asked for")
-    for request, (_, length, offset, check) in zip(
-        requests, ENTRY.iter_unpack(frame.table), strict=True
-    ):
-        data = frame.payload[position : position + length]
-        if (offset, length, len(data)) != (request.offset, request.length, request.length):
-            raise ProtocolError(f"extent {offset}+{length} arrived, another was asked for")
-        if crc32c(data) != check:
-            raise ProtocolError(f"the bytes at offset {offset} arrived damaged")
+    extents = [(request.offset, request.length) for request in requests]
+    for request, data in zip(requests, check_data(frame, extents), strict=True):
         assert request.buffer is not None
         request.buffer[:] = data
-        position += length

@@ -7,16 +7,23 @@ from collections.abc import Callable
 import attrs
 
 from tierce_jiva.catch_up import CatchUp
+from tierce_jiva.extent_copy import Trouble
 from tierce_jiva.links import Link, Links
 from tierce_jiva.marks import Marks
 from tierce_jiva.quorum import Quorum
+from tierce_jiva.regions import Extents
+from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.unsettled import Unsettled
 
 #: A replica that failed to catch up waits this long, doubling, before it tries again.
 RETRY_S_MIN = 1.0
 RETRY_S_MAX = 30.0
-#: Progress is shown in steps of this many bytes.
-_SHOW_BYTES = 32 << 20
+#: One that is voted out for a fault this soon after it was let in waits longer each time.
+STEADY_S = 120.0
+LATE_S_MIN = 30.0
+LATE_S_MAX = 900.0
+#: Progress is shown in steps of this many extents.
+_SHOW_COUNT = 32
 
 
 class Readmission:
@@ -25,11 +32,13 @@ class Readmission:
     Args:
         links: The replicas.
         quorum: The votes.
-        marks: Who is marked.
+        marks: The marks.
+        unflushed: The account of what is not flushed.
         locked: Extents that writes must not enter.
-        size_bytes: The volume's size in bytes.
+        unequal: Extents that may differ between the members.
         window: Extents compared at once.
         source: Returns a member to copy from, or None if there is none now.
+        suspect: Called with what a member could not do.
         refresh: Called when `mirror` or `is_finishing` has changed.
         changed: Called when parked writes may be admitted.
         emit: Reports an event: code, message, severity.
@@ -40,11 +49,13 @@ class Readmission:
         links: Links,
         quorum: Quorum,
         marks: Marks,
+        unflushed: Unflushed,
         locked: Unsettled,
+        unequal: Extents,
         *,
-        size_bytes: int,
         window: int,
         source: Callable[[], Link | None],
+        suspect: Callable[[Trouble], None],
         refresh: Callable[[], None],
         changed: Callable[[], None],
         emit: Callable[[str, str, str], None],
@@ -56,10 +67,12 @@ class Readmission:
         self._links = links
         self._quorum = quorum
         self._marks = marks
+        self._unflushed = unflushed
         self._locked = locked
-        self._size_bytes = size_bytes
+        self._unequal = unequal
         self._window = window
         self._source = source
+        self._suspect = suspect
         self._refresh = refresh
         self._changed = changed
         self._emit = emit
@@ -69,38 +82,55 @@ class Readmission:
         return self._catch_up is not None
 
     def progress(self, link: Link) -> float | None:
-        """Return the share of the volume compared, 0 to 1, if this one catches up."""
+        """Return the share of what there is to compare that is done, 0 to 1, if this one catches
+        up."""
         if self._catch_up is None or self._catch_up.link is not link:
             return None
-        return round(self._catch_up.done_bytes / self._size_bytes, 3)
+        return round(self._catch_up.progress, 3)
 
     def consider(self) -> None:
-        """Begin with the next one, if there is one and nothing stands against it."""
-        if self._catch_up is not None or self._quorum.is_voting:
-            return
-        members = self._quorum.latest.in_sync
-        for link in self._links.ready():
-            if link.name not in members and self._links.now >= link.not_before:
-                self._begin(link)
-                return
+        """Begin with the next one, if there is one and nothing stands against it; go on with what
+        is under way."""
+        if self._catch_up is not None:
+            self._catch_up.advance()
+        elif not self._quorum.is_voting:
+            members = self._quorum.latest.in_sync
+            for link in self._links.ready():
+                if link.name not in members and self._links.now >= link.not_before:
+                    self._begin(link)
+                    return
 
     def _begin(self, link: Link) -> None:
         def proved() -> None:
+            for extents in (link.missed, link.copied, link.doubt):
+                extents.clear()
+            # It holds what a member holds, from now on.
+            self._count(link, counts=True)
             members = frozenset(self._quorum.latest.in_sync)
             self._quorum.propose(members | {link.name}, frozenset([link.name]))
             self._refresh()
 
-        self._emit("jiva.replica.catching-up", f"{link.name} is compared with a member", "info")
+        # What it was voted out for is over.
+        link.fault = ""
+        count = len(link.missed)
+        self._emit(
+            "jiva.replica.catching-up",
+            f"{link.name} is compared with a member in {count} MiB",
+            "info",
+        )
         self._catch_up = CatchUp(
             self._links,
             link,
+            self._marks,
+            self._unflushed,
             source=self._source,
-            size_bytes=self._size_bytes,
+            must_wait=self._unequal.__contains__,
             window=self._window,
             locked=self._locked,
             join=self._join,
             unlocked=self._unlocked,
             finishing=self._finish,
+            suspect=self._suspect,
             proved=proved,
             failed=self.stop,
         )
@@ -110,7 +140,9 @@ class Readmission:
     def _join(self) -> None:
         assert self._catch_up is not None
         self.mirror = self._catch_up.link
-        self._marks.add(self.mirror.name)
+        # What is written from now on goes to it, and is not flushed there.
+        self.mirror.flushed_epoch = self._unflushed.begin_flush()
+        self.mirror.is_current = True
         self._refresh()
 
     def _finish(self) -> None:
@@ -119,7 +151,7 @@ class Readmission:
 
     def _unlocked(self) -> None:
         self._changed()
-        if self._catch_up is not None and self._catch_up.done_bytes % _SHOW_BYTES == 0:
+        if self._catch_up is not None and self._catch_up.done_count % _SHOW_COUNT == 0:
             self._refresh()
 
     def lost(self, link: Link, reason: str) -> None:
@@ -130,12 +162,18 @@ class Readmission:
     def stop(self, reason: str) -> None:
         """It is not let in now; nothing waits for it any more."""
         catch_up, self._catch_up = self._catch_up, None
-        self.mirror = None
+        was_mirror, self.mirror = self.mirror is not None, None
         self.is_finishing = False
         if catch_up is None:
             return
         catch_up.stop()
         link = catch_up.link
+        self._count(link, counts=False)
+        if was_mirror:
+            # What is under way, and what comes from now on, it may miss.
+            link.missed.add_regions(self._marks.common)
+            link.copied.update(self._unflushed.since(link.flushed_epoch))
+        self._take_back(link)
         link.patience_s = min(max(RETRY_S_MIN, link.patience_s * 2), RETRY_S_MAX)
         link.not_before = self._links.now + link.patience_s
         self._emit(
@@ -145,6 +183,26 @@ class Readmission:
         )
         self._changed()
         self._refresh()
+
+    @staticmethod
+    def _count(link: Link, *, counts: bool) -> None:
+        """Say whether it holds what a member holds."""
+        promise = link.promise
+        if promise is not None:
+            is_suspect = promise.suspect and not counts
+            link.promise = attrs.evolve(promise, counts=counts, suspect=is_suspect)
+
+    def _take_back(self, link: Link) -> None:
+        """It was proposed and is not what it was then: vote for the set without it."""
+        membership, latest = self._quorum.membership, self._quorum.latest
+        if (
+            self._quorum.is_voting
+            and membership is not None
+            and link.name in latest.in_sync
+            and link.name not in membership.in_sync
+        ):
+            others = frozenset(latest.in_sync) - {link.name}
+            self._quorum.propose(others or frozenset(membership.in_sync))
 
     def in_force(self, members: tuple[str, ...]) -> None:
         """A membership has come into force: it may be what the catch-up was for."""
@@ -156,10 +214,17 @@ class Readmission:
         self.mirror = None
         self.is_finishing = False
         link.patience_s = 0.0
-        if link.promise is not None:
-            link.promise = attrs.evolve(link.promise, counts=True, suspect=False)
+        link.in_since = self._links.now
         self._emit(
             "jiva.replica.in-sync",
             f"{link.name} is in sync again; {catch_up.copied_bytes} bytes were copied",
             "info",
         )
+
+    def was_at_fault(self, link: Link) -> None:
+        """It is voted out for being late, or for what it failed: if that was soon after it was let
+        in, it waits longer before it may try again, so that one that hangs or fails now and then
+        does not stall writes each time."""
+        is_steady = self._links.now - link.in_since > STEADY_S
+        link.late_s = 0.0 if is_steady else min(max(LATE_S_MIN, link.late_s * 2), LATE_S_MAX)
+        link.not_before = self._links.now + link.late_s

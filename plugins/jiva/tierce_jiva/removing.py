@@ -9,28 +9,22 @@ goes last, so that a folder without one is lost, not deleted.
 from __future__ import annotations
 
 import enum
+import os
 from pathlib import Path
 
 from tierce import ConflictError, FormatError, TemporaryError, remove_folders
-from tierce_jiva.ballot import NO_BALLOT
+from tierce_jiva.ballot import NO_BALLOT, Ballot
 from tierce_jiva.files import Files
-from tierce_jiva.folder import (
-    HEAD,
-    LOCK,
-    RECORD,
-    VOLUME,
-    read_identity,
-    record_from,
-    take_lock,
-)
-from tierce_jiva.sealed import read_sealed
+from tierce_jiva.folder import HEAD, LOCK, VOLUME, read_identity, take_lock
+from tierce_jiva.record_file import RECORD, SPARE, VERSION
+from tierce_jiva.sealed import decode_sealed, read_sealed
 
 #: The identity of a folder that is being made.
 MAKING = "making.json"
 #: The identity of a folder that is to go.
 DELETED = "deleted.json"
 #: What else is ever in a replica's folder.
-CONTENTS = (HEAD, RECORD, f"{RECORD}.new", LOCK)
+CONTENTS = (HEAD, RECORD, SPARE, LOCK)
 #: The first thing of a making, while it is written: where only that is, nothing is.
 DRAFT = f"{MAKING}.new"
 #: What says nothing of a folder: that draft, and what a fresh file system has in its root.
@@ -81,10 +75,11 @@ def is_used(path: Path) -> bool:
     if not (path / RECORD).exists():
         return False
     try:
-        record = record_from(read_sealed(path / RECORD, "record"), path / RECORD)
-    except FormatError:
+        data = (path / RECORD).read_bytes()
+        _, body = decode_sealed(data.rstrip(b" "), "record", VERSION, path / RECORD)
+        return Ballot.from_json(body.get("promised")) != NO_BALLOT
+    except (FormatError, ValueError):
         return True
-    return record.promised != NO_BALLOT
 
 
 def condemn_folder(path: Path, place: Place, files: Files) -> None:
@@ -94,7 +89,7 @@ def condemn_folder(path: Path, place: Place, files: Files) -> None:
         TemporaryError: A process has it open.
     """
     try:
-        lock = take_lock(path, files)
+        lock = _lock(path, files)
     except ConflictError as error:
         raise TemporaryError(str(error)) from error
     try:
@@ -102,6 +97,15 @@ def condemn_folder(path: Path, place: Place, files: Files) -> None:
         files.sync_folder(path)
     finally:
         files.close(lock)
+
+
+def _lock(path: Path, files: Files) -> int:
+    """Return the descriptor that holds the folder's lock; raises ConflictError if another does."""
+    folder = files.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        return take_lock(folder, path, files)
+    finally:
+        files.close(folder)
 
 
 def spare_folder(path: Path, files: Files) -> None:
@@ -142,6 +146,6 @@ def undo_folder(path: Path, uuid: str, replica: str, files: Files) -> None:
         return
     if place is not Place.MAKING and is_used(path):
         raise ConflictError(f"{path} has been used by a replica: left alone")
-    files.close(take_lock(path, files))
+    files.close(_lock(path, files))
     empty_folder(path, files)
     drop_folder(path, place, files)

@@ -1,96 +1,314 @@
-"""After a write that failed on every replica, its extent may differ between them: it is made
-equal, and until it is, nobody reads it and nobody writes it."""
+"""Extents that are not as they should be on the members: unequal between them, or in doubt on one.
+
+*Unequal*: a write that was applied here and not there has ended without being acknowledged, or the
+last target may have left one so. Nobody reads or writes such an extent until it is equal; who
+wants to hurries it.
+
+*In doubt* (`Link.doubt`): a replica's process has restarted, or a sync of its failed, and what its
+cache holds may not be what its disk will. The newest content is written to it again, from a member
+that is not in doubt, while there is one. It is read from others meanwhile. Where all are in doubt
+they may differ too, and the extents count as unequal.
+
+One extent is dealt with once for all of that. A copy is a write: its region stays marked until a
+flush that begins after it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import attrs
 
-from tierce_jiva.extent_copy import ExtentCopy
+from tierce_jiva.ballot import NO_BALLOT
+from tierce_jiva.extent_copy import ExtentCopy, Trouble
 from tierce_jiva.links import Link, Links
+from tierce_jiva.regions import EXTENT_SHIFT, Extents
+from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.unsettled import Unsettled
 
 _RETRY_S = 1.0
+#: So often what nobody else holds is tried to be read, before it is left as it is.
+_READ_COUNT_MAX = 10
 
 
-@attrs.define(eq=False)
-class _Extent:
-    offset: int
-    length: int
-    is_running: bool = False
+@attrs.frozen
+class Members:
+    """Who is to hold what all hold, as the steward sees it now.
+
+    Attributes:
+        all: Every replica that must.
+        sources: Those that may be copied from where nothing else speaks against it.
+    """
+
+    all: tuple[Link, ...]
+    sources: tuple[Link, ...]
+
+
+@attrs.define
+class _Failure:
+    """What became of an extent that could not be copied.
+
+    Attributes:
+        not_before: When it may be tried again, in seconds.
+        unread: Bits of the links that could not be read.
+        tried: Bits of those and of the links that could be read, and not copied from.
+        unread_count: How often a lone replica could not read it.
+    """
+
     not_before: float = 0.0
+    unread: int = 0
+    tried: int = 0
+    unread_count: int = 0
 
 
 class Repair:
-    """Extents to be made equal.
+    """Makes extents what they should be.
 
     Args:
         links: The replicas.
-        locked: Extents that writes must not enter.
-        source: Returns the member whose bytes stand, or None if there is none now.
-        others: Returns the members to make equal to it; None if not all of them are there.
-        equal: Called with an extent that is equal everywhere again.
+        locked: Extents that writes must not enter, shared with who admits them.
+        unflushed: Where copies are noted as writes.
+        window: How many extents are under way at once.
+        members: Returns who is to be equal, or None where that is being decided.
+        may_write: Returns True if an extent's region is marked everywhere; asks for that if not.
+        changed: Called when an extent is as it should be again.
+        failed: Called with what kept a copy from being made, where it is a replica's fault.
     """
 
     def __init__(
         self,
         links: Links,
         locked: Unsettled,
+        unflushed: Unflushed,
         *,
-        source: Callable[[], Link | None],
-        others: Callable[[Link], tuple[Link, ...] | None],
-        equal: Callable[[int, int], None],
+        window: int,
+        members: Callable[[], Members | None],
+        may_write: Callable[[int, int], bool],
+        changed: Callable[[], None],
+        failed: Callable[[Trouble], None],
     ) -> None:
         self._links = links
         self._locked = locked
-        self._source = source
-        self._others = others
-        self._equal = equal
-        self._extents: list[_Extent] = []
+        self._unflushed = unflushed
+        self._window = window
+        self._members = members
+        self._may_write = may_write
+        self._changed = changed
+        self._failed = failed
+        #: Nobody may read or write these.
+        self.unequal = Extents(links.regions)
+        #: Those that somebody waits for.
+        self._hurried: dict[int, None] = {}
+        #: Extent -> bits of links to copy it from, if that is possible.
+        self._preferred: dict[int, int] = {}
+        #: Links not to be copied from in these regions, as the opening found.
+        self._unfit: dict[Link, frozenset[int]] = {}
+        self._better = 0
+        self._copies: dict[int, ExtentCopy] = {}
+        self._failures: dict[int, _Failure] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._extents)
+        """True if anything is unequal, or under way."""
+        return bool(self.unequal or self._copies)
 
-    def add(self, offset: int, length: int) -> None:
-        """Make the extent equal, as soon as that is possible."""
-        self._locked.add(offset, length)
-        extent = _Extent(offset, length)
-        self._extents.append(extent)
-        self._try(extent)
+    def begin(self, regions: Iterable[int], unfit: dict[Link, frozenset[int]], better: int) -> None:
+        """Begin with what an opening has found.
 
-    def retry(self, now: float) -> None:
-        """Try what did not work, once a second."""
-        for extent in list(self._extents):
-            if not extent.is_running and now >= extent.not_before:
-                self._try(extent)
+        Args:
+            regions: They may differ between the members.
+            unfit: Regions in which a member must not be copied from.
+            better: Bits of the members to copy from first.
+        """
+        self.unequal.add_regions(regions)
+        self._unfit, self._better = unfit, better
 
-    def _try(self, extent: _Extent) -> None:
-        source = self._source()
+    def add(self, offset: int, length: int, preferred: int = 0) -> None:
+        """These bytes may differ between the members.
+
+        Args:
+            offset: First byte.
+            length: Bytes.
+            preferred: Bits of the links to copy from, if that is possible.
+        """
+        fresh = Extents(self._links.regions)
+        fresh.add_bytes(offset, length)
+        self._put(fresh)
+        if preferred:
+            self._preferred.update(dict.fromkeys(fresh, preferred))
+
+    def add_all(self, extents: Extents) -> None:
+        """These extents may differ between the members."""
+        fresh = Extents(self._links.regions)
+        for extent in extents:
+            if extent not in self.unequal:
+                fresh.add(extent)
+        self._put(fresh)
+
+    def _put(self, extents: Extents) -> None:
+        if extents:
+            self._links.unrest.note(extents)
+        for extent in extents:
+            self._restart(extent)
+            self.unequal.add(extent)
+
+    def hurry(self, offset: int, length: int) -> bool:
+        """Somebody waits for these bytes. Return True if nobody did until now."""
+        known = len(self._hurried)
+        for extent in range(offset >> EXTENT_SHIFT, (offset + length - 1 >> EXTENT_SHIFT) + 1):
+            if extent in self.unequal:
+                self._hurried[extent] = None
+        return len(self._hurried) > known
+
+    def abandon(self) -> None:
+        """Who may be copied from is in doubt: begin anew what is under way."""
+        for extent in list(self._copies):
+            self._restart(extent)
+
+    def advance(self) -> None:
+        """Begin what can be begun: called on every tick, and when something has changed."""
+        members = self._members()
+        if members is None:
+            return
+        for extent in self._next(members):
+            if len(self._copies) >= self._window:
+                return
+            self._try(extent, members)
+
+    def _next(self, members: Members) -> list[int]:
+        """Return extents to be dealt with, those that somebody waits for first; a few more than
+        there is room for, since some can't be dealt with now."""
+        count = len(self._copies) + 4 * self._window
+        found = dict.fromkeys(list(self._hurried)[:count])
+        for extents in (self.unequal, *(link.doubt for link in members.all)):
+            found.update(dict.fromkeys(extents.first(count)))
+        return [extent for extent in found if extent not in self._copies]
+
+    def _try(self, extent: int, members: Members) -> None:
+        failure = self._failures.get(extent) or _Failure()
+        if self._links.now < failure.not_before:
+            return
+        offset, length = self._links.regions.bounds(extent)
+        is_unequal = extent in self.unequal
+        if is_unequal and not all(link.is_ready and not link.is_older for link in members.all):
+            return
+        source = self._source(extent, members, failure)
         if source is None:
             return
-        others = self._others(source)
-        if others is None:
+        targets = {
+            link: extent in link.doubt
+            for link in members.all
+            if link.is_ready
+            and not link.is_older
+            and (extent in link.doubt or (is_unequal and link is not source))
+        }
+        if not targets:
+            self._finish(extent, ())
             return
-        if not others:
-            self._done(extent, None)
+        if not self._may_write(offset, length):
             return
-        extent.is_running = True
-        ExtentCopy(
+        copy = ExtentCopy(
             self._links,
             source,
-            others,
-            extent.offset,
-            extent.length,
-            always=False,
-            done=lambda trouble: self._done(extent, trouble),
-        ).start()
+            targets,
+            offset,
+            length,
+            writing=lambda: self._unflushed.add(offset, length),
+            done=lambda trouble: self._done(extent, copy, trouble),
+        )
+        self._copies[extent] = copy
+        self._locked.add(offset, length)
+        copy.start()
 
-    def _done(self, extent: _Extent, trouble: str | None) -> None:
-        extent.is_running = False
-        if trouble is not None:
-            extent.not_before = self._links.now + _RETRY_S
-            return
-        self._extents.remove(extent)
-        self._locked.remove(extent.offset, extent.length)
-        self._equal(extent.offset, extent.length)
+    def _source(self, extent: int, members: Members, failure: _Failure) -> Link | None:
+        """Return whom to copy from: not in doubt there, and in none at all if there is one."""
+        region = self._links.regions.region_of(extent)
+        fit = [link for link in members.sources if region not in self._unfit.get(link, ())]
+        if not any(region not in self._unfit.get(link, ()) for link in members.all):
+            fit = list(members.sources)  # Those that would have been better are out.
+        preferred = self._preferred.get(extent, 0)
+        able = [link for link in fit if link.is_ready and not link.has_failed and not link.fault]
+        best = min(
+            able,
+            key=lambda link: (
+                bool(link.bit & failure.unread),
+                extent in link.doubt,
+                bool(link.bit & failure.tried),
+                # Who has lost power has lost more than who failed a sync: of that one the cache
+                # may have dropped what its disk never had.
+                not link.bit & self._better,
+                extent in link.doubt and link.has_failed_sync,
+                # Whose process has run for longer has seen more of what was acknowledged: one that
+                # was started again may have forgotten a failed sync.
+                link.began if extent in link.doubt else NO_BALLOT,
+                not link.bit & preferred,
+                link.is_in_doubt,
+            ),
+            default=None,
+        )
+        if best is not None and extent in best.doubt:
+            # Somebody who is not here now may have what this one is not known to have.
+            others = (link for link in fit if link not in able)
+            return None if any(extent not in link.doubt for link in others) else best
+        return best
+
+    def _done(self, extent: int, copy: ExtentCopy, trouble: Trouble | None) -> None:
+        self._unlock(extent)
+        if trouble is None:
+            self._finish(extent, copy.targets)
+        elif not trouble.is_lost:
+            self._weigh(extent, copy, trouble)
+        else:
+            return  # It goes on when the link is there again, or is voted out.
+        self.advance()
+
+    def _weigh(self, extent: int, copy: ExtentCopy, trouble: Trouble) -> None:
+        """Try from another source, or later. What nobody else holds and can't be read is left in
+        the end: its reads are errors, and nothing else must wait for it."""
+        members = self._members()
+        failure = self._failures.setdefault(extent, _Failure())
+        failure.tried |= copy.source.bit
+        if trouble.is_unread and trouble.link is copy.source:
+            failure.unread |= copy.source.bit
+            failure.unread_count += members is not None and len(members.all) == 1
+        if failure.unread_count >= _READ_COUNT_MAX:
+            self._finish(extent, copy.targets)
+        elif members is None or not self._has_another(extent, members, failure):
+            self._failures[extent] = _Failure(
+                self._links.now + _RETRY_S, unread_count=failure.unread_count
+            )
+        if not trouble.is_full:
+            # Those whose disks are full are not to blame.
+            self._failed(trouble)
+
+    def _has_another(self, extent: int, members: Members, failure: _Failure) -> bool:
+        """True if it may be copied from one that was not tried. Another may lack what there is no
+        room for, and so that is undone. But of those in doubt none may be what a sound one is
+        overwritten from, unless that can't be read."""
+        has_sound = any(
+            extent not in link.doubt and not link.bit & failure.unread for link in members.all
+        )
+        return any(
+            not link.bit & failure.tried and not (has_sound and extent in link.doubt)
+            for link in members.sources
+        )
+
+    def _finish(self, extent: int, targets: Iterable[Link]) -> None:
+        for link in targets:
+            link.doubt.discard(extent)
+        self.unequal.discard(extent)
+        self._hurried.pop(extent, None)
+        self._preferred.pop(extent, None)
+        self._failures.pop(extent, None)
+        if not self.unequal:
+            self._unfit, self._better = {}, 0
+        self._changed()
+
+    def _restart(self, extent: int) -> None:
+        copy = self._copies.get(extent)
+        if copy is not None:
+            copy.abandon()
+            self._unlock(extent)
+
+    def _unlock(self, extent: int) -> None:
+        del self._copies[extent]
+        self._locked.remove(*self._links.regions.bounds(extent))

@@ -6,11 +6,17 @@ from typing import Protocol
 
 import attrs
 
+from tierce import Extent
 from tierce_jiva.ballot import Record
 
 
 class Store(Protocol):
     """What a replica needs of its store on the data thread. `SparseFileStore` is one."""
+
+    def check(self) -> None:
+        """OSError if the bytes are not all there any more: a file that was cut short would be made
+        longer again by the next write, and read as zeroes. Called once a batch."""
+        ...
 
     def write(self, offset: int, data: memoryview) -> None:
         """Store `data` at `offset`; OSError on failure."""
@@ -26,9 +32,9 @@ class Store(Protocol):
 
 
 class ReplicaStore(Store, Protocol):
-    """A whole store: what a replica's process calls besides. `read`, `digest`, `flush`
-    and `renew` run on worker threads and may wait; overlapping reads and writes are ordered by
-    the caller."""
+    """A whole store: what a replica's process calls besides. `read`, `digest`, `find_extents`,
+    `flush` and `renew` run on worker threads and may wait; overlapping reads and writes are
+    ordered by the caller."""
 
     def read(self, offset: int, buffer: memoryview) -> None:
         """Fill `buffer`; OSError on failure."""
@@ -36,6 +42,12 @@ class ReplicaStore(Store, Protocol):
 
     def digest(self, offset: int, length: int) -> bytes:
         """Return 16 bytes of BLAKE2b of the extent; OSError on failure."""
+        ...
+
+    def find_extents(self, offset: int, length: int) -> list[Extent]:
+        """Return which parts of the extent hold data, in order, without gaps, at least one and at
+        most EXTENT_COUNT_MAX: they may end before it does. Writes may be under way in it. OSError
+        on failure."""
         ...
 
     def flush(self) -> None:
@@ -101,11 +113,30 @@ class DigestExtents:
 
 
 @attrs.frozen
+class FindExtents:
+    """Find out which parts of the extent hold data, then call `found`."""
+
+    connection: int
+    sequence: int
+    offset: int
+    length: int
+
+
+@attrs.frozen
 class Renew:
     """Run the store's `renew`, then call `renewed`."""
 
     connection: int
     sequence: int
+
+
+@attrs.frozen
+class Report:
+    """Tell operators."""
+
+    code: str
+    message: str
+    severity: str = "warning"
 
 
 @attrs.frozen
@@ -115,4 +146,4 @@ class Stop:
     reason: str
 
 
-Action = Send | Hangup | Save | Sync | Fetch | DigestExtents | Renew | Stop
+Action = Send | Hangup | Save | Sync | Fetch | DigestExtents | FindExtents | Renew | Report | Stop

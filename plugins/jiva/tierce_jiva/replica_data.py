@@ -55,7 +55,7 @@ def apply_batch(store: Store, frame: Frame, size_bytes: int) -> list[tuple[int, 
 
 
 def extents_of(frame: Frame, size_bytes: int) -> tuple[tuple[int, int], ...]:
-    """Return the (offset, length) pairs of a READ or DIGEST.
+    """Return the (offset, length) pairs of a READ, DIGEST or STATUS.
 
     Raises:
         ProtocolError: One is empty, or not in the volume.

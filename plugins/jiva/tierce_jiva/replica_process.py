@@ -9,12 +9,13 @@ import socket
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tierce import (
     READABLE,
     ConflictError,
     Event,
+    Extent,
     FormatError,
     MemberContext,
     Op,
@@ -26,9 +27,11 @@ from tierce_jiva.replica_actions import (
     Action,
     DigestExtents,
     Fetch,
+    FindExtents,
     Hangup,
     Renew,
     ReplicaStore,
+    Report,
     Save,
     Send,
     Stop,
@@ -67,6 +70,7 @@ class ReplicaProcess:
         self._folder = ReplicaFolder(member.folder)
         try:
             self._check_identity()
+            self._check_place()
             self._store: ReplicaStore = context.open_store(self._folder.head, context.size_bytes)
         except BaseException:
             self._folder.close()
@@ -83,10 +87,11 @@ class ReplicaProcess:
             record=self._folder.record,
             store=self._store,
             boot_id=context.boot_id,
+            head=self._folder.head_identity,
             facts={
-                "head": str(self._folder.head.absolute()),
-                "incarnation": secrets.token_hex(8),
+                "incarnation": secrets.randbits(63),
                 "pid": os.getpid(),
+                **self._where(),
             },
         )
         self._listener = self._listen(member.address)
@@ -110,6 +115,18 @@ class ReplicaProcess:
                 f"({context.volume_uuid})",
                 path=self._folder.path,
             )
+
+    def _check_place(self) -> None:
+        """The path must lead to the folder that is locked: its store is opened by path."""
+        status = os.stat(self._folder.head)
+        if (status.st_dev, status.st_ino) != self._folder.head_place:
+            raise ConflictError(f"{self._folder.path} was exchanged while it was being opened")
+
+    def _where(self) -> dict[str, Any]:
+        """Say where another process of this machine may read the bytes, and by what it knows that
+        it has found them."""
+        device, inode = self._folder.head_place
+        return {"head": str(self._folder.head.absolute()), "device": device, "inode": inode}
 
     def _listen(self, address: str) -> socket.socket:
         family, name = parse_address(address)
@@ -147,6 +164,7 @@ class ReplicaProcess:
             received=partial(self._received, number),
             closed=partial(self._lost, number),
             outgoing_bytes_max=OUTGOING_BYTES_MAX,
+            ends_at_hangup=True,
         )
 
     def _received(self, number: int, frames: list[Frame]) -> None:
@@ -179,10 +197,15 @@ class ReplicaProcess:
                 self._offload(partial(self._fetch, action), partial(self._fetched, action))
             elif isinstance(action, DigestExtents):
                 self._offload(partial(self._digest, action), partial(self._digested, action))
+            elif isinstance(action, FindExtents):
+                find = partial(self._store.find_extents, action.offset, action.length)
+                self._offload(find, partial(self._found, action))
             elif isinstance(action, Renew):
                 self._offload(self._store.renew, partial(self._renewed, action))
             elif isinstance(action, Hangup):
                 self._hang_up(action)
+            elif isinstance(action, Report):
+                self._emit(action.code, action.message, action.severity)
             else:
                 self._stop(action)
 
@@ -227,14 +250,13 @@ class ReplicaProcess:
         if error is None:
             self._carry_out(self._replica.saved())
         else:
-            self._carry_out(self._replica.save_failed(str(error)))
+            self._carry_out(self._replica.save_failed(error.strerror or str(error)))
 
     def _synced(self, began: float, _result: None, error: OSError | None) -> None:
         elapsed_ns = int((self._reactor.now() - began) * 1e9)
         self._stage.add(Op.FLUSH, 1, 0, elapsed_ns)
         if error is not None:
             self._stage.fail(Op.FLUSH)
-            self._emit("jiva.replica.flush-failed", f"can't flush: {error}", severity="error")
         self._carry_out(self._replica.synced(error))
 
     def _renewed(self, renew: Renew, _result: None, error: OSError | None) -> None:
@@ -256,3 +278,8 @@ class ReplicaProcess:
         self, wanted: DigestExtents, digests: list[bytes] | None, error: OSError | None
     ) -> None:
         self._carry_out(self._replica.digested(wanted, digests or [], error))
+
+    def _found(
+        self, wanted: FindExtents, extents: list[Extent] | None, error: OSError | None
+    ) -> None:
+        self._carry_out(self._replica.found(wanted, extents or [], error))

@@ -10,7 +10,8 @@ connections to be closed lie in `hangups`. The shell (`device.py`) moves both.
        +------- a connection lost ------+              fenced by a higher ballot --> ENDED
 
 This room admits requests, parks what can't go on now, and answers. `Steward` decides who is in
-the set, `WritePath` and `ReadPath` carry the I/O, `Repair` mends what failed everywhere.
+the set, `WritePath`, `ReadPath` and `StatusPath` carry the I/O, `Repair` mends what failed
+everywhere.
 """
 
 from __future__ import annotations
@@ -21,24 +22,23 @@ import attrs
 
 from tierce import Code, Op, ProtocolError, Request, Settled, Status
 from tierce_jiva.host import Host, State, Volume
+from tierce_jiva.lateness import forgive
 from tierce_jiva.links import Batch, Link, Links, LinkState
 from tierce_jiva.options import JivaOptions
+from tierce_jiva.parking import Parking
 from tierce_jiva.read_path import ReadPath
-from tierce_jiva.repair import Repair
+from tierce_jiva.regions import Regions
+from tierce_jiva.status_path import StatusPath
 from tierce_jiva.steward import Steward
+from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.unsettled import Unsettled
 from tierce_jiva.wire import Frame, Kind
 from tierce_jiva.write_path import WritePath
 
 #: How long an orderly close may take to flush and to mark the replicas clean.
 CLOSE_S_MAX = 5.0
-
-
-@attrs.define(eq=False)
-class _Parked:
-    requests: list[Request]
-    settled: Settled
-    since: float
+#: No tick for so long, though one was due: this process stood still.
+STALL_S = 1.0
 
 
 @attrs.define(eq=False)
@@ -58,32 +58,45 @@ class Replicator:
     """
 
     def __init__(self, volume: Volume, options: JivaOptions, host: Host) -> None:
-        self.links = Links(volume.members)
+        self.links = Links(volume.members, Regions(volume.size_bytes))
         #: Links that the shell must close and connect anew, with the reason.
         self.hangups: list[tuple[str, str]] = []
         self._volume = volume
         self._options = options
         self._unsettled = Unsettled()
         self._locked = Unsettled()
-        self._parked: list[_Parked] = []
+        self._parking = Parking()
+        unflushed = Unflushed(self.links.regions)
+        #: When time last passed, in seconds.
+        self._ticked_at: float | None = None
+        #: Asked for when nothing that was given up can be seen any more.
+        self._quiet: list[Callable[[], None]] = []
+        self._has_given_up = False
+        self._patience_s = options.not_ready_after_s
         self._answers: dict[Settled, list[Request]] = {}
         self._must_retry = False
+        self._must_repair = False
         self._closing: _Closing | None = None
         self._writes = WritePath(
             self.links,
             self._unsettled,
+            unflushed,
             answer=self._answer,
             suspect=self._suspect,
+            sync_failed=self._sync_failed,
             doubted=self._doubted,
             unequal=self._unequal,
+            given_up=self._given_up,
             flushed=self._flushed,
         )
         self._reads = ReadPath(
             self.links,
-            self._unsettled,
+            self._must_wait,
             host.local,
             answer=self._answer,
-            again=self._park,
+            again=self._parking.park,
+            changed=self._changed,
+            failed=self._read_failed,
             finished=self._finish,
         )
         self._steward = Steward(
@@ -93,17 +106,16 @@ class Replicator:
             self.links,
             self._writes,
             self._reads,
+            unflushed,
             self._locked,
             changed=self._changed,
             hang_up=self._hang_up,
         )
-        self._repair = Repair(
-            self.links,
-            self._locked,
-            source=self._steward.source,
-            others=self._steward.others,
-            equal=self._equal,
-        )
+        #: Empty where all is equal.
+        unequal = self._steward.upkeep.repair.unequal
+        self._unequal_parts = unequal.parts
+        changing = (self._unsettled, self._parking.waiting)
+        self._statuses = StatusPath(self.links, self._reads, changing, unequal, self._answer)
 
     # -- events ------------------------------------------------------------------------------------
 
@@ -124,6 +136,7 @@ class Replicator:
     def received(self, name: str, frames: list[Frame]) -> None:
         """Frames have arrived from a replica."""
         link = self.links[name]
+        link.heard_at = self.links.now
         acknowledged = self._writes.acknowledged
         try:
             for frame in frames:
@@ -139,19 +152,27 @@ class Replicator:
         steward = self._steward
         if steward.has_majority and steward.state is State.SERVING:
             self._admit(batch, settled, self.links.now)
+            if self._must_repair:
+                self._must_repair = False
+                steward.upkeep.repair.advance()
         elif steward.state is State.ENDED:
             for request in batch:
                 request.status = Status(Code.FENCED, "this target no longer serves the volume")
         else:
-            self._park(batch, settled, self.links.now)
+            self._parking.park(batch, settled, self.links.now)
 
     def tick(self, now: float) -> None:
         """Time has passed: now in seconds. Called a few times a second while `is_busy`, and once
         before what happens after a sleep."""
+        stall_s = 0.0 if self._ticked_at is None else now - self._ticked_at
         self.links.now = now
-        self._steward.advance()
-        self._repair.retry(now)
-        self._give_up_late()
+        if stall_s > STALL_S:
+            # What has come meanwhile is taken first; nobody is judged before.
+            forgive(self.links, stall_s)
+        else:
+            self._steward.advance()
+            self._give_up_late()
+        self._ticked_at = now if self.is_busy else None
         if self._closing is not None and now > self._closing.until:
             self._end()
         self._finish()
@@ -159,7 +180,7 @@ class Replicator:
     def close(self, closed: Callable[[], None]) -> None:
         """Flush, mark the replicas clean, end. Nothing is under way."""
         steward = self._steward
-        if steward.is_whole and steward.is_marked and self._writes.is_idle:
+        if steward.is_settled and steward.upkeep.can_be_cleaned and self._writes.is_idle:
             steward.state = State.CLOSING
             flush = self._writes.flush([], None)
             self._closing = _Closing(flush, closed, self.links.now + CLOSE_S_MAX)
@@ -176,7 +197,7 @@ class Replicator:
     def is_busy(self) -> bool:
         """True while `tick` has something to look after. An idle volume sleeps."""
         return self._steward.state is not State.ENDED and (
-            bool(self._parked or self._unsettled)
+            bool(self._parking or self._unsettled)
             or self._steward.is_busy
             or any(link.flushes or link.questions for link in self.links)
         )
@@ -188,37 +209,61 @@ class Replicator:
         writes: list[Request] = []
         flushes: list[Request] = []
         later: list[Request] = []
-        unsettled, locked = self._unsettled, self._locked
-        read, flush = Op.READ, Op.FLUSH
+        steward, read, flush, status = self._steward, Op.READ, Op.FLUSH, Op.BLOCK_STATUS
+        writable, shift = steward.upkeep.marks.writable, self.links.regions.shift
+        # Where nothing is under way, nothing is asked about extents.
+        stands = bool(
+            self._unsettled.granules
+            or self._locked.granules
+            or self._parking.waiting.granules
+            or self._unequal_parts
+        )
         for request in batch:
             op = request.op
-            if op is read:
-                if unsettled and unsettled.overlaps(request.offset, request.length):
-                    later.append(request)
-                else:
-                    reads.append(request)
-            elif op is flush:
+            if op is flush:
                 flushes.append(request)
-            elif locked and locked.overlaps(request.offset, request.length):
+            elif stands and op is not status and self._must_wait_for(request):
                 later.append(request)
+            elif op is read:
+                reads.append(request)
+            elif op is status:
+                self._statuses.ask(request, settled, since)
             else:
-                writes.append(request)
+                offset, length = request.offset, request.length
+                region = offset >> shift
+                if (region in writable and offset + length - 1 >> shift == region) or (
+                    steward.upkeep.may_write(offset, length)
+                ):
+                    writes.append(request)
+                else:
+                    later.append(request)
+                    # What overlaps it and comes after it waits behind it.
+                    self._parking.hold(request)
+                    stands = True
         if reads:
             self._reads.read(reads, settled, since)
         if writes:
-            if not self._steward.can_write:
-                self._steward.mark()
-                later += writes
-            else:
-                self._steward.wrote()
-                self._writes.write(writes, settled)
+            self._writes.write(writes, settled)
         if flushes:
             self._writes.flush(flushes, settled)
         if later:
-            self._parked.append(_Parked(later, settled, since))
+            self._parking.park(later, settled, since)
 
-    def _park(self, requests: list[Request], settled: Settled, since: float) -> None:
-        self._parked.append(_Parked(requests, settled, since))
+    def _must_wait_for(self, request: Request) -> bool:
+        """True if what is under way stands against the request; then it is to be parked."""
+        offset, length, is_read = request.offset, request.length, request.op is Op.READ
+        if self._parking.waiting.overlaps(offset, length):
+            must_wait = True
+        elif self._steward.upkeep.repair.unequal.overlaps(offset, length):
+            must_wait = True
+            if self._steward.upkeep.repair.hurry(offset, length):
+                self._must_repair = True
+        else:
+            extents = self._unsettled if is_read else self._locked
+            must_wait = extents.overlaps(offset, length)
+        if must_wait and not is_read:
+            self._parking.hold(request)
+        return must_wait
 
     def _changed(self) -> None:
         self._must_retry = True
@@ -226,12 +271,11 @@ class Replicator:
     def _retry(self) -> None:
         """Something has changed: what was parked may be admitted now."""
         self._must_retry = False
-        if not self._parked or not self._steward.has_majority:
+        if not self._parking or not self._steward.has_majority:
             return
         if self._steward.state is not State.SERVING:
             return
-        parked, self._parked = self._parked, []
-        for group in parked:
+        for group in self._parking.take_all():
             self._admit(group.requests, group.settled, group.since)
             for request in group.requests:
                 if request.status is not None:
@@ -247,12 +291,30 @@ class Replicator:
 
     def _finish(self) -> None:
         """The end of every event but `submit`: admit what waited, then tell."""
-        while self._must_retry:
-            self._retry()
+        while self._must_retry or self._must_repair:
+            if self._must_retry:
+                self._retry()
+            if self._must_repair:
+                self._must_repair = False
+                self._steward.upkeep.repair.advance()
+        if self._has_given_up and not self._steward.upkeep.repair.unequal:
+            self._has_given_up = False
         if self._answers:
             answers, self._answers = self._answers, {}
             for settled, requests in answers.items():
                 settled(requests)
+        if self._quiet and not self._has_given_up:
+            quiet, self._quiet = self._quiet, []
+            for call in quiet:
+                call()
+
+    def when_quiet(self, quiet: Callable[[], None]) -> None:
+        """Call `quiet` once nothing that was answered NOT READY can be seen any more, which may be
+        now: the extents of a write that was given up are equal again."""
+        if self._has_given_up:
+            self._quiet.append(quiet)
+        else:
+            quiet()
 
     def _give_up_late(self) -> None:
         before = self.links.now - self._options.not_ready_after_s
@@ -263,8 +325,8 @@ class Replicator:
         )
         self._writes.give_up(before, status)
         self._reads.give_up(before, status)
-        for group in [group for group in self._parked if group.since < before]:
-            self._parked.remove(group)
+        self._statuses.give_up(before)
+        for group in self._parking.take_late(before):
             for request in group.requests:
                 request.status = status
                 self._answer(request, group.settled)
@@ -293,25 +355,39 @@ class Replicator:
             self._steward.lost(link, reason)
 
     def _suspect(self, at_fault: list[Link], reason: str) -> None:
-        self._steward.suspect(at_fault, reason)
+        self._steward.faults.suspect(at_fault, reason)
+
+    def _sync_failed(self, link: Link) -> None:
+        self._steward.upkeep.sync_failed(link)
+
+    def _read_failed(self, link: Link, reason: str, requests: list[Request]) -> None:
+        self._steward.upkeep.read_failed(link, reason, requests)
+
+    def _must_wait(self, offset: int, length: int) -> bool:
+        repair = self._steward.upkeep.repair
+        return self._unsettled.overlaps(offset, length) or repair.unequal.overlaps(offset, length)
 
     def _doubted(self, reason: str) -> None:
         self._steward.restart_catch_up(reason)
 
-    def _unequal(self, extents: list[tuple[int, int]]) -> None:
+    def _unequal(self, extents: list[tuple[int, int]], lacking: int) -> None:
         self._steward.restart_catch_up("a write failed on the members it is compared with")
         for offset, length in extents:
-            self._repair.add(offset, length)
+            self._steward.upkeep.repair.add(offset, length, lacking)
+        self._must_repair = True
 
-    def _equal(self, offset: int, length: int) -> None:
-        self._unsettled.remove(offset, length)
-        self._must_retry = True
+    def _given_up(self, silent: list[Link]) -> None:
+        """What was given up must not be applied by those that have not answered: what a new
+        connection does not bring any more is dropped with the old one."""
+        self._has_given_up = True
+        for link in silent:
+            self._hang_up(link, f"left what it was sent unanswered for {self._patience_s:g} s")
 
     def _flushed(self, flush: Batch) -> None:
         if self._closing is not None and flush is self._closing.flush:
-            self._steward.clean(self._end)
+            self._steward.upkeep.clean(self._end)
         else:
-            self._steward.flushed(flush.covers)
+            self._steward.flushed(flush)
 
     def _end(self) -> None:
         closing, self._closing = self._closing, None

@@ -16,6 +16,8 @@ from tierce_jiva.wire import Frame, FrameReader
 
 #: sendmsg takes at most this many buffers (IOV_MAX).
 _BUFFER_COUNT_MAX = 1024
+#: The other side has closed, or shut down its sending: select.EPOLLRDHUP.
+_HANGUP = 0x2000
 _KEEPALIVE_IDLE_S = 5
 _KEEPALIVE_INTERVAL_S = 2
 _KEEPALIVE_COUNT = 3
@@ -30,6 +32,8 @@ class SocketLink:
         received: Called with the frames that have arrived; they die when it returns.
         closed: Called once with the reason when the link ends by itself.
         connected: Called once when a connecting socket is connected; None if it is already.
+        ends_at_hangup: Once the other side has closed, nothing more of what it had sent is taken:
+            it has given up on what was not answered.
         outgoing_bytes_max: While more than this is queued to be sent, nothing is received: whoever
             asks must take the answers. None for the asking side, which must always read: two
             sides that wait for each other to read would wait for ever.
@@ -44,6 +48,7 @@ class SocketLink:
         closed: Callable[[str], None],
         connected: Callable[[], None] | None = None,
         outgoing_bytes_max: int | None = None,
+        ends_at_hangup: bool = False,
     ) -> None:
         self._socket = connection
         self._descriptor = connection.fileno()
@@ -56,7 +61,8 @@ class SocketLink:
         #: Bytes in `_outgoing`.
         self._queued_bytes = 0
         self._outgoing_bytes_max = outgoing_bytes_max
-        self._events = READABLE | (WRITABLE if connected else 0)
+        self._always = _HANGUP if ends_at_hangup else 0
+        self._events = self._always | READABLE | (WRITABLE if connected else 0)
         self.is_open = True
         connection.setblocking(False)
         tune(connection)
@@ -96,6 +102,9 @@ class SocketLink:
         if self._connected is not None:
             self._finish_connecting()
             return
+        if events & self._always:
+            self._end("closed by the other side")
+            return
         if events & WRITABLE and self._outgoing:
             self._flush()
         if not self.is_open:
@@ -112,7 +121,7 @@ class SocketLink:
             self._end(f"can't connect: {os.strerror(error)}")
             return
         connected, self._connected = self._connected, None
-        self._watch(READABLE)
+        self._watch(self._always | READABLE)
         assert connected is not None
         connected()
         if self._outgoing:
@@ -168,7 +177,8 @@ class SocketLink:
         """Wait for what there is to send, and for what may be received."""
         limit = self._outgoing_bytes_max
         is_receiving = limit is None or self._queued_bytes <= limit
-        self._watch((READABLE if is_receiving else 0) | (WRITABLE if self._outgoing else 0))
+        wanted = (READABLE if is_receiving else 0) | (WRITABLE if self._outgoing else 0)
+        self._watch(self._always | wanted)
 
     def _watch(self, events: int) -> None:
         if self.is_open and events != self._events:
@@ -181,6 +191,25 @@ class SocketLink:
             self._closed(reason)
 
 
+def connect(address: str) -> socket.socket:
+    """Begin to connect to "HOST:PORT".
+
+    Raises:
+        OSError: It can't be, and that is known already; or no descriptor is left.
+    """
+    family, where = parse_address(address)
+    connection = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    connection.setblocking(False)
+    try:
+        connection.connect(where)
+    except BlockingIOError:
+        pass
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
 def tune(connection: socket.socket) -> None:
     """Send at once, and notice a dead machine within about 11 s of silence."""
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -188,6 +217,9 @@ def tune(connection: socket.socket) -> None:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEPALIVE_IDLE_S)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _KEEPALIVE_INTERVAL_S)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _KEEPALIVE_COUNT)
+    # While bytes are on their way there is no silence to be noticed.
+    silence_s = _KEEPALIVE_IDLE_S + _KEEPALIVE_COUNT * _KEEPALIVE_INTERVAL_S
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * silence_s)
 
 
 def parse_address(address: str) -> tuple[socket.AddressFamily, tuple[str, int]]:

@@ -9,28 +9,26 @@ to a worker thread.
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import threading
 from pathlib import Path
 
-from tierce import FormatError
+from tierce import EXTENT_COUNT_MAX, Extent, FormatError
+from tierce_jiva.digests import digest_state, zero_digest
 from tierce_jiva.files import Files, OsFiles
-from tierce_jiva.wire import DIGEST_BYTES
 
 #: How much of an extent is read at once to be digested: small enough for the CPU's cache.
 _DIGEST_STEP_BYTES = 256 << 10
-#: Where no hole can be made, so much is looked at at once, and zeroed block by block.
-_ZEROES_BYTES = 64 << 10
+#: Where no hole can be made, zeroes are written in pieces of this size.
 _BLOCK_BYTES = 4096
 
 
 class SparseFileStore:
     """One replica's bytes.
 
-    `write`, `discard` and `read_cached` are called on the data thread; `read`, `digest`, `flush`
-    and `renew` may wait and are called on worker threads. Overlapping reads and writes are the
-    caller's to order.
+    `write`, `discard` and `read_cached` are called on the data thread; `read`, `digest`,
+    `find_extents`, `flush` and `renew` may wait and are called on worker threads. Overlapping reads
+    and writes are the caller's to order.
 
     Args:
         path: The file; it exists and is `size_bytes` long.
@@ -65,21 +63,33 @@ class SparseFileStore:
         return descriptor
 
     def renew(self) -> None:
-        """Open the file anew after a failed flush, and let go of cached pages, which may differ
-        from what is on disk. Everything must then be written again. Waits for a flush under way.
+        """Open the file anew after a failed flush: what is written from now on can be flushed.
+        What was written before must be written again. Waits for a flush under way.
 
         Raises:
             OSError: The medium failed.
         """
-        fresh = self._open()
+        # By its descriptor: the same file, whatever its path leads to meanwhile.
+        fresh = self._files.open(Path(f"/proc/self/fd/{self._descriptor}"), os.O_RDWR)
         try:
-            os.posix_fadvise(fresh, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.posix_fadvise(fresh, 0, 0, os.POSIX_FADV_RANDOM)
             with self._sync_lock:
                 # The number stays the same and always names the file: other threads use it.
                 self._files.duplicate(fresh, self._descriptor)
                 self._sync_failed = None
         finally:
             self._files.close(fresh)
+
+    def check(self) -> None:
+        """See that the file is as long as the volume.
+
+        Raises:
+            OSError: It is not: bytes are missing.
+        """
+        found = os.lseek(self._descriptor, 0, os.SEEK_END)
+        if found != self.size_bytes:
+            reason = f"{self.path} is {found} bytes long, the volume is {self.size_bytes}"
+            raise OSError(errno.EIO, reason)
 
     def write(self, offset: int, data: memoryview) -> None:
         """Store `data` at `offset`. On return it survives the end of this process.
@@ -106,19 +116,17 @@ class SparseFileStore:
         except OSError as error:
             if error.errno != errno.EOPNOTSUPP:
                 raise
-            for at in range(offset, offset + length, _ZEROES_BYTES):
-                self._write_zeroes(at, min(_ZEROES_BYTES, offset + length - at))
+            self._write_zeroes(offset, length)
 
     def _write_zeroes(self, offset: int, length: int) -> None:
-        """Where no holes can be made the bytes count, not the space. But what reads as zeroes is
-        left alone: it may be a hole from the beginning, and is to take no space now."""
-        found = memoryview(bytearray(length))
-        self.read(offset, found)
-        data, zeroes = bytes(found), bytes(_BLOCK_BYTES)
-        for at in range(0, length, _BLOCK_BYTES):
-            block = data[at : at + _BLOCK_BYTES]
-            if block != zeroes[: len(block)]:
-                self.write(offset + at, memoryview(zeroes)[: len(block)])
+        """Where no holes can be made the bytes count, not the space. But what was a hole from the
+        beginning is left alone: it is to take no space now. What merely reads as zeroes is
+        written: that may be the cache, of which a failed sync has left nothing on the disk."""
+        zeroes = memoryview(bytes(_BLOCK_BYTES))
+        for at in range(offset, offset + length, _BLOCK_BYTES):
+            block = zeroes[: offset + length - at]
+            if not self._is_hole(at, len(block)):
+                self.write(at, block)
 
     def read_cached(self, offset: int, buffer: memoryview) -> bool:
         """Fill `buffer` if all of it is in the page cache; False if that would wait."""
@@ -145,18 +153,62 @@ class SparseFileStore:
             done += count
 
     def digest(self, offset: int, length: int) -> bytes:
-        """Return the extent's BLAKE2b, 16 bytes.
+        """Return the extent's BLAKE2b, 16 bytes. A hole is not read.
 
         Raises:
             OSError: The medium failed.
         """
-        state = hashlib.blake2b(digest_size=DIGEST_BYTES)
+        if self._is_hole(offset, length):
+            return zero_digest(length)
+        state = digest_state()
         buffer = memoryview(bytearray(min(length, _DIGEST_STEP_BYTES)))
         for start in range(offset, offset + length, _DIGEST_STEP_BYTES):
             part = buffer[: min(_DIGEST_STEP_BYTES, offset + length - start)]
             self.read(start, part)
             state.update(part)
         return state.digest()
+
+    def find_extents(self, offset: int, length: int) -> list[Extent]:
+        """Return which parts of the extent hold data, in order, without gaps, at least one and at
+        most EXTENT_COUNT_MAX: they may end before it does. What is written meanwhile may or may
+        not be seen.
+
+        Raises:
+            OSError: The medium failed, or bytes are missing at the file's end.
+        """
+        found: list[Extent] = []
+        end = offset + length
+        while offset < end and len(found) < EXTENT_COUNT_MAX:
+            stop = self._seek(offset, end, os.SEEK_DATA)
+            is_hole = stop > offset
+            if not is_hole:
+                # What is punched between the two calls is told as data, so that it goes on.
+                least = min(offset + _BLOCK_BYTES, end)
+                stop = max(self._seek(offset, end, os.SEEK_HOLE), least)
+            found.append(Extent(offset, stop - offset, is_hole))
+            offset = stop
+        # A file that was cut short has a hole there too.
+        self.check()
+        return found
+
+    def _seek(self, offset: int, end: int, whence: int) -> int:
+        try:
+            return min(os.lseek(self._descriptor, offset, whence), end)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            return end  # No data up to the file's end.
+
+    def _is_hole(self, offset: int, length: int) -> bool:
+        # The position that this moves matters to nobody: everything reads and writes at offsets.
+        try:
+            return os.lseek(self._descriptor, offset, os.SEEK_DATA) >= offset + length
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                return False
+        # No data up to the file's end, which must be where it was.
+        self.check()
+        return True
 
     def flush(self) -> None:
         """Make every write that returned before durable. Never succeeds again once it failed:

@@ -7,6 +7,8 @@ for 32 random writes in 1 GiB that is one read in 500.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 _GRANULE_SHIFT = 16
 
 
@@ -14,14 +16,15 @@ class Unsettled:
     """A multiset of extents."""
 
     def __init__(self) -> None:
-        self._granules: dict[int, int] = {}
+        #: Granule -> how many; empty if nothing is under way.
+        self.granules: dict[int, int] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._granules)
+        return bool(self.granules)
 
     def add(self, offset: int, length: int) -> None:
         """A write to the extent is under way."""
-        granules = self._granules
+        granules = self.granules
         first = offset >> _GRANULE_SHIFT
         last = (offset + length - 1) >> _GRANULE_SHIFT
         for granule in (first,) if first == last else range(first, last + 1):
@@ -29,7 +32,7 @@ class Unsettled:
 
     def remove(self, offset: int, length: int) -> None:
         """Take back one `add` of the same extent."""
-        granules = self._granules
+        granules = self.granules
         first = offset >> _GRANULE_SHIFT
         last = (offset + length - 1) >> _GRANULE_SHIFT
         for granule in (first,) if first == last else range(first, last + 1):
@@ -39,11 +42,23 @@ class Unsettled:
             else:
                 granules[granule] = count - 1
 
+    def clear(self) -> None:
+        """Take all back."""
+        self.granules.clear()
+
     def overlaps(self, offset: int, length: int) -> bool:
         """True if a write may be under way somewhere in the extent."""
-        granules = self._granules
+        granules = self.granules
         if not granules:
             return False
         first = offset >> _GRANULE_SHIFT
         last = (offset + length - 1) >> _GRANULE_SHIFT
         return any(granule in granules for granule in range(first, last + 1))
+
+    def spans(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
+        """Yield (first byte, end) of the granules in which a write may be under way there."""
+        first = offset >> _GRANULE_SHIFT
+        last = (offset + length - 1) >> _GRANULE_SHIFT
+        for granule in self.granules:
+            if first <= granule <= last:
+                yield granule << _GRANULE_SHIFT, (granule + 1) << _GRANULE_SHIFT

@@ -19,10 +19,11 @@ offset  size  field
               BATCH and DATA, whose payload is covered entry by entry
 ======  ====  =====================================================================
 
-An entry of BATCH, READ, DATA and DIGEST:
+An entry of BATCH, READ, DATA, DIGEST, STATUS and EXTENTS:
 
 ======  ====  =====================================================================
-0       1     operation (`tierce.Op`); in DATA: 0, or a code of `FAILURES`
+0       1     operation (`tierce.Op`); in DATA: 0, or a code of `FAILURES`; in EXTENTS: 1
+              for a hole, 0 for data
 1       3     0
 4       4     length in bytes
 8       8     offset in bytes
@@ -34,10 +35,11 @@ An entry of ACK says which entry of the question failed and why (``index u32, co
 without entries is full success. An entry of DIGESTS is 16 bytes of BLAKE2b.
 
 The target asks, the replica answers. CONTROL frames carry a JSON object: rare, and free to grow.
-BATCH, FLUSH, READ and DIGEST are taken only on the connection, and in the ballot, that the
+BATCH, FLUSH, READ, DIGEST and STATUS are taken only on the connection, and in the ballot, that the
 replica has promised. BATCH entries are applied in the order in which they arrive; the ACK says
 that all are applied, not that they are durable. FLUSH's ACK says that everything acknowledged
-before FLUSH was sent is durable.
+before FLUSH was sent is durable. STATUS has one entry, and is answered with the EXTENTS of that, in
+order and without gaps; they may end before it does.
 """
 
 from __future__ import annotations
@@ -46,13 +48,13 @@ import enum
 import json
 import mmap
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
 from crc32c import crc32c
 
-from tierce import Code, ProtocolError
+from tierce import EXTENT_COUNT_MAX, Code, Extent, ProtocolError
 from tierce_jiva.ballot import Ballot
 
 MAGIC = b"TJIV"
@@ -72,6 +74,8 @@ BODY_BYTES_MAX = 12 << 20
 ENTRY_COUNT_MAX = 4096
 #: The largest payload that a sender puts into one BATCH or asks for in one READ.
 BATCH_BYTES_MAX = 8 << 20
+#: The longest extent that one STATUS asks about.
+STATUS_BYTES_MAX = 1 << 30
 #: A receive buffer holds the largest frame, and what has arrived of the next one.
 RECEIVE_BYTES = 16 << 20
 #: A remainder up to this size is moved to the buffer's start, which stays in the CPU's cache.
@@ -82,6 +86,8 @@ assert ENTRY.size == 24
 # A full batch and its table must fit a body, and a frame the buffer, or a link would stand still.
 assert BATCH_BYTES_MAX + ENTRY_COUNT_MAX * ENTRY.size < BODY_BYTES_MAX
 assert BODY_BYTES_MAX + HEADER_BYTES < RECEIVE_BYTES
+# What may be told of one request is told in one frame.
+assert EXTENT_COUNT_MAX <= ENTRY_COUNT_MAX
 
 
 class Kind(enum.IntEnum):
@@ -95,6 +101,8 @@ class Kind(enum.IntEnum):
     DATA = 6
     DIGEST = 7
     DIGESTS = 8
+    STATUS = 9
+    EXTENTS = 10
 
 
 _ENTRY_BYTES = {
@@ -106,6 +114,8 @@ _ENTRY_BYTES = {
     Kind.DATA: ENTRY.size,
     Kind.DIGEST: ENTRY.size,
     Kind.DIGESTS: DIGEST_BYTES,
+    Kind.STATUS: ENTRY.size,
+    Kind.EXTENTS: ENTRY.size,
 }
 _NOTHING = memoryview(b"")
 _KINDS = {int(kind): kind for kind in Kind}
@@ -203,9 +213,57 @@ def encode_control(sequence: int, ballot: Ballot, message: Mapping[str, Any]) ->
 def encode_extents(
     kind: Kind, sequence: int, ballot: Ballot, extents: Iterable[tuple[int, int]]
 ) -> bytes:
-    """Return a READ or DIGEST frame for (offset, length) pairs."""
+    """Return a READ, DIGEST or STATUS frame for (offset, length) pairs."""
     entries = [ENTRY.pack(0, length, offset, 0) for offset, length in extents]
     return encode(kind, sequence, ballot, table=b"".join(entries), count=len(entries))
+
+
+def check_data(frame: Frame, extents: Sequence[tuple[int, int]]) -> list[memoryview]:
+    """Return the bytes of each extent in a DATA frame.
+
+    Raises:
+        ProtocolError: They are not those that were asked for, or arrived damaged.
+    """
+    if frame.count != len(extents):
+        raise ProtocolError(f"{frame.count} extents arrived, {len(extents)} were asked for")
+    position, found = 0, []
+    for wanted, (_, length, offset, check) in zip(
+        extents, ENTRY.iter_unpack(frame.table), strict=True
+    ):
+        data = frame.payload[position : position + length]
+        if (offset, length) != wanted or len(data) != length:
+            raise ProtocolError(f"extent {offset}+{length} arrived, another was asked for")
+        if crc32c(data) != check:
+            raise ProtocolError(f"the bytes at offset {offset} arrived damaged")
+        found.append(data)
+        position += length
+    return found
+
+
+def encode_found(sequence: int, ballot: Ballot, found: Sequence[Extent]) -> bytes:
+    """Return an EXTENTS frame."""
+    entries = [ENTRY.pack(extent.is_hole, extent.length, extent.offset, 0) for extent in found]
+    return encode(Kind.EXTENTS, sequence, ballot, table=b"".join(entries), count=len(entries))
+
+
+def check_found(frame: Frame, offset: int, length: int) -> tuple[Extent, ...]:
+    """Return what an EXTENTS frame says of an extent; it may end before that does.
+
+    Raises:
+        ProtocolError: It is another frame, or its extents are not in order, without gaps, in the
+            extent that was asked about, and at least one.
+    """
+    if frame.kind is not Kind.EXTENTS:
+        raise ProtocolError(f"a STATUS was answered with {frame.kind.name}")
+    if not 0 < frame.count <= EXTENT_COUNT_MAX:
+        raise ProtocolError(f"{frame.count} extents arrived, allowed are 1 to {EXTENT_COUNT_MAX}")
+    position, end, found = offset, offset + length, []
+    for kind, part, at, _ in ENTRY.iter_unpack(frame.table):
+        if at != position or not 0 < part <= end - at or kind > 1:
+            raise ProtocolError(f"extent {at}+{part} of kind {kind} is not due at {position}")
+        found.append(Extent(at, part, is_hole=kind == 1))
+        position += part
+    return tuple(found)
 
 
 def encode_ack(sequence: int, ballot: Ballot, failures: Iterable[tuple[int, Code]] = ()) -> bytes:

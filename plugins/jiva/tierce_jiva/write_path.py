@@ -9,6 +9,7 @@ from crc32c import crc32c
 
 from tierce import GOOD, Code, Op, ProtocolError, Request, Settled, Status
 from tierce_jiva.links import Batch, Buffer, Link, Links
+from tierce_jiva.unflushed import GRANULE_SHIFT, Unflushed
 from tierce_jiva.unsettled import Unsettled
 from tierce_jiva.wire import (
     BATCH_BYTES_MAX,
@@ -19,6 +20,10 @@ from tierce_jiva.wire import (
     decode_failures,
     encode,
 )
+
+#: Granules written since the last flush beyond which one is begun unasked: what is in doubt after
+#: a replica's restart stays bounded (1 GiB of 64 KiB granules).
+UNFLUSHED_COUNT_MAX = 16384
 
 _REASONS = {
     Code.NO_SPACE: "a replica's disk is full: free space there, or add disks",
@@ -60,12 +65,16 @@ class WritePath:
     Args:
         links: The replicas.
         unsettled: Extents under way, shared with the reads.
+        unflushed: What was written since each replica's last completed flush began.
         answer: Called with (request, settled) for each request that has its status.
         suspect: Called with the links that failed an operation which others did.
+        sync_failed: Called with each link that failed a flush, before anybody is judged.
         doubted: Called with the reason when a required replica lacks what it should hold, before
             anything that it has read since is known.
-        unequal: Called with the extents that failed on every required replica, and may now
-            differ between them; they stay in `unsettled`.
+        unequal: Called with the extents of writes that failed on every required replica, or were
+            given up, and may now differ between them; and with the bits of the links that are
+            not known to have taken them.
+        given_up: Called with the links that have left unanswered what is not waited for any more.
         flushed: Called with each flush that all required replicas have done.
     """
 
@@ -73,25 +82,30 @@ class WritePath:
         self,
         links: Links,
         unsettled: Unsettled,
+        unflushed: Unflushed,
         *,
         answer: Callable[[Request, Settled], None],
         suspect: Callable[[list[Link], str], None],
+        sync_failed: Callable[[Link], None],
         doubted: Callable[[str], None],
-        unequal: Callable[[list[tuple[int, int]]], None],
+        unequal: Callable[[list[tuple[int, int]], int], None],
+        given_up: Callable[[list[Link]], None],
         flushed: Callable[[Batch], None],
     ) -> None:
         self._links = links
         self._unsettled = unsettled
+        self._unflushed = unflushed
         self._answer = answer
         self._suspect = suspect
+        self._sync_failed = sync_failed
         self._doubted = doubted
         self._unequal = unequal
+        self._given_up = given_up
         self._flushed = flushed
         #: Links that every write goes to: the required ones and one that catches up.
         self.targets: tuple[Link, ...] = ()
         #: Bits of the links that must hold what is acknowledged.
         self.required = 0
-        self.last_write = 0
 
     def write(self, requests: list[Request], settled: Settled) -> None:
         """Send writes, in frames of bounded size."""
@@ -106,33 +120,53 @@ class WritePath:
 
     def _send(self, requests: list[Request], settled: Settled) -> None:
         links, targets = self._links, self.targets
-        sequence = self.last_write = links.next_sequence()
+        sequence = links.next_sequence()
         buffers = encode_batch(links, sequence, requests)
-        add = self._unsettled.add
+        add, unflushed = self._unsettled.add, self._unflushed.current
         for request in requests:
-            add(request.offset, request.length)
+            offset, length = request.offset, request.length
+            add(offset, length)
+            # As `Unflushed.add`: a call for each write costs as much as all it does.
+            first, last = offset >> GRANULE_SHIFT, offset + length - 1 >> GRANULE_SHIFT
+            if first == last:
+                unflushed.add(first)
+            else:
+                unflushed.update(range(first, last + 1))
         mask = 0
         for link in targets:
             mask |= link.bit
         batch = Batch(sequence, requests, settled, buffers, mask, mask, links.now, links.now)
         for link in targets:
             link.writes[sequence] = batch
-            if link.is_ready:
+            if link.is_current:
                 link.outgoing += buffers
+        if len(unflushed) + self._unflushed.owed_count > UNFLUSHED_COUNT_MAX:
+            self.flush([], None)
 
     def flush(self, requests: list[Request], settled: Settled | None) -> Batch:
-        """Send one flush for all of `requests`, to the required replicas."""
+        """Send one flush for all of `requests`, to the required replicas; to those in doubt once
+        they are not."""
         links = self._links
         sequence = links.next_sequence()
         frame: list[Buffer] = [encode(Kind.FLUSH, sequence, links.ballot)]
         mask = self.required
         batch = Batch(sequence, requests, settled, frame, mask, mask, links.now, links.now)
-        batch.covers = self.last_write
+        batch.is_flush, batch.epoch = True, self._unflushed.begin_flush()
+        self._unflushed.owed_count = 0
         for link in links.of(mask):
             link.flushes[sequence] = batch
-            if link.is_ready:
+            if link.is_current and not link.is_in_doubt:
                 link.outgoing += frame
         return batch
+
+    def send_flushes(self, link: Link) -> None:
+        """The link is not in doubt any more: send what has waited for that."""
+        for batch in link.flushes.values():
+            batch.asked_at = self._links.now
+            batch.failed &= ~link.bit
+            if not batch.failed:
+                batch.failures.clear()
+            link.outgoing += batch.buffers
 
     def acknowledged(self, link: Link, frame: Frame) -> bool:
         """Take an ACK; False if it answers no write and no flush."""
@@ -149,6 +183,8 @@ class WritePath:
             return True
         del table[sequence]
         batch.waiting &= ~link.bit
+        if batch.is_flush:
+            self._has_flushed(link, batch.epoch)
         if not batch.waiting:
             self._settle(batch)
         elif batch.failed:
@@ -173,37 +209,51 @@ class WritePath:
                 # It may have been the last whose answer was awaited.
                 self._judge(batch)
 
+    def end_failed(self, link: Link) -> None:
+        """The link has failed writes that others may still take, and can't be done without: they
+        have failed everywhere, and so has what was sent in one frame with them: who has not
+        answered may never have got that. What is owed to it is then what came after them."""
+        for batch in [batch for batch in link.writes.values() if batch.failed & link.bit]:
+            codes = dict.fromkeys(range(len(batch.requests)), Code.WRITE_ERROR) | batch.failures
+            statuses = {index: Status(code, _REASONS[code]) for index, code in codes.items()}
+            for other in self._links.of(batch.targets):
+                other.writes.pop(batch.sequence, None)
+            self._end(batch, statuses, batch.failed | batch.waiting)
+
     def resend(self, link: Link) -> None:
-        """The replica's process has restarted, its memory held: send what it has not answered,
-        in order."""
+        """The connection is a new one: send what it has not answered, in order; flushes only to
+        one that is not in doubt."""
         now = self._links.now
-        for batch in sorted(
-            [*link.writes.values(), *link.flushes.values()], key=lambda batch: batch.sequence
-        ):
-            batch.failed &= ~link.bit
+        link.is_current = True
+        for batch in link.writes.values():
             batch.asked_at = now
             link.outgoing += batch.buffers
+        if not link.is_in_doubt:
+            self.send_flushes(link)
 
     def give_up(self, before: float, status: Status) -> None:
-        """Answer what was sent before that time, without settling it: it stays under way, with
-        bytes of its own, and reads of its extents go on waiting."""
+        """Answer what was sent before that time. A write is owed to nobody any more: those that
+        have not answered are named, and its extents have to be made equal before they are read."""
+        silent = 0
         for batch in self._under_way():
             if batch.began_at >= before or batch.settled is None:
                 continue
-            batch.buffers = [bytes(buffer) for buffer in batch.buffers]
-            requests, settled = batch.requests, batch.settled
-            batch.requests = [
-                Request(request.op, request.offset, request.length) for request in requests
-            ]
-            batch.settled = None
-            for request in requests:
-                request.status = status
-                self._answer(request, settled)
+            if batch.is_flush:
+                # It goes on by itself: what it makes durable is durable.
+                self._answer_all(batch, status)
+                batch.settled = None
+                continue
+            silent |= batch.waiting & ~batch.failed
+            for link in self._links.of(batch.targets):
+                link.writes.pop(batch.sequence, None)
+            self._end(batch, dict.fromkeys(range(len(batch.requests)), status), batch.waiting)
+        if silent:
+            self._given_up(self._links.of(silent))
 
     @property
     def is_idle(self) -> bool:
-        """True if nothing is under way."""
-        return not self._unsettled and not any(link.writes or link.flushes for link in self._links)
+        """True if no write is under way."""
+        return not self._unsettled and not any(link.writes for link in self._links)
 
     def _under_way(self) -> list[Batch]:
         found = {
@@ -213,13 +263,19 @@ class WritePath:
         }
         return list(found.values())
 
+    def _has_flushed(self, link: Link, epoch: int) -> None:
+        link.flushed_epoch = max(link.flushed_epoch, epoch)
+        self._unflushed.forget(min((link.flushed_epoch for link in self.targets), default=0))
+
     def _failed(self, batch: Batch, link: Link, frame: Frame) -> None:
         batch.failed |= link.bit
         for index, code in decode_failures(frame):
             if index >= max(len(batch.requests), 1):
                 raise ProtocolError(f"an ACK names entry {index} of {len(batch.requests)}")
             batch.failures[index] = code
-        if link.bit & self.required and batch.sequence in link.writes:
+        if batch.is_flush:
+            self._sync_failed(link)
+        elif link.bit & self.required:
             self._doubted(f"{link.name} failed a write")
         if not batch.is_settled:
             self._judge(batch)
@@ -229,39 +285,62 @@ class WritePath:
         if batch.waiting & ~batch.failed:
             return
         required = self.required & batch.targets
+        # Who is not sound is no copy to go on with: the others must not be voted out for it.
+        sound = sum(link.bit for link in self._links.of(required) if link.is_sound)
+        counted = sound or required
         at_fault = self._links.of(batch.failed)
-        for link in at_fault:
-            if batch.failed & required == required:
+        if batch.failed & counted == counted:
+            for link in at_fault:
                 link.writes.pop(batch.sequence, None)
                 link.flushes.pop(batch.sequence, None)
-        if batch.failed & required == required:
             self._settle(batch)
             at_fault = [link for link in at_fault if not link.bit & required]
         if at_fault:
             self._suspect(at_fault, "it failed an operation that other replicas did")
 
     def _settle(self, batch: Batch) -> None:
-        assert not batch.is_settled
-        batch.is_settled = True
+        """Everyone that it was sent to has answered."""
         failures = batch.failures if batch.failed else {}
         if not batch.targets:
             # All that it was sent to are out: who is in by now need not have it.
             failures = dict.fromkeys(range(max(len(batch.requests), 1)), Code.WRITE_ERROR)
-        is_flush = not batch.requests or batch.requests[0].op is Op.FLUSH
-        if not is_flush:
-            remove = self._unsettled.remove
-            for index, request in enumerate(batch.requests):
-                if index not in failures:
-                    remove(request.offset, request.length)
-        settled = batch.settled
+        statuses = {index: Status(code, _REASONS[code]) for index, code in failures.items()}
+        if batch.is_flush:
+            self._end_flush(batch, statuses.get(0, GOOD))
+        else:
+            self._end(batch, statuses, batch.failed)
+
+    def _end_flush(self, batch: Batch, status: Status) -> None:
+        assert not batch.is_settled
+        batch.is_settled = True
+        self._answer_all(batch, status)
+        if status.is_good:
+            self._flushed(batch)
+
+    def _answer_all(self, batch: Batch, status: Status) -> None:
+        if batch.settled is not None:
+            for request in batch.requests:
+                request.status = status
+                self._answer(request, batch.settled)
+
+    def _end(self, batch: Batch, failures: dict[int, Status], lacking: int) -> None:
+        """Answer a batch of writes.
+
+        Args:
+            batch: The batch.
+            failures: Entry index -> its status, for those that failed.
+            lacking: Bits of the links that are not known to have taken those.
+        """
+        assert not batch.is_settled
+        batch.is_settled = True
+        if failures:
+            # Before anybody is answered: who reads next must find that it has to wait.
+            unequal = [batch.requests[index] for index in sorted(failures)]
+            self._unequal([(request.offset, request.length) for request in unequal], lacking)
+        remove, settled = self._unsettled.remove, batch.settled
+        for request in batch.requests:
+            remove(request.offset, request.length)
         if settled is not None:
             for index, request in enumerate(batch.requests):
-                code = failures.get(0 if is_flush else index)
-                request.status = GOOD if code is None else Status(code, _REASONS[code])
+                request.status = failures.get(index, GOOD)
                 self._answer(request, settled)
-        if is_flush and not failures:
-            self._flushed(batch)
-        elif failures and not is_flush:
-            self._unequal(
-                [(batch.requests[i].offset, batch.requests[i].length) for i in sorted(failures)]
-            )

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import enum
+import errno
 import sys
 import types
 from collections.abc import Callable, Iterable
@@ -88,7 +89,7 @@ def identity(_options: Wire, name: str, volume: WireVolume) -> str:
 
 
 def broken_identity(_options: Any, _name: str, _volume: Any) -> str:
-    raise ZeroDivisionError
+    raise OSError(errno.EIO, "Input/output error", "no names")
 
 
 def _frontend(name: str, options: type[Any], identity_name: str) -> FrontendDescription:

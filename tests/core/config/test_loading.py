@@ -185,7 +185,7 @@ class TestWhatIsWrongInAFile:
             ("engine: memory", "engine: all", "the option 'needed' is missing"),
             ("frontend: wire", "frontend: wrie", "front end 'wrie'; the nearest is 'wire'"),
             ("frontend: wire", "frontend: needy", "needs a section under `frontends:`"),
-            ("frontend: wire", "frontend: broken", "can't name it: ZeroDivisionError()"),
+            ("frontend: wire", "frontend: broken", "can't name it: no names: Input/output error"),
             ("frontend: wire", "frontend: missing", "has no 'nowhere'"),
             ("frontend: wire", "frontend: wire\n    filters: [{name: solw}]", "'slow'"),
             (

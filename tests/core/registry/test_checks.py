@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -100,17 +101,18 @@ def test_a_hook_that_takes_what_the_spec_does_not_give_is_refused() -> None:
 
 
 def test_a_hook_that_raises_is_refused(plugin: MakePlugin) -> None:
-    assert "tierce_engines failed: ZeroDivisionError()" in reason(
-        plugin(engines=ZeroDivisionError())
+    error = PermissionError(errno.EACCES, "Permission denied", "models.yaml")
+    assert reason(plugin(engines=error)) == (
+        "tierce_engines failed: models.yaml: Permission denied"
     )
 
 
 def test_a_generator_that_raises_is_refused(plugin: MakePlugin) -> None:
     def generate() -> Iterator[EngineDescription]:
         yield ENGINE
-        raise ZeroDivisionError
+        raise OSError(errno.EIO, "Input/output error")
 
-    assert "ZeroDivisionError" in reason(plugin(engines=generate()))
+    assert reason(plugin(engines=generate())) == "tierce_engines failed: Input/output error"
 
 
 @pytest.mark.parametrize("answer", [ENGINE, 5, "memory", [FILTER], [None]])

@@ -44,3 +44,15 @@ def test_whatever_an_import_raises_is_the_cause(
         resolve("tierce_failing:x")
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
     assert caught.value.plugin == "tierce_failing"
+
+
+def test_what_the_system_refuses_an_import_is_told_without_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tierce_reading.py").write_text("open('/nowhere/to/be/found')\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    with pytest.raises(PluginError) as caught:
+        resolve("tierce_reading:x")
+    assert str(caught.value).endswith(
+        "can't import tierce_reading: /nowhere/to/be/found: No such file or directory"
+    )

@@ -21,6 +21,7 @@ from tierce import (
     Op,
     Request,
     Status,
+    explain,
 )
 from tierce.volume.simple import SimpleAdapter
 
@@ -158,7 +159,8 @@ def test_what_a_call_raises_becomes_a_status(
     assert again.status is not None
     assert again.status.code is code
     if not isinstance(error, DeviceError):
-        assert "engine noting" in again.status.reason
+        assert again.status.reason.startswith("engine noting: ")
+        assert again.status.reason.endswith(f"of 512 bytes at 512 failed: {explain(error)}")
         assert again.status.offset == 512
 
 
@@ -237,7 +239,7 @@ def test_a_close_that_raises_is_reported(reactor: HandReactor) -> None:
     simple.error = OSError(errno.EIO, "lost")
     adapted(simple, reactor).close(closed.append)
     reactor.work_off()
-    assert closed[0].code is Code.WRITE_ERROR
+    assert closed[0] == Status(Code.WRITE_ERROR, "engine noting failed to close: lost")
 
 
 def test_a_device_without_close_is_closed_at_once(reactor: HandReactor) -> None:

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from iscsi.bench import Bench, Disk
-from iscsi.initiator import read_10, task_management, write_10
+from iscsi.initiator import command, read_10, task_management, write_10
+from iscsi.test_task_management import GivesUp
 from tierce_iscsi.scsi.registrations import REGISTRATION_COUNT_MAX
 from tierce_iscsi.scsi.transport import transport_id
 
-GOOD, CONFLICT, TASK_ABORTED = 0, 0x18, 0x40
+GOOD, CHECK_CONDITION, CONFLICT, TASK_ABORTED = 0, 2, 0x18, 0x40
+READY_TO_TRANSFER = 0x31
 REGISTER, RESERVE, RELEASE, CLEAR, PREEMPT, PREEMPT_AND_ABORT, REGISTER_AND_IGNORE = range(7)
 WRITE_EXCLUSIVE, EXCLUSIVE_ACCESS, REGISTRANTS_ONLY, ALL_REGISTRANTS = 1, 3, 5, 7
 APTPL, ALL_TG_PT, SPEC_I_PT = 1, 4, 8
@@ -195,6 +197,73 @@ def test_preempt_and_abort_waits_for_sessions_that_are_gone(make_bench: MakeBenc
     assert two.ask(cdb, data=data) == []
     bench.settle()
     assert [answer.status for answer in two.session.hear()] == [GOOD]
+
+
+def test_preempt_and_abort_waits_for_what_the_device_gave_up(make_bench: MakeBench) -> None:
+    """A write that was answered NOT READY, and may be applied all the same."""
+    device = GivesUp()
+    one, two = pair(make_bench(device=device))
+    assert one.write() == CHECK_CONDITION
+    cdb, data = out(PREEMPT_AND_ABORT, REGISTRANTS_ONLY, two.key, one.key)
+    assert two.ask(cdb, data=data) == []
+    device.forget()
+    assert [answer.status for answer in two.session.hear()] == [GOOD]
+
+
+def test_preempt_and_abort_tells_a_loser_of_commands_that_wait_for_their_data(
+    make_bench: MakeBench,
+) -> None:
+    bench = make_bench(parks=True)
+    one, two = pair(bench)
+    three = Node(bench, THREE, 0xC)
+    for node in (one, two, three):
+        (asked,) = node.session.ask(command(write_10(node.number, 1), node.number + 1, write=512))
+        assert asked.opcode == READY_TO_TRANSFER
+        node.number += 1
+    cdb, data = out(PREEMPT_AND_ABORT, REGISTRANTS_ONLY, two.key, one.key)
+    (answer,) = two.ask(cdb, data=data)
+    assert answer.status == GOOD
+    assert [answer.status for answer in one.session.hear()] == [TASK_ABORTED]
+    assert two.session.hear() == three.session.hear() == [], "theirs go on"
+
+
+@pytest.mark.parametrize("is_kept_alone", [True, False])
+def test_of_nodes_that_preempt_and_abort_each_other_the_first_wins(
+    bench: Bench, *, is_kept_alone: bool
+) -> None:
+    """What the loser sent behind it is aborted and has not happened; else each would wait for the
+    other for ever."""
+    one, two = pair(bench)
+    bench.loop.holds_work = True
+    if not is_kept_alone:
+        cdb, data = out(RESERVE, REGISTRANTS_ONLY, one.key)
+        assert one.ask(cdb, data=data) == []
+    for node, order in (
+        (two, out(PREEMPT_AND_ABORT, REGISTRANTS_ONLY, two.key, one.key)),
+        (one, out(REGISTER_AND_IGNORE, 0, 0, one.key)),
+        (one, out(PREEMPT_AND_ABORT, REGISTRANTS_ONLY, one.key, two.key)),
+    ):
+        assert node.ask(order[0], data=order[1]) == []
+    bench.loop.holds_work = False
+    assert [answer.status for answer in two.session.hear()] == [GOOD]
+    ends = [TASK_ABORTED] * 2
+    assert [answer.status for answer in one.session.hear()][-2:] == ends
+    assert two.keys() == [two.key]
+    assert two.attention() is None
+
+
+def test_what_is_aborted_before_its_turn_has_not_happened(bench: Bench) -> None:
+    one, two = pair(bench)
+    bench.loop.holds_work = True
+    cdb, data = out(RESERVE, WRITE_EXCLUSIVE, one.key)
+    assert one.ask(cdb, data=data) == []
+    cdb, data = out(REGISTER, 0, two.key)
+    assert two.ask(cdb, data=data) == []
+    assert two.session.ask(task_management(1, two.number + 1, task=two.number)) == []
+    bench.loop.holds_work = False
+    assert [answer.status for answer in one.session.hear()] == [GOOD]
+    assert [answer.response for answer in two.session.hear()] == [0]
+    assert one.keys() == [one.key, two.key]
 
 
 def test_the_last_registrant_that_leaves_ends_what_all_registrants_held(bench: Bench) -> None:

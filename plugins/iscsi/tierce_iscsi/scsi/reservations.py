@@ -4,11 +4,17 @@
 when it is kept: a restart of the target must not lose a fence that somebody was told is up. The
 command is parked meanwhile; those that come until then are dealt with together next, in order.
 What can't be kept has not happened: the command fails and everything stays as it was.
+
+**Whoever is aborted first loses.** PREEMPT AND ABORT is the last of those that are dealt with
+together: what its losers sent behind it is aborted before its turn, and what is aborted before its
+turn has not happened. So a PREEMPT AND ABORT waits only for commands older than itself, and two
+nodes that preempt each other never wait for one another.
 """
 
 from __future__ import annotations
 
 import struct
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -47,6 +53,17 @@ if TYPE_CHECKING:
 Keep = Callable[[Registrations, Callable[[str], None]], None]
 _Answer = Callable[[Change], None]
 _CONFLICT = Reply(status=RESERVATION_CONFLICT)
+
+
+@attrs.frozen
+class _Asked:
+    """An action that waits for its turn."""
+
+    action: Action
+    order: Order
+    answer: _Answer
+    is_aborted: Callable[[], bool]
+    aborts: bool
 
 
 @attrs.frozen
@@ -91,7 +108,7 @@ class Reservations:
         self.is_idle = not self.now.is_reserved
         self._keep = keep
         self._is_keeping = False
-        self._waiting: list[tuple[Action, Order, _Answer]] = []
+        self._waiting: deque[_Asked] = deque()
 
     def set_legacy(self, identity: bytes | None) -> None:
         """RESERVE(6) is held by this nexus, or by nobody, from now on."""
@@ -106,35 +123,54 @@ class Reservations:
             return self.legacy == nexus.initiator
         return access is Access.PERSISTENT or self.now.allows(nexus.initiator, access)
 
-    def change(self, action: Action, order: Order, answer: _Answer) -> None:
-        """Do an action after those that wait; `answer(change)` when it is kept."""
-        self._waiting.append((action, order, answer))
+    def change(
+        self,
+        action: Action,
+        order: Order,
+        answer: _Answer,
+        is_aborted: Callable[[], bool] = lambda: False,
+        *,
+        aborts: bool = False,
+    ) -> None:
+        """Do an action after those that wait.
+
+        Args:
+            action: What it makes of the registrations.
+            order: What the command says.
+            answer: Called with the change when it is kept.
+            is_aborted: True if the command is aborted: then the action is not done any more.
+            aborts: `answer` aborts commands of others, perhaps some that wait here.
+        """
+        self._waiting.append(_Asked(action, order, answer, is_aborted, aborts))
         self._go_on()
 
     def _go_on(self) -> None:
         while self._waiting and not self._is_keeping:
             ended: list[_Ended] = []
             draft = self.now
-            for action, order, answer in self._waiting:
-                fresh, change = self._try(action, order, draft)
-                ended.append(_Ended(answer, change, has_changed=fresh != draft))
+            while self._waiting:
+                asked = self._waiting.popleft()
+                fresh, change = self._try(asked, draft)
+                ended.append(_Ended(asked.answer, change, has_changed=fresh != draft))
                 draft = fresh
-            self._waiting.clear()
+                if asked.aborts:
+                    break
             if draft == self.now:
                 self._end(ended)
             else:
                 self._is_keeping = True
                 self._keep_draft(draft, ended)
 
-    def _try(
-        self, action: Action, order: Order, draft: Registrations
-    ) -> tuple[Registrations, Change]:
+    def _try(self, asked: _Asked, draft: Registrations) -> tuple[Registrations, Change]:
         """Return what an action makes of `draft`, which stays as it is if the action fails."""
-        if self.legacy not in {None, order.identity}:
+        if asked.is_aborted():
+            # Whoever is told anything is told of the abort.
+            return draft, Change()
+        if self.legacy not in {None, asked.order.identity}:
             return draft, Change(_CONFLICT)
         fresh = draft.copy()
         try:
-            return fresh, action(fresh, order)
+            return fresh, asked.action(fresh, asked.order)
         except CheckConditionError as error:
             return draft, Change(check_condition(error.sense))
 
@@ -258,7 +294,7 @@ def handler_of(action: Action, *, has_type: bool = False, aborts: bool = False) 
         can = reservations.can_outlive_power
         order = prout.read_order(command, has_type=has_type, can_outlive_power=can)
 
-        def begin(done: Callable[[Outcome], None], _is_aborted: Callable[[], bool]) -> None:
+        def begin(done: Callable[[Outcome], None], is_aborted: Callable[[], bool]) -> None:
             def kept(change: Change) -> None:
                 for identity, sense in change.news:
                     unit.tell(identity, sense)
@@ -267,7 +303,7 @@ def handler_of(action: Action, *, has_type: bool = False, aborts: bool = False) 
                 else:
                     done(change.reply)
 
-            reservations.change(action, order, kept)
+            reservations.change(action, order, kept, is_aborted, aborts=aborts)
 
         return Deferred(begin)
 

@@ -1,0 +1,145 @@
+"""Members whose bytes are in doubt: their processes have restarted, or a sync of theirs failed.
+
+Until the newest content of what is in doubt was written again, flushed, and that was agreed, such
+a member completes no flush, serves no read, and is no source while another can be.
+
+::
+
+    sound --put--> in doubt --all written again--> flush --done--> `redone` --agreed--> sound
+                      ^                              |                |
+                      '--------- it failed, or the link was lost -----'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from tierce_jiva.links import Link, Links
+from tierce_jiva.regions import Extents
+from tierce_jiva.unflushed import Unflushed
+from tierce_jiva.wire import Frame
+
+_RETRY_S = 1.0
+
+
+class Doubts:
+    """Which members are in doubt, and how far they have come.
+
+    Args:
+        links: The replicas.
+        unflushed: The account of what is not flushed.
+        emit: Reports an event: code, message, severity.
+        released: Called with a link that is sound again.
+        failed_again: Called with a link that could not flush what was written to it again.
+        changed: Called when a link has come to be in doubt.
+    """
+
+    def __init__(
+        self,
+        links: Links,
+        unflushed: Unflushed,
+        *,
+        emit: Callable[[str, str, str], None],
+        released: Callable[[Link], None],
+        failed_again: Callable[[Link], None],
+        changed: Callable[[], None],
+    ) -> None:
+        self._links = links
+        self._unflushed = unflushed
+        self._emit = emit
+        self._released = released
+        self._failed_again = failed_again
+        self._changed = changed
+        #: Links of which something was asked for that has not been answered.
+        self._asking: set[Link] = set()
+        self._not_before: dict[Link, float] = {}
+
+    def put(self, link: Link, extents: Extents, *, must_renew: bool = False) -> None:
+        """These may not be on its disk.
+
+        Args:
+            link: A member.
+            extents: What is in doubt; with nothing in it, the link stays as it is.
+            must_renew: A sync failed.
+        """
+        if not extents and not must_renew:
+            return
+        self._links.unrest.note(extents)
+        link.doubt.update(extents)
+        link.must_renew = link.must_renew or must_renew
+        link.has_failed_sync = link.has_failed_sync or must_renew
+        link.is_unproved = True
+        self._changed()
+
+    def restarted(self, link: Link) -> None:
+        """Its process has restarted, and kept its memory: a sync may have failed unrecorded."""
+        found = self._unflushed.since(link.flushed_epoch)
+        if found:
+            self._emit(
+                "jiva.replica.in-doubt",
+                f"{link.name} has restarted: {len(found)} MiB that it had not flushed are written "
+                "to it again",
+                "info",
+            )
+        self.put(link, found)
+
+    def sync_failed(self, link: Link) -> None:
+        """It could not flush."""
+        self._not_before[link] = self._links.now + _RETRY_S
+        self.put(link, self._unflushed.since(link.flushed_epoch), must_renew=True)
+
+    def forget(self, link: Link) -> None:
+        """It is no member any more: it has to catch up."""
+        link.is_unproved = link.must_renew = link.has_failed_sync = False
+
+    def lost(self, link: Link) -> None:
+        """Its connection was lost."""
+        self._asking.discard(link)
+
+    def advance(self, members: Iterable[Link]) -> None:
+        """Ask of each what can be asked of it now."""
+        for link in members:
+            if not link.is_unproved or not link.is_ready or link in self._asking:
+                continue
+            if self._links.now < self._not_before.get(link, 0.0):
+                continue
+            if link.must_renew:
+                self._renew(link)
+            elif not link.doubt:
+                self._prove(link)
+
+    def __bool__(self) -> bool:
+        return any(link.is_unproved for link in self._links)
+
+    def _renew(self, link: Link) -> None:
+        def renewed(is_done: bool) -> None:
+            self._asking.discard(link)
+            if is_done:
+                link.must_renew = False
+
+        self._asking.add(link)
+        self._links.ask_control(link, {"kind": "renew"}, "renewed", renewed)
+
+    def _prove(self, link: Link) -> None:
+        epoch = self._unflushed.begin_flush()
+
+        def flushed(frame: Frame | None) -> None:
+            self._asking.discard(link)
+            if frame is None:
+                return
+            if frame.count:
+                self.sync_failed(link)
+                self._failed_again(link)
+                return
+            link.flushed_epoch = max(link.flushed_epoch, epoch)
+            self._asking.add(link)
+            self._links.ask_redone(link, redone)
+
+        def redone(is_agreed: bool) -> None:
+            self._asking.discard(link)
+            if is_agreed and not link.doubt and not link.must_renew and link.is_unproved:
+                link.is_unproved = link.has_failed_sync = False
+                self._released(link)
+
+        self._asking.add(link)
+        self._links.ask_flush(link, flushed)

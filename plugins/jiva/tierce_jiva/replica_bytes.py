@@ -1,0 +1,238 @@
+"""What a replica does with its bytes, and what it tells of them: batches, flushes, reads, digests,
+holes.
+
+- BATCH entries are applied in order, on arrival, unless bytes are missing at the file's end.
+- FLUSH is answered after a sync that began after the FLUSH arrived. A failed sync is never retried
+  as success: the record says *suspect* until what it put in doubt has been written again.
+- What is read while a failed sync has not been told yet is answered behind that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tierce import Code, Extent, ProtocolError
+from tierce_jiva.record_keeper import RecordKeeper
+from tierce_jiva.replica_actions import (
+    Action,
+    DigestExtents,
+    Fetch,
+    FindExtents,
+    Report,
+    Stop,
+    Store,
+    Sync,
+)
+from tierce_jiva.replica_data import apply_batch, encode_data, extents_of, failure_code
+from tierce_jiva.wire import (
+    BATCH_BYTES_MAX,
+    STATUS_BYTES_MAX,
+    Frame,
+    Kind,
+    encode,
+    encode_ack,
+    encode_found,
+)
+
+
+class ReplicaBytes:
+    """The bytes of one replica.
+
+    Args:
+        store: Where they are.
+        size_bytes: The volume's size in bytes.
+        keeper: The replica's record.
+        actions: Where what waits is asked for.
+        answer: Sends a frame on a connection, if that is still there.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        size_bytes: int,
+        keeper: RecordKeeper,
+        actions: list[Action],
+        answer: Callable[[int, bytes], None],
+    ) -> None:
+        self._store = store
+        self._size_bytes = size_bytes
+        self._keeper = keeper
+        self._actions = actions
+        self._answer = answer
+        #: The store was opened anew after the sync that failed.
+        self.is_renewed = False
+        #: A sync has failed, and nobody was told yet: what is read may be what the disk had before.
+        self._is_failing = False
+        #: What operators were told of, until the same succeeds: operation -> how it failed.
+        self._told: dict[str, Code] = {}
+        #: (connection, sequence) of the flushes that the sync under way answers, and of those that
+        #: arrived after it began.
+        self._syncing: list[tuple[int, int]] | None = None
+        self._to_sync: list[tuple[int, int]] = []
+
+    def apply(self, frame: Frame) -> list[tuple[int, Code]]:
+        """Apply a batch; return the index of each entry that failed, and what happened to it.
+
+        Raises:
+            ProtocolError: An entry is damaged, unknown or not in the volume.
+        """
+        if self.is_cut():
+            return [(index, Code.WRITE_ERROR) for index in range(frame.count)]
+        failures = apply_batch(self._store, frame, self._size_bytes)
+        if failures:
+            self._tell("write", failures[0][1])
+        elif self._told:
+            self._told.pop("write", None)
+        return failures
+
+    def ask(self, connection: int, frame: Frame) -> None:
+        """Take a FLUSH, READ, DIGEST or STATUS.
+
+        Raises:
+            ProtocolError: It is something else, or asks for what is not there.
+        """
+        if frame.kind is Kind.FLUSH:
+            self._flush(connection, frame)
+        elif frame.kind is Kind.READ:
+            extents = extents_of(frame, self._size_bytes)
+            if sum(length for _, length in extents) > BATCH_BYTES_MAX:
+                raise ProtocolError(f"a READ asks for more than {BATCH_BYTES_MAX} bytes")
+            self._read(connection, frame.sequence, extents)
+        elif frame.kind is Kind.DIGEST:
+            wanted = DigestExtents(connection, frame.sequence, extents_of(frame, self._size_bytes))
+            self._actions.append(wanted)
+        elif frame.kind is Kind.STATUS:
+            extents = extents_of(frame, self._size_bytes)
+            if len(extents) != 1 or extents[0][1] > STATUS_BYTES_MAX:
+                raise ProtocolError(
+                    f"a STATUS asks about {len(extents)} extents, or more than {STATUS_BYTES_MAX} "
+                    "bytes: one of at most that is allowed"
+                )
+            self._actions.append(FindExtents(connection, frame.sequence, *extents[0]))
+        else:
+            raise ProtocolError(f"a replica is not asked {frame.kind.name}")
+
+    def synced(self, error: OSError | None) -> None:
+        """The last `Sync` has ended."""
+        assert self._syncing is not None
+        done, self._syncing = self._syncing, None
+        if error is None:
+            self._told.pop("flush", None)
+            for connection, sequence in done:
+                self._answer(connection, encode_ack(sequence, self._keeper.promised))
+        else:
+            self._sync_failed(done, failure_code(error, Code.WRITE_ERROR))
+        if self._to_sync:
+            self._begin_sync()
+
+    def fetched(self, fetch: Fetch, error: OSError | None) -> None:
+        """The bytes of a `Fetch` are in its buffer, or can't be had."""
+        promised = self._keeper.promised
+        if error is None:
+            frame = encode_data(fetch, promised)
+        else:
+            self._read_failed()
+            frame = encode_ack(fetch.sequence, promised, [(0, Code.READ_ERROR)])
+        self._answer_reader(fetch.connection, frame)
+
+    def digested(self, wanted: DigestExtents, digests: list[bytes], error: OSError | None) -> None:
+        """The digests of a `DigestExtents` are there, or can't be had."""
+        sequence, promised = wanted.sequence, self._keeper.promised
+        if error is None:
+            table, count = b"".join(digests), len(digests)
+            frame = encode(Kind.DIGESTS, sequence, promised, table=table, count=count)
+        else:
+            self._read_failed()
+            frame = encode_ack(sequence, promised, [(0, Code.READ_ERROR)])
+        self._answer_reader(wanted.connection, frame)
+
+    def found(self, wanted: FindExtents, extents: list[Extent], error: OSError | None) -> None:
+        """The extents of a `FindExtents` are there, or can't be had."""
+        sequence, promised = wanted.sequence, self._keeper.promised
+        if error is None:
+            frame = encode_found(sequence, promised, extents)
+        else:
+            self._read_failed()
+            frame = encode_ack(sequence, promised, [(0, Code.READ_ERROR)])
+        self._answer_reader(wanted.connection, frame)
+
+    # -- flushes -----------------------------------------------------------------------------------
+
+    def _flush(self, connection: int, frame: Frame) -> None:
+        if self._keeper.record.suspect and not self.is_renewed:
+            failed = encode_ack(frame.sequence, frame.ballot, [(0, Code.WRITE_ERROR)])
+            self._answer(connection, failed)
+            return
+        self._to_sync.append((connection, frame.sequence))
+        if self._syncing is None:
+            self._begin_sync()
+
+    def _begin_sync(self) -> None:
+        self._syncing, self._to_sync = self._to_sync, []
+        self._actions.append(Sync())
+
+    def _sync_failed(self, flushes: list[tuple[int, int]], code: Code) -> None:
+        """Say so, but only once it is durable that the cache can't be trusted any more."""
+        self._tell("flush", code)
+        self._keeper.change(suspect=True)
+        self.is_renewed = False
+        self._is_failing = True
+
+        def answer() -> None:
+            self._is_failing = False
+            for connection, sequence in flushes:
+                frame = encode_ack(sequence, self._keeper.promised, [(0, code)])
+                self._answer(connection, frame)
+
+        self._keeper.then(answer)
+
+    # -- reads -------------------------------------------------------------------------------------
+
+    def _read(self, connection: int, sequence: int, extents: tuple[tuple[int, int], ...]) -> None:
+        length = sum(length for _, length in extents)
+        fetch = Fetch(connection, sequence, extents, bytearray(length))
+        view, position = memoryview(fetch.buffer), 0
+        try:
+            for offset, length in extents:
+                if not self._store.read_cached(offset, view[position : position + length]):
+                    self._actions.append(fetch)
+                    return
+                position += length
+        except OSError as error:
+            self.fetched(fetch, error)
+        else:
+            self.fetched(fetch, None)
+
+    def _answer_reader(self, connection: int, frame: bytes) -> None:
+        """Answer what was read, behind the news of a failed sync if there are such: who gets it
+        then knows what it is worth."""
+        if self._is_failing:
+            self._keeper.then(lambda: self._answer(connection, frame))
+        else:
+            self._answer(connection, frame)
+
+    # -- failures ----------------------------------------------------------------------------------
+
+    def _read_failed(self) -> None:
+        if not self.is_cut():
+            self._tell("read", Code.READ_ERROR)
+
+    def is_cut(self) -> bool:
+        """True if bytes are missing: then the replica stops, and nothing is written that would
+        hide it."""
+        try:
+            self._store.check()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            self._actions.append(Stop(f"{reason}: a file that was cut short can't be trusted"))
+            return True
+        return False
+
+    def _tell(self, what: str, failure: Code) -> None:
+        """Tell operators of a failure, and not again of the same until it has gone well once."""
+        if self._told.get(what) is not failure:
+            self._told[what] = failure
+            why = "its disk is full" if failure is Code.NO_SPACE else "its disk failed"
+            self._actions.append(
+                Report(f"jiva.replica.{what}-failed", f"can't {what}: {why}", "error")
+            )

@@ -1,0 +1,193 @@
+"""BLOCK_STATUS: which parts of a volume hold data, asked of one replica that may be read.
+
+Data may be told anywhere; a hole only where whatever may be read is zeroes. So nothing waits here
+for writes, however long the extent is. What may be otherwise elsewhere, or soon, is told as data:
+
+- where something that changes bytes is parked or under way: the replica may have taken a discard
+  that another one has not, and what is read may come from that one;
+- what may differ between the members, or is in doubt on the replica that was asked;
+- what came to be so since it was asked: then all of its answer is worth nothing.
+
+What was acknowledged before the question had been applied by every replica that may be asked, and
+shows. Where nobody can tell, all is data: a question is never an error.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import attrs
+
+from tierce import EXTENT_COUNT_MAX, GOOD, Extent, Request, Settled
+from tierce_jiva.links import Link, Links
+from tierce_jiva.read_path import ReadPath
+from tierce_jiva.regions import Extents
+from tierce_jiva.unsettled import Unsettled
+from tierce_jiva.wire import STATUS_BYTES_MAX, Frame, Kind, check_found
+
+#: First byte, and one past the last.
+Span = tuple[int, int]
+
+#: Beyond so many granules with writes in them, parted or not, all is told as data.
+CHANGING_COUNT_MAX = 1024
+
+
+@attrs.define(eq=False)
+class _Question:
+    """One BLOCK_STATUS on its way.
+
+    Attributes:
+        request: It.
+        settled: Whom to tell.
+        since: When it first came, in seconds.
+        length: How much is asked about, in bytes.
+        unrest: The number of `Links.unrest` when it was asked.
+        tried: Bits of the links that could not tell.
+    """
+
+    request: Request
+    settled: Settled
+    since: float
+    length: int
+    unrest: int = 0
+    tried: int = 0
+
+
+class StatusPath:
+    """Questions under way.
+
+    Args:
+        links: The replicas.
+        reads: Whom to ask: who may be read.
+        changing: What is to change, parked or under way.
+        unequal: What may differ between the members.
+        answer: Called with (request, settled) for each request that was parked and has its status.
+    """
+
+    def __init__(
+        self,
+        links: Links,
+        reads: ReadPath,
+        changing: tuple[Unsettled, ...],
+        unequal: Extents,
+        answer: Callable[[Request, Settled], None],
+    ) -> None:
+        self._links = links
+        self._reads = reads
+        self._changing = changing
+        self._unequal = unequal
+        self._answer = answer
+        self._turn = 0
+        #: What replicas have not answered, in the order of asking.
+        self._questions: dict[_Question, None] = {}
+
+    def ask(self, request: Request, settled: Settled, since: float) -> None:
+        """Ask; if there is nobody to be asked it has its status on return and is not answered.
+
+        Args:
+            request: The BLOCK_STATUS.
+            settled: Whom to tell otherwise.
+            since: When it first came, in seconds.
+        """
+        question = _Question(request, settled, since, min(request.length, STATUS_BYTES_MAX))
+        if self._send(question):
+            self._questions[question] = None
+        else:
+            _tell(request, None)
+
+    def give_up(self, before: float) -> None:
+        """Answer what came before that time and no replica has told of."""
+        for question in [one for one in self._questions if one.since < before]:
+            self._finish(question, None)
+
+    def _send(self, question: _Question) -> bool:
+        """Ask one that was not tried; False if there is none."""
+        sources, tried = self._reads.sources, question.tried
+        able = [link for link in sources if link.is_ready and not link.bit & tried]
+        if not able:
+            return False
+        self._turn += 1
+        link = able[self._turn % len(able)]
+        question.unrest = self._links.unrest.number
+        extent = (question.request.offset, question.length)
+        answered = partial(self._answered, question, link)
+        self._links.ask_extents(link, Kind.STATUS, [extent], answered)
+        return True
+
+    def _answered(self, question: _Question, link: Link, frame: Frame | None) -> None:
+        if question not in self._questions:
+            return  # Given up.
+        if frame is not None and frame.kind is Kind.ACK:
+            question.tried |= link.bit
+        elif frame is not None:
+            found = check_found(frame, question.request.offset, question.length)
+            if link in self._reads.sources:
+                self._finish(question, self._certain(question, link, found))
+                return
+        if not self._send(question):
+            self._finish(question, None)
+
+    def _finish(self, question: _Question, found: tuple[Extent, ...] | None) -> None:
+        del self._questions[question]
+        _tell(question.request, found)
+        self._answer(question.request, question.settled)
+
+    def _certain(
+        self, question: _Question, link: Link, found: tuple[Extent, ...]
+    ) -> tuple[Extent, ...] | None:
+        """Return what a replica has told of with what is not certain as data; None for all."""
+        offset = question.request.offset
+        length = found[-1].offset + found[-1].length - offset
+        if self._links.unrest.has_touched(question.unrest, offset, length):
+            return None
+        if sum(len(changing.granules) for changing in self._changing) > CHANGING_COUNT_MAX:
+            return None
+        in_question: tuple[Unsettled | Extents, ...]
+        in_question = (*self._changing, self._unequal, link.doubt)
+        spans = sorted(span for one in in_question for span in one.spans(offset, length))
+        return tuple(cover(found, spans)) if spans else found
+
+
+def _tell(request: Request, found: tuple[Extent, ...] | None) -> None:
+    request.extents = found or (Extent(request.offset, request.length, is_hole=False),)
+    request.status = GOOD
+
+
+def cover(found: tuple[Extent, ...], spans: list[Span]) -> tuple[Extent, ...]:
+    """Return extents with every byte of the spans as data, at most EXTENT_COUNT_MAX of them.
+
+    Args:
+        found: Extents in order, without gaps, at least one.
+        spans: By their first byte; they may overlap, and lie outside.
+    """
+    return tuple(itertools.islice(_covered(found, spans), EXTENT_COUNT_MAX))
+
+
+def _covered(found: tuple[Extent, ...], spans: list[Span]) -> Iterator[Extent]:
+    at, end = found[0].offset, found[-1].offset + found[-1].length
+    for begin, stop in _holes(found, spans):
+        if at < begin:
+            yield Extent(at, begin - at, is_hole=False)
+        yield Extent(begin, stop - begin, is_hole=True)
+        at = stop
+    if at < end:
+        yield Extent(at, end - at, is_hole=False)
+
+
+def _holes(found: tuple[Extent, ...], spans: list[Span]) -> Iterator[Span]:
+    """Yield what the spans leave of the holes; every extent and every span is looked at once."""
+    index = at = 0
+    for extent in found:
+        if not extent.is_hole:
+            continue
+        at, stop = max(at, extent.offset), extent.offset + extent.length
+        while at < stop:
+            if index < len(spans) and spans[index][0] <= at:
+                at = max(at, spans[index][1])
+                index += 1
+                continue
+            end = min(stop, spans[index][0]) if index < len(spans) else stop
+            yield at, end
+            at = end

@@ -1,0 +1,135 @@
+"""Catching up and copies, each with a clause left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from jiva.plants.plant import leave_out, plants_of, wrap
+from tierce_jiva.catch_up import CatchUp
+from tierce_jiva.extent_copy import ExtentCopy
+from tierce_jiva.faults import Faults
+from tierce_jiva.links import Link
+from tierce_jiva.readmission import Readmission
+from tierce_jiva.repair import Members, Repair
+from tierce_jiva.steward import Steward
+
+
+def let_a_joiner_in_before_its_flush(patch: pytest.MonkeyPatch) -> None:
+    """A replica is let in with what is copied in its cache only."""
+
+    def flush(self: CatchUp, then: Callable[[], None]) -> None:
+        if not self._is_stopped:
+            then()
+
+    patch.setattr(CatchUp, "_flush", flush)
+
+
+def let_a_joiner_in_without_a_copy(patch: pytest.MonkeyPatch) -> None:
+    """A replica is let in as it is."""
+
+    def fill(self: CatchUp) -> None:
+        if not self._is_over:
+            self.link.missed.clear()
+            self._finish()
+
+    patch.setattr(CatchUp, "_fill", fill)
+
+
+def copy_without_live_writes(patch: pytest.MonkeyPatch) -> None:
+    """A replica that catches up gets no live writes."""
+
+    def join(self: Readmission) -> None:
+        assert self._catch_up is not None
+
+    patch.setattr(Readmission, "_join", join)
+
+
+def flush_without_who_is_being_proved(patch: pytest.MonkeyPatch) -> None:
+    """Flushes and writes do not wait for one that has nearly caught up."""
+    leave_out(patch, Readmission, "_finish")
+
+
+def take_an_unreadable_source_for_equal(patch: pytest.MonkeyPatch) -> None:
+    """An extent that can't be read at its source is left as it is."""
+
+    def end(genuine: Any, self: ExtentCopy, link: Link, what: str, *args: Any, **kw: Any) -> None:
+        if link is self.source:
+            self._succeed()
+        else:
+            genuine(self, link, what, *args, **kw)
+
+    wrap(patch, ExtentCopy, "_end", end)
+
+
+def compare_the_first_extent_only(patch: pytest.MonkeyPatch) -> None:
+    """One extent of each region that a replica may lack is compared."""
+
+    def start(genuine: Any, self: CatchUp) -> None:
+        regions = self._links.regions
+        for extent in list(self.link.missed):
+            if extent != regions.extents_of(regions.region_of(extent))[0]:
+                self.link.missed.discard(extent)
+        genuine(self)
+
+    wrap(patch, CatchUp, "start", start)
+
+
+def forget_what_a_stopped_joiner_misses(patch: pytest.MonkeyPatch) -> None:
+    """A replica that stops catching up misses nothing of what is written then."""
+
+    def stop(genuine: Any, self: Readmission, reason: str) -> None:
+        link = self.mirror
+        missed = link.missed.copy() if link is not None else None
+        genuine(self, reason)
+        if link is not None and missed is not None:
+            link.missed = missed
+
+    wrap(patch, Readmission, "stop", stop)
+
+
+def keep_a_joiner_that_failed_a_write(patch: pytest.MonkeyPatch) -> None:
+    """A replica that fails a live write while it catches up goes on."""
+
+    def suspect(genuine: Any, self: Faults, at_fault: list[Link], reason: str) -> None:
+        mirror = self._readmission.mirror
+        for link in at_fault:
+            if link is mirror:
+                link.writes.clear()
+        genuine(self, [link for link in at_fault if link is not mirror], reason)
+
+    wrap(patch, Faults, "suspect", suspect)
+
+
+def let_a_joiner_in_whose_source_failed_a_write(patch: pytest.MonkeyPatch) -> None:
+    """What a failed write may have left on the source is copied nonetheless."""
+    leave_out(patch, Steward, "restart_catch_up")
+
+
+def repair_some_of_the_members(patch: pytest.MonkeyPatch) -> None:
+    """An extent is equal when those that are there are."""
+
+    def attempt(genuine: Any, self: Repair, extent: int, members: Any) -> None:
+        here = tuple(link for link in members.all if link.is_ready)
+        genuine(self, extent, Members(here, members.sources))
+
+    wrap(patch, Repair, "_try", attempt)
+
+
+PLANTS = plants_of(
+    "rebuilds",
+    (
+        let_a_joiner_in_before_its_flush,
+        let_a_joiner_in_without_a_copy,
+        copy_without_live_writes,
+        flush_without_who_is_being_proved,
+        take_an_unreadable_source_for_equal,
+        compare_the_first_extent_only,
+        forget_what_a_stopped_joiner_misses,
+        keep_a_joiner_that_failed_a_write,
+        let_a_joiner_in_whose_source_failed_a_write,
+        repair_some_of_the_members,
+    ),
+)

@@ -1,0 +1,43 @@
+"""What a run of many seeds must have seen: what never happens is not tried."""
+
+#: Fewer seeds than this need not have seen everything.
+LEAST_SEEDS = 300
+
+EXPECTED = (
+    "acknowledged write",
+    "checked read",
+    "completed flush",
+    "aimed strike",
+    "takeover",
+    "total crash",
+    "last memory lost",
+    "failed sync",
+    "failed save",
+    "eviction",
+    "renewal",
+    "replica ended itself",
+    "cleared mark",
+    "close",
+    "compare-and-write",
+    "answer: MISCOMPARE",
+    "answer: NOT_READY",
+    "answer: NO_SPACE",
+    "answer: WRITE_ERROR",
+    "asked: DISCARD",
+    "asked: WRITE_ZEROES",
+    "local read",
+    "local read on a thread",
+    "damaged frame",
+    "damaged record",
+    "clock turned back",
+    "copied folder",
+    "rolled back folder",
+    "file cut short",
+    "jiva.replica.voted-out",
+    "jiva.replica.in-sync",
+    "jiva.replica.not-let-in",
+    "jiva.target.fenced",
+    "jiva.volume.no-majority",
+    "jiva.volume.waiting",
+    "jiva.volume.unclean",
+)

@@ -1,0 +1,378 @@
+"""Ladders: which parts are told as holes, while writes, faults and repairs are under way."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterable
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jiva.cluster import Cluster, opened
+from jiva.ladder import frames_of
+from tierce import GOOD, Code, Extent, Op, Request
+from tierce_jiva.replica_actions import DigestExtents, FindExtents, Save
+from tierce_jiva.wire import encode_found
+
+BLOCK = 4096
+GRANULE = 64 << 10
+MIB = 1 << 20
+A, B, C = ("replica-1", "replica-2", "replica-3")
+FULL = OSError(errno.ENOSPC, "planned")
+
+
+def holes(request: Request) -> list[tuple[int, int]]:
+    """Return the offset and length of what is told as holes."""
+    assert request.status is GOOD
+    at = request.offset
+    for extent in request.extents:
+        assert extent.offset == at
+        assert extent.length > 0
+        at += extent.length
+    assert at == request.offset + request.length
+    return [(extent.offset, extent.length) for extent in request.extents if extent.is_hole]
+
+
+def told(cluster: Cluster, offset: int = 0, length: int = MIB) -> list[tuple[int, int]]:
+    request = cluster.status(offset, length)
+    cluster.run()
+    return holes(request)
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    return opened()
+
+
+def test_what_was_acknowledged_is_data_and_what_was_discarded_a_hole(cluster: Cluster) -> None:
+    assert told(cluster) == [(0, MIB)]
+    cluster.put(8 * BLOCK, b"a" * BLOCK)
+    assert told(cluster) == [(0, 8 * BLOCK), (9 * BLOCK, MIB - 9 * BLOCK)]
+    (discard,) = cluster.submit(Request(Op.DISCARD, 8 * BLOCK, BLOCK))
+    cluster.run()
+    assert discard.status is GOOD
+    assert {tuple(told(cluster)) for _ in range(3)} == {((0, MIB),)}, "whoever is asked"
+
+
+def test_a_question_waits_for_no_write_and_tells_what_is_parked_as_data(cluster: Cluster) -> None:
+    cluster.nodes[A].held = {Save}
+    write = cluster.write(0, b"a" * BLOCK)
+    status = cluster.status(0, MIB)
+    cluster.run()
+    assert write.status is None
+    assert not any(link.writes for link in cluster.target.links), "it is parked"
+    assert holes(status) == [(GRANULE, MIB - GRANULE)]
+
+
+def test_a_discard_that_one_replica_has_and_another_has_not_is_data(cluster: Cluster) -> None:
+    cluster.put(0, b"a" * BLOCK)
+    cluster.nodes[B].is_hung = True
+    (discard,) = cluster.submit(Request(Op.DISCARD, 0, BLOCK))
+    cluster.run()
+    assert [cluster.cached(0)[0], cluster.cached(0)[2]] == [b"\0", b"\0"]
+    answers = []
+    for _ in range(3):
+        answers.append(cluster.status(0, MIB))
+        cluster.run()
+    # Two of three were asked of those that have it.
+    assert [holes(one) for one in answers if one.status] == [[(GRANULE, MIB - GRANULE)]] * 2
+    cluster.nodes[B].is_hung = False
+    cluster.run()
+    assert discard.status is GOOD
+    assert told(cluster) == [(0, MIB)]
+
+
+def test_what_may_differ_between_the_replicas_is_data_until_it_is_equal(cluster: Cluster) -> None:
+    cluster.put(0, b"0" * BLOCK)
+    for node in cluster.nodes.values():
+        node.store.fail_write = FULL
+        node.held = {DigestExtents}
+    cluster.nodes[A].store.tears = True
+    write = cluster.write(8 * BLOCK, b"1" * 2 * BLOCK)
+    cluster.run()
+    assert write.status is not None
+    assert write.status.code is Code.NO_SPACE
+    assert cluster.cached(8 * BLOCK) == [b"1", b"\0", b"\0"]
+    for _ in range(3):
+        assert told(cluster, 0, 2 * MIB) == [(MIB, MIB)]
+    for name, node in cluster.nodes.items():
+        node.store.fail_write = None
+        cluster.release(name)
+    cluster.run(2)
+    assert len(set(cluster.cached(8 * BLOCK))) == 1
+    assert told(cluster, 2 * BLOCK, BLOCK) == [(2 * BLOCK, BLOCK)]
+
+
+def test_what_came_to_differ_while_a_replica_looked_is_data(cluster: Cluster) -> None:
+    cluster.put(0, b"o" * BLOCK)
+    for node in cluster.nodes.values():
+        node.held = {FindExtents}
+    status = cluster.status(0, MIB)
+    cluster.run()
+    (asked,) = (node for node in cluster.nodes.values() if node.waiting)
+    asked.store.tears = True
+    for node in cluster.nodes.values():
+        node.store.fail_write = FULL
+    cluster.write(8 * BLOCK, b"w" * 2 * BLOCK)
+    cluster.run()
+    for node in cluster.nodes.values():
+        node.store.fail_write = None
+    cluster.run(3)
+    assert len(set(cluster.cached(8 * BLOCK))) == 1, "it is equal again"
+    cluster.release(asked.name)
+    cluster.run()
+    assert holes(status) == []
+
+
+def test_a_replica_that_is_lost_or_can_not_tell_is_followed_by_another(cluster: Cluster) -> None:
+    cluster.put(0, b"a" * BLOCK)
+    for node in cluster.nodes.values():
+        node.is_mute = True
+    status = cluster.status(0, MIB)
+    cluster.step()
+    (first,) = (name for name, pipe in cluster.pipes.items() if pipe.to_target)
+    cluster.cut.add(first)
+    cluster.break_pipe(first, "cut")
+    for node in cluster.nodes.values():
+        node.is_mute = False
+    second, third = (name for name in cluster.nodes if name != first)
+    cluster.nodes[second].store.fail_read = OSError(errno.EIO, "bad sector")
+    cluster.run()
+    assert holes(status) == [(BLOCK, MIB - BLOCK)]
+    cluster.nodes[third].store.fail_read = OSError(errno.EIO, "bad sector")
+    assert told(cluster) == [], "a question is no error where nobody can tell"
+    assert "jiva.replica.read-failed" in cluster.nodes[third].reports
+    assert "jiva.replica.voted-out" not in cluster.codes(), "nobody is at fault for that"
+
+
+def test_a_question_that_is_never_answered_is_data_in_the_end() -> None:
+    cluster = opened(1, not_ready_after_s=2.0)
+    cluster.nodes[A].held = {FindExtents}
+    status = cluster.status(0, MIB)
+    cluster.run(1.5)
+    assert status.status is None
+    cluster.run(1)
+    assert holes(status) == []
+    cluster.release(A)
+    cluster.run(1)
+    assert holes(status) == []
+
+
+def test_without_a_majority_a_question_waits_and_is_not_ready_in_the_end() -> None:
+    cluster = opened(not_ready_after_s=2.0)
+    for name in (B, C):
+        cluster.cut.add(name)
+        cluster.break_pipe(name, "cut")
+    status = cluster.status(0, MIB)
+    cluster.run(1)
+    assert status.status is None
+    cluster.run(2)
+    assert status.status is not None
+    assert status.status.code is Code.NOT_READY
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        [Extent(BLOCK, BLOCK, is_hole=True)],
+        [Extent(0, BLOCK, is_hole=True), Extent(0, BLOCK, is_hole=False)],
+        [Extent(0, 2 * MIB, is_hole=True)],
+    ],
+    ids=["late", "overlapping", "outside"],
+)
+def test_a_replica_that_tells_what_was_not_asked_is_hung_up_on_and_another_is_asked(
+    cluster: Cluster, found: list[Extent]
+) -> None:
+    cluster.put(0, b"a" * BLOCK)
+    for node in cluster.nodes.values():
+        node.held = {FindExtents}
+    status = cluster.status(0, MIB)
+    cluster.run()
+    (liar,) = (name for name, node in cluster.nodes.items() if node.waiting)
+    link = cluster.target.links[liar]
+    (sequence,) = link.questions
+    frames = frames_of(encode_found(sequence, cluster.target.links.ballot, found))
+    cluster.target.received(liar, frames)
+    assert [name for name, _ in cluster.target.hangups] == [liar]
+    assert not link.is_ready
+    for name in cluster.nodes:
+        cluster.release(name)
+    cluster.run(2)
+    assert holes(status) == [(BLOCK, MIB - BLOCK)]
+    assert cluster.target.links[liar].is_ready, "it has come back"
+
+
+# -- against a model -------------------------------------------------------------------------------
+
+#: Both sides of the borders of granules and extents.
+BLOCKS = (0, 1, 15, 16, 255, 256)
+NAMES = (A, B, C)
+
+blocks = st.sampled_from(range(len(BLOCKS)))
+step = st.one_of(
+    st.tuples(st.sampled_from(["write", "discard"]), blocks),
+    st.tuples(st.just("status"), st.just(0)),
+    st.tuples(st.sampled_from(["hang", "mute", "fill", "kill", "slow"]), st.integers(0, 2)),
+    st.tuples(st.sampled_from(["hop", "hop", "run", "heal"]), st.just(0)),
+)
+
+
+@attrs.define(eq=False)
+class Question:
+    """One BLOCK_STATUS.
+
+    Attributes:
+        request: It.
+        number: That of the last change before it.
+        may_hold: What each block may have held since it was asked.
+    """
+
+    request: Request
+    number: int
+    may_hold: dict[int, set[int]]
+
+
+class Model:
+    """A volume, and what each block may hold: what was acknowledged last, and what was sent since.
+
+    A block that was told as a hole, and that nothing was sent for since, reads as zeroes.
+    """
+
+    def __init__(self) -> None:
+        self.cluster = opened(not_ready_after_s=1.0, alone_after_s=0.5)
+        self.may_hold: dict[int, set[int]] = {block: {0} for block in BLOCKS}
+        self.pending: dict[int, set[int]] = {block: set() for block in BLOCKS}
+        self.questions: list[Question] = []
+        self.told_as_holes: set[int] = set()
+        self.version = 0
+        self.answered = 0
+
+    def submit(self, request: Request, done: Callable[[Request], None]) -> None:
+        target = self.cluster.target
+        target.links.now = self.cluster.now
+
+        def settled(requests: list[Request]) -> None:
+            for one in requests:
+                done(one)
+
+        target.submit([request], settled)
+        if request.status is not None:
+            done(request)
+
+    def change(self, op: str, block: int) -> None:
+        self.version += 1
+        held = self.version % 255 + 1 if op == "write" else 0
+        number = self.version
+        self.pending[block].add(number)
+        self.told_as_holes.discard(block)
+        self.may_hold[block].add(held)
+        for question in self.questions:
+            question.may_hold[block].add(held)
+
+        def done(request: Request) -> None:
+            self.pending[block].discard(number)
+            if request.status is GOOD and not self.pending[block]:
+                self.may_hold[block] = {held}
+
+        if op == "write":
+            data = memoryview(bytes([held]) * BLOCK)
+            self.submit(Request(Op.WRITE, block * BLOCK, BLOCK, data), done)
+        else:
+            self.submit(Request(Op.DISCARD, block * BLOCK, BLOCK), done)
+
+    def ask(self) -> None:
+        request = Request(Op.BLOCK_STATUS, 0, 2 * MIB)
+        may_hold = {block: set(held) for block, held in self.may_hold.items()}
+        question = Question(request, self.version, may_hold)
+        self.questions.append(question)
+        self.submit(request, lambda _request: self.judge(question))
+
+    def judge(self, question: Question) -> None:
+        self.questions.remove(question)
+        assert question.request.status is not None
+        if not question.request.status.is_good:
+            assert question.request.status.code is Code.NOT_READY
+            return
+        self.answered += 1
+        for offset, length in holes(question.request):
+            for block in BLOCKS:
+                if offset < (block + 1) * BLOCK and block * BLOCK < offset + length:
+                    assert 0 in question.may_hold[block], "a hole where data was acknowledged"
+                    early = {number for number in self.pending[block] if number <= question.number}
+                    assert not early, "a hole where something was asked for before"
+                    assert not self.is_under_way(block), "a hole where something is under way"
+                    if not self.pending[block]:
+                        self.told_as_holes.add(block)
+
+    def is_under_way(self, block: int) -> bool:
+        return any(
+            request.offset == block * BLOCK
+            for link in self.cluster.target.links
+            for batch in link.writes.values()
+            for request in batch.requests
+        )
+
+    def read_all(self) -> None:
+        self.heal()
+        self.cluster.run(10)
+        for block in BLOCKS:
+            held = self.cluster.get(block * BLOCK, BLOCK)[0]
+            assert held in self.may_hold[block]
+            assert not held or block not in self.told_as_holes, "it was told as a hole"
+            assert len(set(self.cluster.cached(block * BLOCK))) == 1
+
+    def heal(self) -> None:
+        for name, node in self.cluster.nodes.items():
+            node.is_hung = node.is_mute = False
+            node.store.fail_write = None
+            self.cluster.release(name)
+            if node.replica is None:
+                self.cluster.start_replica(name)
+
+    def take(self, what: str, which: int) -> None:
+        cluster = self.cluster
+        node = cluster.nodes[NAMES[which % 3]]
+        if what in {"write", "discard"}:
+            self.change(what, BLOCKS[which])
+        elif what == "status":
+            self.ask()
+        elif what == "hang":
+            node.is_hung = True
+        elif what == "mute":
+            node.is_mute = True
+        elif what == "fill":
+            node.store.fail_write, node.store.tears = FULL, True
+        elif what == "slow":
+            node.held = {FindExtents}
+        elif what == "kill" and node.replica is not None:
+            cluster.kill_replica(node.name)
+        elif what == "hop":
+            cluster.connect()
+            cluster.step()
+        elif what == "run":
+            cluster.run(0.3)
+        elif what == "heal":
+            self.heal()
+
+
+def play(steps: Iterable[tuple[str, int]]) -> Model:
+    model = Model()
+    for what, which in steps:
+        model.take(what, which)
+    model.read_all()
+    assert not model.questions
+    return model
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(step, max_size=30))
+def test_no_hole_is_told_where_anything_else_can_be_read(steps: list[tuple[str, int]]) -> None:
+    play(steps)
+
+
+def test_the_model_is_not_played_in_vain() -> None:
+    model = play([("write", 0), ("run", 0), ("discard", 0), ("run", 0), ("status", 0), ("run", 0)])
+    assert model.answered == 1
+    assert model.told_as_holes == set(BLOCKS)

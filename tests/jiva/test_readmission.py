@@ -1,0 +1,271 @@
+"""Whose turn it is to catch up, and what became of it."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from jiva.ladder import BALLOT, ack, answer, answer_frame, ready_links
+from tierce_jiva.ballot import Membership
+from tierce_jiva.extent_copy import Trouble
+from tierce_jiva.links import Link, Links, LinkState
+from tierce_jiva.marks import Marks
+from tierce_jiva.promise import Promise
+from tierce_jiva.quorum import Quorum
+from tierce_jiva.readmission import (
+    LATE_S_MAX,
+    LATE_S_MIN,
+    RETRY_S_MAX,
+    RETRY_S_MIN,
+    STEADY_S,
+    Readmission,
+)
+from tierce_jiva.unflushed import Unflushed
+from tierce_jiva.unsettled import Unsettled
+
+A, B, C = NAMES = ("replica-1", "replica-2", "replica-3")
+
+
+class Ladder:
+    """A is the set; B and C are out, and miss nothing."""
+
+    def __init__(self) -> None:
+        self.links: Links = ready_links()
+        for link in self.links:
+            link.missed.clear()
+        self.quorum = Quorum(self.links, self._in_force)
+        self.quorum.adopt(Membership(BALLOT, 0, NAMES, (A,)))
+        self.unflushed = Unflushed(self.links.regions)
+        self.marks = Marks(self.links, lambda: None)
+        self.locked = Unsettled()
+        self.codes: list[str] = []
+        self.messages: list[str] = []
+        self.refreshes = 0
+        self.changes = 0
+        self.troubles: list[Trouble] = []
+        self.readmission = Readmission(
+            self.links,
+            self.quorum,
+            self.marks,
+            self.unflushed,
+            self.locked,
+            self.links[A].doubt.copy(),
+            window=2,
+            source=lambda: self.links[A],
+            suspect=self.troubles.append,
+            refresh=self._refresh,
+            changed=self._changed,
+            emit=self._emit,
+        )
+
+    def _in_force(self, membership: Membership) -> None:
+        self.readmission.in_force(membership.in_sync)
+
+    def _refresh(self) -> None:
+        self.refreshes += 1
+
+    def _changed(self) -> None:
+        self.changes += 1
+
+    def _emit(self, code: str, message: str, _severity: str) -> None:
+        self.codes.append(code.removeprefix("jiva.replica."))
+        self.messages.append(message)
+
+    def begun(self) -> list[str]:
+        """Return who catches up now."""
+        progress = self.readmission.progress
+        return [link.name for link in self.links if progress(link) is not None]
+
+    def mark(self, link: Link) -> None:
+        """It carries out the last order about marks; what else it was asked is forgotten."""
+        newest = max(link.questions)
+        link.questions = {newest: link.questions[newest]}
+        answer(link, {"kind": "marked", "order": self.marks.order})
+
+    def until_proved(self, link: Link) -> None:
+        """It is marked, holds every mark, flushes, agrees."""
+        self.mark(link)
+        self.mark(link)
+        answer_frame(link, ack())
+        answer(link, {"kind": "redone", "done": True})
+
+    def accept(self, *names: str) -> None:
+        for name in names:
+            answer(self.links[name], {"kind": "accepted"})
+
+
+@pytest.fixture
+def ladder() -> Ladder:
+    return Ladder()
+
+
+def test_one_at_a_time_catches_up(ladder: Ladder) -> None:
+    assert not ladder.readmission
+    ladder.readmission.consider()
+    assert ladder.readmission
+    assert ladder.begun() == [B]
+    assert ladder.readmission.progress(ladder.links[C]) is None
+    ladder.readmission.consider()
+    assert ladder.begun() == [B]
+    assert ladder.codes == ["catching-up"]
+
+
+def test_one_that_is_not_here_or_must_wait_is_passed_over(ladder: Ladder) -> None:
+    ladder.links[B].not_before = 5.0
+    ladder.links[C].state = LinkState.DOWN
+    ladder.readmission.consider()
+    assert not ladder.readmission
+    ladder.links[C].state = LinkState.READY
+    ladder.readmission.consider()
+    assert ladder.begun() == [C]
+
+
+def test_while_a_vote_is_under_way_nobody_begins(ladder: Ladder) -> None:
+    ladder.quorum.propose(frozenset({A}))
+    ladder.readmission.consider()
+    assert not ladder.readmission
+
+
+def test_every_write_goes_to_it_once_it_is_marked(ladder: Ladder) -> None:
+    link = ladder.links[B]
+    link.missed.add(0)
+    ladder.readmission.consider()
+    assert ladder.readmission.mirror is None
+    ladder.mark(link)
+    assert ladder.readmission.mirror is link
+    assert not ladder.readmission.is_finishing
+
+
+def test_every_flush_waits_for_it_once_all_is_compared(ladder: Ladder) -> None:
+    ladder.readmission.consider()
+    ladder.mark(ladder.links[B])
+    assert ladder.readmission.is_finishing
+
+
+def test_one_that_is_proved_is_proposed_and_in_force_it_is_in_sync(ladder: Ladder) -> None:
+    ladder.readmission.consider()
+    link = ladder.links[B]
+    link.doubt.add(3)
+    link.copied.add(3)
+    ladder.until_proved(link)
+    assert ladder.quorum.latest.in_sync == (A, B)
+    assert ladder.readmission.mirror is link, "until it is in force"
+    # Whose memory counts from now on must have accepted itself.
+    ladder.accept(A, C)
+    assert ladder.quorum.is_voting
+    ladder.accept(B)
+    assert not ladder.readmission
+    assert ladder.readmission.mirror is None
+    assert not ladder.readmission.is_finishing
+    assert ladder.codes == ["catching-up", "in-sync"]
+    assert link.patience_s == 0.0
+
+
+def test_it_counts_from_when_it_is_proved_until_that_comes_to_nothing(ladder: Ladder) -> None:
+    # It is required by then: the members may be voted out for it before it is in force.
+    link = ladder.links[B]
+    link.promise = Promise(ladder.quorum.latest, counts=False, suspect=True)
+    ladder.readmission.consider()
+    ladder.until_proved(link)
+    assert link.has_kept
+    assert not link.promise.suspect
+    ladder.readmission.stop("planned")
+    assert not link.has_kept
+
+
+def test_a_failure_waits_twice_as_long_each_time_and_success_forgets_it(ladder: Ladder) -> None:
+    link = ladder.links[B]
+    waits = []
+    for _ in range(8):
+        ladder.links.now = link.not_before
+        ladder.readmission.consider()
+        ladder.readmission.stop("planned")
+        waits.append(link.not_before - ladder.links.now)
+    assert waits == [min(RETRY_S_MIN * 2**turn, RETRY_S_MAX) for turn in range(8)]
+    assert "planned; next try in 30 s" in ladder.messages[-1]
+    ladder.links.now = link.not_before
+    ladder.readmission.consider()
+    ladder.until_proved(link)
+    ladder.accept(A, B)
+    assert link.patience_s == 0.0
+
+
+def test_one_that_was_a_mirror_may_miss_what_is_marked_now(ladder: Ladder) -> None:
+    link = ladder.links[B]
+    ladder.marks.begin([2])
+    ladder.readmission.consider()
+    ladder.readmission.stop("before it was marked")
+    assert not link.missed
+    ladder.links.now = link.not_before
+    ladder.readmission.consider()
+    link.missed.add(0)
+    ladder.mark(link)
+    ladder.readmission.lost(link, "cut")
+    assert link.missed.regions() == {0, 2}
+    assert ladder.changes
+
+
+def test_what_was_written_to_a_mirror_may_not_be_on_its_disk(ladder: Ladder) -> None:
+    link = ladder.links[B]
+    link.missed.add(0)
+    ladder.unflushed.add(7 << 20, 512)
+    ladder.readmission.consider()
+    ladder.mark(link)
+    ladder.unflushed.add(9 << 20, 512)
+    ladder.readmission.lost(link, "cut")
+    assert list(link.copied) == [9], "since it has joined"
+
+
+def test_one_that_is_lost_while_it_is_voted_on_is_taken_back(ladder: Ladder) -> None:
+    ladder.readmission.consider()
+    ladder.until_proved(ladder.links[B])
+    assert B in ladder.quorum.latest.in_sync
+    ladder.readmission.lost(ladder.links[B], "cut")
+    assert ladder.quorum.is_voting
+    assert B not in ladder.quorum.latest.in_sync
+
+
+def test_only_the_one_that_catches_up_is_given_up_when_it_is_lost(ladder: Ladder) -> None:
+    ladder.readmission.consider()
+    ladder.readmission.lost(ladder.links[C], "cut")
+    assert ladder.readmission
+    ladder.readmission.lost(ladder.links[B], "cut")
+    assert not ladder.readmission
+    ladder.readmission.stop("nothing is under way")
+    assert ladder.codes == ["catching-up", "not-let-in"]
+
+
+def test_a_membership_without_it_changes_nothing(ladder: Ladder) -> None:
+    ladder.readmission.consider()
+    ladder.readmission.in_force((A,))
+    assert ladder.readmission
+    ladder.readmission.stop("enough")
+    ladder.readmission.in_force((A, B))
+    assert "in-sync" not in ladder.codes
+
+
+def test_one_that_is_late_soon_after_it_was_let_in_waits_longer_each_time(ladder: Ladder) -> None:
+    link = ladder.links[B]
+    waits = []
+    for _ in range(8):
+        ladder.readmission.was_at_fault(link)
+        waits.append(link.not_before - ladder.links.now)
+        link.in_since = ladder.links.now = link.not_before + 1
+    assert waits[0] == 0
+    assert waits[1] >= LATE_S_MIN
+    for wait, later in itertools.pairwise(waits[1:]):
+        assert later == min(2 * wait, LATE_S_MAX)
+    assert waits[-1] == LATE_S_MAX
+    ladder.links.now = link.in_since + STEADY_S + 1
+    ladder.readmission.was_at_fault(link)
+    assert link.not_before == ladder.links.now
+
+
+def test_it_is_told_how_much_is_compared(ladder: Ladder) -> None:
+    link = ladder.links[B]
+    for extent in range(32):
+        link.missed.add(extent)
+    ladder.readmission.consider()
+    assert ladder.messages == ["replica-2 is compared with a member in 32 MiB"]
+    assert ladder.readmission.progress(link) == 0.0

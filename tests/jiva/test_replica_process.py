@@ -1,0 +1,294 @@
+"""A replica's process: real sockets and a real folder; what waits runs when the test says so."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from crc32c import crc32c
+
+from jiva.replica_site import EIO, IDENTITY, SIZE, T1, Peer, Site, Store
+from tierce import ConflictError, Extent, FormatError, MemberSpec, Op, TierceError
+from tierce_jiva.ballot import NO_BALLOT
+from tierce_jiva.folder import ReplicaFolder
+from tierce_jiva.making import create_folder
+from tierce_jiva.replica_process import CONNECTION_COUNT_MAX
+from tierce_jiva.wire import ENTRY, Kind, check_found, encode, encode_control, encode_extents
+
+
+def write(offset: int = 0, data: bytes = b"a" * 512) -> bytes:
+    table = ENTRY.pack(Op.WRITE, len(data), offset, crc32c(data))
+    front = encode(Kind.BATCH, 5, T1, table=table, count=1, payload_bytes=len(data))
+    return front + data
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    site = Site(tmp_path / "replica")
+    yield site
+    for peer in site.peers:
+        peer.socket.close()
+    if site.process is not None:
+        site.process.close(lambda: None)
+        site.work_off()
+    site.reactor.close()
+
+
+@pytest.fixture
+def peer(site: Site) -> Peer:
+    site.start()
+    peer = site.connect()
+    peer.begin()
+    return peer
+
+
+# -- starting --------------------------------------------------------------------------------------
+
+
+def test_it_announces_where_it_listens(site: Site) -> None:
+    site.start()
+    (address,) = site.addresses
+    assert address.startswith("127.0.0.1:")
+    assert not address.endswith(":0")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"volume_uuid": "1234"}, {"member": MemberSpec("replica-2", Path(), "")}]
+)
+def test_a_folder_of_another_replica_is_refused_and_let_go(
+    site: Site, changes: dict[str, Any]
+) -> None:
+    if "member" in changes:
+        changes = {"member": MemberSpec("replica-2", site.path, "127.0.0.1:0")}
+    with pytest.raises(FormatError, match=r"holds replica 'replica-1' of volume 'demo' \(00ff\)"):
+        site.start(**changes)
+    ReplicaFolder(site.path).close()
+
+
+def test_a_folder_that_is_exchanged_while_it_is_opened_is_refused(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stat = os.stat
+
+    def exchange(path: Any, **options: Any) -> os.stat_result:
+        if path == site.path / "head-000.img":
+            monkeypatch.undo()
+            site.path.rename(site.path.with_name("moved"))
+            create_folder(IDENTITY, site.path, "boot")
+        return stat(path, **options)
+
+    monkeypatch.setattr(os, "stat", exchange)
+    with pytest.raises(ConflictError, match="was exchanged while it was being opened"):
+        site.start()
+
+
+def test_a_store_that_can_not_be_opened_lets_the_folder_go(site: Site) -> None:
+    def fail(_path: Path, _size_bytes: int) -> Store:
+        raise FormatError("is 512 bytes long", path=site.path)
+
+    with pytest.raises(FormatError, match="512 bytes"):
+        site.start(open_store=fail)
+    ReplicaFolder(site.path).close()
+
+
+def test_an_address_that_is_taken_is_named(site: Site) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(ConflictError, match=address):
+            site.start(member=MemberSpec("replica-1", site.path, address))
+
+
+def test_its_welcome_tells_of_the_very_file(site: Site) -> None:
+    site.start()
+    peer = site.connect()
+    hello = {"kind": "hello", "uuid": "00ff", "replica": "replica-1"}
+    peer.send(encode_control(1, NO_BALLOT, hello))
+    (frame,) = peer.received()
+    message, status = frame.control(), (site.path / "head-000.img").stat()
+    assert message["head"] == str(site.path / "head-000.img")
+    assert (message["device"], message["inode"]) == (status.st_dev, status.st_ino)
+    assert message["pid"] == os.getpid()
+    assert message["incarnation"] != 0
+
+
+# -- connections -----------------------------------------------------------------------------------
+
+
+def test_no_more_connections_are_kept_than_are_needed(site: Site) -> None:
+    site.start()
+    peers = [site.connect() for _ in range(CONNECTION_COUNT_MAX + 1)]
+    assert [peer.is_closed for peer in peers] == [False] * CONNECTION_COUNT_MAX + [True]
+    peers[0].socket.close()
+    site.turn()
+    assert not site.connect().is_closed
+
+
+def test_what_breaks_the_protocol_is_hung_up_on_and_told(peer: Peer) -> None:
+    peer.send(encode_control(3, T1, {"kind": "dance"}))
+    assert peer.is_closed
+    assert "jiva.replica.hung-up" in peer.site.codes()
+
+
+def test_a_successor_ends_the_connection_before_it(peer: Peer) -> None:
+    successor = peer.site.connect()
+    successor.begin()
+    assert peer.is_closed
+
+
+def test_what_a_target_sent_before_it_hung_up_is_not_taken_any_more(peer: Peer) -> None:
+    site = peer.site
+    peer.socket.sendall(write())
+    peer.socket.shutdown(socket.SHUT_WR)
+    site.turn()
+    assert site.store.cached[0] == 0, "it has given up on what was not answered"
+    assert peer.is_closed
+
+
+# -- bytes -----------------------------------------------------------------------------------------
+
+
+def test_writes_are_applied_and_counted(peer: Peer) -> None:
+    peer.send(write())
+    assert peer.said() == ["ACK"]
+    assert peer.site.store.cached[0:1] == b"a"
+    assert peer.site.stage.counted == [(Op.WRITE, 1, 512)]
+
+
+def test_a_flush_waits_for_the_disk_on_a_worker(peer: Peer) -> None:
+    site = peer.site
+    peer.send(write(), encode(Kind.FLUSH, 6, T1))
+    assert peer.said() == ["ACK"]
+    assert len(site.reactor.work) == 1
+    site.work_off()
+    assert peer.said() == ["ACK"]
+    assert site.store.durable[0:1] == b"a"
+    assert site.stage.counted[-1] == (Op.FLUSH, 1, 0)
+
+
+def test_a_flush_that_fails_is_counted_and_told_and_on_record(peer: Peer) -> None:
+    site = peer.site
+    site.store.syncs_to_fail = 1
+    peer.send(encode(Kind.FLUSH, 6, T1))
+    site.work_off()
+    assert site.stage.failed == [Op.FLUSH]
+    assert "jiva.replica.flush-failed" in site.codes()
+    (frame,) = peer.received()
+    assert (frame.kind, frame.count) == (Kind.ACK, 1)
+    assert b'"suspect": true' in (site.path / "record.json").read_bytes()
+    # Opened anew, it can flush again.
+    peer.send(encode_control(7, T1, {"kind": "renew"}))
+    site.work_off()
+    peer.send(encode(Kind.FLUSH, 8, T1))
+    site.work_off()
+    renewed, flushed = peer.received()
+    assert renewed.control()["kind"] == "renewed"
+    assert flushed.count == 0
+
+
+def test_reads_and_digests_wait_for_the_disk_on_a_worker(peer: Peer) -> None:
+    site = peer.site
+    peer.send(write(512))
+    peer.said()
+    site.store.is_cold = True
+    peer.send(encode_extents(Kind.READ, 6, T1, [(512, 512), (0, 512)]))
+    peer.send(encode_extents(Kind.DIGEST, 7, T1, [(0, 1024)]))
+    assert peer.said() == []
+    site.work_off()
+    data, digests = peer.received()
+    assert bytes(data.payload) == b"a" * 512 + bytes(512)
+    assert bytes(digests.table) == site.store.digest(0, 1024)
+
+
+def test_holes_are_found_on_a_worker(peer: Peer) -> None:
+    site = peer.site
+    peer.send(write(8192))
+    peer.said()
+    peer.send(encode_extents(Kind.STATUS, 6, T1, [(0, SIZE)]))
+    assert peer.said() == []
+    site.work_off()
+    (frame,) = peer.received()
+    assert check_found(frame, 0, SIZE) == (
+        Extent(0, 8192, is_hole=True),
+        Extent(8192, 4096, is_hole=False),
+        Extent(12288, SIZE - 12288, is_hole=True),
+    )
+    site.store.fail_read = EIO
+    peer.send(encode_extents(Kind.STATUS, 7, T1, [(0, SIZE)]))
+    site.work_off()
+    (frame,) = peer.received()
+    assert (frame.kind, frame.sequence, frame.count) == (Kind.ACK, 7, 1)
+    assert "jiva.replica.read-failed" in site.codes()
+
+
+def test_reads_and_digests_that_fail_are_told(peer: Peer) -> None:
+    site = peer.site
+    site.store.is_cold = True
+    site.store.fail_read = EIO
+    peer.send(encode_extents(Kind.READ, 6, T1, [(0, 512)]))
+    peer.send(encode_extents(Kind.DIGEST, 7, T1, [(0, 512)]))
+    site.work_off()
+    assert [(frame.kind, frame.count) for frame in peer.received()] == [(Kind.ACK, 1)] * 2
+    (event,) = (event for event in site.events if event.code == "jiva.replica.read-failed")
+    assert event.message == "replica-1 can't read: its disk failed"
+    assert (event.subject, event.severity) == ("volume/demo/replica-1", "error")
+
+
+# -- the end ---------------------------------------------------------------------------------------
+
+
+def test_a_record_that_can_not_be_saved_ends_the_process(peer: Peer) -> None:
+    shutil.rmtree(peer.site.path)
+    peer.send(encode_control(6, T1, {"kind": "mark", "order": 1, "settled": 0, "marks": "01"}))
+    with pytest.raises(TierceError, match="can't make its record durable: No such file"):
+        peer.site.work_off()
+    assert peer.site.codes()[-1] == "jiva.replica.stopped"
+    assert peer.said() == []
+
+
+def test_a_file_that_was_cut_ends_the_process(peer: Peer) -> None:
+    peer.site.store.is_cut = True
+    peer.socket.sendall(write())
+    with pytest.raises(TierceError, match="cut short can't be trusted"):
+        peer.site.turn()
+
+
+def test_a_mistake_of_ours_on_a_worker_is_not_taken_for_a_bad_disk(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(peer.site.store, "flush", fail)
+    # It is bound when the flush is asked for.
+    peer.send(encode(Kind.FLUSH, 6, T1))
+    with pytest.raises(ZeroDivisionError):
+        peer.site.work_off()
+
+
+def test_an_orderly_end_waits_for_what_is_on_a_worker(peer: Peer) -> None:
+    site, closed = peer.site, list[None]()
+    peer.send(encode(Kind.FLUSH, 6, T1))
+    assert site.process is not None
+    site.process.close(lambda: closed.append(None))
+    site.process = None
+    assert peer.is_closed
+    assert not closed
+    assert not site.store.is_closed
+    site.work_off()
+    assert closed
+    assert site.store.is_closed
+    ReplicaFolder(site.path).close()
+
+
+def test_nobody_is_answered_who_is_gone(peer: Peer) -> None:
+    site = peer.site
+    peer.send(encode(Kind.FLUSH, 6, T1))
+    peer.socket.close()
+    site.turn()
+    site.work_off()
+    assert site.codes() == []
