@@ -285,8 +285,10 @@ class World:
         time later, or never."""
         self.tally["failed sync"] += 1
         self.say(f"{node.name} fails to sync, {sorted(node.disk.forgotten)} are not on its disk")
-        # Even where nothing was written: nobody can tell that from the other.
-        self.shake(node, is_sync=True)
+        if node.written or self.memory.is_marked(node):
+            self.shake(node, is_sync=True)
+        else:
+            self.memory.spare(node)
         self.memory.keep_secret(node)
         if not node.disk.forgotten:
             return

@@ -330,6 +330,8 @@ def test_an_old_copy_stays_one_when_its_connection_breaks_before_it_could_be_vot
         cluster.break_pipe(name, "cut")
     cluster.start_replica(C)
     cluster.run(0.2)
+    assert C in cluster.pipes
+    assert "jiva.replica.voted-out" not in cluster.codes()
     cluster.break_pipe(C, "blip")
     cluster.run(0.2)
     cluster.cut = set()

@@ -21,6 +21,7 @@ def test_flushes_end_beside_a_replica_in_doubt_whose_disk_fails_every_sync() -> 
     cluster.nodes[C].store.fail_sync = OSError(errno.EIO, "planned")
     cluster.kill_replica(C)
     cluster.start_replica(C)
+    cluster.step_until(lambda: cluster.target.links[C].is_in_doubt)
     cluster.run(5)
     for _ in range(3):
         flush = cluster.flush()
@@ -45,6 +46,7 @@ def test_copies_end_beside_a_replica_whose_connection_keeps_breaking() -> None:
     assert read.status is None
     for _ in range(100):
         cluster.run()
+        assert C in cluster.pipes
         cluster.break_pipe(C, "it keeps breaking")
         # A digest takes a little longer than the next break.
         work_off(cluster, A, B)

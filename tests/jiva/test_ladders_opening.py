@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 
 from jiva.cluster import Cluster, opened
+from jiva.steps import work_off
 from tierce import GOOD
 from tierce_jiva.replica_actions import DigestExtents, Save
 
@@ -77,10 +78,7 @@ def test_reads_and_writes_of_what_is_unsettled_wait_and_hurry_it() -> None:
     assert (read.status, write.status) == (None, None)
     assert not any(link.writes for link in cluster.target.links)
     while read.status is None:
-        for node in cluster.nodes.values():
-            waiting, node.waiting = node.waiting, []
-            for work in waiting:
-                work()
+        work_off(cluster, A, B, C)
         cluster.run()
     assert write.status is GOOD
     assert cluster.cached(3 << 20) == [b"2"] * 3

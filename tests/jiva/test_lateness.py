@@ -89,12 +89,15 @@ def test_nobody_is_late_beside_those_that_nothing_waits_for(links: Links) -> Non
     assert chosen(links, "replica-1") == []
 
 
-def test_if_all_that_are_connected_are_late_nobody_is_hung(links: Links) -> None:
+def test_if_all_that_are_connected_are_late_nobody_is_hung_up_on_soon(links: Links) -> None:
     links["replica-3"].state = LinkState.DOWN
     ask(links, "replica-1")
     ask(links, "replica-2")
     links.now = 2.0
     assert find_hung(links, 1.0) == []
+    links.now = 4.1
+    assert find_hung(links, 1.0) == [links["replica-1"], links["replica-2"]]
+    links.now = 2.0
     links["replica-2"].questions.clear()
     assert find_hung(links, 1.0) == [links["replica-1"]]
 

@@ -41,6 +41,7 @@ class Ladder:
             may_write=lambda _offset, _length: self.may_write,
             changed=self._changed,
             failed=self.troubles.append,
+            unreadable=lambda link, extent: link.doubt.add(extent),
         )
 
     def _changed(self) -> None:
@@ -361,6 +362,24 @@ def test_what_a_lone_replica_can_not_read_is_tried_again_and_left_at_last(ladder
     assert len(ladder.troubles) == 10
     assert not ladder.links[A].doubt
     assert ladder.changes == 1
+
+
+def test_of_one_in_doubt_nothing_is_believed_while_a_sound_one_may_be_read_again(
+    ladder: Ladder,
+) -> None:
+    # What it holds may be what a failed sync has left of it.
+    alone = (ladder.links[A], ladder.links[B])
+    ladder.members = Members(alone, alone)
+    ladder.doubt(B, 5)
+    for _ in range(9):
+        fail_alone(ladder, Code.READ_ERROR)
+        ladder.repair.advance()
+        assert ladder.asked() == {}
+    fail_alone(ladder, Code.READ_ERROR)
+    assert 5 in ladder.links[A].doubt, "now it is the same with both"
+    ladder.links.now += 2.0
+    ladder.repair.advance()
+    assert ladder.asked() == {B: [5]}
 
 
 def test_what_a_lone_replica_can_not_write_stays_in_doubt(ladder: Ladder) -> None:

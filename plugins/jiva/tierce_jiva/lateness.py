@@ -9,6 +9,8 @@ from tierce_jiva.options import JivaOptions
 
 #: Lateness alone leaves no fewer copies than this.
 COPY_COUNT_MIN = 2
+#: So many times as long is waited where nobody answers.
+ALL_HUNG = 4
 
 
 def find_late(links: Links, options: JivaOptions) -> dict[str, str]:
@@ -80,11 +82,14 @@ def forgive(links: Links, seconds: float) -> None:
 
 
 def find_hung(links: Links, dead_s: float) -> list[Link]:
-    """Return the connected replicas that have left a question unanswered for `dead_s` seconds;
-    nobody if all of them have: then the fault may be ours, and asking anew would not help."""
+    """Return the connected replicas that have left a question unanswered for `dead_s` seconds; if
+    all of them have, those that have for much longer: then the fault may be ours, and asking anew
+    would not help, but for what a connection has lost."""
     up = [link for link in links if link.state is not LinkState.DOWN]
     hung = [link for link in up if _has_left_a_question(link, links.now - dead_s)]
-    return hung if len(hung) < len(up) else []
+    if len(hung) < len(up):
+        return hung
+    return [link for link in up if _has_left_a_question(link, links.now - ALL_HUNG * dead_s)]
 
 
 def _has_left_a_question(link: Link, before: float) -> bool:

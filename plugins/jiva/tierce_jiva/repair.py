@@ -27,7 +27,8 @@ from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.unsettled import Unsettled
 
 _RETRY_S = 1.0
-#: So often what nobody else holds is tried to be read, before it is left as it is.
+#: So often the one that is not in doubt, or the only one, is tried to be read, before it is given
+#: up.
 _READ_COUNT_MAX = 10
 
 
@@ -52,7 +53,7 @@ class _Failure:
         not_before: When it may be tried again, in seconds.
         unread: Bits of the links that could not be read.
         tried: Bits of those and of the links that could be read, and not copied from.
-        unread_count: How often a lone replica could not read it.
+        unread_count: How often it could not be read.
     """
 
     not_before: float = 0.0
@@ -73,6 +74,8 @@ class Repair:
         may_write: Returns True if an extent's region is marked everywhere; asks for that if not.
         changed: Called when an extent is as it should be again.
         failed: Called with what kept a copy from being made, where it is a replica's fault.
+        unreadable: Called with a link and an extent that it could not be copied from for long,
+            though it was not in doubt: it is, from then on.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class Repair:
         may_write: Callable[[int, int], bool],
         changed: Callable[[], None],
         failed: Callable[[Trouble], None],
+        unreadable: Callable[[Link, int], None],
     ) -> None:
         self._links = links
         self._locked = locked
@@ -95,6 +99,7 @@ class Repair:
         self._may_write = may_write
         self._changed = changed
         self._failed = failed
+        self._unreadable = unreadable
         #: Nobody may read or write these.
         self.unequal = Extents(links.regions)
         #: Those that somebody waits for.
@@ -262,15 +267,20 @@ class Repair:
         self.advance()
 
     def _weigh(self, extent: int, copy: ExtentCopy, trouble: Trouble) -> None:
-        """Try from another source, or later. What nobody else holds and can't be read is left in
-        the end: its reads are errors, and nothing else must wait for it."""
+        """Try from another source, or later. One that is not in doubt is so only after many reads
+        have failed: then what others hold is the best that there is. What a lone replica can't
+        read is left then: its reads are errors, and nothing else must wait for it."""
         members = self._members()
         failure = self._failures.setdefault(extent, _Failure())
         failure.tried |= copy.source.bit
         if trouble.is_unread and trouble.link is copy.source:
-            failure.unread |= copy.source.bit
-            failure.unread_count += members is not None and len(members.all) == 1
-        if failure.unread_count >= _READ_COUNT_MAX:
+            failure.unread_count += 1
+            if failure.unread_count >= _READ_COUNT_MAX and extent not in copy.source.doubt:
+                self._unreadable(copy.source, extent)
+            if extent in copy.source.doubt:
+                failure.unread |= copy.source.bit
+        is_alone = members is not None and len(members.all) == 1
+        if is_alone and failure.unread_count >= _READ_COUNT_MAX:
             self._finish(extent, copy.targets)
         elif members is None or not self._has_another(extent, members, failure):
             self._failures[extent] = _Failure(

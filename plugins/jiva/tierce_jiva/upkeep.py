@@ -79,6 +79,7 @@ class Upkeep:
             may_write=self.may_write,
             changed=self._repaired,
             failed=blame,
+            unreadable=self._unreadable,
         )
         self.doubts = Doubts(
             links,
@@ -192,6 +193,11 @@ class Upkeep:
             if link.name not in required:
                 link.missed.update(in_doubt)
         self._doubted("its members came to be in doubt")
+
+    def _unreadable(self, link: Link, extent: int) -> None:
+        extents = Extents(self._links.regions)
+        extents.add(extent)
+        self.doubts.put(link, extents)
 
     def _failed_again(self, link: Link) -> None:
         """It could not flush what was written to it again: go on with those that are sound."""

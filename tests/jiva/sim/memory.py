@@ -51,6 +51,9 @@ class Memory:
         #: Whose sync has failed, and whose record does not say so yet: what is made durable
         #: meanwhile was on its way before.
         self._untold: set[str] = set()
+        #: Whose sync has failed of nothing that was at stake: they hold everything, and look as if
+        #: they did not.
+        self._spared: set[str] = set()
         self._highest = first.rank
         self._in_force = first.rank
 
@@ -85,6 +88,10 @@ class Memory:
             self._secret.add(node.name)
         if self._secret & self._members:
             self._look_whether_lost()
+
+    def spare(self, node: Node) -> None:
+        """Its sync has failed, and nothing was at stake."""
+        self._spared.add(node.name)
 
     def keep_secret(self, node: Node) -> None:
         """Its sync has failed; its record does not say so yet."""
@@ -121,6 +128,7 @@ class Memory:
         """All that was in doubt on it was written again, and flushed: if it is a member, it is as
         it should be, or somebody errs."""
         self.settle(node)
+        self._spared.discard(node.name)
         if node.name in self._members:
             self._unsynced.discard(node.name)
 
@@ -149,23 +157,25 @@ class Memory:
         if membership.rank <= self._highest or node.name not in membership.in_sync:
             return
         self._highest = membership.rank
-        self._change(membership, "are voted in", self._claimed)
+        self._claimed.intersection_update(membership.in_sync)
+        self._change(membership, "are voted in")
 
     def in_force(self, membership: Membership) -> None:
         """A target serves by it."""
         if membership.rank <= self._in_force:
             return
         self._in_force = membership.rank
-        self._change(membership, "serve", set())
+        self._change(membership, "serve")
         self._members = set(membership.in_sync)
         self._joined.clear()
 
-    def _change(self, membership: Membership, how: str, claimed: set[str]) -> None:
+    def _change(self, membership: Membership, how: str) -> None:
         in_sync = set(membership.in_sync)
         self._staying = in_sync
         # One that is to be let in, and has not accepted that yet, holds everything; it is nobody's
         # loss if it never does.
-        if not self._held() or (self._held() | claimed) & in_sync:
+        held = self._held()
+        if not held - self._spared or (held | self._claimed) & in_sync:
             return
         known = self._shaken | self._unsynced - self._secret - self._untold
         if not (self._members | self._joined) & in_sync - known:

@@ -133,10 +133,7 @@ class Connection:
             frames = stream.reader.received(len(data))
             if frames and to_target:
                 for frame in frames:
-                    moment = moment_of_answer(frame)
-                    if moment == "redone" and frame.control().get("done") is True:
-                        self.world.memory.mend(self.node)
-                    self.world.saw(moment, self.node)
+                    self.world.saw(moment_of_answer(frame), self.node)
                 self.target.received(self.node.name, frames)
             elif frames:
                 self.process.received(self.number, frames)
