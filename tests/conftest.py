@@ -1,10 +1,15 @@
-"""What holds for every test: in CI nothing is skipped."""
+"""What holds for every test: in CI nothing is skipped, and nothing is timed."""
 
 from __future__ import annotations
 
 import os
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes is the machine's affair.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -14,6 +14,7 @@ from tierce_jiva.links import Link, Links, LinkState
 from tierce_jiva.news import News
 from tierce_jiva.opener import REBID_S, REOPEN_S, REOPEN_S_MAX, Opener
 from tierce_jiva.options import JivaOptions, ReplicaOptions
+from tierce_jiva.promise import Promise
 from tierce_jiva.quorum import Quorum
 
 A, B, C = NAMES = ("replica-1", "replica-2", "replica-3")
@@ -245,6 +246,23 @@ def test_a_connection_that_is_lost_while_it_is_voted_on_begins_the_opening_anew(
     assert not ladder.quorum.is_voting
     answer(ladder.links[A], {"kind": "accepted"})
     assert ladder.in_force == []
+
+
+def test_one_that_is_put_back_while_it_is_voted_on_is_told_by_what_was_before(
+    ladder: Ladder,
+) -> None:
+    before = Membership(Ballot(5, 9), 1, NAMES, NAMES)
+    ladder.greet(*NAMES)
+    ladder.promise(*NAMES, accepted=before.to_json())
+    # A accepts what this target proposes; C is lost, and comes back as it was long ago.
+    own = ladder.quorum.latest
+    ladder.lose(C)
+    ladder.links[A].promise = Promise(own)
+    ladder.links[B].promise = Promise(own)
+    ladder.greet(C)
+    ladder.promise(C)
+    assert ladder.stands(State.ELECTING)
+    assert ladder.quorum.latest.in_sync == (A, B)
 
 
 # -- who hangs -------------------------------------------------------------------------------------

@@ -208,6 +208,16 @@ def test_what_this_target_did_itself_says_nothing_of_who_is_older() -> None:
     assert opened(choose(NAMES, promises, own=42)).in_sync == {A, B}
 
 
+def test_what_another_target_did_before_is_not_forgotten_for_that() -> None:
+    # A's record told of it until A accepted this target's own set; then B was put back.
+    own = Membership(Ballot(9, 42), 1, NAMES, NAMES)
+    promises = {A: promise(own), B: promise(bids=(Ballot(1, 7),)), C: promise(own)}
+    found = opened(choose(NAMES, promises, own=42, before=membership(5, *NAMES)))
+    assert found.strange == {B: OLDER}
+    known = promises | {B: promise(bids=(Ballot(5, 7),))}
+    assert opened(choose(NAMES, known, own=42, before=membership(5, *NAMES))).strange == {}
+
+
 def test_a_copied_folder_is_left_out_while_one_that_was_not_is_there() -> None:
     found = opened(choose(NAMES, {A: promise(copied=True), B: promise(), C: promise()}))
     assert found.in_sync == {B, C}

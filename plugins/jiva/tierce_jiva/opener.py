@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tierce_jiva.ballot import NO_BALLOT, Ballot
+from tierce_jiva.ballot import NO_BALLOT, Ballot, Membership
 from tierce_jiva.handshake import Handshake
 from tierce_jiva.host import Host, Standing, State, Volume
 from tierce_jiva.lateness import find_hung
@@ -77,6 +77,8 @@ class Opener:
         self._highest = 0
         self._rebid_at: float | None = None
         self._outbid_since: float | None = None
+        #: The highest membership of another target that was told of.
+        self._before = Membership(NO_BALLOT, 0, volume.members, volume.members)
         #: How the volume is being opened.
         self.opening: Opening | None = None
         self.handshake = Handshake(
@@ -192,7 +194,10 @@ class Opener:
             return
         promises = {link.name: link.promise for link in ready if link.promise is not None}
         volume = self._volume
-        found = choose(volume.members, promises, own=volume.target)
+        accepted = [promise.accepted for promise in promises.values()]
+        others = [one for one in (*accepted, self._before) if one.ballot.target != volume.target]
+        self._before = max(others, key=lambda membership: membership.rank)
+        found = choose(volume.members, promises, own=volume.target, before=self._before)
         if isinstance(found, Waiting):
             self._news.say("jiva.volume.waiting", f"can't open: {found}")
             self._show()

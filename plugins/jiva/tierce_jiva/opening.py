@@ -82,6 +82,7 @@ def choose(
     members: tuple[str, ...],
     promises: Mapping[str, Promise],
     own: int = 0,
+    before: Membership | None = None,
 ) -> Opening | Waiting:
     """Decide from the promises of one ballot.
 
@@ -89,11 +90,12 @@ def choose(
         members: All replicas of the volume.
         promises: Who has promised, and what it said.
         own: Of this target's ballots: what it did itself says nothing of what was before.
+        before: The highest membership of another target that this one has heard of.
     """
     if not promises:
         return Waiting("no replica answers", members)
     adopted = max((promise.accepted for promise in promises.values()), key=lambda m: m.rank)
-    strange = _stale(adopted, promises, own)
+    strange = _stale(adopted, promises, before if adopted.ballot.target == own else adopted)
     voters = set(promises) - set(strange)
     copied = {name for name in voters if promises[name].copied}
     if len(promises) < len(members):
@@ -110,15 +112,16 @@ def choose(
     return _of_the_set(adopted, promises, here, strange)
 
 
-def _stale(adopted: Membership, promises: Mapping[str, Promise], own: int) -> dict[str, str]:
-    is_ours = adopted.ballot.target == own
+def _stale(
+    adopted: Membership, promises: Mapping[str, Promise], known: Membership | None
+) -> dict[str, str]:
     floor = max((promise.settled for promise in promises.values()), default=NO_ORDER)
     return {
         name: OLDER
         for name in adopted.in_sync
         if name in promises
         and (
-            (not promises[name].has_joined(adopted.ballot) and not is_ours)
+            (known is not None and not promises[name].has_joined(known.ballot))
             or promises[name].order < floor
         )
     }

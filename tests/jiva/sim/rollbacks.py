@@ -59,7 +59,8 @@ class Rollbacks:
             OutsideError: It was.
         """
         node = self._fragile
-        if node is not None and node.is_damaged and self._world.memory.is_member(node):
+        # One that is out of the set votes, too: it may have forgotten a vote.
+        if node is not None and node.is_damaged:
             raise OutsideError(f"nobody can tell any more that {node.name} was rolled back")
 
     def _is_telling(self, node: Node, copy: Copy) -> bool:
@@ -107,12 +108,20 @@ class Rollbacks:
 
     def _can_be_told(self, node: Node, copy: Copy) -> bool:
         """True if no majority could take the copy for what it is not: too few of the others know
-        as little as it does."""
+        as little as it does, and enough of them know how it has voted since."""
+        if not self._votes_are_kept(node, copy):
+            return False
         members = list(self._world.nodes.values())
         blind = sum(
             other is not node and not self._is_told_by(other, node, copy) for other in members
         )
         return blind + 1 < len(members) // 2 + 1
+
+    def _votes_are_kept(self, node: Node, copy: Copy) -> bool:
+        last = node.record.accepted.rank
+        members = self._world.nodes.values()
+        kept = sum(other is not node and other.record.accepted.rank >= last for other in members)
+        return copy.record.accepted.rank >= last or kept >= len(members) // 2 + 1
 
     def _is_told_by(self, other: Node, node: Node, copy: Copy) -> bool:
         """True if the record of this other one tells that the copy is old: it knows of a set that
