@@ -168,6 +168,16 @@ def test_a_replica_that_is_lost_or_can_not_tell_is_followed_by_another(cluster: 
     assert "jiva.replica.voted-out" not in cluster.codes(), "nobody is at fault for that"
 
 
+def test_a_volume_whose_replicas_are_of_an_older_release_is_all_data(cluster: Cluster) -> None:
+    """A new target may meet their processes, which would hang up on a frame that they don't know:
+    with all of them gone the volume would stand still."""
+    for link in cluster.target.links:
+        link.knows_status = False
+    assert told(cluster) == []
+    cluster.run(1)
+    assert set(cluster.states().values()) == {"in-sync"}
+
+
 def test_a_question_that_is_never_answered_is_data_in_the_end() -> None:
     cluster = opened(1, not_ready_after_s=2.0)
     cluster.nodes[A].held = {FindExtents}

@@ -46,6 +46,8 @@ class Ladder:
             self.unequal,
             lambda request, _settled: self.answered.append(request),
         )
+        for link in self.links:
+            link.knows_status = True
         self.use(*NAMES)
 
     def use(self, *names: str) -> None:
@@ -111,6 +113,13 @@ def test_replicas_take_turns(ladder: Ladder) -> None:
 
 def test_one_that_is_not_ready_is_not_asked(ladder: Ladder) -> None:
     ladder.links[B].state = LinkState.PREPARING
+    for _ in range(6):
+        ladder.ask()
+    assert {name for name, _, _ in ladder.asked()} == {A, C}
+
+
+def test_one_of_an_older_release_is_not_asked_what_it_would_hang_up_on(ladder: Ladder) -> None:
+    ladder.links[B].knows_status = False
     for _ in range(6):
         ladder.ask()
     assert {name for name, _, _ in ladder.asked()} == {A, C}

@@ -106,9 +106,12 @@ class StatusPath:
             self._finish(question, None)
 
     def _send(self, question: _Question) -> bool:
-        """Ask one that was not tried; False if there is none."""
-        sources, tried = self._reads.sources, question.tried
-        able = [link for link in sources if link.is_ready and not link.bit & tried]
+        """Ask one that knows the question and was not tried; False if there is none."""
+        able = [
+            link
+            for link in self._reads.sources
+            if link.is_ready and link.knows_status and not link.bit & question.tried
+        ]
         if not able:
             return False
         self._turn += 1
