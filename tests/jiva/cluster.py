@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from jiva.nodes import MemoryStore, Node, Pages, Pipe
-from tierce import GOOD, Event, Op, Request
+from tierce import GOOD, Event, Extent, Op, Request
 from tierce_jiva.ballot import NO_BALLOT, Membership, Record
 from tierce_jiva.host import Host, State, Volume
 from tierce_jiva.options import JivaOptions, ReplicaOptions
@@ -298,12 +298,19 @@ class Cluster:
             self._carry_out(node, replica.digested(action, digests, None))
 
     def _find(self, node: Node, replica: Replica, action: FindExtents) -> None:
+        found, error = list[Extent](), None
         try:
             found = node.store.find_extents(action.offset, action.length)
-        except OSError as error:
-            self._carry_out(node, replica.found(action, [], error))
+        except OSError as caught:
+            error = caught
+
+        def tell() -> None:
+            self._carry_out(node, replica.found(action, found, error))
+
+        if node.is_slow:
+            node.waiting.append(tell)
         else:
-            self._carry_out(node, replica.found(action, found, None))
+            tell()
 
     def _renew(self, node: Node, replica: Replica, action: Renew) -> None:
         node.store.renew()

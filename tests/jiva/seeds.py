@@ -44,6 +44,7 @@ class Wanted:
     faults_s: float
     without: tuple[str, ...]
     trace: int | None
+    asks_status: bool = False
 
 
 @contextlib.contextmanager
@@ -70,7 +71,7 @@ def play_seed(seed: int, wanted: Wanted) -> Outcome:
     """Run one seed, whatever comes of it."""
     chosen = tuple(fault for fault in faults.FAULTS if fault.__name__ not in wanted.without)
     began = time.perf_counter()
-    world = World(seed, wanted.faults_s)
+    world = World(seed, wanted.faults_s, asks_status=wanted.asks_status)
     if wanted.without:
         faults.FAULTS = chosen
     if wanted.trace is not None:
@@ -112,8 +113,10 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, help="processes to run them on")
     parser.add_argument("--without", default="", help="faults to leave out, by name")
     parser.add_argument("--trace", type=int, help="tell all that happens, and of this block")
+    parser.add_argument("--holes", action="store_true", help="let clients ask for holes too")
     asked = parser.parse_args()
-    wanted = Wanted(asked.faults_s, tuple(filter(None, asked.without.split(","))), asked.trace)
+    without = tuple(filter(None, asked.without.split(",")))
+    wanted = Wanted(asked.faults_s, without, asked.trace, asked.holes)
     began = time.perf_counter()
     tally: Counter[str] = Counter()
     failed: list[int] = []

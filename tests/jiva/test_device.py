@@ -10,7 +10,12 @@ from typing import Any
 
 import attrs
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from core.volume.model import SIZE as MODEL_BYTES
+from core.volume.model import Run
+from core.volume.test_pipeline import check, operations
 from tierce import (
     ConflictError,
     Event,
@@ -21,6 +26,7 @@ from tierce import (
     Status,
     VolumeSpec,
 )
+from tierce.volume.emulate import Emulator
 from tierce.volume.epoll import EpollReactor
 from tierce.volume.statistics import StatisticsPage
 from tierce_jiva.boot import boot_id
@@ -38,11 +44,11 @@ PATIENCE_S = 30.0
 class Site:
     """One machine with three replicas, their target to come."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, size_bytes: int = SIZE) -> None:
         replicas = tuple(ReplicaOptions(folder=str(folder / name)) for name in "abc")
         options = JivaOptions(replicas, reconnect_grace_s=0.05, opening_patience_s=0.1)
         self.volume = VolumeSpec(
-            "demo", "00ff", SIZE, 512, "jiva", options, "iscsi", None, folder / "own"
+            "demo", "00ff", size_bytes, 512, "jiva", options, "iscsi", None, folder / "own"
         )
         self.reactor = EpollReactor()
         self.page = StatisticsPage.create(folder / "page")
@@ -60,7 +66,7 @@ class Site:
             MemberContext(
                 volume_name="demo",
                 volume_uuid="00ff",
-                size_bytes=SIZE,
+                size_bytes=self.volume.size_bytes,
                 block_size=512,
                 member=self.members[name],
                 reactor=self.reactor,
@@ -78,6 +84,12 @@ class Site:
         closed: list[None] = []
         self.processes.pop(name).close(lambda: closed.append(None))
         self.until(lambda: bool(closed))
+
+    def end(self) -> None:
+        for name in list(self.processes):
+            self.stop(name)
+        self.page.close()
+        self.reactor.close()
 
     def context(self) -> OpenContext:
         return OpenContext(
@@ -128,10 +140,7 @@ class Site:
 def site(tmp_path: Path) -> Iterator[Site]:
     site = Site(tmp_path)
     yield site
-    for name in list(site.processes):
-        site.stop(name)
-    site.page.close()
-    site.reactor.close()
+    site.end()
 
 
 def test_a_volume_is_written_flushed_read_degraded_rebuilt_and_closed_clean(site: Site) -> None:
@@ -178,6 +187,20 @@ def test_a_volume_is_written_flushed_read_degraded_rebuilt_and_closed_clean(site
         assert not folder.record.marked
         assert folder.record.accepted.in_sync == tuple(site.members)
         folder.close()
+
+
+@settings(max_examples=20, deadline=None)
+@given(steps=st.lists(operations, max_size=30))
+def test_a_volume_below_core_keeps_the_bytes_it_was_given(
+    tmp_path_factory: pytest.TempPathFactory,
+    steps: list[tuple[Op, tuple[int, int], int, bool]],
+) -> None:
+    """As every engine does: whatever core may ask, against a byte array."""
+    site = Site(tmp_path_factory.mktemp("site"), MODEL_BYTES)
+    device = open_device(site.context())
+    check(Run(Emulator(device), site.reactor), steps)
+    close(site, device)
+    site.end()
 
 
 def close(site: Site, device: JivaDevice) -> None:

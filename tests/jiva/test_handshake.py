@@ -86,6 +86,15 @@ def test_a_welcome_tells_of_the_replica_and_of_this_connection(ladder: Ladder) -
     assert not link.is_restarted
 
 
+def test_what_it_knows_beyond_the_first_release_it_says_each_time(ladder: Ladder) -> None:
+    ladder.greet()
+    assert not ladder.link.knows_status
+    for knows, is_known in [(["STATUS", "MORE"], True), ([], False)]:
+        ladder.links.lose(ladder.link, "cut")
+        ladder.greet(knows=knows)
+        assert ladder.link.knows_status is is_known
+
+
 def test_a_file_that_is_told_of_on_another_connection_is_another(ladder: Ladder) -> None:
     ladder.greet()
     first = ladder.link.head
@@ -148,7 +157,9 @@ def test_what_lacks_a_field_is_no_welcome(ladder: Ladder, field: str) -> None:
         answer(ladder.link, message)
 
 
-@pytest.mark.parametrize("changes", [{"promised": [1]}, {"device": "x"}, {"incarnation": None}])
+@pytest.mark.parametrize(
+    "changes", [{"promised": [1]}, {"device": "x"}, {"incarnation": None}, {"knows": 3}]
+)
 def test_what_has_something_else_in_it_is_no_welcome(
     ladder: Ladder, changes: dict[str, Any]
 ) -> None:

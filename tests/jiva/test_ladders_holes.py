@@ -126,6 +126,27 @@ def test_what_came_to_differ_while_a_replica_looked_is_data(cluster: Cluster) ->
     assert holes(status) == []
 
 
+def test_what_was_equal_only_after_a_replica_had_looked_is_data() -> None:
+    """B lacks what A has, and its worker looks before that is mended. What it saw arrives when both
+    are equal, and nothing is in question any more."""
+    cluster = opened(2)
+    cluster.put(0, b"a" * BLOCK)
+    late = cluster.nodes[B]
+    late.store.cached[:BLOCK] = bytes(BLOCK)
+    late.is_slow = True
+    unequal = cluster.target._steward.upkeep.repair
+    unequal.add(0, BLOCK, cluster.target.links[A].bit)
+    answers = [cluster.status(0, MIB) for _ in range(2)]
+    cluster.run(3)
+    assert cluster.cached(0) == [b"a"] * 2
+    assert not unequal.unequal
+    assert [one.status is None for one in answers].count(True) == 1, "B has looked, and is late"
+    late.is_slow = False
+    cluster.release(B)
+    cluster.run()
+    assert [holes(one) for one in answers] == [[], []]
+
+
 def test_a_replica_that_is_lost_or_can_not_tell_is_followed_by_another(cluster: Cluster) -> None:
     cluster.put(0, b"a" * BLOCK)
     for node in cluster.nodes.values():
@@ -145,6 +166,16 @@ def test_a_replica_that_is_lost_or_can_not_tell_is_followed_by_another(cluster: 
     assert told(cluster) == [], "a question is no error where nobody can tell"
     assert "jiva.replica.read-failed" in cluster.nodes[third].reports
     assert "jiva.replica.voted-out" not in cluster.codes(), "nobody is at fault for that"
+
+
+def test_a_volume_whose_replicas_are_of_an_older_release_is_all_data(cluster: Cluster) -> None:
+    """A new target may meet their processes, which would hang up on a frame that they don't know:
+    with all of them gone the volume would stand still."""
+    for link in cluster.target.links:
+        link.knows_status = False
+    assert told(cluster) == []
+    cluster.run(1)
+    assert set(cluster.states().values()) == {"in-sync"}
 
 
 def test_a_question_that_is_never_answered_is_data_in_the_end() -> None:

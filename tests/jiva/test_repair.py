@@ -111,6 +111,27 @@ def test_no_more_are_under_way_than_the_window_has_room_for(ladder: Ladder) -> N
     assert ladder.asked()[A] == [2]
 
 
+def test_what_one_in_doubt_has_is_not_taken_for_good_while_a_sound_one_is_only_being_voted_out(
+    ladder: Ladder,
+) -> None:
+    """The vote may be superseded by one that leaves it in: then the two would differ."""
+    ladder.doubt(A, 0)
+    a, b = ladder.links[A], ladder.links[B]
+    ladder.members = Members((a, b), (a,))
+    ladder.repair.advance()
+    assert ladder.asked() == {}
+    assert 0 in a.doubt
+    ladder.members = Members((a, b), (a, b))
+    assert ladder.source() == B
+
+
+def test_what_one_in_doubt_has_is_taken_once_the_sound_one_is_out(ladder: Ladder) -> None:
+    ladder.doubt(A, 0)
+    a = ladder.links[A]
+    ladder.members = Members((a,), (a,))
+    assert ladder.source() == A
+
+
 def test_what_somebody_waits_for_goes_first(ladder: Ladder) -> None:
     ladder.repair.begin([0, 1], {}, 0)
     assert ladder.repair.hurry(6 * MIB, 1)

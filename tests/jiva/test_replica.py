@@ -36,6 +36,7 @@ def test_its_welcome_says_what_it_is_and_what_it_has_promised(ladder: Ladder) ->
     assert answer["promised"] == [1, 7]
     assert (answer["boot_id"], answer["size_bytes"]) == ("boot", SIZE)
     assert (answer["head"], answer["incarnation"]) == ("/a/head", INCARNATION)
+    assert answer["knows"] == ["STATUS"]
 
 
 # -- promises --------------------------------------------------------------------------------------

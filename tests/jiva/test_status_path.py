@@ -46,6 +46,8 @@ class Ladder:
             self.unequal,
             lambda request, _settled: self.answered.append(request),
         )
+        for link in self.links:
+            link.knows_status = True
         self.use(*NAMES)
 
     def use(self, *names: str) -> None:
@@ -111,6 +113,13 @@ def test_replicas_take_turns(ladder: Ladder) -> None:
 
 def test_one_that_is_not_ready_is_not_asked(ladder: Ladder) -> None:
     ladder.links[B].state = LinkState.PREPARING
+    for _ in range(6):
+        ladder.ask()
+    assert {name for name, _, _ in ladder.asked()} == {A, C}
+
+
+def test_one_of_an_older_release_is_not_asked_what_it_would_hang_up_on(ladder: Ladder) -> None:
+    ladder.links[B].knows_status = False
     for _ in range(6):
         ladder.ask()
     assert {name for name, _, _ in ladder.asked()} == {A, C}
@@ -214,6 +223,28 @@ def test_what_is_in_doubt_on_the_one_that_was_asked_is_data(ladder: Ladder) -> N
     request = ladder.ask()
     tell(ladder.one_asked(), (0, 4 * MIB, HOLE))
     assert told(request) == [(0, MIB, DATA), (MIB, 3 * MIB, HOLE)]
+
+
+@pytest.mark.parametrize("how", ["unequal", "doubt"])
+def test_what_was_in_question_when_a_replica_was_asked_is_data_though_it_is_mended(
+    ladder: Ladder, how: str
+) -> None:
+    ladder.use(A)
+    in_question = ladder.unequal if how == "unequal" else ladder.links[A].doubt
+    in_question.add(1)
+    request = ladder.ask()
+    in_question.clear()
+    tell(ladder.links[A], (0, 4 * MIB, HOLE))
+    assert told(request) == [(0, MIB, HOLE), (MIB, MIB, DATA), (2 * MIB, 2 * MIB, HOLE)]
+
+
+def test_of_another_that_is_asked_only_what_is_in_question_by_then_is_data(ladder: Ladder) -> None:
+    ladder.unequal.add(1)
+    request = ladder.ask()
+    ladder.unequal.clear()
+    ladder.links.lose(ladder.one_asked(), "cut")
+    tell(ladder.one_asked(), (0, 4 * MIB, HOLE))
+    assert told(request) == [(0, 4 * MIB, HOLE)]
 
 
 def test_what_came_to_be_in_question_meanwhile_makes_all_of_it_data(ladder: Ladder) -> None:

@@ -11,7 +11,7 @@ from tierce import ProtocolError
 from tierce_jiva.ballot import NO_BALLOT, Ballot
 from tierce_jiva.links import Head, Link, Links, LinkState, control_of
 from tierce_jiva.promise import Promise
-from tierce_jiva.wire import Frame
+from tierce_jiva.wire import Frame, Kind
 
 
 class Handshake:
@@ -71,6 +71,7 @@ class Handshake:
         try:
             promised = Ballot.from_json(message["promised"])
             link.boot_id = str(message["boot_id"])
+            link.knows_status = Kind.STATUS.name in list(message.get("knows", ()))
             link.head = Head.from_json(message, link.connection)
         except (KeyError, TypeError, ValueError) as error:
             raise ProtocolError(f"a welcome that is none: {error}") from error

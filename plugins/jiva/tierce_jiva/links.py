@@ -139,6 +139,7 @@ class Link:
         incarnation: Of its process, as of the last WELCOME; 0 before the first.
         is_restarted: It has changed, and what that means has not been seen to.
         head: Its file on its own machine, as of the last WELCOME.
+        knows_status: It answers STATUS: its process is of no older release.
         welcomed: The ballot it had promised when it last said WELCOME.
         has_promised: The ballot of ours that it promised last.
         promised_elsewhere: It has promised a higher ballot to another target.
@@ -182,6 +183,7 @@ class Link:
         self.incarnation = 0
         self.is_restarted = False
         self.head: Head | None = None
+        self.knows_status = False
         self.welcomed = NO_BALLOT
         self.has_promised = NO_BALLOT
         self.promised_elsewhere = False

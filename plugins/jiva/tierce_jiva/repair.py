@@ -251,6 +251,10 @@ class Repair:
             default=None,
         )
         if best is not None and extent in best.doubt:
+            # Who is being voted out, and is known to hold everything, may stay in yet.
+            leaving = (link for link in members.all if link not in members.sources)
+            if any(extent not in link.doubt and link.is_sound for link in leaving):
+                return None
             # Somebody who is not here now may have what this one is not known to have.
             others = (link for link in fit if link not in able)
             return None if any(extent not in link.doubt for link in others) else best

@@ -42,7 +42,7 @@ from tierce_jiva.replica_actions import (
     Store,
 )
 from tierce_jiva.replica_bytes import ReplicaBytes
-from tierce_jiva.wire import Frame, Kind, encode_ack, encode_control
+from tierce_jiva.wire import KNOWN, Frame, Kind, encode_ack, encode_control
 
 
 @attrs.define(eq=False)
@@ -226,6 +226,7 @@ class Replica:
                 "promised": self.record.promised.to_json(),
                 "boot_id": self._boot_id,
                 "size_bytes": self._size_bytes,
+                "knows": KNOWN,
             },
         )
 

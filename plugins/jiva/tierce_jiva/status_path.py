@@ -5,7 +5,8 @@ for writes, however long the extent is. What may be otherwise elsewhere, or soon
 
 - where something that changes bytes is parked or under way: the replica may have taken a discard
   that another one has not, and what is read may come from that one;
-- what may differ between the members, or is in doubt on the replica that was asked;
+- what may differ between the members, or is in doubt on the replica that was asked, now or when it
+  was asked: it may have looked before that was mended, and told of it afterwards;
 - what came to be so since it was asked: then all of its answer is worth nothing.
 
 What was acknowledged before the question had been applied by every replica that may be asked, and
@@ -44,6 +45,7 @@ class _Question:
         since: When it first came, in seconds.
         length: How much is asked about, in bytes.
         unrest: The number of `Links.unrest` when it was asked.
+        in_question: What was in question when it was asked.
         tried: Bits of the links that could not tell.
     """
 
@@ -52,6 +54,7 @@ class _Question:
     since: float
     length: int
     unrest: int = 0
+    in_question: list[Span] = attrs.field(factory=list)
     tried: int = 0
 
 
@@ -103,15 +106,19 @@ class StatusPath:
             self._finish(question, None)
 
     def _send(self, question: _Question) -> bool:
-        """Ask one that was not tried; False if there is none."""
-        sources, tried = self._reads.sources, question.tried
-        able = [link for link in sources if link.is_ready and not link.bit & tried]
+        """Ask one that knows the question and was not tried; False if there is none."""
+        able = [
+            link
+            for link in self._reads.sources
+            if link.is_ready and link.knows_status and not link.bit & question.tried
+        ]
         if not able:
             return False
         self._turn += 1
         link = able[self._turn % len(able)]
         question.unrest = self._links.unrest.number
         extent = (question.request.offset, question.length)
+        question.in_question = self._in_question(link, *extent)
         answered = partial(self._answered, question, link)
         self._links.ask_extents(link, Kind.STATUS, [extent], answered)
         return True
@@ -144,10 +151,14 @@ class StatusPath:
             return None
         if sum(len(changing.granules) for changing in self._changing) > CHANGING_COUNT_MAX:
             return None
-        in_question: tuple[Unsettled | Extents, ...]
-        in_question = (*self._changing, self._unequal, link.doubt)
-        spans = sorted(span for one in in_question for span in one.spans(offset, length))
-        return tuple(cover(found, spans)) if spans else found
+        spans = question.in_question + self._in_question(link, offset, length)
+        for changing in self._changing:
+            spans += changing.spans(offset, length)
+        return cover(found, sorted(spans)) if spans else found
+
+    def _in_question(self, link: Link, offset: int, length: int) -> list[Span]:
+        """Return what may differ between the members, or is in doubt on this one."""
+        return [*self._unequal.spans(offset, length), *link.doubt.spans(offset, length)]
 
 
 def _tell(request: Request, found: tuple[Extent, ...] | None) -> None:

@@ -39,7 +39,8 @@ BATCH, FLUSH, READ, DIGEST and STATUS are taken only on the connection, and in t
 replica has promised. BATCH entries are applied in the order in which they arrive; the ACK says
 that all are applied, not that they are durable. FLUSH's ACK says that everything acknowledged
 before FLUSH was sent is durable. STATUS has one entry, and is answered with the EXTENTS of that, in
-order and without gaps; they may end before it does.
+order and without gaps; they may end before it does. It is asked of a replica whose WELCOME says
+that it knows it: the process of an older release, which a new target may meet, would hang up.
 """
 
 from __future__ import annotations
@@ -117,6 +118,8 @@ _ENTRY_BYTES = {
     Kind.STATUS: ENTRY.size,
     Kind.EXTENTS: ENTRY.size,
 }
+#: What a replica knows to answer beside the questions of the first release, as its WELCOME says.
+KNOWN = (Kind.STATUS.name,)
 _NOTHING = memoryview(b"")
 _KINDS = {int(kind): kind for kind in Kind}
 

@@ -12,6 +12,7 @@ import attrs
 from jiva.sim.blocks import BLOCK, ViolationError
 from jiva.sim.disks import Disk, Image
 from jiva.sim.network import Connection
+from tierce import Extent
 from tierce_jiva.ballot import Membership, Record
 from tierce_jiva.record_file import decode_record, encode_record
 from tierce_jiva.replica import Replica
@@ -351,9 +352,10 @@ class Process:
             self.carry_out(self.replica.digested(wanted, digests, None))
 
     def _found(self, wanted: FindExtents) -> None:
+        """A worker has looked; what it saw is told a while later."""
+        found, error = list[Extent](), None
         try:
             found = self.node.disk.find_extents(wanted.offset, wanted.length)
-        except OSError as error:
-            self.carry_out(self.replica.found(wanted, [], error))
-        else:
-            self.carry_out(self.replica.found(wanted, found, None))
+        except OSError as caught:
+            error = caught
+        self._later(lambda: self.carry_out(self.replica.found(wanted, found, error)), 0.1)
