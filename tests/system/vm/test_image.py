@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from system.vm.image import module_files
+from system.vm.image import GUEST, SCRIPTS, module_files, recipe_digest
 
 DEPENDENCIES = """\
 kernel/drivers/virtio/virtio.ko:
@@ -20,3 +20,11 @@ def test_a_module_is_loaded_after_those_it_needs_and_once() -> None:
 
 def test_what_is_built_into_the_kernel_has_no_file() -> None:
     assert module_files(("ext4",), DEPENDENCIES) == []
+
+
+def test_every_script_of_the_guest_and_nothing_else_is_part_of_the_recipe() -> None:
+    # Importing the agent, as the tests of the machine do, leaves a folder beside it.
+    scripts = {path.name for path in GUEST.iterdir() if path.is_file()}
+    assert scripts == set(SCRIPTS)
+    (GUEST / "__pycache__").mkdir(exist_ok=True)
+    assert len(recipe_digest()) == 16
