@@ -72,6 +72,14 @@ def test_where_all_that_stay_are_in_doubt_one_of_them_is_asked_first(
     assert asked(links[B]) == ["accept"]
 
 
+def test_where_all_that_stay_are_in_doubt_one_whose_sync_has_not_failed_is_asked_first(
+    links: Links, quorum: Quorum
+) -> None:
+    links[B].is_unproved = links[C].is_unproved = links[B].has_failed_sync = True
+    quorum.propose(frozenset({B, C}))
+    assert [asked(link) for link in links] == [[], [], ["accept"]]
+
+
 @pytest.mark.parametrize("is_let_in", [False, True])
 def test_one_that_has_lost_power_may_be_asked_first_if_it_is_let_in(
     links: Links, quorum: Quorum, is_let_in: bool

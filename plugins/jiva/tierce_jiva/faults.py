@@ -139,10 +139,8 @@ class Faults:
                 self._hang_up(self._links[name], self._links[name].fault)
 
     def _worth(self, names: Iterable[str]) -> int:
-        """Return how far the best of these can be trusted to hold what was acknowledged: one that
-        is sound, one that has only restarted, one whose sync has failed."""
-        links = [self._links[name] for name in names]
-        return max(link.is_sound + (link.has_kept and not link.has_failed_sync) for link in links)
+        """Return how far the best of these can be trusted."""
+        return max(self._links[name].trust for name in names)
 
     def _has_lost_the_best(self) -> bool:
         """True if a vote is under way that leaves only those that can be trusted less."""

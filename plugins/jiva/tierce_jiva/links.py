@@ -239,6 +239,12 @@ class Link:
         return self.has_kept and not self.is_in_doubt
 
     @property
+    def trust(self) -> int:
+        """How far it can be trusted to hold what was acknowledged: 2 if it is sound, 1 if it has
+        only restarted, 0 if a sync of its has failed, or it has lost what it held."""
+        return self.is_sound + (self.has_kept and not self.has_failed_sync)
+
+    @property
     def has_failed(self) -> bool:
         """True if it failed a write that is still under way."""
         return any(batch.failed & self.bit for batch in self.writes.values())

@@ -124,15 +124,16 @@ class Quorum:
 
     def _may_go_first(self, proposal: Membership) -> list[Link]:
         """Return who may be what others are left out for, in the start that is known: nobody that
-        has lost what it held and is not let in, or is an older copy; nobody in doubt where one
-        that stays is not: that one may have come to be in doubt too, and says so when it is
+        has lost what it held and is not let in, or is an older copy; nobody that can be trusted
+        less than another that stays: that one may be so too by now, and says it when it is
         asked."""
         links = [self._links[name] for name in proposal.in_sync]
-        fit = [link for link in links if link.is_sound] or links
+        best = max(link.trust for link in links)
         return [
             link
-            for link in fit
-            if link.is_ready
+            for link in links
+            if link.trust == best
+            and link.is_ready
             and not link.fault
             and (link.has_kept or self._let_in.get(link.name) == link.incarnation)
         ]
