@@ -218,6 +218,11 @@ def test_what_another_target_did_before_is_not_forgotten_for_that() -> None:
     assert opened(choose(NAMES, known, own=42, before=membership(5, *NAMES))).strange == {}
 
 
+def test_a_volume_that_was_moved_as_a_whole_opens_though_one_replica_is_missing() -> None:
+    found = opened(choose(NAMES, {A: promise(copied=True), C: promise(copied=True)}))
+    assert found.in_sync == {A, C}
+
+
 def test_a_copied_folder_is_left_out_while_one_that_was_not_is_there() -> None:
     found = opened(choose(NAMES, {A: promise(copied=True), B: promise(), C: promise()}))
     assert found.in_sync == {B, C}

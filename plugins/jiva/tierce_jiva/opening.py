@@ -98,7 +98,8 @@ def choose(
     strange = _stale(adopted, promises, before if adopted.ballot.target == own else adopted)
     voters = set(promises) - set(strange)
     copied = {name for name in voters if promises[name].copied}
-    if len(promises) < len(members):
+    if len(promises) < len(members) and copied != voters:
+        # Where all were copied, the volume was moved.
         voters -= copied
     majority = len(members) // 2 + 1
     # Those that vote must include one of every majority that may have accepted something.
