@@ -160,7 +160,7 @@ class Quorum:
             # In the start in which it was found to hold everything.
             "let_in": {name: self._let_in[name] for name in sorted(self._let_in)},
             # It must not be what others are voted out for if its sync has failed since.
-            "suspect": link.is_in_doubt or (link.promise is not None and link.promise.suspect),
+            "suspect": link.has_failed_sync or (link.promise is not None and link.promise.suspect),
         }
         answered = partial(self._answered, link.name, proposal)
         self._links.ask_control(link, message, "accepted", answered)
