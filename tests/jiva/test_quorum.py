@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jiva.ladder import BALLOT, ack, answer, answer_frame, asked, ready_links
+from jiva.ladder import BALLOT, ack, answer, answer_frame, asked, ready_links, taken
 from tierce import ProtocolError
 from tierce_jiva.ballot import Membership
 from tierce_jiva.links import Links, LinkState
@@ -62,6 +62,17 @@ def test_one_in_doubt_is_not_asked_first_where_one_that_stays_is_sound(
     links[B].is_unproved = True
     quorum.propose(frozenset({B, C}))
     assert [asked(link) for link in links] == [[], [], ["accept"]]
+
+
+@pytest.mark.parametrize("has_failed", [False, True])
+def test_it_says_that_it_knows_of_a_failed_sync_and_of_nothing_less(
+    links: Links, quorum: Quorum, has_failed: bool
+) -> None:
+    # A replica refuses if its sync has failed unknown to the target, restarted or not.
+    links[B].is_unproved, links[B].has_failed_sync = True, has_failed
+    quorum.propose(frozenset({B}))
+    (frame,) = taken(links[B])
+    assert frame.control()["suspect"] is has_failed
 
 
 def test_where_all_that_stay_are_in_doubt_one_of_them_is_asked_first(

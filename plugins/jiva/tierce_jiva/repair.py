@@ -297,10 +297,8 @@ class Repair:
     def _has_another(self, extent: int, members: Members, failure: _Failure) -> bool:
         """True if it may be copied from one that was not tried. Another may lack what there is no
         room for, and so that is undone. But of those in doubt none may be what a sound one is
-        overwritten from, unless that can't be read."""
-        has_sound = any(
-            extent not in link.doubt and not link.bit & failure.unread for link in members.all
-        )
+        overwritten from."""
+        has_sound = any(extent not in link.doubt for link in members.all)
         return any(
             not link.bit & failure.tried and not (has_sound and extent in link.doubt)
             for link in members.sources
