@@ -265,7 +265,7 @@ def test_what_waits_to_be_sent_is_bounded_at_every_moment(
     session = never_reads(
         bench, b"".join(command(read_10(0, blocks), n + 1, read=size) for n in range(count))
     )
-    assert UNSENT_BYTES_MAX < bench.connection().output.length <= UNSENT_BYTES_MAX + 2 * MIB
+    assert UNSENT_BYTES_MAX < bench.connection().stream.output.length <= UNSENT_BYTES_MAX + 2 * MIB
     answers = session.hear()
     assert sum(len(answer.data) for answer in answers) == 24 * MIB, "it goes on when they are read"
 
@@ -275,7 +275,7 @@ def test_small_answers_that_nobody_reads_are_bounded_by_their_number(
 ) -> None:
     bench = make_bench(queue_depth=1024)
     never_reads(bench, b"".join(nop_out(1, tag=n + 1) for n in range(200_000)))
-    output = bench.connection().output
+    output = bench.connection().stream.output
     assert len(output._queue) <= UNSENT_COUNT_MAX + 16
     assert output.is_full
 
@@ -306,7 +306,7 @@ def test_a_long_read_by_an_initiator_that_takes_little_at_a_time_is_given_bit_by
     session = bench.session(keys={"MaxRecvDataSegmentLength": "512"})
     session.say(command(read_10(0, 16384), 1, read=8 * MIB))
     bench.loop.turn_once()
-    given = only(list(bench.connection().giving))
+    given = only(list(bench.connection().stream.giving))
     assert 0 < given.number <= 8 * DATA_IN_COUNT_MAX
     found = session.hear()
     assert found[-1].flags == 0x81

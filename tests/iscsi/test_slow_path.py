@@ -325,7 +325,7 @@ def test_data_out_that_names_no_r2t_is_none(make_bench: Callable[..., Bench]) ->
     assert only(found).tag == 1, "the second waits for memory and has asked for nothing yet"
     assert session.ask(data_out(2, 0, 0, 0, b"", final=True)) == []
     assert session.ask(data_out(2, 0, 0, 0, bytes(512), final=True)) == []
-    assert len(bench.connection().tasks) == 2
+    assert len(bench.connection().tasks.by_tag) == 2
 
 
 def test_an_unknown_opcode_is_rejected(bench: Bench) -> None:

@@ -195,12 +195,12 @@ def test_nothing_of_a_long_read_comes_behind_the_answer_that_it_is_over(
     session = bench.session(keys={"MaxRecvDataSegmentLength": "512"})
     session.say(command(read_10(0, 16384), 1, read=8 << 20))
     bench.loop.turn()
-    assert bench.connection().giving, "the socket is full and there is more to come"
+    assert bench.connection().stream.giving, "the socket is full and there is more to come"
     session.say(task_management(function, 2, task=1))
     found = session.hear()
     assert (found[-1].opcode, found[-1].response) == (RESPONSE, COMPLETE)
     assert sum(len(answer.data) for answer in found) < 8 << 20
-    assert not bench.connection().giving
+    assert not bench.connection().stream.giving
 
 
 @pytest.mark.parametrize("function", [CLEAR_TASK_SET, LUN_RESET, WARM_RESET])
@@ -281,7 +281,7 @@ def test_tasks_that_are_given_up_count_until_they_have_settled(
     session = bench.session()
     for number in range(1, 40):
         session.ask(write(number), task_management(ABORT_TASK, number + 1, task=number))
-    assert len(bench.connection().tasks) == 4
+    assert len(bench.connection().tasks.by_tag) == 4
     assert len(bench.parked) == 4
 
 
