@@ -15,6 +15,7 @@ from collections.abc import Callable
 from tierce import Op, ProtocolError, Request, Stage
 from tierce_iscsi import pdu
 from tierce_iscsi.pdu import FINAL, NO_TAG, RejectReason
+from tierce_iscsi.scsi import device_server
 from tierce_iscsi.scsi.command import Deferred, Outcome, Reply, Work, check_condition
 from tierce_iscsi.scsi.sense import GOOD, PROTOCOL_SERVICE_CRC_ERROR, TASK_SET_FULL
 from tierce_iscsi.scsi.unit import LogicalUnit
@@ -70,8 +71,8 @@ class Commands:
             return
         task = SlowTask(tag, self._clock_ns(), lun, expected, flags)
         self._check_unsolicited(task, flags, len(data))
-        admitted = self._unit.admit(
-            *(header[pdu.CDB_OFFSET :], lun, self._session),
+        admitted = device_server.admit(
+            *(self._unit, header[pdu.CDB_OFFSET :], lun, self._session),
             read=expected if task.is_read else 0,
             write=expected if task.is_write else 0,
         )
@@ -142,7 +143,7 @@ class Commands:
         assert task.command is not None, "nothing else is gone on with"
         if task.buffer is not None:
             task.command.data = task.buffer.view[: task.wanted]
-        self._go(task, self._unit.execute(task.command))
+        self._go(task, device_server.execute(self._unit, task.command))
 
     def data_out(self, header: bytes, data: memoryview) -> None:
         """Take Data-Out, asked for or not. What belongs to no command any more is dropped."""

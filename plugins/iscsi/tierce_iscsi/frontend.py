@@ -74,9 +74,9 @@ class IscsiFrontend:
                 can_outlive_power=context.is_folder_lasting,
             ),
             restart=self._keeper.restart,
+            abort=self.abort_tasks_of,
+            soon=self.slices,
         )
-        self.unit.abort = self.abort_tasks_of
-        self.unit.soon = self.slices
         self._quiet = Quiet(context.device)
         #: Those that log in, and those that have: each in the order of their arrival.
         self._logins: dict[Endpoint, None] = {}

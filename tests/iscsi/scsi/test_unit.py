@@ -8,6 +8,7 @@ import pytest
 
 from iscsi.bench import Bench
 from iscsi.initiator import NO_TAG, Answer, command, data_out, only, read_10, write_10
+from tierce_iscsi.scsi import device_server
 from tierce_iscsi.scsi.command import Command, Reply
 from tierce_iscsi.scsi.sense import BUS_DEVICE_RESET, CHECK_CONDITION
 
@@ -164,8 +165,8 @@ def test_a_write_that_is_sent_without_any_data_says_that_all_of_it_is_missing(
 def test_a_command_whose_data_got_lost_on_our_side_is_never_good(bench: Bench) -> None:
     bench.session()
     unit, nexus = bench.frontend.unit, bench.sessions()[0]
-    admitted = unit.admit(write_10(0, 1).ljust(16, b"\0"), 0, nexus, write=512)
+    admitted = device_server.admit(unit, write_10(0, 1).ljust(16, b"\0"), 0, nexus, write=512)
     assert isinstance(admitted, Command)
-    outcome = unit.execute(admitted)
+    outcome = device_server.execute(unit, admitted)
     assert isinstance(outcome, Reply)
     assert outcome.status == CHECK_CONDITION

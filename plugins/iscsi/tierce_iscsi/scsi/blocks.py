@@ -4,7 +4,6 @@ COMPARE AND WRITE, ORWRITE (SBC-3 section 5)."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from tierce import Code, Op, Request
 from tierce_iscsi.scsi import limits
@@ -20,9 +19,7 @@ from tierce_iscsi.scsi.sense import (
     invalid_field,
     sense_of,
 )
-
-if TYPE_CHECKING:
-    from tierce_iscsi.scsi.unit import LogicalUnit
+from tierce_iscsi.scsi.unit import LogicalUnit
 
 #: What is read, then compared and written, may lose so often against other writers.
 CHANGE_ROUND_COUNT_MAX = 16

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import struct
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from tierce import Extent, Op, Request
 from tierce_iscsi.scsi import limits
@@ -27,9 +26,7 @@ from tierce_iscsi.scsi.sense import (
     invalid_field,
     invalid_parameter,
 )
-
-if TYPE_CHECKING:
-    from tierce_iscsi.scsi.unit import LogicalUnit
+from tierce_iscsi.scsi.unit import LogicalUnit
 
 _STATUS_DESCRIPTOR = struct.Struct(">QIB3x")
 WRITE_SAME_16 = 0x93
