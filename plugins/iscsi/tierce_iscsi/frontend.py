@@ -12,10 +12,10 @@ from tierce_iscsi.completion import Completion, Quiet
 from tierce_iscsi.connection import Connection
 from tierce_iscsi.endpoint import Endpoint
 from tierce_iscsi.greeter import Handed, format_portal, format_targets, may_log_in
-from tierce_iscsi.keeping import Keeper
 from tierce_iscsi.memory import Memory
 from tierce_iscsi.options import IscsiOptions, IscsiVolumeOptions, identity
 from tierce_iscsi.pdu import LoginStatus
+from tierce_iscsi.persistence import Persistence
 from tierce_iscsi.scsi import limits
 from tierce_iscsi.scsi.reservations import Reservations
 from tierce_iscsi.scsi.unit import LogicalUnit
@@ -60,7 +60,7 @@ class IscsiFrontend:
         self._volume_options: IscsiVolumeOptions = context.volume_options
         self._iqn = identity(self.options, context.volume.name, self._volume_options)
         self._stage = context.stage("frontend")
-        self._keeper = Keeper(context)
+        self._persistence = Persistence(context)
         self.unit = LogicalUnit(
             context.device,
             iqn=self._iqn,
@@ -70,10 +70,10 @@ class IscsiFrontend:
             is_read_only=self._volume_options.read_only,
             physical_bytes=self._volume_options.physical_block_size or 0,
             reservations=Reservations(
-                *(self._keeper.registrations, self._keeper.keep),
+                *(self._persistence.registrations, self._persistence.save),
                 can_outlive_power=context.is_folder_lasting,
             ),
-            restart=self._keeper.restart,
+            restart=self._persistence.restart,
             abort=self.abort_tasks_of,
             soon=self.slices,
         )
@@ -123,7 +123,7 @@ class IscsiFrontend:
         self._is_ending = True
         for endpoint in [*self._logins, *self._sessions]:
             endpoint.close(reason, Cause.TARGET)
-        self._keeper.close()
+        self._persistence.close()
 
     # -- what endpoints call -----------------------------------------------------------------------
 
@@ -200,7 +200,7 @@ class IscsiFrontend:
         self._logins.pop(endpoint, None)
         self._sessions[endpoint] = connection
         self.events.began(session)
-        self._keeper.began(session.initiator)
+        self._persistence.began(session.initiator)
         # It may end within: what it sent with its login is dealt with at once.
         endpoint.welcome(connection)
         self._publish_soon()
@@ -218,7 +218,7 @@ class IscsiFrontend:
             drain.start()
             if not self._is_ending:
                 # Those that end because the target does have to hear of it when they come back.
-                self._keeper.ended(connection.session.initiator)
+                self._persistence.ended(connection.session.initiator)
             self._publish_soon()
         elif not endpoint.is_refused:
             self.events.given_up(endpoint.remote, reason)
@@ -355,7 +355,7 @@ class IscsiFrontend:
         closed, self._closed = self._closed, None
         if self._close_timer is not None:
             self._close_timer.cancel()
-        self._keeper.close()
+        self._persistence.close()
         closed()
 
 

@@ -94,7 +94,7 @@ class FastTask(Task):
     __slots__ = ("place", "region")
 
     def __init__(self, tag: int, started_ns: int, region: Region, place: int) -> None:
-        # Not through super(): this runs once for each parked command.
+        # Not through super(): this runs once for each pending command.
         self.tag = tag
         self.started_ns = started_ns
         self.drains = ()

@@ -48,7 +48,7 @@ def first_failure(unit: LogicalUnit, requests: list[Request]) -> Reply | None:
     """Return the reply that reports the first request that failed, None if all are good."""
     for request in requests:
         status = request.status
-        assert status is not None, "looked at only when settled"
+        assert status is not None, "looked at only when complete"
         if not status.is_good:
             return check_condition(sense_of(status, unit.block_size))
     return None
@@ -239,7 +239,7 @@ def compare_and_write(unit: LogicalUnit, command: Command) -> Reply | Work:
 
     def finish(requests: list[Request]) -> Reply:
         status = requests[0].status
-        assert status is not None, "looked at only when settled"
+        assert status is not None, "looked at only when complete"
         if status.code is Code.MISCOMPARE:
             where = None if status.offset is None else status.offset - offset
             return check_condition(Sense(Key.MISCOMPARE, 0x1D00, where))
@@ -297,7 +297,7 @@ def _change(
     def compared(requests: list[Request]) -> Outcome:
         nonlocal rounds
         status = requests[0].status
-        assert status is not None, "looked at only when settled"
+        assert status is not None, "looked at only when complete"
         rounds += 1
         if status.code is Code.MISCOMPARE and rounds < CHANGE_ROUND_COUNT_MAX:
             return read()

@@ -124,7 +124,7 @@ def handler_of(action: Action, *, has_type: bool = False, aborts: bool = False) 
         order = prout.read_order(command, has_type=has_type, can_outlive_power=can)
 
         def begin(done: Callable[[Outcome], None], is_aborted: Callable[[], bool]) -> None:
-            def kept(change: Change) -> None:
+            def saved(change: Change) -> None:
                 for identity, sense in change.news:
                     unit.tell(identity, sense)
                 if aborts and change.losers:
@@ -132,7 +132,7 @@ def handler_of(action: Action, *, has_type: bool = False, aborts: bool = False) 
                 else:
                     done(change.reply)
 
-            reservations.change(action, order, kept, is_aborted, aborts=aborts)
+            reservations.change(action, order, saved, is_aborted, aborts=aborts)
 
         return Deferred(begin)
 

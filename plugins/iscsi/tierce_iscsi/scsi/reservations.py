@@ -1,9 +1,9 @@
 """Who may do what with a logical unit, and how that changes (SPC-4 section 5.12).
 
-**Kept first.** What a PERSISTENT RESERVE OUT changes is in force, told to others and answered only
-when it is kept: a restart of the target must not lose a fence that somebody was told is up. The
-command is parked meanwhile; those that come until then are dealt with together next, in order.
-What can't be kept has not happened: the command fails and everything stays as it was.
+**Saved first.** What a PERSISTENT RESERVE OUT changes is in force, told to others and answered only
+when it is saved: a restart of the target must not lose a fence that somebody was told is up. The
+command is pending meanwhile; those that come until then are dealt with together next, in order.
+What can't be saved has not happened: the command fails and everything stays as it was.
 
 **Whoever is aborted first loses.** PREEMPT AND ABORT is the last of those that are dealt with
 together: what its losers sent behind it is aborted before its turn, and what is aborted before its
@@ -27,8 +27,8 @@ from tierce_iscsi.scsi.sense import (
     CheckConditionError,
 )
 
-#: Keeps registrations over a restart of the target, then says why it could not, or "".
-Keep = Callable[[Registrations, Callable[[str], None]], None]
+#: Saves registrations over a restart of the target, then says why it could not, or "".
+Save = Callable[[Registrations, Callable[[str], None]], None]
 _Answer = Callable[[Change], None]
 _CONFLICT = Reply(status=RESERVATION_CONFLICT)
 
@@ -46,25 +46,25 @@ class _Asked:
 
 @attrs.frozen
 class _Ended:
-    """An action that waits for what it changed to be kept."""
+    """An action that waits for what it changed to be saved."""
 
     answer: _Answer
     change: Change
     has_changed: bool
 
 
-def keep_nothing(_now: Registrations, kept: Callable[[str], None]) -> None:
-    """Of a unit that has no place to keep anything."""
-    kept("")
+def save_nothing(_now: Registrations, saved: Callable[[str], None]) -> None:
+    """Of a unit that has no place to save anything."""
+    saved("")
 
 
 class Reservations:
     """Who may do what with one logical unit.
 
     Args:
-        now: What was kept.
-        keep: Keeps a change.
-        can_outlive_power: What is kept is as safe as the unit's bytes, so that APTPL may be
+        now: What was saved.
+        save: Saves a change.
+        can_outlive_power: What is saved is as safe as the unit's bytes, so that APTPL may be
             promised.
 
     Attributes:
@@ -76,7 +76,7 @@ class Reservations:
     def __init__(
         self,
         now: Registrations | None = None,
-        keep: Keep = keep_nothing,
+        save: Save = save_nothing,
         *,
         can_outlive_power: bool = False,
     ) -> None:
@@ -84,8 +84,8 @@ class Reservations:
         self.can_outlive_power = can_outlive_power
         self.legacy: bytes | None = None
         self.is_idle = not self.now.is_reserved
-        self._keep = keep
-        self._is_keeping = False
+        self._save = save
+        self._is_saving = False
         self._waiting: deque[_Asked] = deque()
 
     def set_legacy(self, identity: bytes | None) -> None:
@@ -115,7 +115,7 @@ class Reservations:
         Args:
             action: What it makes of the registrations.
             order: What the command says.
-            answer: Called with the change when it is kept.
+            answer: Called with the change when it is saved.
             is_aborted: True if the command is aborted: then the action is not done any more.
             aborts: `answer` aborts commands of others, perhaps some that wait here.
         """
@@ -123,7 +123,7 @@ class Reservations:
         self._go_on()
 
     def _go_on(self) -> None:
-        while self._waiting and not self._is_keeping:
+        while self._waiting and not self._is_saving:
             ended: list[_Ended] = []
             draft = self.now
             while self._waiting:
@@ -136,8 +136,8 @@ class Reservations:
             if draft == self.now:
                 self._end(ended)
             else:
-                self._is_keeping = True
-                self._keep_draft(draft, ended)
+                self._is_saving = True
+                self._save_draft(draft, ended)
 
     def _try(self, asked: _Asked, draft: Registrations) -> tuple[Registrations, Change]:
         """Return what an action makes of `draft`, which stays as it is if the action fails."""
@@ -152,9 +152,9 @@ class Reservations:
         except CheckConditionError as error:
             return draft, Change(check_condition(error.sense))
 
-    def _keep_draft(self, draft: Registrations, ended: list[_Ended]) -> None:
-        def kept(failure: str) -> None:
-            self._is_keeping = False
+    def _save_draft(self, draft: Registrations, ended: list[_Ended]) -> None:
+        def saved(failure: str) -> None:
+            self._is_saving = False
             if failure:
                 refusal = Change(check_condition(INTERNAL_TARGET_FAILURE))
                 self._end([attrs.evolve(e, change=refusal) if e.has_changed else e for e in ended])
@@ -164,7 +164,7 @@ class Reservations:
                 self._end(ended)
             self._go_on()
 
-        self._keep(draft, kept)
+        self._save(draft, saved)
 
     def _end(self, ended: list[_Ended]) -> None:
         for one in ended:

@@ -61,7 +61,7 @@ def unmap(unit: LogicalUnit, command: Command) -> Reply | Work:
     requests = [Request(Op.DISCARD, lba * size, count * size) for lba, count in extents if count]
     if not requests:
         return Reply(length=wanted)
-    return Work(requests, lambda settled: first_failure(unit, settled) or Reply(length=wanted))
+    return Work(requests, lambda done: first_failure(unit, done) or Reply(length=wanted))
 
 
 def _has_no_data(cdb: bytes) -> bool:
@@ -107,9 +107,9 @@ def write_same(unit: LogicalUnit, command: Command) -> Outcome:
         nonlocal requests
         current, requests = requests, next(steps, None)
         assert current is not None, "gone on with only while there is more"
-        return Work(current, settled)
+        return Work(current, completed)
 
-    def settled(done: list[Request]) -> Outcome:
+    def completed(done: list[Request]) -> Outcome:
         failure = first_failure(unit, done)
         if failure is not None:
             return failure
