@@ -190,29 +190,29 @@ def play(stream: bytes, cuts: int | None) -> tuple[list[Answer], bool, bytes]:
     return [_timeless(answer) for answer in found], ended, bytes(device.bytes)
 
 
-def play_parked(stream: bytes, seed: int) -> None:
-    """Feed a connection whose device parks writes and settles them at any time, in any order."""
+def play_pending(stream: bytes, seed: int) -> None:
+    """Feed a connection whose device completes writes at any time, in any order."""
     dice = random.Random(seed)
-    parked: list[Callable[[], None]] = []
+    pending: list[Callable[[], None]] = []
     soon = Soon()
     # So little memory that commands wait for one another.
-    device = MemoryDevice(BLOCKS * 512, later=parked.append)
+    device = MemoryDevice(BLOCKS * 512, later=pending.append)
     connection = make_connection(device, soon, dice.choice((0, 8192, 64 << 20)))
 
-    def settle_some() -> None:
-        while parked and dice.random() < 0.5:
-            parked.pop(dice.randrange(len(parked)))()
+    def complete_some() -> None:
+        while pending and dice.random() < 0.5:
+            pending.pop(dice.randrange(len(pending)))()
         soon.run()
 
-    out, _ = _feed(connection, stream, dice, is_cut=True, between=settle_some)
+    out, _ = _feed(connection, stream, dice, is_cut=True, between=complete_some)
     drained: list[bool] = []
     drain = Drain(lambda: drained.append(True))
     connection.tasks.give_up_all(drain)
     drain.start()
-    while parked:
-        parked.pop(dice.randrange(len(parked)))()
+    while pending:
+        pending.pop(dice.randrange(len(pending)))()
         soon.run()
-    assert drained == [True], "everything has settled"
+    assert drained == [True], "everything is complete"
     assert not connection.tasks.by_tag
     answers(out + _sent(connection))
     _check_released(connection)
@@ -285,8 +285,8 @@ def main() -> None:
             stream = random_session(seed)
             assert ordered(play(stream, None)) == ordered(play(stream, seed))
             play(mutate(stream, seed), seed)
-            play_parked(stream, seed)
-            play_parked(mutate(stream, seed), seed)
+            play_pending(stream, seed)
+            play_pending(mutate(stream, seed), seed)
             play(struct.pack(">I", seed) + pdu(bytes(48)), seed)
         except BaseException:
             print(f"failed: --seed {seed}")

@@ -24,7 +24,7 @@ from tierce_iscsi.text import Negotiation
 
 
 class PendingDevice(MemoryDevice):
-    """A device that leaves pending whatever it is asked."""
+    """A device that leaves whatever it is asked pending."""
 
     def __init__(self, size: int = 1 << 20) -> None:
         super().__init__(size)
