@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from iscsi.initiator import NO_TAG, command, data_out, only, read_10, write_10
 from iscsi.parts import Parts, PendingDevice, make_parts
 from tierce_iscsi.pdu import Opcode, RejectReason
@@ -67,7 +69,7 @@ def test_a_pending_read_is_answered_when_the_device_has_done_it() -> None:
 
 
 def test_a_command_that_finds_no_memory_waits_until_another_is_over() -> None:
-    soon = []
+    soon: list[Callable[[], None]] = []
     device = PendingDevice()
     parts = make_parts(device, memory_bytes=0, soon=soon.append)
     for tag in (5, 6):
