@@ -75,6 +75,12 @@ def test_a_pdu_that_has_begun_moves_on_when_what_it_lies_in_is_held() -> None:
     assert bytes(held.view[:40]) == b"a" * 40, "it is a pending write's"
 
 
+def test_answers_go_on_in_the_region_that_is_in_use() -> None:
+    stream = make_parts().stream
+    assert stream.take_out() is stream.take_out()
+    assert stream.take_out() is stream.out_region
+
+
 def test_the_first_reason_to_end_is_the_one_that_is_told() -> None:
     stream = make_parts().stream
     stream.end("a wrong CmdSN", Cause.PROTOCOL)
