@@ -41,19 +41,15 @@ def plan_all(catalogue: Catalogue) -> Iterator[Plan]:
 
 
 def plan_target(served: Served, config: Config) -> Plan:
-    """Return the plan of a volume's target. It holds what the target needs: an edit of the front
-    end's section restarts it only if its front end can't take that while it runs."""
+    """Return the plan of a volume's target."""
     section = config.frontends[served.config.frontend]
-    settings = TargetSettings(served.spec, served.members, section)
-    fixed, live = settings.to_json(served.config), settings.section_to_json()
-    if not config.registry.frontends[served.config.frontend].reconfigures:
-        fixed, live = fixed | live, {}
+    settings = TargetSettings(served.spec, served.config, served.members, section)
     return Plan(
         f"target.{served.spec.name}",
         Role.TARGET,
         served.spec.name,
-        fixed,
-        live,
+        settings.to_json(),
+        settings.live_to_json(),
         is_volatile=not config.registry.engines[served.spec.engine].durable,
     )
 

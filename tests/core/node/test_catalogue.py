@@ -63,8 +63,27 @@ def test_an_edited_section_of_a_front_end_restarts_only_who_can_not_take_it_whil
     after = {plan.name: plan for plan in plan_all(catalogue)}
     changed = {name for name in before if before[name].digest != after[name].digest}
     assert changed == {"target.fixed", "portal"}
-    assert before["target.live"].live["frontend_section"]["depth"] == 1
-    assert after["target.live"].live["frontend_section"]["depth"] == 5
+    sections = [found["target.live"].live["frontends.live-names"] for found in (before, after)]
+    assert [one["values"]["depth"] for one in sections] == [1, 5]
+
+
+def test_a_live_option_changes_what_the_target_is_told_and_restarts_nobody(scene: Scene) -> None:
+    scene.write(volume())
+    catalogue = scene.start()
+    before = {plan.name: plan for plan in plan_all(catalogue)}
+    scene.reload(catalogue, volume(rate=7))
+    after = {plan.name: plan for plan in plan_all(catalogue)}
+    assert {name for name in before if before[name].digest != after[name].digest} == set()
+    told = [found["target.demo"].live["options"] for found in (before, after)]
+    assert told == [{"of": "folder", "values": {"rate": rate}} for rate in (1, 7)]
+
+
+def test_a_live_option_does_not_wait_where_a_restart_would_empty_the_volume(scene: Scene) -> None:
+    memory = {"name": "demo", "size": "1 MiB", "engine": "memory", "frontend": "names"}
+    scene.write({**memory, "filters": [{"name": "slow"}]})
+    catalogue = scene.start()
+    scene.reload(catalogue, {**memory, "filters": [{"name": "slow", "delay_ms": 5}]})
+    assert scene.codes() == ["volume.created"]
 
 
 def test_a_volume_of_memory_keeps_its_settings_until_it_is_started_anew_and_that_is_told(
