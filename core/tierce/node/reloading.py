@@ -139,9 +139,7 @@ def _describe_volumes(before: Mapping[str, Served], after: Mapping[str, Served])
 
 def _describe_sections(before: Config, after: Config) -> Iterator[str]:
     for key in differences(_sections(before), _sections(after)):
-        # The ring of events is as long as it was when the state was opened.
-        later = " holds from the next start" if key == "limits.event_count_max" else " has changed"
-        yield f"{key}{later}"
+        yield f"{key} has changed"
     plugins = [_enabled(config) for config in (before, after)]
     if plugins[0] != plugins[1]:
         yield f"plugins: {', '.join(plugins[1])}"

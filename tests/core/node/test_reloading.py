@@ -51,7 +51,7 @@ def volumes(*names: str, size: str = "1 MiB", more: str = "") -> str:
         (
             volumes("a"),
             volumes("a", more="limits: {stop_timeout_s: 5, event_count_max: 500}\n"),
-            "limits.stop_timeout_s has changed; limits.event_count_max holds from the next start",
+            "limits.stop_timeout_s has changed; limits.event_count_max has changed",
         ),
         (
             volumes("a"),
