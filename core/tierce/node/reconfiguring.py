@@ -26,14 +26,12 @@ class Running:
 
     Attributes:
         part: It, with the options that are in force.
-        method: What its method is called.
-        reconfigure: Its method; None if it has none.
+        reconfigure: Its method, or what raises in its place.
         plugin: The plugin that brings it.
     """
 
     part: Part
-    method: str
-    reconfigure: Reconfigure | None
+    reconfigure: Reconfigure
     plugin: str
 
 
@@ -94,8 +92,6 @@ class LiveParts:
             if options == part.options:
                 self._kept.pop(part.key, None)
                 return
-            if running.reconfigure is None:
-                raise TierceError(f"it has no method `{running.method}`")
             running.reconfigure(options)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's bug ends no target
             self._refused(running, values, explain(error))
@@ -138,8 +134,15 @@ def running_parts(
         else:
             family, running, method = "front end", frontend, "reconfigure"
         found = getattr(running, method, None)
-        take = found if callable(found) else None
-        yield Running(part, method, take, owners[f"{family} {part.name}"])
+        take = found if callable(found) else _lacks(method)
+        yield Running(part, take, owners[f"{family} {part.name}"])
+
+
+def _lacks(method: str) -> Reconfigure:
+    def refuse(_options: Any) -> None:
+        raise TierceError(f"it has no method `{method}`")
+
+    return refuse
 
 
 def _where(part: Part) -> str:

@@ -221,6 +221,15 @@ def test_a_volume_that_left_the_file_is_kept_but_not_served(scene: Scene) -> Non
     assert not note(scene).exists()
 
 
+def test_of_a_volume_of_memory_that_left_the_file_nothing_is_said_to_stay(scene: Scene) -> None:
+    scene.write({"name": "demo", "size": "1 MiB", "engine": "memory", "frontend": "names"})
+    catalogue = scene.start()
+    scene.events.clear()
+    scene.reload(catalogue)
+    (told,) = scene.events
+    assert "it is not served, what was on it is lost; " in told.message
+
+
 def test_folders_of_a_lost_state_are_refused_with_the_way_back(scene: Scene) -> None:
     scene.write(volume())
     uuid = scene.start().served["demo"].spec.uuid
