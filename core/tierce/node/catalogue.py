@@ -112,16 +112,11 @@ class Catalogue:
             try:
                 served[name] = self._apply_file(volume, record, refused.get(name))
             except Exception as error:  # noqa: BLE001 - whatever is wrong with one, others are fine
-                self.errors[name] = error
-                kept = self._served.get(name) or with_old_settings(
-                    config, self._engines, record, served
-                )
-                if kept is not None:
-                    served[name] = kept
-                self._refuse(name, error, is_kept=kept is not None)
-        named = {volume.name for volume in config.volumes}
+                self._keep_settings(name, error, record, served)
+        for name, wrong in config.refused.items():
+            self._keep_settings(name, wrong, records.get(name), served)
         for name, record in records.items():
-            if name not in named or (name not in served and record.phase.is_removal):
+            if name not in config.names or (name not in served and record.phase.is_removal):
                 kept = self._apply_rest(record)
                 if kept is not None:
                     served[name] = kept
@@ -131,6 +126,17 @@ class Catalogue:
         self._served = served
         self._left_out -= set(served)
         self.version += 1
+
+    def _keep_settings(
+        self, name: str, error: Exception, record: VolumeRecord | None, served: dict[str, Served]
+    ) -> None:
+        """Serve a volume whose new settings are refused with those that it had, and tell it."""
+        self.errors[name] = error
+        kept = self._served.get(name)
+        kept = kept or with_old_settings(self.config, self._engines, record, served)
+        if kept is not None:
+            served[name] = kept
+        self._refuse(name, error, is_kept=kept is not None)
 
     def _apply_file(
         self, volume: VolumeConfig, record: VolumeRecord | None, refused: Exception | None
@@ -215,7 +221,7 @@ class Catalogue:
         """True if the config file or the state wants the volume served."""
         if record.owner is Owner.STATE:
             return not record.phase.is_removal
-        return any(volume.name == record.name for volume in self.config.volumes)
+        return record.name in self.config.names
 
     def unserved_why(self, record: VolumeRecord) -> str:
         """Say why a volume is not served; empty if nobody knows."""
@@ -261,7 +267,7 @@ class Catalogue:
             UsageError: There is none, or the config file owns it.
         """
         record = self.find(name)
-        if any(volume.name == name for volume in self.config.volumes):
+        if name in self.config.names:
             place = origin_of(f"volumes.{name}", self.config.origins)
             raise UsageError(
                 f"volume {name} belongs to {place}: remove it there and "

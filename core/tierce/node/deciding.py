@@ -115,6 +115,31 @@ class Foreseen:
     refused: dict[str, str] = attrs.field(factory=dict)
     made: set[str] = attrs.field(factory=set)
 
+    def refuse(
+        self,
+        name: str,
+        error: Exception,
+        now: Served | None,
+        engines: Engines,
+        record: VolumeRecord | None,
+    ) -> None:
+        """Note that a volume keeps the settings that it has, if it has any."""
+        self.refused[name] = explain(error)
+        kept = now or with_old_settings(self.config, engines, record, self.served)
+        if kept is not None:
+            self.served[name] = kept
+
+
+def lacking(config: Config, volume: VolumeConfig) -> str:
+    """Name what a volume needs and no plugin of a config file brings; empty if it has all."""
+    registry = config.registry
+    parts: list[tuple[str, str, Mapping[str, Any]]] = [("engine", volume.engine, registry.engines)]
+    parts += [("filter", name, registry.filters) for name, _options in volume.filters]
+    parts += [("front end", volume.frontend, config.frontends)]
+    return next(
+        (f"the {family} {name!r}" for family, name, known in parts if name not in known), ""
+    )
+
 
 def foresee(
     config: Config,
@@ -145,13 +170,11 @@ def foresee(
             known = record or VolumeRecord(name=name, uuid=_NO_UUID, **_NEW)
             found.served[name] = engines.serve(volume, owned_by_file(config, volume, known))
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one, others are fine
-            found.refused[name] = explain(error)
-            kept = served.get(name) or with_old_settings(config, engines, record, found.served)
-            if kept is not None:
-                found.served[name] = kept
-    named = {volume.name for volume in config.volumes}
+            found.refuse(name, error, served.get(name), engines, record)
+    for name, wrong in config.refused.items():
+        found.refuse(name, wrong, served.get(name), engines, records.get(name))
     for name, record in records.items():
-        if name in named or record.owner is Owner.FILE or record.phase.is_removal:
+        if name in config.names or record.owner is Owner.FILE or record.phase.is_removal:
             continue
         try:
             found.served[name] = engines.serve(engines.parse(record), record)

@@ -17,6 +17,7 @@ from tierce.errors import (
     UsageError,
     explain,
 )
+from tierce.node.deciding import lacking
 from tierce.node.differing import Change, Effect, Situation, compare, differences
 from tierce.node.engines import Served
 from tierce.node.listening import find_port_holder, open_listener, split_address
@@ -24,6 +25,7 @@ from tierce.node.plan import Role
 from tierce.node.planning import plan_all
 from tierce.node.preflight import Findings, examine
 from tierce.spec import Event
+from tierce.state import Owner
 
 if TYPE_CHECKING:
     from tierce.node.supervisor import Supervisor
@@ -42,7 +44,7 @@ def reload(supervisor: Supervisor) -> None:
 
     before = situation_of(supervisor)
     try:
-        config, findings = _read_again(before.config, Path(before.config.file))
+        config, findings = _read_again(before, Path(before.config.file))
     except (TierceError, OSError) as error:
         tell("config.refused", f"reload: {explain(error)}; nothing was changed", "error")
         return
@@ -68,7 +70,7 @@ def foretell(supervisor: Supervisor, file: Path) -> list[Change]:
         TierceError: Nothing: it would be refused as a whole.
     """
     before = situation_of(supervisor)
-    config, findings = _read_again(before.config, file)
+    config, findings = _read_again(before, file)
     config, ports = keep_ports(before.config, config, _portal_pid(supervisor))
     foreseen = supervisor.catalogue.foresee(config, findings.refused)
     after = Situation(
@@ -93,16 +95,25 @@ def situation_of(supervisor: Supervisor) -> Situation:
     )
 
 
-def _read_again(before: Config, file: Path) -> tuple[Config, Findings]:
+def _read_again(before: Situation, file: Path) -> tuple[Config, Findings]:
     if file.exists() and not file.is_file():
         # A pipe would keep the supervisor waiting for whoever writes it.
         raise ConfigError("is no regular file any more", file=str(file))
-    config = load_config(file)
+    config = load_config(file, is_lenient=True)
     findings = examine(config)
     findings.check_general()
-    if config.data_dir != before.data_dir:
+    if config.data_dir != before.config.data_dir:
         place = config.origins["data_dir"]
         raise UsageError(f"{place}: data_dir can't be changed while serving")
+    for name, served in before.served.items():
+        is_to_go_on = name in config.refused or served.record.owner is Owner.STATE
+        missing = lacking(config, served.config) if is_to_go_on else ""
+        if missing:
+            # Without its plugin it could not go on by its old settings either.
+            raise config.refused.get(name) or UsageError(
+                f"volume {name} is served with {missing}, which no plugin that {file} enables "
+                "brings; enable it, or delete the volume"
+            )
     return config, findings
 
 

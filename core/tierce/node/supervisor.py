@@ -68,7 +68,7 @@ def serve(file: Path, console: Console, *, is_strict: bool = False) -> None:
     # A terminal that closes now, or a reload that comes too early, must not end it: the file is
     # being read anyway.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    config = load_config(file)
+    config = load_config(file, is_lenient=True)
     findings = examine(config)
     findings.check_general()
     layout = Layout(config.data_dir)

@@ -220,7 +220,7 @@ class Scene:
 
     def start(self) -> Catalogue:
         """Open the state anew, as the next server would."""
-        return self.start_with(load_config(self.file, self.registry))
+        return self.start_with(load_config(self.file, self.registry, is_lenient=True))
 
     def start_with(self, config: Config, **refused: Exception) -> Catalogue:
         """The same with another config file, of which some volumes were found wrong."""
@@ -232,7 +232,7 @@ class Scene:
 
     def reload(self, catalogue: Catalogue, *volumes: Mapping[str, Any], **more: Any) -> None:
         self.write(*volumes, **more)
-        catalogue.apply(load_config(self.file, self.registry))
+        catalogue.apply(load_config(self.file, self.registry, is_lenient=True))
 
     def codes(self) -> list[str]:
         """Take the codes of the events so far."""

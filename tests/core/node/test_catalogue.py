@@ -191,6 +191,40 @@ def test_a_volume_that_was_found_wrong_before_keeps_its_settings(scene: Scene) -
     assert catalogue.unserved_why(before.record) == "its folder is another's"
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        volume(tnoe="high"),
+        {**volume(), "engine": "gone"},
+        {**volume(), "size": "much"},
+        {**volume(), "filters": [{"name": "gone"}]},
+    ],
+)
+def test_a_volume_with_a_mistake_keeps_its_settings_at_reload_and_restart_and_no_other_down(
+    scene: Scene, wrong: dict[str, Any]
+) -> None:
+    scene.write(volume())
+    catalogue = scene.start()
+    before = catalogue.served["demo"]
+    scene.reload(catalogue, wrong, volume("other"))
+    assert catalogue.served["demo"] == before
+    assert "other" in catalogue.served
+    catalogue = scene.start()
+    assert catalogue.served["demo"] == before
+    assert "other" in catalogue.served
+    assert "tierce.yaml:3: volumes.demo" in catalogue.refused["demo"]
+    assert catalogue.is_wanted(before.record)
+    with pytest.raises(UsageError, match="belongs to"):
+        catalogue.begin_delete("demo")
+
+
+def test_of_two_volumes_of_one_identity_the_first_is_served(scene: Scene) -> None:
+    scene.write(volume("demo1"), volume("demo2"))
+    catalogue = scene.start()
+    assert list(catalogue.served) == ["demo1"]
+    assert "and the volume 'demo1' too" in catalogue.refused["demo2"]
+
+
 def test_what_is_wanted_is_what_the_file_names_or_the_state_owns(scene: Scene) -> None:
     scene.write(volume("demo"))
     catalogue = scene.start()

@@ -6,12 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
 import pytest
 
 from core.node.scenes import Scene, note, volume
 from tierce.config import load_config
 from tierce.node.catalogue import Catalogue
-from tierce.node.deciding import Foreseen
+from tierce.node.deciding import Foreseen, lacking
 from tierce.node.differing import Change, Situation, compare, differences
 from tierce.node.planning import plan_all
 
@@ -163,6 +164,25 @@ def test_what_is_refused_says_why_and_that_it_keeps_its_settings(scene: Scene) -
     assert foretold == done
     assert foretold["volume demo"].startswith("refused; it keeps the settings that it has: ")
     assert "tierce.yaml:3: volumes.demo.size: it was created with 1 MiB" in foretold["volume demo"]
+
+
+def test_a_mistake_in_one_volume_is_foretold_as_its_refusal(scene: Scene) -> None:
+    scene.write(volume())
+    catalogue = scene.start()
+    scene.write(volume(tnoe="high"))
+    config = load_config(scene.file, scene.registry, is_lenient=True)
+    foreseen = catalogue.foresee(config, {})
+    assert foreseen.served == catalogue.served
+    assert "unknown option 'tnoe'" in foreseen.refused["demo"]
+
+
+def test_what_a_volume_needs_and_no_plugin_brings_is_named(scene: Scene) -> None:
+    scene.write(volume())
+    catalogue = scene.start()
+    served = catalogue.served["demo"].config
+    assert lacking(catalogue.config, served) == ""
+    assert lacking(catalogue.config, attrs.evolve(served, engine="x")) == "the engine 'x'"
+    assert lacking(catalogue.config, attrs.evolve(served, frontend="y")) == "the front end 'y'"
 
 
 def test_what_can_not_be_served_at_all_says_so(scene: Scene) -> None:
