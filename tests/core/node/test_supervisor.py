@@ -1,4 +1,4 @@
-"""Every limit of the config file holds from a reload on, not from the next start."""
+"""A supervisor that reloads: every limit holds from then on, and what is refused as a whole."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import Any
 import attrs
 import pytest
 
-from tierce import Event
-from tierce.config import Config, Limits, config_from_bytes
+from tierce import ConfigError, Event
+from tierce.config import Config, Limits, config_from_bytes, load_config
 from tierce.node.child import Child
 from tierce.node.journal import Console
 from tierce.node.layout import Layout
 from tierce.node.plan import Plan, Role
 from tierce.node.preflight import Findings
+from tierce.node.reloading import foretell
 from tierce.node.supervisor import Supervisor
 from tierce.state.store import StateStore
 
@@ -122,3 +123,17 @@ def test_every_limit_has_a_proof_that_it_reaches_a_running_server() -> None:
 @pytest.mark.parametrize("limit", REACHES)
 def test_a_limit_holds_from_a_reload_on(scene: Scene, limit: str) -> None:
     REACHES[limit](scene)
+
+
+def test_a_file_without_a_plugin_that_a_running_volume_needs_is_refused_as_a_whole(
+    scene: Scene,
+) -> None:
+    text = "volumes: [{name: other, size: 1 MiB, engine: memory, frontend: iscsi}]\n"
+    scene.file.write_text("data_dir: ./data\n" + text)
+    scene.supervisor.config = load_config(scene.file)
+    scene.supervisor.catalogue.apply(scene.supervisor.config)
+    (volume, *_others) = foretell(scene.supervisor, scene.file)
+    assert (volume.what, volume.text) == ("volume other", "nothing")
+    scene.file.write_text("data_dir: ./data\nplugins: {enable: [iscsi]}\n" + text)
+    with pytest.raises(ConfigError, match="no enabled plugin brings the engine 'memory'"):
+        foretell(scene.supervisor, scene.file)
