@@ -9,7 +9,10 @@ from iscsi.initiator import LOGIN_KEYS, NAME, command, login, only, read_10, wri
 from iscsi.test_task_management import GivesUp
 from tierce_iscsi.frontend import LOGIN_COUNT_MAX
 from tierce_iscsi.greeter import Handed
-from tierce_iscsi.options import IscsiOptions
+from tierce_iscsi.options import IscsiOptions, IscsiVolumeOptions
+
+#: RFC 7143, 11.13.5: authorization failure.
+NOT_ALLOWED = 0x0202
 
 
 def test_a_login_with_the_same_identity_replaces_the_session(bench: Bench) -> None:
@@ -61,6 +64,19 @@ def test_other_options_are_for_who_logs_in_from_then_on(bench: Bench) -> None:
     other = bench.initiator()
     assert other.login(isid=b"\x80\0\0\0\0\7").login_status == 0x0302
     assert only(session.ask(command(read_10(0, 1), 1, read=512))).status == 0
+
+
+def test_other_initiators_end_the_sessions_of_those_that_are_taken_out_at_once(
+    bench: Bench,
+) -> None:
+    session = bench.session()
+    bench.frontend.reconfigure_volume(IscsiVolumeOptions(initiators=(NAME,)))
+    assert only(session.ask(command(read_10(0, 1), 1, read=512))).status == 0
+    bench.frontend.reconfigure_volume(IscsiVolumeOptions(initiators=(f"{NAME}-2",)))
+    bench.loop.turn()
+    assert session.is_closed
+    assert bench.published["sessions"] == []
+    assert bench.initiator().login().login_status == NOT_ALLOWED
 
 
 def test_closing_answers_what_is_under_way_first(pending: Bench) -> None:

@@ -108,6 +108,14 @@ class IscsiFrontend:
         """Take other options: who logs in from now on gets them."""
         self.options = options
 
+    def reconfigure_volume(self, options: IscsiVolumeOptions) -> None:
+        """Take other initiators: those that are no longer among them are dropped at once."""
+        self._volume_options = options
+        for endpoint in [*self._logins, *self._sessions]:
+            terms = endpoint.login.negotiation
+            if endpoint.login.is_done and not may_log_in(options, terms.initiator_name):
+                endpoint.close("it is no longer among the initiators", Cause.TARGET)
+
     def close(self, closed: Callable[[], None]) -> None:
         """Answer what is under way, end the sessions, then `closed()`."""
         self._closed = closed
