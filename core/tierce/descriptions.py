@@ -2,6 +2,9 @@
 
 A `factory` is a string "package.module:name", imported only when the thing is started, in the
 process that it runs in.
+
+All fields are named where a description is made, and each is held against its type when the
+registry is built. `contract` has no default: core's own number would say nothing of the plugin.
 """
 
 from __future__ import annotations
@@ -13,12 +16,13 @@ import attrs
 from tierce.block.device import Concurrency
 from tierce.options import NoOptions
 
-#: The version of the plugin contract that this core speaks. A plugin states the one that it was
-#: written for; core refuses a newer one, and says which of the two to upgrade.
-CONTRACT = 1
+#: The version of the plugin contract that this core speaks. A plugin states, as a number of its own
+#: (`contract=2`), the one that it was written for; core refuses a newer one, and says which of the
+#: two to upgrade.
+CONTRACT = 2
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class StoreDescription:
     """Keeps one replica's bytes.
 
@@ -35,10 +39,10 @@ class StoreDescription:
     summary: str
     factory: str
     options: type[Any] = NoOptions
-    contract: int = CONTRACT
+    contract: int
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class ReplicatorDescription:
     """Keeps N stores equal and shows them as one device.
 
@@ -55,10 +59,10 @@ class ReplicatorDescription:
     factory: str
     member: str
     options: type[Any] = NoOptions
-    contract: int = CONTRACT
+    contract: int
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class EngineDescription:
     """What `engine:` of a volume may name: a device of its own, or a replicator over a store.
 
@@ -84,10 +88,10 @@ class EngineDescription:
     options: type[Any] = NoOptions
     replicator: str = ""
     store: str = ""
-    contract: int = CONTRACT
+    contract: int
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class FrontendDescription:
     """What `frontend:` of a volume may name.
 
@@ -115,10 +119,10 @@ class FrontendDescription:
     options: type[Any] = NoOptions
     volume_options: type[Any] = NoOptions
     advice: str = ""
-    contract: int = CONTRACT
+    contract: int
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class FilterDescription:
     """A device over a device.
 
@@ -136,10 +140,10 @@ class FilterDescription:
     factory: str
     operations: frozenset[str]
     options: type[Any] = NoOptions
-    contract: int = CONTRACT
+    contract: int
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class ExporterDescription:
     """Carries statistics and events out, in a process of its own.
 
@@ -154,10 +158,10 @@ class ExporterDescription:
     summary: str
     factory: str
     options: type[Any] = NoOptions
-    contract: int = CONTRACT
+    contract: int
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class PolicyHandlerDescription:
     """Makes what a policy document says happen.
 
@@ -173,7 +177,7 @@ class PolicyHandlerDescription:
     summary: str
     factory: str
     options: type[Any] = NoOptions
-    contract: int = CONTRACT
+    contract: int
 
     @property
     def name(self) -> str:

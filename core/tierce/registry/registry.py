@@ -120,7 +120,7 @@ class Registry:
         for entry, hooks in list(self._listeners):
             try:
                 hooks.hook.tierce_event(event=event)
-            except Exception as error:  # noqa: BLE001 - it is logged
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - it is logged
                 # What a stranger's listener raises must not end the supervisor.
                 self._listeners.remove((entry, hooks))
                 entry.reason = (

@@ -16,6 +16,7 @@ def tierce_engines() -> list[EngineDescription]:
             factory="tierce_engines.memory:MemoryDevice",
             concurrency=Concurrency.INLINE,
             durable=False,
+            contract=2,
         ),
         EngineDescription(
             name="file",
@@ -23,5 +24,6 @@ def tierce_engines() -> list[EngineDescription]:
             factory="tierce_engines.file:FileDevice",
             lifecycle="tierce_engines.file_lifecycle:FileLifecycle",
             options=FileOptions,
+            contract=2,
         ),
     ]

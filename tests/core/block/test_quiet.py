@@ -77,7 +77,9 @@ def pipeline(engine: Device, own_filter: Device) -> Device:
     """As core puts them on one another."""
     below = Meter(engine, Counters())
     known = frozenset({"READ", "WRITE", "FLUSH"})
-    description = FilterDescription("f", "", "x:y", known)
+    description = FilterDescription(
+        name="f", summary="", factory="x:y", operations=known, contract=2
+    )
     return Emulator(Meter(Guard(own_filter, description, below), Counters()))
 
 

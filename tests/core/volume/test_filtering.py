@@ -40,7 +40,9 @@ class Filter:
 
 def guarded(*operations: str) -> tuple[Guard, Filter]:
     below = Filter()
-    description = FilterDescription("f", "", "x:y", frozenset(operations))
+    description = FilterDescription(
+        name="f", summary="", factory="x:y", operations=frozenset(operations), contract=2
+    )
     return Guard(below, description, Filter()), below
 
 

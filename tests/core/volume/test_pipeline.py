@@ -229,9 +229,13 @@ class Passing:
         self._below.submit(batch, settled)  # type: ignore[arg-type]
 
 
-def filtered(registry: Registry, operations: set[str], contract: int = 1) -> None:
+def filtered(registry: Registry, operations: set[str], contract: int = 2) -> None:
     described = FilterDescription(
-        "passing", "", f"{__name__}:Passing", frozenset(operations), contract=contract
+        name="passing",
+        summary="",
+        factory=f"{__name__}:Passing",
+        operations=frozenset(operations),
+        contract=contract,
     )
     registry.filters = {**registry.filters, "passing": described}
 
@@ -272,7 +276,7 @@ def test_an_engine_that_is_no_device_is_one_clear_error(
     tmp_path: Path, reactor: EpollReactor
 ) -> None:
     registry = Registry.load()
-    odd = EngineDescription("odd", "", "builtins:repr")
+    odd = EngineDescription(name="odd", summary="", factory="builtins:repr", contract=2)
     registry.engines = {**registry.engines, "odd": odd}
     page = StatisticsPage.create(tmp_path / "page")
     with pytest.raises(PluginError, match="gave a str"):
