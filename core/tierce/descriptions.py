@@ -14,6 +14,7 @@ from typing import Any
 import attrs
 
 from tierce.block.device import Concurrency
+from tierce.block.operation import NO_FLAGS, Flag
 from tierce.options import NoOptions
 
 #: The version of the plugin contract that this core speaks. A plugin states, as a number of its own
@@ -132,6 +133,9 @@ class FilterDescription:
         factory: `(OpenContext, Device) -> Device`.
         operations: Names of the operations (`tierce.Op`) that it knows. Core refuses every other
             one before it reaches the filter: default-deny.
+        flags: The flags (`tierce.Flag`) that it knows, or passes on as they are. Of what it does
+            not know, core makes what it can above the filter (FUA: a write and a flush), and
+            refuses the rest.
         options: Option class.
     """
 
@@ -139,6 +143,7 @@ class FilterDescription:
     summary: str
     factory: str
     operations: frozenset[str]
+    flags: Flag = NO_FLAGS
     options: type[Any] = NoOptions
     contract: int
 

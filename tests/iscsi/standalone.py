@@ -29,6 +29,7 @@ from tierce import (
     Capabilities,
     Code,
     Extent,
+    Flag,
     FrontendContext,
     Geometry,
     Handover,
@@ -121,7 +122,7 @@ class MemoryDevice:
         self._later = later
         self.geometry = Geometry(size, block_size)
         self.capabilities = Capabilities(
-            fua=True,
+            flags=Flag.FUA | Flag.NO_HOLE,
             discard=True,
             write_zeroes=True,
             compare_and_write=True,

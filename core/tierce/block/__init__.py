@@ -3,13 +3,14 @@
 from tierce.block.device import Capabilities, Concurrency, Device, Geometry, SimpleDevice
 from tierce.block.extent_lock import Claim, ExtentLock
 from tierce.block.hole import can_punch_hole, punch_hole
-from tierce.block.operation import EXTENT_COUNT_MAX, Extent, Op, Request, Settled
+from tierce.block.operation import EXTENT_COUNT_MAX, NO_FLAGS, Extent, Flag, Op, Request, Settled
 from tierce.block.quiet import when_quiet
 from tierce.block.status import GOOD, Code, Status
 
 __all__ = [
     "EXTENT_COUNT_MAX",
     "GOOD",
+    "NO_FLAGS",
     "Capabilities",
     "Claim",
     "Code",
@@ -17,6 +18,7 @@ __all__ = [
     "Device",
     "Extent",
     "ExtentLock",
+    "Flag",
     "Geometry",
     "Op",
     "Request",

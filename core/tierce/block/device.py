@@ -12,7 +12,7 @@ Rules for both:
 - FLUSH covers every write that was answered before the FLUSH was submitted.
 - A write that was answered GOOD is seen by every read submitted afterwards.
 - A read that overlaps a parked write is not answered before that write.
-- On return of a FLUSH, or of a write with FUA, the bytes survive loss of power, where the
+- On return of a FLUSH, or of a write with `Flag.FUA`, the bytes survive loss of power, where the
   device says so (`Capabilities.durable`).
 - A request that has a status is over: it is not applied later. A device that has to answer
   without knowing (a replicated one that lost its majority) says when it is so by the optional
@@ -27,7 +27,7 @@ from typing import Protocol, runtime_checkable
 
 import attrs
 
-from tierce.block.operation import Extent, Op, Request, Settled
+from tierce.block.operation import NO_FLAGS, Extent, Flag, Op, Request, Settled
 from tierce.block.status import Status
 
 
@@ -62,11 +62,11 @@ class Geometry:
 
 @attrs.frozen
 class Capabilities:
-    """What a device does by itself. Core emulates FUA, WRITE_ZEROES, COMPARE_AND_WRITE and
-    BLOCK_STATUS where they are absent; it refuses DISCARD.
+    """What a device does by itself. Core emulates FUA, NO_HOLE, WRITE_ZEROES, COMPARE_AND_WRITE
+    and BLOCK_STATUS where they are absent; it refuses DISCARD.
 
     Attributes:
-        fua: Honours `Request.fua`.
+        flags: The flags that it knows: it is sent no other.
         discard: Does DISCARD. A discarded extent reads as zeroes.
         write_zeroes: Does WRITE_ZEROES.
         compare_and_write: Does COMPARE_AND_WRITE, atomically against every other write.
@@ -75,7 +75,7 @@ class Capabilities:
         read_only: Refuses every write.
     """
 
-    fua: bool = False
+    flags: Flag = NO_FLAGS
     discard: bool = False
     write_zeroes: bool = False
     compare_and_write: bool = False

@@ -12,6 +12,7 @@ from tierce import (
     Code,
     Device,
     FilterDescription,
+    Flag,
     Geometry,
     Op,
     Request,
@@ -84,7 +85,7 @@ def pipeline(engine: Device, own_filter: Device) -> Device:
 
 
 def write(*, fua: bool = False) -> Request:
-    return Request(Op.WRITE, 0, 512, memoryview(bytes(512)), fua=fua)
+    return Request(Op.WRITE, 0, 512, memoryview(bytes(512)), flags=Flag(fua))
 
 
 def test_a_device_that_says_nothing_of_it_is_quiet() -> None:

@@ -11,6 +11,7 @@ from tierce import (
     Capabilities,
     Code,
     FilterDescription,
+    Flag,
     Geometry,
     Op,
     PluginError,
@@ -26,7 +27,7 @@ class Filter:
 
     def __init__(self) -> None:
         self.geometry = Geometry(1 << 20)
-        self.capabilities = Capabilities(True, True, True, True, True)
+        self.capabilities = Capabilities(Flag.FUA, True, True, True, True)
         self.batches: list[list[Request]] = []
 
     def submit(self, batch: list[Request], settled: Settled) -> None:

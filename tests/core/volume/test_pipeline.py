@@ -20,6 +20,7 @@ from tierce import (
     Concurrency,
     EngineDescription,
     FilterDescription,
+    Flag,
     Geometry,
     Op,
     PluginError,
@@ -48,11 +49,11 @@ def request(op: Op, offset: int, length: int, fill: int, fua: bool) -> Request:
     if op is Op.READ:
         return Request(op, offset, length, memoryview(bytearray(length)))
     if op is Op.WRITE:
-        return Request(op, offset, length, memoryview(bytes([fill]) * length), fua=fua)
+        return Request(op, offset, length, memoryview(bytes([fill]) * length), flags=Flag(fua))
     if op is Op.COMPARE_AND_WRITE:
         data = bytes([fill]) * length + bytes([fill + 1 & 3]) * length
-        return Request(op, offset, length, memoryview(data), fua=fua)
-    return Request(op, offset, length, fua=fua and op is not Op.BLOCK_STATUS)
+        return Request(op, offset, length, memoryview(data), flags=Flag(fua))
+    return Request(op, offset, length, flags=Flag(fua and op is not Op.BLOCK_STATUS))
 
 
 class Bare:
