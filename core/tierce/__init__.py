@@ -7,6 +7,7 @@ from tierce.block import (
     EXTENT_COUNT_MAX,
     GOOD,
     NO_FLAGS,
+    BaseDevice,
     Capabilities,
     Claim,
     Code,
@@ -14,6 +15,7 @@ from tierce.block import (
     Device,
     Extent,
     ExtentLock,
+    Filter,
     Flag,
     Geometry,
     Op,
@@ -79,7 +81,7 @@ from tierce.errors import (
 from tierce.hookspecs import hookimpl
 from tierce.lifecycle import Lifecycle
 from tierce.options import NoOptions, OptionInfo, option, option_info
-from tierce.reactor import READABLE, WRITABLE, Reactor, Timer
+from tierce.reactor import READABLE, WRITABLE, Lane, Reactor, Timer
 from tierce.spec import Event, MemberSpec, VolumeSpec
 
 __version__ = "0.1.0"
@@ -91,6 +93,7 @@ __all__ = [
     "NO_FLAGS",
     "READABLE",
     "WRITABLE",
+    "BaseDevice",
     "Capabilities",
     "Claim",
     "Closed",
@@ -108,6 +111,7 @@ __all__ = [
     "Extent",
     "ExtentLock",
     "FencedError",
+    "Filter",
     "FilterDescription",
     "Flag",
     "FormatError",
@@ -118,6 +122,7 @@ __all__ = [
     "Greeter",
     "Handover",
     "Hangup",
+    "Lane",
     "Lifecycle",
     "Member",
     "MemberContext",

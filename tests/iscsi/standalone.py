@@ -34,6 +34,7 @@ from tierce import (
     Geometry,
     Handover,
     Hangup,
+    Lane,
     Op,
     Request,
     Route,
@@ -88,6 +89,9 @@ class EpollLoop:
 
     def call_soon(self, call: Callable[[], None]) -> None:
         self._soon.append(call)
+
+    def lane(self) -> Lane:
+        raise AssertionError("no front end has a thread of its own")
 
     def offload(self, work: Callable[[], Any], done: Callable[[Any, Any], None]) -> None:
         result = work()

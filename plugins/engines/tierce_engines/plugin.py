@@ -22,6 +22,7 @@ def tierce_engines() -> list[EngineDescription]:
             name="file",
             summary="One raw file or block device, unreplicated.",
             factory="tierce_engines.file:FileDevice",
+            concurrency=Concurrency.BATCH,
             lifecycle="tierce_engines.file_lifecycle:FileLifecycle",
             options=FileOptions,
             contract=2,
