@@ -134,13 +134,17 @@ class Registry:
             for family, description in entry.loaded.described if entry.loaded else ():
                 yield family, description.name, description
 
-    def origin(self, family: str, name: str) -> str:
-        """Return whose something is, as messages name it: the plugin and its package."""
+    def owner(self, family: str, name: str) -> PluginRecord:
+        """Return the plugin that brings something; one called as the thing itself if none does."""
         for entry in self._entries:
             for its_family, one in entry.loaded.described if entry.loaded else ():
                 if (its_family, one.name) == (family, name):
-                    return entry.record().origin
-        return f"plugin {name!r}"
+                    return entry.record()
+        return PluginRecord(name, "", "", "disabled")
+
+    def origin(self, family: str, name: str) -> str:
+        """Return whose something is, as messages name it: the plugin and its package."""
+        return self.owner(family, name).origin
 
     def left_out(self) -> str:
         """Return a clause that names the broken and the disabled plugins, for the message about
