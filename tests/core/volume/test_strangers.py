@@ -91,7 +91,12 @@ def test_a_filter_that_raises_costs_its_volumes_requests_and_names_itself(
     assert "forgot to fill the table" in scene.shown()
     assert "Traceback" in caplog.text
     closed: list[Status] = []
-    scene.pipeline.close(lambda status: (closed.append(status), reactor.stop()))
+
+    def told(status: Status) -> None:
+        closed.append(status)
+        reactor.stop()
+
+    scene.pipeline.close(told)
     reactor.run()
     assert closed[0].code is Code.WRITE_ERROR
     assert "forgot how" in closed[0].reason
