@@ -6,6 +6,8 @@ This is the public door: what a plugin may import. Everything else under `tierce
 from tierce.block import (
     EXTENT_COUNT_MAX,
     GOOD,
+    NO_FLAGS,
+    BaseDevice,
     Capabilities,
     Claim,
     Code,
@@ -13,6 +15,8 @@ from tierce.block import (
     Device,
     Extent,
     ExtentLock,
+    Filter,
+    Flag,
     Geometry,
     Op,
     Request,
@@ -77,7 +81,7 @@ from tierce.errors import (
 from tierce.hookspecs import hookimpl
 from tierce.lifecycle import Lifecycle
 from tierce.options import NoOptions, OptionInfo, option, option_info
-from tierce.reactor import READABLE, WRITABLE, Reactor, Timer
+from tierce.reactor import READABLE, WRITABLE, Lane, Reactor, Timer
 from tierce.spec import Event, MemberSpec, VolumeSpec
 
 __version__ = "0.1.0"
@@ -86,8 +90,10 @@ __all__ = [
     "CONTRACT",
     "EXTENT_COUNT_MAX",
     "GOOD",
+    "NO_FLAGS",
     "READABLE",
     "WRITABLE",
+    "BaseDevice",
     "Capabilities",
     "Claim",
     "Closed",
@@ -105,7 +111,9 @@ __all__ = [
     "Extent",
     "ExtentLock",
     "FencedError",
+    "Filter",
     "FilterDescription",
+    "Flag",
     "FormatError",
     "Frontend",
     "FrontendContext",
@@ -114,6 +122,7 @@ __all__ = [
     "Greeter",
     "Handover",
     "Hangup",
+    "Lane",
     "Lifecycle",
     "Member",
     "MemberContext",

@@ -38,6 +38,7 @@ class Brings:
                 usage=front,
                 identity=front,
                 options=Section,
+                contract=2,
             )
         ]
 

@@ -161,6 +161,7 @@ def tierce_engines() -> list[EngineDescription]:
             factory=f"{MODULE}:Bytes",
             concurrency=how,
             options=BytesOptions,
+            contract=2,
         )
     ]
 
@@ -175,6 +176,7 @@ def tierce_filters() -> list[FilterDescription]:
             factory=f"{MODULE}:{name.capitalize()}",
             operations=known,
             options=SlowOptions,
+            contract=2,
         )
         for name in ("slow", "deaf")
     ]
@@ -183,7 +185,19 @@ def tierce_filters() -> list[FilterDescription]:
 @hookimpl
 def tierce_frontends() -> list[FrontendDescription]:
     front = f"{MODULE}:Front"
-    return [FrontendDescription("front", "Front.", front, front, front, front, Section, PerVolume)]
+    return [
+        FrontendDescription(
+            name="front",
+            summary="Front.",
+            factory=front,
+            greeter=front,
+            usage=front,
+            identity=front,
+            options=Section,
+            volume_options=PerVolume,
+            contract=2,
+        )
+    ]
 
 
 class Scene:
