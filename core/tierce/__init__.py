@@ -37,7 +37,6 @@ from tierce.contexts import (
     OpenContext,
     Route,
     Send,
-    Stage,
 )
 from tierce.descriptions import (
     CONTRACT,
@@ -79,6 +78,8 @@ from tierce.lifecycle import Lifecycle
 from tierce.options import NoOptions, OptionInfo, option, option_info
 from tierce.reactor import READABLE, WRITABLE, Reactor, Timer
 from tierce.spec import Event, MemberSpec, VolumeSpec
+from tierce.stage import Stage
+from tierce.store import Store, StoreChoice, StoreContext, StoreOpenContext
 
 __version__ = "0.1.0"
 
@@ -134,7 +135,11 @@ __all__ = [
     "SimpleDevice",
     "Stage",
     "Status",
+    "Store",
+    "StoreChoice",
+    "StoreContext",
     "StoreDescription",
+    "StoreOpenContext",
     "TemporaryError",
     "TierceError",
     "Timer",

@@ -9,7 +9,7 @@ from tierce.block.device import Capabilities, Device, Geometry
 from tierce.block.operation import Op, Request, Settled
 from tierce.block.quiet import when_quiet
 from tierce.block.status import GOOD, Status
-from tierce.contexts import Stage
+from tierce.stage import Stage
 
 
 class Meter:

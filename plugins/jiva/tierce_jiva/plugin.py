@@ -33,6 +33,7 @@ def tierce_replicators() -> list[ReplicatorDescription]:
             summary="Synchronous replication by ballot, over TCP.",
             factory="tierce_jiva.device:open_device",
             member="tierce_jiva.replica_process:ReplicaProcess",
+            lifecycle="tierce_jiva.lifecycle:JivaLifecycle",
             options=JivaOptions,
         )
     ]
