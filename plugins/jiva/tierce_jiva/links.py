@@ -58,7 +58,7 @@ class Head:
             KeyError: A field is missing.
             ValueError: One is not what it should be.
         """
-        if "head" not in message:
+        if not {"head", "device", "inode"} & message.keys():
             return None
         device, inode = message["device"], message["inode"]
         incarnation = message["incarnation"]

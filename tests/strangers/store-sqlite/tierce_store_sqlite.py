@@ -6,7 +6,7 @@ import contextlib
 import errno
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import attrs
 
@@ -135,7 +135,7 @@ class SqliteStore(tierce.Store):
         last = (offset + length) // self._block - 1
         self._change("DELETE FROM blocks WHERE number BETWEEN ? AND ?", [(first, last)])
 
-    def _change(self, statement: str, rows: list[tuple[int, object]]) -> None:
+    def _change(self, statement: str, rows: Sequence[tuple[int, object]]) -> None:
         with medium(), self._writer as writer:
             writer.execute("BEGIN IMMEDIATE")
             writer.executemany(statement, rows)
