@@ -75,7 +75,7 @@ class EngineDescription:
         lifecycle: Class derived from `tierce.Lifecycle`, called without arguments, or with a
             `StoreChoice` where `store` is named; or empty, and the replicator's is used. Without
             either there is nothing to make on disk, and no members.
-        concurrency: For a SimpleDevice: where its calls may run.
+        concurrency: Where its calls may run, if it has a factory: a replicator's takes batches.
         durable: For a SimpleDevice: what was flushed survives a restart.
         options: Option class, of the volume's `options:`; `NoOptions`, and the replicator's is
             used.

@@ -8,6 +8,7 @@ from typing import TypeVar, cast
 
 import attrs
 
+from tierce.block.device import Concurrency
 from tierce.descriptions import (
     Description,
     EngineDescription,
@@ -278,7 +279,8 @@ def _leave_out_broken_pairings(entries: Sequence[_Entry]) -> None:
 
 
 def _complete_pairings(entries: Sequence[_Entry]) -> None:
-    """Give every pairing what it leaves to its replicator: factory, lifecycle, options."""
+    """Give every pairing what it leaves to its replicator: factory and how that is called,
+    lifecycle, options."""
     described = [pair for one in entries if one.loaded for pair in one.loaded.described]
     replicators = {one.name: one for _, one in described if isinstance(one, ReplicatorDescription)}
     for entry in entries:
@@ -297,9 +299,12 @@ def _completed(
     if not isinstance(engine, EngineDescription) or not engine.replicator:
         return engine
     replicator = replicators[engine.replicator]
+    if not engine.factory:
+        # What a replicator opens is a `tierce.Device`, which takes batches.
+        factory = replicator.factory
+        engine = attrs.evolve(engine, factory=factory, concurrency=Concurrency.BATCH)
     return attrs.evolve(
         engine,
-        factory=engine.factory or replicator.factory,
         lifecycle=engine.lifecycle or replicator.lifecycle,
         options=replicator.options if engine.options is NoOptions else engine.options,
     )

@@ -13,6 +13,7 @@ import pytest
 
 from tierce import (
     CONTRACT,
+    Concurrency,
     EngineDescription,
     Event,
     PluginError,
@@ -61,7 +62,7 @@ def test_what_plugins_bring_is_found_by_name(plugin: MakePlugin) -> None:
         ]
     )
     # What a pairing leaves out is its replicator's.
-    whole = attrs.evolve(PAIRING, factory="example:open_device")
+    whole = attrs.evolve(PAIRING, factory="example:open_device", concurrency=Concurrency.BATCH)
     assert registry.engines == {"memory": MEMORY, "chained": whole}
     assert registry.stores == {"chain": STORE}
     assert registry.replicators == {"copies": REPLICATOR}
