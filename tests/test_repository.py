@@ -38,6 +38,7 @@ TESTED_BY = {
     "core/tierce/node/": "core/node/test_serving.py",
     "core/tierce/options.py": "core/registry/test_option_types.py",
     "core/tierce/reactor.py": "core/volume/test_epoll.py",
+    "core/tierce/services.py": "core/node/test_servicing.py",
     "core/tierce/spec.py": "core/config/test_model.py",
     "core/tierce/state/check.py": "core/state/test_store.py",
     "core/tierce/state/records.py": "core/state/test_store.py",

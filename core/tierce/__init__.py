@@ -25,8 +25,6 @@ from tierce.block import (
 )
 from tierce.contexts import (
     Closed,
-    Exporter,
-    ExporterContext,
     Frontend,
     FrontendContext,
     Greeter,
@@ -42,11 +40,12 @@ from tierce.contexts import (
 from tierce.descriptions import (
     CONTRACT,
     EngineDescription,
-    ExporterDescription,
     FilterDescription,
     FrontendDescription,
     PolicyHandlerDescription,
     ReplicatorDescription,
+    Scope,
+    ServiceDescription,
     StoreDescription,
 )
 from tierce.durable import (
@@ -78,6 +77,15 @@ from tierce.hookspecs import hookimpl
 from tierce.lifecycle import Lifecycle
 from tierce.options import NoOptions, OptionInfo, option, option_info
 from tierce.reactor import READABLE, WRITABLE, Reactor, Timer
+from tierce.services import (
+    Events,
+    OperationStatistics,
+    ProcessStatistics,
+    RecordedEvent,
+    Service,
+    ServiceContext,
+    VolumeStatistics,
+)
 from tierce.spec import Event, MemberSpec, VolumeSpec
 
 __version__ = "0.1.0"
@@ -99,9 +107,7 @@ __all__ = [
     "DeviceError",
     "EngineDescription",
     "Event",
-    "Exporter",
-    "ExporterContext",
-    "ExporterDescription",
+    "Events",
     "Extent",
     "ExtentLock",
     "FencedError",
@@ -121,15 +127,22 @@ __all__ = [
     "NoOptions",
     "Op",
     "OpenContext",
+    "OperationStatistics",
     "OptionInfo",
     "PluginError",
     "PolicyHandlerDescription",
+    "ProcessStatistics",
     "ProtocolError",
     "Reactor",
+    "RecordedEvent",
     "ReplicatorDescription",
     "Request",
     "Route",
+    "Scope",
     "Send",
+    "Service",
+    "ServiceContext",
+    "ServiceDescription",
     "Settled",
     "SimpleDevice",
     "Stage",
@@ -140,6 +153,7 @@ __all__ = [
     "Timer",
     "UsageError",
     "VolumeSpec",
+    "VolumeStatistics",
     "can_punch_hole",
     "explain",
     "hookimpl",

@@ -11,8 +11,14 @@ import attrs
 
 from tierce.block.device import Device
 from tierce.block.status import Status
+from tierce.errors import TemporaryError
 from tierce.reactor import Reactor
 from tierce.spec import Event, MemberSpec, VolumeSpec
+
+
+def no_services(name: str) -> socket.socket:
+    """Find no service: what a context has that was made apart from a server."""
+    raise TemporaryError(f"no service listens under the name {name!r} now: no server runs")
 
 
 class Stage(Protocol):
@@ -46,6 +52,9 @@ class OpenContext:
         member_address: Returns where the member of that name listens now ("HOST:PORT"), or None
             while it is not up.
         fenced: To be called when another target has taken the volume: ends this one for good.
+        find_service: Returns a connection to the socket that a service of this node has published
+            under a name, non-blocking. Raises TemporaryError while nobody listens there. Never
+            waits.
     """
 
     volume: VolumeSpec
@@ -58,6 +67,7 @@ class OpenContext:
     publish: Callable[[Mapping[str, Any]], None]
     member_address: Callable[[str], str | None]
     fenced: Callable[[str], None]
+    find_service: Callable[[str], socket.socket] = no_services
 
 
 @attrs.define
@@ -78,6 +88,7 @@ class MemberContext:
         publish: As in OpenContext.
         open_store: The factory of the engine's store: `(path, size_bytes) -> store`; what a store
             does is its replicator's contract.
+        find_service: As in OpenContext.
     """
 
     volume_name: str
@@ -92,6 +103,7 @@ class MemberContext:
     emit: Callable[[Event], None]
     publish: Callable[[Mapping[str, Any]], None]
     open_store: Callable[[Path, int], Any]
+    find_service: Callable[[str], socket.socket] = no_services
 
 
 class Member(Protocol):
@@ -206,30 +218,6 @@ class Greeter(Protocol):
         """Take what arrived. `routes` maps volume names to routes as they are now. A Handover
         or Hangup is the last wish."""
         ...
-
-
-class Exporter(Protocol):
-    """Carries statistics and events out, in a process of its own."""
-
-    def run(self, stop: Callable[[], bool]) -> None:
-        """Work until `stop()` is true; look at least once a second."""
-        ...
-
-
-@attrs.define
-class ExporterContext:
-    """What an exporter is started with.
-
-    Attributes:
-        options: Its option instance.
-        volumes: Returns what the shared statistics pages of all volumes say now: volume name ->
-            {"stages": {stage: {op: {...}}}, "published": {...}}.
-        log: Writes one structured log line.
-    """
-
-    options: Any
-    volumes: Callable[[], Mapping[str, Mapping[str, Any]]]
-    log: Callable[[Event], None]
 
 
 #: How a device reports that it has closed.

@@ -6,6 +6,7 @@ process that it runs in.
 
 from __future__ import annotations
 
+import enum
 from typing import Any
 
 import attrs
@@ -15,7 +16,7 @@ from tierce.options import NoOptions
 
 #: The version of the plugin contract that this core speaks. A plugin states the one that it was
 #: written for; core refuses a newer one, and says which of the two to upgrade.
-CONTRACT = 1
+CONTRACT = 2
 
 
 @attrs.frozen
@@ -142,22 +143,34 @@ class FilterDescription:
     contract: int = CONTRACT
 
 
-@attrs.frozen
-class ExporterDescription:
-    """Carries statistics and events out, in a process of its own.
+class Scope(enum.Enum):
+    """What there is one process of a service for."""
+
+    NODE = "node"
+    CONTROL = "control"
+    POOL = "pool"
+    VOLUME = "volume"
+
+
+@attrs.frozen(kw_only=True)
+class ServiceDescription:
+    """A process of the plugin's own beside the data processes: an exporter, a watcher, an API.
 
     Attributes:
         name: What the config calls it.
         summary: One sentence.
-        factory: `(ExporterContext) -> Exporter`.
+        factory: `(ServiceContext) -> Service`.
         options: Option class.
+        scope: What there is one process for. Only `Scope.NODE`, one on each node, is run now; a
+            config file that names a service of another scope is refused.
     """
 
     name: str
     summary: str
     factory: str
     options: type[Any] = NoOptions
-    contract: int = CONTRACT
+    scope: Scope = Scope.NODE
+    contract: int
 
 
 @attrs.frozen
@@ -190,6 +203,6 @@ Description = (
     | EngineDescription
     | FrontendDescription
     | FilterDescription
-    | ExporterDescription
+    | ServiceDescription
     | PolicyHandlerDescription
 )

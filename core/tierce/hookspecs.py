@@ -19,11 +19,11 @@ import pluggy
 
 from tierce.descriptions import (
     EngineDescription,
-    ExporterDescription,
     FilterDescription,
     FrontendDescription,
     PolicyHandlerDescription,
     ReplicatorDescription,
+    ServiceDescription,
     StoreDescription,
 )
 from tierce.spec import Event
@@ -78,8 +78,8 @@ def tierce_frontends() -> Iterable[FrontendDescription]:
 
 
 @hookspec
-def tierce_exporters() -> Iterable[ExporterDescription]:
-    """Name the exporters that this plugin brings. Called as `tierce_stores`. Since contract 1."""
+def tierce_services() -> Iterable[ServiceDescription]:
+    """Name the services that this plugin brings. Called as `tierce_stores`. Since contract 2."""
     raise NotImplementedError
 
 

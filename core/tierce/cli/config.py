@@ -82,7 +82,7 @@ def values(loaded: Config) -> Iterator[tuple[str, Any]]:
         [one.name for one in loaded.registry.plugins if one.state == "enabled"],
     )
     yield from flatten("limits", options_to_mapping(loaded.limits))
-    for family, sections in (("frontends", loaded.frontends), ("exporters", loaded.exporters)):
+    for family, sections in (("frontends", loaded.frontends), ("services", loaded.services)):
         for name, options in sections.items():
             yield from flatten(f"{family}.{name}", options_to_mapping(options, hide_secrets=True))
     for index, document in enumerate(loaded.policies):

@@ -22,8 +22,15 @@ _EXIT_INTERRUPTED = 130
 _SAY_WHICH = "say which data folder is meant (--data-dir, --config, TIERCE_DATA_DIR)"
 
 
-def ask(data: Path, message: Message) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def ask(
+    data: Path, message: Message, *, patience_s: float = PATIENCE_S
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Ask the server of a data folder; return the rows and the answer.
+
+    Args:
+        data: The data folder.
+        message: The request.
+        patience_s: A server that says nothing for so long is given up.
 
     Raises:
         UsageError: There is no such data folder, or it is another user's.
@@ -32,7 +39,7 @@ def ask(data: Path, message: Message) -> tuple[list[dict[str, Any]], dict[str, A
     """
     rows = []
     try:
-        for reply in _replies(data, message):
+        for reply in _replies(data, message, patience_s):
             if "row" in reply:
                 rows.append(reply["row"])
             elif "error" in reply:
@@ -56,7 +63,7 @@ def is_running(data: Path) -> bool:
     return True
 
 
-def _replies(data: Path, message: Message) -> Iterator[Message]:
+def _replies(data: Path, message: Message, patience_s: float) -> Iterator[Message]:
     if not data.is_dir():
         raise UsageError(f"there is no data folder {data}; {_SAY_WHICH}")
     try:
@@ -72,7 +79,7 @@ def _replies(data: Path, message: Message) -> Iterator[Message]:
         send(connection, encode({**message, "id": 1}))
         poll = select.poll()
         poll.register(connection, select.POLLIN)
-        while poll.poll(PATIENCE_S * 1000):
+        while poll.poll(patience_s * 1000):
             try:
                 packet = receive(connection)
             except (ProtocolError, OSError) as error:
@@ -82,4 +89,4 @@ def _replies(data: Path, message: Message) -> Iterator[Message]:
             if packet is None:
                 return
             yield packet[0]
-        raise TemporaryError(f"the server has not answered for {PATIENCE_S:.0f} s")
+        raise TemporaryError(f"the server has not answered for {patience_s:.0f} s")

@@ -115,6 +115,8 @@ class Journal:
         self._soon = soon
         self._pending: list[Event] = []
         self._left_out = 0
+        #: Events that the state has not; their numbers are left out there.
+        self._unrecorded = 0
         self._is_store_failing = False
         self.registry: Registry | None = None
         self._log = RotatingLog(layout.log("serve"))
@@ -133,10 +135,12 @@ class Journal:
         events, self._pending = self._pending, []
         if not events:
             return
-        if self._left_out:
+        left_out = self._left_out
+        if left_out:
             message = f"{self._left_out} events came too fast and were left out"
             events.append(Event("serve.events-left-out", message, "process/serve", "warning"))
             self._left_out = 0
+            self._unrecorded += left_out
         self._log.write(_line(event) for event in events)
         self._record(events)
         for event in events:
@@ -150,12 +154,14 @@ class Journal:
     def _record(self, events: list[Event]) -> None:
         """Keep events in the state; that it can't be written is told once, and when it is over."""
         try:
-            self._store.record(events)
+            self._store.record(events, skipped=self._unrecorded)
         except TierceError as error:
             if not self._is_store_failing:
                 self._console.say(f"error: events can't be recorded: {error}")
             self._is_store_failing = True
+            self._unrecorded += len(events)
         else:
+            self._unrecorded = 0
             if self._is_store_failing:
                 self._console.say("note: events are recorded again")
             self._is_store_failing = False

@@ -12,6 +12,7 @@ from tierce.errors import FormatError, PluginError
 from tierce.node.control import Command
 from tierce.node.layout import replace_file
 from tierce.node.process import Process
+from tierce.node.published import find_service
 from tierce.node.settings import MemberSettings
 from tierce.registry import Registry, resolve
 from tierce.volume.statistics import StatisticsPage
@@ -66,6 +67,7 @@ class MemberProcess:
                 emit=process.emit,
                 publish=self._page.publish,
                 open_store=store,
+                find_service=lambda name: find_service(process.layout, name),
             )
         )
 

@@ -154,9 +154,9 @@ def load_volume_options(registry: Registry, frontend: str, values: Mapping[str, 
     return _load(registry.frontends[frontend].volume_options, values)
 
 
-def load_exporter_options(registry: Registry, name: str, values: Mapping[str, Any]) -> Any:
-    """Return an exporter's options."""
-    return _load(registry.exporters[name].options, values)
+def load_service_options(registry: Registry, name: str, values: Mapping[str, Any]) -> Any:
+    """Return a service's options."""
+    return _load(registry.services[name].options, values)
 
 
 def load_policy_options(registry: Registry, kind: str, values: Mapping[str, Any]) -> Any:

@@ -19,6 +19,7 @@ from tierce.node.frontend_folder import frontend_folder
 from tierce.node.layout import Layout
 from tierce.node.plan import EXIT_FENCED
 from tierce.node.process import Process
+from tierce.node.published import find_service
 from tierce.node.settings import TargetSettings, load_section
 from tierce.registry import Registry, resolve
 from tierce.spec import Event
@@ -62,6 +63,7 @@ class Target:
             publish=self._page.publish,
             member_address=member_addresses(process.layout, volume.name),
             fenced=self._fence,
+            find_service=lambda name: find_service(process.layout, name),
         )
         self._frontend: Frontend | None = None
         self._pipeline: Pipeline = open_pipeline(context, registry)
@@ -209,4 +211,4 @@ def read_page(path: Path) -> dict[str, Any] | None:
 
 def read_snapshot(path: Path) -> dict[str, Any]:
     """Return what a statistics page says now; empty if it can't be read."""
-    return read_page(path) or {"stages": {}, "published": {}}
+    return read_page(path) or {"stages": {}, "published": {}, "start_ns": 0}

@@ -11,11 +11,11 @@ import attrs
 from tierce.descriptions import (
     Description,
     EngineDescription,
-    ExporterDescription,
     FilterDescription,
     FrontendDescription,
     PolicyHandlerDescription,
     ReplicatorDescription,
+    ServiceDescription,
     StoreDescription,
 )
 from tierce.errors import PluginError, explain
@@ -92,7 +92,7 @@ class Registry:
         self.engines = self._named("engine", EngineDescription)
         self.filters = self._named("filter", FilterDescription)
         self.frontends = self._named("front end", FrontendDescription)
-        self.exporters = self._named("exporter", ExporterDescription)
+        self.services = self._named("service", ServiceDescription)
         self.policy_handlers = self._named("policy handler", PolicyHandlerDescription)
 
     @classmethod
@@ -133,6 +133,11 @@ class Registry:
         for entry in self._entries:
             for family, description in entry.loaded.described if entry.loaded else ():
                 yield family, description.name, description
+
+    def owner(self, family: str, name: str) -> str:
+        """Return the name of the plugin that brings something."""
+        thing = f"{family} {name}"
+        return next((one.name for one in self.plugins if thing in one.provides), "")
 
     def left_out(self) -> str:
         """Return a clause that names the broken and the disabled plugins, for the message about

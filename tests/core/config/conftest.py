@@ -17,11 +17,12 @@ import pytest
 
 from tierce import (
     EngineDescription,
-    ExporterDescription,
     FilterDescription,
     FrontendDescription,
     NoOptions,
     PolicyHandlerDescription,
+    Scope,
+    ServiceDescription,
     hookimpl,
     option,
 )
@@ -132,8 +133,23 @@ class Plugin:
         ]
 
     @hookimpl
-    def tierce_exporters(self) -> Iterable[ExporterDescription]:
-        return [ExporterDescription("scrape", "Shows.", "example:Scrape", options=Wire)]
+    def tierce_services(self) -> Iterable[ServiceDescription]:
+        return [
+            ServiceDescription(
+                name="scrape",
+                summary="Shows.",
+                factory="example:Scrape",
+                options=Wire,
+                contract=2,
+            ),
+            ServiceDescription(
+                name="shards",
+                summary="One a pool.",
+                factory="example:Shards",
+                scope=Scope.POOL,
+                contract=2,
+            ),
+        ]
 
     @hookimpl
     def tierce_policy_handlers(self) -> Iterable[PolicyHandlerDescription]:

@@ -225,7 +225,7 @@ def jiva(name: str, size: str = "64 MiB") -> dict[str, Any]:
 
 
 STRANGER = """
-import json, time
+import json
 from pathlib import Path
 
 import attrs
@@ -258,14 +258,11 @@ class Engine:
         self.data[offset : offset + len(data)] = data
 
 
-class Exporter:
-    def __init__(self, context):
-        self.context = context
-
-    def run(self, stop):
-        while not stop():
-            Path(self.context.options.path).write_text(json.dumps(self.context.volumes()))
-            time.sleep(0.05)
+class Exporter(tierce.Service):
+    def run(self):
+        while self.context.wait(0.05):
+            seen = {name: attrs.asdict(one) for name, one in self.context.statistics().items()}
+            Path(self.context.options.path).write_text(json.dumps(seen))
 
 
 def apply(options, volumes):
@@ -280,8 +277,9 @@ def tierce_engines():
 
 
 @tierce.hookimpl
-def tierce_exporters():
-    return [tierce.ExporterDescription("tofile", "A file.", "stranger:Exporter", options=Options)]
+def tierce_services():
+    return [tierce.ServiceDescription(
+        name="tofile", summary="A file.", factory="stranger:Exporter", options=Options, contract=2)]
 
 
 @tierce.hookimpl

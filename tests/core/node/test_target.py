@@ -233,7 +233,11 @@ def test_a_fenced_target_stays_down_though_that_can_not_be_noted(scene: Scene) -
 
 
 def test_a_volume_without_a_page_reads_as_empty(tmp_path: Path) -> None:
-    assert read_snapshot(tmp_path / "none.stats") == {"stages": {}, "published": {}}
+    assert read_snapshot(tmp_path / "none.stats") == {
+        "stages": {},
+        "published": {},
+        "start_ns": 0,
+    }
 
 
 def test_a_front_end_takes_other_options_of_its_section_while_it_serves(scene: Scene) -> None:
