@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from tierce.errors import ConflictError, ProtocolError, TemporaryError, UsageError, explain
-from tierce.node.commands import ANSWER_TIMEOUT_S
 from tierce.node.control import Message, encode, receive, send
 from tierce.node.layout import Layout, connect
 from tierce.node.refusals import RefusedError
 
+#: A command that waits for a volume to come up, or to be gone, is answered by then.
+ANSWER_TIMEOUT_S = 30.0
 #: The server answers before: a command that hears nothing for so long gives up.
 PATIENCE_S = ANSWER_TIMEOUT_S + 15.0
 #: What changes nothing: a command that is interrupted leaves nothing behind.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tierce.errors import ConfigError, TemporaryError, TierceError, UsageError, explain
 from tierce.node.adoption import Adoption
 from tierce.node.child import Child
+from tierce.node.client import ANSWER_TIMEOUT_S
 from tierce.node.control import Message, Peer, close_all
 from tierce.node.deleting import Outcome
 from tierce.node.inspecting import list_row, show_row
@@ -17,9 +18,6 @@ from tierce.node.telling import tell_events, tell_processes
 
 if TYPE_CHECKING:
     from tierce.node.supervisor import Supervisor
-
-#: A command that waits for a volume to come up, or to be gone, is answered by then.
-ANSWER_TIMEOUT_S = 30.0
 
 
 class Commands:
