@@ -94,7 +94,9 @@ def tierce_policy_handlers() -> Iterable[PolicyHandlerDescription]:
 def tierce_event(event: Event) -> None:
     """Hear of an event, in the supervisor, after it was recorded.
 
-    Called for every event, in order, from the supervisor's loop: must return at once. What it
-    raises is logged and disables the listener, nothing more. The return value is ignored.
-    Since contract 1.
+    Called for every event, in order, on a thread of the listener's own. One that is slow hears
+    later; beyond a thousand events that wait, the next ones are left out and their number is told
+    (`plugin.listener-behind`). What it raises is told (`plugin.listener-failed`) and it is not
+    called again. What computes belongs into a service. The return value is ignored. Since
+    contract 1.
     """

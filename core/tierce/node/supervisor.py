@@ -27,6 +27,7 @@ from tierce.node.descriptors import raise_limit
 from tierce.node.inspecting import is_durable
 from tierce.node.journal import Console, Journal
 from tierce.node.layout import Layout, listen, replace_file
+from tierce.node.listeners import Listeners
 from tierce.node.plan import Plan, Role
 from tierce.node.planning import plan_all, policy_documents
 from tierce.node.preflight import Findings, examine
@@ -110,7 +111,8 @@ class Supervisor:
         self.layout = layout
         self.reactor = reactor
         self.journal = Journal(layout, store, console, reactor.call_soon)
-        self.journal.registry = config.registry
+        self.listeners = self.journal.listeners = Listeners(reactor, self.journal.emit)
+        self.listeners.use(config.registry)
         self.catalogue = Catalogue(layout, store, self.journal.emit)
         emit, limits = self.journal.emit, config.limits
         self.children = Children(
@@ -379,6 +381,6 @@ class Supervisor:
         self._stop_timeout_s = config.limits.stop_timeout_s
         self.watchdog.limits = config.limits
         self.children.restart_delay_s_max = config.limits.restart_delay_s_max
-        self.journal.registry = config.registry
+        self.listeners.use(config.registry)
         self.catalogue.apply(config, refused=findings.refused)
         self.volumes_changed()
