@@ -82,6 +82,8 @@ class Commands:
                 for record in catalogue.records().values():
                     yield {"row": list_row(self._supervisor, record)}
                 yield {"ok": {}}
+            case "act" | "actions":
+                self._supervisor.action_requests.take(peer, number, message)
             case "show":
                 yield {"ok": self._show(str(message["name"]))}
             case "create":
