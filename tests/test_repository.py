@@ -37,6 +37,7 @@ TESTED_BY = {
     "core/tierce/lifecycle.py": "core/node/test_deleting.py",
     "core/tierce/node/": "core/node/test_serving.py",
     "core/tierce/options.py": "core/registry/test_option_types.py",
+    "core/tierce/policies.py": "core/node/test_policies.py",
     "core/tierce/reactor.py": "core/volume/test_epoll.py",
     "core/tierce/services.py": "core/node/test_servicing.py",
     "core/tierce/spec.py": "core/config/test_model.py",

@@ -77,6 +77,7 @@ from tierce.errors import (
 from tierce.hookspecs import hookimpl
 from tierce.lifecycle import Lifecycle
 from tierce.options import NoOptions, OptionInfo, option, option_info
+from tierce.policies import Evaluation, Policy
 from tierce.reactor import READABLE, WRITABLE, Reactor, Timer
 from tierce.services import (
     Events,
@@ -109,6 +110,7 @@ __all__ = [
     "Device",
     "DeviceError",
     "EngineDescription",
+    "Evaluation",
     "Event",
     "Events",
     "Extent",
@@ -134,6 +136,7 @@ __all__ = [
     "OperationStatistics",
     "OptionInfo",
     "PluginError",
+    "Policy",
     "PolicyHandlerDescription",
     "ProcessStatistics",
     "ProtocolError",

@@ -180,8 +180,11 @@ class PolicyHandlerDescription:
     Attributes:
         kind: The `kind:` of the documents that it takes.
         summary: One sentence.
-        factory: `(options, volumes: Mapping[str, Mapping[str, Any]]) -> Iterable[Event]`, called
-            when policies or volumes change; what it returns is recorded.
+        factory: `(policy: Policy, volumes: Mapping[str, Mapping[str, Any]], now: float) ->
+            Evaluation`: what is wanted for one document, from what is given and nothing else.
+            Called when documents or volumes change and at `Evaluation.next_at`, with the settings
+            of the volumes that the document selects and the time in seconds since the epoch;
+            within 5 s.
         options: Option class of a document's `parameters:`.
     """
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import attrs
 
+from tierce.actions import ActionCall
 from tierce.spec import Event
 
 
@@ -121,6 +122,9 @@ class ServiceContext:
             gets again what it was given last: that it had dealt with it, nobody knows.
         wait: Waits so many seconds, or until the service is to stop. Returns True if it is to
             go on.
+        act: Has an action carried out and returns its result as JSON values. Raises a TierceError
+            that says why it was not done; TemporaryError where it may have been, or no server
+            runs.
         emit: Reports an event; never waits.
         logger: Writes to the service's own log, DATA/logs/service.NAME.log, as JSON lines.
         publish_socket: Returns a Unix stream socket that listens under a name, for other
@@ -136,6 +140,7 @@ class ServiceContext:
     wait: Callable[[float], bool]
     emit: Callable[[Event], None]
     logger: logging.LoggerAdapter[logging.Logger]
+    act: Callable[[ActionCall], Mapping[str, Any]]
     publish_socket: Callable[[str], socket.socket]
     find_service: Callable[[str], socket.socket]
 

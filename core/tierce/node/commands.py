@@ -14,7 +14,7 @@ from tierce.node.control import Message, Peer, close_all
 from tierce.node.deleting import Outcome
 from tierce.node.inspecting import list_row, show_row
 from tierce.node.plan import Role
-from tierce.node.telling import tell_events, tell_processes
+from tierce.node.telling import tell
 
 if TYPE_CHECKING:
     from tierce.node.supervisor import Supervisor
@@ -113,10 +113,8 @@ class Commands:
                 catalogue.begin_accept(name, message["keep"])
                 self._wait(self._resting, name, peer, number)
                 self._supervisor.look()
-            case "processes":
-                yield from tell_processes(self._supervisor)
-            case "events":
-                yield from tell_events(self._supervisor, message)
+            case "processes" | "events":
+                yield from tell(self._supervisor, message)
             case "claim":
                 yield from self._claim(peer, number, str(message["name"]))
             case verb:

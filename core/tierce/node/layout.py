@@ -13,6 +13,7 @@
 | run/NAME.service | the socket that a service publishes under NAME |
 | run/NAME.service-lock | held by the process that publishes NAME |
 | run/service.NAME.place | which event service NAME was given last |
+| run/policies.now | which document is being evaluated |
 | run/VOLUME.stats | the statistics page of a volume's target |
 | run/VOLUME.MEMBER.stats, run/VOLUME.MEMBER.address | a member's page, and where it listens |
 
@@ -70,6 +71,11 @@ class Layout:
     def policies(self) -> Path:
         """What the policy handlers are to look at, until they have read it."""
         return self.run / "policies.json"
+
+    @property
+    def policy_under_way(self) -> Path:
+        """Names the document that is being evaluated: what ends the process is known by it."""
+        return self.run / "policies.now"
 
     def volume(self, name: str) -> Path:
         """Return a volume's own folder."""

@@ -9,6 +9,9 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import attrs
+
+from tierce.actions import ActionCall
 from tierce.errors import PluginError, TierceError, explain
 from tierce.node.client import ask
 from tierce.node.control import Command, Message
@@ -27,6 +30,8 @@ from tierce.spec import Event
 #: A server that says nothing for so long is asked again with the next call: a service must not
 #: wait for a server that hangs.
 PATIENCE_S = 5.0
+#: The server answers for a part that is silent before (tierce.node.acting.SILENCE_TOLD_S).
+ACT_PATIENCE_S = 30.0
 
 
 def start_service(process: Process, registry: Registry) -> ServiceProcess:
@@ -80,6 +85,7 @@ class ServiceProcess:
             statistics=self._statistics,
             events=self._follower.events,
             wait=lambda seconds: not self._stopping.wait(seconds),
+            act=self._act,
             emit=self._post_event,
             logger=plugin_logger(f"service.{self._name}", f"service/{self._name}", self._post_line),
             publish_socket=self._publisher.publish,
@@ -97,6 +103,10 @@ class ServiceProcess:
                 return []
 
         return read_statistics(self._process.layout, rows)
+
+    def _act(self, call: ActionCall) -> Mapping[str, Any]:
+        message = {"do": "act", **attrs.asdict(call)}
+        return ask(self._process.layout.data, message, patience_s=ACT_PATIENCE_S)[1]
 
     def _post_event(self, event: Event) -> None:
         self._inbox.post(lambda: self._process.emit(event))

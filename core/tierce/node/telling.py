@@ -20,7 +20,15 @@ EVENT_COUNT = 256
 _EVENT_ROW_COUNT = 16
 
 
-def tell_processes(supervisor: Supervisor) -> Iterator[Message]:
+def tell(supervisor: Supervisor, message: Message) -> Iterator[Message]:
+    """Yield the answer to "processes" or "events"."""
+    if message["do"] == "events":
+        yield from _events(supervisor, message)
+    else:
+        yield from _processes(supervisor)
+
+
+def _processes(supervisor: Supervisor) -> Iterator[Message]:
     """Yield the rows about every process, then about every volume's health."""
     processes: list[dict[str, Any]] = [
         {"name": child.plan.name, "state": child.phase, "facts": child.facts}
@@ -36,7 +44,7 @@ def tell_processes(supervisor: Supervisor) -> Iterator[Message]:
     yield {"ok": {}}
 
 
-def tell_events(supervisor: Supervisor, message: Message) -> Iterator[Message]:
+def _events(supervisor: Supervisor, message: Message) -> Iterator[Message]:
     """Yield the events after the number `after`, some of them; and the last number of all.
 
     Without `after`: none of them, and the last number alone.

@@ -17,6 +17,7 @@ from tierce import (
     Event,
     Events,
     OperationStatistics,
+    Policy,
     ProcessStatistics,
     RecordedEvent,
     UsageError,
@@ -168,5 +169,7 @@ def volume_statistics(start_ns: int, writes: int) -> VolumeStatistics:
 def test_its_policy_handler_reports_large_volumes(shelf: Registry) -> None:
     handler = shelf.policy_handlers["size-report"]
     volumes = {"small": {"size": 1}, "large": {"size": 3}}
-    events = list(_call(handler.factory, handler.options(size_max=2), volumes))
-    assert [event.subject for event in events] == ["volume/large"]
+    policy = Policy(kind="size-report", name="p", parameters=handler.options(size_max=2))
+    evaluation = _call(handler.factory, policy, volumes, 1000.0)
+    assert [event.subject for event in evaluation.events] == ["volume/large"]
+    assert evaluation.next_at == 1000.0 + 86400

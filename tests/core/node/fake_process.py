@@ -22,11 +22,15 @@ class FakeProcess:
         self.events: list[Event] = []
         self.is_closed = False
         self.exit_code: int | None = None
+        self.facts: dict[str, Any] = {}
 
     def emit(self, event: Event) -> None:
         self.events.append(event)
 
     log = emit
+
+    def show(self, facts: dict[str, Any]) -> None:
+        self.facts = facts
 
     def end(self, code: int) -> None:
         self.exit_code = code

@@ -265,8 +265,9 @@ class Exporter(tierce.Service):
             Path(self.context.options.path).write_text(json.dumps(seen))
 
 
-def apply(options, volumes):
-    yield tierce.Event("policy.seen", f"policy sees {sorted(volumes)}", "policy/p", "warning")
+def apply(policy, volumes, now):
+    seen = tierce.Event("policy.seen", f"policy sees {sorted(volumes)}", "policy/p", "warning")
+    return tierce.Evaluation(events=(seen,))
 
 
 @tierce.hookimpl

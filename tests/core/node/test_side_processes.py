@@ -1,42 +1,31 @@
-"""Policy handlers and members, each as a role in a process that is not there."""
+"""Members, as a role in a process that is not there."""
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-import attrs
 import pytest
 
 from core.node.fake_process import FakeProcess
 from tierce import (
     EngineDescription,
-    Event,
     FormatError,
     MemberContext,
     PluginError,
-    PolicyHandlerDescription,
     ReplicatorDescription,
     hookimpl,
-    option,
 )
 from tierce.node.layout import Layout
 from tierce.node.member import start_member
 from tierce.node.plan import Plan, Role
-from tierce.node.policies import start_policies
 from tierce.node.process import Process
 from tierce.node.target import member_addresses
 from tierce.registry import Registry
 
 MODULE = "sides_for_tests"
-
-
-@attrs.frozen
-class Options:
-    word: str = option(doc="Any.", default="hello")
 
 
 class QuietMember:
@@ -48,12 +37,6 @@ class QuietMember:
 
     def close(self, closed: Callable[[], None]) -> None:
         closed()
-
-
-def handle(options: Options, volumes: Mapping[str, Mapping[str, Any]]) -> Iterable[Event]:
-    if options.word == "fail":
-        raise RuntimeError("can't be done")
-    yield Event("policy.applied", f"{options.word} {sorted(volumes)}", "policy/p")
 
 
 @hookimpl
@@ -69,40 +52,12 @@ def tierce_engines() -> list[EngineDescription]:
     ]
 
 
-@hookimpl
-def tierce_policy_handlers() -> list[PolicyHandlerDescription]:
-    return [PolicyHandlerDescription("greet", "Greets.", f"{MODULE}:handle", Options)]
-
-
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
     monkeypatch.setitem(sys.modules, MODULE, sys.modules[__name__])
     built = Registry.build([("tests", sys.modules[__name__], "")])
     assert built.plugins[0].state == "enabled", built.plugins[0].reason
     return built
-
-
-def test_every_policy_document_has_its_turn_whatever_the_others_do(
-    reactor: Any, tmp_path: Path, registry: Registry
-) -> None:
-    documents = [
-        {"kind": "greet", "name": "bad", "parameters": {"word": "fail"}, "volumes": {}},
-        {"kind": "gone", "name": "lost", "parameters": {}, "volumes": {}},
-        {"kind": "greet", "name": "good", "parameters": {}, "volumes": {"demo": {}}},
-    ]
-    process = FakeProcess(reactor, tmp_path, Plan("policies", Role.POLICIES))
-    process.layout.policies.write_text(json.dumps(documents))
-    body = start_policies(cast("Process", process), registry)
-    assert [(event.code, event.subject) for event in process.events] == [
-        ("policy.failed", "policy/bad"),
-        ("policy.failed", "policy/lost"),
-        ("policy.applied", "policy/p"),
-    ]
-    assert process.events[2].message == "hello ['demo']"
-    reactor.turn()
-    assert process.is_closed
-    assert not process.layout.policies.exists()
-    body.close(lambda: None)
 
 
 def member(reactor: Any, folder: Path, engine: str) -> FakeProcess:
