@@ -44,8 +44,29 @@ TESTED_BY = {
     "core/tierce/state/check.py": "core/state/test_store.py",
     "core/tierce/state/records.py": "core/state/test_store.py",
     "plugins/engines/tierce_engines/": "engines/test_file.py",
-    "plugins/iscsi/tierce_iscsi/": "iscsi/test_connection.py",
-    "plugins/iscsi/tierce_iscsi/scsi/": "system/test_conformance.py",
+    # Memory by who gets it; the socket's shell by the front end that has it.
+    "plugins/iscsi/tierce_iscsi/buffers.py": "iscsi/test_memory.py",
+    "plugins/iscsi/tierce_iscsi/endpoint.py": "iscsi/test_frontend.py",
+    # Formats and texts by the exchanges that they make up.
+    "plugins/iscsi/tierce_iscsi/pdu.py": "iscsi/test_connection.py",
+    "plugins/iscsi/tierce_iscsi/text.py": "iscsi/test_login.py",
+    "plugins/iscsi/tierce_iscsi/text_exchange.py": "iscsi/test_slow_path.py",
+    "plugins/iscsi/tierce_iscsi/plugin.py": "iscsi/test_options.py",
+    # Commands by what an initiator sees of them, each against a model of the medium.
+    "plugins/iscsi/tierce_iscsi/scsi/blocks.py": "iscsi/scsi/test_any_command.py",
+    "plugins/iscsi/tierce_iscsi/scsi/cdb.py": "iscsi/scsi/test_any_command.py",
+    "plugins/iscsi/tierce_iscsi/scsi/command.py": "iscsi/scsi/test_device_server.py",
+    "plugins/iscsi/tierce_iscsi/scsi/entry.py": "iscsi/scsi/test_commands.py",
+    "plugins/iscsi/tierce_iscsi/scsi/format_unit.py": "iscsi/scsi/test_formatting.py",
+    "plugins/iscsi/tierce_iscsi/scsi/limits.py": "iscsi/scsi/test_vpd.py",
+    "plugins/iscsi/tierce_iscsi/scsi/mode.py": "iscsi/scsi/test_commands.py",
+    "plugins/iscsi/tierce_iscsi/scsi/pausing.py": "iscsi/scsi/test_thin.py",
+    "plugins/iscsi/tierce_iscsi/scsi/registrations.py": "iscsi/scsi/test_prout.py",
+    "plugins/iscsi/tierce_iscsi/scsi/reservation_commands.py": "iscsi/scsi/test_reservations.py",
+    "plugins/iscsi/tierce_iscsi/scsi/sense.py": "iscsi/scsi/test_commands.py",
+    "plugins/iscsi/tierce_iscsi/scsi/simple.py": "iscsi/scsi/test_commands.py",
+    "plugins/iscsi/tierce_iscsi/scsi/supported_opcodes.py": "iscsi/scsi/test_commands.py",
+    "plugins/iscsi/tierce_iscsi/scsi/table.py": "iscsi/scsi/test_commands.py",
     # How folders are read back is part of the lifecycle; its tests have the folders.
     "plugins/jiva/tierce_jiva/adopting.py": "jiva/test_lifecycle.py",
     # System calls by their own names: what they leave is what a loss of power is tried on.

@@ -105,8 +105,6 @@ class FrontendDescription:
             and one entry per tool, a command to type. Shown by `serve` and `volume show`.
         identity: `(options, volume_name, volume_options) -> str`: what must be unique among all
             volumes of this front end (the IQN), for the config check.
-        reconfigures: Its `tierce.Frontend` has a method `reconfigure(options)`, which takes other
-            options of its section while it serves; without it a target is restarted for them.
     """
 
     name: str
@@ -117,7 +115,6 @@ class FrontendDescription:
     identity: str
     options: type[Any] = NoOptions
     volume_options: type[Any] = NoOptions
-    reconfigures: bool = False
     advice: str = ""
     contract: int = CONTRACT
 

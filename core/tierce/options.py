@@ -45,6 +45,9 @@ class OptionInfo:
         maximum: Largest value allowed, for numbers.
         choices: The only values allowed, where they are few.
         secret: Never shown, logged or stored.
+        live: A change of it reaches what runs: by a method `reconfigure(options)` of the part whose
+            option it is, called on its data thread. A nested class is as live as the option that
+            holds it.
     """
 
     doc: str
@@ -53,6 +56,7 @@ class OptionInfo:
     maximum: float | None = None
     choices: tuple[Any, ...] = ()
     secret: bool = False
+    live: bool = False
 
 
 def option(
@@ -65,9 +69,10 @@ def option(
     maximum: float | None = None,
     choices: tuple[Any, ...] = (),
     secret: bool = False,
+    live: bool = False,
 ) -> Any:
     """Declare one option as a field of a frozen attrs class. Without a default it is required."""
-    info = OptionInfo(doc, unit, minimum, maximum, choices, secret)
+    info = OptionInfo(doc, unit, minimum, maximum, choices, secret, live)
     if factory is not None:
         return attrs.field(factory=factory, metadata={OPTION: info})
     return attrs.field(default=default, metadata={OPTION: info})

@@ -198,7 +198,7 @@ class Bench:
     Args:
         size: The device's, in bytes.
         folder: The target's own.
-        parks: It parks writes and flushes until `settle`.
+        leaves_pending: It leaves writes and flushes pending until `complete`.
         device: Another one instead.
         memory_bytes: What the sessions share.
         clock_ns: The front end's clock; time stands still without one.
@@ -214,7 +214,7 @@ class Bench:
         size: int = 1 << 20,
         *,
         folder: Path,
-        parks: bool = False,
+        leaves_pending: bool = False,
         device: MemoryDevice | None = None,
         memory_bytes: int = SHARED_BYTES,
         clock_ns: Callable[[], int] = lambda: 0,
@@ -226,8 +226,8 @@ class Bench:
     ) -> None:
         self.loop = HandLoop()
         self.events: list[Event] = []
-        self.parked: list[Callable[[], None]] = []
-        later = self.parked.append if parks else None
+        self.pending: list[Callable[[], None]] = []
+        later = self.pending.append if leaves_pending else None
         self.device = device or MemoryDevice(size, later=later)
         self.published: dict[str, Any] = {}
         volume = attrs.evolve(make_volume(size), uuid=uuid, created=created)
@@ -254,10 +254,10 @@ class Bench:
     def _publish(self, what: Mapping[str, Any]) -> None:
         self.published.update(what)
 
-    def settle(self) -> None:
-        """Let the device finish everything that it has parked."""
-        while self.parked:
-            self.parked.pop(0)()
+    def complete(self) -> None:
+        """Let the device finish everything that it has pending."""
+        while self.pending:
+            self.pending.pop(0)()
 
     def initiator(self) -> Initiator:
         made = Initiator(self)
@@ -287,7 +287,7 @@ class Bench:
 
     def close(self) -> None:
         self.frontend.abandon("the test is over")
-        self.settle()
+        self.complete()
         self.loop.turn()
         for made in self._initiators:
             made.close()

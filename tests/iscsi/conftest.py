@@ -33,9 +33,9 @@ def bench(make_bench: Callable[..., Bench]) -> Bench:
 
 
 @pytest.fixture
-def parking(make_bench: Callable[..., Bench]) -> Bench:
-    """A front end over a device that parks writes and flushes until it is told to settle."""
-    return make_bench(parks=True)
+def pending(make_bench: Callable[..., Bench]) -> Bench:
+    """A front end over a device that leaves writes and flushes pending until `complete`."""
+    return make_bench(leaves_pending=True)
 
 
 @pytest.fixture

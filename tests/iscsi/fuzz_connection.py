@@ -37,12 +37,11 @@ from iscsi.standalone import Counters, Due, MemoryDevice
 from tierce import ProtocolError
 from tierce_iscsi import task_management as management
 from tierce_iscsi.connection import Connection
-from tierce_iscsi.diary import Cause
 from tierce_iscsi.memory import Memory
 from tierce_iscsi.scsi.table import COMMANDS
 from tierce_iscsi.scsi.unit import LogicalUnit
-from tierce_iscsi.session import Session
-from tierce_iscsi.slow_path import SlowPath
+from tierce_iscsi.session import Cause, Session
+from tierce_iscsi.task_set import TaskSet
 from tierce_iscsi.tasks import Drain
 from tierce_iscsi.text import Negotiation, parse_text
 
@@ -55,20 +54,23 @@ class LoneHost:
     def __init__(self) -> None:
         self.made: list[Connection] = []
 
-    def connections(self) -> list[Connection]:
-        return self.made
+    def task_sets(self) -> list[TaskSet]:
+        return [connection.tasks for connection in self.made]
 
-    def manage_tasks(self, connection: Connection, header: bytes) -> None:
-        management.manage(self, connection, header)
+    def manage_tasks(self, tasks: TaskSet, header: bytes) -> None:
+        management.manage(self, tasks, header)
+
+    def reset_unit(self) -> None:
+        pass
 
     def drain_gone(self, drain: Drain) -> None:
         pass
 
     def end_all(self, reason: str, cause: Cause) -> None:
-        self.made[0].end(reason, cause)
+        self.made[0].stream.end(reason, cause)
 
-    def answer_text(self, connection: Connection, text: bytes) -> bytes:
-        return connection.session.terms.answer_later(parse_text(text), str.encode)
+    def answer_text(self, session: Session, text: bytes) -> bytes:
+        return session.terms.answer_later(parse_text(text), str.encode)
 
     def call_later(self, delay_s: float, call: Callable[[], None]) -> Due:
         return Due(call)
@@ -159,15 +161,14 @@ def make_connection(device: MemoryDevice, soon: Soon, memory_bytes: int = 64 << 
     unit = LogicalUnit(device, iqn="iqn.x:target", serial="0" * 32)
     clock = itertools.count()
     session = Session(terms, b"\0" * 6, 1, 0, 1, 1, 64)
+    host = LoneHost()
     connection = Connection(
-        *(unit, session, Memory(soon, memory_bytes).open()),
+        *(unit, session, Memory(soon, memory_bytes).open(), host),
         clock_ns=lambda: next(clock),
         stage=Counters(),
         wake=lambda: None,
     )
-    host = LoneHost()
     host.made.append(connection)
-    connection.slow = SlowPath(connection, host)
     return connection
 
 
@@ -184,35 +185,35 @@ def play(stream: bytes, cuts: int | None) -> tuple[list[Answer], bool, bytes]:
     dice = random.Random(cuts)
     out, ended = _feed(connection, stream, dice, is_cut=cuts is not None, between=soon.run)
     found = answers(out)
-    connection.give_up_all(Drain(lambda: None))
+    connection.tasks.give_up_all(Drain(lambda: None))
     _check_released(connection)
     return [_timeless(answer) for answer in found], ended, bytes(device.bytes)
 
 
-def play_parked(stream: bytes, seed: int) -> None:
-    """Feed a connection whose device parks writes and settles them at any time, in any order."""
+def play_pending(stream: bytes, seed: int) -> None:
+    """Feed a connection whose device completes writes at any time, in any order."""
     dice = random.Random(seed)
-    parked: list[Callable[[], None]] = []
+    pending: list[Callable[[], None]] = []
     soon = Soon()
     # So little memory that commands wait for one another.
-    device = MemoryDevice(BLOCKS * 512, later=parked.append)
+    device = MemoryDevice(BLOCKS * 512, later=pending.append)
     connection = make_connection(device, soon, dice.choice((0, 8192, 64 << 20)))
 
-    def settle_some() -> None:
-        while parked and dice.random() < 0.5:
-            parked.pop(dice.randrange(len(parked)))()
+    def complete_some() -> None:
+        while pending and dice.random() < 0.5:
+            pending.pop(dice.randrange(len(pending)))()
         soon.run()
 
-    out, _ = _feed(connection, stream, dice, is_cut=True, between=settle_some)
+    out, _ = _feed(connection, stream, dice, is_cut=True, between=complete_some)
     drained: list[bool] = []
     drain = Drain(lambda: drained.append(True))
-    connection.give_up_all(drain)
+    connection.tasks.give_up_all(drain)
     drain.start()
-    while parked:
-        parked.pop(dice.randrange(len(parked)))()
+    while pending:
+        pending.pop(dice.randrange(len(pending)))()
         soon.run()
-    assert drained == [True], "everything has settled"
-    assert not connection.tasks
+    assert drained == [True], "everything is complete"
+    assert not connection.tasks.by_tag
     answers(out + _sent(connection))
     _check_released(connection)
 
@@ -229,31 +230,31 @@ def _feed(
     out = b""
     view = memoryview(stream)
     try:
-        while view and not connection.ending:
-            window = connection.receive_window()
+        while view and not connection.stream.ending:
+            window = connection.stream.receive_window()
             if window is None:
                 break
             count = dice.randrange(1, 200) if is_cut else len(view)
             count = min(count, len(view), len(window))
             window[:count] = view[:count]
             view = view[count:]
-            connection.received(count)
-            while connection.advance() or connection.can_resume:
+            connection.stream.received(count)
+            while connection.advance() or connection.stream.can_resume:
                 connection.resume()
                 out += _sent(connection)
             between()
             out += _sent(connection)
     except ProtocolError:
         return out + _sent(connection), True
-    return out, bool(connection.ending)
+    return out, bool(connection.stream.ending)
 
 
 def _sent(connection: Connection) -> bytes:
     out = b""
-    while connection.output.length:
-        buffers = connection.output.buffers()
+    while connection.stream.output.length:
+        buffers = connection.stream.output.buffers()
         data = b"".join(bytes(buffer) for buffer in buffers)
-        connection.output.sent(len(data))
+        connection.stream.output.sent(len(data))
         out += data
     return out
 
@@ -264,11 +265,11 @@ def _timeless(answer: Answer) -> Answer:
 
 
 def _check_released(connection: Connection) -> None:
-    for region in (connection._in, connection._out):
+    for region in (connection.stream.in_region, connection.stream.out_region):
         assert region is None or region.holds == 0, "everything was answered, nothing is held"
-    connection.close()
+    connection.stream.close()
     connection.dispose()
-    assert connection.account.used == 0, "all memory has been given back"
+    assert connection.stream.account.used == 0, "all memory has been given back"
 
 
 def main() -> None:
@@ -284,8 +285,8 @@ def main() -> None:
             stream = random_session(seed)
             assert ordered(play(stream, None)) == ordered(play(stream, seed))
             play(mutate(stream, seed), seed)
-            play_parked(stream, seed)
-            play_parked(mutate(stream, seed), seed)
+            play_pending(stream, seed)
+            play_pending(mutate(stream, seed), seed)
             play(struct.pack(">I", seed) + pdu(bytes(48)), seed)
         except BaseException:
             print(f"failed: --seed {seed}")

@@ -61,8 +61,8 @@ def test_a_command_out_of_range_fails_and_the_rest_of_its_batch_does_not(bench: 
     assert by_tag[2].sense == (5, 0x2100)
 
 
-def test_a_parked_write_delays_neither_reads_nor_pings(parking: Bench) -> None:
-    session = parking.session()
+def test_a_pending_write_delays_neither_reads_nor_pings(pending: Bench) -> None:
+    session = pending.session()
     found = session.ask(
         command(write_10(0, 1), 1, write=512, data=b"p" * 512),
         command(read_10(1, 1), 2, read=512),
@@ -70,34 +70,34 @@ def test_a_parked_write_delays_neither_reads_nor_pings(parking: Bench) -> None:
     )
     assert [answer.opcode for answer in found] == [DATA_IN, NOP_IN]
     assert found[1].data == b"ping"
-    parking.settle()
+    pending.complete()
     assert only(session.hear()).tag == 1
-    assert parking.device.bytes[:512] == b"p" * 512
+    assert pending.device.bytes[:512] == b"p" * 512
 
 
-def test_parked_writes_that_settle_together_are_all_answered(parking: Bench) -> None:
-    session = parking.session()
+def test_pending_writes_that_complete_together_are_all_answered(pending: Bench) -> None:
+    session = pending.session()
     writes = [command(write_10(i, 1), i, write=512, data=bytes([i]) * 512) for i in range(1, 33)]
     assert session.ask(*writes) == []
-    parking.settle()
+    pending.complete()
     found = session.hear()
     assert sorted(answer.tag for answer in found) == list(range(1, 33))
     for i in range(1, 33):
-        assert parking.device.bytes[i * 512 : i * 512 + 512] == bytes([i]) * 512
+        assert pending.device.bytes[i * 512 : i * 512 + 512] == bytes([i]) * 512
 
 
-def test_the_buffer_of_a_parked_write_is_not_reused_by_what_comes_after(parking: Bench) -> None:
-    session = parking.session()
+def test_the_buffer_of_a_pending_write_is_not_reused_by_what_comes_after(pending: Bench) -> None:
+    session = pending.session()
     size = 128 << 10
     for i in range(8):
         data = bytes([i + 1]) * size
         session.ask(command(write_10(i * 256, 256), i + 1, write=size, data=data))
     for i in range(200):
         session.ask(nop_out(9, bytes([i]) * 4096))
-    parking.settle()
+    pending.complete()
     assert len(session.hear()) == 8
     for i in range(8):
-        assert parking.device.bytes[i * size : (i + 1) * size] == bytes([i + 1]) * size
+        assert pending.device.bytes[i * size : (i + 1) * size] == bytes([i + 1]) * size
 
 
 def test_more_reads_than_one_region_holds_are_all_answered(
@@ -111,21 +111,21 @@ def test_more_reads_than_one_region_holds_are_all_answered(
     assert {len(answer.data) for answer in found} == {size}
 
 
-def test_the_window_closes_with_parked_commands_and_opens_when_they_settle(
+def test_the_window_closes_with_pending_commands_and_opens_when_they_complete(
     make_bench: Callable[..., Bench],
 ) -> None:
-    bench = make_bench(parks=True, queue_depth=4)
+    bench = make_bench(leaves_pending=True, queue_depth=4)
     session = bench.session()
     write = [command(write_10(0, 1), i, write=512, data=bytes(512)) for i in range(1, 8)]
     session.ask(*write[:4])
     # Beyond the window: dropped without a word.
     assert session.ask(write[4]) == []
-    bench.settle()
+    bench.complete()
     found = session.hear()
     assert {answer.tag for answer in found} == {1, 2, 3, 4}
     assert found[-1].max_cmd_sn == 8
     session.ask(write[4])
-    bench.settle()
+    bench.complete()
     assert only(session.hear()).tag == 5
 
 
@@ -150,11 +150,11 @@ def test_a_data_segment_longer_than_declared_ends_the_connection(bench: Bench) -
     assert session.is_closed
 
 
-def test_two_commands_of_one_tag_end_the_connection_once_settled(parking: Bench) -> None:
-    session = parking.session()
+def test_two_commands_of_one_tag_end_the_connection_once_complete(pending: Bench) -> None:
+    session = pending.session()
     write = [command(write_10(i, 1), i + 1, tag=5, write=512, data=b"d" * 512) for i in range(3)]
     session.ask(*write)
-    parking.settle()
+    pending.complete()
     session.hear()
     assert session.is_closed
 
@@ -171,22 +171,25 @@ def test_memory_is_given_back_when_nothing_is_under_way(bench: Bench) -> None:
 
 
 class Slow(MemoryDevice):
-    """A device that parks whatever it is asked, and fails what it is told to."""
+    """A device that leaves whatever it is asked pending, and fails what it is told to."""
 
     def __init__(self, size: int = 8 << 20) -> None:
         super().__init__(size)
-        self.parked: list[tuple[Request, Settled]] = []
+        self.pending: list[tuple[Request, Settled]] = []
         self.failing: Status | None = None
 
     def submit(self, batch: list[Request], settled: Settled) -> None:
-        self.parked += [(asked, settled) for asked in batch]
+        self.pending += [(asked, settled) for asked in batch]
 
     def finish(self, count: int = 1) -> None:
-        """Answer the oldest, together."""
-        done, self.parked = self.parked[:count], self.parked[count:]
-        for asked, _settled in done:
+        """Answer the oldest, those of one submitter together."""
+        done, self.pending = self.pending[:count], self.pending[count:]
+        answers: dict[Settled, list[Request]] = {}
+        for asked, settled in done:
             asked.status = self.failing or self._do(asked)
-        done[0][1]([asked for asked, _settled in done])
+            answers.setdefault(settled, []).append(asked)
+        for settled, requests in answers.items():
+            settled(requests)
 
 
 def slow_bench(make_bench: Callable[..., Bench], **options: Any) -> tuple[Bench, Slow]:
@@ -195,7 +198,7 @@ def slow_bench(make_bench: Callable[..., Bench], **options: Any) -> tuple[Bench,
 
 
 @pytest.mark.parametrize("digest", ["None", "CRC32C"])
-def test_a_parked_read_is_answered_from_where_it_was_read(
+def test_a_pending_read_is_answered_from_where_it_was_read(
     make_bench: Callable[..., Bench], digest: str
 ) -> None:
     bench, device = slow_bench(make_bench)
@@ -208,7 +211,7 @@ def test_a_parked_read_is_answered_from_where_it_was_read(
     assert (answer.opcode, answer.flags, answer.data) == (DATA_IN, 0x81, b"r" * 512)
 
 
-def test_parked_commands_that_fail_say_why_and_the_others_do_not(
+def test_pending_commands_that_fail_say_why_and_the_others_do_not(
     make_bench: Callable[..., Bench],
 ) -> None:
     bench, device = slow_bench(make_bench)
@@ -236,17 +239,17 @@ def test_reads_that_find_no_region_wait_for_those_that_have_one(
     size = 256 << 10
     reads = b"".join(command(read_10(n, 512), n + 1, read=size) for n in range(20))
     assert session.ask(reads) == []
-    assert 0 < len(device.parked) < 20
-    assert not bench.connection().can_receive
+    assert 0 < len(device.pending) < 20
+    assert not bench.connection().stream.can_receive
     answers = []
-    while device.parked:
+    while device.pending:
         device.finish()
         answers += session.hear()
     assert sorted(answer.tag for answer in answers) == list(range(1, 21))
     assert {len(answer.data) for answer in answers} == {size}
 
 
-def test_writes_that_settle_while_no_region_is_free_are_answered_all_the_same(
+def test_writes_that_complete_while_no_region_is_free_are_answered_all_the_same(
     make_bench: Callable[..., Bench],
 ) -> None:
     bench, device = slow_bench(make_bench, memory_bytes=0)
@@ -256,13 +259,13 @@ def test_writes_that_settle_while_no_region_is_free_are_answered_all_the_same(
         command(write_10(0, 1), 1, write=512, data=bytes(512)),
         *(command(read_10(n, 512), n + 1, read=size) for n in range(1, 9)),
     )
-    held = len(device.parked)
+    held = len(device.pending)
     device.finish()
     assert only(session.hear()).tag == 1
-    assert len(device.parked) == held - 1
+    assert len(device.pending) == held - 1
 
 
-def test_what_is_parked_when_its_session_goes_settles_without_a_word(
+def test_what_is_pending_when_its_session_goes_ends_without_a_word(
     make_bench: Callable[..., Bench],
 ) -> None:
     bench, device = slow_bench(make_bench)
@@ -274,7 +277,7 @@ def test_what_is_parked_when_its_session_goes_settles_without_a_word(
     )
     session.close()
     bench.loop.turn()
-    assert len(device.parked) == 3
+    assert len(device.pending) == 3
     device.finish(3)
     bench.loop.turn()
     assert bench.frontend.memory.left == bench.frontend.memory.bytes_max

@@ -8,7 +8,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iscsi.fuzz_connection import mutate, ordered, play, play_parked, random_session
+from iscsi.fuzz_connection import mutate, ordered, play, play_pending, random_session
 from iscsi.initiator import LOGIN_KEYS, login
 from tierce_iscsi.greeter import IscsiGreeter
 from tierce_iscsi.options import IscsiOptions
@@ -31,11 +31,11 @@ def test_mutated_bytes_end_at_worst_the_connection(seed: int, changes: int) -> N
 
 @few
 @given(seed=st.integers(0, 2**32), changes=st.integers(0, 2**32))
-def test_what_is_parked_settles_in_any_order_and_holds_nothing_after(
+def test_what_is_pending_completes_in_any_order_and_holds_nothing_after(
     seed: int, changes: int
 ) -> None:
-    play_parked(random_session(seed), changes)
-    play_parked(mutate(random_session(seed), changes), changes)
+    play_pending(random_session(seed), changes)
+    play_pending(mutate(random_session(seed), changes), changes)
 
 
 @few

@@ -166,7 +166,7 @@ def test_no_more_than_a_few_spare_buffers_are_kept_and_they_count_as_borrowed() 
 
 def test_writes_wait_for_memory_and_are_all_done(make_bench: Callable[..., Bench]) -> None:
     """Neither refused, nor waiting for one another for ever."""
-    bench = make_bench(64 * MIB, parks=True, memory_bytes=3 * MIB)
+    bench = make_bench(64 * MIB, leaves_pending=True, memory_bytes=3 * MIB)
     session = bench.session(keys={"MaxBurstLength": "262144", "FirstBurstLength": "512"})
     blocks, asked, statuses = MIB // 512, list[int](), dict[int, int]()
     found = session.ask(
@@ -188,7 +188,7 @@ def test_writes_wait_for_memory_and_are_all_done(make_bench: Callable[..., Bench
                 )
             else:
                 statuses[answer.tag] = answer.status
-        bench.settle()
+        bench.complete()
         found += session.hear()
     assert set(statuses.values()) == {0}
     assert list(dict.fromkeys(asked)) == list(range(1, 33)), "in the order of their coming"
@@ -265,7 +265,7 @@ def test_what_waits_to_be_sent_is_bounded_at_every_moment(
     session = never_reads(
         bench, b"".join(command(read_10(0, blocks), n + 1, read=size) for n in range(count))
     )
-    assert UNSENT_BYTES_MAX < bench.connection().output.length <= UNSENT_BYTES_MAX + 2 * MIB
+    assert UNSENT_BYTES_MAX < bench.connection().stream.output.length <= UNSENT_BYTES_MAX + 2 * MIB
     answers = session.hear()
     assert sum(len(answer.data) for answer in answers) == 24 * MIB, "it goes on when they are read"
 
@@ -275,7 +275,7 @@ def test_small_answers_that_nobody_reads_are_bounded_by_their_number(
 ) -> None:
     bench = make_bench(queue_depth=1024)
     never_reads(bench, b"".join(nop_out(1, tag=n + 1) for n in range(200_000)))
-    output = bench.connection().output
+    output = bench.connection().stream.output
     assert len(output._queue) <= UNSENT_COUNT_MAX + 16
     assert output.is_full
 
@@ -306,7 +306,7 @@ def test_a_long_read_by_an_initiator_that_takes_little_at_a_time_is_given_bit_by
     session = bench.session(keys={"MaxRecvDataSegmentLength": "512"})
     session.say(command(read_10(0, 16384), 1, read=8 * MIB))
     bench.loop.turn_once()
-    given = only(list(bench.connection().giving))
+    given = only(list(bench.connection().stream.giving))
     assert 0 < given.number <= 8 * DATA_IN_COUNT_MAX
     found = session.hear()
     assert found[-1].flags == 0x81
@@ -333,7 +333,7 @@ def no_collections() -> Iterator[None]:
 def test_the_memory_of_a_closed_session_is_free_without_a_collection(
     make_bench: Callable[..., Bench],
 ) -> None:
-    bench = make_bench(64 * MIB, parks=True)
+    bench = make_bench(64 * MIB, leaves_pending=True)
     before = len(alive())
     for number in range(4):
         session = bench.session(isid=isid(number))
@@ -345,7 +345,7 @@ def test_the_memory_of_a_closed_session_is_free_without_a_collection(
         session.close()
         bench.loop.turn()
     assert len(alive()) > before, "the device still has their writes"
-    bench.settle()
+    bench.complete()
     bench.loop.turn()
     assert len(alive()) == before
     assert bench.frontend.memory.left == bench.frontend.memory.bytes_max
@@ -356,14 +356,14 @@ def test_the_memory_of_a_command_is_free_with_its_last_byte(
     make_bench: Callable[..., Bench],
 ) -> None:
     """The requests of a command know it, and it knows them."""
-    bench = make_bench(64 * MIB, parks=True)
+    bench = make_bench(64 * MIB, leaves_pending=True)
     session = bench.session()
     for number in range(1, 20):
         session.ask(command(read_10(0, 8192), number, read=4 * MIB))
     for number in range(20, 40):
-        # FUA: flushed first, so that the device parks it.
+        # FUA: flushed first, so that the device leaves it pending.
         fua = b"\x28\x08" + read_10(0, 8192)[2:]
         session.ask(command(fua, number, read=4 * MIB))
-        bench.settle()
+        bench.complete()
         session.hear()
     assert len([region for region in alive() if region.size == 4 * MIB]) <= 2

@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tierce_iscsi.scsi.kept import SLOT_BYTES, decode_sessions, sessions_header
+from tierce_iscsi.scsi.persistent_files import SLOT_BYTES, decode_sessions, sessions_header
 from tierce_iscsi.scsi.transport import transport_id
 from tierce_iscsi.session_note import SessionNote
 

@@ -234,11 +234,11 @@ def test_text_without_end_ends_the_connection(bench: Bench) -> None:
     assert session.is_closed
 
 
-def test_logout_waits_for_the_writes_under_way(parking: Bench) -> None:
-    session = parking.session()
+def test_logout_waits_for_the_writes_under_way(pending: Bench) -> None:
+    session = pending.session()
     session.ask(command(write_10(0, 1), 1, write=512, data=bytes(512)))
     assert session.ask(request(6, 2)) == []
-    parking.settle()
+    pending.complete()
     assert only(session.hear()).opcode == 0x26
 
 
@@ -282,7 +282,7 @@ def test_how_much_the_initiator_takes_at_once_may_be_said_anew(bench: Bench) -> 
         ("X-com.example", "NotUnderstood"),
     ],
 )
-def test_what_a_login_settles_is_not_settled_later(bench: Bench, key: str, answer: str) -> None:
+def test_what_a_login_agrees_on_is_not_changed_later(bench: Bench, key: str, answer: str) -> None:
     found = only(bench.session().ask(request(4, 1, text({key: "1"}))))
     assert keys(found.data) == {key: answer}
 
@@ -325,7 +325,7 @@ def test_data_out_that_names_no_r2t_is_none(make_bench: Callable[..., Bench]) ->
     assert only(found).tag == 1, "the second waits for memory and has asked for nothing yet"
     assert session.ask(data_out(2, 0, 0, 0, b"", final=True)) == []
     assert session.ask(data_out(2, 0, 0, 0, bytes(512), final=True)) == []
-    assert len(bench.connection().tasks) == 2
+    assert len(bench.connection().tasks.by_tag) == 2
 
 
 def test_an_unknown_opcode_is_rejected(bench: Bench) -> None:
@@ -352,10 +352,10 @@ def test_a_bidirectional_command_is_refused(bench: Bench) -> None:
     assert answer.sense == (5, 0x0E03)
 
 
-def test_a_long_read_of_a_device_that_parks_is_answered_whole(parking: Bench) -> None:
-    parking.device.bytes[:] = pattern(1 << 10) * 1024
-    session: Initiator = parking.session()
+def test_a_long_read_of_a_device_that_does_it_later_is_answered_whole(pending: Bench) -> None:
+    pending.device.bytes[:] = pattern(1 << 10) * 1024
+    session: Initiator = pending.session()
     found = session.ask(command(struct.pack(">BBIBHB", 0x28, 8, 0, 0, 2048, 0), 1, read=1 << 20))
     assert found == [], "FUA: flushed first"
-    parking.settle()
+    pending.complete()
     assert b"".join(answer.data for answer in session.hear()) == pattern(1 << 10) * 1024

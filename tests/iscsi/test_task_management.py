@@ -61,31 +61,31 @@ class GivesUp(MemoryDevice):
 
 
 @FUNCTIONS
-def test_it_is_answered_only_when_the_writes_it_ends_have_settled(
-    parking: Bench, function: int
+def test_it_is_answered_only_when_the_writes_it_ends_are_complete(
+    pending: Bench, function: int
 ) -> None:
-    session = parking.session()
+    session = pending.session()
     session.ask(write(1))
     assert session.ask(task_management(function, 2, task=1)) == []
     # Meanwhile others go on.
     assert only(session.ask(command(read_10(0, 1), 2, read=512))).status == 0
-    parking.settle()
+    pending.complete()
     answer = only(session.hear())
     assert (answer.opcode, answer.response) == (RESPONSE, COMPLETE)
 
 
 @FUNCTIONS
-def test_what_takes_too_long_is_rejected_and_goes_on(parking: Bench, function: int) -> None:
+def test_what_takes_too_long_is_rejected_and_goes_on(pending: Bench, function: int) -> None:
     """Linux gives an abort 15 s, and then does worse things."""
-    session = parking.session()
+    session = pending.session()
     session.ask(write(1))
     assert session.ask(task_management(function, 2, task=1)) == []
-    parking.loop.wait(8)
+    pending.loop.wait(8)
     assert session.hear() == []
-    parking.loop.wait(2)
+    pending.loop.wait(2)
     answer = only(session.hear())
     assert (answer.opcode, answer.response) == (RESPONSE, REJECTED)
-    parking.settle()
+    pending.complete()
     answer = only(session.hear())
     assert (answer.opcode, answer.tag, answer.status) == (SCSI_RESPONSE, 1, GOOD)
     assert only(session.ask(command(read_10(0, 1), 2, read=512))).status == GOOD, (
@@ -152,12 +152,12 @@ def test_who_gives_up_waiting_for_the_device_is_not_remembered(
     assert len(device.asked) == 1
 
 
-def test_no_more_than_a_few_functions_of_a_session_wait_at_once(parking: Bench) -> None:
-    session = parking.session()
+def test_no_more_than_a_few_functions_of_a_session_wait_at_once(pending: Bench) -> None:
+    session = pending.session()
     session.ask(write(1))
     found = session.ask(*(task_management(ABORT_TASK_SET, 2) for _ in range(100)))
     assert [answer.response for answer in found] == [REJECTED] * (100 - FUNCTION_COUNT_MAX)
-    parking.settle()
+    pending.complete()
     assert [answer.response for answer in session.hear()] == [COMPLETE] * FUNCTION_COUNT_MAX
 
 
@@ -175,12 +175,12 @@ def test_aborting_a_write_that_waits_for_its_data_forgets_it_at_once(bench: Benc
     assert bench.device.bytes[:512] == bytes(512)
 
 
-def test_what_has_ended_when_a_function_is_rejected_is_told_to_have(parking: Bench) -> None:
+def test_what_has_ended_when_a_function_is_rejected_is_told_to_have(pending: Bench) -> None:
     """It waited for its data, so it is over; its initiator must not wait for it."""
-    session = parking.session()
+    session = pending.session()
     session.ask(write(1), command(write_10(0, 1), 2, write=512))
     session.ask(task_management(ABORT_TASK_SET, 3))
-    parking.loop.wait(10)
+    pending.loop.wait(10)
     found = session.hear()
     assert [(answer.opcode, answer.tag) for answer in found] == [(SCSI_RESPONSE, 2), (RESPONSE, 98)]
     assert (found[0].status, found[1].response) == (TASK_ABORTED, REJECTED)
@@ -195,26 +195,26 @@ def test_nothing_of_a_long_read_comes_behind_the_answer_that_it_is_over(
     session = bench.session(keys={"MaxRecvDataSegmentLength": "512"})
     session.say(command(read_10(0, 16384), 1, read=8 << 20))
     bench.loop.turn()
-    assert bench.connection().giving, "the socket is full and there is more to come"
+    assert bench.connection().stream.giving, "the socket is full and there is more to come"
     session.say(task_management(function, 2, task=1))
     found = session.hear()
     assert (found[-1].opcode, found[-1].response) == (RESPONSE, COMPLETE)
     assert sum(len(answer.data) for answer in found) < 8 << 20
-    assert not bench.connection().giving
+    assert not bench.connection().stream.giving
 
 
 @pytest.mark.parametrize("function", [CLEAR_TASK_SET, LUN_RESET, WARM_RESET])
-def test_the_tasks_of_other_sessions_end_with_task_aborted(parking: Bench, function: int) -> None:
-    one, two = parking.session(), parking.session(isid=OTHER)
+def test_the_tasks_of_other_sessions_end_with_task_aborted(pending: Bench, function: int) -> None:
+    one, two = pending.session(), pending.session(isid=OTHER)
     two.ask(write(1))
     r2t = only(two.ask(command(write_10(9, 1), 2, write=512)))
     assert r2t.opcode == 0x31
     assert one.ask(task_management(function, 1)) == []
     waiting = only(two.hear())
     assert (waiting.tag, waiting.status) == (2, TASK_ABORTED), "it waited for its data"
-    parking.settle()
-    settled = only(two.hear())
-    assert (settled.tag, settled.status) == (1, TASK_ABORTED), "only when it has settled"
+    pending.complete()
+    told = only(two.hear())
+    assert (told.tag, told.status) == (1, TASK_ABORTED), "only when it is complete"
     assert only(one.hear()).response == COMPLETE
 
 
@@ -242,64 +242,64 @@ def test_clearing_the_task_set_is_told_by_the_tasks_alone(bench: Bench) -> None:
         assert only(session.ask(command(read_10(0, 1), 1, read=512))).status == GOOD
 
 
-def test_abort_task_set_leaves_the_tasks_of_others_alone(parking: Bench) -> None:
-    one, two = parking.session(), parking.session(isid=OTHER)
+def test_abort_task_set_leaves_the_tasks_of_others_alone(pending: Bench) -> None:
+    one, two = pending.session(), pending.session(isid=OTHER)
     one.ask(write(1))
     two.ask(write(1))
     one.ask(task_management(ABORT_TASK_SET, 2))
-    parking.settle()
+    pending.complete()
     assert only(one.hear()).response == COMPLETE
     assert only(two.hear()).status == GOOD
 
 
 def test_a_task_that_both_its_own_and_another_initiator_end_is_told_to_nobody(
-    parking: Bench,
+    pending: Bench,
 ) -> None:
-    one, two = parking.session(), parking.session(isid=OTHER)
+    one, two = pending.session(), pending.session(isid=OTHER)
     two.ask(write(1))
     one.ask(task_management(LUN_RESET, 1))
     two.ask(task_management(ABORT_TASK, 2, task=1))
-    parking.settle()
+    pending.complete()
     assert only(one.hear()).response == COMPLETE
     answer = only(two.hear())
     assert (answer.opcode, answer.response) == (RESPONSE, COMPLETE)
 
 
-def test_a_tag_is_in_use_until_its_task_has_settled(parking: Bench) -> None:
+def test_a_tag_is_in_use_until_its_task_is_complete(pending: Bench) -> None:
     """Else tasks that were given up would pile up beside the queue's depth."""
-    session = parking.session()
+    session = pending.session()
     session.ask(write(1), task_management(ABORT_TASK, 2, task=1))
     again = command(write_10(1, 1), 2, tag=1, write=512, data=bytes(512))
     answer: Answer = only(session.ask(again))
     assert (answer.opcode, answer.response) == (0x3F, 0x07), "TASK IN PROGRESS"
 
 
-def test_tasks_that_are_given_up_count_until_they_have_settled(
+def test_tasks_that_are_given_up_count_until_they_are_complete(
     make_bench: Callable[..., Bench],
 ) -> None:
-    bench = make_bench(parks=True, queue_depth=4)
+    bench = make_bench(leaves_pending=True, queue_depth=4)
     session = bench.session()
     for number in range(1, 40):
         session.ask(write(number), task_management(ABORT_TASK, number + 1, task=number))
-    assert len(bench.connection().tasks) == 4
-    assert len(bench.parked) == 4
+    assert len(bench.connection().tasks.by_tag) == 4
+    assert len(bench.pending) == 4
 
 
-def test_a_reset_waits_for_the_writes_of_sessions_that_are_gone(parking: Bench) -> None:
-    one, two = parking.session(), parking.session(isid=OTHER)
+def test_a_reset_waits_for_the_writes_of_sessions_that_are_gone(pending: Bench) -> None:
+    one, two = pending.session(), pending.session(isid=OTHER)
     two.ask(write(1))
     two.close()
     assert one.ask(task_management(LUN_RESET, 1)) == []
-    parking.settle()
+    pending.complete()
     assert only(one.hear()).response == COMPLETE
 
 
-def test_a_function_whose_initiator_has_gone_is_done_all_the_same(parking: Bench) -> None:
-    one, two = parking.session(), parking.session(isid=OTHER)
+def test_a_function_whose_initiator_has_gone_is_done_all_the_same(pending: Bench) -> None:
+    one, two = pending.session(), pending.session(isid=OTHER)
     two.ask(write(1))
     one.ask(task_management(LUN_RESET, 1))
     one.close()
-    parking.settle()
+    pending.complete()
     assert only(two.hear()).status == TASK_ABORTED
     assert only(two.ask(command(read_10(0, 1), 2, read=512))).sense == WAS_RESET
 
@@ -323,12 +323,12 @@ def test_a_function_on_another_unit_finds_none(bench: Bench) -> None:
 # -- logout ----------------------------------------------------------------------------------------
 
 
-def test_a_logout_that_takes_too_long_says_that_it_did_not_clean_up(parking: Bench) -> None:
-    session = parking.session()
+def test_a_logout_that_takes_too_long_says_that_it_did_not_clean_up(pending: Bench) -> None:
+    session = pending.session()
     session.ask(write(1), request(6, 2))
-    parking.loop.wait(8)
+    pending.loop.wait(8)
     assert session.hear() == []
-    parking.loop.wait(2)
+    pending.loop.wait(2)
     answer = only(session.hear())
     assert (answer.opcode, answer.response) == (LOGOUT_RESPONSE, 3)
     assert session.is_closed

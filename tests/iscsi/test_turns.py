@@ -57,10 +57,10 @@ def test_one_call_takes_a_bounded_number_of_slow_commands(bench: Bench) -> None:
     bench.session()
     connection = bench.connection()
     stream = b"".join(nop_out(1, tag=n) for n in range(1, 100))
-    window = connection.receive_window()
+    window = connection.stream.receive_window()
     assert window is not None
     window[: len(stream)] = stream
-    connection.received(len(stream))
+    connection.stream.received(len(stream))
     counts = []
     while connection.advance():
         counts.append(connection.pdu_count)

@@ -84,6 +84,45 @@ def test_what_a_catch_ups_last_flush_lost_is_written_again_wherever_it_was_writt
     assert cluster.durable(ELSEWHERE) == [b"w"] * 3
 
 
+def cut_off_with_a_page_in_its_cache() -> Cluster:
+    """C is out of the set; what was written ELSEWHERE is in its cache, and not on its disk."""
+    cluster = four_regions()
+    write = cluster.write(ELSEWHERE, b"w" * BLOCK)
+    carry_until_answered(cluster, write)
+    assert write.status is GOOD
+    cluster.cut.add(C)
+    cluster.break_pipe(C, "cut")
+    cluster.run(10)
+    assert cluster.durable(ELSEWHERE)[2] == b"\0"
+    return cluster
+
+
+def assert_that_it_is_written_again_when_a_sync_fails(cluster: Cluster) -> None:
+    """C is compared there, and found equal; then its sync fails."""
+    node = cluster.nodes[C]
+    node.store.syncs_to_fail = 1
+    cluster.cut.clear()
+    cluster.run(60)
+    flush(cluster)
+    assert set(cluster.states().values()) == {"in-sync"}
+    assert node.store.renewals
+    assert cluster.durable(ELSEWHERE) == [b"w"] * 3
+
+
+def test_what_one_had_not_flushed_when_voted_out_is_written_again_if_its_sync_fails() -> None:
+    cluster = cut_off_with_a_page_in_its_cache()
+    flush(cluster)
+    assert_that_it_is_written_again_when_a_sync_fails(cluster)
+
+
+def test_another_target_also_writes_again_what_one_that_is_out_had_not_flushed() -> None:
+    cluster = cut_off_with_a_page_in_its_cache()
+    cluster.target = cluster.start_target()
+    cluster.run(10)
+    flush(cluster)
+    assert_that_it_is_written_again_when_a_sync_fails(cluster)
+
+
 def test_a_catch_up_begins_anew_when_all_its_members_have_lost_what_it_was_copied_from() -> None:
     """Both members lose a page that C has: they are made equal from what their disks have, and C
     must not be let in with what it was sent before."""

@@ -98,6 +98,30 @@ def test_an_old_copy_that_lacks_a_mark_is_not_copied_from_there() -> None:
     assert cluster.cached(0) == [b"2"] * 3
 
 
+def test_one_that_is_put_back_after_it_has_promised_to_an_opening_is_left_out() -> None:
+    """Its record says no less than the others' but for the promise, which this target has heard."""
+    cluster = opened(opening_patience_s=0.5)
+    cluster.put(0, b"1" * BLOCK)
+    flush = cluster.flush()
+    cluster.run()
+    assert flush.status is GOOD
+    copy = cluster.nodes[A].copy()
+    cluster.put(0, b"2" * BLOCK)
+    cluster.flush()
+    cluster.run()
+    assert copy.record == cluster.nodes[A].record
+    cluster.cut = {C}
+    cluster.start_target()
+    cluster.step_until(lambda: cluster.target.links[A].is_ready)
+    assert not cluster.is_serving
+    cluster.kill_replica(A)
+    cluster.nodes[A].put_back(copy)
+    cluster.cut = set()
+    cluster.start_replica(A)
+    cluster.run(5)
+    check_that_it_is_left_out_and_mended(cluster)
+
+
 def test_a_copied_folder_of_the_same_marked_time_is_left_out() -> None:
     cluster = opened()
     cluster.put(0, b"1" * BLOCK)

@@ -17,9 +17,9 @@ pytestmark = [pytest.mark.system, pytest.mark.needs("libiscsi")]
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "engine-in-20-lines"
 
 
-def install(source: Path, into: Path) -> None:
+def install(source: Path, into: Path, folder: Path = EXAMPLE) -> None:
     """Install as an author would, from the folder alone."""
-    shutil.copytree(EXAMPLE, source)
+    shutil.copytree(folder, source)
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),

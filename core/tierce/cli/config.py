@@ -20,7 +20,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.group()
 def config() -> None:
-    """Check and show config files. Starts nothing."""
+    """Check, show and compare config files. Starts nothing."""
 
 
 @config.command()
@@ -57,6 +57,29 @@ def show_config(file: Path, output: str) -> None:
         for key, value in values(loaded)
     ]
     show(rows, output, columns=("key", "value", "origin"))
+
+
+@config.command()
+@click.argument("file", type=_FILE)
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The running server's data folder, where FILE does not say it.",
+)
+@output_option
+def diff(file: Path, data_dir: Path | None, output: str) -> None:
+    """Show what the running server would do if FILE were its config file and it read it again.
+
+    Of each volume, front end and process: nothing, live (it takes the options while it runs),
+    restart (what stops, and for how long at most), waits (a restart would empty it), made, served,
+    no longer served (and what is lost), or refused, and why. Nothing is done.
+    """
+    from tierce.config import load_config  # noqa: PLC0415 - `tierce --help` does without it
+    from tierce.node.client import ask  # noqa: PLC0415
+
+    data = data_dir.absolute() if data_dir is not None else load_config(file).data_dir
+    rows, _answer = ask(data, {"do": "diff", "file": str(file.absolute())})
+    show(rows, output, columns=("what", "text"))
 
 
 @config.command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +16,27 @@ from tierce.config.model import (
 )
 from tierce.config.parsing import Reading, entries, parse_options
 from tierce.config.source import Value, parse, read_file
-from tierce.config.volumes import find, parse_volume
+from tierce.config.volumes import find, parse_volume, volume_key
 from tierce.descriptions import Scope
 from tierce.errors import ConfigError, PluginError, explain
 from tierce.registry import Registry, installed, nearest, resolve
 
 
-def load_config(path: Path, registry: Registry | None = None) -> Config:
+def load_config(
+    path: Path, registry: Registry | None = None, *, is_lenient: bool = False
+) -> Config:
     """Read and check a config file. Starts nothing.
 
     Args:
         path: The file. Relative paths in it start from its folder.
         registry: The plugins, for tests; None takes those that the file enables.
+        is_lenient: What is wrong with one volume alone goes to `Config.refused`, and the rest is
+            taken.
 
     Raises:
         ConfigError: The file is wrong; names file and line.
     """
-    return _config(read_file(path), path, registry)
+    return _config(read_file(path), path, registry, {} if is_lenient else None)
 
 
 def load_registry(path: Path) -> Registry:
@@ -48,20 +52,23 @@ def load_registry(path: Path) -> Registry:
 
 def config_from_bytes(data: bytes, path: Path, registry: Registry | None = None) -> Config:
     """Check the bytes of a config file that would lie at `path`; as `load_config`."""
-    return _config(parse(data, str(path)), path, registry)
+    return _config(parse(data, str(path)), path, registry, None)
 
 
-def _config(value: Value, path: Path, registry: Registry | None) -> Config:
-    reading = Reading(path.absolute().parent)
+def _config(
+    value: Value, path: Path, registry: Registry | None, refused: dict[str, ConfigError] | None
+) -> Config:
+    reading = Reading(path.absolute().parent, refused=refused)
     plugins = _plugins_section(value, reading)
     if registry is None:
         registry = load_plugins(value, plugins)
     # What `volumes:` and `policies:` hold is parsed below, by those who know the plugins.
     shape = parse_options(FileShape, _without(value, "volumes", "policies"), reading, "")
-    volumes = tuple(_volumes(value, registry, reading))
+    found = list(_volumes(value, registry, reading))
     frontends = _frontends(shape.frontends, value, registry, reading)
-    _check_frontends(volumes, frontends, value, registry)
-    policies = tuple(_policies(value, registry, reading, volumes))
+    volumes = tuple(_check_frontends(found, frontends, registry, reading))
+    names = {volume.name for volume in volumes}.union(refused or ())
+    policies = tuple(_policies(value, registry, reading, names))
     return Config(
         file=str(path),
         data_dir=Path(shape.data_dir),
@@ -73,6 +80,7 @@ def _config(value: Value, path: Path, registry: Registry | None) -> Config:
         limits=shape.limits,
         origins=reading.origins,
         advice=(*_plugin_advice(registry, value.file), *reading.advice),
+        refused=refused or {},
     )
 
 
@@ -128,17 +136,35 @@ def _list(value: Value, key: str, reading: Reading) -> list[Value]:
     return section.content
 
 
-def _volumes(value: Value, registry: Registry, reading: Reading) -> list[VolumeConfig]:
-    volumes: list[VolumeConfig] = []
+def _volumes(
+    value: Value, registry: Registry, reading: Reading
+) -> Iterator[tuple[VolumeConfig, Value]]:
+    """Yield each volume and its mapping."""
     taken: set[str] = set()
     for index, one in enumerate(_list(value, "volumes", reading)):
         named = entries(one, f"volumes[{index}]").get("name")
         if named is not None and isinstance(named.content, str) and named.content in taken:
             first = reading.origins[f"volumes.{named.content}"]
             raise named.error(f"there is a volume {named.content!r} already, in {first}")
-        volumes.append(parse_volume(one, registry, reading, f"volumes[{index}]"))
-        taken.add(volumes[-1].name)
-    return volumes
+        try:
+            volume = parse_volume(one, registry, reading, f"volumes[{index}]")
+        except ConfigError as error:
+            taken.add(_refuse(one, error, reading))
+        else:
+            taken.add(volume.name)
+            yield volume, one
+
+
+def _refuse(value: Value, error: ConfigError, reading: Reading) -> str:
+    """Leave a volume out that is wrong, and return its name; one without a name, or where nothing
+    may be wrong, ends the reading."""
+    key = volume_key(value, "")
+    if reading.refused is None or not key:
+        raise error
+    name = key.removeprefix("volumes.")
+    reading.refused[name] = error
+    reading.origins[key] = value.origin
+    return name
 
 
 def _sections(
@@ -207,11 +233,10 @@ def _services(
 
 
 def _policies(
-    value: Value, registry: Registry, reading: Reading, volumes: Iterable[VolumeConfig]
+    value: Value, registry: Registry, reading: Reading, known: set[str]
 ) -> list[PolicyDocument]:
     documents: list[PolicyDocument] = []
     taken: set[str] = set()
-    known = {volume.name for volume in volumes}
     for index, one in enumerate(_list(value, "policies", reading)):
         document = _policy(one, registry, reading, f"policies[{index}]")
         if document.name in taken:
@@ -246,33 +271,43 @@ def _policy(value: Value, registry: Registry, reading: Reading, path: str) -> Po
 
 
 def _check_frontends(
-    volumes: Iterable[VolumeConfig],
+    volumes: Iterable[tuple[VolumeConfig, Value]],
     frontends: Mapping[str, Any],
-    value: Value,
     registry: Registry,
-) -> None:
+    reading: Reading,
+) -> Iterator[VolumeConfig]:
     """Check that every volume has a front end with options, and an identity of its own there."""
     holders: dict[tuple[str, str], str] = {}
-    items = entries(value, "").get("volumes")
-    for volume, one in zip(volumes, _elements(items), strict=True):
-        if volume.frontend not in frontends:
-            raise one.error(
-                f"volumes.{volume.name}: the front end {volume.frontend!r} needs a section under "
-                "`frontends:`; see `tierce plugin show`",
-                key="frontend",
-            )
-        identity = _identity(volume, frontends[volume.frontend], registry, one)
-        other = holders.setdefault((volume.frontend, identity), volume.name)
-        if other != volume.name:
-            raise one.error(
-                f"volumes.{volume.name}: the front end {volume.frontend!r} would serve it as "
-                f"{identity!r}, and the volume {other!r} too",
-                key="frontend_options",
-            )
+    for volume, one in volumes:
+        try:
+            _check_frontend(volume, one, frontends, registry, holders)
+        except ConfigError as error:
+            _refuse(one, error, reading)
+        else:
+            yield volume
 
 
-def _elements(value: Value | None) -> list[Value]:
-    return value.content if value is not None and isinstance(value.content, list) else []
+def _check_frontend(
+    volume: VolumeConfig,
+    value: Value,
+    frontends: Mapping[str, Any],
+    registry: Registry,
+    holders: dict[tuple[str, str], str],
+) -> None:
+    if volume.frontend not in frontends:
+        raise value.error(
+            f"volumes.{volume.name}: the front end {volume.frontend!r} needs a section under "
+            "`frontends:`; see `tierce plugin show`",
+            key="frontend",
+        )
+    identity = _identity(volume, frontends[volume.frontend], registry, value)
+    other = holders.setdefault((volume.frontend, identity), volume.name)
+    if other != volume.name:
+        raise value.error(
+            f"volumes.{volume.name}: the front end {volume.frontend!r} would serve it as "
+            f"{identity!r}, and the volume {other!r} too",
+            key="frontend_options",
+        )
 
 
 def _identity(volume: VolumeConfig, section: Any, registry: Registry, value: Value) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 
+from tierce.errors import ConfigError
 from tierce.options import option
 from tierce.registry import Registry
 
@@ -213,6 +214,8 @@ class Config:
         origins: Where each value came from: "volumes.demo.size" -> "tierce.yaml:12", or
             "default". A volume itself is "volumes.demo".
         advice: What works, and yet the operator should know of: "FILE:LINE: sentence" each.
+        refused: What is wrong with volumes that the file names and that are not in `volumes`, by
+            name.
     """
 
     file: str
@@ -225,3 +228,9 @@ class Config:
     limits: Limits
     origins: Mapping[str, str]
     advice: tuple[str, ...] = ()
+    refused: Mapping[str, ConfigError] = attrs.field(factory=dict)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The volumes that the file names."""
+        return frozenset(self.refused) | {volume.name for volume in self.volumes}

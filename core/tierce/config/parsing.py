@@ -52,11 +52,13 @@ class Reading:
         base: The folder that relative paths start from.
         origins: Where each value came from, as in `Config.origins`.
         advice: As in `Config.advice`.
+        refused: Where volumes that are wrong go, as in `Config.refused`; None: the first ends it.
     """
 
     base: Path
     origins: dict[str, str] = attrs.field(factory=dict)
     advice: list[str] = attrs.field(factory=list)
+    refused: dict[str, ConfigError] | None = None
 
 
 def options_from_mapping(

@@ -64,7 +64,7 @@ def parse_volume(value: Value, registry: Registry, reading: Reading, path: str) 
     Raises:
         ConfigError: The values are wrong.
     """
-    path = _path(value, path)
+    path = volume_key(value, path)
     shape = parse_options(VolumeShape, value, reading, path)
     reading.origins[path] = value.origin
     items = entries(value, path)
@@ -122,7 +122,8 @@ def find(
     )
 
 
-def _path(value: Value, path: str) -> str:
+def volume_key(value: Value, path: str) -> str:
+    """Return "volumes.NAME" of a volume's mapping with a valid name, else `path`."""
     if isinstance(value.content, dict) and "name" in value.content:
         name = value.content["name"].content
         if isinstance(name, str) and _NAME.fullmatch(name):

@@ -16,14 +16,22 @@ from typing import Any
 import attrs
 
 from tierce.config import Config, VolumeConfig, origin_of, volume_from_mapping
-from tierce.errors import TemporaryError, UsageError, explain
+from tierce.errors import UsageError, explain
 from tierce.node.accepting import Acceptances
 from tierce.node.adoption import Adopted, Adoption, adopt_record, describe_owner
 from tierce.node.changes import check_change, check_identity, find_waiting
+from tierce.node.deciding import (
+    Foreseen,
+    Step,
+    decide,
+    foresee,
+    owned_by_file,
+    with_old_settings,
+)
 from tierce.node.deleting import Deletions, Outcome
 from tierce.node.engines import Engines, Served
 from tierce.node.layout import Layout
-from tierce.node.making import Making, has_secrets, to_keep
+from tierce.node.making import Making, to_keep
 from tierce.node.refusals import name_volume
 from tierce.spec import Event
 from tierce.state import Owner, Phase, VolumeRecord
@@ -43,6 +51,7 @@ class Catalogue:
     """
 
     def __init__(self, layout: Layout, store: StateStore, emit: Callable[[Event], None]) -> None:
+        self._layout = layout
         self._store = store
         self._emit = emit
         self._config: Config | None = None
@@ -103,14 +112,11 @@ class Catalogue:
             try:
                 served[name] = self._apply_file(volume, record, refused.get(name))
             except Exception as error:  # noqa: BLE001 - whatever is wrong with one, others are fine
-                self.errors[name] = error
-                kept = self._keep_settings(name, record, served)
-                if kept is not None:
-                    served[name] = kept
-                self._refuse(name, error, is_kept=kept is not None)
-        named = {volume.name for volume in config.volumes}
+                self._keep_settings(name, error, record, served)
+        for name, wrong in config.refused.items():
+            self._keep_settings(name, wrong, records.get(name), served)
         for name, record in records.items():
-            if name not in named or (name not in served and record.phase.is_removal):
+            if name not in config.names or (name not in served and record.phase.is_removal):
                 kept = self._apply_rest(record)
                 if kept is not None:
                     served[name] = kept
@@ -122,39 +128,35 @@ class Catalogue:
         self.version += 1
 
     def _keep_settings(
-        self, name: str, record: VolumeRecord | None, served: Mapping[str, Served]
-    ) -> Served | None:
-        """Return a volume whose new settings are refused with those that it had; None if it had
-        none, or they can't be had any more."""
-        if name in self._served:
-            return self._served[name]
-        if record is None or record.phase is not Phase.READY:
-            return None
-        try:
-            volume = self._engines.parse(record)
-            check_identity(self.config, volume, served.values())
-            # The state keeps no secrets of the file's: without them it is another volume.
-            return None if has_secrets(volume) else self._engines.serve(volume, record)
-        except Exception:  # noqa: BLE001 - that its new settings are refused is what is told
-            return None
+        self, name: str, error: Exception, record: VolumeRecord | None, served: dict[str, Served]
+    ) -> None:
+        """Serve a volume whose new settings are refused with those that it had, and tell it."""
+        self.errors[name] = error
+        kept = self._served.get(name)
+        kept = kept or with_old_settings(self.config, self._engines, record, served)
+        if kept is not None:
+            served[name] = kept
+        self._refuse(name, error, is_kept=kept is not None)
 
     def _apply_file(
         self, volume: VolumeConfig, record: VolumeRecord | None, refused: Exception | None
     ) -> Served:
-        if refused is not None:
-            raise refused
-        mapping = to_keep(volume, Owner.FILE)
+        step = decide(self.config, self._engines, volume, record, refused)
         origin = origin_of(f"volumes.{volume.name}", self.config.origins)
-        if record is not None and record.phase.is_removal:
-            record = self._take_back(record, origin)
-        if record is not None and record.phase is Phase.CREATING:
-            record = self._resume(record, mapping)
+        if step is Step.TAKE_BACK:
+            assert record is not None, "there is what is taken back"
+            record = self.deletions.cancel(record)
+            message = f"volume {volume.name} is not deleted: {origin} names it"
+            self._tell(volume.name, "volume.kept", message)
+            check_change(self.config, self._engines, record, volume)
+        elif step is Step.RESUME:
+            assert record is not None, "there is what was begun"
+            record = self._resume(record, to_keep(volume, Owner.FILE))
         if record is None:
             return self._making.make(volume, Owner.FILE, origin)
-        check_change(self.config, self._engines, record, volume)
         if record.owner is Owner.STATE:
             self._tell(volume.name, "volume.owner-changed", f"{origin} owns it from now on")
-        wanted = attrs.evolve(record, owner=Owner.FILE, mapping=mapping, origin=origin)
+        wanted = owned_by_file(self.config, volume, record)
         if wanted != record:
             self._store.put_volume(wanted)
         return self._engines.serve(volume, wanted)
@@ -183,33 +185,25 @@ class Catalogue:
         self._making.give_up(record)
         return None
 
-    def _take_back(self, record: VolumeRecord, origin: str) -> VolumeRecord:
-        """The file names a volume that is being deleted: the file decides, while it can.
-
-        Raises:
-            TemporaryError: Bytes of it are gone.
-        """
-        name = record.name
-        if record.phase is not Phase.DELETING:
-            raise TemporaryError(
-                f"{origin} names it, but it is being deleted and bytes of it are gone: reload when "
-                "`tierce volume list` no longer shows it, and it is made anew"
-            )
-        kept = self.deletions.cancel(record)
-        self._tell(name, "volume.kept", f"volume {name} is not deleted: {origin} names it")
-        return kept
-
     def _leave_out(self, record: VolumeRecord) -> None:
         if record.name in self._left_out:
             return
         self._left_out.add(record.name)
+        engine = self.config.registry.engines.get(record.mapping["engine"])
+        stay = "its data stay" if engine is None or engine.durable else "what was on it is lost"
         self._tell(
             record.name,
             "volume.left-out",
-            f"volume {record.name} is no longer in {self.config.file}: it is not served, its "
-            f"data stay; `tierce volume delete {record.name}` removes them",
+            f"volume {record.name} is no longer in {self.config.file}: it is not served, "
+            f"{stay}; `tierce volume delete {record.name}` removes it",
             "warning",
         )
+
+    def foresee(self, config: Config, refused: Mapping[str, Exception]) -> Foreseen:
+        """Say what `apply` would make of a config file. Changes nothing."""
+        engines = Engines(self._layout)
+        engines.use(config.registry)
+        return foresee(config, engines, self._store.volumes(), self._served, refused)
 
     # -- what is told of volumes -------------------------------------------------------------------
 
@@ -227,7 +221,7 @@ class Catalogue:
         """True if the config file or the state wants the volume served."""
         if record.owner is Owner.STATE:
             return not record.phase.is_removal
-        return any(volume.name == record.name for volume in self.config.volumes)
+        return record.name in self.config.names
 
     def unserved_why(self, record: VolumeRecord) -> str:
         """Say why a volume is not served; empty if nobody knows."""
@@ -273,7 +267,7 @@ class Catalogue:
             UsageError: There is none, or the config file owns it.
         """
         record = self.find(name)
-        if any(volume.name == name for volume in self.config.volumes):
+        if name in self.config.names:
             place = origin_of(f"volumes.{name}", self.config.origins)
             raise UsageError(
                 f"volume {name} belongs to {place}: remove it there and "

@@ -8,6 +8,7 @@ from tierce.config import Config, VolumeConfig, located_error
 from tierce.config.quantity import format_size
 from tierce.errors import ConflictError, UsageError
 from tierce.node.engines import Engines, Served
+from tierce.node.live_options import fixed_volume
 from tierce.registry import resolve
 from tierce.state import VolumeRecord
 
@@ -79,7 +80,8 @@ def find_waiting(
     """Yield the volumes whose edited settings wait, because a restart would empty them, and why."""
     for name in sorted(after.keys() & before.keys()):
         volume = after[name].config
-        if not config.registry.engines[volume.engine].durable and volume != before[name].config:
+        is_edited = fixed_volume(volume) != fixed_volume(before[name].config)
+        if is_edited and not config.registry.engines[volume.engine].durable:
             yield (
                 name,
                 f"volume {name} keeps the settings that it was started with, since a restart "

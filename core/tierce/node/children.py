@@ -79,6 +79,13 @@ class Children:
         child = self._children.pop(name, None)
         assert child is None or not child.is_running, "a living process is not forgotten"
 
+    def limit_delay(self, restart_delay_s_max: float) -> None:
+        """Take another longest back-off; who waits longer already waits as long at most."""
+        self.restart_delay_s_max = restart_delay_s_max
+        latest = self._reactor.now() + restart_delay_s_max
+        for child in self._children.values():
+            child.start_at = min(child.start_at, latest)
+
     def detach(self) -> None:
         """Let go of every process without stopping any."""
         for child in self._children.values():

@@ -17,7 +17,7 @@ ANSWER_TIMEOUT_S = 30.0
 #: The server answers before: a command that hears nothing for so long gives up.
 PATIENCE_S = ANSWER_TIMEOUT_S + 15.0
 #: What changes nothing: a command that is interrupted leaves nothing behind.
-_QUESTIONS = frozenset({"list", "show"})
+_QUESTIONS = frozenset({"diff", "list", "show"})
 #: 128 + SIGINT, as a shell reports it.
 _EXIT_INTERRUPTED = 130
 _SAY_WHICH = "say which data folder is meant (--data-dir, --config, TIERCE_DATA_DIR)"

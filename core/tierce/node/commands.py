@@ -12,8 +12,11 @@ from tierce.node.child import Child
 from tierce.node.client import ANSWER_TIMEOUT_S
 from tierce.node.control import Message, Peer, close_all
 from tierce.node.deleting import Outcome
+from tierce.node.differing import Change
 from tierce.node.inspecting import list_row, show_row
 from tierce.node.plan import Role
+from tierce.node.refusals import RefusedError
+from tierce.node.reloading import foretell
 from tierce.node.telling import tell
 
 if TYPE_CHECKING:
@@ -84,6 +87,10 @@ class Commands:
                 yield {"ok": {}}
             case "act" | "actions":
                 self._supervisor.action_requests.take(peer, number, message)
+            case "diff":
+                for change in self._foretell(Path(message["file"])):
+                    yield {"row": change.to_json()}
+                yield {"ok": {}}
             case "show":
                 yield {"ok": self._show(str(message["name"]))}
             case "create":
@@ -135,6 +142,14 @@ class Commands:
             self._supervisor.look()
         else:
             yield {"ok": {}}
+
+    def _foretell(self, file: Path) -> list[Change]:
+        try:
+            return foretell(self._supervisor, file)
+        except ConfigError as error:
+            # Here it is a config file that is wrong.
+            why = f"{error}; a reload would change nothing"
+            raise RefusedError(why, error.exit_code) from error
 
     def _show(self, name: str) -> dict[str, Any]:
         return show_row(self._supervisor, self._supervisor.catalogue.find(name))

@@ -79,6 +79,10 @@ def show_row(supervisor: Supervisor, record: VolumeRecord) -> dict[str, Any]:
         row["refused"] = refused
     if served is None:
         return row
+    target = supervisor.children.get(f"target.{record.name}")
+    kept = target.facts.get("kept_options") if target is not None and target.is_running else None
+    if kept:
+        row["kept_options"] = kept
     snapshot = read_page(supervisor.layout.page(record.name)) or {"stages": {}, "published": {}}
     return row | {
         "usage": usage_of(supervisor, served),

@@ -22,6 +22,7 @@ PENDING_COUNT_MAX = 1000
 #: Events that are shown though nothing is wrong: that something is over, or was done.
 GOOD_NEWS = frozenset(
     {
+        "config.changed",
         "config.reloaded",
         "node.process.answers",
         "node.process.recovered",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
 
 from tierce.config import Config, options_to_mapping, volume_to_mapping
 from tierce.node.catalogue import Catalogue
@@ -14,10 +14,22 @@ from tierce.node.template import template_plan
 from tierce.registry import Registry
 
 
-def plan_all(catalogue: Catalogue) -> Iterator[Plan]:
+class Inventory(Protocol):
+    """The volumes that should be served, or would be."""
+
+    @property
+    def config(self) -> Config:
+        """The config file."""
+
+    @property
+    def served(self) -> Mapping[str, Served]:
+        """The volumes, by name."""
+
+
+def plan_all(inventory: Inventory) -> Iterator[Plan]:
     """Name every process that should run, those first that others are forked from or need: where
     not all can be had, the last volumes do without."""
-    config = catalogue.config
+    config = inventory.config
     yield template_plan(enabled_plugins(config.registry))
     yield Plan(
         Role.PORTAL.value,
@@ -28,7 +40,7 @@ def plan_all(catalogue: Catalogue) -> Iterator[Plan]:
             }
         },
     )
-    for served in catalogue.served.values():
+    for served in inventory.served.values():
         yield from plan_members(served)
         if not served.record.fenced:
             yield plan_target(served, config)
@@ -41,19 +53,15 @@ def plan_all(catalogue: Catalogue) -> Iterator[Plan]:
 
 
 def plan_target(served: Served, config: Config) -> Plan:
-    """Return the plan of a volume's target. It holds what the target needs: an edit of the front
-    end's section restarts it only if its front end can't take that while it runs."""
+    """Return the plan of a volume's target."""
     section = config.frontends[served.config.frontend]
-    settings = TargetSettings(served.spec, served.members, section)
-    fixed, live = settings.to_json(served.config), settings.section_to_json()
-    if not config.registry.frontends[served.config.frontend].reconfigures:
-        fixed, live = fixed | live, {}
+    settings = TargetSettings(served.spec, served.config, served.members, section)
     return Plan(
         f"target.{served.spec.name}",
         Role.TARGET,
         served.spec.name,
-        fixed,
-        live,
+        settings.to_json(),
+        settings.live_to_json(),
         is_volatile=not config.registry.engines[served.spec.engine].durable,
     )
 

@@ -88,7 +88,7 @@ class _Examination:
 
     def __init__(self, config: Config) -> None:
         self.general: list[ConfigError] = []
-        self.refused: dict[str, ConfigError] = {}
+        self.refused: dict[str, ConfigError] = dict(config.refused)
         self.notes: list[str] = []
         self._config = config
         self._layout = Layout(config.data_dir)

@@ -17,14 +17,22 @@ from tierce.errors import (
     UsageError,
     explain,
 )
+from tierce.node.deciding import lacking
+from tierce.node.differing import Change, Effect, Situation, compare, differences
 from tierce.node.engines import Served
 from tierce.node.listening import find_port_holder, open_listener, split_address
 from tierce.node.plan import Role
-from tierce.node.preflight import examine
+from tierce.node.planning import plan_all
+from tierce.node.preflight import Findings, examine
 from tierce.spec import Event
+from tierce.state import Owner
 
 if TYPE_CHECKING:
     from tierce.node.supervisor import Supervisor
+
+
+#: What has an event of its own, with the reason.
+_TOLD_BY_ITSELF = frozenset({Effect.NOTHING, Effect.REFUSED, Effect.WAITS})
 
 
 def reload(supervisor: Supervisor) -> None:
@@ -34,34 +42,93 @@ def reload(supervisor: Supervisor) -> None:
     def tell(code: str, message: str, severity: str) -> None:
         supervisor.journal.emit(Event(code, message, "process/serve", severity))
 
-    before, served = supervisor.config, dict(supervisor.catalogue.served)
+    before = situation_of(supervisor)
     try:
-        file = Path(before.file)
-        if file.exists() and not file.is_file():
-            # A pipe would keep the supervisor waiting for whoever writes it.
-            raise ConfigError("is no regular file any more", file=before.file)
-        config = load_config(file)
-        findings = examine(config)
-        findings.check_general()
-        if config.data_dir != before.data_dir:
-            place = config.origins["data_dir"]
-            raise UsageError(f"{place}: data_dir can't be changed while serving")
+        config, findings = _read_again(before, Path(before.config.file))
     except (TierceError, OSError) as error:
         tell("config.refused", f"reload: {explain(error)}; nothing was changed", "error")
         return
-    portal = supervisor.children.get(Role.PORTAL.value)
-    config, refused = keep_ports(before, config, portal.pid if portal is not None else 0)
-    for why in refused:
+    config, ports = keep_ports(before.config, config, _portal_pid(supervisor))
+    for why in ports.values():
         tell("config.refused", f"reload: {why}", "error")
+    running = _running(supervisor)
     supervisor.use(config, findings)
-    after, names = supervisor.catalogue.served, supervisor.catalogue.refused
-    change = describe_change(before, config, (served, after), names)
+    after = situation_of(supervisor)
+    change = describe_change(before.config, config, (before.served, after.served), after.refused)
     tell("config.reloaded", f"{config.file} was read again: {change}", "info")
+    for one in compare(before, after, running, ports):
+        if one.effect not in _TOLD_BY_ITSELF:
+            tell("config.changed", f"{one.what}: {one.text}", "info")
     for note in (*config.advice, *findings.notes):
         supervisor.screen.note(note)
 
 
-def keep_ports(before: Config, after: Config, portal_pid: int) -> tuple[Config, list[str]]:
+def foretell(supervisor: Supervisor, file: Path) -> list[Change]:
+    """Say what a reload of a file would do. Changes nothing.
+
+    Raises:
+        TierceError: Nothing: it would be refused as a whole.
+    """
+    before = situation_of(supervisor)
+    config, findings = _read_again(before, file)
+    config, ports = keep_ports(before.config, config, _portal_pid(supervisor))
+    foreseen = supervisor.catalogue.foresee(config, findings.refused)
+    after = Situation(
+        config,
+        foreseen.served,
+        foreseen.refused,
+        before.made | foreseen.made,
+        {plan.name: plan for plan in plan_all(foreseen)},
+    )
+    return compare(before, after, _running(supervisor), ports)
+
+
+def situation_of(supervisor: Supervisor) -> Situation:
+    """Return how things are."""
+    catalogue = supervisor.catalogue
+    return Situation(
+        supervisor.config,
+        dict(catalogue.served),
+        dict(catalogue.refused),
+        catalogue.made,
+        {plan.name: plan for plan in plan_all(catalogue)},
+    )
+
+
+def _read_again(before: Situation, file: Path) -> tuple[Config, Findings]:
+    if file.exists() and not file.is_file():
+        # A pipe would keep the supervisor waiting for whoever writes it.
+        raise ConfigError("is no regular file any more", file=str(file))
+    config = load_config(file, is_lenient=True)
+    findings = examine(config)
+    findings.check_general()
+    if config.data_dir != before.config.data_dir:
+        place = config.origins["data_dir"]
+        raise UsageError(f"{place}: data_dir can't be changed while serving")
+    for name, served in before.served.items():
+        is_to_go_on = name in config.refused or served.record.owner is Owner.STATE
+        missing = lacking(config, served.config) if is_to_go_on else ""
+        if missing:
+            # Without its plugin it could not go on by its old settings either.
+            raise config.refused.get(name) or UsageError(
+                f"volume {name} is served with {missing}, which no plugin that {file} enables "
+                "brings; enable it, or delete the volume"
+            )
+    return config, findings
+
+
+def _portal_pid(supervisor: Supervisor) -> int:
+    portal = supervisor.children.get(Role.PORTAL.value)
+    return portal.pid if portal is not None else 0
+
+
+def _running(supervisor: Supervisor) -> dict[str, str]:
+    return {
+        child.plan.name: child.digest for child in supervisor.children.all() if child.is_running
+    }
+
+
+def keep_ports(before: Config, after: Config, portal_pid: int) -> tuple[Config, dict[str, str]]:
     """Return the new config with the old addresses of each front end whose new ones can't be had:
     a portal that was started anew for them would serve nobody.
 
@@ -70,9 +137,9 @@ def keep_ports(before: Config, after: Config, portal_pid: int) -> tuple[Config, 
         after: The new one.
         portal_pid: The portal that runs, which holds its own ports; 0 if none does.
 
-    Returns: The config, and a sentence for each front end that keeps its addresses.
+    Returns: The config, and for each front end that keeps its addresses a sentence, by its name.
     """
-    frontends, refused = dict(after.frontends), []
+    frontends, refused = dict(after.frontends), dict[str, str]()
     for name, section in after.frontends.items():
         old = before.frontends.get(name)
         if old is None or set(section.listen) == set(old.listen):
@@ -82,7 +149,8 @@ def keep_ports(before: Config, after: Config, portal_pid: int) -> tuple[Config, 
             frontends[name] = attrs.evolve(section, listen=old.listen)
             place = after.origins.get(f"frontends.{name}.listen", after.file)
             kept = ", ".join(old.listen)
-            refused.append(f"{place}: frontends.{name}.listen: {why}; it listens at {kept} still")
+            where = f"{place}: frontends.{name}.listen"
+            refused[name] = f"{where}: {why}; it listens at {kept} still"
     return attrs.evolve(after, frontends=frontends), refused
 
 
@@ -139,9 +207,7 @@ def _describe_volumes(before: Mapping[str, Served], after: Mapping[str, Served])
 
 def _describe_sections(before: Config, after: Config) -> Iterator[str]:
     for key in differences(_sections(before), _sections(after)):
-        # The ring of events is as long as it was when the state was opened.
-        later = " holds from the next start" if key == "limits.event_count_max" else " has changed"
-        yield f"{key}{later}"
+        yield f"{key} has changed"
     plugins = [_enabled(config) for config in (before, after)]
     if plugins[0] != plugins[1]:
         yield f"plugins: {', '.join(plugins[1])}"
@@ -154,19 +220,6 @@ def _sections(config: Config) -> dict[str, Any]:
         "policies": {one.name: options_to_mapping(one) for one in config.policies},
         "limits": options_to_mapping(config.limits),
     }
-
-
-def differences(
-    before: Mapping[str, Any], after: Mapping[str, Any], path: str = ""
-) -> Iterator[str]:
-    """Yield the path of every value that differs between two plain mappings."""
-    for key in [*before, *(key for key in after if key not in before)]:
-        was, now = before.get(key), after.get(key)
-        where = f"{path}.{key}" if path else key
-        if isinstance(was, Mapping) and isinstance(now, Mapping):
-            yield from differences(was, now, where)
-        elif was != now:
-            yield where
 
 
 def _enabled(config: Config) -> list[str]:

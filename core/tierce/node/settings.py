@@ -11,11 +11,10 @@ import attrs
 from tierce.config import (
     VolumeConfig,
     options_from_mapping,
-    options_to_mapping,
     volume_from_mapping,
-    volume_to_mapping,
 )
 from tierce.node.layout import Layout
+from tierce.node.live_options import fixed_volume, live_values, split, whole_volume
 from tierce.registry import Registry
 from tierce.spec import MemberSpec, VolumeSpec
 
@@ -48,43 +47,50 @@ class TargetSettings:
 
     Attributes:
         volume: The volume.
+        config: What it was made from.
         members: Its members.
         frontend_section: Options of its front end's section under `frontends:`.
     """
 
     volume: VolumeSpec
+    config: VolumeConfig
     members: tuple[MemberSpec, ...]
     frontend_section: Any
 
-    def to_json(self, config: VolumeConfig) -> dict[str, Any]:
-        """Return it as JSON values; `config` is what the volume was made from."""
+    def to_json(self) -> dict[str, Any]:
+        """Return what a restart is needed for as JSON values."""
         return {
-            "volume": volume_to_mapping(config),
+            "volume": fixed_volume(self.config),
             "uuid": self.volume.uuid,
             "created": self.volume.created,
             "folder": str(self.volume.folder),
             "members": [member_to_json(member) for member in self.members],
+            "frontend_section": split(self.frontend_section)[0],
         }
 
-    def section_to_json(self) -> dict[str, Any]:
-        """Return the front end's section as JSON values: it changes while the target runs, if the
-        front end can do that."""
-        return {"frontend_section": options_to_mapping(self.frontend_section)}
+    def live_to_json(self) -> dict[str, Any]:
+        """Return what changes while the target runs as JSON values."""
+        return live_values(self.config, self.frontend_section)
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any], registry: Registry) -> TargetSettings:
-        """Make one from what `to_json` and `section_to_json` returned, together.
+    def from_json(
+        cls, values: Mapping[str, Any], live: Mapping[str, Any], registry: Registry
+    ) -> TargetSettings:
+        """Make one from what `to_json` and `live_to_json` returned.
 
         Raises:
             ConfigError: A plugin takes no such options.
         """
-        config = volume_from_mapping(values["volume"], registry, base=_ROOT, origin=_ORIGIN)
+        mapping = whole_volume(values["volume"], live)
+        config = volume_from_mapping(mapping, registry, base=_ROOT, origin=_ORIGIN)
         folder = Path(values["folder"])
         volume = spec_of(config, values["uuid"], values["created"], Layout(folder.parent.parent))
         assert volume.folder == folder, "volumes lie under DATA/volumes"
-        section = load_section(registry, config.frontend, values["frontend_section"])
+        of_section = live.get(f"frontends.{config.frontend}", {}).get("values", {})
+        whole = {**values["frontend_section"], **of_section}
+        section = load_section(registry, config.frontend, whole)
         members = tuple(member_from_json(member) for member in values["members"])
-        return cls(volume, members, section)
+        return cls(volume, config, members, section)
 
 
 @attrs.frozen

@@ -12,7 +12,7 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
-from tierce.config import Config, load_config
+from tierce.config import Config, Limits, load_config
 from tierce.errors import TemporaryError, TierceError, explain
 from tierce.health import Condition
 from tierce.node.acting import Acting
@@ -71,7 +71,7 @@ def serve(file: Path, console: Console, *, is_strict: bool = False) -> None:
     # A terminal that closes now, or a reload that comes too early, must not end it: the file is
     # being read anyway.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    config = load_config(file)
+    config = load_config(file, is_lenient=True)
     findings = examine(config)
     findings.check_general()
     layout = Layout(config.data_dir)
@@ -135,6 +135,7 @@ class Supervisor:
         self.action_requests = ActionRequests(self.acting)
         self.commands = Commands(self)
         self._console = console
+        self._store = store
         self.config = config
         self._reached: dict[str, int] = {}
         self._stop_timeout_s: float = limits.stop_timeout_s
@@ -363,12 +364,16 @@ class Supervisor:
         """Read the config file again."""
         reload(self)
 
+    def _use_limits(self, limits: Limits) -> None:
+        self._stop_timeout_s = limits.stop_timeout_s
+        self.watchdog.use(limits)
+        self.children.limit_delay(limits.restart_delay_s_max)
+        self._store.event_count_max = limits.event_count_max
+
     def use(self, config: Config, findings: Findings) -> None:
         """Take a config file that was read again."""
         self.config = config
-        self._stop_timeout_s = config.limits.stop_timeout_s
-        self.watchdog.limits = config.limits
-        self.children.restart_delay_s_max = config.limits.restart_delay_s_max
+        self._use_limits(config.limits)
         self.listeners.use(config.registry)
         self.catalogue.apply(config, refused=findings.refused)
         self.volumes_changed()

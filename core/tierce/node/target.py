@@ -20,7 +20,8 @@ from tierce.node.layout import Layout
 from tierce.node.plan import EXIT_FENCED
 from tierce.node.process import Process
 from tierce.node.published import find_service
-from tierce.node.settings import TargetSettings, load_section
+from tierce.node.reconfiguring import LiveParts, running_parts
+from tierce.node.settings import TargetSettings
 from tierce.registry import Registry, resolve
 from tierce.spec import Event
 from tierce.volume.pipeline import Pipeline, open_pipeline
@@ -33,7 +34,7 @@ ADDRESS_BYTES_MAX = 512
 def start_target(process: Process, registry: Registry) -> Target:
     """Open the volume and its front end."""
     plan = process.plan
-    settings = TargetSettings.from_json(plan.settings | plan.live, registry)
+    settings = TargetSettings.from_json(plan.settings, plan.live, registry)
     return Target(process, registry, settings)
 
 
@@ -50,8 +51,7 @@ class Target:
         self._process = process
         self._page = StatisticsPage.create(process.layout.page(settings.volume.name))
         self._is_over = False
-        self._registry = registry
-        self._volume = volume = settings.volume
+        volume = settings.volume
         context = OpenContext(
             volume=volume,
             options=volume.engine_options,
@@ -86,11 +86,17 @@ class Target:
                 boot_id=process.boot_id,
             )
         )
+        self._live = LiveParts(
+            volume.name,
+            running_parts(settings, registry, self._pipeline, self._frontend),
+            emit=process.emit,
+            show=lambda kept: process.show({"kept_options": kept}),
+        )
 
     @property
     def commands(self) -> Mapping[str, Command]:
         """`adopt-connection`: serve the connection that comes with it; `reconfigure`: take other
-        options of the front end's section."""
+        live options."""
         return {"adopt-connection": self._adopt_connection, "reconfigure": self._reconfigure}
 
     def close(self, closed: Callable[[], None]) -> None:
@@ -141,14 +147,8 @@ class Target:
 
     def _reconfigure(self, message: Message, descriptors: list[int]) -> Message:
         close_all(descriptors)
-        reconfigure = getattr(self._frontend, "reconfigure", None)
-        if not callable(reconfigure):
-            raise ProtocolError("this front end takes no other options while it serves")
-        try:
-            values = message["live"]["frontend_section"]
-        except (KeyError, TypeError) as error:
-            raise ProtocolError(f"not a front end's section: {error}") from error
-        reconfigure(load_section(self._registry, self._volume.frontend, values))
+        if not self._is_over:
+            self._live.take(message.get("live"))
         return {}
 
     def _fence(self, reason: str) -> None:

@@ -47,6 +47,14 @@ class Watchdog:
         self._due = 0.0
         self._timer: Timer | None = None
 
+    def use(self, limits: Limits) -> None:
+        """Take other limits, now."""
+        self.limits = limits
+        if self._timer is not None:
+            # The next look was planned by the old ones.
+            self._timer.cancel()
+            self.start()
+
     def start(self) -> None:
         """Begin to ask."""
         period_s = self.limits.silence_told_s / 2

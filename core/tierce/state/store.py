@@ -45,6 +45,8 @@ VOLUME_COUNT_MAX = 4096
 RECORD_BYTES_MAX = 32 << 10
 EVENT_BYTES_MAX = 2048
 EVENT_COUNT_CEILING = 1_000_000
+#: Events that one transaction drops at most: more than it ever brings.
+EVENT_DROP_COUNT_MAX = 10_000
 MAP_BYTES = 8 << 30
 # lmdb keeps two versions of what a transaction changes, and pages are half full at worst.
 assert 2 * (VOLUME_COUNT_MAX * RECORD_BYTES_MAX + EVENT_COUNT_CEILING * EVENT_BYTES_MAX) < MAP_BYTES
@@ -72,7 +74,8 @@ class StateStore:
     def __init__(self, folder: Path, *, event_count_max: int = 10_000) -> None:
         assert 0 < event_count_max <= EVENT_COUNT_CEILING
         self._folder = folder
-        self._event_count_max = event_count_max
+        #: How many events are kept; what is above a new limit goes with the next that are recorded.
+        self.event_count_max = event_count_max
         make_folder(folder)
         _check_whole(folder)
         try:
@@ -166,7 +169,9 @@ class StateStore:
             for event in events:
                 sequence += 1
                 transaction.put(_SEQUENCE.pack(sequence), _encode(event, at), db=self._events)
-            while transaction.stat(self._events)["entries"] > self._event_count_max:
+            surplus = transaction.stat(self._events)["entries"] - self.event_count_max
+            # Bounded, because the server waits: what a lower limit leaves over goes bit by bit.
+            for _event in range(min(surplus, EVENT_DROP_COUNT_MAX)):
                 cursor.first()
                 cursor.delete()
 

@@ -34,10 +34,14 @@ class Pipeline:
     Attributes:
         device: What the front end talks to: does every operation, checks every request.
         claims: Who uses it.
+        engine: What the engine's factory returned.
+        filters: What the filters' factories returned, the one nearest the front end first.
     """
 
     device: Device
     claims: Claims
+    engine: object
+    filters: tuple[object, ...] = ()
 
     def close(self, closed: Callable[[Status], None]) -> None:
         """Close from the top down; `closed` gets what the engine says."""
@@ -59,19 +63,22 @@ def open_pipeline(context: OpenContext, registry: Registry) -> Pipeline:
     description = registry.engines.get(volume.engine)
     if description is None:
         raise PluginError(f"no engine {volume.engine!r} is enabled", plugin=volume.engine)
-    device: Device = Meter(_open_engine(context, registry, description), context.stage("device"))
+    factory = description.factory or registry.replicators[description.replicator].factory
+    engine = _call(factory, description.name, context)
+    below = _as_device(engine, factory, context, description)
+    device: Device = Meter(below, context.stage("device"))
+    filters: list[object] = []
     for name, options in reversed(volume.filters):
-        device = _open_filter(context, registry, name, options, device)
+        made, device = _open_filter(context, registry, name, options, device)
+        filters.insert(0, made)
     claims = Claims(volume.name)
     claims.claim(f"front end {volume.frontend}", writes=not device.capabilities.read_only)
-    return Pipeline(Emulator(device), claims)
+    return Pipeline(Emulator(device), claims, engine, tuple(filters))
 
 
-def _open_engine(
-    context: OpenContext, registry: Registry, description: EngineDescription
+def _as_device(
+    opened: object, factory: str, context: OpenContext, description: EngineDescription
 ) -> Device:
-    factory = description.factory or registry.replicators[description.replicator].factory
-    opened = _call(factory, description.name, context)
     if callable(getattr(opened, "submit", None)):
         return cast("Device", opened)
     if not isinstance(opened, SimpleDevice):
@@ -94,7 +101,8 @@ def _open_engine(
 
 def _open_filter(
     context: OpenContext, registry: Registry, name: str, options: object, below: Device
-) -> Device:
+) -> tuple[object, Device]:
+    """Return what the filter's factory made, and the device that it has become."""
     description = registry.filters.get(name)
     if description is None:
         raise PluginError(f"no filter {name!r} is enabled", plugin=name)
@@ -103,8 +111,9 @@ def _open_filter(
             f"written for contract {description.contract}, this core speaks {CONTRACT}",
             plugin=name,
         )
-    device = _call(description.factory, name, attrs.evolve(context, options=options), below)
-    return Meter(Guard(cast("Device", device), description, below), context.stage(f"filter-{name}"))
+    made = _call(description.factory, name, attrs.evolve(context, options=options), below)
+    guard = Guard(cast("Device", made), description, below)
+    return made, Meter(guard, context.stage(f"filter-{name}"))
 
 
 def _call(factory: str, plugin: str, *arguments: object) -> object:

@@ -2,7 +2,7 @@
 
 Regions are anonymous mmaps: untouched they cost nothing, and what an idle session has touched is
 given back (`Pool.trim`). A region is used from its start to its end, and from the start again
-when nothing holds it any more. What holds it: a parked write whose data lie in it, a parked read
+when nothing holds it any more. What holds it: a pending write whose data lie in it, a pending read
 that will be answered from it, bytes that wait to be sent. So nothing is copied, and no buffer is
 reused under a device or the kernel.
 
@@ -106,7 +106,7 @@ class Pool:
         self._count = 0
         self._own_left = OWN_REGION_COUNT
         self._spare: list[Region] = []
-        account.keep(self)
+        account.add_holder(self)
 
     @property
     def has_room(self) -> bool:
@@ -187,7 +187,7 @@ class CommandMemory:
         self._own_used = 0
         self._whole_used = 0
         self._spare: list[Region] = []
-        account.keep(self)
+        account.add_holder(self)
 
     def take(self, length: int, *, has_own: bool = False) -> Region | None:
         """Return a buffer of at least `length` bytes, held once; None if there is no memory.

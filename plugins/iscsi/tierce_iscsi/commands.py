@@ -10,15 +10,16 @@ FULL.
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Callable
 
-from tierce import Op, ProtocolError, Request
+from tierce import Op, ProtocolError, Request, Stage
 from tierce_iscsi import pdu
-from tierce_iscsi.connection import Connection
 from tierce_iscsi.pdu import FINAL, NO_TAG, RejectReason
-from tierce_iscsi.responses import Responses
+from tierce_iscsi.scsi import device_server
 from tierce_iscsi.scsi.command import Deferred, Outcome, Reply, Work, check_condition
 from tierce_iscsi.scsi.sense import GOOD, PROTOCOL_SERVICE_CRC_ERROR, TASK_SET_FULL
+from tierce_iscsi.scsi.unit import LogicalUnit
+from tierce_iscsi.task_set import TaskSet
 from tierce_iscsi.tasks import SlowTask
 
 #: Immediate commands have no window: beyond so many more than the queue's depth they are rejected.
@@ -27,18 +28,27 @@ IMMEDIATE_COUNT_MAX = 8
 RETRY_COUNT_MAX = 2
 
 
-class Commands(Responses):
+class Commands:
     """See the module.
 
     Args:
-        connection: Whose commands they are.
+        unit: The logical unit.
+        tasks: The commands under way.
+        clock_ns: A monotonic clock, for statistics.
+        stage: The front end's counters.
     """
 
-    def __init__(self, connection: Connection) -> None:
-        super().__init__(connection)
+    def __init__(
+        self, unit: LogicalUnit, tasks: TaskSet, clock_ns: Callable[[], int], stage: Stage
+    ) -> None:
+        self._unit = unit
+        self._tasks = tasks
+        self._session = tasks.session
+        self._stream = tasks.stream
+        self._responses = tasks.responses
+        self._clock_ns = clock_ns
+        self._stage = stage
         self._last_transfer_tag = 0
-        #: Commands that wait for memory, those first that hold some already.
-        self._waiting: deque[SlowTask] = deque()
 
     def next_transfer_tag(self) -> int:
         """Return a target transfer tag that nothing has."""
@@ -51,37 +61,37 @@ class Commands(Responses):
         Raises:
             ProtocolError: The connection has to end.
         """
-        connection = self.connection
+        by_tag, responses = self._tasks.by_tag, self._responses
         _, flags, _, _, lun, tag, expected, _, _, _, _ = pdu.SCSI_COMMAND.unpack_from(header)
-        if tag in connection.tasks:
-            self.reject(header, RejectReason.TASK_IN_PROGRESS)
+        if tag in by_tag:
+            responses.reject(header, RejectReason.TASK_IN_PROGRESS)
             return
-        if len(connection.tasks) >= connection.session.queue_depth + IMMEDIATE_COUNT_MAX:
-            self.reject(header, RejectReason.TOO_MANY_IMMEDIATE_COMMANDS)
+        if len(by_tag) >= self._session.queue_depth + IMMEDIATE_COUNT_MAX:
+            responses.reject(header, RejectReason.TOO_MANY_IMMEDIATE_COMMANDS)
             return
-        task = SlowTask(tag, connection.clock_ns(), lun, expected, flags)
+        task = SlowTask(tag, self._clock_ns(), lun, expected, flags)
         self._check_unsolicited(task, flags, len(data))
-        admitted = connection.unit.admit(
-            *(header[pdu.CDB_OFFSET :], lun, connection.session),
+        admitted = device_server.admit(
+            *(self._unit, header[pdu.CDB_OFFSET :], lun, self._session),
             read=expected if task.is_read else 0,
             write=expected if task.is_write else 0,
         )
         if isinstance(admitted, Reply):
-            self.respond(task, admitted)
+            responses.respond(task, admitted)
             return
         task.command = admitted
         task.wanted = admitted.due
         task.is_unsolicited = task.is_write and not flags & FINAL
         if task.wanted and not self._find_buffer(task, has_data=len(data) > 0):
-            self.respond(task, Reply(status=TASK_SET_FULL))
+            responses.respond(task, Reply(status=TASK_SET_FULL))
             return
-        connection.tasks[tag] = task
+        by_tag[tag] = task
         self._store(task, data)
         self._continue(task)
 
     def _check_unsolicited(self, task: SlowTask, flags: int, length: int) -> None:
         """Refuse data that the login ruled out (RFC 7143 sections 13.10 and 13.11)."""
-        terms = self.connection.session.terms
+        terms = self._session.terms
         if not flags & FINAL and terms.has_initial_r2t:
             raise ProtocolError("unsolicited data announced, but InitialR2T=Yes was agreed")
         if not length:
@@ -96,13 +106,13 @@ class Commands(Responses):
     def _find_buffer(self, task: SlowTask, *, has_data: bool) -> bool:
         """Get room for a command's data-out, or for what it brings unasked and a place among those
         that wait for the rest; False if there is not even that."""
-        memory = self.connection.large
-        if not self._waiting:
+        memory = self._stream.large
+        if not self._tasks.waiting:
             task.buffer = memory.take(task.wanted)
             if task.buffer is not None:
                 return True
         if has_data or task.is_unsolicited:
-            first = min(task.wanted, self.connection.session.terms.first_burst_bytes_max)
+            first = min(task.wanted, self._session.terms.first_burst_bytes_max)
             task.buffer = memory.take_begun(task.wanted, first)
             if task.buffer is None:
                 return False
@@ -122,30 +132,29 @@ class Commands(Responses):
         """Ask for more data-out, or do the command."""
         if task.is_unsolicited or task.is_waiting:
             return
-        connection = self.connection
         if task.received < task.wanted:
             task.transfer_tag = self.next_transfer_tag()
-            desired = min(connection.session.terms.burst_bytes_max, task.wanted - task.received)
+            desired = min(self._session.terms.burst_bytes_max, task.wanted - task.received)
             task.burst_end = task.received + desired
             task.data_number = 0
-            self.ready_to_transfer(task, desired)
+            self._responses.ready_to_transfer(task, desired)
             task.r2t_number += 1
             return
         assert task.command is not None, "nothing else is gone on with"
         if task.buffer is not None:
             task.command.data = task.buffer.view[: task.wanted]
-        self._go(task, connection.unit.execute(task.command))
+        self._go(task, device_server.execute(self._unit, task.command))
 
     def data_out(self, header: bytes, data: memoryview) -> None:
         """Take Data-Out, asked for or not. What belongs to no command any more is dropped."""
         _, flags, _, _, tag, transfer_tag, _, number, offset = pdu.DATA_OUT.unpack(header)
-        task = self.connection.tasks.get(tag)
+        task = self._tasks.by_tag.get(tag)
         if not isinstance(task, SlowTask) or task.work is not None:
             return
         if transfer_tag == NO_TAG:
             if not task.is_unsolicited:
                 return
-            end = min(self.connection.session.terms.first_burst_bytes_max, task.expected)
+            end = min(self._session.terms.first_burst_bytes_max, task.expected)
         elif transfer_tag and transfer_tag == task.transfer_tag:
             end = task.burst_end
         else:
@@ -153,9 +162,9 @@ class Commands(Responses):
         stop = offset + len(data)
         if (number, offset) != (task.data_number, task.received) or stop > end:
             # A sequence error at error recovery level 0 ends the command (RFC 7143 section 7.9).
-            del self.connection.tasks[tag]
-            self.respond(task, check_condition(PROTOCOL_SERVICE_CRC_ERROR))
-            self.let_go(task)
+            del self._tasks.by_tag[tag]
+            self._responses.respond(task, check_condition(PROTOCOL_SERVICE_CRC_ERROR))
+            self._tasks.release(task)
             return
         task.data_number += 1
         self._store(task, data)
@@ -168,8 +177,7 @@ class Commands(Responses):
     # -- what the device does ----------------------------------------------------------------------
 
     def _go(self, task: SlowTask, outcome: Outcome) -> None:
-        """Do the work until there is a reply, or until something of it is parked."""
-        connection = self.connection
+        """Do the work until there is a reply, or until something of it is pending."""
         while not isinstance(outcome, Reply):
             if isinstance(outcome, Deferred):
                 self._defer(task, outcome)
@@ -181,30 +189,30 @@ class Commands(Responses):
                 return
             for request in requests:
                 request.tag = task
-            connection.unit.device.submit(requests, connection.settled)
-            task.left = sum(request.status is None for request in requests)
-            if task.left:
+            self._unit.device.submit(requests, self.completed)
+            task.pending_count = sum(request.status is None for request in requests)
+            if task.pending_count:
                 return
             outcome = self._finish(outcome)
         if len(outcome.data) and task.is_write:
             # It gives data where the initiator sends some: nobody gets them, and is told so.
             outcome = Reply(length=0)
-        del connection.tasks[task.tag]
+        del self._tasks.by_tag[task.tag]
         self._count(task, outcome)
-        self.respond(task, outcome)
-        self.let_go(task)
+        self._responses.respond(task, outcome)
+        self._tasks.release(task)
 
     def _defer(self, task: SlowTask, outcome: Deferred) -> None:
-        """Park the task until something else than the device has done it."""
+        """Leave the task pending until something else than the device has done it."""
         task.work = Work([], lambda _requests: Reply())
-        task.left = 1
+        task.pending_count = 1
         is_inside = True
 
         def done(after: Outcome) -> None:
             task.work = Work([], lambda _requests: after)
-            self.settled(task)
+            self._complete_one(task)
             if not is_inside:
-                self.connection.wake()
+                self._stream.wake()
 
         outcome.begin(done, lambda: bool(task.drains))
         is_inside = False
@@ -219,7 +227,7 @@ class Commands(Responses):
     def _may_begin(self, task: SlowTask, work: Work) -> bool:
         """True if there is memory for it now, which those that wait already have not a claim to."""
         holds_some = task.buffer is not None or task.regions
-        if self._waiting and not holds_some and any(map(_needs_buffer, work.requests)):
+        if self._tasks.waiting and not holds_some and any(map(_needs_buffer, work.requests)):
             return False
         return self._find_room(task, work)
 
@@ -227,50 +235,44 @@ class Commands(Responses):
         """Give every READ without a buffer one; False if there is no memory for it now."""
         for request in work.requests:
             if _needs_buffer(request):
-                region = self.connection.large.take(request.length, has_own=task.has_own)
+                region = self._stream.large.take(request.length, has_own=task.has_own)
                 if region is None:
                     return False
                 task.regions.append(region)
                 request.buffer = region.view[: request.length]
         return True
 
-    def settled(self, task: SlowTask) -> None:
-        """One of its parked requests has settled."""
-        task.left -= 1
-        if task.left:
+    def completed(self, requests: list[Request]) -> None:
+        """Go on with the commands whose requests were pending; see `tierce.Settled`."""
+        for request in requests:
+            task = request.tag
+            assert isinstance(task, SlowTask), "every pending request has a task"
+            self._complete_one(task)
+        # Not only answers: what is complete may have made room to read or to parse on.
+        self._stream.wake()
+
+    def _complete_one(self, task: SlowTask) -> None:
+        """One of its pending requests is complete."""
+        task.pending_count -= 1
+        if task.pending_count:
             return
         work, drains = task.work, task.drains
-        assert work is not None, "what has settled was work"
+        assert work is not None, "what is complete was work"
         if drains:
-            del self.connection.tasks[task.tag]
-            self.connection.answer_given_up(task)
-            self.let_go(task)
+            del self._tasks.by_tag[task.tag]
+            self._tasks.answer_given_up(task)
+            self._tasks.release(task)
         else:
             self._go(task, self._finish(work))
         for drain in drains:
-            drain.settle(task)
-
-    def let_go(self, task: SlowTask) -> None:
-        """The task is over: give its buffers back; one that is being sent from is held beyond."""
-        for region in (task.buffer, *task.regions):
-            if region is not None:
-                self.connection.let_go(region)
-        task.buffer = None
-        task.regions.clear()
-        if task.work is not None:
-            for request in task.work.requests:
-                request.tag = None
-            task.work = None
-        if task.is_waiting:
-            task.is_waiting = False
-            self._waiting.remove(task)
+            drain.complete(task)
 
     def _count(self, task: SlowTask, reply: Reply) -> None:
         if task.work is None or not task.work.requests:
             return
-        stage, request = self.connection.stage, task.work.requests[0]
+        stage, request = self._stage, task.work.requests[0]
         if reply.status == GOOD:
-            elapsed_ns = self.connection.clock_ns() - task.started_ns
+            elapsed_ns = self._clock_ns() - task.started_ns
             length = sum(request.length for request in task.work.requests)
             stage.add(request.op, 1, length, elapsed_ns)
         else:
@@ -282,14 +284,14 @@ class Commands(Responses):
         task.is_waiting = True
         if task.work is not None and task.buffer is not None:
             # It holds what others wait for, and needs only a little more to be done with it.
-            self._waiting.appendleft(task)
+            self._tasks.waiting.appendleft(task)
         else:
-            self._waiting.append(task)
-        self.connection.account.wait(self._retry)
+            self._tasks.waiting.append(task)
+        self._stream.account.wait(self._retry)
 
     def _retry(self) -> None:
         """Some memory has come back: go on with some that wait, the first ones first."""
-        waiting = self._waiting
+        waiting = self._tasks.waiting
         count = 0
         while count < RETRY_COUNT_MAX and waiting and self._has_found(waiting[0]):
             count += 1
@@ -299,19 +301,19 @@ class Commands(Responses):
                 self._continue(task)
             else:
                 self._go(task, task.work)
-        account = self.connection.account
+        account = self._stream.account
         if waiting:
             account.wait(self._retry)
         if count:
             # There may be memory for more, when others have had their turn.
             account.changed()
-        self.connection.wake()
+        self._stream.wake()
 
     def _has_found(self, task: SlowTask) -> bool:
         """True if there is memory now for what it waits for."""
         if task.work is not None:
             return self._find_room(task, task.work)
-        memory = self.connection.large
+        memory = self._stream.large
         if task.is_begun:
             assert task.buffer is not None, "begun is a buffer"
             task.is_begun = not memory.complete(task.buffer)

@@ -1,7 +1,11 @@
 """A connection in its full feature phase: bytes in, device requests and bytes out.
 
-No socket, no clock and no thread: a shell reads into `receive_window`, says how much came
-(`received`), calls `advance` while it returns True, and sends what `output` holds.
+No socket, no clock and no thread: a shell reads into `stream.receive_window`, says how much came
+(`stream.received`), calls `advance` while it returns True, and sends what `stream.output` holds.
+
+**Its parts.** `Stream` has the bytes, `ResponseWriter` makes PDUs of answers, `TaskSet` has the
+commands under way; `FastPath` and `SlowPath` do what was received with these three. None of them
+knows the connection.
 
 **The fast path.** `advance` turns the READs and WRITEs that lie whole in the buffer, and need
 nothing special, into one batch: two `unpack_from` and one `Request` each, nothing else. A READ's
@@ -10,8 +14,8 @@ where they were received. After `Device.submit`, every request that has a status
 reads first, so that the batch is one run of memory and one send. Everything else in the stream
 (`SlowPath`) ends the batch before it, and is dealt with one PDU at a time.
 
-Parked requests keep what they need in a `FastTask` and are answered from `settled`, one push for
-all that settle together. They hold up nothing.
+Pending requests keep what they need in a `FastTask` and are answered from `FastPath.completed`, one
+push for all that complete together. They hold up nothing.
 
 **Turns.** One call of `advance` does one batch, or `SLOW_COUNT_MAX` PDUs of the slow path; between
 calls the shell may let others have their turn. It stops for want of a region to answer into and
@@ -25,20 +29,21 @@ outside of the window that it was told is ignored.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-from tierce import Op, Request, Settled, Stage
+from tierce import Op, Request, Stage
 from tierce_iscsi import pdu
-from tierce_iscsi.answers import Answers
-from tierce_iscsi.buffers import RECEIVE_BYTES_MIN, Region
-from tierce_iscsi.diary import Cause
+from tierce_iscsi.buffers import Region
+from tierce_iscsi.commands import Commands
+from tierce_iscsi.fast_path import FastPath
 from tierce_iscsi.memory import Account
-from tierce_iscsi.tasks import Drain, FastTask, SlowTask, Task
+from tierce_iscsi.responses import ResponseWriter
+from tierce_iscsi.scsi.unit import LogicalUnit
+from tierce_iscsi.session import Session
+from tierce_iscsi.slow_path import Host, SlowPath
+from tierce_iscsi.stream import DigestError, Stream
+from tierce_iscsi.task_set import TaskSet
+from tierce_iscsi.tasks import Task
 from tierce_iscsi.text import RECV_SEGMENT_BYTES
-
-if TYPE_CHECKING:
-    from tierce_iscsi.scsi.unit import LogicalUnit
-    from tierce_iscsi.session import Session
 
 #: CDB opcodes of the fast path (SBC-3).
 READ_10, READ_16, WRITE_10, WRITE_16 = 0x28, 0x88, 0x2A, 0x8A
@@ -60,44 +65,53 @@ TURN_NS = 1_000_000
 SLOW_COUNT_MAX = 16
 
 
-class Connection(Answers):
+class Connection:
     """See the module.
 
     Args:
         unit: The logical unit.
         session: The session whose only connection this is.
         account: What the session has borrowed of the target's memory.
+        host: The target.
         clock_ns: A monotonic clock, for statistics.
         stage: The front end's counters.
         wake: Called when there is something to send outside of `advance`.
+
+    Attributes:
+        session: As above.
+        stream: What was received, and what is to be sent.
+        tasks: The commands under way.
+        clock_ns: As above.
+        pdu_count: PDUs that came, so that a look at it tells silence from life.
     """
 
-    __slots__ = ("_has_digest", "_immediate_bytes_max", "_read_bytes_max", "_settled")
+    __slots__ = (
+        *("_fast", "_has_digest", "_responses", "_slow", "_unit", "clock_ns", "pdu_count"),
+        *("session", "stream", "tasks"),
+    )
 
     def __init__(
         self,
         unit: LogicalUnit,
         session: Session,
         account: Account,
+        host: Host,
         *,
         clock_ns: Callable[[], int],
         stage: Stage,
         wake: Callable[[], None],
     ) -> None:
-        super().__init__(unit, session, account, clock_ns=clock_ns, stage=stage, wake=wake)
-        #: One object for every batch, so that the device can tell its submitter by identity.
-        self._settled: Settled = self.settled
-        self._has_digest = self._header_bytes + self._trailer_bytes > pdu.BHS_BYTES
-        self._read_bytes_max = self._immediate_bytes_max = 0
-        self.renegotiated()
-
-    def renegotiated(self) -> None:
-        """Look at what the initiator takes and gives in one PDU: it may say so anew at any time."""
-        terms = self.session.terms
-        self._read_bytes_max = min(
-            terms.segment_bytes_max, terms.burst_bytes_max, RECV_SEGMENT_BYTES
-        )
-        self._immediate_bytes_max = terms.first_burst_bytes_max if terms.has_immediate_data else 0
+        by_tag: dict[int, Task] = {}
+        self.session = session
+        self.clock_ns = clock_ns
+        self.stream = Stream(session.terms, account, wake)
+        self._responses = ResponseWriter(session, self.stream, by_tag)
+        self.tasks = TaskSet(session, self.stream, self._responses, by_tag)
+        self._fast = FastPath(unit, self.tasks, clock_ns, stage)
+        self._slow = SlowPath(host, self.tasks, Commands(unit, self.tasks, clock_ns, stage))
+        self._unit = unit
+        self._has_digest = self.stream.has_header_digest or self.stream.has_data_digest
+        self.pdu_count = 0
 
     # -- the fast path -----------------------------------------------------------------------------
 
@@ -111,29 +125,29 @@ class Connection(Answers):
         Raises:
             ProtocolError: The connection has to end.
         """
-        region = self._in
-        if region is None or self.ending:
+        stream = self.stream
+        region = stream.in_region
+        if region is None or stream.ending:
             return False
-        out = self._out
+        out = stream.out_region
         if out is None:
-            out = self._out = self._outgoing.take()
-            self.is_stalled = out is None
+            out = stream.take_out()
             if out is None:
                 return False
         started_ns = self.clock_ns()
         session = self.session
-        unit = self.unit
+        unit = self._unit
         memory, view, out_view = region.memory, region.view, out.view
-        at, end = self._in_start, self._in_end
+        at, end = stream.in_start, stream.in_end
         place, place_max = out.end, out.size
-        header_bytes, trailer_bytes = self._header_bytes, self._trailer_bytes
+        header_bytes, trailer_bytes = stream.header_bytes, stream.trailer_bytes
         has_digest = self._has_digest
         answer_bytes = header_bytes
-        read_bytes_max, immediate_bytes_max = self._read_bytes_max, self._immediate_bytes_max
+        read_bytes_max, immediate_bytes_max = session.read_bytes_max, session.immediate_bytes_max
         block_size, block_count = unit.block_size, unit.block_count
         can_read, can_write = unit.fast_access(session)
         exp_cmd_sn = session.exp_cmd_sn
-        tasks = self.tasks
+        tasks = self.tasks.by_tag
         # Up to the MaxCmdSN that the initiator was told.
         room = session.max_cmd_sn - exp_cmd_sn + 1 & 0xFFFFFFFF
         slow_left = SLOW_COUNT_MAX
@@ -151,7 +165,7 @@ class Connection(Answers):
                     # No additional header, and not too long: what `pdu_bytes` would say.
                     size += (lengths + 3 & ~3) + trailer_bytes
                 else:
-                    size = self.pdu_bytes(lengths)
+                    size = stream.pdu_bytes(lengths)
                 if size > end - at:
                     break
             if has_digest:
@@ -230,156 +244,71 @@ class Connection(Answers):
                 has_more = True
                 break
             at += size
-            self._in_start = at
-            self.slow.take(region, at - size, size)
-            if self.ending:
+            stream.in_start = at
+            self.pdu_count += 1
+            self._slow.take(region, at - size, size)
+            if stream.ending:
                 return False
             slow_left -= 1
-            if not slow_left or self.output.is_full or self.clock_ns() - started_ns > TURN_NS:
+            if not slow_left or stream.output.is_full or self.clock_ns() - started_ns > TURN_NS:
                 has_more = True
                 break
             exp_cmd_sn = session.exp_cmd_sn
             can_read, can_write = unit.fast_access(session)
             room = session.max_cmd_sn - exp_cmd_sn + 1 & 0xFFFFFFFF
-        self._in_start = at
+        stream.in_start = at
         if batch:
             session.exp_cmd_sn = exp_cmd_sn
             self.pdu_count += len(batch)
             begin, out.end = out.end, place
-            self._submit(batch, region, out, begin, started_ns)
-        elif is_full and not self._next_out(out):
+            self._fast.submit(batch, region, out, begin, started_ns)
+        elif is_full and not stream.next_out(out):
             # There was no room for the first one, and no other region that has it.
             return False
         if has_more or is_full:
-            self.is_stalled = self.is_stalled or self.output.is_full
-            return not self.is_stalled
+            stream.is_stalled = stream.is_stalled or stream.output.is_full
+            return not stream.is_stalled
         return False
 
-    def _submit(
-        self, batch: list[Request], region: Region, out: Region, begin: int, started_ns: int
-    ) -> None:
-        """Hand a batch to the device, and answer what has a status.
-
-        Args:
-            batch: READs whose places follow each other from `begin`, and WRITEs.
-            region: Where the writes' data lie.
-            out: Where the reads' data go.
-            begin: Where the first read's header goes.
-            started_ns: When the batch arrived.
-        """
-        self.unit.device.submit(batch, self._settled)
-        tasks = self.tasks
-        parked = [request for request in batch if request.status is None]
-        for request in parked:
-            tag, place = request.tag
-            while tag in tasks:
-                # One tag for two commands of a batch: both must settle, neither is answered.
-                self.end(f"task tag {tag & pdu.SERIAL_MASK:#x} was in use", Cause.PROTOCOL)
-                tag += 1 << 32
-            held = out if request.op is READ else region
-            held.holds += 1
-            request.tag = tasks[tag] = FastTask(tag, started_ns, held, place)
-        if len(parked) < len(batch):
-            answered = [r for r in batch if r.status is not None] if parked else batch
-            self._answer(answered, out, begin, started_ns)
-        if out.size - out.end < RECEIVE_BYTES_MIN:
-            self._next_out(out)
+    def _check_digests(self, region: Region, at: int, lengths: int) -> None:
+        """Check what the peer sent. A bad header ends the connection at once; bad data are
+        rejected first (RFC 7143 sections 7.7 and 7.8; error recovery level 0 for both)."""
+        if not self.stream.check_digests(region, at, lengths):
+            header = region.view[at : at + pdu.BHS_BYTES]
+            self._responses.reject(header, pdu.RejectReason.DATA_DIGEST_ERROR)
+            raise DigestError("data with a wrong digest")
 
     # -- later -------------------------------------------------------------------------------------
 
-    def settled(self, requests: list[Request]) -> None:
-        """Answer requests that were parked; see `tierce.Settled`."""
-        writes: list[Request] = []
-        for request in requests:
-            task: Task = request.tag
-            if isinstance(task, SlowTask):
-                self.slow.settled(task)
-                continue
-            assert isinstance(task, FastTask), "every parked request has a task"
-            del self.tasks[task.tag]
-            drains = task.drains
-            if drains:
-                self.answer_given_up(task)
-            elif request.op is READ:
-                self._answer_parked_read(request, task)
-            else:
-                writes.append(request)
-            region = task.region
-            region.holds -= 1
-            if not region.holds:
-                self.free(region)
-            if drains:
-                for drain in drains:
-                    drain.settle(task)
-        if writes:
-            self._answer_parked_writes(writes)
-        # Not only answers: what has settled may have made room to read or to parse on.
-        self.wake()
-
     def resume(self) -> None:
-        """Go on after `can_resume`."""
-        super().resume()
-        if self.giving:
-            self.slow.give_more()
+        """Go on after `Stream.can_resume`."""
+        self.stream.is_stalled = False
+        if self.stream.giving:
+            self._responses.give_more()
 
-    def reject_data(self, header: memoryview) -> None:
-        """Say that the data of the PDU with this header came with a wrong digest."""
-        self.slow.reject(header, pdu.RejectReason.DATA_DIGEST_ERROR)
+    def ping(self) -> None:
+        """Ask for a sign of life."""
+        self._slow.ping()
 
     def trim(self) -> None:
         """Give memory back while nothing is under way."""
-        if not self.tasks:
-            super().trim()
+        if not self.tasks.by_tag:
+            self.stream.trim()
 
-    # -- the end -----------------------------------------------------------------------------------
-
-    def give_up(self, task: Task, drain: Drain) -> None:
-        """End a task, at once or when what the device does for it has settled: `drain` waits for
-        that, and says who is told of it."""
-        if isinstance(task, SlowTask) and not task.left:
-            del self.tasks[task.tag]
-            self.slow.let_go(task)
-            if drain.issuer is self:
-                drain.over.append(task.tag)
-            elif drain.issuer is not None:
-                self.slow.respond_aborted(task.tag)
-        else:
-            drain.add(task)
-
-    def give_up_all(self, drain: Drain) -> None:
-        """End every task."""
-        for task in list(self.tasks.values()):
-            self.give_up(task, drain)
-
-    def answer_given_up(self, task: Task) -> None:
-        """A task that was given up has settled: say TASK ABORTED, unless our own initiator wanted
-        that, or is gone (SAM-5 section 5.6, with the TAS bit set)."""
-        tag, is_told = task.tag & pdu.SERIAL_MASK, True
-        for drain in task.drains:
-            if drain.issuer is self:
-                drain.over.append(tag)
-            is_told = is_told and drain.issuer not in {self, None}
-        if is_told:
-            self.slow.respond_aborted(tag)
-
-    def close(self) -> None:
-        """The socket is closed: nothing is sent any more, nor answered."""
-        self.is_closed = True
-        self.drop_output()
+    @property
+    def is_answered(self) -> bool:
+        """True if nothing more will be said: what is under way is answered and sent, or is not
+        waited for."""
+        tasks, stream = self.tasks, self.stream
+        return (
+            (not tasks.by_tag or tasks.is_leaving)
+            and not stream.output.length
+            and not stream.giving
+        )
 
     def dispose(self) -> None:
         """The connection is closed and nothing of it is under way: let go of everything, so that
         nothing of it waits for a full collection."""
-        assert not self.tasks, "disposed of when its tasks have settled"
-        super().dispose()
-        self._settled = _nobody
-        self.wake = _nothing
-        del self.slow
-
-
-def _nobody(_requests: list[Request]) -> None:
-    raise AssertionError("nothing of a disposed connection is under way")
-
-
-def _nothing() -> None:
-    """Nobody is to be woken."""
+        assert not self.tasks.by_tag, "disposed of when its tasks are complete"
+        self.stream.dispose()
+        self._fast.dispose()

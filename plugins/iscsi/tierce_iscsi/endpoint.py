@@ -10,20 +10,20 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from tierce import READABLE, WRITABLE, ProtocolError, Timer
+from tierce import READABLE, WRITABLE, ProtocolError, Reactor, Timer
 from tierce_iscsi.buffers import Region
 from tierce_iscsi.connection import TURN_NS, Connection
-from tierce_iscsi.diary import Cause
 from tierce_iscsi.greeter import Handed
 from tierce_iscsi.login import Login, LoginRefusedError
+from tierce_iscsi.options import IscsiOptions
 from tierce_iscsi.output import Output
 from tierce_iscsi.pdu import LOGIN_SEGMENT_BYTES_MAX, LoginStatus, take_pdu
+from tierce_iscsi.session import Cause
+from tierce_iscsi.session_events import SessionEvents
+from tierce_iscsi.slices import Slices
 from tierce_iscsi.stream import DigestError
-
-if TYPE_CHECKING:
-    from tierce_iscsi.frontend import IscsiFrontend
 
 #: Read at once while the login lasts.
 LOGIN_READ_BYTES = 16 << 10
@@ -35,24 +35,50 @@ SEND_COUNT_MAX = 8
 assert (KEEPALIVE_IDLE_S + KEEPALIVE_INTERVAL_S * KEEPALIVE_COUNT) * 1000 <= USER_TIMEOUT_MS
 
 
+class Target(Protocol):
+    """What an endpoint belongs to.
+
+    Attributes:
+        alias: What people call it.
+        options: Those of now: they may change.
+        reactor: Its loop.
+        slices: What goes on when others have had their turn.
+        events: What is told of its sessions.
+    """
+
+    alias: str
+    options: IscsiOptions
+    reactor: Reactor
+    slices: Slices
+    events: SessionEvents
+
+    def admit(self, endpoint: Endpoint) -> None:
+        """A login is done: `welcome` it, at once or later, or `refuse` it."""
+        ...
+
+    def gone(self, endpoint: Endpoint, reason: str, cause: Cause) -> None:
+        """An endpoint has closed; its requests may still be in the device."""
+        ...
+
+
 class Endpoint:
     """One initiator's socket, from the portal's handover to its end.
 
     Args:
-        frontend: The target's front end.
+        target: What takes its login, and hears of its end.
         connection: Non-blocking; the endpoint's from now on.
         handed: What the greeter read.
     """
 
-    def __init__(self, frontend: IscsiFrontend, connection: socket.socket, handed: Handed) -> None:
-        self.frontend = frontend
-        self.login = Login(handed.stat_sn, handed.text, frontend.alias)
+    def __init__(self, target: Target, connection: socket.socket, handed: Handed) -> None:
+        self._target = target
+        self.login = Login(handed.stat_sn, handed.text, target.alias)
         #: Set when the login is done.
         self.connection: Connection | None = None
         self.is_closed = self.is_refused = False
         self.remote = _address(connection.getpeername)
         self._socket = connection
-        self._reactor = frontend.reactor
+        self._reactor = target.reactor
         self._buffer = bytearray(handed.data)
         self._output: Output[None] = Output(_sent)
         self._events = 0
@@ -65,7 +91,7 @@ class Endpoint:
         self._head: bytes | memoryview | None = None
         self._is_pinged = False
         self._timer: Timer = self._reactor.call_later(
-            frontend.options.login_timeout_s, self._login_expired
+            target.options.login_timeout_s, self._login_expired
         )
         _set_options(connection)
 
@@ -100,7 +126,7 @@ class Endpoint:
                 if self.login.is_done:
                     # Nothing is read until the session that this one replaces has ended.
                     self._is_waiting = True
-                    self.frontend.admit(self)
+                    self._target.admit(self)
         except LoginRefusedError as error:
             self.refuse(error.status, str(error))
         if not self.is_closed:
@@ -117,7 +143,7 @@ class Endpoint:
         if self.is_closed:
             return
         self.is_refused = True
-        self.frontend.diary.refused(
+        self._target.events.refused(
             self.login.negotiation.initiator_name, self.remote, status, reason
         )
         if self.login.request is not None:
@@ -130,19 +156,20 @@ class Endpoint:
         """The login is done and the session is this one's: enter the full feature phase."""
         self._timer.cancel()
         session = connection.session
-        connection.output.push(self.login.welcome(session.tsih, session.queue_depth))
+        stream = connection.stream
+        stream.output.push(self.login.welcome(session.tsih, session.queue_depth))
         session.stat_sn = self.login.stat_sn
         self.connection = connection
         self._is_waiting = False
-        interval_s = self.frontend.options.nop_interval_s
+        interval_s = self._target.options.nop_interval_s
         self._timer = self._reactor.call_later(interval_s, self._tick)
         rest = self._buffer
         self._buffer = bytearray()
         if rest:
-            window = connection.receive_window()
+            window = stream.receive_window()
             assert window is not None, "nothing is in the way of the first PDU"
             window[: len(rest)] = rest
-            connection.received(len(rest))
+            stream.received(len(rest))
         self._guard(self._pump)
 
     # -- the loop's calls --------------------------------------------------------------------------
@@ -189,7 +216,8 @@ class Endpoint:
             if self._is_due:
                 # What came before has its turn first.
                 return
-            window = connection.receive_window()
+            stream = connection.stream
+            window = stream.receive_window()
             if window is None:
                 return
             count = self._socket.recv_into(window)
@@ -198,7 +226,7 @@ class Endpoint:
         if not count:
             self.close("the initiator closed the connection", Cause.CLOSED)
             return
-        connection.received(count)
+        stream.received(count)
         self._pump()
 
     def _pump(self) -> None:
@@ -206,7 +234,8 @@ class Endpoint:
         on one while the next is made."""
         connection = self.connection
         assert connection is not None, "pumped in the full feature phase only"
-        advance, output = connection.advance, connection.output
+        advance, stream = connection.advance, connection.stream
+        output = stream.output
         began_ns = 0
         self._is_pumping = True
         try:
@@ -215,7 +244,7 @@ class Endpoint:
                 if output.length:
                     self._send(output)
                 if not has_more:
-                    if not connection.can_resume:
+                    if not stream.can_resume:
                         break
                     connection.resume()
                 if self.is_closed:
@@ -228,13 +257,13 @@ class Endpoint:
                 has_more = advance()
         finally:
             self._is_pumping = False
-        if connection.ending:
+        if stream.ending:
             self._end_if_due()
 
     def _go_on_soon(self) -> None:
         if not self._is_due:
             self._is_due = True
-            self.frontend.slices(self._go_on)
+            self._target.slices(self._go_on)
 
     def _go_on(self) -> None:
         self._is_due = False
@@ -242,7 +271,7 @@ class Endpoint:
             self._guard(self._pump)
 
     def wake(self) -> None:
-        """Something that was parked has been answered, or there is memory again."""
+        """Something that was pending has been answered, or there is memory again."""
         # From within a turn of ours it is sent with the rest.
         if not self.is_closed and not self._is_pumping:
             self._guard(self._flush)
@@ -252,24 +281,24 @@ class Endpoint:
         connection = self.connection
         if connection is None:
             return
-        if connection.can_resume:
+        if connection.stream.can_resume:
             self._go_on_soon()
-        if connection.ending:
+        if connection.stream.ending:
             self._end_if_due()
 
     def _end_if_due(self) -> None:
         """Close what is to end, once it has answered what is under way."""
         connection = self.connection
         assert connection is not None, "a session ends"
-        is_answered = not connection.tasks or connection.is_leaving
-        if is_answered and not connection.output.length and not connection.giving:
-            self.close(connection.ending, connection.ending_cause)
+        if connection.is_answered:
+            self.close(connection.stream.ending, connection.stream.ending_cause)
 
     def _tick(self) -> None:
         """Look for life: a session that is silent is asked, and dropped if it stays silent."""
         connection = self.connection
         assert connection is not None, "only a session is asked"
-        count, head = connection.pdu_count, connection.output.head
+        output = connection.stream.output
+        count, head = connection.pdu_count, output.head
         # To take what it has asked for, over a slow network, is life too.
         is_taking = self._head is not None and head is not self._head
         is_silent = count == self._pdu_count and not is_taking
@@ -277,20 +306,20 @@ class Endpoint:
             self.close("no sign of life: a NOP-In was not answered", Cause.SILENT)
             return
         self._head = head
-        if is_silent and not connection.output.is_full:
-            connection.slow.ping()
+        if is_silent and not output.is_full:
+            connection.ping()
         if count - self._pdu_count <= 1:
             connection.trim()
         self._is_pinged = is_silent
         self._pdu_count = count
-        interval_s = self.frontend.options.nop_interval_s
+        interval_s = self._target.options.nop_interval_s
         self._timer = self._reactor.call_later(interval_s, self._tick)
         self._guard(self._flush)
 
     # -- sending -----------------------------------------------------------------------------------
 
     def _pending(self) -> Output[Region] | Output[None]:
-        return self._output if self.connection is None else self.connection.output
+        return self._output if self.connection is None else self.connection.stream.output
 
     def _send(self, output: Output[Region] | Output[None]) -> None:
         """Send as much as the socket takes, in so many calls; what is left has its turn later."""
@@ -313,11 +342,11 @@ class Endpoint:
         if (
             connection is not None
             and self._events == READABLE
-            and not connection.output.length
-            and connection.can_receive
+            and not connection.stream.output.length
+            and connection.stream.can_receive
         ):
             return  # Nothing has changed, as nearly always: 0.4 us of 26 at depth 1.
-        wants_input = not self._is_waiting if connection is None else connection.can_receive
+        wants_input = not self._is_waiting if connection is None else connection.stream.can_receive
         events = (READABLE if wants_input else 0) | (WRITABLE if self._pending().length else 0)
         if events != self._events:
             self._events = events
@@ -326,7 +355,7 @@ class Endpoint:
     # -- the end -----------------------------------------------------------------------------------
 
     def close(self, reason: str, cause: Cause) -> None:
-        """Close the socket; what is under way settles without an answer. Harmless twice."""
+        """Close the socket; what is under way is completed without an answer. Harmless twice."""
         if self.is_closed:
             return
         self.is_closed = True
@@ -336,8 +365,8 @@ class Endpoint:
         self._head = None
         self._socket.close()
         if self.connection is not None:
-            self.connection.close()
-        self.frontend.gone(self, reason, cause)
+            self.connection.stream.close()
+        self._target.gone(self, reason, cause)
 
 
 def _sent(_owner: None) -> None:

@@ -8,21 +8,21 @@ from collections.abc import Callable, Collection
 
 from tierce import FrontendContext, ProtocolError, Timer
 from tierce_iscsi import task_management
+from tierce_iscsi.completion import Completion, Quiet
 from tierce_iscsi.connection import Connection
-from tierce_iscsi.diary import Cause, Diary
 from tierce_iscsi.endpoint import Endpoint
 from tierce_iscsi.greeter import Handed, format_portal, format_targets, may_log_in
-from tierce_iscsi.keeping import Keeper
 from tierce_iscsi.memory import Memory
 from tierce_iscsi.options import IscsiOptions, IscsiVolumeOptions, identity
 from tierce_iscsi.pdu import LoginStatus
+from tierce_iscsi.persistence import Persistence
 from tierce_iscsi.scsi import limits
 from tierce_iscsi.scsi.reservations import Reservations
 from tierce_iscsi.scsi.unit import LogicalUnit
-from tierce_iscsi.session import Session
-from tierce_iscsi.settling import Quiet, Settling
+from tierce_iscsi.session import Cause, Session
+from tierce_iscsi.session_events import SessionEvents
 from tierce_iscsi.slices import Slices
-from tierce_iscsi.slow_path import SlowPath
+from tierce_iscsi.task_set import TaskSet
 from tierce_iscsi.tasks import Drain
 from tierce_iscsi.text import RECV_SEGMENT_BYTES, parse_text
 
@@ -51,7 +51,7 @@ class IscsiFrontend:
         self.reactor = context.reactor
         #: What people call the target.
         self.alias = context.volume.name
-        self.diary = Diary(context.emit, context.reactor.now, context.volume.name)
+        self.events = SessionEvents(context.emit, context.reactor.now, context.volume.name)
         #: What goes on when others have had their turn.
         self.slices = Slices(context.reactor.call_soon, clock_ns)
         self.memory = Memory(self.slices)
@@ -60,7 +60,7 @@ class IscsiFrontend:
         self._volume_options: IscsiVolumeOptions = context.volume_options
         self._iqn = identity(self.options, context.volume.name, self._volume_options)
         self._stage = context.stage("frontend")
-        self._keeper = Keeper(context)
+        self._persistence = Persistence(context)
         self.unit = LogicalUnit(
             context.device,
             iqn=self._iqn,
@@ -70,13 +70,13 @@ class IscsiFrontend:
             is_read_only=self._volume_options.read_only,
             physical_bytes=self._volume_options.physical_block_size or 0,
             reservations=Reservations(
-                *(self._keeper.registrations, self._keeper.keep),
+                *(self._persistence.registrations, self._persistence.save),
                 can_outlive_power=context.is_folder_lasting,
             ),
-            restart=self._keeper.restart,
+            restart=self._persistence.restart,
+            abort=self.abort_tasks_of,
+            soon=self.slices,
         )
-        self.unit.abort = self.abort_tasks_of
-        self.unit.soon = self.slices
         self._quiet = Quiet(context.device)
         #: Those that log in, and those that have: each in the order of their arrival.
         self._logins: dict[Endpoint, None] = {}
@@ -108,6 +108,14 @@ class IscsiFrontend:
         """Take other options: who logs in from now on gets them."""
         self.options = options
 
+    def reconfigure_volume(self, options: IscsiVolumeOptions) -> None:
+        """Take other initiators: those that are no longer among them are dropped at once."""
+        self._volume_options = options
+        for endpoint in [*self._logins, *self._sessions]:
+            terms = endpoint.login.negotiation
+            if endpoint.login.is_done and not may_log_in(options, terms.initiator_name):
+                endpoint.close("it is no longer among the initiators", Cause.TARGET)
+
     def close(self, closed: Callable[[], None]) -> None:
         """Answer what is under way, end the sessions, then `closed()`."""
         self._closed = closed
@@ -123,7 +131,7 @@ class IscsiFrontend:
         self._is_ending = True
         for endpoint in [*self._logins, *self._sessions]:
             endpoint.close(reason, Cause.TARGET)
-        self._keeper.close()
+        self._persistence.close()
 
     # -- what endpoints call -----------------------------------------------------------------------
 
@@ -160,15 +168,15 @@ class IscsiFrontend:
         if not replaced and not any(_key(old) == key for old in self._gone):
             self._welcome(endpoint)
             return
-        settling = Settling(
+        completion = Completion(
             self,
             lambda: self._welcome(endpoint),
             lambda: endpoint.refuse(
                 LoginStatus.SERVICE_UNAVAILABLE, "what the session before it wrote is not settled"
             ),
         )
-        self._wait_for_gone(settling.drain, key)
-        settling.start()
+        self._wait_for_gone(completion.drain, key)
+        completion.start()
 
     def _welcome(self, endpoint: Endpoint) -> None:
         if endpoint.is_closed:
@@ -191,17 +199,16 @@ class IscsiFrontend:
             endpoint.remote,
         )
         connection = Connection(
-            *(self.unit, session, self.memory.open()),
+            *(self.unit, session, self.memory.open(), self),
             clock_ns=self._clock_ns,
             stage=self._stage,
             wake=endpoint.wake,
         )
-        connection.slow = SlowPath(connection, self)
         self.unit.attach(session)
         self._logins.pop(endpoint, None)
         self._sessions[endpoint] = connection
-        self.diary.began(session)
-        self._keeper.began(session.initiator)
+        self.events.began(session)
+        self._persistence.began(session.initiator)
         # It may end within: what it sent with its login is dealt with at once.
         endpoint.welcome(connection)
         self._publish_soon()
@@ -211,27 +218,27 @@ class IscsiFrontend:
         self._logins.pop(endpoint, None)
         connection = self._sessions.pop(endpoint, None)
         if connection is not None:
-            self.diary.ended(connection.session, cause, reason)
+            self.events.ended(connection.session, cause, reason)
             self.unit.detach(connection.session)
             self._gone[connection] = []
-            drain = Drain(lambda: self._settled(connection))
-            connection.give_up_all(drain)
+            drain = Drain(lambda: self._completed(connection))
+            connection.tasks.give_up_all(drain)
             drain.start()
             if not self._is_ending:
                 # Those that end because the target does have to hear of it when they come back.
-                self._keeper.ended(connection.session.initiator)
+                self._persistence.ended(connection.session.initiator)
             self._publish_soon()
         elif not endpoint.is_refused:
-            self.diary.given_up(endpoint.remote, reason)
+            self.events.given_up(endpoint.remote, reason)
         self._check_closed()
 
-    def _settled(self, connection: Connection) -> None:
+    def _completed(self, connection: Connection) -> None:
         """A session that is gone has left nothing in the device any more."""
         waiting = self._gone.pop(connection)
         # Not from within what may have been called by the connection itself.
         self.reactor.call_soon(connection.dispose)
         for drain in waiting:
-            drain.settle()
+            drain.complete()
         self._check_closed()
 
     # -- what connections call ---------------------------------------------------------------------
@@ -240,12 +247,20 @@ class IscsiFrontend:
         """Every connection in its full feature phase."""
         return list(self._sessions.values())
 
-    def manage_tasks(self, connection: Connection, header: bytes) -> None:
+    def task_sets(self) -> list[TaskSet]:
+        """Those of every session in its full feature phase."""
+        return [connection.tasks for connection in self._sessions.values()]
+
+    def manage_tasks(self, tasks: TaskSet, header: bytes) -> None:
         """Do a task management function."""
-        task_management.manage(self, connection, header)
+        task_management.manage(self, tasks, header)
+
+    def reset_unit(self) -> None:
+        """Forget what a reset of the logical unit drops."""
+        self.unit.reset()
 
     def drain_gone(self, drain: Drain) -> None:
-        """Wait for what sessions that are gone have left unsettled too."""
+        """Wait for what sessions that are gone have left pending too."""
         self._wait_for_gone(drain, None)
 
     def abort_tasks_of(self, initiators: Collection[bytes], done: Callable[[], None]) -> None:
@@ -254,8 +269,8 @@ class IscsiFrontend:
         drain = Drain(lambda: self.when_quiet(done), issuer=self)
         for connection in self.connections():
             if connection.session.initiator in initiators:
-                connection.give_up_all(drain)
-                connection.wake()
+                connection.tasks.give_up_all(drain)
+                connection.stream.wake()
         for connection, waiting in self._gone.items():
             if connection.session.initiator in initiators:
                 self._wait(waiting, drain)
@@ -278,12 +293,11 @@ class IscsiFrontend:
         for login in list(self._logins):
             login.refuse(LoginStatus.SERVICE_UNAVAILABLE, reason)
         for endpoint, connection in list(self._sessions.items()):
-            connection.end(reason, cause)
+            connection.stream.end(reason, cause)
             endpoint.wake()
 
-    def answer_text(self, connection: Connection, text: bytes) -> bytes:
+    def answer_text(self, session: Session, text: bytes) -> bytes:
         """Answer a text request in a normal session."""
-        session = connection.session
 
         def list_targets(wanted: str) -> bytes | None:
             # This target and no other (RFC 7143 appendix C).
@@ -293,14 +307,14 @@ class IscsiFrontend:
             return format_targets(mine, session.portal)
 
         answer = session.terms.answer_later(parse_text(text), list_targets)
-        connection.renegotiated()
+        session.renegotiated()
         return answer
 
     # -- inside ------------------------------------------------------------------------------------
 
     def _is_full(self, key: tuple[str, bytes]) -> bool:
         """True if there is no place for a session of this initiator port. Those that are gone and
-        have left something in the device count: they hold memory until it settles."""
+        have left something in the device count: they hold memory until it is complete."""
         left = sum(_key(old) != key for old in self._gone)
         return len(self._sessions) + left >= self.options.session_count_max
 
@@ -349,7 +363,7 @@ class IscsiFrontend:
         closed, self._closed = self._closed, None
         if self._close_timer is not None:
             self._close_timer.cancel()
-        self._keeper.close()
+        self._persistence.close()
         closed()
 
 

@@ -30,8 +30,8 @@ SESSION_SHARED_BYTES_MAX = 64 << 20
 assert SESSION_SHARED_BYTES_MAX <= SHARED_BYTES
 
 
-class Keeper(Protocol):
-    """What keeps spare buffers."""
+class SpareHolder(Protocol):
+    """What holds spare buffers."""
 
     def drop_spares(self) -> None:
         """Give every borrowed one back that nothing is in."""
@@ -110,7 +110,7 @@ class Account:
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
-        self._keepers: list[Keeper] = []
+        self._holders: list[SpareHolder] = []
         self.used = 0
         self.spare = 0
 
@@ -119,9 +119,9 @@ class Account:
         """What the session may borrow now."""
         return self._memory.share
 
-    def keep(self, keeper: Keeper) -> None:
+    def add_holder(self, holder: SpareHolder) -> None:
         """Ask this one for its spare buffers when memory is short."""
-        self._keepers.append(keeper)
+        self._holders.append(holder)
 
     def can_take(self, size: int) -> bool:
         """True if `take` would succeed."""
@@ -156,8 +156,8 @@ class Account:
 
     def drop_spares(self) -> None:
         """Give spare buffers back."""
-        for keeper in self._keepers:
-            keeper.drop_spares()
+        for holder in self._holders:
+            holder.drop_spares()
 
     def wait(self, retry: Callable[[], None]) -> None:
         """Call `retry` once, when something may have come back."""
@@ -171,4 +171,4 @@ class Account:
         """The session is gone; its buffers go first."""
         self.drop_spares()
         self._memory.close(self)
-        self._keepers.clear()
+        self._holders.clear()

@@ -31,29 +31,37 @@ class IscsiOptions:
     listen: tuple[str, ...] = option(
         default=("127.0.0.1:3260",),
         unit="address",
+        live=True,
         doc="Where the portal listens. Beyond loopback only if it is stated here.",
     )
     advertise: str | None = option(
         default=None,
         unit="address",
+        live=True,
         doc="The portal that discovery names; by default the address that the initiator used.",
     )
     session_count_max: int = option(
-        default=16, minimum=1, maximum=1024, doc="Sessions of one target at once."
+        default=16, minimum=1, maximum=1024, live=True, doc="Sessions of one target at once."
     )
     queue_depth: int = option(
-        default=128, minimum=1, maximum=1024, doc="Commands of one session at once."
+        default=128, minimum=1, maximum=1024, live=True, doc="Commands of one session at once."
     )
     nop_interval_s: float = option(
         default=15.0,
         unit="seconds",
         minimum=1,
         maximum=3600,
+        live=True,
         doc="A session silent for so long is asked for a sign of life, and dropped if it gives "
         "none for as long again.",
     )
     login_timeout_s: float = option(
-        default=15.0, unit="seconds", minimum=1, maximum=300, doc="A login takes at most so long."
+        default=15.0,
+        unit="seconds",
+        minimum=1,
+        maximum=300,
+        live=True,
+        doc="A login takes at most so long.",
     )
 
     def check(self) -> str | None:
@@ -76,7 +84,10 @@ class IscsiVolumeOptions:
         default=None, doc=f"The target's name; by default {IQN_PREFIX} and the volume's name."
     )
     initiators: tuple[str, ...] = option(
-        default=(), doc="Names of the initiators that may log in; none named: all."
+        default=(),
+        live=True,
+        doc="Names of the initiators that may log in; none named: all. Whoever is taken out loses "
+        "its session.",
     )
     vendor: str = option(default="TIERCE", doc="Vendor in INQUIRY, at most 8 characters.")
     product: str = option(default="VOLUME", doc="Product in INQUIRY, at most 16 characters.")

@@ -22,6 +22,5 @@ def tierce_frontends() -> Iterable[FrontendDescription]:
             advice="tierce_iscsi.options:advice",
             options=IscsiOptions,
             volume_options=IscsiVolumeOptions,
-            reconfigures=True,
         ),
     )

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sized
 
 from crc32c import crc32c
 
 from tierce_iscsi import pdu
 from tierce_iscsi.buffers import Region
-from tierce_iscsi.connection import Connection
 from tierce_iscsi.pdu import FINAL, NO_TAG, SERIAL_MASK, Opcode, RejectReason
 from tierce_iscsi.scsi.command import Reply
 from tierce_iscsi.scsi.sense import GOOD, TASK_ABORTED
+from tierce_iscsi.session import Session
+from tierce_iscsi.stream import Stream
 from tierce_iscsi.tasks import DataIn, SlowTask
 
 #: O and U bits of a SCSI response or Data-In (RFC 7143 section 11.4.1).
@@ -20,29 +22,33 @@ OVERFLOW, UNDERFLOW = 0x04, 0x02
 DATA_IN_COUNT_MAX = 64
 
 
-class Responses:
+class ResponseWriter:
     """What a connection answers.
 
     Args:
-        connection: Where the answers go.
+        session: Whose sequence numbers they carry.
+        stream: Where they go.
+        tasks: The commands under way: so many less may come.
     """
 
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
+    def __init__(self, session: Session, stream: Stream, tasks: Sized) -> None:
+        self._session = session
+        self._stream = stream
+        self._tasks = tasks
 
     def push(
         self, header: bytes, data: bytes | memoryview = b"", owner: Region | None = None
     ) -> None:
         """Queue a PDU; `owner`, where its data lie, is let go of when they have been sent."""
-        connection = self.connection
-        output = connection.output
-        if connection.has_header_digest:
+        stream = self._stream
+        output = stream.output
+        if stream.has_header_digest:
             header += crc32c(header).to_bytes(4, "little")
         if not len(data):
             output.push(header, owner)
             return
         tail = bytes(-len(data) & 3)
-        if connection.has_data_digest:
+        if stream.has_data_digest:
             tail += crc32c(tail, crc32c(data)).to_bytes(4, "little")
         if isinstance(data, bytes):
             output.push(header + data + tail, owner)
@@ -54,11 +60,11 @@ class Responses:
 
     def _numbers(self, *, is_counted: bool = True) -> tuple[int, int, int]:
         """Return StatSN, ExpCmdSN, MaxCmdSN for the next response."""
-        session = self.connection.session
+        session = self._session
         stat_sn = session.stat_sn
         if is_counted:
             session.stat_sn = (stat_sn + 1) & SERIAL_MASK
-        return stat_sn, session.exp_cmd_sn, session.window(len(self.connection.tasks))
+        return stat_sn, session.exp_cmd_sn, session.window(len(self._tasks))
 
     def answer(
         self,
@@ -168,19 +174,19 @@ class Responses:
         if region is not None:
             region.holds += 1
         given = DataIn(task.tag, data, region, residual, flag)
-        terms = self.connection.session.terms
+        terms = self._session.terms
         if len(data) <= min(terms.segment_bytes_max, terms.burst_bytes_max):
             self._give_part(given)
             return
-        self.connection.giving.append(given)
+        self._stream.giving.append(given)
         self.give_more()
 
     def give_more(self) -> None:
         """Queue more of what is to be given, a bounded part of it."""
-        connection = self.connection
-        giving = connection.giving
+        stream = self._stream
+        giving = stream.giving
         for _count in range(DATA_IN_COUNT_MAX):
-            if not giving or connection.output.is_full:
+            if not giving or stream.output.is_full:
                 return
             self._give_part(giving[0])
             if giving[0].is_given:
@@ -188,7 +194,7 @@ class Responses:
 
     def _give_part(self, given: DataIn) -> None:
         """Queue the next Data-In PDU; the last one carries the status GOOD."""
-        terms = self.connection.session.terms
+        terms = self._session.terms
         offset = given.offset
         burst_left = terms.burst_bytes_max - offset % terms.burst_bytes_max
         count = min(len(given.data) - offset, terms.segment_bytes_max, burst_left)

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tierce import make_folder, write_all
-from tierce_iscsi.scsi.kept import FREE_SLOT, SLOT_BYTES, session_slot, sessions_header
+from tierce_iscsi.scsi.persistent_files import FREE_SLOT, SLOT_BYTES, session_slot, sessions_header
 
 
 class SessionNote:

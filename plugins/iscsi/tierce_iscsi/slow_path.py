@@ -8,39 +8,44 @@ from tierce import ProtocolError
 from tierce_iscsi import pdu
 from tierce_iscsi.buffers import Region
 from tierce_iscsi.commands import Commands
-from tierce_iscsi.connection import Connection
-from tierce_iscsi.diary import Cause
+from tierce_iscsi.completion import Completion, CompletionHost
 from tierce_iscsi.pdu import IMMEDIATE, NO_TAG, LogoutResponse, Opcode, RejectReason
-from tierce_iscsi.settling import Settler, Settling
+from tierce_iscsi.session import Cause, Session
+from tierce_iscsi.task_set import TaskSet
 from tierce_iscsi.text_exchange import TextExchange
 
 #: Reasons of a logout (RFC 7143 section 11.14.1).
 CLOSE_SESSION, CLOSE_CONNECTION = 0, 1
 
 
-class Host(Settler, Protocol):
-    """What serves the connections of one target."""
+class Host(CompletionHost, Protocol):
+    """The target, as the slow path of one of its connections sees it."""
 
-    def manage_tasks(self, connection: Connection, header: bytes) -> None:
+    def manage_tasks(self, tasks: TaskSet, header: bytes) -> None:
         """Do a task management function."""
         ...
 
-    def answer_text(self, connection: Connection, text: bytes) -> bytes:
+    def answer_text(self, session: Session, text: bytes) -> bytes:
         """Answer the whole text of a text request."""
         ...
 
 
-class SlowPath(Commands):
+class SlowPath:
     """See the module.
 
     Args:
-        connection: Whose slow path it is.
         host: The target.
+        tasks: The commands under way.
+        commands: Does them.
     """
 
-    def __init__(self, connection: Connection, host: Host) -> None:
-        super().__init__(connection)
+    def __init__(self, host: Host, tasks: TaskSet, commands: Commands) -> None:
         self._host = host
+        self._tasks = tasks
+        self._session = tasks.session
+        self._stream = tasks.stream
+        self._responses = tasks.responses
+        self._commands = commands
         self._text = TextExchange(pdu.LOGIN_SEGMENT_BYTES_MAX)
 
     def take(self, region: Region, at: int, size: int) -> None:
@@ -49,39 +54,37 @@ class SlowPath(Commands):
         Raises:
             ProtocolError: The connection has to end.
         """
-        connection = self.connection
-        connection.pdu_count += 1
         view = region.view
         header = bytes(view[at : at + pdu.BHS_BYTES])
         opcode = header[0] & 0x3F
         lengths = pdu.COMMON.unpack_from(header)[3]
         data_at = at + pdu.BHS_BYTES + (lengths >> 24) * 4
-        if connection.has_header_digest:
+        if self._stream.has_header_digest:
             data_at += pdu.DIGEST_BYTES
         data = view[data_at : data_at + (lengths & 0xFFFFFF)]
         assert data_at + len(data) <= at + size, "the connection has measured it"
         if opcode == Opcode.DATA_OUT:
-            self.data_out(header, data)
+            self._commands.data_out(header, data)
             return
         if not self._accept(header):
             return
         match opcode:
             case Opcode.SCSI_COMMAND:
-                self.command(header, data)
+                self._commands.command(header, data)
             case Opcode.NOP_OUT:
                 self._nop_out(header, data)
             case Opcode.TASK_MANAGEMENT:
-                self._host.manage_tasks(connection, header)
+                self._host.manage_tasks(self._tasks, header)
             case Opcode.TEXT:
                 self._text_request(header, data)
             case Opcode.LOGOUT:
                 self._logout(header)
             case Opcode.SNACK:
-                self.reject(header, RejectReason.SNACK_REJECT)
+                self._responses.reject(header, RejectReason.SNACK_REJECT)
             case Opcode.LOGIN:
                 raise ProtocolError("a login in the full feature phase")
             case _:
-                self.reject(header, RejectReason.COMMAND_NOT_SUPPORTED)
+                self._responses.reject(header, RejectReason.COMMAND_NOT_SUPPORTED)
 
     def _accept(self, header: bytes) -> bool:
         """True if the command's CmdSN is the next one, or it is immediate.
@@ -91,7 +94,7 @@ class SlowPath(Commands):
         """
         if header[0] & IMMEDIATE or header[0] & 0x3F == Opcode.SNACK:
             return True
-        session = self.connection.session
+        session = self._session
         cmd_sn = int.from_bytes(header[24:28], "big")
         if not session.is_in_window(cmd_sn):
             return False
@@ -105,52 +108,56 @@ class SlowPath(Commands):
         _, _, _, lun, tag, _, _, _ = pdu.REQUEST.unpack(header)
         if tag == NO_TAG:
             return
-        echo = bytes(data[: self.connection.session.terms.segment_bytes_max])
-        self.answer(Opcode.NOP_IN, tag, data=echo, lun=lun)
+        echo = bytes(data[: self._session.terms.segment_bytes_max])
+        self._responses.answer(Opcode.NOP_IN, tag, data=echo, lun=lun)
 
     def ping(self) -> None:
         """Ask for a sign of life."""
-        self.nop_in(self.next_transfer_tag())
+        self._responses.nop_in(self._commands.next_transfer_tag())
 
     def _text_request(self, header: bytes, data: memoryview) -> None:
         _, flags, _, _, tag, transfer_tag, _, _ = pdu.REQUEST.unpack(header)
-        connection = self.connection
+        session = self._session
         flags, transfer_tag, part = self._text.take(
             *(flags, transfer_tag, data),
-            answer=lambda text: self._host.answer_text(connection, text),
-            part_bytes_max=lambda: connection.session.terms.segment_bytes_max,
+            answer=lambda text: self._host.answer_text(session, text),
+            part_bytes_max=lambda: session.terms.segment_bytes_max,
         )
-        self.answer(Opcode.TEXT_RESPONSE, tag, data=part, flags=flags, transfer_tag=transfer_tag)
+        self._responses.answer(
+            Opcode.TEXT_RESPONSE, tag, data=part, flags=flags, transfer_tag=transfer_tag
+        )
 
     def _logout(self, header: bytes) -> None:
-        """Logout: everything under way is given up, and settled before the answer."""
+        """Logout: everything under way is given up, and complete before the answer."""
         _, flags, _, _, tag, transfer_tag, _, _ = pdu.REQUEST.unpack(header)
-        connection = self.connection
+        stream, tasks = self._stream, self._tasks
         reason, connection_id = flags & 0x7F, transfer_tag >> 16
 
         def answer(response: LogoutResponse) -> None:
-            if not connection.is_closed:
-                self.answer(Opcode.LOGOUT_RESPONSE, tag, response=response, transfer_tag=0)
-                connection.wake()
+            if not stream.is_closed:
+                self._responses.answer(
+                    Opcode.LOGOUT_RESPONSE, tag, response=response, transfer_tag=0
+                )
+                stream.wake()
 
         def end(response: LogoutResponse) -> None:
-            connection.end("it has logged out", Cause.LOGGED_OUT)
+            stream.end("it has logged out", Cause.LOGGED_OUT)
             answer(response)
 
         if reason not in {CLOSE_SESSION, CLOSE_CONNECTION}:
             answer(LogoutResponse.RECOVERY_NOT_SUPPORTED)
             return
-        if reason == CLOSE_CONNECTION and connection_id != connection.session.connection_id:
+        if reason == CLOSE_CONNECTION and connection_id != self._session.connection_id:
             answer(LogoutResponse.NO_SUCH_CONNECTION)
             return
-        if connection.is_leaving:
+        if tasks.is_leaving:
             return
-        connection.is_leaving = True
-        settling = Settling(
+        tasks.is_leaving = True
+        completion = Completion(
             self._host,
             lambda: end(LogoutResponse.SUCCESS),
             lambda: end(LogoutResponse.CLEANUP_FAILED),
         )
-        connection.stop_giving()
-        connection.give_up_all(settling.drain)
-        settling.start()
+        stream.stop_giving()
+        tasks.give_up_all(completion.drain)
+        completion.start()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from crc32c import crc32c
 
@@ -17,13 +17,11 @@ from tierce_iscsi.buffers import (
     Pool,
     Region,
 )
-from tierce_iscsi.diary import Cause
 from tierce_iscsi.memory import Account
 from tierce_iscsi.output import UNSENT_BYTES_MAX, Output
+from tierce_iscsi.session import Cause
+from tierce_iscsi.tasks import DataIn
 from tierce_iscsi.text import RECV_SEGMENT_BYTES, Negotiation
-
-if TYPE_CHECKING:
-    from tierce_iscsi.tasks import DataIn
 
 
 class DigestError(ProtocolError):
@@ -34,52 +32,61 @@ class Stream:
     """Regions to receive into and to answer from, and the queue of what is to be sent.
 
     Args:
-        terms: What the login settled.
-        account: What the session has borrowed.
+        terms: What the login agreed on.
+        account: What the session has borrowed of the target's memory.
+        wake: Called when there is something to send, or room for more, outside of
+            `Connection.advance`.
+
+    Attributes:
+        wake: As above; nothing once the connection is disposed of.
+        output: What is to be sent.
+        large: Buffers of commands that travel in several PDUs.
+        giving: Data-in of commands that are over, which the initiator has yet to take.
+        ending: Why the connection is to be closed once `output` is sent; empty while it is not.
+        ending_cause: The same in one word.
+        is_closed: The socket is closed: nothing is answered any more.
+        is_stalled: Commands wait for an outgoing region, or until what waits to be sent is less:
+            `resume`, and then `advance` again, when something was sent or completed.
+        is_starved: There is no region to receive into until something completes.
+        in_region: What is received into; `in_start` to `in_end` of it is not dealt with yet.
+        out_region: What answers are made in, from its `end` on.
+        header_bytes: Of a PDU's header with its digest.
+        trailer_bytes: Of the digest behind a PDU's data.
     """
 
-    # Slots, here and below: CPython shares an instance's keys up to 30 of them, and beyond that
+    # Slots: CPython shares an instance's keys up to 30 of them, and beyond that
     # every look at one costs more, 0.3 us for a command at depth 1.
     __slots__ = (
-        *("_header_bytes", "_in", "_in_end", "_in_start", "_incoming", "_out", "_outgoing"),
-        *("_trailer_bytes", "account", "ending", "ending_cause", "giving", "has_data_digest"),
-        *("has_header_digest", "is_stalled", "is_starved", "large", "output"),
+        *("_incoming", "_outgoing", "account", "ending", "ending_cause", "giving"),
+        *("has_data_digest", "has_header_digest", "header_bytes", "in_end", "in_region"),
+        *("in_start", "is_closed", "is_stalled", "is_starved", "large", "out_region", "output"),
+        *("trailer_bytes", "wake"),
     )
 
-    def __init__(self, terms: Negotiation, account: Account) -> None:
+    def __init__(self, terms: Negotiation, account: Account, wake: Callable[[], None]) -> None:
+        self.wake = wake
         self.output: Output[Region] = Output(self._sent)
         self.account = account
-        #: Buffers of commands that travel in several PDUs.
         self.large = CommandMemory(account)
-        #: Data-in of commands that are over, which the initiator has yet to take.
         self.giving: deque[DataIn] = deque()
-        #: Why the connection is to be closed once `output` is sent; empty while it is not.
         self.ending = ""
         self.ending_cause = Cause.PROTOCOL
-        #: Commands wait for an outgoing region, or until what waits to be sent is less: `resume`,
-        #: and then `advance` again, when something was sent or settled.
-        self.is_stalled = False
-        #: There is no region to receive into until something settles.
-        self.is_starved = False
+        self.is_closed = self.is_stalled = self.is_starved = False
         self.has_header_digest = terms.has_header_digest
         self.has_data_digest = terms.has_data_digest
-        self._header_bytes = pdu.BHS_BYTES + (pdu.DIGEST_BYTES if terms.has_header_digest else 0)
-        self._trailer_bytes = pdu.DIGEST_BYTES if terms.has_data_digest else 0
+        self.header_bytes = pdu.BHS_BYTES + (pdu.DIGEST_BYTES if terms.has_header_digest else 0)
+        self.trailer_bytes = pdu.DIGEST_BYTES if terms.has_data_digest else 0
         self._incoming = Pool(account, INCOMING)
         self._outgoing = Pool(account, OUTGOING)
-        self._in: Region | None = None
-        self._in_start = 0
-        self._in_end = 0
-        self._out: Region | None = None
+        self.in_region: Region | None = None
+        self.in_start = 0
+        self.in_end = 0
+        self.out_region: Region | None = None
 
     def end(self, reason: str, cause: Cause) -> None:
         """Close the connection once everything is answered; the first reason counts."""
         if not self.ending:
             self.ending, self.ending_cause = reason, cause
-
-    def reject_data(self, header: memoryview) -> None:
-        """Say that the data of the PDU with this header came with a wrong digest."""
-        raise NotImplementedError
 
     # -- bytes in ----------------------------------------------------------------------------------
 
@@ -98,12 +105,8 @@ class Stream:
         """True if `advance` was stalled and need be so no more, or there is more data to give."""
         if not self.is_stalled and not self.giving:
             return False  # As nearly always, after each batch.
-        has_place = bool(self.giving) or self._out is not None or self._outgoing.has_room
+        has_place = bool(self.giving) or self.out_region is not None or self._outgoing.has_room
         return has_place and not self.output.is_full
-
-    def resume(self) -> None:
-        """Go on after `can_resume`."""
-        self.is_stalled = False
 
     def stop_giving(self, tag: int | None = None) -> bool:
         """Give no more data-in of the command with this tag, or of none; True if there was any.
@@ -117,42 +120,49 @@ class Stream:
                 self.let_go(given.region)
         return bool(stopped)
 
-    def drop_output(self) -> None:
-        """The connection is gone: nothing is sent any more."""
+    def close(self) -> None:
+        """The socket is closed: nothing is sent any more, nor answered."""
+        self.is_closed = True
         self.stop_giving()
         self.output.clear()
 
     def receive_window(self) -> memoryview | None:
         """Return where the next bytes go; None while nothing should be read."""
-        if not self.can_receive:
+        if (
+            self.is_stalled
+            or self.is_starved
+            or self.ending
+            or self.output.length > UNSENT_BYTES_MAX
+        ):
+            # Not `can_receive`, without a call: once for each read.
             return None
-        region = self._in
+        region = self.in_region
         if region is None:
-            region = self._in = self._incoming.take()
-        elif self._in_start == self._in_end and not region.holds:
-            self._in_start = self._in_end = 0
-        elif region.size - self._in_end < self._room_wanted(region):
+            region = self.in_region = self._incoming.take()
+        elif self.in_start == self.in_end and not region.holds:
+            self.in_start = self.in_end = 0
+        elif region.size - self.in_end < self._room_wanted(region):
             region = self._move_rest(region)
         if region is None:
             self.is_starved = True
             return None
-        return region.view[self._in_end :]
+        return region.view[self.in_end :]
 
     def received(self, count: int) -> None:
         """So many bytes were read into the window."""
-        self._in_end += count
+        self.in_end += count
 
     def _room_wanted(self, region: Region) -> int:
         """Return how much room the rest of the PDU that has begun wants, and a little more."""
-        have = self._in_end - self._in_start
+        have = self.in_end - self.in_start
         if have < pdu.BHS_BYTES:
             return RECEIVE_BYTES_MIN
-        lengths = pdu.COMMON.unpack_from(region.memory, self._in_start)[3]
+        lengths = pdu.COMMON.unpack_from(region.memory, self.in_start)[3]
         return max(RECEIVE_BYTES_MIN, self.pdu_bytes(lengths) - have)
 
     def _move_rest(self, region: Region) -> Region | None:
         """Bring the PDU that has begun to the start of a region; None if there is none left."""
-        rest = self._in_end - self._in_start
+        rest = self.in_end - self.in_start
         if region.holds:
             fresh = self._incoming.take()
             if fresh is None:
@@ -160,8 +170,8 @@ class Stream:
         else:
             fresh = region
         # memmove: within one region the two may overlap.
-        fresh.view[:rest] = region.view[self._in_start : self._in_end]
-        self._in, self._in_start, self._in_end = fresh, 0, rest
+        fresh.view[:rest] = region.view[self.in_start : self.in_end]
+        self.in_region, self.in_start, self.in_end = fresh, 0, rest
         return fresh
 
     def pdu_bytes(self, lengths: int) -> int:
@@ -175,12 +185,13 @@ class Stream:
             raise ProtocolError(
                 f"a data segment of {length} bytes, at most {RECV_SEGMENT_BYTES} were declared"
             )
-        size = self._header_bytes + (lengths >> 24) * 4 + pdu.padded(length)
-        return size + self._trailer_bytes if length else size
+        size = self.header_bytes + (lengths >> 24) * 4 + pdu.padded(length)
+        return size + self.trailer_bytes if length else size
 
     # -- bytes out ---------------------------------------------------------------------------------
 
-    def _push_run(self, out: Region, begin: int, end: int) -> None:
+    def push_run(self, out: Region, begin: int, end: int) -> None:
+        """Queue what lies in this part of an outgoing region."""
         if begin == end:
             return
         out.holds += 1
@@ -191,37 +202,54 @@ class Stream:
         region.holds -= 1
         if not region.holds:
             # As `free` does, but without a call: once for each batch.
-            if region is self._out:
+            if region is self.out_region:
                 region.end = 0
             else:
                 self.free(region)
 
     def let_go(self, region: Region) -> None:
-        """One thing less holds this region: it has been sent, or its request has settled."""
+        """One thing less holds this region: it has been sent, or its request is complete."""
         region.holds -= 1
         if not region.holds:
             self.free(region)
 
     def free(self, region: Region) -> None:
         """Nothing holds this region any more: use it again from its start."""
-        if region is self._out:
+        if region is self.out_region:
             region.end = 0
         elif region.kind is OUTGOING:
             self._outgoing.give(region)
         elif region.kind is INCOMING:
             self.is_starved = False
-            if region is not self._in:
+            if region is not self.in_region:
                 self._incoming.give(region)
         else:
             self.large.give(region)
 
-    def _next_out(self, out: Region) -> bool:
+    def take_out(self) -> Region | None:
+        """Return the region to answer into, the one that is in use or another; None, and stalled,
+        if there is none."""
+        if self.out_region is None:
+            self.out_region = self._outgoing.take()
+            self.is_stalled = self.out_region is None
+        return self.out_region
+
+    def room_for(self, length: int) -> Region | None:
+        """Return a region that has so many bytes left to answer into; None if there is none."""
+        out = self.out_region
+        if out is None or out.size - out.end < length:
+            if out is not None:
+                self.next_out(out)
+            out = self.out_region = self.out_region or self._outgoing.take()
+        return out
+
+    def next_out(self, out: Region) -> bool:
         """Go on in another outgoing region; False if there is none."""
         if not out.holds:
             out.end = 0
             return True
-        self._out = self._outgoing.take()
-        self.is_stalled = self._out is None
+        self.out_region = self._outgoing.take()
+        self.is_stalled = self.out_region is None
         return not self.is_stalled
 
     def trim(self) -> None:
@@ -229,45 +257,49 @@ class Stream:
         if self.output.length:
             return
         self.large.drop_spares()
-        if self._in is not None and self._in_start == self._in_end and not self._in.holds:
-            self._incoming.give(self._in)
-            self._in, self._in_start, self._in_end = None, 0, 0
-        if self._out is not None and not self._out.holds:
-            self._outgoing.give(self._out)
-            self._out = None
+        if self.in_region is not None and self.in_start == self.in_end and not self.in_region.holds:
+            self._incoming.give(self.in_region)
+            self.in_region, self.in_start, self.in_end = None, 0, 0
+        if self.out_region is not None and not self.out_region.holds:
+            self._outgoing.give(self.out_region)
+            self.out_region = None
         self._incoming.trim()
         self._outgoing.trim()
 
     def dispose(self) -> None:
         """The connection is closed and nothing of it is under way: give all memory back."""
-        self.drop_output()
-        # It knows us: with it goes the last cycle through our memory.
+        self.close()
+        # They know us: with them go the last cycles through our memory.
         self.output = Output(_forget)
-        if self._in is not None:
-            self._incoming.give(self._in)
-        if self._out is not None:
-            self._outgoing.give(self._out)
-        self._in = self._out = None
+        self.wake = _nothing
+        if self.in_region is not None:
+            self._incoming.give(self.in_region)
+        if self.out_region is not None:
+            self._outgoing.give(self.out_region)
+        self.in_region = self.out_region = None
         self._incoming.close()
         self._outgoing.close()
         self.account.close()
 
     # -- digests -----------------------------------------------------------------------------------
 
-    def _add_digests(self, out: Region, place: int, length: int) -> None:
+    def add_digests(self, out: Region, place: int, length: int) -> None:
         """Add CRC32C to the PDU at `place` (RFC 7143 section 13.1), as far as negotiated."""
         view = out.view
         if self.has_header_digest:
             digest = crc32c(view[place : place + 48])
             view[place + 48 : place + 52] = digest.to_bytes(4, "little")
         if self.has_data_digest and length:
-            data = place + self._header_bytes
+            data = place + self.header_bytes
             digest = crc32c(view[data : data + length])
             view[data + length : data + length + 4] = digest.to_bytes(4, "little")
 
-    def _check_digests(self, region: Region, at: int, lengths: int) -> None:
-        """Check what the peer sent. A bad header ends the connection at once; bad data are
-        rejected first (RFC 7143 sections 7.7 and 7.8; error recovery level 0 for both)."""
+    def check_digests(self, region: Region, at: int, lengths: int) -> bool:
+        """True if the data of the PDU at `at` are what the peer sent.
+
+        Raises:
+            DigestError: Its header is not, so that nothing of it can be believed.
+        """
         view = region.view
         header_end = at + pdu.BHS_BYTES + (lengths >> 24) * 4
         data = header_end
@@ -276,13 +308,16 @@ class Stream:
             if crc32c(view[at:header_end]) != int.from_bytes(view[header_end:data], "little"):
                 raise DigestError("a header with a wrong digest")
         length = lengths & 0xFFFFFF
-        if self.has_data_digest and length:
-            data_end = data + pdu.padded(length)
-            digest = int.from_bytes(view[data_end : data_end + 4], "little")
-            if crc32c(view[data:data_end]) != digest:
-                self.reject_data(view[at : at + pdu.BHS_BYTES])
-                raise DigestError("data with a wrong digest")
+        if not self.has_data_digest or not length:
+            return True
+        data_end = data + pdu.padded(length)
+        digest = int.from_bytes(view[data_end : data_end + 4], "little")
+        return crc32c(view[data:data_end]) == digest
 
 
 def _forget(_region: Region) -> None:
     """What is pushed after the end goes nowhere."""
+
+
+def _nothing() -> None:
+    """Nobody is to be woken."""

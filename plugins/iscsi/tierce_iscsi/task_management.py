@@ -1,8 +1,8 @@
 """Task management (RFC 7143 section 11.5, SAM-5 section 7).
 
 A function is answered only when no write of a task that it ends can be applied any more
-(`Settling`); the tasks of sessions that are gone count too. Meanwhile nothing else waits. If that
-takes too long the answer is FUNCTION REJECTED, what has not settled goes on and is answered, and
+(`Completion`); the tasks of sessions that are gone count too. Meanwhile nothing else waits. If that
+takes too long the answer is FUNCTION REJECTED, what is not complete goes on and is answered, and
 what ended meanwhile is told as TASK ABORTED.
 
 Whose tasks end by another's function are told so, each by TASK ABORTED (the TAS bit of the control
@@ -15,11 +15,11 @@ from __future__ import annotations
 from typing import Protocol
 
 from tierce_iscsi import pdu
-from tierce_iscsi.connection import Connection
-from tierce_iscsi.diary import Cause
+from tierce_iscsi.completion import Completion, CompletionHost
 from tierce_iscsi.pdu import Opcode, TaskFunction, TaskResponse
 from tierce_iscsi.scsi.sense import BUS_DEVICE_RESET
-from tierce_iscsi.settling import Settler, Settling
+from tierce_iscsi.session import Cause
+from tierce_iscsi.task_set import TaskSet
 from tierce_iscsi.tasks import Drain
 
 #: Functions of one session under way at once; one more is rejected.
@@ -41,15 +41,19 @@ _REFUSED = {
 _FUNCTIONS = frozenset(TaskFunction)
 
 
-class Sessions(Settler, Protocol):
+class Sessions(CompletionHost, Protocol):
     """The sessions of a target."""
 
-    def connections(self) -> list[Connection]:
-        """Every connection in its full feature phase."""
+    def task_sets(self) -> list[TaskSet]:
+        """Those of every session in its full feature phase."""
         ...
 
     def drain_gone(self, drain: Drain) -> None:
-        """Wait for what sessions that are gone have left unsettled too."""
+        """Wait for what sessions that are gone have left pending too."""
+        ...
+
+    def reset_unit(self) -> None:
+        """Forget what a reset of the logical unit drops."""
         ...
 
     def end_all(self, reason: str, cause: Cause) -> None:
@@ -57,27 +61,27 @@ class Sessions(Settler, Protocol):
         ...
 
 
-def manage(sessions: Sessions, connection: Connection, header: bytes) -> None:
+def manage(sessions: Sessions, tasks: TaskSet, header: bytes) -> None:
     """Do the function that this task management request asks for."""
     _, flags, _, lun, tag, task_tag, _, _, _ = pdu.TASK_REQUEST.unpack(header)
     number = flags & 0x7F
-    refusal = _refusal(connection, number, lun)
+    refusal = _refusal(tasks, number, lun)
     if refusal is None:
-        Function(sessions, connection, TaskFunction(number), tag).begin(task_tag)
+        Function(sessions, tasks, TaskFunction(number), tag).begin(task_tag)
     else:
-        connection.slow.answer(
+        tasks.responses.answer(
             Opcode.TASK_MANAGEMENT_RESPONSE, tag, response=refusal, transfer_tag=0
         )
 
 
-def _refusal(connection: Connection, number: int, lun: int) -> TaskResponse | None:
+def _refusal(tasks: TaskSet, number: int, lun: int) -> TaskResponse | None:
     """Return why a function can't be done at all, None if it can."""
     if number not in _FUNCTIONS:
         return TaskResponse.NOT_SUPPORTED
     function = TaskFunction(number)
     if function in _OF_UNIT and lun != pdu.LUN:
         return TaskResponse.NO_SUCH_LUN
-    if connection.function_count >= FUNCTION_COUNT_MAX:
+    if tasks.function_count >= FUNCTION_COUNT_MAX:
         return TaskResponse.REJECTED
     return _REFUSED.get(function)
 
@@ -87,20 +91,20 @@ class Function:
 
     Args:
         sessions: The target's.
-        connection: Whose initiator wants it.
+        tasks: Those of the session whose initiator wants it.
         function: What it is.
         tag: The request's task tag.
     """
 
     def __init__(
-        self, sessions: Sessions, connection: Connection, function: TaskFunction, tag: int
+        self, sessions: Sessions, tasks: TaskSet, function: TaskFunction, tag: int
     ) -> None:
         self._sessions = sessions
-        self._connection = connection
+        self._tasks = tasks
         self._function = function
         self._tag = tag
         self._response = TaskResponse.COMPLETE
-        self._settling = Settling(sessions, self._done, self._expired, issuer=connection)
+        self._completion = Completion(sessions, self._done, self._expired, issuer=tasks)
 
     def begin(self, task_tag: int) -> None:
         """Give up the tasks that it ends, and wait for them.
@@ -108,30 +112,30 @@ class Function:
         Args:
             task_tag: The referenced task's, for ABORT TASK.
         """
-        connection, drain = self._connection, self._settling.drain
-        connection.function_count += 1
+        tasks, drain = self._tasks, self._completion.drain
+        tasks.function_count += 1
         match self._function:
             case TaskFunction.ABORT_TASK:
-                task = connection.tasks.get(task_tag)
+                task = tasks.by_tag.get(task_tag)
                 if task is not None:
-                    connection.give_up(task, drain)
-                elif not connection.stop_giving(task_tag):
+                    tasks.give_up(task, drain)
+                elif not tasks.stream.stop_giving(task_tag):
                     # It has been answered: on one connection nothing overtakes. Even so it may
-                    # have been answered without being settled.
+                    # have been answered without being complete.
                     self._response = TaskResponse.NO_SUCH_TASK
             case TaskFunction.ABORT_TASK_SET:
-                connection.stop_giving()
-                connection.give_up_all(drain)
+                tasks.stream.stop_giving()
+                tasks.give_up_all(drain)
             case _:
-                connection.stop_giving()
-                for other in self._sessions.connections():
+                tasks.stream.stop_giving()
+                for other in self._sessions.task_sets():
                     other.give_up_all(drain)
-                    other.wake()
+                    other.stream.wake()
                 self._sessions.drain_gone(drain)
-        self._settling.start()
+        self._completion.start()
 
     def _done(self) -> None:
-        self._connection.function_count -= 1
+        self._tasks.function_count -= 1
         match self._function:
             case TaskFunction.LOGICAL_UNIT_RESET | TaskFunction.TARGET_WARM_RESET:
                 self._reset()
@@ -143,24 +147,24 @@ class Function:
 
     def _reset(self) -> None:
         """Drop what a reset drops, and tell every session (SAM-5 section 6.3.3)."""
-        self._connection.unit.reset()
-        for other in self._sessions.connections():
+        self._sessions.reset_unit()
+        for other in self._sessions.task_sets():
             other.session.attend(BUS_DEVICE_RESET)
 
     def _expired(self) -> None:
-        connection = self._connection
-        connection.function_count -= 1
-        if not connection.is_closed:
-            for tag in self._settling.drain.over:
-                connection.slow.respond_aborted(tag)
+        tasks = self._tasks
+        tasks.function_count -= 1
+        if not tasks.stream.is_closed:
+            for tag in self._completion.drain.over:
+                tasks.responses.respond_aborted(tag)
         self._answer(TaskResponse.REJECTED)
 
     def _answer(self, response: TaskResponse) -> None:
-        connection = self._connection
-        if connection.is_closed:
+        stream = self._tasks.stream
+        if stream.is_closed:
             return
-        connection.slow.answer(
+        self._tasks.responses.answer(
             *(Opcode.TASK_MANAGEMENT_RESPONSE, self._tag), response=response, transfer_tag=0
         )
-        # The last task to settle may have been another session's.
-        connection.wake()
+        # The last task to complete may have been another session's.
+        stream.wake()

@@ -9,16 +9,16 @@ from tierce_iscsi.scsi.command import Command, Work
 
 
 class Drain:
-    """Waits for tasks that are to be given up: their writes must be settled, or never will be
+    """Waits for tasks that are to be given up: their writes must be complete, or never will be
     applied, before anyone is told that they are gone.
 
     Args:
-        done: Called once, when the last of them has settled; from `start` if none is left.
-        issuer: The connection whose initiator asked for it: its own tasks end without a word, those
+        done: Called once, when the last of them is complete; from `start` if none is left.
+        issuer: The task set whose initiator asked for it: its own tasks end without a word, those
             of others with TASK ABORTED. None: nobody is told.
 
     A task that waits for data or for memory ends at once; one that the device works on when that
-    has settled, and goes on as if nobody had asked if `cancel` comes before.
+    is complete, and goes on as if nobody had asked if `cancel` comes before.
     """
 
     def __init__(self, done: Callable[[], None], issuer: object = None) -> None:
@@ -41,15 +41,15 @@ class Drain:
         task.drains = (*task.drains, self)
 
     def hold(self) -> None:
-        """Wait for one more `settle`."""
+        """Wait for one more `complete`."""
         self._count += 1
 
     def start(self) -> None:
         """All have been added."""
-        self.settle()
+        self.complete()
 
-    def settle(self, task: Task | None = None) -> None:
-        """One of them has settled."""
+    def complete(self, task: Task | None = None) -> None:
+        """One of them is complete."""
         if task is not None:
             self._tasks.pop(task, None)
         self._count -= 1
@@ -59,7 +59,7 @@ class Drain:
                 done()
 
     def cancel(self) -> None:
-        """Wait no longer: what has not settled yet goes on as if nobody had asked."""
+        """Wait no longer: what is not complete yet goes on as if nobody had asked."""
         self._done = None
         tasks, self._tasks = self._tasks, {}
         for task in tasks:
@@ -72,7 +72,7 @@ class Task:
     Attributes:
         tag: Initiator task tag.
         started_ns: When it arrived.
-        drains: Who waits for it to settle and wants no answer given, or TASK ABORTED.
+        drains: Who waits for its end and wants no answer given, or TASK ABORTED.
     """
 
     __slots__ = ("drains", "started_ns", "tag")
@@ -84,7 +84,7 @@ class Task:
 
 
 class FastTask(Task):
-    """A READ or WRITE of one PDU that the device has parked.
+    """A READ or WRITE of one PDU that is pending in the device.
 
     Attributes:
         region: Where a write's data lie, or where a read is answered from; held.
@@ -94,7 +94,7 @@ class FastTask(Task):
     __slots__ = ("place", "region")
 
     def __init__(self, tag: int, started_ns: int, region: Region, place: int) -> None:
-        # Not through super(): this runs once for each parked command.
+        # Not through super(): this runs once for each pending command.
         self.tag = tag
         self.started_ns = started_ns
         self.drains = ()
@@ -122,14 +122,14 @@ class SlowTask(Task):
         data_number: DataSN of the next Data-Out.
         is_waiting: It waits for memory.
         work: What the device does for it now, or is to do once there is memory.
-        left: Requests of it that have not settled.
+        pending_count: Requests of it that are not complete.
         regions: Further buffers of its; held.
     """
 
     __slots__ = (
         *("buffer", "burst_end", "command", "data_number", "expected", "is_begun", "is_read"),
-        *("is_unsolicited", "is_waiting", "is_write", "left", "lun", "r2t_number", "received"),
-        *("regions", "transfer_tag", "wanted", "work"),
+        *("is_unsolicited", "is_waiting", "is_write", "lun", "pending_count", "r2t_number"),
+        *("received", "regions", "transfer_tag", "wanted", "work"),
     )
 
     def __init__(self, tag: int, started_ns: int, lun: int, expected: int, flags: int) -> None:
@@ -150,7 +150,7 @@ class SlowTask(Task):
         self.data_number = 0
         self.is_waiting = False
         self.work: Work | None = None
-        self.left = 0
+        self.pending_count = 0
         self.regions: list[Region] = []
 
     @property

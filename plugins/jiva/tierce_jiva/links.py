@@ -158,7 +158,8 @@ class Link:
         is_current: What it owed was sent to it on this connection, so that newer things may follow.
         has_vote: Not if that was so, until it is let in anew: it may have forgotten votes.
         missed: Extents in which it may differ from the members, while it is not one.
-        copied: Extents written to it while it caught up, that it has not flushed.
+        copied: Extents that it has not flushed, beside what every replica was sent since
+            `flushed_epoch`: copied to it, or written to it before it was last voted out.
         flushed_epoch: What was written before that flush epoch is durable on it.
         fault: Why it must be voted out though it is connected; empty if it need not be.
         lost_at: When it was last ready, in seconds, if it is not.

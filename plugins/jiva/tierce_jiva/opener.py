@@ -71,6 +71,7 @@ class Opener:
         self._news = news
         self._hang_up = hang_up
         self._show = show
+        self._promised = promised
         self._majority = len(volume.members) // 2 + 1
         self._majority_at: float | None = None
         #: The highest ballot number that a replica has told of.
@@ -79,13 +80,17 @@ class Opener:
         self._outbid_since: float | None = None
         #: The highest membership of another target that was told of.
         self._before = Membership(NO_BALLOT, 0, volume.members, volume.members)
+        #: What each has promised to this target, and who has said less since: an older copy of its
+        #: folder was put back.
+        self._vows: dict[str, Ballot] = {}
+        self._forgetful: set[str] = set()
         #: How the volume is being opened.
         self.opening: Opening | None = None
         self.handshake = Handshake(
             links,
             volume.uuid,
             greeted=self._greeted,
-            promised=promised,
+            promised=self._vowed,
             refused=self._refused,
         )
 
@@ -114,8 +119,15 @@ class Opener:
             if is_opening or not link.is_ready:
                 self._hang_up(link, f"has not answered for {self._options.dead_s:g} s")
 
+    def _vowed(self, link: Link) -> None:
+        """It has promised our ballot."""
+        self._vows[link.name] = self._links.ballot
+        self._promised(link)
+
     def _greeted(self, link: Link, promised: Ballot) -> None:
         links = self._links
+        if promised < self._vows.get(link.name, NO_BALLOT):
+            self._forgetful.add(link.name)
         self._highest = max(promised.number, self._highest)
         if links.ballot == NO_BALLOT:
             link.trouble = "greeted"
@@ -197,7 +209,13 @@ class Opener:
         accepted = [promise.accepted for promise in promises.values()]
         others = [one for one in (*accepted, self._before) if one.ballot.target != volume.target]
         self._before = max(others, key=lambda membership: membership.rank)
-        found = choose(volume.members, promises, own=volume.target, before=self._before)
+        found = choose(
+            volume.members,
+            promises,
+            own=volume.target,
+            before=self._before,
+            forgetful=self._forgetful,
+        )
         if isinstance(found, Waiting):
             self._news.say("jiva.volume.waiting", f"can't open: {found}")
             self._show()

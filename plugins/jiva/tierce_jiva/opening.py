@@ -20,7 +20,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import attrs
 
@@ -83,6 +83,7 @@ def choose(
     promises: Mapping[str, Promise],
     own: int = 0,
     before: Membership | None = None,
+    forgetful: Collection[str] = (),
 ) -> Opening | Waiting:
     """Decide from the promises of one ballot.
 
@@ -91,11 +92,13 @@ def choose(
         promises: Who has promised, and what it said.
         own: Of this target's ballots: what it did itself says nothing of what was before.
         before: The highest membership of another target that this one has heard of.
+        forgetful: Those that have said less than they had promised to this target.
     """
     if not promises:
         return Waiting("no replica answers", members)
     adopted = max((promise.accepted for promise in promises.values()), key=lambda m: m.rank)
     strange = _stale(adopted, promises, before if adopted.ballot.target == own else adopted)
+    strange |= {name: OLDER for name in adopted.in_sync if name in promises and name in forgetful}
     voters = set(promises) - set(strange)
     copied = {name for name in voters if promises[name].copied}
     if len(promises) < len(members) and copied != voters:

@@ -130,6 +130,8 @@ class Returning:
         promise = link.promise
         assert promise is not None
         link.kept = promise.marks | promise.doubt
+        # Whatever it has not flushed is marked on it.
+        link.copied.add_regions(promise.marks)
         if link.is_older:
             link.missed.add_regions(self._links.regions.every())
             link.is_older = False

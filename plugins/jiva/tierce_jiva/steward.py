@@ -220,6 +220,8 @@ class Steward:
                     self._links.regions.every() if link.is_older else self.upkeep.marks.common
                 )
                 link.missed.update(link.doubt)
+                # Equal in its cache is not on its disk: a sync of it that fails later takes this.
+                link.copied.update(self._unflushed.since(link.flushed_epoch))
                 self.upkeep.doubts.forget(link)
             if link.is_ready and link.fault and link.name not in members:
                 # It returned while it was still required: it comes anew, as who it is now.

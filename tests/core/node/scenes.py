@@ -15,6 +15,7 @@ from tierce import (
     ConflictError,
     EngineDescription,
     Event,
+    FilterDescription,
     FormatError,
     FrontendDescription,
     Lifecycle,
@@ -38,13 +39,25 @@ MODULE = "folders_for_tests"
 class FolderOptions:
     folder: str = option(doc="Where.", unit="path")
     tone: str = option(doc="Anything.", default="low")
+    rate: int = option(doc="Anything.", default=1, live=True)
     word: str | None = option(doc="A secret.", default=None, secret=True)
+
+
+@attrs.frozen
+class SlowOptions:
+    delay_ms: int = option(doc="How long.", default=0, live=True)
 
 
 @attrs.frozen
 class Section:
     listen: tuple[str, ...] = option(doc="Where.", default=("127.0.0.1:0",))
     depth: int = option(doc="How many.", default=1)
+
+
+@attrs.frozen
+class LiveSection:
+    listen: tuple[str, ...] = option(doc="Where.", default=("127.0.0.1:0",), live=True)
+    depth: int = option(doc="How many.", default=1, live=True)
 
 
 @attrs.frozen
@@ -156,6 +169,20 @@ def tierce_engines() -> list[EngineDescription]:
 
 
 @hookimpl
+def tierce_filters() -> list[FilterDescription]:
+    known = frozenset({"READ", "WRITE", "FLUSH"})
+    return [
+        FilterDescription(
+            name="slow",
+            summary="Slow.",
+            factory=f"{MODULE}:none",
+            operations=known,
+            options=SlowOptions,
+        )
+    ]
+
+
+@hookimpl
 def tierce_policy_handlers() -> list[PolicyHandlerDescription]:
     return [PolicyHandlerDescription("watch", "Watches.", f"{MODULE}:none")]
 
@@ -164,7 +191,7 @@ def tierce_policy_handlers() -> list[PolicyHandlerDescription]:
 def tierce_frontends() -> list[FrontendDescription]:
     how = (f"{MODULE}:usage", f"{MODULE}:identity")
     names = FrontendDescription("names", "Names.", how[0], how[0], *how, Section, Nothing)
-    return [names, attrs.evolve(names, name="live-names", reconfigures=True)]
+    return [names, attrs.evolve(names, name="live-names", options=LiveSection)]
 
 
 class Scene:
@@ -193,7 +220,7 @@ class Scene:
 
     def start(self) -> Catalogue:
         """Open the state anew, as the next server would."""
-        return self.start_with(load_config(self.file, self.registry))
+        return self.start_with(load_config(self.file, self.registry, is_lenient=True))
 
     def start_with(self, config: Config, **refused: Exception) -> Catalogue:
         """The same with another config file, of which some volumes were found wrong."""
@@ -205,7 +232,7 @@ class Scene:
 
     def reload(self, catalogue: Catalogue, *volumes: Mapping[str, Any], **more: Any) -> None:
         self.write(*volumes, **more)
-        catalogue.apply(load_config(self.file, self.registry))
+        catalogue.apply(load_config(self.file, self.registry, is_lenient=True))
 
     def codes(self) -> list[str]:
         """Take the codes of the events so far."""
@@ -218,7 +245,7 @@ class Scene:
             self._store.close()
 
 
-def volume(name: str = "demo", size: str = "1 MiB", **options: str) -> dict[str, Any]:
+def volume(name: str = "demo", size: str = "1 MiB", **options: Any) -> dict[str, Any]:
     engine = {"folder": f"./{name}-folder", **options}
     return {"name": name, "size": size, "engine": "folder", "options": engine, "frontend": "names"}
 

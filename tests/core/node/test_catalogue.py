@@ -63,8 +63,27 @@ def test_an_edited_section_of_a_front_end_restarts_only_who_can_not_take_it_whil
     after = {plan.name: plan for plan in plan_all(catalogue)}
     changed = {name for name in before if before[name].digest != after[name].digest}
     assert changed == {"target.fixed", "portal"}
-    assert before["target.live"].live["frontend_section"]["depth"] == 1
-    assert after["target.live"].live["frontend_section"]["depth"] == 5
+    sections = [found["target.live"].live["frontends.live-names"] for found in (before, after)]
+    assert [one["values"]["depth"] for one in sections] == [1, 5]
+
+
+def test_a_live_option_changes_what_the_target_is_told_and_restarts_nobody(scene: Scene) -> None:
+    scene.write(volume())
+    catalogue = scene.start()
+    before = {plan.name: plan for plan in plan_all(catalogue)}
+    scene.reload(catalogue, volume(rate=7))
+    after = {plan.name: plan for plan in plan_all(catalogue)}
+    assert {name for name in before if before[name].digest != after[name].digest} == set()
+    told = [found["target.demo"].live["options"] for found in (before, after)]
+    assert told == [{"of": "folder", "values": {"rate": rate}} for rate in (1, 7)]
+
+
+def test_a_live_option_does_not_wait_where_a_restart_would_empty_the_volume(scene: Scene) -> None:
+    memory = {"name": "demo", "size": "1 MiB", "engine": "memory", "frontend": "names"}
+    scene.write({**memory, "filters": [{"name": "slow"}]})
+    catalogue = scene.start()
+    scene.reload(catalogue, {**memory, "filters": [{"name": "slow", "delay_ms": 5}]})
+    assert scene.codes() == ["volume.created"]
 
 
 def test_a_volume_of_memory_keeps_its_settings_until_it_is_started_anew_and_that_is_told(
@@ -172,6 +191,40 @@ def test_a_volume_that_was_found_wrong_before_keeps_its_settings(scene: Scene) -
     assert catalogue.unserved_why(before.record) == "its folder is another's"
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        volume(tnoe="high"),
+        {**volume(), "engine": "gone"},
+        {**volume(), "size": "much"},
+        {**volume(), "filters": [{"name": "gone"}]},
+    ],
+)
+def test_a_volume_with_a_mistake_keeps_its_settings_at_reload_and_restart_and_no_other_down(
+    scene: Scene, wrong: dict[str, Any]
+) -> None:
+    scene.write(volume())
+    catalogue = scene.start()
+    before = catalogue.served["demo"]
+    scene.reload(catalogue, wrong, volume("other"))
+    assert catalogue.served["demo"] == before
+    assert "other" in catalogue.served
+    catalogue = scene.start()
+    assert catalogue.served["demo"] == before
+    assert "other" in catalogue.served
+    assert "tierce.yaml:3: volumes.demo" in catalogue.refused["demo"]
+    assert catalogue.is_wanted(before.record)
+    with pytest.raises(UsageError, match="belongs to"):
+        catalogue.begin_delete("demo")
+
+
+def test_of_two_volumes_of_one_identity_the_first_is_served(scene: Scene) -> None:
+    scene.write(volume("demo1"), volume("demo2"))
+    catalogue = scene.start()
+    assert list(catalogue.served) == ["demo1"]
+    assert "and the volume 'demo1' too" in catalogue.refused["demo2"]
+
+
 def test_what_is_wanted_is_what_the_file_names_or_the_state_owns(scene: Scene) -> None:
     scene.write(volume("demo"))
     catalogue = scene.start()
@@ -200,6 +253,15 @@ def test_a_volume_that_left_the_file_is_kept_but_not_served(scene: Scene) -> Non
     catalogue.begin_delete("demo")
     catalogue.advance("demo")
     assert not note(scene).exists()
+
+
+def test_of_a_volume_of_memory_that_left_the_file_nothing_is_said_to_stay(scene: Scene) -> None:
+    scene.write({"name": "demo", "size": "1 MiB", "engine": "memory", "frontend": "names"})
+    catalogue = scene.start()
+    scene.events.clear()
+    scene.reload(catalogue)
+    (told,) = scene.events
+    assert "it is not served, what was on it is lost; " in told.message
 
 
 def test_folders_of_a_lost_state_are_refused_with_the_way_back(scene: Scene) -> None:

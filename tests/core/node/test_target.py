@@ -17,13 +17,17 @@ import pytest
 from recorded_disk import RecordedDisk
 from tierce import (
     Concurrency,
-    ConfigError,
+    Device,
     EngineDescription,
     Event,
+    FilterDescription,
     FrontendContext,
     FrontendDescription,
     OpenContext,
     ProtocolError,
+    Request,
+    Settled,
+    Status,
     hookimpl,
     option,
 )
@@ -41,12 +45,54 @@ MODULE = "targets_for_tests"
 @attrs.frozen
 class Section:
     listen: tuple[str, ...] = option(doc="Where.", default=("127.0.0.1:0",))
-    greeting: str = option(doc="Any.", default="hello")
+    greeting: str = option(doc="Any.", default="hello", live=True)
 
 
 @attrs.frozen
 class PerVolume:
-    colour: str = option(doc="Any.", default="red")
+    colour: str = option(doc="Any.", default="red", live=True)
+    shape: str = option(doc="Any.", default="round")
+
+
+@attrs.frozen
+class BytesOptions:
+    rate: int = option(doc="Any.", default=1, live=True)
+    path: str = option(doc="Any.", default="here")
+    key: str | None = option(doc="A secret.", default=None, live=True, secret=True)
+
+    def check(self) -> str | None:
+        return "too fast" if self.rate > 1000 else None
+
+
+@attrs.frozen
+class SlowOptions:
+    delay_ms: int = option(doc="Any.", default=0, live=True)
+
+
+class Slow:
+    """A filter that notes its delay."""
+
+    made: list[Slow] = []  # noqa: RUF012 - cleared by the fixture
+
+    def __init__(self, context: OpenContext, below: Device) -> None:
+        self.below, self.options = below, context.options
+        self.geometry, self.capabilities = below.geometry, below.capabilities
+        Slow.made.insert(0, self)
+
+    def reconfigure(self, options: SlowOptions) -> None:
+        self.options = options
+
+    def submit(self, batch: list[Request], settled: Settled) -> None:
+        self.below.submit(batch, settled)
+
+    def close(self, closed: Callable[[Status], None]) -> None:
+        self.below.close(closed)
+
+
+class Deaf(Slow):
+    """One that takes no other options."""
+
+    reconfigure = None  # type: ignore[assignment]
 
 
 class Bytes:
@@ -56,7 +102,13 @@ class Bytes:
 
     def __init__(self, context: OpenContext) -> None:
         Bytes.contexts.append(context)
+        self.options = context.options
         self.data = bytearray(context.volume.size_bytes)
+
+    def reconfigure(self, options: BytesOptions) -> None:
+        if options.rate == 13:
+            raise OSError("13 is unlucky")
+        self.options = options
 
     def read(self, offset: int, buffer: memoryview) -> None:
         buffer[:] = self.data[offset : offset + len(buffer)]
@@ -82,6 +134,9 @@ class Front:
     def reconfigure(self, options: Section) -> None:
         self.log.append(f"greets with {options.greeting}")
 
+    def reconfigure_volume(self, options: PerVolume) -> None:
+        self.log.append(f"is {options.colour}")
+
     def close(self, closed: Callable[[], None]) -> None:
         self.log.append("close")
         self.drop()
@@ -99,7 +154,30 @@ class Front:
 @hookimpl
 def tierce_engines() -> list[EngineDescription]:
     how = Concurrency.INLINE
-    return [EngineDescription("bytes", "Bytes.", f"{MODULE}:Bytes", concurrency=how)]
+    return [
+        EngineDescription(
+            name="bytes",
+            summary="Bytes.",
+            factory=f"{MODULE}:Bytes",
+            concurrency=how,
+            options=BytesOptions,
+        )
+    ]
+
+
+@hookimpl
+def tierce_filters() -> list[FilterDescription]:
+    known = frozenset({"READ", "WRITE", "FLUSH"})
+    return [
+        FilterDescription(
+            name=name,
+            summary="Slow.",
+            factory=f"{MODULE}:{name.capitalize()}",
+            operations=known,
+            options=SlowOptions,
+        )
+        for name in ("slow", "deaf")
+    ]
 
 
 @hookimpl
@@ -119,11 +197,13 @@ class Scene:
             "engine": "bytes",
             "frontend": "front",
             "frontend_options": {"colour": "blue"},
+            "filters": [{"name": "slow", "delay_ms": 3}, {"name": "slow"}, {"name": "deaf"}],
         }
         config = volume_from_mapping(mapping, registry, base=folder, origin="test")
         spec = spec_of(config, "0" * 32, 5.0, self.layout)
-        settings = TargetSettings(spec, (), Section(greeting="hi"))
+        settings = TargetSettings(spec, config, (), Section(greeting="hi"))
         self.spec = spec
+        self.live = settings.live_to_json()
         self.events: list[Event] = []
         self.exit_codes: list[int] = []
         self.shown: dict[str, Any] = {}
@@ -132,8 +212,8 @@ class Scene:
             layout=self.layout,
             plan=Plan(
                 *("target.demo", Role.TARGET, "demo"),
-                settings.to_json(config),
-                settings.section_to_json(),
+                settings.to_json(),
+                settings.live_to_json(),
             ),
             boot_id="boot",
             emit=self.events.append,
@@ -142,6 +222,16 @@ class Scene:
         )
         self.target: Target = start_target(cast("Process", process), registry)
         self.front = cast("Front", self.target._frontend)
+
+    def reconfigure(self, **parts: Any) -> None:
+        """Tell it live options, by the keys of the parts that have other ones."""
+        live = {**self.live, **parts}
+        self.target.commands["reconfigure"]({"live": live}, [])
+
+    def told(self) -> list[tuple[str, str]]:
+        found = [(event.severity, event.message) for event in self.events]
+        self.events.clear()
+        return found
 
     def hand_over(self, handover: bytes) -> socket.socket:
         ours, theirs = socket.socketpair()
@@ -159,6 +249,7 @@ class Scene:
 def scene(reactor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     monkeypatch.setitem(sys.modules, MODULE, sys.modules[__name__])
     Bytes.contexts.clear()
+    Slow.made.clear()
     return Scene(reactor, tmp_path)
 
 
@@ -240,22 +331,92 @@ def test_a_volume_without_a_page_reads_as_empty(tmp_path: Path) -> None:
     }
 
 
-def test_a_front_end_takes_other_options_of_its_section_while_it_serves(scene: Scene) -> None:
-    reconfigure = scene.target.commands["reconfigure"]
-    assert reconfigure({"live": {"frontend_section": {"greeting": "welcome"}}}, []) == {}
-    assert scene.front.log == ["greets with welcome"]
-    wrongs: list[dict[str, Any]] = [{}, {"live": []}]
-    wrongs.append({"live": {"frontend_section": {"greting": "x"}}})
-    for wrong in wrongs:
-        with pytest.raises((ProtocolError, ConfigError)):
-            reconfigure(wrong, [])
-    assert len(scene.front.log) == 1
+def of(name: str, **values: Any) -> dict[str, Any]:
+    return {"of": name, "values": values}
 
 
-def test_a_front_end_that_takes_none_says_so(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(Front, "reconfigure")
-    with pytest.raises(ProtocolError, match="takes no other options"):
-        scene.target.commands["reconfigure"]({"live": {"frontend_section": {}}}, [])
+def engine(scene: Scene) -> Bytes:
+    return cast("Bytes", scene.target._pipeline.engine)
+
+
+def test_each_part_takes_its_live_options_while_it_serves(scene: Scene) -> None:
+    scene.reconfigure(
+        **{
+            "options": of("bytes", rate=5, key=None),
+            "filters[1]": of("slow", delay_ms=7),
+            "frontend_options": of("front", colour="green"),
+            "frontends.front": of("front", greeting="welcome"),
+        }
+    )
+    assert engine(scene).options == BytesOptions(rate=5)
+    assert [one.options.delay_ms for one in Slow.made] == [3, 7, 0]
+    assert scene.front.log == ["is green", "greets with welcome"]
+    assert scene.told() == [
+        ("info", "volume demo: options (bytes) has taken rate"),
+        ("info", "volume demo: filters[1] (slow) has taken delay_ms"),
+        ("info", "volume demo: frontend_options (front) has taken colour"),
+        ("info", "volume demo: frontends.front (front) has taken greeting"),
+    ]
+
+
+def test_what_has_not_changed_is_not_told_anew(scene: Scene) -> None:
+    scene.reconfigure()
+    assert (scene.front.log, scene.events, scene.shown) == ([], [], {})
+
+
+def test_a_part_that_refuses_goes_on_as_it_was_and_the_others_take_theirs(scene: Scene) -> None:
+    refusals = {"options": of("bytes", rate=13, key="hidden")}
+    scene.reconfigure(**refusals, **{"filters[0]": of("slow", delay_ms=7)})
+    assert engine(scene).options == BytesOptions()
+    assert Slow.made[0].options.delay_ms == 7
+    (severity, message), _taken = scene.told()
+    assert (severity, message) == (
+        "error",
+        "volume demo: options (bytes), of the plugin tests, keeps the old options.rate, "
+        "options.key until its next start: OSError: 13 is unlucky",
+    )
+    assert scene.shown["kept_options"] == {
+        "options": "options.rate, options.key: the plugin tests refused: OSError: 13 is unlucky"
+    }
+    # Taken back, or taken at last: nothing is left to say.
+    scene.reconfigure(**{"filters[0]": of("slow", delay_ms=7)})
+    assert scene.shown["kept_options"] == {}
+
+
+@pytest.mark.parametrize(
+    ("part", "values", "why"),
+    [
+        ("filters[2]", of("deaf", delay_ms=1), "it has no method `reconfigure`"),
+        ("options", of("bytes", rate=2000, key=None), "too fast"),
+        ("options", of("bytes", rat=1), "unknown option 'rat'"),
+    ],
+)
+def test_what_can_not_be_taken_is_refused_by_name(
+    scene: Scene, part: str, values: dict[str, Any], why: str
+) -> None:
+    scene.reconfigure(**{part: values})
+    ((severity, message),) = scene.told()
+    assert (severity, why in message) == ("error", True)
+    assert why in scene.shown["kept_options"][part]
+
+
+def test_options_of_a_part_that_waits_for_the_next_start_are_no_others(scene: Scene) -> None:
+    scene.reconfigure(
+        **{"filters[0]": of("deaf", delay_ms=9), "filters[7]": of("slow", delay_ms=9)}
+    )
+    assert (scene.events, Slow.made[0].options.delay_ms) == ([], 3)
+
+
+@pytest.mark.parametrize("live", [None, [], {"options": 3}, {"options": {"of": "bytes"}}])
+def test_what_are_no_live_options_are_refused(scene: Scene, live: Any) -> None:
+    with pytest.raises(ProtocolError, match="not live options"):
+        scene.target.commands["reconfigure"]({"live": live}, [])
+
+
+def test_a_target_that_is_over_takes_nothing(scene: Scene) -> None:
+    scene.target.close(lambda: None)
+    scene.reconfigure(options=of("bytes", rate=5, key=None))
+    assert engine(scene).options == BytesOptions()
 
 
 def test_that_it_must_stay_down_survives_loss_of_power(scene: Scene) -> None:

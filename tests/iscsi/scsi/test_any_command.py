@@ -196,7 +196,7 @@ def send(
     found = session.ask(command(cdb, number, write=len(data), data=data[:immediate], tag=number))
     while True:
         if not found:
-            bench.settle()
+            bench.complete()
             found = session.hear()
             assert found, "every command is answered"
         answer, *found = found
@@ -214,10 +214,10 @@ def test_good_means_done_to_the_byte_and_anything_else_that_nothing_has_changed(
     tmp_path_factory: pytest.TempPathFactory,
     deeds: list[tuple[Deed, Sending]],
     seed: int,
-    parks: bool,
+    leaves_pending: bool,
 ) -> None:
     dice = random.Random(seed)
-    bench = Bench(SIZE, folder=tmp_path_factory.mktemp("kept"), parks=parks)
+    bench = Bench(SIZE, folder=tmp_path_factory.mktemp("kept"), leaves_pending=leaves_pending)
     session = bench.session(keys={"MaxBurstLength": "2048", "FirstBurstLength": "1024"})
     model = bytearray(dice.randbytes(SIZE))
     bench.device.bytes[:] = model

@@ -66,10 +66,10 @@ def test_orwrite_of_more_than_is_done_at_a_time_sets_every_bit(bench: Bench, dis
     assert bench.device.bytes[size : size + 512] == b"\x0f" * 512
 
 
-def test_synchronize_cache_flushes(parking: Bench) -> None:
-    session = parking.session()
+def test_synchronize_cache_flushes(pending: Bench) -> None:
+    session = pending.session()
     assert session.ask(command(cdb_10(0x35, 0, 0), 1)) == []
-    parking.settle()
+    pending.complete()
     assert only(session.hear()).status == 0
 
 

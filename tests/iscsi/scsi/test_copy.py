@@ -202,13 +202,13 @@ def test_what_is_told_of_its_limits_is_what_it_keeps(disk: Disk) -> None:
 
 
 def test_an_aborted_copy_writes_nothing_more(make_bench: MakeBench) -> None:
-    bench = make_bench(parks=True)
+    bench = make_bench(leaves_pending=True)
     before = fill(bench)
     session = bench.session()
     data = parameters([target(bench)], [segment(0, 8, 8), segment(0, 16, 8)])
     assert session.ask(command(copy_cdb(len(data)), 1, write=len(data), data=data)) == []
     assert session.ask(task_management(1, 2, task=1)) == []
-    bench.settle()
+    bench.complete()
     assert only(session.hear()).response == 0
     assert bench.device.bytes == moved(before, (0, 8, 8))
 

@@ -27,10 +27,10 @@ def log_sense(page: int, subpage: int = 0, allocation: int = 255) -> bytes:
     return struct.pack(">BBBBBHHB", 0x4D, 0, 0x40 | page, subpage, 0, 0, allocation, 0)
 
 
-def test_the_self_test_reads_and_flushes(parking: Bench) -> None:
-    session = parking.session()
+def test_the_self_test_reads_and_flushes(pending: Bench) -> None:
+    session = pending.session()
     assert session.ask(command(bytes((0x1D, 4, 0, 0, 0, 0)), 1)) == []
-    parking.settle()
+    pending.complete()
     assert only(session.hear()).status == 0
 
 
@@ -73,10 +73,10 @@ def test_there_are_no_defects(disk: Disk) -> None:
     assert answer.data == b"\0\x1d\0\0\0\0\0\0"
 
 
-def test_who_stops_the_unit_has_its_cache_on_the_medium_first(parking: Bench) -> None:
-    session = parking.session()
+def test_who_stops_the_unit_has_its_cache_on_the_medium_first(pending: Bench) -> None:
+    session = pending.session()
     assert session.ask(command(bytes((0x1B, 0, 0, 0, 0, 0)), 1)) == []
-    parking.settle()
+    pending.complete()
     assert only(session.hear()).status == 0
     assert only(session.ask(command(bytes((0x1B, 0, 0, 0, 4, 0)), 2))).status == 0, "NO_FLUSH"
     assert only(session.ask(command(bytes((0x1B, 0, 0, 0, 1, 0)), 3))).status == 0, "started"

@@ -45,10 +45,10 @@ def test_every_block_reads_as_zeroes_afterwards(bench: Bench, *, can_discard: bo
 
 
 def test_nobody_is_served_until_it_is_durable_and_everyone_hears_how_far_it_is(
-    parking: Bench,
+    pending: Bench,
 ) -> None:
-    one, two = parking.session(), Disk(parking.session(isid=OTHER))
-    # The last step, a flush, is parked.
+    one, two = pending.session(), Disk(pending.session(isid=OTHER))
+    # The last step, a flush, is pending.
     assert one.ask(command(FORMAT, 1)) == []
     assert two.do(bytes(6)).sense == FORMATTING
     assert two.do(read_10(0, 1), read=512).sense == FORMATTING
@@ -58,38 +58,38 @@ def test_nobody_is_served_until_it_is_durable_and_everyone_hears_how_far_it_is(
     sense = two.do(bytes((0x03, 0, 0, 0, 18, 0)), read=18).data
     assert (sense[2], sense[12:14], sense[15]) == (2, b"\x04\x04", 0x80)
     assert int.from_bytes(sense[16:18], "big") == 0xFFFF, "as far as can be without being done"
-    parking.settle()
+    pending.complete()
     assert only(one.hear()).status == 0
     assert two.do(read_10(0, 1), read=512).status == 0
 
 
-def test_a_write_whose_data_come_during_a_format_is_not_written(parking: Bench) -> None:
-    one, two = parking.session(), parking.session(isid=OTHER)
+def test_a_write_whose_data_come_during_a_format_is_not_written(pending: Bench) -> None:
+    one, two = pending.session(), pending.session(isid=OTHER)
     assert two.ask(command(write_10(0, 1), 1, write=512, final=False)) == []
     assert one.ask(command(FORMAT, 1)) == []
     answer = only(two.ask(data_out(1, NO_TAG, 0, 0, b"n" * 512, final=True)))
     assert answer.sense == FORMATTING
-    parking.settle()
-    assert parking.device.bytes[:512] == bytes(512)
+    pending.complete()
+    assert pending.device.bytes[:512] == bytes(512)
 
 
 def test_who_aborts_it_gets_a_ready_unit_back(make_bench: Callable[..., Bench]) -> None:
-    bench = make_bench(parks=True)
+    bench = make_bench(leaves_pending=True)
     session = bench.session()
     assert session.ask(command(FORMAT, 1)) == []
     assert session.ask(task_management(1, 2, task=1)) == []
-    bench.settle()
+    bench.complete()
     assert only(session.hear()).response == 0
     assert only(session.ask(command(bytes(6), 2))).status == 0
 
 
 def test_a_session_that_is_gone_stops_its_format(make_bench: Callable[..., Bench]) -> None:
-    bench = make_bench(parks=True)
+    bench = make_bench(leaves_pending=True)
     one, two = bench.session(), bench.session(isid=OTHER)
     one.ask(command(FORMAT, 1))
     one.close()
     bench.loop.turn()
-    bench.settle()
+    bench.complete()
     assert only(two.ask(command(bytes(6), 1))).status == 0
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tierce_iscsi.scsi import prout
-from tierce_iscsi.scsi.kept import decode_reservations, encode_reservations
+from tierce_iscsi.scsi.persistent_files import decode_reservations, encode_reservations
 from tierce_iscsi.scsi.prout import Action, Change, Order
 from tierce_iscsi.scsi.registrations import (
     ALL_REGISTRANTS,

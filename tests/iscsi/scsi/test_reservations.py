@@ -173,29 +173,29 @@ def test_key_zero_preempts_all_registrants_who_hold_and_nobody_else(bench: Bench
 def test_preempt_and_abort_answers_when_the_losers_writes_can_not_land_any_more(
     make_bench: MakeBench,
 ) -> None:
-    bench = make_bench(parks=True)
+    bench = make_bench(leaves_pending=True)
     one, two = pair(bench)
     assert one.order(RESERVE, REGISTRANTS_ONLY) == GOOD
-    assert one.ask(write_10(0, 1), data=BLOCK) == [], "parked in the device"
+    assert one.ask(write_10(0, 1), data=BLOCK) == [], "pending in the device"
     cdb, data = out(PREEMPT_AND_ABORT, REGISTRANTS_ONLY, two.key, one.key)
     assert two.ask(cdb, data=data) == []
     # The fence is up already; only its answer waits.
     assert one.attention() == UNREGISTERED
     assert one.write() == CONFLICT
-    bench.settle()
+    bench.complete()
     assert [answer.status for answer in two.session.hear()] == [GOOD]
     assert [answer.status for answer in one.session.hear()] == [TASK_ABORTED]
 
 
 def test_preempt_and_abort_waits_for_sessions_that_are_gone(make_bench: MakeBench) -> None:
-    bench = make_bench(parks=True)
+    bench = make_bench(leaves_pending=True)
     one, two = pair(bench)
     one.ask(write_10(0, 1), data=BLOCK)
     one.session.close()
     bench.loop.turn()
     cdb, data = out(PREEMPT_AND_ABORT, REGISTRANTS_ONLY, two.key, one.key)
     assert two.ask(cdb, data=data) == []
-    bench.settle()
+    bench.complete()
     assert [answer.status for answer in two.session.hear()] == [GOOD]
 
 
@@ -213,7 +213,7 @@ def test_preempt_and_abort_waits_for_what_the_device_gave_up(make_bench: MakeBen
 def test_preempt_and_abort_tells_a_loser_of_commands_that_wait_for_their_data(
     make_bench: MakeBench,
 ) -> None:
-    bench = make_bench(parks=True)
+    bench = make_bench(leaves_pending=True)
     one, two = pair(bench)
     three = Node(bench, THREE, 0xC)
     for node in (one, two, three):

@@ -3,6 +3,7 @@ equal, in their caches and on their media."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from jiva.sim.blocks import BLOCK, ViolationError
@@ -48,11 +49,18 @@ def _ask(world: World, requests: list[Request]) -> None:
 
 
 def _wait(world: World, what: str) -> None:
-    # Its owner may open anew meanwhile; what it was asked before ends with it.
-    world.run_until(world.now + _PATIENCE_S, lambda: not world.owner.client.outstanding)
-    outstanding = world.owner.client.outstanding
-    if outstanding:
-        raise ViolationError(f"{what} are never answered: {list(outstanding.values())}")
+    # Its owner may open anew meanwhile; what it was asked before ends with it. Comparisons of one
+    # block go one by one, each as slow as a slow disk's read: each may take its time.
+    while count := len(world.owner.client.outstanding):
+        fewer = partial(_is_fewer, world, count)
+        world.run_until(world.now + _PATIENCE_S, fewer)
+        if not fewer():
+            outstanding = world.owner.client.outstanding
+            raise ViolationError(f"{what} are never answered: {list(outstanding.values())}")
+
+
+def _is_fewer(world: World, count: int) -> bool:
+    return len(world.owner.client.outstanding) < count
 
 
 def _compare(world: World) -> None:

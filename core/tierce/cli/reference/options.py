@@ -104,6 +104,8 @@ def _range(info: OptionInfo) -> str:
         parts.append(f"at most {quantity(info.maximum, info.unit)}")
     if info.secret:
         parts.append("secret")
+    if info.live:
+        parts.append("live")
     return f" ({', '.join(parts)})" if parts else ""
 
 

@@ -4,7 +4,6 @@ COMPARE AND WRITE, ORWRITE (SBC-3 section 5)."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from tierce import Code, Op, Request
 from tierce_iscsi.scsi import limits
@@ -20,9 +19,7 @@ from tierce_iscsi.scsi.sense import (
     invalid_field,
     sense_of,
 )
-
-if TYPE_CHECKING:
-    from tierce_iscsi.scsi.unit import LogicalUnit
+from tierce_iscsi.scsi.unit import LogicalUnit
 
 #: What is read, then compared and written, may lose so often against other writers.
 CHANGE_ROUND_COUNT_MAX = 16
@@ -51,7 +48,7 @@ def first_failure(unit: LogicalUnit, requests: list[Request]) -> Reply | None:
     """Return the reply that reports the first request that failed, None if all are good."""
     for request in requests:
         status = request.status
-        assert status is not None, "looked at only when settled"
+        assert status is not None, "looked at only when complete"
         if not status.is_good:
             return check_condition(sense_of(status, unit.block_size))
     return None
@@ -242,7 +239,7 @@ def compare_and_write(unit: LogicalUnit, command: Command) -> Reply | Work:
 
     def finish(requests: list[Request]) -> Reply:
         status = requests[0].status
-        assert status is not None, "looked at only when settled"
+        assert status is not None, "looked at only when complete"
         if status.code is Code.MISCOMPARE:
             where = None if status.offset is None else status.offset - offset
             return check_condition(Sense(Key.MISCOMPARE, 0x1D00, where))
@@ -300,7 +297,7 @@ def _change(
     def compared(requests: list[Request]) -> Outcome:
         nonlocal rounds
         status = requests[0].status
-        assert status is not None, "looked at only when settled"
+        assert status is not None, "looked at only when complete"
         rounds += 1
         if status.code is Code.MISCOMPARE and rounds < CHANGE_ROUND_COUNT_MAX:
             return read()

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol, Union
+from typing import Protocol, Union
 
 import attrs
 
 from tierce import Request
 from tierce_iscsi.scsi.sense import CHECK_CONDITION, GOOD, Sense
-
-if TYPE_CHECKING:
-    from tierce_iscsi.scsi.table import Entry
 
 NO_DATA = memoryview(b"")
 
@@ -42,7 +39,6 @@ class Command:
     """What a handler gets.
 
     Attributes:
-        entry: What the command table says of it.
         cdb: 16 bytes; shorter CDBs end in zeroes.
         nexus: Whose it is.
         lun: The LUN field: 0, or that of a unit which is not there, for which a few answer.
@@ -52,7 +48,6 @@ class Command:
         data: The data-out.
     """
 
-    entry: Entry
     cdb: bytes
     nexus: Nexus
     lun: int = 0
@@ -110,6 +105,3 @@ class Deferred:
 def check_condition(sense: Sense, length: int | None = None) -> Reply:
     """Return the reply that reports this sense."""
     return Reply(status=CHECK_CONDITION, sense=sense.encode(), length=length)
-
-
-Handler = Callable[[Any, Command], Outcome]

@@ -11,7 +11,7 @@ E4h), segments of 28 bytes (only block to block, 02h), no inline data.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import attrs
 
@@ -19,7 +19,8 @@ from tierce import Op, Request
 from tierce_iscsi.scsi import limits, vpd
 from tierce_iscsi.scsi.blocks import first_failure
 from tierce_iscsi.scsi.cdb import be16, be32, be64
-from tierce_iscsi.scsi.command import Command, Outcome, Reply, Work
+from tierce_iscsi.scsi.command import Command, Nexus, Outcome, Reply, Work
+from tierce_iscsi.scsi.copy_results import RESULT_COUNT_MAX, Result
 from tierce_iscsi.scsi.pausing import pause
 from tierce_iscsi.scsi.sense import (
     PARAMETER_LIST_LENGTH,
@@ -29,12 +30,7 @@ from tierce_iscsi.scsi.sense import (
     invalid_field,
     invalid_parameter,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tierce_iscsi.scsi.command import Nexus
-    from tierce_iscsi.scsi.unit import LogicalUnit
+from tierce_iscsi.scsi.unit import LogicalUnit
 
 _HEADER_BYTES, _TARGET_BYTES, _SEGMENT_BYTES = 16, 32, 28
 LIST_BYTES_MAX = (
@@ -43,8 +39,6 @@ LIST_BYTES_MAX = (
 _IDENTIFICATION, _BLOCK_TO_BLOCK = 0xE4, 0x02
 #: LIST ID USAGE: no results are held.
 _DISCARD_RESULTS = 3
-#: Results of copies that a session may ask for later.
-RESULT_COUNT_MAX = 16
 
 _TOO_MANY_TARGETS = Sense(Key.ILLEGAL_REQUEST, 0x2606)
 _UNKNOWN_TARGET_TYPE = Sense(Key.ILLEGAL_REQUEST, 0x2607)
@@ -65,44 +59,6 @@ class Segment:
     source: int
     destination: int
     length: int
-
-
-@attrs.frozen
-class Result:
-    """What became of a copy.
-
-    Attributes:
-        is_good: It went through.
-        segment_count: Segments that were copied.
-        byte_count: Bytes that were written.
-    """
-
-    is_good: bool
-    segment_count: int
-    byte_count: int
-
-
-class Results:
-    """Of the copies of a unit's sessions, until they ask or end."""
-
-    def __init__(self) -> None:
-        self._by_nexus: dict[Nexus, dict[int, Result]] = {}
-
-    def add(self, nexus: Nexus, list_id: int, result: Result) -> None:
-        """Hold a result; the oldest of this session gives way."""
-        held = self._by_nexus.setdefault(nexus, {})
-        held.pop(list_id, None)
-        while len(held) >= RESULT_COUNT_MAX:
-            del held[next(iter(held))]
-        held[list_id] = result
-
-    def take(self, nexus: Nexus, list_id: int) -> Result | None:
-        """Return the result that is asked for, which is told once."""
-        return self._by_nexus.get(nexus, {}).pop(list_id, None)
-
-    def forget(self, nexus: Nexus) -> None:
-        """A session is gone."""
-        self._by_nexus.pop(nexus, None)
 
 
 # -- the parameter list ----------------------------------------------------------------------------

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
 
 from tierce import Op, Request
 from tierce_iscsi.scsi.blocks import first_failure
 from tierce_iscsi.scsi.cdb import be16, be32
 from tierce_iscsi.scsi.command import Command, Reply, Work
 from tierce_iscsi.scsi.sense import invalid_field
-
-if TYPE_CHECKING:
-    from tierce_iscsi.scsi.unit import LogicalUnit
+from tierce_iscsi.scsi.unit import LogicalUnit
 
 _SUPPORTED, _EXCEPTIONS = 0x00, 0x2F
 _SUBPAGES = 0xFF

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
 
 from tierce_iscsi.scsi import vpd
 from tierce_iscsi.scsi.cdb import be16, be32
 from tierce_iscsi.scsi.command import Command, Reply
 from tierce_iscsi.scsi.sense import invalid_field
-
-if TYPE_CHECKING:
-    from tierce_iscsi.scsi.unit import LogicalUnit
+from tierce_iscsi.scsi.unit import LogicalUnit
 
 #: SPC-4, SBC-3, iSCSI: what we claim to follow (SPC-4 table 142).
 VERSION_DESCRIPTORS = (0x0460, 0x04C0, 0x0960)

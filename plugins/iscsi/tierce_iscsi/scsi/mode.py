@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
 
 from tierce_iscsi.scsi.cdb import be16, be32
 from tierce_iscsi.scsi.command import Command, Reply
@@ -15,9 +14,7 @@ from tierce_iscsi.scsi.sense import (
     invalid_field,
     invalid_parameter,
 )
-
-if TYPE_CHECKING:
-    from tierce_iscsi.scsi.unit import LogicalUnit
+from tierce_iscsi.scsi.unit import LogicalUnit
 
 ALL_PAGES = 0x3F
 CURRENT, CHANGEABLE, DEFAULT, SAVED = 0, 1, 2, 3

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from tierce_iscsi.scsi.command import Deferred, Outcome
-
-if TYPE_CHECKING:
-    from tierce_iscsi.scsi.unit import LogicalUnit
+from tierce_iscsi.scsi.unit import LogicalUnit
 
 
 def pause(unit: LogicalUnit, go_on: Callable[[], Outcome]) -> Outcome:

@@ -1,7 +1,7 @@
 """PERSISTENT RESERVE OUT: what each service action makes of the registrations (SPC-4 5.12, 6.16).
 
-Pure: an action takes registrations that it may change and says what is to be told to whom once
-they are kept. There is one target port, so ALL_TG_PT changes nothing. SPEC_I_PT and REGISTER AND
+Pure: an action takes registrations that it may change and says who is to be told what once
+they are saved. There is one target port, so ALL_TG_PT changes nothing. SPEC_I_PT and REGISTER AND
 MOVE, which speak for another initiator, are not there.
 """
 

@@ -5,7 +5,7 @@ A registration belongs to an I_T nexus: an initiator's name and ISID. Types (SPC
 exclusive (1, 5, 7) keeps writes from others, exclusive access (3, 6, 8) reads too. For 5 and 6
 every registrant is let through, for 7 and 8 every registrant holds the reservation.
 
-**In doubt.** Where what was kept over a restart can't be read, a reservation may have kept a fenced
+**In doubt.** Where what was saved for a restart can't be read, a reservation may have kept a fenced
 node out, and nobody knows which. Until somebody says anew who may write (RESERVE, PREEMPT or CLEAR
 of a registered initiator), nobody may; reading harms no bytes and goes on.
 """
@@ -48,7 +48,7 @@ class Registrations:
         holder: Who holds the reservation, None if nothing is reserved.
         kind: Its type, 0 for none.
         generation: PRGENERATION.
-        outlives_power: APTPL of the last registration: all this is kept over a loss of power.
+        outlives_power: APTPL of the last registration: all this outlives a loss of power.
         is_in_doubt: See the module.
     """
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
 
 from tierce import Op, Request
 from tierce_iscsi.scsi.blocks import first_failure
 from tierce_iscsi.scsi.cdb import be32
 from tierce_iscsi.scsi.command import Command, Reply, Work
 from tierce_iscsi.scsi.sense import NO_SENSE, UNIT_NOT_SUPPORTED, invalid_field
-
-if TYPE_CHECKING:
-    from tierce_iscsi.scsi.unit import LogicalUnit
+from tierce_iscsi.scsi.unit import LogicalUnit
 
 
 def unit_ready(_unit: LogicalUnit, _command: Command) -> Reply:

@@ -6,48 +6,24 @@ and REPORT SUPPORTED OPERATION CODES all read this one table.
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
-import attrs
-
 from tierce_iscsi.scsi import (
     blocks,
-    catalogue,
     copy,
     diagnostics,
-    formatting,
+    format_unit,
     inquiry,
     mode,
     prout,
-    reservations,
     simple,
+    supported_opcodes,
     thin,
 )
-from tierce_iscsi.scsi.command import Handler
+from tierce_iscsi.scsi import reservation_commands as reservations
+from tierce_iscsi.scsi.command import Command, Reply
+from tierce_iscsi.scsi.entry import Entry, Handler, Needs
 from tierce_iscsi.scsi.registrations import Access
-from tierce_iscsi.scsi.reservations import handler_of
-
-if TYPE_CHECKING:
-    from tierce_iscsi.scsi.unit import LogicalUnit
-
-
-def _no_data(_unit: LogicalUnit, _cdb: bytes) -> int:
-    return 0
-
-
-#: NACA, in the last byte of every CDB.
-NACA = 0x04
-
-
-def _usage(text: str) -> bytes:
-    usage = bytes.fromhex(text)
-    return usage[:-1] + bytes((usage[-1] | NACA,)) if usage else usage
-
-
-def _always(_unit: LogicalUnit) -> bool:
-    return True
+from tierce_iscsi.scsi.reservation_commands import handler_of
+from tierce_iscsi.scsi.unit import LogicalUnit
 
 
 def _can_discard(unit: LogicalUnit) -> bool:
@@ -56,46 +32,6 @@ def _can_discard(unit: LogicalUnit) -> bool:
 
 def _can_compare(unit: LogicalUnit) -> bool:
     return unit.can_compare
-
-
-class Needs(enum.Enum):
-    """How much data-out an initiator has to announce for a command that takes some."""
-
-    #: All of it; what is more is dropped, and told as a residual.
-    ALL = "all"
-    #: Exactly as much: a length that differs says that initiator and CDB mean different things.
-    EXACTLY = "exactly"
-    #: Any number of whole blocks: they are written, the rest is told as a residual
-    #: (RFC 7143 section 11.4.5.1).
-    BLOCKS = "blocks"
-    #: Any number of bytes, so too.
-    BYTES = "bytes"
-
-
-@attrs.frozen
-class Entry:
-    """One command.
-
-    Attributes:
-        handler: What does it.
-        usage: The bits of its CDB that are looked at, as REPORT SUPPORTED OPERATION CODES
-            gives them (SPC-4 section 6.35.3); its length is the CDB's.
-        data_out: Bytes of data-out that it takes.
-        needs: How much of them it can't do without.
-        access: What reservations make of it.
-        is_any_lun: Answers for a LUN that is not there too, and past a unit attention.
-        is_supported: False where the device can't do it.
-        actions: By service action, for an opcode that has them.
-    """
-
-    handler: Handler
-    usage: bytes = attrs.field(converter=_usage)
-    data_out: Callable[[LogicalUnit, bytes], int] = _no_data
-    needs: Needs = Needs.ALL
-    access: Access = Access.ANY
-    is_any_lun: bool = False
-    is_supported: Callable[[LogicalUnit], bool] = _always
-    actions: dict[int, Entry] | None = None
 
 
 # Usage bits of what READ and WRITE have from their third byte on: LBA, blocks, group, control.
@@ -140,6 +76,11 @@ def _reserve_in(handler: Handler, action: str) -> Entry:
     return Entry(handler, f"5e{action}0000000000ffff00", access=Access.PERSISTENT)
 
 
+def _report_opcodes(unit: LogicalUnit, command: Command) -> Reply:
+    """REPORT SUPPORTED OPERATION CODES: of this very table."""
+    return supported_opcodes.report_opcodes(COMMANDS, unit, command)
+
+
 _PERSISTENT_IN = {
     0x00: _reserve_in(reservations.read_keys, "00"),
     0x01: _reserve_in(reservations.read_reservation, "01"),
@@ -173,14 +114,14 @@ _SERVICE_IN_16 = {
 }
 _MAINTENANCE_IN = {
     0x0A: Entry(inquiry.report_port_groups, "a3ea00000000ffffffff0000"),
-    0x0C: Entry(catalogue.report_opcodes, "a30c87ffffffffffffff0000"),
-    0x0D: Entry(catalogue.report_task_functions, "a30d80000000ffffffff0000"),
+    0x0C: Entry(_report_opcodes, "a30c87ffffffffffffff0000"),
+    0x0D: Entry(supported_opcodes.report_task_functions, "a30d80000000ffffffff0000"),
 }
 
 COMMANDS: dict[int, Entry] = {
     0x00: Entry(simple.unit_ready, "000000000000"),
     0x03: Entry(simple.request_sense, "03010000ff00", is_any_lun=True),
-    0x04: Entry(formatting.format_unit, "04f700000000", formatting.format_length, access=_WRITE),
+    0x04: Entry(format_unit.format_unit, "04f700000000", format_unit.format_length, access=_WRITE),
     0x08: _read("081fffffff00"),
     0x0A: _write("0a1fffffff00"),
     0x12: Entry(inquiry.inquiry, "1201ffffff00", is_any_lun=True),

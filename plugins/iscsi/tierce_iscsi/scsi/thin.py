@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import struct
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from tierce import Extent, Op, Request
 from tierce_iscsi.scsi import limits
@@ -27,9 +26,7 @@ from tierce_iscsi.scsi.sense import (
     invalid_field,
     invalid_parameter,
 )
-
-if TYPE_CHECKING:
-    from tierce_iscsi.scsi.unit import LogicalUnit
+from tierce_iscsi.scsi.unit import LogicalUnit
 
 _STATUS_DESCRIPTOR = struct.Struct(">QIB3x")
 WRITE_SAME_16 = 0x93
@@ -64,7 +61,7 @@ def unmap(unit: LogicalUnit, command: Command) -> Reply | Work:
     requests = [Request(Op.DISCARD, lba * size, count * size) for lba, count in extents if count]
     if not requests:
         return Reply(length=wanted)
-    return Work(requests, lambda settled: first_failure(unit, settled) or Reply(length=wanted))
+    return Work(requests, lambda done: first_failure(unit, done) or Reply(length=wanted))
 
 
 def _has_no_data(cdb: bytes) -> bool:
@@ -110,9 +107,9 @@ def write_same(unit: LogicalUnit, command: Command) -> Outcome:
         nonlocal requests
         current, requests = requests, next(steps, None)
         assert current is not None, "gone on with only while there is more"
-        return Work(current, settled)
+        return Work(current, completed)
 
-    def settled(done: list[Request]) -> Outcome:
+    def completed(done: list[Request]) -> Outcome:
         failure = first_failure(unit, done)
         if failure is not None:
             return failure

@@ -1,32 +1,17 @@
-"""A logical unit: a device with a SCSI face."""
+"""A logical unit: a device with a SCSI face. tierce_iscsi.scsi.device_server does its commands."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
 from tierce import Device
-from tierce_iscsi.scsi.cdb import extent_index
-from tierce_iscsi.scsi.command import Command, Nexus, Outcome, Reply, check_condition
-from tierce_iscsi.scsi.copy import Results
+from tierce_iscsi.scsi.command import Nexus
+from tierce_iscsi.scsi.copy_results import Results
 from tierce_iscsi.scsi.formatting import Formatting
 from tierce_iscsi.scsi.registrations import Access
 from tierce_iscsi.scsi.reservations import Reservations
 from tierce_iscsi.scsi.restart import Restart
-from tierce_iscsi.scsi.sense import (
-    DATA_MISSING,
-    INVALID_OPCODE,
-    NOT_AS_EXPECTED,
-    POWER_ON,
-    RESERVATION_CONFLICT,
-    UNIT_NOT_SUPPORTED,
-    WRITE_PROTECTED,
-    CheckConditionError,
-    Sense,
-    invalid_field,
-)
-from tierce_iscsi.scsi.table import COMMANDS, NACA, Entry, Needs
-
-_CONFLICT = Reply(status=RESERVATION_CONFLICT)
+from tierce_iscsi.scsi.sense import POWER_ON, WRITE_PROTECTED, CheckConditionError, Sense
 
 
 def _at_once(call: Callable[[], None]) -> None:
@@ -50,6 +35,9 @@ class LogicalUnit:
         physical_bytes: Bytes of a physical block; at least a logical block is one.
         reservations: Who may do what.
         restart: Who has to hear that the target was started anew.
+        abort: Ends the commands of initiators, then calls back when none of them can change the
+            medium any more.
+        soon: Calls something when the data thread has looked after everything else.
     """
 
     def __init__(
@@ -64,6 +52,8 @@ class LogicalUnit:
         physical_bytes: int = 0,
         reservations: Reservations | None = None,
         restart: Restart | None = None,
+        abort: Callable[[Collection[bytes], Callable[[], None]], None] = _abort_nothing,
+        soon: Callable[[Callable[[], None]], None] = _at_once,
     ) -> None:
         self.device = device
         self.iqn = iqn
@@ -77,14 +67,10 @@ class LogicalUnit:
         self.is_read_only = is_read_only or capabilities.read_only
         self.can_discard = capabilities.discard
         self.can_compare = capabilities.compare_and_write
-        self.commands = COMMANDS
         self.reservations = reservations or Reservations()
-        #: Ends the commands of initiators, then calls back when none of them can change the
-        #: medium any more; whoever has the sessions sets it.
-        self.abort: Callable[[Collection[bytes], Callable[[], None]], None] = _abort_nothing
+        self.abort = abort
         self.restart = restart or Restart()
-        #: Calls something when the data thread has looked after everything else; as `abort`.
-        self.soon: Callable[[Callable[[], None]], None] = _at_once
+        self.soon = soon
         #: Of copies that sessions have made.
         self.copies = Results()
         #: A format under way: nobody is served meanwhile.
@@ -135,96 +121,3 @@ class LogicalUnit:
             reservations.allows(nexus, Access.READ),
             can_write and reservations.allows(nexus, Access.WRITE),
         )
-
-    def admit(
-        self, cdb: bytes, lun: int, nexus: Nexus, *, read: int = 0, write: int = 0
-    ) -> Command | Reply:
-        """Decide when a command arrives, before any of its data-out is asked for, how much of it
-        the command takes.
-
-        That is a matter of its CDB alone, and decided once: nothing that changes until the data are
-        here (a unit attention told, a reservation that ends) lets it be done with less. What is
-        wrong with the CDB ends it at once, and its data are not waited for.
-
-        Args:
-            cdb: 16 bytes.
-            lun: The LUN field.
-            nexus: Whose it is.
-            read: Bytes that the initiator expects to be given.
-            write: Bytes that it expects to send.
-        """
-        try:
-            entry = self._entry(cdb, lun)
-        except CheckConditionError as error:
-            return check_condition(error.sense)
-        admitted: Command | Reply
-        try:
-            admitted = self._admit(entry, cdb, lun, nexus, read, write)
-        except CheckConditionError as error:
-            admitted = check_condition(error.sense)
-        if isinstance(admitted, Reply):
-            # What stands in the way of any command is told before what is wrong with this one.
-            return self._hindrance(nexus, entry) or admitted
-        return admitted
-
-    def _admit(
-        self, entry: Entry, cdb: bytes, lun: int, nexus: Nexus, read: int, write: int
-    ) -> Command | Reply:
-        control = len(entry.usage) - 1
-        if cdb[control] & NACA:
-            # NORMACA is 0: no error stops what comes behind it (SAM-5 section 5.2).
-            raise invalid_field(control)
-        wanted = entry.data_out(self, cdb)
-        if read and (write or wanted):
-            # Bidirectional, which none of a disk's commands is; or the wrong way.
-            return check_condition(NOT_AS_EXPECTED)
-        if entry.needs is Needs.EXACTLY and write > wanted:
-            raise invalid_field(extent_index(cdb))
-        if not self._is_enough(entry, wanted, write):
-            return check_condition(NOT_AS_EXPECTED, length=wanted)
-        return Command(entry, cdb, nexus, lun, wanted, min(wanted, write))
-
-    def _is_enough(self, entry: Entry, wanted: int, announced: int) -> bool:
-        """True if a command that takes `wanted` bytes can be done with what is announced."""
-        if entry.needs is Needs.BLOCKS and announced % self.block_size == 0:
-            return True
-        return announced >= wanted or entry.needs is Needs.BYTES
-
-    def execute(self, command: Command) -> Outcome:
-        """Do an admitted command whose data-out is here, or say what has to be done for it."""
-        hindrance = self._hindrance(command.nexus, command.entry)
-        if hindrance is not None:
-            return hindrance
-        if len(command.data) < command.due:
-            return check_condition(DATA_MISSING)
-        try:
-            return command.entry.handler(self, command)
-        except CheckConditionError as error:
-            return check_condition(error.sense)
-
-    def _hindrance(self, nexus: Nexus, entry: Entry) -> Reply | None:
-        """Return what keeps this session from such a command now, None if nothing does. A unit
-        attention is told by it."""
-        if not entry.is_any_lun:
-            if nexus.attentions:
-                return check_condition(nexus.attentions.pop(0))
-            if self.formatting is not None:
-                return check_condition(self.formatting.sense)
-        return None if self.reservations.allows(nexus, entry.access) else _CONFLICT
-
-    def _entry(self, cdb: bytes, lun: int) -> Entry:
-        """Return what the table says of the command.
-
-        Raises:
-            CheckConditionError: There is no such command, or no such LUN.
-        """
-        entry = COMMANDS.get(cdb[0])
-        if entry is not None and entry.actions is not None:
-            entry = entry.actions.get(cdb[1] & 0x1F)
-            if entry is None:
-                raise invalid_field(1)
-        if entry is None or not entry.is_supported(self):
-            raise CheckConditionError(INVALID_OPCODE)
-        if lun and not entry.is_any_lun:
-            raise CheckConditionError(UNIT_NOT_SUPPORTED)
-        return entry

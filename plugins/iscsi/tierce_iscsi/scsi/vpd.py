@@ -9,12 +9,9 @@ it can't meet a name that somebody else was given.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
 
 from tierce_iscsi.scsi import limits
-
-if TYPE_CHECKING:
-    from tierce_iscsi.scsi.unit import LogicalUnit
+from tierce_iscsi.scsi.unit import LogicalUnit
 
 #: Relative identifier of the one target port, and the one target port group.
 PORT, PORT_GROUP = 1, 1

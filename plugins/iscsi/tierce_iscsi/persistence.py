@@ -1,4 +1,4 @@
-"""The shell around what a target keeps over its restarts: two small files in its own folder.
+"""What of a target outlives its restarts, on disk: two small files in its own folder.
 
 `reservations` is durable before the PERSISTENT RESERVE OUT that changes it is answered: written on
 a worker thread, so that no other command waits for a disk. `sessions` is described in
@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from tierce import Event, FormatError, FrontendContext, make_folder, replace_durably
-from tierce_iscsi.scsi.kept import (
+from tierce_iscsi.scsi.persistent_files import (
     RESERVATIONS,
     SESSIONS,
     OtherVolumeError,
@@ -25,25 +25,25 @@ from tierce_iscsi.scsi.registrations import Registrations
 from tierce_iscsi.scsi.restart import Restart
 from tierce_iscsi.session_note import SessionNote
 
-#: A volume that nothing is kept of was made by this server, unless it is older than this: then it
-#: was served before, and what was kept of it is lost.
+#: A volume of which nothing was saved was made by this server, unless it is older than this: then
+#: it was served before, and what was saved of it is lost.
 NEW_VOLUME_S = 60.0
 #: More initiators than have to hear of a restart by name: everyone is told.
 OWED_COUNT_MAX = 2048
 #: 256 registrations take about 80 KiB, a slot of `sessions` 320 bytes; more is damage.
-KEPT_BYTES_MAX = 1 << 20
+FILE_BYTES_MAX = 1 << 20
 #: A file that can't be written is reported no more often than this.
 _EVENT_INTERVAL_S = 60.0
 
 
-class Keeper:
-    """What one volume's target keeps.
+class Persistence:
+    """The files of one volume's target.
 
     Args:
         context: The volume, its folder and its loop.
 
     Attributes:
-        registrations: What was kept of reservations, as it is in force now.
+        registrations: What was saved of reservations, as it is in force now.
         restart: Who has to hear that the target was started anew.
     """
 
@@ -53,9 +53,9 @@ class Keeper:
         self._volume = context.volume
         self._quiet_until = 0.0
         self._note: SessionNote | None = None
-        kept = self._load_registrations()
-        self.registrations = kept or Registrations()
-        self.restart = self._load_restart(is_known=kept is not None)
+        saved = self._load_registrations()
+        self.registrations = saved or Registrations()
+        self.restart = self._load_restart(is_known=saved is not None)
         # Its being there is what tells the next start that this one was.
         path = self._folder / SESSIONS
         try:
@@ -74,20 +74,20 @@ class Keeper:
         path = self._folder / name
         try:
             with path.open("rb") as file:
-                return file.read(KEPT_BYTES_MAX + 1)
+                return file.read(FILE_BYTES_MAX + 1)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise FormatError(f"can't be read: {error.strerror}", path=path) from error
 
     def _load_registrations(self) -> Registrations | None:
-        """Return what was kept of this volume, None if nothing was."""
+        """Return what was saved of this volume, None if nothing was."""
         try:
-            kept = self._read(RESERVATIONS)
-            if kept is None:
+            data = self._read(RESERVATIONS)
+            if data is None:
                 return None
             path = self._folder / RESERVATIONS
-            return decode_reservations(kept, self._volume.uuid, self._context.boot_id, path)
+            return decode_reservations(data, self._volume.uuid, self._context.boot_id, path)
         except OtherVolumeError as error:
             self._emit(
                 "iscsi.reservations.of-another",
@@ -111,9 +111,9 @@ class Keeper:
         created = self._volume.created
         is_new = not created or time.time() - created < NEW_VOLUME_S
         try:
-            kept = self._read(SESSIONS)
-            if kept is not None:
-                here = decode_sessions(kept, self._volume.uuid, self._folder / SESSIONS)
+            data = self._read(SESSIONS)
+            if data is not None:
+                here = decode_sessions(data, self._volume.uuid, self._folder / SESSIONS)
             elif is_new and not is_known:
                 here = frozenset()
         except OtherVolumeError:
@@ -126,13 +126,13 @@ class Keeper:
 
     # -- later -------------------------------------------------------------------------------------
 
-    def keep(self, now: Registrations, kept: Callable[[str], None]) -> None:
-        """Keep registrations; `kept` is told why that failed, or "". See `reservations.Keep`."""
+    def save(self, now: Registrations, saved: Callable[[str], None]) -> None:
+        """Save registrations; `saved` is told why that failed, or "". See `reservations.Save`."""
         data = encode_reservations(now, self._volume.uuid, self._context.boot_id)
         path = self._folder / RESERVATIONS
 
         def done(_result: None, error: BaseException | None) -> None:
-            kept(self._failure(path, error))
+            saved(self._failure(path, error))
 
         self._context.reactor.offload(partial(_replace_durably, path, data), done)
 

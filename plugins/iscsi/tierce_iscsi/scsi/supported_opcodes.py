@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from tierce_iscsi.scsi.cdb import be16, be32
 from tierce_iscsi.scsi.command import Command, Reply
+from tierce_iscsi.scsi.entry import Entry
 from tierce_iscsi.scsi.sense import invalid_field
-
-if TYPE_CHECKING:
-    from tierce_iscsi.scsi.table import Entry
-    from tierce_iscsi.scsi.unit import LogicalUnit
+from tierce_iscsi.scsi.unit import LogicalUnit
 
 _ALL, _ONE, _ONE_ACTION = 0, 1, 2
 #: SUPPORT: not at all, or as the standard says.
@@ -20,16 +18,16 @@ _ABSENT, _STANDARD = 1, 3
 _TIMEOUTS = struct.pack(">HHII", 10, 0, 0, 0)
 
 
-def report_opcodes(unit: LogicalUnit, command: Command) -> Reply:
-    """All commands, or one with the bits of its CDB that are looked at."""
+def report_opcodes(commands: Mapping[int, Entry], unit: LogicalUnit, command: Command) -> Reply:
+    """All commands of a table, or one with the bits of its CDB that are looked at."""
     cdb = command.cdb
     options, has_timeouts = cdb[2] & 7, bool(cdb[2] & 0x80)
     allocation = be32(cdb, 6)
     if options == _ALL:
-        return Reply(_list(unit, has_timeouts=has_timeouts)[:allocation])
+        return Reply(_list(commands, unit, has_timeouts=has_timeouts)[:allocation])
     if options not in {_ONE, _ONE_ACTION}:
         raise invalid_field(2)
-    entry = unit.commands.get(cdb[3])
+    entry = commands.get(cdb[3])
     if entry is not None and (entry.actions is not None) != (options == _ONE_ACTION):
         # An opcode with service actions is asked about with one, and only such an opcode.
         raise invalid_field(2)
@@ -42,9 +40,9 @@ def report_opcodes(unit: LogicalUnit, command: Command) -> Reply:
     return Reply((data + (_TIMEOUTS if has_timeouts else b""))[:allocation])
 
 
-def _list(unit: LogicalUnit, *, has_timeouts: bool) -> bytes:
+def _list(commands: Mapping[int, Entry], unit: LogicalUnit, *, has_timeouts: bool) -> bytes:
     body = b""
-    for opcode, entry in sorted(unit.commands.items()):
+    for opcode, entry in sorted(commands.items()):
         if entry.actions is None:
             body += _descriptor(unit, opcode, entry, None, has_timeouts=has_timeouts)
             continue

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tierce import FormatError
-from tierce_iscsi.scsi.kept import (
+from tierce_iscsi.scsi.persistent_files import (
     FREE_SLOT,
     SLOT_BYTES,
     OtherVolumeError,

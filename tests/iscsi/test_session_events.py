@@ -19,7 +19,8 @@ from iscsi.initiator import (
     task_management,
 )
 from tierce import Event
-from tierce_iscsi.diary import EVENT_COUNT_MAX, WINDOW_S, Cause
+from tierce_iscsi.session import Cause
+from tierce_iscsi.session_events import EVENT_COUNT_MAX, WINDOW_S
 
 BEGAN, ENDED, REFUSED = "iscsi.session.began", "iscsi.session.ended", "iscsi.login.refused"
 

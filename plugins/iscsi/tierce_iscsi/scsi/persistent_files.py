@@ -1,4 +1,4 @@
-"""What is kept of a unit over a restart of its target, as bytes, in two small files.
+"""What of a unit outlives a restart of its target, as bytes: two small files.
 
 `reservations` is a sealed file (tierce.durable):
 
@@ -47,7 +47,7 @@ assert _NAME_BYTES >= 223 + 17
 
 
 class OtherVolumeError(FormatError):
-    """It was kept of another volume."""
+    """It is that of another volume."""
 
 
 def _open(data: bytes, kind: str, volume: str, path: Path) -> dict[str, Any]:

@@ -14,41 +14,18 @@ code                        severity  when
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable
 
 import attrs
 
 from tierce import Event
 from tierce_iscsi.pdu import LoginStatus
-from tierce_iscsi.session import Session
+from tierce_iscsi.session import Cause, Session
 
 #: Events of one code in so many seconds; what is more is counted, and the count told with the
 #: next one. Whoever connects can cause them, and each is written to a log.
 EVENT_COUNT_MAX = 30
 WINDOW_S = 60.0
-
-
-class Cause(enum.Enum):
-    """Why a session is over."""
-
-    LOGGED_OUT = "logged-out"
-    #: By the initiator, without a logout.
-    CLOSED = "closed"
-    #: The connection.
-    BROKEN = "broken"
-    #: Its initiator has logged in again.
-    REPLACED = "replaced"
-    #: No answer to a NOP-In.
-    SILENT = "silent"
-    #: A wrong CRC32C.
-    DIGEST = "digest"
-    #: Whatever else was wrong with what the initiator sent.
-    PROTOCOL = "protocol"
-    #: A target cold reset.
-    RESET = "reset"
-    #: The target stops, or has lost its volume.
-    TARGET = "target"
 
 
 #: What is a fault of the other side's, or of what lies between.
@@ -64,8 +41,8 @@ class _Budget:
     left_out: int = 0
 
 
-class Diary:
-    """Tells events.
+class SessionEvents:
+    """Tells them, each once.
 
     Args:
         emit: Takes them.

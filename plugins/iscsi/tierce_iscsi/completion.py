@@ -1,10 +1,10 @@
 """Waiting, but not for ever, until what is given up can't be applied any more.
 
 An aborted task, a reset, a logout and a login that replaces a session are answered only when no
-write that they end can be applied after the answer: each has settled in the device, and the device
+write that they end can be applied after the answer: each is complete in the device, and the device
 has nothing left that it answered without knowing (`tierce.when_quiet`). An initiator waits some
 seconds for such an answer and then does worse things; so there is an answer within
-`SETTLE_TIMEOUT_S` in any case, if only that it can't be done.
+`COMPLETION_TIMEOUT_S` in any case, if only that it can't be done.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tierce import Device, Timer, when_quiet
 from tierce_iscsi.tasks import Drain
 
 #: Linux waits 15 s for an abort and for a login, 30 s for a reset; an answer comes within 10.
-SETTLE_TIMEOUT_S = 9.0
+COMPLETION_TIMEOUT_S = 9.0
 
 
 class Quiet:
@@ -63,7 +63,7 @@ class Quiet:
         self._ask()
 
 
-class Settler(Protocol):
+class CompletionHost(Protocol):
     """Who knows the time and the device."""
 
     def call_later(self, delay_s: float, call: Callable[[], None]) -> Timer:
@@ -79,36 +79,36 @@ class Settler(Protocol):
         ...
 
 
-class Settling:
+class Completion:
     """One wait. Give tasks up with `drain`, then `start`.
 
     Args:
-        settler: Who knows the time and the device.
+        host: Who knows the time and the device.
         done: Called once, when nothing can be applied any more; it may be from within `start`.
-        expired: Called instead when it takes too long: what has not settled goes on.
+        expired: Called instead when it takes too long: what is not complete goes on.
         issuer: See `Drain`.
     """
 
     def __init__(
         self,
-        settler: Settler,
+        host: CompletionHost,
         done: Callable[[], None],
         expired: Callable[[], None],
         issuer: object = None,
     ) -> None:
         self.drain = Drain(self._drained, issuer)
-        self._settler = settler
+        self._host = host
         self._done: Callable[[], None] | None = done
         self._expired: Callable[[], None] | None = expired
         self._timer: Timer | None = None
 
     def start(self) -> None:
         """All has been given up."""
-        self._timer = self._settler.call_later(SETTLE_TIMEOUT_S, self._expire)
+        self._timer = self._host.call_later(COMPLETION_TIMEOUT_S, self._expire)
         self.drain.start()
 
     def _drained(self) -> None:
-        self._settler.when_quiet(self._finish)
+        self._host.when_quiet(self._finish)
 
     def _finish(self) -> None:
         done = self._done
@@ -121,7 +121,7 @@ class Settling:
         if expired is not None:
             self._end()
             self.drain.cancel()
-            self._settler.forget(self._finish)
+            self._host.forget(self._finish)
             expired()
 
     def _end(self) -> None:

@@ -1,0 +1,263 @@
+"""The fast path: READs and WRITEs of one PDU each, handed to the device in batches and answered in
+runs of memory, one push for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tierce import GOOD, Op, Request, Settled, Stage
+from tierce_iscsi import pdu
+from tierce_iscsi.buffers import RECEIVE_BYTES_MIN, Region
+from tierce_iscsi.scsi.command import check_condition
+from tierce_iscsi.scsi.sense import sense_of
+from tierce_iscsi.scsi.unit import LogicalUnit
+from tierce_iscsi.session import Cause
+from tierce_iscsi.task_set import TaskSet
+from tierce_iscsi.tasks import FastTask
+
+#: Names of this module: to look a member up in its enum costs 50 ns each time.
+READ, WRITE = Op.READ, Op.WRITE
+PACK_DATA_IN, PACK_RESPONSE = pdu.DATA_IN_WHOLE.pack_into, pdu.SCSI_RESPONSE_GOOD.pack_into
+
+
+class FastPath:
+    """See the module.
+
+    Args:
+        unit: The logical unit.
+        tasks: The commands under way; those that the device has not done at once go there.
+        clock_ns: A monotonic clock, for statistics.
+        stage: The front end's counters.
+    """
+
+    __slots__ = (
+        *("_clock_ns", "_completed", "_header_bytes", "_overhead", "_responses", "_session"),
+        *("_stage", "_stream", "_tasks", "_unit"),
+    )
+
+    def __init__(
+        self, unit: LogicalUnit, tasks: TaskSet, clock_ns: Callable[[], int], stage: Stage
+    ) -> None:
+        self._unit = unit
+        self._tasks = tasks
+        self._clock_ns = clock_ns
+        self._stage = stage
+        # Of the tasks' own, looked up once: each look costs every batch.
+        self._session = tasks.session
+        self._stream = tasks.stream
+        self._responses = tasks.responses
+        self._header_bytes = tasks.stream.header_bytes
+        self._overhead = tasks.stream.header_bytes + tasks.stream.trailer_bytes
+        #: One object for every batch, so that the device can tell its submitter by identity.
+        self._completed: Settled = self.completed
+
+    def submit(
+        self, batch: list[Request], region: Region, out: Region, begin: int, started_ns: int
+    ) -> None:
+        """Hand a batch to the device, and answer what has a status.
+
+        Args:
+            batch: READs whose places follow each other from `begin`, and WRITEs; their tags are
+                (ITT, place).
+            region: Where the writes' data lie.
+            out: Where the reads' data go.
+            begin: Where the first read's header goes.
+            started_ns: When the batch arrived.
+        """
+        self._unit.device.submit(batch, self._completed)
+        # A loop, as a comprehension is a call: once for each batch.
+        pending_count = 0
+        for request in batch:
+            if request.status is None:
+                pending_count += 1
+                self._hold(request, out if request.op is READ else region, started_ns)
+        if not pending_count:
+            self._answer(batch, out, begin, started_ns)
+        elif pending_count < len(batch):
+            answered = [request for request in batch if request.status is not None]
+            self._answer(answered, out, begin, started_ns)
+        if out.size - out.end < RECEIVE_BYTES_MIN:
+            self._stream.next_out(out)
+
+    def _hold(self, request: Request, held: Region, started_ns: int) -> None:
+        """Make a task of what the device has not done at once."""
+        by_tag = self._tasks.by_tag
+        tag, place = request.tag
+        while tag in by_tag:
+            # One tag for two commands of a batch: both must complete, neither is answered.
+            reason = f"task tag {tag & pdu.SERIAL_MASK:#x} was in use"
+            self._stream.end(reason, Cause.PROTOCOL)
+            tag += 1 << 32
+        held.holds += 1
+        request.tag = by_tag[tag] = FastTask(tag, started_ns, held, place)
+
+    def completed(self, requests: list[Request]) -> None:
+        """Answer requests that were pending; see `tierce.Settled`."""
+        writes: list[Request] = []
+        for request in requests:
+            task = request.tag
+            assert isinstance(task, FastTask), "every pending request has a task"
+            del self._tasks.by_tag[task.tag]
+            drains = task.drains
+            if drains:
+                self._tasks.answer_given_up(task)
+            elif request.op is READ:
+                self._answer_late_read(request, task)
+            else:
+                writes.append(request)
+            region = task.region
+            region.holds -= 1
+            if not region.holds:
+                self._stream.free(region)
+            if drains:
+                for drain in drains:
+                    drain.complete(task)
+        if writes:
+            self._answer_late_writes(writes)
+        # Not only answers: what is complete may have made room to read or to parse on.
+        self._stream.wake()
+
+    def dispose(self) -> None:
+        """Nothing is under way, and nothing will be: let go of ourselves."""
+        self._completed = _nobody
+
+    # -- answers -----------------------------------------------------------------------------------
+
+    def _answer(self, batch: list[Request], out: Region, begin: int, started_ns: int) -> None:
+        """Answer the requests of a batch that are complete, in one run if the reads' places follow
+        each other from `begin` to `out.end`."""
+        session, stream = self._session, self._stream
+        stat_sn, exp_cmd_sn = session.stat_sn, session.exp_cmd_sn
+        max_cmd_sn = session.window(len(self._tasks.by_tag))
+        memory = out.memory
+        pack = PACK_DATA_IN
+        overhead = self._overhead
+        run, run_end = begin, begin
+        writes: list[int] = []
+        failed: list[Request] = []
+        read_count = read_bytes = write_bytes = 0
+        for request in batch:
+            status = request.status
+            if status is not GOOD and not status.is_good:  # type: ignore[union-attr]
+                failed.append(request)
+                continue
+            tag, place = request.tag
+            length = request.length
+            if request.op is not READ:
+                writes.append(tag)
+                write_bytes += length
+                continue
+            if place != run_end:
+                stream.push_run(out, run, run_end)
+                run = place
+            pack(
+                memory,
+                place,
+                pdu.DATA_IN_GOOD_WORD,
+                length,
+                0,
+                tag,
+                pdu.NO_TAG,
+                stat_sn,
+                exp_cmd_sn,
+                max_cmd_sn,
+            )
+            stat_sn = stat_sn + 1 & 0xFFFFFFFF
+            run_end = place + length + overhead
+            if overhead > pdu.BHS_BYTES:
+                stream.add_digests(out, place, length)
+            read_count += 1
+            read_bytes += length
+        session.stat_sn = stat_sn
+        if run_end != out.end:
+            stream.push_run(out, run, run_end)
+            run = out.end
+        if writes:
+            self._answer_writes(writes, out, max_cmd_sn)
+        stream.push_run(out, run, out.end)
+        elapsed_ns = self._clock_ns() - started_ns
+        if read_count:
+            self._stage.add(READ, read_count, read_bytes, elapsed_ns)
+        if writes:
+            self._stage.add(WRITE, len(writes), write_bytes, elapsed_ns)
+        for request in failed:
+            self._answer_failure(request, request.tag[0])
+
+    def _answer_writes(self, tags: list[int], out: Region, max_cmd_sn: int) -> None:
+        """Put GOOD for these writes behind what is in the region."""
+        session = self._session
+        stat_sn, exp_cmd_sn = session.stat_sn, session.exp_cmd_sn
+        pack = PACK_RESPONSE
+        memory, at, step = out.memory, out.end, self._header_bytes
+        for tag in tags:
+            pack(memory, at, pdu.SCSI_RESPONSE_WORD, tag, stat_sn, exp_cmd_sn, max_cmd_sn)
+            if step > pdu.BHS_BYTES:
+                self._stream.add_digests(out, at, 0)
+            stat_sn = stat_sn + 1 & 0xFFFFFFFF
+            at += step
+        session.stat_sn = stat_sn
+        out.end = at
+
+    def _answer_failure(self, request: Request, tag: int) -> None:
+        """Answer a READ or WRITE that failed."""
+        status = request.status
+        assert status is not None, "answered only when complete"
+        self._stage.fail(request.op)
+        reply = check_condition(sense_of(status, self._unit.block_size))
+        self._responses.respond_status(tag, reply, residual=request.length, residual_flag=0x02)
+
+    def _answer_late_read(self, request: Request, task: FastTask) -> None:
+        """Answer a READ that was pending, where its data lie."""
+        out, place = task.region, task.place
+        status = request.status
+        assert status is not None, "complete requests have a status"
+        if not status.is_good:
+            self._answer_failure(request, task.tag & pdu.SERIAL_MASK)
+            return
+        session, stream = self._session, self._stream
+        pdu.DATA_IN_WHOLE.pack_into(
+            *(
+                out.memory,
+                place,
+                pdu.DATA_IN_GOOD_WORD,
+                request.length,
+                0,
+                task.tag & pdu.SERIAL_MASK,
+                pdu.NO_TAG,
+            ),
+            *(session.stat_sn, session.exp_cmd_sn, session.window(len(self._tasks.by_tag))),
+        )
+        session.stat_sn = session.stat_sn + 1 & 0xFFFFFFFF
+        stream.add_digests(out, place, request.length)
+        stream.push_run(out, place, place + request.length + self._overhead)
+        self._stage.add(READ, 1, request.length, self._clock_ns() - task.started_ns)
+
+    def _answer_late_writes(self, writes: list[Request]) -> None:
+        """Answer what was completed together with one run; its time is that of the oldest."""
+        good: list[int] = []
+        length = 0
+        oldest_ns = now_ns = self._clock_ns()
+        for request in writes:
+            status = request.status
+            assert status is not None, "complete requests have a status"
+            if not status.is_good:
+                self._answer_failure(request, request.tag.tag & pdu.SERIAL_MASK)
+                continue
+            good.append(request.tag.tag & pdu.SERIAL_MASK)
+            length += request.length
+            oldest_ns = min(oldest_ns, request.tag.started_ns)
+        if not good:
+            return
+        self._stage.add(WRITE, len(good), length, now_ns - oldest_ns)
+        out = self._stream.room_for(len(good) * self._header_bytes)
+        if out is None:
+            for tag in good:
+                self._responses.respond_good(tag)
+            return
+        begin = out.end
+        self._answer_writes(good, out, self._session.window(len(self._tasks.by_tag)))
+        self._stream.push_run(out, begin, out.end)
+
+
+def _nobody(_requests: list[Request]) -> None:
+    raise AssertionError("nothing of a disposed connection is under way")

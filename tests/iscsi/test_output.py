@@ -1,0 +1,39 @@
+"""What waits to be sent: in order, in pieces, and who hears when it has gone. No socket."""
+
+from __future__ import annotations
+
+from tierce_iscsi.output import SEND_BUFFER_COUNT_MAX, UNSENT_BYTES_MAX, Output
+
+
+def make() -> tuple[Output[str], list[str]]:
+    gone: list[str] = []
+    return Output(gone.append), gone
+
+
+def test_who_owns_a_buffer_hears_when_its_last_byte_has_been_sent() -> None:
+    output, gone = make()
+    output.push(b"abc", "one")
+    output.push(memoryview(b"defg"), "two")
+    output.sent(4)
+    assert (output.length, gone) == (3, ["one"])
+    assert b"".join(output.buffers()) == b"efg"
+    output.sent(3)
+    assert (output.length, gone, output.head) == (0, ["one", "two"], None)
+
+
+def test_what_never_will_be_sent_is_let_go_of_too() -> None:
+    output, gone = make()
+    output.push(b"abc", "one")
+    output.push(b"d")
+    output.clear()
+    assert (output.length, gone) == (0, ["one"])
+
+
+def test_one_send_takes_so_many_buffers_and_too_much_is_full() -> None:
+    output, _gone = make()
+    for _ in range(SEND_BUFFER_COUNT_MAX + 1):
+        output.push(b"x")
+    assert len(output.buffers()) == SEND_BUFFER_COUNT_MAX
+    assert not output.is_full
+    output.push(bytes(UNSENT_BYTES_MAX))
+    assert output.is_full

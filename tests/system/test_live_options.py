@@ -1,0 +1,84 @@
+"""A live option of a stranger's filter is changed by SIGHUP under load: the session goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from system.serving import Server, volume
+from system.test_strangers_plugin import install
+
+pytestmark = [pytest.mark.system, pytest.mark.needs("libiscsi")]
+
+PACE = Path(__file__).resolve().parents[1] / "strangers" / "pace"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    install(tmp_path / "source", tmp_path / "installed", PACE)
+    path = os.pathsep.join((str(tmp_path / "installed"), os.environ.get("PYTHONPATH", "")))
+    made = Server(tmp_path, {"PYTHONPATH": path})
+    yield made
+    made.close()
+
+
+def paced(delay_s: float, **more: Any) -> dict[str, Any]:
+    return {
+        **volume("demo", "memory", "16 MiB"),
+        "filters": [{"name": "pace", "delay_s": delay_s, **more}],
+    }
+
+
+def answer(server: Server, *words: str) -> Any:
+    done = server.command(*words, "--output", "json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_live_option_is_changed_under_load_and_the_session_goes_on(server: Server) -> None:
+    server.configure(paced(0.001))
+    server.run("demo")
+    session = server.session()
+    session.write_now(0, bytes([1]) * 512)
+    pid = server.pids()["target.demo"]
+    server.configure(paced(0.002))
+    (foretold,) = [
+        row
+        for row in answer(server, "config", "diff", str(server.file))
+        if row["what"] == "volume demo"
+    ]
+    assert (foretold["effect"], foretold["options"]) == ("live", ["filters[0].delay_s"])
+    os.kill(server.pids()["serve"], signal.SIGHUP)
+    count = 0
+    while answer(server, "volume", "show", "demo")["pace"] != {"delay_s": 0.002}:
+        # The same session, all the while.
+        count += 1
+        session.write_now(512 * (count % 64), bytes([count % 256]) * 512)
+    session.write_now(0, bytes([9]) * 512)
+    assert session.read_now(0, 512) == bytes([9]) * 512
+    assert server.pids()["target.demo"] == pid
+    said = server.said()
+    assert "note: volume demo: live: filters[0].delay_s\n" in said
+    # What the filter refuses is told, and shown until it is mended; the session goes on.
+    server.configure(paced(1.25))
+    os.kill(server.pids()["serve"], signal.SIGHUP)
+    while "kept_options" not in answer(server, "volume", "show", "demo"):
+        session.write_now(0, bytes([9]) * 512)
+    shown = answer(server, "volume", "show", "demo")
+    assert "1.25 s is out of step" in shown["kept_options"]["filters[0]"]
+    assert shown["pace"] == {"delay_s": 0.002}
+    assert "of the plugin pace, keeps the old filters[0].delay_s" in server.said()
+    server.configure(paced(0.0))
+    os.kill(server.pids()["serve"], signal.SIGHUP)
+    while "kept_options" in answer(server, "volume", "show", "demo"):
+        session.write_now(0, bytes([9]) * 512)
+    assert session.read_now(0, 512) == bytes([9]) * 512
+    assert server.pids()["target.demo"] == pid
+    session.close()
+    server.stop()
