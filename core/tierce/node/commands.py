@@ -81,18 +81,10 @@ class Commands:
     def _carry_out(self, peer: Peer, number: int, message: Message) -> Iterator[Message]:
         catalogue = self._supervisor.catalogue
         match message["do"]:
-            case "list":
-                for record in catalogue.records().values():
-                    yield {"row": list_row(self._supervisor, record)}
-                yield {"ok": {}}
             case "act" | "actions":
                 self._supervisor.action_requests.take(peer, number, message)
-            case "diff":
-                for change in self._foretell(Path(message["file"])):
-                    yield {"row": change.to_json()}
-                yield {"ok": {}}
-            case "show":
-                yield {"ok": self._show(str(message["name"]))}
+            case "list" | "diff" | "show" | "processes" | "events":
+                yield from self._tell(message)
             case "create":
                 served = catalogue.create(message["volume"], base=Path(message["base"]))
                 self._wait(self._coming, served.spec.name, peer, number)
@@ -120,12 +112,26 @@ class Commands:
                 catalogue.begin_accept(name, message["keep"])
                 self._wait(self._resting, name, peer, number)
                 self._supervisor.look()
-            case "processes" | "events":
-                yield from tell(self._supervisor, message)
             case "claim":
                 yield from self._claim(peer, number, str(message["name"]))
             case verb:
                 raise UsageError(f"the server does not know {verb!r}")
+
+    def _tell(self, message: Message) -> Iterator[Message]:
+        """Answer what changes nothing."""
+        match message["do"]:
+            case "list":
+                for record in self._supervisor.catalogue.records().values():
+                    yield {"row": list_row(self._supervisor, record)}
+                yield {"ok": {}}
+            case "diff":
+                for change in self._foretell(Path(message["file"])):
+                    yield {"row": change.to_json()}
+                yield {"ok": {}}
+            case "show":
+                yield {"ok": self._show(str(message["name"]))}
+            case _:
+                yield from tell(self._supervisor, message)
 
     def _claim(self, peer: Peer, number: int, name: str) -> Iterator[Message]:
         catalogue, children = self._supervisor.catalogue, self._supervisor.children

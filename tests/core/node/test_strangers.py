@@ -42,8 +42,8 @@ def test_a_handler_has_its_action_every_second_whatever_the_documents_beside_it_
 ) -> None:
     monkeypatch.setattr("tierce.node.policies.TIME_BOX_S", 0.01)
     process = FakeProcess(reactor, tmp_path, Plan("policies", Role.POLICIES))
-    documents = [
-        {"kind": "beat", "name": how or "good", "parameters": {"how": how}, "volumes": {}}
+    documents: list[dict[str, Any]] = [
+        {"kind": "beat", "name": how or "good", "parameters": {"how": how}, "volumes": {"demo": {}}}
         for how in ("hang", "raise", "")
     ]
     process.layout.policies.write_text(json.dumps(documents))
@@ -59,7 +59,7 @@ def test_a_handler_has_its_action_every_second_whatever_the_documents_beside_it_
     for _second in range(4):
         reactor.advance(1)
     assert [at - first for _, at in asked] == [0, 1, 2, 3, 4]
-    assert {message["service"] for message, _ in asked} == {"metronome"}
-    assert asked[0][0]["arguments"] == {"word": "good"}
+    assert {message["volume"] for message, _ in asked} == {"demo"}
+    assert asked[0][0]["arguments"] == {"name": "good"}
     failed = [event.subject for event in process.events if event.code == "policy.failed"]
     assert failed == ["policy/hang", "policy/raise"]

@@ -1,5 +1,7 @@
 """A pool in small: a service keeps the bytes of all volumes, their engines find it by name."""
 
+from __future__ import annotations
+
 import contextlib
 import socket
 import struct
@@ -25,7 +27,7 @@ class BlobsOptions:
 
 
 @tierce.hookimpl
-def tierce_services():
+def tierce_services() -> list[tierce.ServiceDescription]:
     """Name the service."""
     return [
         tierce.ServiceDescription(
@@ -39,7 +41,7 @@ def tierce_services():
 
 
 @tierce.hookimpl
-def tierce_engines():
+def tierce_engines() -> list[tierce.EngineDescription]:
     """Name the engine."""
     return [
         tierce.EngineDescription(
@@ -55,7 +57,7 @@ def tierce_engines():
 class Blobs(tierce.Service):
     """One file a volume, behind a socket."""
 
-    def run(self):
+    def run(self) -> None:
         """Answer whoever comes, until told to stop."""
         folder = Path(self.context.options.folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -69,7 +71,7 @@ class Blobs(tierce.Service):
                         target=self.serve, args=(folder, connection), daemon=True
                     ).start()
 
-    def serve(self, folder, connection):
+    def serve(self, folder: Path, connection: socket.socket) -> None:
         """Answer one engine until it goes."""
         with connection, contextlib.suppress(EOFError, OSError):
             while True:
@@ -89,22 +91,22 @@ class Blobs(tierce.Service):
 class Blob:
     """One volume, in its target process; its calls come on a thread that may wait."""
 
-    def __init__(self, context):
+    def __init__(self, context: tierce.OpenContext) -> None:
         self.context = context
         self.uuid = context.volume.uuid.encode()
-        self.connection = None
+        self.connection: socket.socket | None = None
 
-    def read(self, offset, buffer):
+    def read(self, offset: int, buffer: memoryview) -> None:
         """Fill `buffer` with the bytes at `offset`."""
         order = ORDER.pack(b"R", self.uuid, offset, len(buffer))
         buffer[:] = self.ask(order, len(buffer))
 
-    def write(self, offset, data):
+    def write(self, offset: int, data: memoryview) -> None:
         """Store `data` at `offset`."""
         order = ORDER.pack(b"W", self.uuid, offset, len(data))
         self.ask(order + bytes(data), 1)
 
-    def ask(self, order, length):
+    def ask(self, order: bytes, length: int) -> bytes:
         """Send an order, again if the service was started anew meanwhile: it can be repeated."""
         until = time.monotonic() + PATIENCE_S
         while True:
@@ -121,7 +123,7 @@ class Blob:
                 time.sleep(0.05)
 
 
-def receive(connection: socket.socket, length):
+def receive(connection: socket.socket, length: int) -> bytes:
     """Return so many bytes."""
     parts = []
     while length:

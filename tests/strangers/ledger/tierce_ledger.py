@@ -1,6 +1,10 @@
 """Exports what was written and what happened, as lines of JSON."""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import attrs
 
@@ -16,7 +20,7 @@ class LedgerOptions:
 
 
 @tierce.hookimpl
-def tierce_services():
+def tierce_services() -> list[tierce.ServiceDescription]:
     """Name the service."""
     return [
         tierce.ServiceDescription(
@@ -32,19 +36,24 @@ def tierce_services():
 class Ledger(tierce.Service):
     """A sum of writes that only grows, over every process that counted them."""
 
-    def run(self):
+    def __init__(self, context: tierce.ServiceContext) -> None:
+        super().__init__(context)
+        self.seen: dict[str, tuple[int, dict[str, int]]] = {}
+
+    def run(self) -> None:
         """Work until told to stop."""
-        self.seen = {}
         self.context.logger.info("writing to %s", self.context.options.file)
         while self.context.wait(self.context.options.period_s):
             with open(self.context.options.file, "a") as file:
                 for line in [*self.writes(), *self.happened()]:
                     print(json.dumps(line), file=file, flush=True)
 
-    def writes(self):
+    def writes(self) -> Iterator[dict[str, Any]]:
         """Yield how many writes each process has done since the last look, if any."""
         for volume in self.context.statistics().values():
-            for process in filter(None, (volume.target, *volume.members.values())):
+            for process in (volume.target, *volume.members.values()):
+                if process is None:
+                    continue
                 counts = {
                     stage: operations["write"].count
                     for stage, operations in process.stages.items()
@@ -58,7 +67,7 @@ class Ledger(tierce.Service):
                 if any(new.values()):
                     yield {"process": process.name, "state": process.state, "writes": new}
 
-    def happened(self):
+    def happened(self) -> Iterator[dict[str, Any]]:
         """Yield the events since the last look."""
         events = self.context.events()
         if events.lost:
