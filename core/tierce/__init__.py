@@ -3,6 +3,7 @@
 This is the public door: what a plugin may import. Everything else under `tierce.` is core's own.
 """
 
+from tierce.actions import Action, ActionCall, Job
 from tierce.block import (
     EXTENT_COUNT_MAX,
     GOOD,
@@ -88,6 +89,8 @@ __all__ = [
     "GOOD",
     "READABLE",
     "WRITABLE",
+    "Action",
+    "ActionCall",
     "Capabilities",
     "Claim",
     "Closed",
@@ -114,6 +117,7 @@ __all__ = [
     "Greeter",
     "Handover",
     "Hangup",
+    "Job",
     "Lifecycle",
     "Member",
     "MemberContext",

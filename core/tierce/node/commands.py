@@ -90,6 +90,8 @@ class Commands:
                 for change in self._foretell(Path(message["file"])):
                     yield {"row": change.to_json()}
                 yield {"ok": {}}
+            case "act" | "actions":
+                self._supervisor.action_requests.take(peer, number, message)
             case "show":
                 yield {"ok": self._show(str(message["name"]))}
             case "create":

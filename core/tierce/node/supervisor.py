@@ -16,6 +16,8 @@ from pathlib import Path
 from tierce.config import Config, Limits, load_config
 from tierce.errors import TemporaryError, TierceError, explain
 from tierce.health import Condition
+from tierce.node.acting import Acting
+from tierce.node.action_requests import ActionRequests
 from tierce.node.bugs import Bugs
 from tierce.node.catalogue import Catalogue
 from tierce.node.child import Child
@@ -126,6 +128,8 @@ class Supervisor:
         self.router = Router(self)
         self.conditions = Conditions(self, emit)
         self.screen = Screen(self, console)
+        self.acting = Acting(self)
+        self.action_requests = ActionRequests(self.acting)
         self.commands = Commands(self)
         self._console = console
         self._store = store
@@ -161,7 +165,9 @@ class Supervisor:
             self.catalogue.apply(self.config, refused=findings.refused)
             self._check_start(ports, is_strict=is_strict)
             listener = listen(self.layout.socket("serve"))
-            control = ControlServer(self.reactor, listener, self.commands.handle)
+            control = ControlServer(
+                self.reactor, listener, self.commands.handle, self.action_requests.gone
+            )
             stack.callback(self.layout.socket("serve").unlink, missing_ok=True)
             stack.callback(control.close)
             actions = {
