@@ -68,6 +68,7 @@ class MemberProcess:
                 open_store=store,
             )
         )
+        process.manager.add(f"member.{settings.member.name}", self._member)
 
     def close(self, closed: Callable[[], None]) -> None:
         """End orderly; then `closed()`."""
