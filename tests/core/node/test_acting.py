@@ -92,8 +92,13 @@ def test_a_call_goes_to_its_process_and_its_answer_back(scene: Scene) -> None:
     scene.run(arguments={"size": 1}, words={"name": "x"}, base="/srv")
     (asked,) = scene.target[1].messages
     assert asked == {
-        "do": "act", "id": 1, "part": "engine", "action": "go",
-        "arguments": {"size": 1}, "words": {"name": "x"}, "base": "/srv",
+        "do": "act",
+        "id": 1,
+        "part": "engine",
+        "action": "go",
+        "arguments": {"size": 1},
+        "words": {"name": "x"},
+        "base": "/srv",
     }
     scene.say({"id": 1, "row": {"fraction": 0.5, "text": "half"}})
     scene.say({"id": 1, "ok": {"kept": 7}})
