@@ -28,6 +28,7 @@ LONG_FUNCTIONS = {
 TESTED_BY = {
     "core/tierce/block/": "core/volume/test_pipeline.py",
     "core/tierce/cli/reference/": "core/cli/test_docs.py",
+    "core/tierce/cli/data_folder.py": "core/node/test_volume_commands.py",
     "core/tierce/cli/serve.py": "core/node/test_serving.py",
     "core/tierce/cli/volume.py": "core/node/test_volume_commands.py",
     "core/tierce/contexts.py": "core/volume/test_pipeline.py",

@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from tierce.actions import ActionCall
+from tierce.actions import Action, ActionCall, Job
 from tierce.spec import Event
 
 
@@ -122,10 +122,13 @@ class ServiceContext:
             gets again what it was given last: that it had dealt with it, nobody knows.
         wait: Waits so many seconds, or until the service is to stop. Returns True if it is to
             go on.
-        act: Has an action carried out and returns its result as JSON values. Raises a TierceError
+        act: Has an action carried out and returns its result as JSON values; takes as long as that
+            takes. Raises a TierceError
             that says why it was not done; TemporaryError where it may have been, or no server
             runs.
         emit: Reports an event; never waits.
+        call_soon: Has something called on the loop's thread, where `manage` is called and a `Job`
+            is answered.
         logger: Writes to the service's own log, DATA/logs/service.NAME.log, as JSON lines.
         publish_socket: Returns a Unix stream socket that listens under a name, for other
             processes of this node. It is the service's while it runs.
@@ -139,6 +142,7 @@ class ServiceContext:
     events: Callable[[], Events]
     wait: Callable[[float], bool]
     emit: Callable[[Event], None]
+    call_soon: Callable[[Callable[[], None]], None]
     logger: logging.LoggerAdapter[logging.Logger]
     act: Callable[[ActionCall], Mapping[str, Any]]
     publish_socket: Callable[[str], socket.socket]
@@ -163,3 +167,12 @@ class Service:
         (`limits.stop_timeout_s`).
         """
         raise NotImplementedError
+
+    def actions(self) -> tuple[Action, ...]:
+        """Say what can be asked of the service while it runs; nothing by default."""
+        return ()
+
+    def manage(self, action: str, arguments: Any, job: Job) -> None:  # noqa: ARG002 - a default
+        """Carry out an action that `actions` names; on the loop's thread, so return at once: what
+        takes time is for `run`, which answers by `context.call_soon`."""
+        job.fail(f"there is no action {action!r}")

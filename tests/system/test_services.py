@@ -19,7 +19,7 @@ BLOCK = b"strange!" * 64
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    names = ("blobs", "ledger", "metronome")
+    names = ("blobs", "engine-actions", "ledger", "metronome")
     made = Server(tmp_path, laid_out(names, tmp_path / "site"))
     yield made
     made.close()
@@ -104,3 +104,28 @@ def test_a_service_exports_differences_and_events_over_restarts_of_what_it_watch
 
 def is_told(ledger: Path, code: str, about: str) -> bool:
     return any(one.get("event") == code and one["about"].endswith(about) for one in lines(ledger))
+
+
+def test_a_handler_has_its_action_every_second_beside_one_that_hangs(server: Server) -> None:
+    shelf = server.folder / "shelf"
+    shelf.mkdir()
+    policies = [
+        {"kind": "beat", "name": name, "parameters": parameters}
+        for name, parameters in (("stuck", {"how": "hang"}), ("steady", {}))
+    ]
+    server.configure(volume("demo", "shelf", "1 MiB", shelf="./shelf"), policies=policies)
+    server.run("demo")
+    wait_until(lambda: list(shelf.glob("steady-*")), "there is a first snapshot")
+    pid = server.pids()["policies"]
+    wait_until(lambda: len(list(shelf.glob("steady-*"))) >= 4, "there are more")
+    # One process for all of them.
+    assert server.pids()["policies"] == pid
+    log = server.data / "logs" / "serve.log"
+    codes = [(one["code"], one["subject"]) for one in lines(log)]
+    assert ("policy.failed", "policy/stuck") in codes
+    assert ("policy.acted", "policy/steady") in codes
+    assert ("policy.failed", "policy/steady") not in codes
+    server.kill(["policies"])
+    before = len(list(shelf.glob("steady-*")))
+    wait_until(lambda: len(list(shelf.glob("steady-*"))) > before, "the next process goes on")
+    server.stop()

@@ -206,7 +206,8 @@ class Acting:
 def _request(call: ActionCall) -> Message:
     return {
         "do": "act",
-        "part": call.part,
+        # In its own process a service is a part like others.
+        "part": call.part or "service",
         "action": call.action,
         "arguments": dict(call.arguments),
         "words": dict(call.words),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import select
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,32 +17,40 @@ ANSWER_TIMEOUT_S = 30.0
 #: The server answers before: a command that hears nothing for so long gives up.
 PATIENCE_S = ANSWER_TIMEOUT_S + 15.0
 #: What changes nothing: a command that is interrupted leaves nothing behind.
-_QUESTIONS = frozenset({"diff", "list", "show"})
+_QUESTIONS = frozenset({"actions", "diff", "list", "show"})
+#: Takes as long as it takes, and ends when who asked hangs up.
+_CANCELLABLE = "act"
 #: 128 + SIGINT, as a shell reports it.
 _EXIT_INTERRUPTED = 130
 _SAY_WHICH = "say which data folder is meant (--data-dir, --config, TIERCE_DATA_DIR)"
 
 
 def ask(
-    data: Path, message: Message, *, patience_s: float = PATIENCE_S
+    data: Path,
+    message: Message,
+    told: Callable[[dict[str, Any]], None] | None = None,
+    *,
+    patience_s: float = PATIENCE_S,
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Ask the server of a data folder; return the rows and the answer.
 
     Args:
         data: The data folder.
         message: The request.
-        patience_s: A server that says nothing for so long is given up.
+        told: Gets each row when it comes; then none is returned.
+        patience_s: A server that says nothing for so long is given up; not where an action is asked
+            for, which takes as long as it takes.
 
     Raises:
         UsageError: There is no such data folder, or it is another user's.
         TemporaryError: No server runs, or it does not answer.
         RefusedError: It said no.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     try:
         for reply in _replies(data, message, patience_s):
             if "row" in reply:
-                rows.append(reply["row"])
+                (told or rows.append)(reply["row"])
             elif "error" in reply:
                 raise RefusedError(str(reply["error"]), int(reply.get("exit_code", 1)))
             else:
@@ -50,6 +58,9 @@ def ask(
     except KeyboardInterrupt:
         if message["do"] in _QUESTIONS:
             raise
+        if message["do"] == _CANCELLABLE:
+            why = "interrupted; it is asked to stop, and may have been done in part or as a whole"
+            raise RefusedError(why, _EXIT_INTERRUPTED) from None
         why = "interrupted; the server goes on with it, look with `tierce volume list`"
         raise RefusedError(why, _EXIT_INTERRUPTED) from None
     raise TemporaryError("the server ended before it had answered")
@@ -80,7 +91,8 @@ def _replies(data: Path, message: Message, patience_s: float) -> Iterator[Messag
         send(connection, encode({**message, "id": 1}))
         poll = select.poll()
         poll.register(connection, select.POLLIN)
-        while poll.poll(patience_s * 1000):
+        patience_ms = None if message["do"] == _CANCELLABLE else patience_s * 1000
+        while poll.poll(patience_ms):
             try:
                 packet = receive(connection)
             except (ProtocolError, OSError) as error:

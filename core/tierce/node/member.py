@@ -70,6 +70,7 @@ class MemberProcess:
                 find_service=lambda name: find_service(process.layout, name),
             )
         )
+        process.manager.add(f"member.{settings.member.name}", self._member)
 
     def close(self, closed: Callable[[], None]) -> None:
         """End orderly; then `closed()`."""

@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from tierce.actions import ActionCall
-from tierce.errors import PluginError, TierceError, explain
+from tierce.errors import PluginError, TemporaryError, TierceError, explain
 from tierce.node.client import ask
 from tierce.node.control import Command, Message
 from tierce.node.following import Follower
@@ -30,8 +30,6 @@ from tierce.spec import Event
 #: A server that says nothing for so long is asked again with the next call: a service must not
 #: wait for a server that hangs.
 PATIENCE_S = 5.0
-#: The server answers for a part that is silent before (tierce.node.acting.SILENCE_TOLD_S).
-ACT_PATIENCE_S = 30.0
 
 
 def start_service(process: Process, registry: Registry) -> ServiceProcess:
@@ -68,6 +66,7 @@ class ServiceProcess:
         self._follower = Follower(process.layout.place(process.plan.name), self._ask)
         factory = registry.services[name].factory
         self._service = self._make(factory, self._context(options))
+        process.manager.add("service", self._service)
         process.reactor.offload(self._service.run, self._ended)
 
     def close(self, closed: Callable[[], None]) -> None:
@@ -87,6 +86,7 @@ class ServiceProcess:
             wait=lambda seconds: not self._stopping.wait(seconds),
             act=self._act,
             emit=self._post_event,
+            call_soon=self._call_soon,
             logger=plugin_logger(f"service.{self._name}", f"service/{self._name}", self._post_line),
             publish_socket=self._publisher.publish,
             find_service=lambda name: find_service(layout, name),
@@ -106,7 +106,11 @@ class ServiceProcess:
 
     def _act(self, call: ActionCall) -> Mapping[str, Any]:
         message = {"do": "act", **attrs.asdict(call)}
-        return ask(self._process.layout.data, message, patience_s=ACT_PATIENCE_S)[1]
+        return ask(self._process.layout.data, message)[1]
+
+    def _call_soon(self, call: Callable[[], None]) -> None:
+        if not self._inbox.post(call):
+            raise TemporaryError("too many calls wait for the loop already")
 
     def _post_event(self, event: Event) -> None:
         self._inbox.post(lambda: self._process.emit(event))

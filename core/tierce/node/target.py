@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import socket
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ class Target:
         self._process = process
         self._page = StatisticsPage.create(process.layout.page(settings.volume.name))
         self._is_over = False
-        volume = settings.volume
+        self._volume = volume = settings.volume
         context = OpenContext(
             volume=volume,
             options=volume.engine_options,
@@ -92,6 +93,8 @@ class Target:
             emit=process.emit,
             show=lambda kept: process.show({"kept_options": kept}),
         )
+        for name, part in self._parts():
+            process.manager.add(name, part)
 
     @property
     def commands(self) -> Mapping[str, Command]:
@@ -116,8 +119,23 @@ class Target:
             closed()
 
         self._is_over = True
+        # Sessions end when their writes are answered.
+        self._pipeline.holding.close()
         assert self._frontend is not None, "closed only after it was opened"
         self._frontend.close(lambda: self._pipeline.close(pipeline_closed))
+
+    def _parts(self) -> Iterator[tuple[str, object]]:
+        """Yield what has actions, by the name that they are asked of; the second of two filters of
+        one name, seen from the front end, is "filter.NAME:2"."""
+        yield "target", self._pipeline.holding
+        yield "engine", self._pipeline.engine
+        seen: Counter[str] = Counter()
+        for (name, _options), part in zip(
+            self._volume.filters, self._pipeline.filters, strict=True
+        ):
+            seen[name] += 1
+            yield f"filter.{name}" + (f":{seen[name]}" if seen[name] > 1 else ""), part
+        yield f"frontend.{self._volume.frontend}", self._frontend
 
     def _stage(self, name: str) -> Stage:
         return self._page.stage(name)

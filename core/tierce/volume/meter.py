@@ -33,6 +33,10 @@ class Meter:
         #: the device below answer several batches in one call.
         self._submitter: Settled | None = None
         self._settle: Settled = self._count_settled
+        #: What counts: another one while somebody waits, so that it costs nothing otherwise.
+        self._counted: Callable[[list[Request]], None] = self._count_settled
+        #: What was parked when it was asked for, by id, and who waits until that is answered.
+        self._earlier: list[tuple[set[int], Callable[[], None]]] = []
 
     @property
     def geometry(self) -> Geometry:
@@ -58,7 +62,7 @@ class Meter:
 
     def _answer_to(self, settled: Settled) -> None:
         def settle(requests: list[Request]) -> None:
-            self._count_settled(requests)
+            self._counted(requests)
             settled(requests)
 
         self._submitter, self._settle = settled, settle
@@ -76,6 +80,26 @@ class Meter:
             run_began = began
             run.append(request)
         self._count(run, now - run_began)
+
+    def when_settled(self, call: Callable[[], None]) -> None:
+        """Call once everything that is parked now has its status. From within, if nothing is."""
+        if not self._began:
+            call()
+            return
+        self._earlier.append((set(self._began), call))
+        self._counted = self._count_and_look
+
+    def _count_and_look(self, requests: list[Request]) -> None:
+        self._count_settled(requests)
+        settled = {id(request) for request in requests}
+        for ids, _call in self._earlier:
+            ids.difference_update(settled)
+        over = [call for ids, call in self._earlier if not ids]
+        self._earlier = [(ids, call) for ids, call in self._earlier if ids]
+        if not self._earlier:
+            self._counted = self._count_settled
+        for call in over:
+            call()
 
     def when_quiet(self, quiet: Callable[[], None]) -> None:
         """As below."""

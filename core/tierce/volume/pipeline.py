@@ -23,6 +23,7 @@ from tierce.registry import Registry, resolve
 from tierce.volume.claims import Claims
 from tierce.volume.emulate import Emulator
 from tierce.volume.filtering import Guard
+from tierce.volume.holding import Holding
 from tierce.volume.meter import Meter
 from tierce.volume.simple import SimpleAdapter
 
@@ -36,12 +37,14 @@ class Pipeline:
         claims: Who uses it.
         engine: What the engine's factory returned.
         filters: What the filters' factories returned, the one nearest the front end first.
+        holding: What holds the volume's writes.
     """
 
     device: Device
     claims: Claims
     engine: object
-    filters: tuple[object, ...] = ()
+    filters: tuple[object, ...]
+    holding: Holding
 
     def close(self, closed: Callable[[Status], None]) -> None:
         """Close from the top down; `closed` gets what the engine says."""
@@ -66,14 +69,16 @@ def open_pipeline(context: OpenContext, registry: Registry) -> Pipeline:
     factory = description.factory or registry.replicators[description.replicator].factory
     engine = _call(factory, description.name, context)
     below = _as_device(engine, factory, context, description)
-    device: Device = Meter(below, context.stage("device"))
+    device = Meter(below, context.stage("device"))
     filters: list[object] = []
     for name, options in reversed(volume.filters):
         made, device = _open_filter(context, registry, name, options, device)
         filters.insert(0, made)
     claims = Claims(volume.name)
     claims.claim(f"front end {volume.frontend}", writes=not device.capabilities.read_only)
-    return Pipeline(Emulator(device), claims, engine, tuple(filters))
+    emulator = Emulator(device)
+    holding = Holding(volume.name, emulator, device, context.reactor, context.emit)
+    return Pipeline(emulator, claims, engine, tuple(filters), holding)
 
 
 def _as_device(
@@ -101,7 +106,7 @@ def _as_device(
 
 def _open_filter(
     context: OpenContext, registry: Registry, name: str, options: object, below: Device
-) -> tuple[object, Device]:
+) -> tuple[object, Meter]:
     """Return what the filter's factory made, and the device that it has become."""
     description = registry.filters.get(name)
     if description is None:

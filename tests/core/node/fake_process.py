@@ -7,6 +7,7 @@ from typing import Any
 
 from tierce import Event
 from tierce.node.layout import Layout
+from tierce.node.managing import Manager
 from tierce.node.plan import Plan
 
 
@@ -23,6 +24,7 @@ class FakeProcess:
         self.is_closed = False
         self.exit_code: int | None = None
         self.facts: dict[str, Any] = {}
+        self.manager = Manager(plan.name, reactor, self.emit, lambda _error: None)
 
     def emit(self, event: Event) -> None:
         self.events.append(event)

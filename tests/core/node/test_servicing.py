@@ -14,8 +14,10 @@ import pytest
 
 from core.node.fake_process import FakeProcess
 from tierce import (
+    Action,
     ConflictError,
     Event,
+    Job,
     PluginError,
     Service,
     ServiceContext,
@@ -229,3 +231,46 @@ def test_a_published_socket_is_found_by_name_until_its_service_ends(
     assert "it returned" in process.events[-1].message
     with pytest.raises(TemporaryError, match="no service listens under the name 'blobs' now"):
         Recorder.made[0].find_service("blobs")
+
+
+class Peer:
+    """Who has asked for an action, and what came back."""
+
+    def __init__(self) -> None:
+        self.said: list[dict[str, Any]] = []
+
+    def send(self, message: dict[str, Any]) -> None:
+        self.said.append(message)
+
+
+def test_a_service_carries_out_its_actions_and_answers_from_its_own_thread(
+    reactor: Any, tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def manage(self: Recorder, _action: str, _arguments: Any, job: Job) -> None:
+        # As `run` would, from its own thread.
+        self.context.call_soon(job.done)
+
+    tick = Action(name="tick", summary="Ticks.")
+    monkeypatch.setattr(Recorder, "actions", lambda _self: (tick,))
+    monkeypatch.setattr(Recorder, "manage", manage)
+    peer = Peer()
+
+    def work(_context: ServiceContext) -> None:
+        process.manager.act(cast("Any", peer), {"id": 1, "part": "service", "action": "tick"})
+        reactor.turn()
+
+    settings: dict[str, Any] = {"service": "recorder", "options": {}}
+    plan = Plan("service.recorder", Role.SERVICE, "", settings)
+    process = FakeProcess(reactor, tmp_path, plan)
+    Recorder.work = work
+    start_service(cast("Process", process), registry)
+    assert peer.said == [{"id": 1, "ok": {}}]
+
+
+def test_a_service_without_actions_says_so(
+    reactor: Any, tmp_path: Path, registry: Registry
+) -> None:
+    process = run(reactor, tmp_path, registry, lambda _context: None)
+    peer = Peer()
+    process.manager.act(cast("Any", peer), {"id": 1, "part": "service", "action": "tick"})
+    assert peer.said[0]["error"] == "service has no actions"

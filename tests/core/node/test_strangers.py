@@ -60,6 +60,6 @@ def test_a_handler_has_its_action_every_second_whatever_the_documents_beside_it_
         reactor.advance(1)
     assert [at - first for _, at in asked] == [0, 1, 2, 3, 4]
     assert {message["volume"] for message, _ in asked} == {"demo"}
-    assert asked[0][0]["arguments"] == {"name": "good"}
+    assert asked[0][0]["arguments"] == {"name": f"good-{first:.1f}"}
     failed = [event.subject for event in process.events if event.code == "policy.failed"]
     assert failed == ["policy/hang", "policy/raise"]

@@ -40,7 +40,10 @@ def evaluate(policy: tierce.Policy, volumes: Mapping[str, Any], now: float) -> t
         pass
     snapshots = tuple(
         tierce.ActionCall(
-            volume=name, part="engine", action="snapshot", arguments={"name": policy.name}
+            volume=name,
+            part="engine",
+            action="snapshot",
+            arguments={"name": f"{policy.name}-{now:.1f}"},
         )
         for name in volumes
     )
