@@ -45,6 +45,9 @@ class Commands:
         if not isinstance(number, int):
             return
         try:
+            if message.get("do") in ("act", "actions"):
+                self._supervisor.action_requests.take(peer, number, message)
+                return
             for reply in self._carry_out(peer, number, message):
                 peer.send({"id": number, **reply})
         except TierceError as error:
@@ -90,8 +93,6 @@ class Commands:
                 for change in self._foretell(Path(message["file"])):
                     yield {"row": change.to_json()}
                 yield {"ok": {}}
-            case "act" | "actions":
-                self._supervisor.action_requests.take(peer, number, message)
             case "show":
                 yield {"ok": self._show(str(message["name"]))}
             case "create":

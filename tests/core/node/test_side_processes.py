@@ -26,10 +26,11 @@ from tierce import (
 )
 from tierce.node.exporting import read_volumes, start_exporter
 from tierce.node.layout import Layout
+from tierce.node.managing import Manager
 from tierce.node.member import start_member
 from tierce.node.plan import EXIT_FAILED, Plan, Role
 from tierce.node.policies import start_policies
-from tierce.node.process import Process
+from tierce.node.process import Process, log_story
 from tierce.node.target import member_addresses
 from tierce.registry import Registry
 from tierce.volume.statistics import StatisticsPage
@@ -52,6 +53,7 @@ class FakeProcess:
         self.plan = plan
         self.boot_id = "boot"
         self.events: list[Event] = []
+        self.manager = Manager("process/test", reactor, self.events.append, log_story)
         self.is_closed = False
         self.exit_code: int | None = None
 
