@@ -44,6 +44,9 @@ class Commands:
         if not isinstance(number, int):
             return
         try:
+            if message.get("do") in ("act", "actions"):
+                self._supervisor.action_requests.take(peer, number, message)
+                return
             for reply in self._carry_out(peer, number, message):
                 peer.send({"id": number, **reply})
         except TierceError as error:
@@ -81,8 +84,6 @@ class Commands:
     def _carry_out(self, peer: Peer, number: int, message: Message) -> Iterator[Message]:
         catalogue = self._supervisor.catalogue
         match message["do"]:
-            case "act" | "actions":
-                self._supervisor.action_requests.take(peer, number, message)
             case "list" | "diff" | "show" | "processes" | "events":
                 yield from self._tell(message)
             case "create":

@@ -24,7 +24,7 @@ from tierce.node.published import find_service
 from tierce.node.reconfiguring import LiveParts, running_parts
 from tierce.node.settings import TargetSettings
 from tierce.registry import Registry, resolve
-from tierce.spec import Event
+from tierce.spec import Event, VolumeSpec
 from tierce.volume.pipeline import Pipeline, open_pipeline
 from tierce.volume.statistics import StatisticsPage
 
@@ -93,7 +93,7 @@ class Target:
             emit=process.emit,
             show=lambda kept: process.show({"kept_options": kept}),
         )
-        for name, part in self._parts():
+        for name, part in self._parts(volume):
             process.manager.add(name, part)
 
     @property
@@ -124,18 +124,16 @@ class Target:
         assert self._frontend is not None, "closed only after it was opened"
         self._frontend.close(lambda: self._pipeline.close(pipeline_closed))
 
-    def _parts(self) -> Iterator[tuple[str, object]]:
+    def _parts(self, volume: VolumeSpec) -> Iterator[tuple[str, object]]:
         """Yield what has actions, by the name that they are asked of; the second of two filters of
         one name, seen from the front end, is "filter.NAME:2"."""
         yield "target", self._pipeline.holding
         yield "engine", self._pipeline.engine
         seen: Counter[str] = Counter()
-        for (name, _options), part in zip(
-            self._volume.filters, self._pipeline.filters, strict=True
-        ):
+        for (name, _options), part in zip(volume.filters, self._pipeline.filters, strict=True):
             seen[name] += 1
             yield f"filter.{name}" + (f":{seen[name]}" if seen[name] > 1 else ""), part
-        yield f"frontend.{self._volume.frontend}", self._frontend
+        yield f"frontend.{volume.frontend}", self._frontend
 
     def _stage(self, name: str) -> Stage:
         return self._page.stage(name)
