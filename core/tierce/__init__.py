@@ -7,6 +7,8 @@ from tierce.actions import Action, ActionCall, Job
 from tierce.block import (
     EXTENT_COUNT_MAX,
     GOOD,
+    NO_FLAGS,
+    BaseDevice,
     Capabilities,
     Claim,
     Code,
@@ -14,6 +16,8 @@ from tierce.block import (
     Device,
     Extent,
     ExtentLock,
+    Filter,
+    Flag,
     Geometry,
     Op,
     Request,
@@ -78,7 +82,7 @@ from tierce.errors import (
 from tierce.hookspecs import hookimpl
 from tierce.lifecycle import Lifecycle
 from tierce.options import NoOptions, OptionInfo, option, option_info
-from tierce.reactor import READABLE, WRITABLE, Reactor, Timer
+from tierce.reactor import READABLE, WRITABLE, Lane, Reactor, Timer
 from tierce.spec import Event, MemberSpec, VolumeSpec
 
 __version__ = "0.1.0"
@@ -87,10 +91,12 @@ __all__ = [
     "CONTRACT",
     "EXTENT_COUNT_MAX",
     "GOOD",
+    "NO_FLAGS",
     "READABLE",
     "WRITABLE",
     "Action",
     "ActionCall",
+    "BaseDevice",
     "Capabilities",
     "Claim",
     "Closed",
@@ -108,7 +114,9 @@ __all__ = [
     "Extent",
     "ExtentLock",
     "FencedError",
+    "Filter",
     "FilterDescription",
+    "Flag",
     "FormatError",
     "Frontend",
     "FrontendContext",
@@ -118,6 +126,7 @@ __all__ = [
     "Handover",
     "Hangup",
     "Job",
+    "Lane",
     "Lifecycle",
     "Member",
     "MemberContext",

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import attrs
 
-from tierce.block.device import Device
+from tierce.block.device import Device, Geometry
 from tierce.block.status import Status
 from tierce.reactor import Reactor
 from tierce.spec import Event, MemberSpec, VolumeSpec
@@ -26,6 +26,10 @@ class Stage(Protocol):
     def fail(self, op: int, count: int = 1) -> None:
         """Count failed operations of kind `op`."""
         ...
+
+
+def _not_open(_geometry: Geometry) -> None:
+    """What `OpenContext.resized` is until core has put the door there."""
 
 
 @attrs.define
@@ -46,6 +50,8 @@ class OpenContext:
         member_address: Returns where the member of that name listens now ("HOST:PORT"), or None
             while it is not up.
         fenced: To be called when another target has taken the volume: ends this one for good.
+        resized: To be called, on the data thread, when the device has another shape: core passes it
+            to what lies above, and the front end tells its initiators. The block size stays.
     """
 
     volume: VolumeSpec
@@ -58,6 +64,7 @@ class OpenContext:
     publish: Callable[[Mapping[str, Any]], None]
     member_address: Callable[[str], str | None]
     fenced: Callable[[str], None]
+    resized: Callable[[Geometry], None] = _not_open
 
 
 @attrs.define

@@ -2,6 +2,9 @@
 
 A `factory` is a string "package.module:name", imported only when the thing is started, in the
 process that it runs in.
+
+All fields are named where a description is made, and each is held against its type when the
+registry is built. `contract` has no default: core's own number would say nothing of the plugin.
 """
 
 from __future__ import annotations
@@ -11,14 +14,16 @@ from typing import Any
 import attrs
 
 from tierce.block.device import Concurrency
+from tierce.block.operation import NO_FLAGS, Flag
 from tierce.options import NoOptions
 
-#: The version of the plugin contract that this core speaks. A plugin states the one that it was
-#: written for; core refuses a newer one, and says which of the two to upgrade.
-CONTRACT = 1
+#: The version of the plugin contract that this core speaks. A plugin states, as a number of its own
+#: (`contract=2`), the one that it was written for; core refuses a newer one, and says which of the
+#: two to upgrade.
+CONTRACT = 2
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class StoreDescription:
     """Keeps one replica's bytes.
 
@@ -35,10 +40,10 @@ class StoreDescription:
     summary: str
     factory: str
     options: type[Any] = NoOptions
-    contract: int = CONTRACT
+    contract: int
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class ReplicatorDescription:
     """Keeps N stores equal and shows them as one device.
 
@@ -55,10 +60,10 @@ class ReplicatorDescription:
     factory: str
     member: str
     options: type[Any] = NoOptions
-    contract: int = CONTRACT
+    contract: int
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class EngineDescription:
     """What `engine:` of a volume may name: a device of its own, or a replicator over a store.
 
@@ -84,10 +89,10 @@ class EngineDescription:
     options: type[Any] = NoOptions
     replicator: str = ""
     store: str = ""
-    contract: int = CONTRACT
+    contract: int
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class FrontendDescription:
     """What `frontend:` of a volume may name.
 
@@ -115,10 +120,10 @@ class FrontendDescription:
     options: type[Any] = NoOptions
     volume_options: type[Any] = NoOptions
     advice: str = ""
-    contract: int = CONTRACT
+    contract: int
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class FilterDescription:
     """A device over a device.
 
@@ -128,6 +133,9 @@ class FilterDescription:
         factory: `(OpenContext, Device) -> Device`.
         operations: Names of the operations (`tierce.Op`) that it knows. Core refuses every other
             one before it reaches the filter: default-deny.
+        flags: The flags (`tierce.Flag`) that it knows, or passes on as they are. Of what it does
+            not know, core makes what it can above the filter (FUA: a write and a flush), and
+            refuses the rest.
         options: Option class.
     """
 
@@ -135,11 +143,12 @@ class FilterDescription:
     summary: str
     factory: str
     operations: frozenset[str]
+    flags: Flag = NO_FLAGS
     options: type[Any] = NoOptions
-    contract: int = CONTRACT
+    contract: int
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class ExporterDescription:
     """Carries statistics and events out, in a process of its own.
 
@@ -154,10 +163,10 @@ class ExporterDescription:
     summary: str
     factory: str
     options: type[Any] = NoOptions
-    contract: int = CONTRACT
+    contract: int
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class PolicyHandlerDescription:
     """Makes what a policy document says happen.
 
@@ -173,7 +182,7 @@ class PolicyHandlerDescription:
     summary: str
     factory: str
     options: type[Any] = NoOptions
-    contract: int = CONTRACT
+    contract: int
 
     @property
     def name(self) -> str:

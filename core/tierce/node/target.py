@@ -85,6 +85,9 @@ class Target:
                 boot_id=process.boot_id,
             )
         )
+        hear = getattr(self._frontend, "resized", None)
+        if hear is not None:
+            self._pipeline.resized.append(hear)
         self._live = LiveParts(
             volume.name,
             running_parts(settings, registry, self._pipeline, self._frontend),

@@ -120,7 +120,7 @@ class Registry:
         for entry, hooks in list(self._listeners):
             try:
                 hooks.hook.tierce_event(event=event)
-            except Exception as error:  # noqa: BLE001 - it is logged
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - it is logged
                 # What a stranger's listener raises must not end the supervisor.
                 self._listeners.remove((entry, hooks))
                 entry.reason = (
@@ -133,6 +133,18 @@ class Registry:
         for entry in self._entries:
             for family, description in entry.loaded.described if entry.loaded else ():
                 yield family, description.name, description
+
+    def owner(self, family: str, name: str) -> PluginRecord:
+        """Return the plugin that brings something; one called as the thing itself if none does."""
+        for entry in self._entries:
+            for its_family, one in entry.loaded.described if entry.loaded else ():
+                if (its_family, one.name) == (family, name):
+                    return entry.record()
+        return PluginRecord(name, "", "", "disabled")
+
+    def origin(self, family: str, name: str) -> str:
+        """Return whose something is, as messages name it: the plugin and its package."""
+        return self.owner(family, name).origin
 
     def left_out(self) -> str:
         """Return a clause that names the broken and the disabled plugins, for the message about

@@ -20,6 +20,7 @@ def tierce_stores() -> list[StoreDescription]:
             name="sparse-file",
             summary="One sparse file per replica; holes and space are the file system's.",
             factory="tierce_jiva.store:SparseFileStore",
+            contract=2,
         )
     ]
 
@@ -34,6 +35,7 @@ def tierce_replicators() -> list[ReplicatorDescription]:
             factory="tierce_jiva.device:open_device",
             member="tierce_jiva.replica_process:ReplicaProcess",
             options=JivaOptions,
+            contract=2,
         )
     ]
 
@@ -49,5 +51,6 @@ def tierce_engines() -> list[EngineDescription]:
             options=JivaOptions,
             replicator="jiva",
             store="sparse-file",
+            contract=2,
         )
     ]

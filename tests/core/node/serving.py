@@ -275,16 +275,18 @@ def apply(options, volumes):
 @tierce.hookimpl
 def tierce_engines():
     return [tierce.EngineDescription(
-        "stranger", "Memory that can be taken away.", "stranger:Engine",
-        concurrency=tierce.Concurrency.INLINE, durable=False, options=Options)]
+        name="stranger", summary="Memory that can be taken away.", factory="stranger:Engine",
+        concurrency=tierce.Concurrency.INLINE, durable=False, options=Options, contract=2)]
 
 
 @tierce.hookimpl
 def tierce_exporters():
-    return [tierce.ExporterDescription("tofile", "A file.", "stranger:Exporter", options=Options)]
+    return [tierce.ExporterDescription(
+        name="tofile", summary="A file.", factory="stranger:Exporter", options=Options, contract=2)]
 
 
 @tierce.hookimpl
 def tierce_policy_handlers():
-    return [tierce.PolicyHandlerDescription("watch", "Watches.", "stranger:apply")]
+    return [tierce.PolicyHandlerDescription(
+        kind="watch", summary="Watches.", factory="stranger:apply", contract=2)]
 """

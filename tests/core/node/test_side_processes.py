@@ -102,25 +102,45 @@ def handle(options: Options, volumes: Mapping[str, Mapping[str, Any]]) -> Iterab
 
 @hookimpl
 def tierce_replicators() -> list[ReplicatorDescription]:
-    return [ReplicatorDescription("pair", "Two.", f"{MODULE}:none", f"{MODULE}:QuietMember")]
+    return [
+        ReplicatorDescription(
+            name="pair",
+            summary="Two.",
+            factory=f"{MODULE}:none",
+            member=f"{MODULE}:QuietMember",
+            contract=2,
+        )
+    ]
 
 
 @hookimpl
 def tierce_engines() -> list[EngineDescription]:
     return [
-        EngineDescription("pair", "Two.", replicator="pair"),
-        EngineDescription("bare", "None.", f"{MODULE}:none"),
+        EngineDescription(name="pair", summary="Two.", replicator="pair", contract=2),
+        EngineDescription(name="bare", summary="None.", factory=f"{MODULE}:none", contract=2),
     ]
 
 
 @hookimpl
 def tierce_exporters() -> list[ExporterDescription]:
-    return [ExporterDescription("count", "Counts.", f"{MODULE}:CountingExporter", Options)]
+    return [
+        ExporterDescription(
+            name="count",
+            summary="Counts.",
+            factory=f"{MODULE}:CountingExporter",
+            options=Options,
+            contract=2,
+        )
+    ]
 
 
 @hookimpl
 def tierce_policy_handlers() -> list[PolicyHandlerDescription]:
-    return [PolicyHandlerDescription("greet", "Greets.", f"{MODULE}:handle", Options)]
+    return [
+        PolicyHandlerDescription(
+            kind="greet", summary="Greets.", factory=f"{MODULE}:handle", options=Options, contract=2
+        )
+    ]
 
 
 @pytest.fixture

@@ -23,13 +23,24 @@ from tierce.registry import Candidate, PluginRecord, Registry
 
 MakePlugin = Callable[..., types.ModuleType]
 
-MEMORY = EngineDescription(name="memory", summary="In memory.", factory="example:Memory")
-STORE = StoreDescription(name="chain", summary="A chain.", factory="example:Chain")
+MEMORY = EngineDescription(
+    name="memory", summary="In memory.", factory="example:Memory", contract=2
+)
+STORE = StoreDescription(name="chain", summary="A chain.", factory="example:Chain", contract=2)
 REPLICATOR = ReplicatorDescription(
-    name="copies", summary="Copies.", factory="example:open_device", member="example:Member"
+    name="copies",
+    summary="Copies.",
+    factory="example:open_device",
+    member="example:Member",
+    contract=2,
 )
 PAIRING = EngineDescription(
-    name="chained", summary="Both.", replicator="copies", store="chain", lifecycle="example:Life"
+    name="chained",
+    summary="Both.",
+    replicator="copies",
+    store="chain",
+    lifecycle="example:Life",
+    contract=2,
 )
 
 
@@ -127,7 +138,7 @@ def test_an_engine_over_a_replicator_that_nobody_brings_breaks_its_plugin(
 
 
 def test_a_plugin_left_out_takes_with_it_those_that_build_on_it(plugin: MakePlugin) -> None:
-    bad = EngineDescription(name="x", summary="X.", replicator="nowhere")
+    bad = EngineDescription(name="x", summary="X.", replicator="nowhere", contract=2)
     registry = Registry.build(
         [
             ("below", plugin(engines=[bad], stores=[STORE], replicators=[REPLICATOR]), ""),
