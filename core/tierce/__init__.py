@@ -42,7 +42,6 @@ from tierce.contexts import (
     OpenContext,
     Route,
     Send,
-    Stage,
 )
 from tierce.descriptions import (
     CONTRACT,
@@ -84,6 +83,8 @@ from tierce.lifecycle import Lifecycle
 from tierce.options import NoOptions, OptionInfo, option, option_info
 from tierce.reactor import READABLE, WRITABLE, Lane, Reactor, Timer
 from tierce.spec import Event, MemberSpec, VolumeSpec
+from tierce.stage import Stage
+from tierce.store import Store, StoreChoice, StoreContext, StoreOpenContext
 
 __version__ = "0.1.0"
 
@@ -147,7 +148,11 @@ __all__ = [
     "SimpleDevice",
     "Stage",
     "Status",
+    "Store",
+    "StoreChoice",
+    "StoreContext",
     "StoreDescription",
+    "StoreOpenContext",
     "TemporaryError",
     "TierceError",
     "Timer",

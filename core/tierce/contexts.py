@@ -13,19 +13,8 @@ from tierce.block.device import Device, Geometry
 from tierce.block.status import Status
 from tierce.reactor import Reactor
 from tierce.spec import Event, MemberSpec, VolumeSpec
-
-
-class Stage(Protocol):
-    """The counters and the latency histogram of one stage of a volume, in shared memory."""
-
-    def add(self, op: int, count: int, length: int, elapsed_ns: int) -> None:
-        """Count `count` operations of kind `op` (`tierce.Op`), `length` bytes in all, each of
-        which took `elapsed_ns`. Once per batch, not per operation."""
-        ...
-
-    def fail(self, op: int, count: int = 1) -> None:
-        """Count failed operations of kind `op`."""
-        ...
+from tierce.stage import Stage
+from tierce.store import StoreChoice
 
 
 def _not_open(_geometry: Geometry) -> None:
@@ -83,8 +72,8 @@ class MemberContext:
         stage: As in OpenContext.
         emit: As in OpenContext.
         publish: As in OpenContext.
-        open_store: The factory of the engine's store: `(path, size_bytes) -> store`; what a store
-            does is its replicator's contract.
+        store: The engine's store; None if it names none.
+        store_options: The store's option instance.
     """
 
     volume_name: str
@@ -98,7 +87,8 @@ class MemberContext:
     stage: Callable[[str], Stage]
     emit: Callable[[Event], None]
     publish: Callable[[Mapping[str, Any]], None]
-    open_store: Callable[[Path, int], Any]
+    store: StoreChoice | None
+    store_options: Any
 
 
 class Member(Protocol):

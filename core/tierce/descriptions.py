@@ -30,10 +30,8 @@ class StoreDescription:
     Attributes:
         name: What the config calls it.
         summary: One sentence.
-        factory: `(path: Path, size_bytes: int) -> store`; what a store does is its replicator's
-            contract (for `jiva`: `tierce_jiva.replica_actions.Store`, and what a replica's
-            process calls on worker threads).
-        options: Option class.
+        factory: Class derived from `tierce.Store`.
+        options: Option class of a volume's `store_options:`.
     """
 
     name: str
@@ -52,13 +50,16 @@ class ReplicatorDescription:
         summary: One sentence.
         factory: `(OpenContext) -> Device`.
         member: `(MemberContext) -> Member`.
-        options: Option class.
+        lifecycle: Class derived from `tierce.Lifecycle`, called with a `StoreChoice`: for the
+            engines that pair it with a store and name no lifecycle.
+        options: Option class: for the engines that pair it with a store and have no options.
     """
 
     name: str
     summary: str
     factory: str
     member: str
+    lifecycle: str = ""
     options: type[Any] = NoOptions
     contract: int
 
@@ -71,11 +72,13 @@ class EngineDescription:
         name: What the config calls it.
         summary: One sentence.
         factory: `(OpenContext) -> Device | SimpleDevice`; or empty, and the replicator's is used.
-        lifecycle: Class with the methods of `tierce.Lifecycle`, called without arguments; empty
-            for an engine with nothing to make on disk and no members.
+        lifecycle: Class derived from `tierce.Lifecycle`, called without arguments, or with a
+            `StoreChoice` where `store` is named; or empty, and the replicator's is used. Without
+            either there is nothing to make on disk, and no members.
         concurrency: For a SimpleDevice: where its calls may run.
         durable: For a SimpleDevice: what was flushed survives a restart.
-        options: Option class, of the volume's `options:`.
+        options: Option class, of the volume's `options:`; `NoOptions`, and the replicator's is
+            used.
         replicator: Name of the replicator, for a pairing.
         store: Name of the store, for a pairing.
     """

@@ -19,6 +19,7 @@ from tierce.descriptions import (
     StoreDescription,
 )
 from tierce.errors import PluginError, explain
+from tierce.options import NoOptions
 from tierce.registry.checks import BrokenPluginError, Loaded, check_plugin
 from tierce.registry.discovery import Candidate, PluginRecord, candidate, installed
 from tierce.registry.names import nearest
@@ -82,6 +83,7 @@ class Registry:
         self._entries = [_load(one, enable, disable) for one in self._candidates]
         _leave_out_second_names(self._entries)
         _leave_out_broken_pairings(self._entries)
+        _complete_pairings(self._entries)
         self._listeners = [
             (entry, entry.loaded.hooks)
             for entry in self._entries
@@ -273,6 +275,34 @@ def _leave_out_broken_pairings(entries: Sequence[_Entry]) -> None:
             return
         for entry, reason in broken:
             entry.leave_out(reason)
+
+
+def _complete_pairings(entries: Sequence[_Entry]) -> None:
+    """Give every pairing what it leaves to its replicator: factory, lifecycle, options."""
+    described = [pair for one in entries if one.loaded for pair in one.loaded.described]
+    replicators = {one.name: one for _, one in described if isinstance(one, ReplicatorDescription)}
+    for entry in entries:
+        if entry.loaded is not None:
+            entry.loaded = attrs.evolve(
+                entry.loaded,
+                described=tuple(
+                    (family, _completed(one, replicators)) for family, one in entry.loaded.described
+                ),
+            )
+
+
+def _completed(
+    engine: Description, replicators: Mapping[str, ReplicatorDescription]
+) -> Description:
+    if not isinstance(engine, EngineDescription) or not engine.replicator:
+        return engine
+    replicator = replicators[engine.replicator]
+    return attrs.evolve(
+        engine,
+        factory=engine.factory or replicator.factory,
+        lifecycle=engine.lifecycle or replicator.lifecycle,
+        options=replicator.options if engine.options is NoOptions else engine.options,
+    )
 
 
 def _broken_pairing(entry: _Entry, entries: Sequence[_Entry]) -> str:

@@ -40,8 +40,8 @@ from tierce.block.device import Capabilities, Device, Geometry
 from tierce.block.operation import Flag, Op, Request, Settled
 from tierce.block.quiet import when_quiet
 from tierce.block.status import GOOD, Code, Status
-from tierce.contexts import Stage
 from tierce.reactor import Reactor
+from tierce.stage import Stage
 from tierce.volume.blame import Blame, failure
 from tierce.volume.counting import count
 from tierce.volume.settlement import Settlement

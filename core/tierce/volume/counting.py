@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tierce.block.operation import Op, Request
 from tierce.block.status import GOOD
-from tierce.contexts import Stage
+from tierce.stage import Stage
 
 
 def count(stage: Stage, requests: list[Request], elapsed_ns: int) -> None:

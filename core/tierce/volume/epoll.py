@@ -112,6 +112,8 @@ class EpollReactor:
         self._threads: list[threading.Thread] = []
         self._idle_threads = threading.Semaphore(0)
         self._running = False
+        self._waking = threading.Lock()
+        self._is_closed = False
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.watch(self._wake, select.EPOLLIN, self._collect)
 
@@ -207,8 +209,10 @@ class EpollReactor:
             self._work.put(None)
         for thread in self._threads:
             thread.join()
-        self._epoll.close()
-        os.close(self._wake)
+        with self._waking:
+            self._is_closed = True
+            self._epoll.close()
+            os.close(self._wake)
 
     def _sweep(self) -> None:
         """Drop cancelled timers, so that they don't pile up until they are due."""
@@ -236,8 +240,12 @@ class EpollReactor:
 
     def _return(self, done: Callable[..., None], result: Any, error: BaseException | None) -> None:
         """Let the data thread hear of what a worker thread has done."""
-        self._done.append((done, result, error))
-        os.eventfd_write(self._wake, 1)
+        with self._waking:
+            # A lane that hung may come back when the loop is gone, and the descriptor's number is
+            # another file's by then.
+            if not self._is_closed:
+                self._done.append((done, result, error))
+                os.eventfd_write(self._wake, 1)
 
     def _collect(self, _events: int) -> None:
         with contextlib.suppress(BlockingIOError):

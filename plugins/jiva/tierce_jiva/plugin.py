@@ -34,6 +34,7 @@ def tierce_replicators() -> list[ReplicatorDescription]:
             summary="Synchronous replication by ballot, over TCP.",
             factory="tierce_jiva.device:open_device",
             member="tierce_jiva.replica_process:ReplicaProcess",
+            lifecycle="tierce_jiva.lifecycle:JivaLifecycle",
             options=JivaOptions,
             contract=2,
         )

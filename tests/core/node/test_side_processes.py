@@ -276,11 +276,10 @@ def test_an_engine_without_a_replicator_can_run_no_member(
         start_member(cast("Process", process), registry)
 
 
-def test_a_member_without_a_store_says_so_when_it_wants_one(
+def test_a_member_of_an_engine_without_a_store_is_given_none(
     reactor: Any, tmp_path: Path, registry: Registry
 ) -> None:
     body = start_member(cast("Process", member(reactor, tmp_path, "pair")), registry)
     context = cast("QuietMember", body._member).context
-    with pytest.raises(FormatError, match="names no store"):
-        context.open_store(tmp_path, 4096)
+    assert (context.store, context.store_options) == (None, None)
     body.close(lambda: None)

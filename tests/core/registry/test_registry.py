@@ -8,6 +8,7 @@ import sys
 import types
 from collections.abc import Callable
 
+import attrs
 import pytest
 
 from tierce import (
@@ -59,7 +60,9 @@ def test_what_plugins_bring_is_found_by_name(plugin: MakePlugin) -> None:
             ("two", plugin(stores=[STORE], replicators=(REPLICATOR,), engines=[PAIRING]), ""),
         ]
     )
-    assert registry.engines == {"memory": MEMORY, "chained": PAIRING}
+    # What a pairing leaves out is its replicator's.
+    whole = attrs.evolve(PAIRING, factory="example:open_device")
+    assert registry.engines == {"memory": MEMORY, "chained": whole}
     assert registry.stores == {"chain": STORE}
     assert registry.replicators == {"copies": REPLICATOR}
     assert record(registry, "one").provides == ("engine memory",)
