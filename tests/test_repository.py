@@ -42,6 +42,7 @@ TESTED_BY = {
     "core/tierce/reactor.py": "core/volume/test_epoll.py",
     "core/tierce/services.py": "core/node/test_servicing.py",
     "core/tierce/spec.py": "core/config/test_model.py",
+    "core/tierce/stage.py": "core/volume/test_pipeline.py",
     "core/tierce/state/check.py": "core/state/test_store.py",
     "core/tierce/state/records.py": "core/state/test_store.py",
     "plugins/engines/tierce_engines/": "engines/test_file.py",
@@ -72,6 +73,8 @@ TESTED_BY = {
     "plugins/jiva/tierce_jiva/adopting.py": "jiva/test_lifecycle.py",
     # System calls by their own names: what they leave is what a loss of power is tried on.
     "plugins/jiva/tierce_jiva/files.py": "jiva/test_durability.py",
+    # A store's own calls by another name: by those who make and remove with them.
+    "plugins/jiva/tierce_jiva/stored.py": "jiva/test_removing.py",
     # Values and descriptions: by those who use them.
     "plugins/jiva/tierce_jiva/host.py": "jiva/test_replicator.py",
     "plugins/jiva/tierce_jiva/replica_actions.py": "jiva/test_replica.py",

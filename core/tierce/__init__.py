@@ -7,6 +7,8 @@ from tierce.actions import Action, ActionCall, Job
 from tierce.block import (
     EXTENT_COUNT_MAX,
     GOOD,
+    NO_FLAGS,
+    BaseDevice,
     Capabilities,
     Claim,
     Code,
@@ -14,6 +16,8 @@ from tierce.block import (
     Device,
     Extent,
     ExtentLock,
+    Filter,
+    Flag,
     Geometry,
     Op,
     Request,
@@ -36,7 +40,6 @@ from tierce.contexts import (
     OpenContext,
     Route,
     Send,
-    Stage,
 )
 from tierce.descriptions import (
     CONTRACT,
@@ -78,7 +81,7 @@ from tierce.hookspecs import hookimpl
 from tierce.lifecycle import Lifecycle
 from tierce.options import NoOptions, OptionInfo, option, option_info
 from tierce.policies import Evaluation, Policy
-from tierce.reactor import READABLE, WRITABLE, Reactor, Timer
+from tierce.reactor import READABLE, WRITABLE, Lane, Reactor, Timer
 from tierce.services import (
     Events,
     OperationStatistics,
@@ -89,6 +92,8 @@ from tierce.services import (
     VolumeStatistics,
 )
 from tierce.spec import Event, MemberSpec, VolumeSpec
+from tierce.stage import Stage
+from tierce.store import Store, StoreChoice, StoreContext, StoreOpenContext
 
 __version__ = "0.1.0"
 
@@ -96,10 +101,12 @@ __all__ = [
     "CONTRACT",
     "EXTENT_COUNT_MAX",
     "GOOD",
+    "NO_FLAGS",
     "READABLE",
     "WRITABLE",
     "Action",
     "ActionCall",
+    "BaseDevice",
     "Capabilities",
     "Claim",
     "Closed",
@@ -116,7 +123,9 @@ __all__ = [
     "Extent",
     "ExtentLock",
     "FencedError",
+    "Filter",
     "FilterDescription",
+    "Flag",
     "FormatError",
     "Frontend",
     "FrontendContext",
@@ -126,6 +135,7 @@ __all__ = [
     "Handover",
     "Hangup",
     "Job",
+    "Lane",
     "Lifecycle",
     "Member",
     "MemberContext",
@@ -154,7 +164,11 @@ __all__ = [
     "SimpleDevice",
     "Stage",
     "Status",
+    "Store",
+    "StoreChoice",
+    "StoreContext",
     "StoreDescription",
+    "StoreOpenContext",
     "TemporaryError",
     "TierceError",
     "Timer",

@@ -9,11 +9,13 @@ from typing import Any, Protocol
 
 import attrs
 
-from tierce.block.device import Device
+from tierce.block.device import Device, Geometry
 from tierce.block.status import Status
 from tierce.errors import TemporaryError
 from tierce.reactor import Reactor
 from tierce.spec import Event, MemberSpec, VolumeSpec
+from tierce.stage import Stage
+from tierce.store import StoreChoice
 
 
 def no_services(name: str) -> socket.socket:
@@ -21,17 +23,8 @@ def no_services(name: str) -> socket.socket:
     raise TemporaryError(f"no service listens under the name {name!r} now: no server runs")
 
 
-class Stage(Protocol):
-    """The counters and the latency histogram of one stage of a volume, in shared memory."""
-
-    def add(self, op: int, count: int, length: int, elapsed_ns: int) -> None:
-        """Count `count` operations of kind `op` (`tierce.Op`), `length` bytes in all, each of
-        which took `elapsed_ns`. Once per batch, not per operation."""
-        ...
-
-    def fail(self, op: int, count: int = 1) -> None:
-        """Count failed operations of kind `op`."""
-        ...
+def _not_open(_geometry: Geometry) -> None:
+    """What `OpenContext.resized` is until core has put the door there."""
 
 
 @attrs.define
@@ -55,6 +48,8 @@ class OpenContext:
         find_service: Returns a connection to the socket that a service of this node has published
             under a name, non-blocking. Raises TemporaryError while nobody listens there. Never
             waits.
+        resized: To be called, on the data thread, when the device has another shape: core passes it
+            to what lies above, and the front end tells its initiators. The block size stays.
     """
 
     volume: VolumeSpec
@@ -68,6 +63,7 @@ class OpenContext:
     member_address: Callable[[str], str | None]
     fenced: Callable[[str], None]
     find_service: Callable[[str], socket.socket] = no_services
+    resized: Callable[[Geometry], None] = _not_open
 
 
 @attrs.define
@@ -86,8 +82,8 @@ class MemberContext:
         stage: As in OpenContext.
         emit: As in OpenContext.
         publish: As in OpenContext.
-        open_store: The factory of the engine's store: `(path, size_bytes) -> store`; what a store
-            does is its replicator's contract.
+        store: The engine's store; None if it names none.
+        store_options: The store's option instance.
         find_service: As in OpenContext.
     """
 
@@ -102,7 +98,8 @@ class MemberContext:
     stage: Callable[[str], Stage]
     emit: Callable[[Event], None]
     publish: Callable[[Mapping[str, Any]], None]
-    open_store: Callable[[Path, int], Any]
+    store: StoreChoice | None
+    store_options: Any
     find_service: Callable[[str], socket.socket] = no_services
 
 

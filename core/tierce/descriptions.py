@@ -2,6 +2,9 @@
 
 A `factory` is a string "package.module:name", imported only when the thing is started, in the
 process that it runs in.
+
+All fields are named where a description is made, and each is held against its type when the
+registry is built. `contract` has no default: core's own number would say nothing of the plugin.
 """
 
 from __future__ import annotations
@@ -12,34 +15,34 @@ from typing import Any
 import attrs
 
 from tierce.block.device import Concurrency
+from tierce.block.operation import NO_FLAGS, Flag
 from tierce.options import NoOptions
 
-#: The version of the plugin contract that this core speaks. A plugin states the one that it was
-#: written for; core refuses a newer one, and says which of the two to upgrade.
+#: The version of the plugin contract that this core speaks. A plugin states, as a number of its own
+#: (`contract=2`), the one that it was written for; core refuses a newer one, and says which of the
+#: two to upgrade.
 CONTRACT = 2
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class StoreDescription:
     """Keeps one replica's bytes.
 
     Attributes:
         name: What the config calls it.
         summary: One sentence.
-        factory: `(path: Path, size_bytes: int) -> store`; what a store does is its replicator's
-            contract (for `jiva`: `tierce_jiva.replica_actions.Store`, and what a replica's
-            process calls on worker threads).
-        options: Option class.
+        factory: Class derived from `tierce.Store`.
+        options: Option class of a volume's `store_options:`.
     """
 
     name: str
     summary: str
     factory: str
     options: type[Any] = NoOptions
-    contract: int = CONTRACT
+    contract: int
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class ReplicatorDescription:
     """Keeps N stores equal and shows them as one device.
 
@@ -48,18 +51,21 @@ class ReplicatorDescription:
         summary: One sentence.
         factory: `(OpenContext) -> Device`.
         member: `(MemberContext) -> Member`.
-        options: Option class.
+        lifecycle: Class derived from `tierce.Lifecycle`, called with a `StoreChoice`: for the
+            engines that pair it with a store and name no lifecycle.
+        options: Option class: for the engines that pair it with a store and have no options.
     """
 
     name: str
     summary: str
     factory: str
     member: str
+    lifecycle: str = ""
     options: type[Any] = NoOptions
-    contract: int = CONTRACT
+    contract: int
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class EngineDescription:
     """What `engine:` of a volume may name: a device of its own, or a replicator over a store.
 
@@ -67,11 +73,13 @@ class EngineDescription:
         name: What the config calls it.
         summary: One sentence.
         factory: `(OpenContext) -> Device | SimpleDevice`; or empty, and the replicator's is used.
-        lifecycle: Class with the methods of `tierce.Lifecycle`, called without arguments; empty
-            for an engine with nothing to make on disk and no members.
+        lifecycle: Class derived from `tierce.Lifecycle`, called without arguments, or with a
+            `StoreChoice` where `store` is named; or empty, and the replicator's is used. Without
+            either there is nothing to make on disk, and no members.
         concurrency: For a SimpleDevice: where its calls may run.
         durable: For a SimpleDevice: what was flushed survives a restart.
-        options: Option class, of the volume's `options:`.
+        options: Option class, of the volume's `options:`; `NoOptions`, and the replicator's is
+            used.
         replicator: Name of the replicator, for a pairing.
         store: Name of the store, for a pairing.
     """
@@ -85,10 +93,10 @@ class EngineDescription:
     options: type[Any] = NoOptions
     replicator: str = ""
     store: str = ""
-    contract: int = CONTRACT
+    contract: int
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class FrontendDescription:
     """What `frontend:` of a volume may name.
 
@@ -116,10 +124,10 @@ class FrontendDescription:
     options: type[Any] = NoOptions
     volume_options: type[Any] = NoOptions
     advice: str = ""
-    contract: int = CONTRACT
+    contract: int
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class FilterDescription:
     """A device over a device.
 
@@ -129,6 +137,9 @@ class FilterDescription:
         factory: `(OpenContext, Device) -> Device`.
         operations: Names of the operations (`tierce.Op`) that it knows. Core refuses every other
             one before it reaches the filter: default-deny.
+        flags: The flags (`tierce.Flag`) that it knows, or passes on as they are. Of what it does
+            not know, core makes what it can above the filter (FUA: a write and a flush), and
+            refuses the rest.
         options: Option class.
     """
 
@@ -136,8 +147,9 @@ class FilterDescription:
     summary: str
     factory: str
     operations: frozenset[str]
+    flags: Flag = NO_FLAGS
     options: type[Any] = NoOptions
-    contract: int = CONTRACT
+    contract: int
 
 
 class Scope(enum.Enum):
@@ -170,7 +182,7 @@ class ServiceDescription:
     contract: int
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class PolicyHandlerDescription:
     """Makes what a policy document says happen.
 
@@ -189,7 +201,7 @@ class PolicyHandlerDescription:
     summary: str
     factory: str
     options: type[Any] = NoOptions
-    contract: int = CONTRACT
+    contract: int
 
     @property
     def name(self) -> str:

@@ -42,20 +42,20 @@ def tierce_stores() -> Iterable[StoreDescription]:
     """Name the stores that this plugin brings.
 
     Called once, when the registry is built, in every process, from its main thread; must return
-    at once and import nothing heavy. Since contract 1.
+    at once and import nothing heavy. Since contract 2.
     """
     raise NotImplementedError
 
 
 @hookspec
 def tierce_replicators() -> Iterable[ReplicatorDescription]:
-    """Name the replicators that this plugin brings. Called as `tierce_stores`. Since contract 1."""
+    """Name the replicators that this plugin brings. Called as `tierce_stores`. Since contract 2."""
     raise NotImplementedError
 
 
 @hookspec
 def tierce_engines() -> Iterable[EngineDescription]:
-    """Name the engines that this plugin brings. Called as `tierce_stores`. Since contract 1."""
+    """Name the engines that this plugin brings. Called as `tierce_stores`. Since contract 2."""
     raise NotImplementedError
 
 
@@ -64,13 +64,13 @@ def tierce_engines() -> Iterable[EngineDescription]:
 
 @hookspec
 def tierce_filters() -> Iterable[FilterDescription]:
-    """Name the filters that this plugin brings. Called as `tierce_stores`. Since contract 1."""
+    """Name the filters that this plugin brings. Called as `tierce_stores`. Since contract 2."""
     raise NotImplementedError
 
 
 @hookspec
 def tierce_frontends() -> Iterable[FrontendDescription]:
-    """Name the front ends that this plugin brings. Called as `tierce_stores`. Since contract 1."""
+    """Name the front ends that this plugin brings. Called as `tierce_stores`. Since contract 2."""
     raise NotImplementedError
 
 
@@ -86,7 +86,7 @@ def tierce_services() -> Iterable[ServiceDescription]:
 @hookspec
 def tierce_policy_handlers() -> Iterable[PolicyHandlerDescription]:
     """Name the kinds of policy document that this plugin handles. Called as `tierce_stores`.
-    Since contract 1."""
+    Since contract 2."""
     raise NotImplementedError
 
 
@@ -98,5 +98,5 @@ def tierce_event(event: Event) -> None:
     later; beyond a thousand events that wait, the next ones are left out and their number is told
     (`plugin.listener-behind`). What it raises is told (`plugin.listener-failed`) and it is not
     called again. What computes belongs into a service. The return value is ignored. Since
-    contract 1.
+    contract 2.
     """

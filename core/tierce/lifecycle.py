@@ -98,8 +98,8 @@ class Lifecycle:
             without: Names of the parts whose folders are lost.
 
         Returns: the mapping that `volumes:` of the config file would hold for it (name, size,
-        block_size, engine, options) plus "uuid" and "created", and "loss", a sentence, if something
-        that was acknowledged may be lost.
+        block_size, options; the engine is the one that was asked) plus "uuid" and "created", and
+        "loss", a sentence, if something that was acknowledged may be lost.
         Raises: FormatError or ConflictError saying which folder is not what it should be.
         """
         del without

@@ -24,6 +24,24 @@ class Timer(Protocol):
         ...
 
 
+class Lane(Protocol):
+    """A worker thread of one owner: what is offloaded to it runs one after another, in order."""
+
+    def offload(
+        self, work: Callable[[], T], done: Callable[[T | None, BaseException | None], None]
+    ) -> None:
+        """As `Reactor.offload`, always on the same thread."""
+        ...
+
+    def run(self, work: Callable[[], T]) -> T:
+        """Run `work()` there and wait for it. Only while a process starts: nothing else waits."""
+        ...
+
+    def close(self) -> None:
+        """Let the thread end once it has done all of it."""
+        ...
+
+
 class Reactor(Protocol):
     """What a data process offers to front ends, devices and members."""
 
@@ -60,5 +78,9 @@ class Reactor(Protocol):
         """
         ...
 
+    def lane(self) -> Lane:
+        """Return a worker thread of one's own, for what must always be called on the same."""
+        ...
 
-__all__ = ["READABLE", "WRITABLE", "Reactor", "Timer"]
+
+__all__ = ["READABLE", "WRITABLE", "Lane", "Reactor", "Timer"]

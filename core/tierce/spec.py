@@ -25,6 +25,7 @@ class VolumeSpec:
         filters: (name, option instance) pairs, the one nearest the front end first.
         folder: The volume's own folder under the data folder, for what has no other place.
         created: Seconds since the epoch.
+        store_options: Instance of the option class of the engine's store; None without one.
     """
 
     name: str
@@ -38,6 +39,7 @@ class VolumeSpec:
     folder: Path
     filters: tuple[tuple[str, Any], ...] = ()
     created: float = 0.0
+    store_options: Any = None
 
 
 @attrs.frozen

@@ -1,6 +1,6 @@
 """A Tierce engine: memory that keeps its bytes scrambled with 0x5A."""
 
-import tierce
+from tierce import EngineDescription, OpenContext, hookimpl
 
 SCRAMBLE = bytes(byte ^ 0x5A for byte in range(256))
 
@@ -8,7 +8,7 @@ SCRAMBLE = bytes(byte ^ 0x5A for byte in range(256))
 class XorDevice:
     """Keeps one volume."""
 
-    def __init__(self, context: tierce.OpenContext) -> None:
+    def __init__(self, context: OpenContext) -> None:
         self.kept = bytearray(b"\x5a") * context.volume.size_bytes
 
     def read(self, offset: int, buffer: memoryview) -> None:
@@ -20,9 +20,8 @@ class XorDevice:
         self.kept[offset : offset + len(data)] = bytes(data).translate(SCRAMBLE)
 
 
-@tierce.hookimpl
-def tierce_engines() -> list[tierce.EngineDescription]:
+@hookimpl
+def tierce_engines() -> list[EngineDescription]:
     """Name the engine."""
-    return [
-        tierce.EngineDescription("xor", "Scrambled memory.", "tierce_xor:XorDevice", durable=False)
-    ]
+    where = "tierce_xor:XorDevice"
+    return [EngineDescription(name="xor", summary="Xor.", factory=where, durable=False, contract=2)]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from core.volume.model import SIZE, Run, open_context, volume_spec
-from tierce import Concurrency, Op, Request
+from tierce import Concurrency, Flag, Op, Request
 from tierce.registry import Registry
 from tierce.volume.epoll import EpollReactor
 from tierce.volume.pipeline import open_pipeline
@@ -47,7 +47,7 @@ def test_it_keeps_what_it_was_given_through_a_whole_pipeline(
     context = open_context(volume_spec(tmp_path, "xor"), reactor, page)
     run = Run(open_pipeline(context, Registry.load()).device, reactor)
     data = bytes(range(256)) * 16
-    run.submit(Request(Op.WRITE, 4096, len(data), memoryview(data), fua=True))
+    run.submit(Request(Op.WRITE, 4096, len(data), memoryview(data), flags=Flag.FUA))
     run.submit(Request(Op.WRITE_ZEROES, 4096, 512))
     run.submit(Request(Op.COMPARE_AND_WRITE, 0, 512, memoryview(bytes(512) + b"s" * 512)))
     whole = run.submit(Request(Op.READ, 0, SIZE, memoryview(bytearray(SIZE))))[0]

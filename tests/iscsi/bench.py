@@ -14,7 +14,7 @@ import attrs
 from iscsi import initiator
 from iscsi.initiator import Answer, command, only
 from iscsi.standalone import Counters, Due, MemoryDevice, make_volume
-from tierce import Event, FrontendContext
+from tierce import Event, FrontendContext, Lane
 from tierce_iscsi.connection import Connection
 from tierce_iscsi.frontend import IscsiFrontend
 from tierce_iscsi.greeter import Handed
@@ -51,6 +51,9 @@ class HandLoop:
 
     def call_soon(self, call: Callable[[], None]) -> None:
         self.soon.append(call)
+
+    def lane(self) -> Lane:
+        raise AssertionError("no front end has a thread of its own")
 
     def offload(self, work: Callable[[], Any], done: Callable[[Any, Any], None]) -> None:
         self.work.append((work, done))

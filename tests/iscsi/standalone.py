@@ -29,10 +29,12 @@ from tierce import (
     Capabilities,
     Code,
     Extent,
+    Flag,
     FrontendContext,
     Geometry,
     Handover,
     Hangup,
+    Lane,
     Op,
     Request,
     Route,
@@ -88,6 +90,9 @@ class EpollLoop:
     def call_soon(self, call: Callable[[], None]) -> None:
         self._soon.append(call)
 
+    def lane(self) -> Lane:
+        raise AssertionError("no front end has a thread of its own")
+
     def offload(self, work: Callable[[], Any], done: Callable[[Any, Any], None]) -> None:
         result = work()
         self.call_soon(lambda: done(result, None))
@@ -121,7 +126,7 @@ class MemoryDevice:
         self._later = later
         self.geometry = Geometry(size, block_size)
         self.capabilities = Capabilities(
-            fua=True,
+            flags=Flag.FUA | Flag.NO_HOLE,
             discard=True,
             write_zeroes=True,
             compare_and_write=True,

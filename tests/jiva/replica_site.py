@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import tierce
 from core.volume.hand_reactor import HandReactor
 from jiva.nodes import MemoryStore
-from tierce import Event, MemberContext, MemberSpec
+from tierce import Event, MemberContext, MemberSpec, StoreChoice, StoreContext, StoreOpenContext
 from tierce_jiva.ballot import NO_BALLOT, Ballot
 from tierce_jiva.folder import Identity
 from tierce_jiva.making import create_folder
 from tierce_jiva.replica_process import ReplicaProcess
+from tierce_jiva.store import SparseFileStore
 from tierce_jiva.wire import Frame, FrameReader, Kind, encode_control
 
 SIZE = 1 << 20
@@ -22,18 +25,44 @@ IDENTITY = Identity("demo", "00ff", "replica-1", ("replica-1",), SIZE, 512, 1.0)
 EIO = OSError(errno.EIO, "Input/output error")
 
 
-class Store(MemoryStore):
+class Store(MemoryStore, tierce.Store):
     """Bytes in memory with the calls of a worker thread."""
 
     def __init__(self, size_bytes: int) -> None:
         super().__init__(size_bytes)
         self.is_closed = False
+        #: What it says of a file that others may read.
+        self.path: Path | None = None
+
+    @classmethod
+    def create(cls, context: StoreContext) -> None:
+        raise AssertionError("it is there")
+
+    @classmethod
+    def destroy(cls, context: StoreContext) -> None:
+        raise AssertionError("it stays")
+
+    @classmethod
+    def open(cls, context: StoreOpenContext) -> Store:
+        raise AssertionError("it is open")
+
+    def local_path(self) -> Path | None:
+        return self.path
 
     def flush(self) -> None:
         self.end_sync(self.begin_sync())
 
     def close(self) -> None:
         self.is_closed = True
+
+
+def choice_of(opened: Callable[[StoreOpenContext], tierce.Store]) -> StoreChoice:
+    """Return the sparse-file store, but opened so."""
+
+    class Opened(SparseFileStore):
+        open = staticmethod(opened)  # type: ignore[assignment]
+
+    return StoreChoice("sparse-file", Opened)
 
 
 class Stage:
@@ -78,13 +107,14 @@ class Site:
             "stage": lambda _name: self.stage,
             "emit": self.events.append,
             "publish": lambda _shown: None,
-            "open_store": self.open_store,
+            "store": choice_of(self.open_store),
+            "store_options": None,
         }
         self.process = ReplicaProcess(MemberContext(**arguments | changes))
         return self.process
 
-    def open_store(self, path: Path, size_bytes: int) -> Store:
-        assert (path, size_bytes) == (self.path / "head-000.img", SIZE)
+    def open_store(self, context: StoreOpenContext) -> tierce.Store:
+        assert (context.folder, context.size_bytes) == (self.path, SIZE)
         return self.store
 
     def turn(self, count: int = 5) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import resource
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import attrs
 import pytest
@@ -16,124 +15,16 @@ from hypothesis import strategies as st
 from core.volume.model import SIZE as MODEL_BYTES
 from core.volume.model import Run
 from core.volume.test_pipeline import check, operations
+from jiva.device_site import SIZE, Site
 from tierce import (
     ConflictError,
-    Event,
-    MemberContext,
     Op,
-    OpenContext,
     Request,
     Status,
-    VolumeSpec,
 )
 from tierce.volume.emulate import Emulator
-from tierce.volume.epoll import EpollReactor
-from tierce.volume.statistics import StatisticsPage
-from tierce_jiva.boot import boot_id
 from tierce_jiva.device import JivaDevice, open_device
 from tierce_jiva.folder import ReplicaFolder
-from tierce_jiva.lifecycle import JivaLifecycle
-from tierce_jiva.options import JivaOptions, ReplicaOptions
-from tierce_jiva.replica_process import ReplicaProcess
-from tierce_jiva.store import SparseFileStore
-
-SIZE = 4 << 20
-PATIENCE_S = 30.0
-
-
-class Site:
-    """One machine with three replicas, their target to come."""
-
-    def __init__(self, folder: Path, size_bytes: int = SIZE) -> None:
-        replicas = tuple(ReplicaOptions(folder=str(folder / name)) for name in "abc")
-        options = JivaOptions(replicas, reconnect_grace_s=0.05, opening_patience_s=0.1)
-        self.volume = VolumeSpec(
-            "demo", "00ff", size_bytes, 512, "jiva", options, "iscsi", None, folder / "own"
-        )
-        self.reactor = EpollReactor()
-        self.page = StatisticsPage.create(folder / "page")
-        self.events: list[Event] = []
-        self.addresses: dict[str, str] = {}
-        self.processes: dict[str, ReplicaProcess] = {}
-        lifecycle = JivaLifecycle()
-        lifecycle.create(self.volume)
-        self.members = {member.name: member for member in lifecycle.members(self.volume)}
-        for name in self.members:
-            self.start(name)
-
-    def start(self, name: str) -> None:
-        self.processes[name] = ReplicaProcess(
-            MemberContext(
-                volume_name="demo",
-                volume_uuid="00ff",
-                size_bytes=self.volume.size_bytes,
-                block_size=512,
-                member=self.members[name],
-                reactor=self.reactor,
-                boot_id=boot_id(),
-                announce=lambda address: self.addresses.update({name: address}),
-                stage=self.page.stage,
-                emit=self.events.append,
-                publish=self.page.publish,
-                open_store=SparseFileStore,
-            )
-        )
-
-    def stop(self, name: str) -> None:
-        del self.addresses[name]
-        closed: list[None] = []
-        self.processes.pop(name).close(lambda: closed.append(None))
-        self.until(lambda: bool(closed))
-
-    def end(self) -> None:
-        for name in list(self.processes):
-            self.stop(name)
-        self.page.close()
-        self.reactor.close()
-
-    def context(self) -> OpenContext:
-        return OpenContext(
-            volume=self.volume,
-            options=self.volume.engine_options,
-            reactor=self.reactor,
-            members=tuple(self.members.values()),
-            boot_id=boot_id(),
-            stage=self.page.stage,
-            emit=self.events.append,
-            publish=self.page.publish,
-            member_address=self.addresses.get,
-            fenced=pytest.fail,
-        )
-
-    def until(self, is_so: Callable[[], bool]) -> None:
-        """Run the loop until something is so."""
-        late: list[None] = []
-
-        def look() -> None:
-            if is_so() or late:
-                self.reactor.stop()
-            else:
-                self.reactor.call_later(0.005, look)
-
-        timer = self.reactor.call_later(PATIENCE_S, lambda: late.append(None))
-        self.reactor.call_soon(look)
-        self.reactor.run()
-        timer.cancel()
-        assert not late, f"it never came; events: {[event.code for event in self.events]}"
-
-    def shown(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.page.snapshot()["published"].get("replicas", [])
-        return found
-
-    def states(self) -> dict[str, str]:
-        return {replica["name"]: replica["state"] for replica in self.shown()}
-
-    def accepted(self) -> int:
-        """Return how often the first replica was connected to."""
-        return self.processes["replica-1"]._connection_number
-
-    def heads(self) -> set[bytes]:
-        return {(member.folder / "head-000.img").read_bytes() for member in self.members.values()}
 
 
 @pytest.fixture

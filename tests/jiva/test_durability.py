@@ -13,7 +13,7 @@ from tierce import FormatError
 from tierce_jiva.ballot import NO_BALLOT, Ballot, Membership, Record
 from tierce_jiva.folder import Identity, ReplicaFolder
 from tierce_jiva.making import create_folder
-from tierce_jiva.store import SparseFileStore
+from tierce_jiva.store import HEAD, SparseFileStore
 
 SIZE_BYTES = 32 << 10
 BLOCK = 4096
@@ -35,7 +35,7 @@ def work(files: RecordedFiles, path: Path) -> None:
     create_folder(IDENTITY, path, "boot", files)
     files.note("created")
     folder = ReplicaFolder(path, files)
-    store = SparseFileStore(folder.head, SIZE_BYTES, files)
+    store = SparseFileStore(path / HEAD, SIZE_BYTES, files)
     random = Random(5)
     try:
         for number in range(1, 6):
@@ -108,7 +108,7 @@ def judge(path: Path, promised: Promised) -> None:
             return
         found = attrs.evolve(folder.record, head="")
         assert found in promised.records, "an older record than was promised"
-        data = folder.head.read_bytes()
+        data = (path / HEAD).read_bytes()
         assert len(data) == SIZE_BYTES
         for number, values in enumerate(promised.sectors):
             sector = data[number * SECTOR : (number + 1) * SECTOR]

@@ -190,3 +190,12 @@ def test_nobody_is_asked_to_promise_before_there_is_a_ballot() -> None:
     ladder.links.ballot = NO_BALLOT
     with pytest.raises(AssertionError):
         ladder.handshake.prepare(ladder.link)
+
+
+def test_a_welcome_that_tells_of_no_file_is_one_whose_bytes_are_asked_for(ladder: Ladder) -> None:
+    told = {key: value for key, value in WELCOME.items() if key not in {"head", "device", "inode"}}
+    ladder.handshake.greet(ladder.link)
+    assert asked(ladder.link) == ["hello"]
+    answer(ladder.link, told)
+    assert ladder.link.head is None
+    assert ladder.link.state is LinkState.GREETED

@@ -21,10 +21,15 @@ from tierce_jiva.removing import (
     spare_folder,
     undo_folder,
 )
+from tierce_jiva.stored import Stored, sparse_file
 
 MEMBERS = ("replica-1", "replica-2", "replica-3")
 IDENTITY = Identity("demo", "00ff", "replica-1", MEMBERS, 65536, 512, 1.0)
 FILES = OsFiles()
+
+
+def stored(path: Path) -> Stored:
+    return sparse_file(path, IDENTITY.size_bytes, FILES)
 
 
 @pytest.fixture
@@ -45,7 +50,7 @@ def test_a_folder_goes_in_steps_and_says_at_each_what_it_is(path: Path, tmp_path
     ReplicaFolder(path).close()
     condemn_folder(path, Place.WHOLE, FILES)
     for _ in range(2):
-        empty_folder(path, FILES)
+        empty_folder(path, FILES, stored(path))
         assert see(path) is Place.DELETED
     drop_folder(path, Place.DELETED, FILES)
     assert see(path) is Place.LOST
@@ -57,7 +62,7 @@ def test_a_folder_that_was_there_before_and_what_others_put_into_it_stay(tmp_pat
     create_folder(IDENTITY, tmp_path, "boot")
     (tmp_path / "letter").touch()
     condemn_folder(tmp_path, Place.WHOLE, FILES)
-    empty_folder(tmp_path, FILES)
+    empty_folder(tmp_path, FILES, stored(tmp_path))
     drop_folder(tmp_path, Place.DELETED, FILES)
     assert sorted(one.name for one in tmp_path.iterdir()) == ["letter", "lost+found"]
 
@@ -67,7 +72,7 @@ def test_a_folder_that_a_process_has_open_is_waited_for(path: Path) -> None:
     with pytest.raises(TemporaryError, match="pid"):
         condemn_folder(path, Place.WHOLE, FILES)
     with pytest.raises(ConflictError, match="pid"):
-        undo_folder(path, IDENTITY.uuid, IDENTITY.replica, FILES)
+        undo_folder(path, IDENTITY.uuid, IDENTITY.replica, FILES, stored(path))
     folder.close()
     assert see(path) is Place.WHOLE
 
@@ -84,7 +89,7 @@ def test_what_is_not_this_replicas_is_named_and_left_alone(path: Path) -> None:
         look(path, "beef", IDENTITY.replica)
     with pytest.raises(ConflictError, match="left alone"):
         look(path, IDENTITY.uuid, "replica-2")
-    undo_folder(path, "beef", IDENTITY.replica, FILES)
+    undo_folder(path, "beef", IDENTITY.replica, FILES, stored(path))
     assert see(path) is Place.WHOLE
     (path / "volume.json").write_bytes(b"")
     with pytest.raises(FormatError):
@@ -102,10 +107,10 @@ def test_a_creation_that_is_given_up_is_undone_unless_it_was_used(
     folder.save(attrs.evolve(unused, promised=Ballot(1, 1)))
     folder.close()
     with pytest.raises(ConflictError, match="has been used"):
-        undo_folder(path, IDENTITY.uuid, IDENTITY.replica, FILES)
+        undo_folder(path, IDENTITY.uuid, IDENTITY.replica, FILES, stored(path))
     folder = ReplicaFolder(path)
     folder.save(unused)
     folder.close()
     for _ in range(2):
-        undo_folder(path, IDENTITY.uuid, IDENTITY.replica, FILES)
+        undo_folder(path, IDENTITY.uuid, IDENTITY.replica, FILES, stored(path))
     assert list(tmp_path.iterdir()) == []

@@ -12,8 +12,18 @@ from typing import Any
 import pytest
 from crc32c import crc32c
 
-from jiva.replica_site import EIO, IDENTITY, SIZE, T1, Peer, Site, Store
-from tierce import ConflictError, Extent, FormatError, MemberSpec, Op, TierceError
+import tierce
+from jiva.replica_site import EIO, IDENTITY, SIZE, T1, Peer, Site, Store, choice_of
+from tierce import (
+    ConflictError,
+    Extent,
+    FormatError,
+    MemberSpec,
+    Op,
+    StoreChoice,
+    StoreOpenContext,
+    TierceError,
+)
 from tierce_jiva.ballot import NO_BALLOT
 from tierce_jiva.folder import ReplicaFolder
 from tierce_jiva.making import create_folder
@@ -71,28 +81,24 @@ def test_a_folder_of_another_replica_is_refused_and_let_go(
 
 
 def test_a_folder_that_is_exchanged_while_it_is_opened_is_refused(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    site: Site,
 ) -> None:
-    stat = os.stat
+    def exchange(_context: StoreOpenContext) -> tierce.Store:
+        site.path.rename(site.path.with_name("moved"))
+        create_folder(IDENTITY, site.path, "boot")
+        return site.store
 
-    def exchange(path: Any, **options: Any) -> os.stat_result:
-        if path == site.path / "head-000.img":
-            monkeypatch.undo()
-            site.path.rename(site.path.with_name("moved"))
-            create_folder(IDENTITY, site.path, "boot")
-        return stat(path, **options)
-
-    monkeypatch.setattr(os, "stat", exchange)
     with pytest.raises(ConflictError, match="was exchanged while it was being opened"):
-        site.start()
+        site.start(store=choice_of(exchange))
+    assert site.store.is_closed
 
 
 def test_a_store_that_can_not_be_opened_lets_the_folder_go(site: Site) -> None:
-    def fail(_path: Path, _size_bytes: int) -> Store:
+    def fail(_context: StoreOpenContext) -> tierce.Store:
         raise FormatError("is 512 bytes long", path=site.path)
 
     with pytest.raises(FormatError, match="512 bytes"):
-        site.start(open_store=fail)
+        site.start(store=choice_of(fail))
     ReplicaFolder(site.path).close()
 
 
@@ -103,7 +109,26 @@ def test_an_address_that_is_taken_is_named(site: Site) -> None:
             site.start(member=MemberSpec("replica-1", site.path, address))
 
 
+def test_its_welcome_tells_of_no_file_where_the_store_has_none_to_be_read(site: Site) -> None:
+    site.start()
+    peer = site.connect()
+    hello = {"kind": "hello", "uuid": "00ff", "replica": "replica-1"}
+    peer.send(encode_control(1, NO_BALLOT, hello))
+    (frame,) = peer.received()
+    assert not {"head", "device", "inode"} & frame.control().keys()
+
+
+@pytest.mark.parametrize("store", [None, StoreChoice("other", Store)])
+def test_a_folder_whose_bytes_another_store_keeps_is_refused(
+    site: Site, store: StoreChoice | None
+) -> None:
+    with pytest.raises(FormatError, match="kept by the store 'sparse-file', the volume's engine"):
+        site.start(store=store)
+    ReplicaFolder(site.path).close()
+
+
 def test_its_welcome_tells_of_the_very_file(site: Site) -> None:
+    site.store.path = site.path / "head-000.img"
     site.start()
     peer = site.connect()
     hello = {"kind": "hello", "uuid": "00ff", "replica": "replica-1"}

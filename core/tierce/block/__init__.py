@@ -1,15 +1,25 @@
 """The data-path contract: operations, statuses, devices."""
 
-from tierce.block.device import Capabilities, Concurrency, Device, Geometry, SimpleDevice
+from tierce.block.device import (
+    BaseDevice,
+    Capabilities,
+    Concurrency,
+    Device,
+    Geometry,
+    SimpleDevice,
+)
 from tierce.block.extent_lock import Claim, ExtentLock
+from tierce.block.filter import Filter
 from tierce.block.hole import can_punch_hole, punch_hole
-from tierce.block.operation import EXTENT_COUNT_MAX, Extent, Op, Request, Settled
+from tierce.block.operation import EXTENT_COUNT_MAX, NO_FLAGS, Extent, Flag, Op, Request, Settled
 from tierce.block.quiet import when_quiet
 from tierce.block.status import GOOD, Code, Status
 
 __all__ = [
     "EXTENT_COUNT_MAX",
     "GOOD",
+    "NO_FLAGS",
+    "BaseDevice",
     "Capabilities",
     "Claim",
     "Code",
@@ -17,6 +27,8 @@ __all__ = [
     "Device",
     "Extent",
     "ExtentLock",
+    "Filter",
+    "Flag",
     "Geometry",
     "Op",
     "Request",

@@ -12,7 +12,7 @@ Rules for both:
 - FLUSH covers every write that was answered before the FLUSH was submitted.
 - A write that was answered GOOD is seen by every read submitted afterwards.
 - A read that overlaps a parked write is not answered before that write.
-- On return of a FLUSH, or of a write with FUA, the bytes survive loss of power, where the
+- On return of a FLUSH, or of a write with `Flag.FUA`, the bytes survive loss of power, where the
   device says so (`Capabilities.durable`).
 - A request that has a status is over: it is not applied later. A device that has to answer
   without knowing (a replicated one that lost its majority) says when it is so by the optional
@@ -23,24 +23,28 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import attrs
 
-from tierce.block.operation import Extent, Op, Request, Settled
-from tierce.block.status import Status
+from tierce.block.operation import NO_FLAGS, Extent, Flag, Op, Request, Settled
+from tierce.block.status import GOOD, Status
 
 
 class Concurrency(enum.Enum):
-    """How many calls of a simple device may be under way at once, and where they run."""
+    """How a device is called: how many calls may be under way at once, and on which thread."""
 
     #: Every call answers at once (memory): called on the data thread itself. A call that waits
     #: here stops every initiator of the volume.
     INLINE = "inline"
-    #: One call at a time, on a worker thread.
+    #: One call at a time, on a thread of the device's own: the same one makes it, opens it, calls
+    #: it and closes it.
     SERIAL = "serial"
-    #: Calls that don't overlap run at once on several worker threads.
+    #: Calls that don't overlap run at once on several worker threads; it is made on the data
+    #: thread and closed on a worker thread.
     PARALLEL = "parallel"
+    #: Takes batches (`tierce.Device`): made, called and closed on the data thread.
+    BATCH = "batch"
 
 
 @attrs.frozen
@@ -62,11 +66,11 @@ class Geometry:
 
 @attrs.frozen
 class Capabilities:
-    """What a device does by itself. Core emulates FUA, WRITE_ZEROES, COMPARE_AND_WRITE and
-    BLOCK_STATUS where they are absent; it refuses DISCARD.
+    """What a device does by itself. Core emulates FUA, NO_HOLE, WRITE_ZEROES, COMPARE_AND_WRITE
+    and BLOCK_STATUS where they are absent; it refuses DISCARD.
 
     Attributes:
-        fua: Honours `Request.fua`.
+        flags: The flags that it knows: it is sent no other.
         discard: Does DISCARD. A discarded extent reads as zeroes.
         write_zeroes: Does WRITE_ZEROES.
         compare_and_write: Does COMPARE_AND_WRITE, atomically against every other write.
@@ -75,7 +79,7 @@ class Capabilities:
         read_only: Refuses every write.
     """
 
-    fua: bool = False
+    flags: Flag = NO_FLAGS
     discard: bool = False
     write_zeroes: bool = False
     compare_and_write: bool = False
@@ -94,11 +98,14 @@ class Capabilities:
 
 
 class Device(Protocol):
-    """A block device that takes batches. Called on the data thread only."""
+    """A block device that takes batches. Called on the data thread only.
+
+    This says what core calls; what authors derive from is `BaseDevice`.
+    """
 
     @property
     def geometry(self) -> Geometry:
-        """The device's shape; constant while it is open."""
+        """The device's shape. It changes by `OpenContext.resized` alone."""
         ...
 
     @property
@@ -111,8 +118,9 @@ class Device(Protocol):
 
         On return, a request that has a status is answered and is not reported again. The others
         are parked: each is passed to `settled` exactly once, later, from the data thread, never
-        from within this call. Requests are valid: in range, aligned, of an operation that the
-        device does.
+        from within this call. Requests are valid: in range, aligned, of an operation and with
+        flags that the device has named. The list stays the caller's: what is to be taken out of it
+        goes into another one.
         """
         ...
 
@@ -124,27 +132,64 @@ class Device(Protocol):
         ...
 
 
-@runtime_checkable
-class SimpleDevice(Protocol):
-    """The least a device must do. Raise OSError (or `tierce.DeviceError`) on failure.
+class BaseDevice:
+    """What an engine that takes batches derives from: a method that a later contract adds has a
+    default here.
+
+    Attributes:
+        geometry: Its shape; set it in `__init__`.
+        capabilities: What it does by itself; nothing, unless it is set.
+    """
+
+    geometry: Geometry
+    capabilities: Capabilities = Capabilities()
+
+    def submit(self, batch: list[Request], settled: Settled) -> None:
+        """See `Device.submit`."""
+        raise NotImplementedError
+
+    def when_quiet(self, quiet: Callable[[], None]) -> None:
+        """See `tierce.block.quiet`. Nothing that was answered is applied later."""
+        quiet()
+
+    def close(self, closed: Callable[[Status], None]) -> None:
+        """See `Device.close`. There is nothing to let go of."""
+        closed(GOOD)
+
+
+class SimpleDevice:
+    """What an engine on the simple level derives from, or looks like: `read` and `write` are all
+    it must have. Raise OSError (or `tierce.DeviceError`) on failure; return None.
 
     Optional methods, found when the device is opened; a capability is the method's presence:
 
-    - `flush() -> None`: on return, every write that returned before survives loss of power.
     - `discard(offset, length) -> None`: the extent reads as zeroes from now on.
     - `write_zeroes(offset, length) -> None`
     - `extents(offset, length) -> Iterable[Extent]`: which parts hold data, in order, without gaps.
       Core takes the first EXTENT_COUNT_MAX, so it is best a generator.
-    - `close() -> None`
     """
 
     def read(self, offset: int, buffer: memoryview) -> None:
         """Fill `buffer` with the bytes at `offset`."""
-        ...
+        raise NotImplementedError
 
     def write(self, offset: int, data: memoryview) -> None:
         """Store `data` at `offset`. `data` is the caller's again on return."""
-        ...
+        raise NotImplementedError
+
+    def flush(self) -> None:
+        """On return, every write that returned before survives loss of power."""
+
+    def close(self) -> None:
+        """Let go of everything."""
 
 
-__all__ = ["Capabilities", "Concurrency", "Device", "Extent", "Geometry", "SimpleDevice"]
+__all__ = [
+    "BaseDevice",
+    "Capabilities",
+    "Concurrency",
+    "Device",
+    "Extent",
+    "Geometry",
+    "SimpleDevice",
+]

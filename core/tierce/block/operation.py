@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -22,6 +22,30 @@ class Op(enum.IntEnum):
     COMPARE_AND_WRITE = 5
     BLOCK_STATUS = 6
 
+
+class Flag(enum.IntFlag):
+    """How a request is to be done. Default-deny, as operations are: a device or filter that does
+    not say that it knows a flag is never sent it; core does it by other means, or refuses."""
+
+    #: WRITE, WRITE_ZEROES, DISCARD, COMPARE_AND_WRITE: durable before the answer.
+    FUA = 1
+    #: WRITE_ZEROES: the extent stays allocated; a later write there finds its space.
+    NO_HOLE = 2
+
+
+#: What most requests carry. A constant: to make a Flag costs more than to make a request.
+NO_FLAGS = Flag(0)
+
+#: Flags that an operation may carry.
+FLAGS_OF: Mapping[Op, Flag] = {
+    Op.READ: NO_FLAGS,
+    Op.WRITE: Flag.FUA,
+    Op.FLUSH: NO_FLAGS,
+    Op.DISCARD: Flag.FUA,
+    Op.WRITE_ZEROES: Flag.FUA | Flag.NO_HOLE,
+    Op.COMPARE_AND_WRITE: Flag.FUA,
+    Op.BLOCK_STATUS: NO_FLAGS,
+}
 
 #: Extents of one BLOCK_STATUS: a fragmented gigabyte has a hundred thousand, and whoever makes
 #: values of them all at once keeps a data thread busy for a tenth of a second.
@@ -57,8 +81,11 @@ class Request:
         buffer: READ: where the bytes go (exactly `length` of them). WRITE: the bytes to
             write. COMPARE_AND_WRITE: `length` bytes to compare, then `length` to write.
             Otherwise None. Contiguous, format 'B'.
-        fua: WRITE, WRITE_ZEROES, DISCARD, COMPARE_AND_WRITE: durable before the answer.
+        flags: How to do it. A test for none is cheap (`if request.flags`), one for a certain flag
+            is a call: ask for none first.
         tag: The submitter's own; devices hand it back untouched.
+        trace: What follows this operation from the front end down to the medium; None while
+            nothing does. It goes with whatever is made of the request (`derive`).
         status: None while parked; set exactly once, before `Settled` is called.
         extents: BLOCK_STATUS: the answer, in order from `offset` on, without gaps, at least one. It
             may end before `offset+length`, and has at most EXTENT_COUNT_MAX: whoever wants to know
@@ -69,8 +96,9 @@ class Request:
     offset: int
     length: int
     buffer: memoryview | None
-    fua: bool
+    flags: Flag
     tag: Any
+    trace: Any
     status: Status | None
     extents: tuple[Extent, ...]
 
@@ -80,8 +108,9 @@ class Request:
         offset: int = 0,
         length: int = 0,
         buffer: memoryview | None = None,
-        fua: bool = False,
+        flags: Flag = NO_FLAGS,
         tag: Any = None,
+        trace: Any = None,
     ) -> None:
         # Written out: attrs' own __init__ would set the two results by keyword defaults,
         # and this runs once per I/O.
@@ -89,10 +118,28 @@ class Request:
         self.offset = offset
         self.length = length
         self.buffer = buffer
-        self.fua = fua
+        self.flags = flags
         self.tag = tag
+        self.trace = trace
         self.status = None
         self.extents = ()
+
+    def derive(
+        self,
+        op: Op,
+        offset: int,
+        length: int,
+        buffer: memoryview | None = None,
+        *,
+        flags: Flag | None = None,
+    ) -> Request:
+        """Make a part or a rewrite of this request, for the device below.
+
+        It keeps the flags, unless others are given, and the trace: who follows the request sees
+        what became of it. The tag is the new submitter's to set.
+        """
+        kept = self.flags if flags is None else flags
+        return Request(op, offset, length, buffer, kept, None, self.trace)
 
 
 #: Called on the data thread with requests that were parked and now have a status.

@@ -28,15 +28,21 @@ def config() -> None:
 def check(file: Path) -> None:
     """Check the config FILE: the first mistake is told with its line, and ends with code 3.
 
+    What the plugins that it uses name is imported, in a process of its own: what is missing is
+    told, and ends with code 4.
+
     What works and yet should be known (a broken plugin left out, two replicas that stop at the
     first loss) is told on standard error and changes no exit code.
     """
     from tierce.config import load_config  # noqa: PLC0415 - `tierce --help` does without it
     from tierce.node.preflight import examine  # noqa: PLC0415
+    from tierce.registry import missing  # noqa: PLC0415
 
     loaded = load_config(file)
     findings = examine(loaded)
     findings.check_all()
+    for error in missing(loaded.registry, used(loaded)):
+        raise error
     for advice in (*loaded.advice, *findings.notes):
         print(f"tierce: note: {advice}", file=sys.stderr)
     names = ", ".join(volume.name for volume in loaded.volumes) or "none"
@@ -93,6 +99,17 @@ def schema(file: Path | None) -> None:
 
     registry = Registry.load() if file is None else load_registry(file)
     click.echo(json.dumps(config_schema(registry), indent=2))
+
+
+def used(loaded: Config) -> set[tuple[str, str]]:
+    """Return what the file uses of its plugins: (family, name), as the registry calls them."""
+    things = {("front end", name) for name in loaded.frontends}
+    things |= {("service", name) for name in loaded.services}
+    things |= {("policy handler", document.kind) for document in loaded.policies}
+    for volume in loaded.volumes:
+        things |= {("engine", volume.engine), ("front end", volume.frontend)}
+        things |= {("filter", name) for name, _options in volume.filters}
+    return things
 
 
 def values(loaded: Config) -> Iterator[tuple[str, Any]]:

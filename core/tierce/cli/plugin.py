@@ -80,6 +80,33 @@ def show_plugin(name: str, file: Path | None, output: str) -> None:
 
 
 @plugin.command()
+@click.argument("name", required=False)
+@_config_option
+def check(name: str | None, file: Path | None) -> None:
+    """Check the plugin NAME, or every enabled one: what it names is imported, in a process of its
+    own. What is missing is told, and ends with code 4."""
+    from tierce.registry import missing, nearest  # noqa: PLC0415 - `tierce --help` does without
+
+    registry = _registry(file)
+    records = [one for one in registry.plugins if name in (None, one.name)]
+    if not records:
+        names = [one.name for one in registry.plugins]
+        raise PluginError(f"it is not installed{nearest(name or '', names)}", plugin=name or "")
+    broken = [
+        PluginError(one.reason, plugin=one.name, package=one.package)
+        for one in records
+        if one.state == "broken" or (name and one.state != "enabled")
+    ]
+    checked = {one.name for one in records}
+    errors = [*broken, *(one for one in missing(registry) if one.plugin in checked)]
+    for error in errors[1:]:
+        click.echo(f"tierce: {error}", err=True)
+    for error in errors:
+        raise error
+    click.echo(f"{', '.join(sorted(checked))}: ok")
+
+
+@plugin.command()
 @click.argument("name")
 @_config_option
 def explain(name: str, file: Path | None) -> None:

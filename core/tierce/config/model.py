@@ -116,6 +116,11 @@ class VolumeShape:
     )
     engine: str = option(doc="What keeps its bytes; see `tierce plugin list`.")
     options: Any = option(default=None, doc="What the engine wants to know: its own options.")
+    store_options: Any = option(
+        default=None,
+        doc="What the engine's store wants to know: its own options. For engines that keep their "
+        "replicas' bytes in a store.",
+    )
     frontend: str = option(doc="What serves it to initiators; see `tierce plugin list`.")
     frontend_options: Any = option(
         default=None, doc="What the front end wants to know of this volume: its own options."
@@ -168,6 +173,7 @@ class VolumeConfig:
         frontend: Name of the front end.
         frontend_options: Instance of the front end's per-volume option class.
         filters: (name, option instance), the one nearest the front end first.
+        store_options: Instance of the option class of the engine's store; None without one.
     """
 
     name: str
@@ -178,6 +184,7 @@ class VolumeConfig:
     frontend: str
     frontend_options: Any
     filters: tuple[tuple[str, Any], ...] = ()
+    store_options: Any = None
 
 
 @attrs.frozen

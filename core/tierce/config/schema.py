@@ -64,6 +64,11 @@ def _volume(registry: Registry) -> Schema:
     schema["allOf"] = [
         *_choices("engine", "options", {n: d.options for n, d in registry.engines.items()}),
         *_choices(
+            "engine",
+            "store_options",
+            {n: registry.stores[d.store].options for n, d in registry.engines.items() if d.store},
+        ),
+        *_choices(
             "frontend",
             "frontend_options",
             {name: one.volume_options for name, one in registry.frontends.items()},

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from tierce.config.model import VolumeConfig, VolumeShape
 from tierce.config.parsing import Reading, entries, options_to_mapping, parse_options
 from tierce.config.source import Value, from_plain
+from tierce.descriptions import EngineDescription
 from tierce.registry import Registry, nearest
 
 D = TypeVar("D")
@@ -37,12 +38,17 @@ def volume_from_mapping(
 
 def volume_to_mapping(volume: VolumeConfig, *, hide_secrets: bool = False) -> dict[str, Any]:
     """Return the plain values (JSON) that `volume_from_mapping` makes an equal volume from."""
+    store_options = {}
+    if volume.store_options is not None:
+        store_options = options_to_mapping(volume.store_options, hide_secrets=hide_secrets)
     return {
         "name": volume.name,
         "size": volume.size_bytes,
         "block_size": volume.block_size,
         "engine": volume.engine,
         "options": options_to_mapping(volume.engine_options, hide_secrets=hide_secrets),
+        # Most stores have none: the state of earlier versions stays equal to what is served.
+        **({"store_options": store_options} if store_options else {}),
         "frontend": volume.frontend,
         "frontend_options": options_to_mapping(volume.frontend_options, hide_secrets=hide_secrets),
         "filters": [
@@ -102,7 +108,25 @@ def parse_volume(value: Value, registry: Registry, reading: Reading, path: str) 
             _filter(one, registry, reading, f"{path}.filters[{index}]")
             for index, one in enumerate(shape.filters)
         ),
+        store_options=_store_options(engine, shape.store_options, empty, registry, reading, path),
     )
+
+
+def _store_options(
+    engine: EngineDescription,
+    value: Value | None,
+    empty: Value,
+    registry: Registry,
+    reading: Reading,
+    path: str,
+) -> Any:
+    path = f"{path}.store_options"
+    if engine.store:
+        options = registry.stores[engine.store].options
+        return parse_options(options, value or empty, reading, path)
+    if value is not None:
+        raise value.error(f"{path}: the engine {engine.name!r} has no store; leave it out")
+    return None
 
 
 def find(

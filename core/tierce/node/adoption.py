@@ -113,6 +113,7 @@ def adopt_record(store: StateStore, registry: Registry, wanted: Adoption) -> Ado
             continue
         uuid, created = str(mapping.pop("uuid")), float(mapping.pop("created"))
         loss = str(mapping.pop("loss", ""))
+        mapping["engine"] = name
         mapping.setdefault("frontend", wanted.frontend or min(registry.frontends, default=""))
         _refuse_known(store, uuid, str(mapping["name"]))
         record = VolumeRecord(

@@ -14,6 +14,7 @@ from tierce.node.settings import spec_of
 from tierce.registry import Registry, resolve
 from tierce.spec import MemberSpec, VolumeSpec
 from tierce.state import VolumeRecord
+from tierce.store import Store, StoreChoice
 
 
 @attrs.frozen
@@ -89,11 +90,29 @@ def lifecycle_of(registry: Registry, engine: str) -> Lifecycle:
     Raises:
         PluginError: It is none.
     """
-    name = registry.engines[engine].lifecycle
+    description = registry.engines[engine]
+    name = description.lifecycle
     if not name:
         return Lifecycle()
     make = resolve(name)
-    lifecycle: Any = make() if callable(make) else None
+    arguments = (store_of(registry, description.store),) if description.store else ()
+    lifecycle: Any = make(*arguments) if callable(make) else None
     if not isinstance(lifecycle, Lifecycle):
         raise PluginError(f"{name} is no class derived from tierce.Lifecycle", plugin=engine)
     return lifecycle
+
+
+def store_of(registry: Registry, name: str) -> StoreChoice:
+    """Return the store of that name.
+
+    Raises:
+        PluginError: It is none.
+    """
+    factory = registry.stores[name].factory
+    kind = resolve(factory)
+    if not (isinstance(kind, type) and issubclass(kind, Store)):
+        raise PluginError(f"{factory} is no class derived from tierce.Store", plugin=name)
+    missing = sorted(kind.__abstractmethods__)
+    if missing:
+        raise PluginError(f"{factory} lacks the methods {', '.join(missing)}", plugin=name)
+    return StoreChoice(name, kind)

@@ -119,5 +119,8 @@ def to_keep(volume: VolumeConfig, owner: Owner) -> dict[str, Any]:
 
 def has_secrets(volume: VolumeConfig) -> bool:
     """True if the volume has a secret set, which the state does not keep."""
-    options = (volume.engine_options, volume.frontend_options, *(one for _, one in volume.filters))
+    filters = (one for _, one in volume.filters)
+    options = [volume.engine_options, volume.frontend_options, *filters]
+    if volume.store_options is not None:
+        options.append(volume.store_options)
     return any(info.secret for one in options for _key, info, _value in leaves(one, ""))

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
 
 from tierce.contexts import Member, MemberContext
-from tierce.errors import FormatError, PluginError
+from tierce.errors import PluginError
 from tierce.node.control import Command
+from tierce.node.engines import store_of
 from tierce.node.layout import replace_file
 from tierce.node.process import Process
 from tierce.node.published import find_service
-from tierce.node.settings import MemberSettings
+from tierce.node.settings import MemberSettings, load_store_options
 from tierce.registry import Registry, resolve
 from tierce.volume.statistics import StatisticsPage
 
@@ -48,9 +47,10 @@ class MemberProcess:
         self._page = StatisticsPage.create(layout.page(settings.volume, settings.member.name))
         factory = resolve(registry.replicators[replicator].member)
         assert callable(factory), "a replicator's member is a class or function"
-        store: Any = _no_store
+        store = store_options = None
         if engine.store:
-            store = resolve(registry.stores[engine.store].factory)
+            store = store_of(registry, engine.store)
+            store_options = load_store_options(registry, engine.store, settings.store_options)
         # Where the one before listened means nothing any more.
         self._address.unlink(missing_ok=True)
         self._member: Member = factory(
@@ -66,7 +66,8 @@ class MemberProcess:
                 stage=self._page.stage,
                 emit=process.emit,
                 publish=self._page.publish,
-                open_store=store,
+                store=store,
+                store_options=store_options,
                 find_service=lambda name: find_service(process.layout, name),
             )
         )
@@ -85,8 +86,3 @@ class MemberProcess:
 
     def _announce(self, address: str) -> None:
         replace_file(self._address, address.encode("ascii"))
-
-
-def _no_store(path: Path, _size_bytes: int) -> Any:
-    """Of an engine that pairs its replicator with no store."""
-    raise FormatError("its engine names no store to keep bytes here", path=path)

@@ -77,6 +77,9 @@ def plan_members(served: Served) -> Iterator[Plan]:
             block_size=spec.block_size,
             engine=spec.engine,
             member=member,
+            store_options=(
+                options_to_mapping(spec.store_options) if spec.store_options is not None else {}
+            ),
         )
         yield Plan(f"member.{spec.name}.{member.name}", Role.MEMBER, spec.name, settings.to_json())
 

@@ -190,7 +190,7 @@ class PoliciesProcess:
 
     def _fail(self, document: Document, why: str) -> None:
         document.due_at = self._clock() + FAILED_AGAIN_S
-        plugin = self._registry.owner("policy handler", document.kind)
+        plugin = self._registry.owner("policy handler", document.kind).name
         message = (
             f"policy {document.name}: {why} (handler {document.kind} of plugin {plugin}); it is "
             f"tried again in {FAILED_AGAIN_S:.0f} s"

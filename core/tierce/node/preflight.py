@@ -141,6 +141,9 @@ class _Examination:
         for volume in self._config.volumes:
             path = f"volumes.{volume.name}"
             found = list(_places_of(volume.engine_options, f"{path}.options", volume.name))
+            if volume.store_options is not None:
+                store = f"{path}.store_options"
+                found += _places_of(volume.store_options, store, volume.name)
             for index, (_name, options) in enumerate(volume.filters):
                 found += _places_of(options, f"{path}.filters[{index}]", volume.name)
             yield from found

@@ -58,7 +58,7 @@ class ServiceProcess:
     def __init__(self, process: Process, registry: Registry, name: str, options: Any) -> None:
         self._process = process
         self._name = name
-        self._plugin = registry.owner("service", name)
+        self._plugin = registry.owner("service", name).name
         self._stopping = threading.Event()
         self._closed: Callable[[], None] | None = None
         self._inbox = Inbox(process.reactor)

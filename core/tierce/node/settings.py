@@ -38,6 +38,7 @@ def spec_of(config: VolumeConfig, uuid: str, created: float, layout: Layout) -> 
         filters=config.filters,
         folder=layout.volume(config.name),
         created=created,
+        store_options=config.store_options,
     )
 
 
@@ -104,6 +105,7 @@ class MemberSettings:
         block_size: The volume's logical block in bytes.
         engine: The volume's engine.
         member: This member.
+        store_options: The options of the engine's store, as JSON values.
     """
 
     volume: str
@@ -112,6 +114,7 @@ class MemberSettings:
     block_size: int
     engine: str
     member: MemberSpec
+    store_options: Mapping[str, Any] = attrs.field(factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -122,6 +125,7 @@ class MemberSettings:
             "block_size": self.block_size,
             "engine": self.engine,
             "member": member_to_json(self.member),
+            "store_options": dict(self.store_options),
         }
 
     @classmethod
@@ -158,6 +162,11 @@ def load_section(registry: Registry, frontend: str, values: Mapping[str, Any]) -
 def load_volume_options(registry: Registry, frontend: str, values: Mapping[str, Any]) -> Any:
     """Return a volume's options for its front end."""
     return _load(registry.frontends[frontend].volume_options, values)
+
+
+def load_store_options(registry: Registry, store: str, values: Mapping[str, Any]) -> Any:
+    """Return the options of a store."""
+    return _load(registry.stores[store].options, values)
 
 
 def load_service_options(registry: Registry, name: str, values: Mapping[str, Any]) -> Any:

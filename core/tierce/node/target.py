@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tierce.block.status import Status
-from tierce.contexts import Frontend, FrontendContext, OpenContext, Stage
+from tierce.contexts import Frontend, FrontendContext, OpenContext
 from tierce.durable import replace_durably
 from tierce.errors import FormatError, ProtocolError, explain
 from tierce.node.control import Command, Message, close_all
@@ -25,6 +25,7 @@ from tierce.node.reconfiguring import LiveParts, running_parts
 from tierce.node.settings import TargetSettings
 from tierce.registry import Registry, resolve
 from tierce.spec import Event, VolumeSpec
+from tierce.stage import Stage
 from tierce.volume.pipeline import Pipeline, open_pipeline
 from tierce.volume.statistics import StatisticsPage
 
@@ -87,6 +88,9 @@ class Target:
                 boot_id=process.boot_id,
             )
         )
+        hear = getattr(self._frontend, "resized", None)
+        if hear is not None:
+            self._pipeline.resized.append(hear)
         self._live = LiveParts(
             volume.name,
             running_parts(settings, registry, self._pipeline, self._frontend),

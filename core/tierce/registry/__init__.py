@@ -6,6 +6,7 @@ one leaves that one out, with a reason, and the others go on.
 """
 
 from tierce.registry.discovery import GROUP, OWN_PACKAGE, Candidate, PluginRecord, installed
+from tierce.registry.factories import missing
 from tierce.registry.names import nearest
 from tierce.registry.option_types import (
     AnyType,
@@ -37,6 +38,7 @@ __all__ = [
     "TupleType",
     "UnsupportedOptionError",
     "installed",
+    "missing",
     "nearest",
     "option_types",
     "resolve",

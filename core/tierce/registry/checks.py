@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 import attrs
 import pluggy
@@ -28,6 +27,7 @@ from tierce.descriptions import (
     StoreDescription,
 )
 from tierce.errors import explain
+from tierce.registry.field_types import wrong_field
 from tierce.registry.names import nearest
 from tierce.registry.option_types import (
     AnyType,
@@ -56,6 +56,9 @@ PREFIX = f"{hookspecs.PROJECT}_"
 
 #: What a description may be called, so that it needs no quotes in YAML.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}", re.ASCII)
+
+#: What a filter must know: a volume is nothing without.
+_SERVED = frozenset({"READ", "WRITE", "FLUSH"})
 
 #: Attributes that name something to import, and may not be empty where they exist.
 _REFERENCES = ("factory", "member", "greeter", "usage", "identity")
@@ -104,9 +107,12 @@ def _check_names(plugin: object) -> None:
     for name in sorted(dir(plugin)):
         if not name.startswith(PREFIX) or not inspect.isroutine(getattr(plugin, name, None)):
             continue
+        mark = getattr(getattr(plugin, name), f"{hookspecs.PROJECT}_impl", None)
         if name not in known:
+            if mark and mark["optionalhook"]:
+                continue  # another core's: so one plugin can span two
             raise BrokenPluginError(f"{name} is no hook of this Tierce{nearest(name, known)}")
-        if not hasattr(getattr(plugin, name), f"{hookspecs.PROJECT}_impl"):
+        if mark is None:
             raise BrokenPluginError(f"{name} lacks @tierce.hookimpl, so it would not be called")
 
 
@@ -114,7 +120,7 @@ def _descriptions(hooks: pluggy.PluginManager) -> Iterator[tuple[str, Descriptio
     for hook, (kind, family) in FAMILIES.items():
         try:
             answers = list(getattr(hooks.hook, hook)())
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             # A stranger's hook may raise anything.
             raise BrokenPluginError(f"{hook} failed: {explain(error)}") from error
         for answer in answers:
@@ -130,7 +136,7 @@ def _members(hook: str, kind: type[Description], answer: object) -> Iterable[Des
         )
     try:
         members = list(answer)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # It may be a generator, whose body runs only now.
         raise BrokenPluginError(f"{hook} failed: {explain(error)}") from error
     for member in members:
@@ -145,14 +151,16 @@ def _name(value: object) -> str:
 
 def _check_description(hook: str, family: str, description: Description) -> None:
     name: object = description.name
-    summary: object = description.summary
     if not isinstance(name, str) or _NAME.fullmatch(name) is None:
         raise BrokenPluginError(
             f"{hook} returned the name {name!r}; expected letters, digits, '-' and '_'"
         )
     what = f"{family} {name!r}"
     _check_contract(what, description.contract)
-    if not isinstance(summary, str) or not summary.strip():
+    wrong = wrong_field(description)
+    if wrong:
+        raise BrokenPluginError(f"{what}: {wrong}")
+    if not description.summary.strip():
         raise BrokenPluginError(f"{what} has no summary")
     _check_references(what, description)
     _check_options(what, description)
@@ -161,8 +169,13 @@ def _check_description(hook: str, family: str, description: Description) -> None
 
 
 def _check_contract(what: str, contract: object) -> None:
-    if not isinstance(contract, int) or contract < 1:
+    if not isinstance(contract, int) or isinstance(contract, bool) or contract < 1:
         raise BrokenPluginError(f"{what} states the contract {contract!r}; expected {CONTRACT}")
+    if contract < CONTRACT:
+        raise BrokenPluginError(
+            f"{what} was written for contract {contract} and this Tierce speaks {CONTRACT}: "
+            "upgrade the plugin's package, or install an older Tierce"
+        )
     if contract > CONTRACT:
         raise BrokenPluginError(
             f"{what} was written for contract {contract} and this Tierce speaks {CONTRACT}: "
@@ -228,8 +241,7 @@ def _holds_any(kind: OptionType) -> bool:
 
 def _check_operations(what: str, description: FilterDescription) -> None:
     known = {op.name for op in Op}
-    operations: Any = description.operations
-    if not isinstance(operations, frozenset):
-        raise BrokenPluginError(f"{what}: operations is {_name(operations)}; expected a frozenset")
-    for name in sorted(map(str, operations - known)):
+    for name in sorted(description.operations - known):
         raise BrokenPluginError(f"{what} names the operation {name!r}{nearest(name, known)}")
+    for name in sorted(_SERVED - description.operations):
+        raise BrokenPluginError(f"{what} does not know {name}, without which nothing is served")

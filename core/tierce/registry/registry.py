@@ -18,6 +18,7 @@ from tierce.descriptions import (
     StoreDescription,
 )
 from tierce.errors import PluginError, explain
+from tierce.options import NoOptions
 from tierce.registry.checks import BrokenPluginError, Loaded, check_plugin
 from tierce.registry.discovery import Candidate, PluginRecord, candidate, installed
 from tierce.registry.names import nearest
@@ -102,6 +103,7 @@ class Registry:
         self._entries = [_load(one, enable, disable) for one in self._candidates]
         _leave_out_second_names(self._entries)
         _leave_out_broken_pairings(self._entries)
+        _complete_pairings(self._entries)
         #: Who wants to hear of events.
         self.listeners = tuple(
             Listener(entry)
@@ -142,10 +144,17 @@ class Registry:
             for family, description in entry.loaded.described if entry.loaded else ():
                 yield family, description.name, description
 
-    def owner(self, family: str, name: str) -> str:
-        """Return the name of the plugin that brings something."""
-        thing = f"{family} {name}"
-        return next((one.name for one in self.plugins if thing in one.provides), "")
+    def owner(self, family: str, name: str) -> PluginRecord:
+        """Return the plugin that brings something; one called as the thing itself if none does."""
+        for entry in self._entries:
+            for its_family, one in entry.loaded.described if entry.loaded else ():
+                if (its_family, one.name) == (family, name):
+                    return entry.record()
+        return PluginRecord(name, "", "", "disabled")
+
+    def origin(self, family: str, name: str) -> str:
+        """Return whose something is, as messages name it: the plugin and its package."""
+        return self.owner(family, name).origin
 
     def left_out(self) -> str:
         """Return a clause that names the broken and the disabled plugins, for the message about
@@ -274,6 +283,34 @@ def _leave_out_broken_pairings(entries: Sequence[_Entry]) -> None:
             return
         for entry, reason in broken:
             entry.leave_out(reason)
+
+
+def _complete_pairings(entries: Sequence[_Entry]) -> None:
+    """Give every pairing what it leaves to its replicator: factory, lifecycle, options."""
+    described = [pair for one in entries if one.loaded for pair in one.loaded.described]
+    replicators = {one.name: one for _, one in described if isinstance(one, ReplicatorDescription)}
+    for entry in entries:
+        if entry.loaded is not None:
+            entry.loaded = attrs.evolve(
+                entry.loaded,
+                described=tuple(
+                    (family, _completed(one, replicators)) for family, one in entry.loaded.described
+                ),
+            )
+
+
+def _completed(
+    engine: Description, replicators: Mapping[str, ReplicatorDescription]
+) -> Description:
+    if not isinstance(engine, EngineDescription) or not engine.replicator:
+        return engine
+    replicator = replicators[engine.replicator]
+    return attrs.evolve(
+        engine,
+        factory=engine.factory or replicator.factory,
+        lifecycle=engine.lifecycle or replicator.lifecycle,
+        options=replicator.options if engine.options is NoOptions else engine.options,
+    )
 
 
 def _broken_pairing(entry: _Entry, entries: Sequence[_Entry]) -> str:

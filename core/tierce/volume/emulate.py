@@ -1,10 +1,11 @@
 """The top of a pipeline: only valid requests go down, and what the device lacks is made of what it
 has.
 
-FUA is a write and a flush; WRITE_ZEROES writes zeroes; COMPARE_AND_WRITE reads, compares and
-writes while everything else in its extent waits; BLOCK_STATUS calls everything data; a request
-larger than the device takes is split. DISCARD is refused where it is absent. A batch in which
-nothing of this is needed is passed on as it is: 0.15 us an operation.
+FUA is a write and a flush; WRITE_ZEROES writes zeroes, and with NO_HOLE as well;
+COMPARE_AND_WRITE reads, compares and writes while everything else in its extent waits;
+BLOCK_STATUS calls everything data; a request larger than the device takes is split. DISCARD is
+refused where it is absent. A batch in which nothing of this is needed is passed on as it is: 0.15
+us an operation.
 
 **What waits.** The device below keeps the order of what it was given; what is emulated is there
 only in part, so it is kept here, by claims. A change that is emulated shares its extent with other
@@ -22,13 +23,15 @@ import attrs
 
 from tierce.block.device import Capabilities, Device, Geometry
 from tierce.block.extent_lock import Claim, ExtentLock
-from tierce.block.operation import Extent, Op, Request, Settled
+from tierce.block.operation import FLAGS_OF, NO_FLAGS, Extent, Flag, Op, Request, Settled
 from tierce.block.quiet import when_quiet
 from tierce.block.status import GOOD, Code, Status
 
 _ZEROES_BYTES = 1 << 20
 _CHANGES = frozenset({Op.WRITE, Op.DISCARD, Op.WRITE_ZEROES, Op.COMPARE_AND_WRITE})
 _PLAIN = frozenset({Op.READ, Op.WRITE})
+#: All there are.
+_FLAGS = Flag.FUA | Flag.NO_HOLE
 
 
 class Emulator:
@@ -42,7 +45,7 @@ class Emulator:
         below = device.capabilities
         self.geometry: Geometry = device.geometry
         self.capabilities: Capabilities = attrs.evolve(
-            below, fua=True, write_zeroes=True, compare_and_write=True, block_status=True
+            below, flags=_FLAGS, write_zeroes=True, compare_and_write=True, block_status=True
         )
         self._device = device
         self._below = below
@@ -65,7 +68,7 @@ class Emulator:
                 offset, length = request.offset, request.length
                 if (
                     request.op not in plain
-                    or request.fua
+                    or request.flags
                     or not 0 < length <= io_max
                     or not 0 <= offset <= size - length
                     or (offset | length) & block_mask
@@ -148,6 +151,11 @@ class Emulator:
     def _refusal(self, request: Request) -> Status | None:
         """Return why the request can't be done, or None. A length of 0 is done at once."""
         op, offset, length = request.op, request.offset, request.length
+        if request.flags:
+            # Of ints: to invert a Flag is to lose what it has no name for.
+            unknown = int(request.flags) & ~int(FLAGS_OF[op])
+            if unknown:
+                return Status(Code.UNSUPPORTED, f"{op.name} takes no flag {Flag(unknown)!r}")
         if op is Op.FLUSH:
             return None
         block_size = self.geometry.block_size
@@ -176,7 +184,7 @@ class Emulator:
     def _is_native(self, request: Request) -> bool:
         if request.op in _PLAIN and request.length > self.geometry.io_bytes_max:
             return False
-        return self._below.does(request.op) and (not request.fua or self._below.fua)
+        return self._below.does(request.op) and not (request.flags and self._lacks(request.flags))
 
     def _claim(self, request: Request, done: Callable[[], None]) -> None:
         """Do it when it has its extent, which may be now.
@@ -239,8 +247,8 @@ class Emulator:
             done()
 
         def written(status: Status) -> None:
-            if status.is_good and request.fua:
-                flush = Request(Op.FLUSH)
+            if status.is_good and request.flags & Flag.FUA:
+                flush = request.derive(Op.FLUSH, 0, 0, flags=NO_FLAGS)
                 self._below_do(flush, lambda: finish(_status(flush)))
             else:
                 finish(status)
@@ -286,22 +294,27 @@ class Emulator:
     def _piece(self, request: Request, done_bytes: int) -> Request:
         left = request.length - done_bytes
         offset = request.offset + done_bytes
-        if request.op is Op.WRITE_ZEROES and not self._below.write_zeroes:
+        # What is made of several is durable by one flush at the end, whatever the device knows.
+        flags = request.flags & ~Flag.FUA
+        if request.op is Op.WRITE_ZEROES and (not self._below.write_zeroes or self._lacks(flags)):
             length = min(left, _ZEROES_BYTES, self.geometry.io_bytes_max)
-            return Request(Op.WRITE, offset, length, self._zeroes[:length])
+            return request.derive(Op.WRITE, offset, length, self._zeroes[:length], flags=NO_FLAGS)
         if request.buffer is None:
-            return Request(request.op, offset, left)
+            return request.derive(request.op, offset, left, flags=flags)
         length = min(left, self.geometry.io_bytes_max)
         part = request.buffer[done_bytes : done_bytes + length]
-        return Request(request.op, offset, length, part)
+        return request.derive(request.op, offset, length, part, flags=flags)
+
+    def _lacks(self, flags: Flag) -> bool:
+        return bool(int(flags) & ~int(self._below.flags))
 
     def _compare(self, request: Request, finish: Callable[[Status], None]) -> None:
         assert request.buffer is not None
         expected = request.buffer[: request.length]
         found = memoryview(bytearray(request.length))
         data = request.buffer[request.length :]
-        read = Request(Op.READ, request.offset, request.length, found)
-        write = Request(Op.WRITE, request.offset, request.length, data)
+        read = request.derive(Op.READ, request.offset, request.length, found, flags=NO_FLAGS)
+        write = request.derive(Op.WRITE, request.offset, request.length, data, flags=NO_FLAGS)
 
         def compare(status: Status) -> None:
             if not status.is_good:

@@ -40,6 +40,60 @@ class EpollTimer:
         self.call = None
 
 
+def attempt(work: Callable[[], T]) -> tuple[T | None, BaseException | None]:
+    """Return what `work()` returns, and what it raises: it is for the data thread to judge."""
+    try:
+        return work(), None
+    except BaseException as caught:  # noqa: BLE001 - it is handed to the data thread
+        return None, caught
+
+
+class EpollLane:
+    """Implements `tierce.reactor.Lane`: a thread that begins with the first work.
+
+    Args:
+        hand_back: Lets the data thread call `done(result, error)`.
+    """
+
+    def __init__(
+        self, hand_back: Callable[[Callable[..., None], Any, BaseException | None], None]
+    ) -> None:
+        self._hand_back = hand_back
+        self._work: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def offload(
+        self, work: Callable[[], T], done: Callable[[T | None, BaseException | None], None]
+    ) -> None:
+        """Run `work()` on the thread, then `done(result, error)` on the data thread."""
+        self._put(work, lambda result, error: self._hand_back(done, result, error))
+
+    def run(self, work: Callable[[], T]) -> T:
+        """Run `work()` on the thread, and wait."""
+        answers: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+        self._put(work, lambda result, error: answers.put((result, error)))
+        result, error = answers.get()
+        if error is not None:
+            raise error
+        return result  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        """Let the thread end."""
+        self._work.put(None)
+
+    def _put(self, work: Callable[[], Any], answer: Callable[..., None]) -> None:
+        if self._thread is None:
+            # A daemon: one that hangs in an engine's call must not keep its process alive.
+            self._thread = threading.Thread(target=self._serve, name="lane", daemon=True)
+            self._thread.start()
+        self._work.put((work, answer))
+
+    def _serve(self) -> None:
+        while (item := self._work.get()) is not None:
+            work, answer = item
+            answer(*attempt(work))
+
+
 class EpollReactor:
     """Implements `tierce.Reactor`. Build it in the process that runs it, after any fork."""
 
@@ -58,6 +112,8 @@ class EpollReactor:
         self._threads: list[threading.Thread] = []
         self._idle_threads = threading.Semaphore(0)
         self._running = False
+        self._waking = threading.Lock()
+        self._is_closed = False
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.watch(self._wake, select.EPOLLIN, self._collect)
 
@@ -153,8 +209,10 @@ class EpollReactor:
             self._work.put(None)
         for thread in self._threads:
             thread.join()
-        self._epoll.close()
-        os.close(self._wake)
+        with self._waking:
+            self._is_closed = True
+            self._epoll.close()
+            os.close(self._wake)
 
     def _sweep(self) -> None:
         """Drop cancelled timers, so that they don't pile up until they are due."""
@@ -169,17 +227,25 @@ class EpollReactor:
             if timer.call is not None:
                 timer.call()
 
+    def lane(self) -> EpollLane:
+        """Return a worker thread of one's own."""
+        return EpollLane(self._return)
+
     def _serve(self) -> None:
         while (item := self._work.get()) is not None:
             work, done = item
-            result, error = None, None
-            try:
-                result = work()
-            except BaseException as caught:  # noqa: BLE001 - it is handed to the data thread
-                error = caught
-            self._done.append((done, result, error))
+            result, error = attempt(work)
             self._idle_threads.release()
-            os.eventfd_write(self._wake, 1)
+            self._return(done, result, error)
+
+    def _return(self, done: Callable[..., None], result: Any, error: BaseException | None) -> None:
+        """Let the data thread hear of what a worker thread has done."""
+        with self._waking:
+            # A lane that hung may come back when the loop is gone, and the descriptor's number is
+            # another file's by then.
+            if not self._is_closed:
+                self._done.append((done, result, error))
+                os.eventfd_write(self._wake, 1)
 
     def _collect(self, _events: int) -> None:
         with contextlib.suppress(BlockingIOError):

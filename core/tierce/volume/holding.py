@@ -33,7 +33,7 @@ from tierce.options import option
 from tierce.reactor import Reactor, Timer
 from tierce.spec import Event
 from tierce.volume.emulate import Emulator
-from tierce.volume.meter import Meter
+from tierce.volume.settlement import Settlement
 
 #: The longest hold: initiators give up on a write after 30 s or so.
 HOLD_S_MAX = 60.0
@@ -95,7 +95,7 @@ class Holding:
     Args:
         volume: The volume's name.
         emulator: The top of its pipeline.
-        meter: What counts below that: it knows what is under way.
+        settlement: Knows what is under way below that.
         reactor: The loop.
         emit: Reports an event.
     """
@@ -104,13 +104,13 @@ class Holding:
         self,
         volume: str,
         emulator: Emulator,
-        meter: Meter,
+        settlement: Settlement,
         reactor: Reactor,
         emit: Callable[[Event], None],
     ) -> None:
         self._volume = volume
         self._emulator = emulator
-        self._meter = meter
+        self._settlement = settlement
         self._reactor = reactor
         self._emit = emit
         self._hold: _Hold | None = None
@@ -165,7 +165,7 @@ class Holding:
         hold = self._hold = _Hold(wanted.id, self._reactor.now(), timer, job)
         self._emulator.hold(lambda batch, settled: hold.kept.append((batch, settled)))
         job.when_cancelled(lambda: self._cancelled(hold))
-        self._meter.when_settled(lambda: self._settled(hold))
+        self._settlement.when_settled(lambda: self._settled(hold))
 
     def _settled(self, hold: _Hold) -> None:
         self._emulator.when_unchanging(

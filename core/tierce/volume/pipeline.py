@@ -1,34 +1,39 @@
-"""Opening a volume: engine, filters, statistics, emulation, put one on the other.
+"""Opening a volume: engine, filters, boundaries, emulation, put one on the other.
 
 ::
 
-    front end -> Emulator -> [Meter] -> filter -> ... -> Meter "device" -> engine
+    front end -> Emulator -> [Boundary -> filter] -> ... -> Boundary -> engine
 
 Hooks are resolved here, once; what the front end calls is bound methods.
+
+**Which thread.** Everything here, and every call of a `Device`, is on the data thread. A simple
+device of `Concurrency.SERIAL` is made, called and closed on one and the same worker thread; one of
+`PARALLEL` is made here, and called and closed on any worker thread.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from typing import cast
+from functools import partial
 
 import attrs
 
-from tierce.block.device import Device, Geometry, SimpleDevice
+from tierce.block.device import Device, Geometry
+from tierce.block.operation import Op
 from tierce.block.status import Status
 from tierce.contexts import OpenContext
-from tierce.descriptions import CONTRACT, EngineDescription
 from tierce.errors import PluginError
-from tierce.registry import Registry, resolve
+from tierce.registry import Registry
+from tierce.volume.blame import Blames
+from tierce.volume.boundary import Boundary
 from tierce.volume.claims import Claims
 from tierce.volume.emulate import Emulator
-from tierce.volume.filtering import Guard
 from tierce.volume.holding import Holding
-from tierce.volume.meter import Meter
+from tierce.volume.opening import open_device, open_engine
 from tierce.volume.simple import SimpleAdapter
 
 
-@attrs.define(eq=False)
 class Pipeline:
     """An open volume.
 
@@ -38,17 +43,106 @@ class Pipeline:
         engine: What the engine's factory returned.
         filters: What the filters' factories returned, the one nearest the front end first.
         holding: What holds the volume's writes.
+        boundaries: Above each plugin's device, from the engine up.
+        resized: Called with the volume's new shape whenever it has one.
     """
 
-    device: Device
-    claims: Claims
-    engine: object
-    filters: tuple[object, ...]
-    holding: Holding
+    def __init__(self, context: OpenContext, registry: Registry) -> None:
+        volume = context.volume
+        self.claims = Claims(volume.name)
+        self.resized: list[Callable[[Geometry], None]] = []
+        self._context = context
+        self._registry = registry
+        self._blames = Blames(context)
+        self.engine: object = None
+        self.filters: tuple[object, ...] = ()
+        self.boundaries: list[Boundary] = [self._open_engine()]
+        # The second of two filters of one name, seen from the front end, is NAME:2.
+        seen = Counter(name for name, _options in volume.filters)
+        for name, options in reversed(volume.filters):
+            instance = name if seen[name] == 1 else f"{name}:{seen[name]}"
+            seen[name] -= 1
+            self.boundaries.append(self._open_filter(name, instance, options))
+        device = Emulator(self.boundaries[-1])
+        device.geometry = attrs.evolve(device.geometry, size_bytes=volume.size_bytes)
+        self._emulator = device
+        settlement = self.boundaries[-1].settlement
+        self.holding = Holding(volume.name, device, settlement, context.reactor, context.emit)
+        self.device: Device = device
+        self.claims.claim(f"front end {volume.frontend}", writes=not device.capabilities.read_only)
 
     def close(self, closed: Callable[[Status], None]) -> None:
-        """Close from the top down; `closed` gets what the engine says."""
-        self.device.close(closed)
+        """Close from the top down; `closed` gets what failed, if anything did."""
+
+        def told(status: Status) -> None:
+            self._blames.close()
+            closed(status)
+
+        self.device.close(told)
+
+    def _open_engine(self) -> Boundary:
+        context, registry = self._context, self._registry
+        name = context.volume.engine
+        description = registry.engines.get(name)
+        if description is None:
+            raise PluginError(f"no engine {name!r} is enabled", plugin=name)
+        blame = self._blames.of(f"engine {name}", registry.origin("engine", name))
+        context = attrs.evolve(context, resized=partial(self._resized, 0))
+        device = open_engine(context, registry, description, blame)
+        self.engine = device.simple if isinstance(device, SimpleAdapter) else device
+        return self._bound(Boundary(device, context.stage("device"), blame, context.reactor), name)
+
+    def _open_filter(self, name: str, instance: str, options: object) -> Boundary:
+        registry, below = self._registry, self.boundaries[-1]
+        description = registry.filters.get(name)
+        if description is None:
+            raise PluginError(f"no filter {name!r} is enabled", plugin=name)
+        door = partial(self._resized, len(self.boundaries))
+        context = attrs.evolve(self._context, options=options, resized=door)
+        blame = self._blames.of(f"filter {instance}", registry.origin("filter", name))
+        device = open_device(description.factory, name, context, below)
+        self.filters = (device, *self.filters)
+        boundary = Boundary(
+            device,
+            context.stage(f"filter-{instance}"),
+            blame,
+            context.reactor,
+            operations=[op for op in Op if op.name in description.operations],
+            flags=description.flags,
+            below=below,
+        )
+        return self._bound(boundary, name)
+
+    def _bound(self, boundary: Boundary, plugin: str) -> Boundary:
+        """Return a boundary whose shape serves the volume.
+
+        Raises:
+            PluginError: It is smaller than the volume, or of another block.
+        """
+        volume, has = self._context.volume, boundary.geometry
+        if has.size_bytes < volume.size_bytes or has.block_size != volume.block_size:
+            raise PluginError(
+                f"it opened volume {volume.name} with {has.size_bytes} bytes in blocks of "
+                f"{has.block_size}; expected {volume.size_bytes} in blocks of "
+                f"{volume.block_size}. The volume is not served, so that nothing is lost",
+                plugin=plugin,
+            )
+        return boundary
+
+    def _resized(self, index: int, geometry: Geometry) -> None:
+        """A device has another shape: let all above it take it in, then the front end."""
+        if index >= len(self.boundaries):
+            return  # It says so while it opens, and is asked when it is open.
+        if not self.boundaries[index].resize(geometry):
+            return
+        for boundary in self.boundaries[index + 1 :]:
+            boundary.below_resized()
+        top = self.boundaries[-1].geometry
+        if top == self._emulator.geometry:
+            return
+        self._emulator.geometry = top
+        for hear in self.resized:
+            hear(top)
 
 
 def open_pipeline(context: OpenContext, registry: Registry) -> Pipeline:
@@ -60,69 +154,6 @@ def open_pipeline(context: OpenContext, registry: Registry) -> Pipeline:
         registry: The plugins.
 
     Raises:
-        PluginError: The engine or a filter is not there, or is no device.
+        PluginError: The engine or a filter is not there, or is no device that serves the volume.
     """
-    volume = context.volume
-    description = registry.engines.get(volume.engine)
-    if description is None:
-        raise PluginError(f"no engine {volume.engine!r} is enabled", plugin=volume.engine)
-    factory = description.factory or registry.replicators[description.replicator].factory
-    engine = _call(factory, description.name, context)
-    below = _as_device(engine, factory, context, description)
-    device = Meter(below, context.stage("device"))
-    filters: list[object] = []
-    for name, options in reversed(volume.filters):
-        made, device = _open_filter(context, registry, name, options, device)
-        filters.insert(0, made)
-    claims = Claims(volume.name)
-    claims.claim(f"front end {volume.frontend}", writes=not device.capabilities.read_only)
-    emulator = Emulator(device)
-    holding = Holding(volume.name, emulator, device, context.reactor, context.emit)
-    return Pipeline(emulator, claims, engine, tuple(filters), holding)
-
-
-def _as_device(
-    opened: object, factory: str, context: OpenContext, description: EngineDescription
-) -> Device:
-    if callable(getattr(opened, "submit", None)):
-        return cast("Device", opened)
-    if not isinstance(opened, SimpleDevice):
-        raise PluginError(
-            f"{factory} gave a {type(opened).__name__}, expected something with read and write, "
-            "or with submit",
-            plugin=description.name,
-        )
-    volume = context.volume
-    geometry = getattr(opened, "geometry", None) or Geometry(volume.size_bytes, volume.block_size)
-    return SimpleAdapter(
-        opened,
-        geometry,
-        description.concurrency,
-        durable=description.durable,
-        engine=description.name,
-        reactor=context.reactor,
-    )
-
-
-def _open_filter(
-    context: OpenContext, registry: Registry, name: str, options: object, below: Device
-) -> tuple[object, Meter]:
-    """Return what the filter's factory made, and the device that it has become."""
-    description = registry.filters.get(name)
-    if description is None:
-        raise PluginError(f"no filter {name!r} is enabled", plugin=name)
-    if description.contract > CONTRACT:
-        raise PluginError(
-            f"written for contract {description.contract}, this core speaks {CONTRACT}",
-            plugin=name,
-        )
-    made = _call(description.factory, name, attrs.evolve(context, options=options), below)
-    guard = Guard(cast("Device", made), description, below)
-    return made, Meter(guard, context.stage(f"filter-{name}"))
-
-
-def _call(factory: str, plugin: str, *arguments: object) -> object:
-    found = resolve(factory)
-    if not callable(found):
-        raise PluginError(f"{factory} can't be called", plugin=plugin)
-    return found(*arguments)
+    return Pipeline(context, registry)

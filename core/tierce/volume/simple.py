@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import errno
+import inspect
 from collections.abc import Callable
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
-from tierce.block.device import Capabilities, Concurrency, Geometry, SimpleDevice
+from tierce.block.device import Capabilities, Concurrency, Geometry
 from tierce.block.extent_lock import Claim, ExtentLock
 from tierce.block.operation import EXTENT_COUNT_MAX, Extent, Op, Request, Settled
 from tierce.block.status import GOOD, Code, Status
 from tierce.errors import DeviceError, explain
-from tierce.reactor import Reactor
+from tierce.reactor import Lane, Reactor
+from tierce.volume.blame import Blame
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _CHANGES = frozenset({Op.WRITE, Op.DISCARD, Op.WRITE_ZEROES})
@@ -32,6 +34,22 @@ def status_of(error: BaseException, request: Request, engine: str) -> Status:
     return Status(code, reason, request.offset)
 
 
+class Simple(Protocol):
+    """What a simple device is at least."""
+
+    def read(self, offset: int, buffer: memoryview) -> object:
+        """See `SimpleDevice`; what it returns is looked at."""
+        ...
+
+    def write(self, offset: int, data: memoryview) -> object:
+        """See `SimpleDevice`; what it returns is looked at."""
+        ...
+
+
+class ReturnedError(TypeError):
+    """A method returned something: it did not do what it was asked, or does it later."""
+
+
 class SimpleAdapter:
     """A simple device that takes batches.
 
@@ -42,25 +60,31 @@ class SimpleAdapter:
         durable: What was flushed survives a restart.
         engine: The engine's name, for errors.
         reactor: The target's loop.
+        lane: The thread that a SERIAL device was made on; None for others.
+        blame: Where its mistakes go.
     """
 
     def __init__(
         self,
-        simple: SimpleDevice,
+        simple: Simple,
         geometry: Geometry,
         concurrency: Concurrency,
         *,
         durable: bool,
         engine: str,
         reactor: Reactor,
+        lane: Lane | None,
+        blame: Blame,
     ) -> None:
         self.geometry = geometry
         self._engine = engine
-        self._reactor = reactor
-        self._simple = simple
+        self.simple = simple
         self._is_inline = concurrency is Concurrency.INLINE
         self._is_serial = concurrency is Concurrency.SERIAL
-        self._flush: Callable[[], None] | None = getattr(simple, "flush", None)
+        self._lane = lane
+        self._offload = reactor.offload if lane is None else lane.offload
+        self._blame = blame
+        self._flush: Callable[[], object] | None = getattr(simple, "flush", None)
         self._methods: dict[Op, Callable[..., Any] | None] = {
             Op.DISCARD: getattr(simple, "discard", None),
             Op.WRITE_ZEROES: getattr(simple, "write_zeroes", None),
@@ -78,26 +102,33 @@ class SimpleAdapter:
         """Run each call where it may run."""
         if self._is_inline:
             for request in batch:
-                request.status = self._run(request)
+                try:
+                    self._call(request)
+                except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's bug
+                    request.status = self._status_of(error, request)
+                else:
+                    request.status = GOOD
             return
         for request in batch:
             self._claim(request, settled)
 
     def close(self, closed: Callable[[Status], None]) -> None:
         """Close the engine's device, on a worker thread: it may wait."""
-        close = getattr(self._simple, "close", None)
-        if close is None:
-            closed(GOOD)
-            return
+        close = getattr(self.simple, "close", None)
 
         def done(_result: object, error: BaseException | None) -> None:
+            if self._lane is not None:
+                self._lane.close()
             if error is None:
                 closed(GOOD)
             else:
                 why = f"engine {self._engine} failed to close: {explain(error)}"
                 closed(Status(Code.WRITE_ERROR, why))
 
-        self._reactor.offload(close, done)
+        if close is None:
+            done(None, None)
+        else:
+            self._offload(close, done)
 
     def _claim(self, request: Request, settled: Settled) -> None:
         """Wait for what overlaps. SERIAL: everything overlaps everything."""
@@ -112,40 +143,49 @@ class SimpleAdapter:
             self._lock.acquire(request.offset, request.length, start, exclusive=exclusive)
 
     def _start(self, request: Request, settled: Settled, claim: Claim) -> None:
-        def done(status: Status | None, error: BaseException | None) -> None:
-            if error is not None:
-                raise error
-            request.status = status
+        def done(_result: object, error: BaseException | None) -> None:
+            request.status = GOOD if error is None else self._status_of(error, request)
             self._lock.release(claim)
             settled([request])
 
-        self._reactor.offload(partial(self._run, request), done)
+        self._offload(partial(self._call, request), done)
 
-    def _run(self, request: Request) -> Status:
-        """Make the call; whatever it raises becomes a status."""
-        try:
-            self._call(request)
-        except Exception as error:  # noqa: BLE001 - a plugin's bug must not end the target
-            return status_of(error, request, self._engine)
-        return GOOD
+    def _status_of(self, error: BaseException, request: Request) -> Status:
+        """Return what is answered for what a call raised: the medium's failure, or a bug, which is
+        told as one."""
+        if not isinstance(error, OSError | DeviceError):
+            does = "returned something" if isinstance(error, ReturnedError) else "raised"
+            consequence = f"{request.op.name} is answered with an error"
+            self._blame.mistake(f"{does} in {request.op.name}", consequence, error)
+        return status_of(error, request, self._engine)
 
     def _call(self, request: Request) -> None:
         op = request.op
         if op is Op.READ:
             assert request.buffer is not None
-            self._simple.read(request.offset, request.buffer)
+            if self.simple.read(request.offset, request.buffer) is not None:
+                raise ReturnedError("read returns nothing: it fills the buffer that it is given")
         elif op is Op.WRITE:
             assert request.buffer is not None
-            self._simple.write(request.offset, request.buffer.toreadonly())
+            _refuse_promise(self.simple.write(request.offset, request.buffer.toreadonly()))
         elif op is Op.FLUSH:
             if self._flush is not None:
-                self._flush()
+                _refuse_promise(self._flush())
         else:
             method = self._methods[op]
             assert method is not None, "core asks only for what the device says it does"
             result = method(request.offset, request.length)
             if op is Op.BLOCK_STATUS:
                 request.extents = _checked(tuple(islice(result, EXTENT_COUNT_MAX)), request)
+            else:
+                _refuse_promise(result)
+
+
+def _refuse_promise(result: object) -> None:
+    """Refuse what would do its work only when somebody awaits or iterates it. A count of bytes, as
+    `os.pwrite` returns, is harmless."""
+    if result is not None and (inspect.isawaitable(result) or inspect.isgenerator(result)):
+        raise ReturnedError(f"it returned a {type(result).__name__}, which nobody awaits")
 
 
 def _checked(extents: tuple[Extent, ...], request: Request) -> tuple[Extent, ...]:

@@ -18,6 +18,7 @@ import attrs
 from tierce import (
     EXTENT_COUNT_MAX,
     GOOD,
+    BaseDevice,
     Capabilities,
     Claim,
     Closed,
@@ -52,7 +53,7 @@ _EVENT_INTERVAL_S = 60.0
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
-class FileDevice:
+class FileDevice(BaseDevice):
     """A file as a device.
 
     Args:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterator
 
-from tierce import Extent, OpenContext
+from tierce import Extent, OpenContext, SimpleDevice
 
 _PAGE = mmap.PAGESIZE
 _MAPPED = b"\1"
 
 
-class MemoryDevice:
+class MemoryDevice(SimpleDevice):
     """Bytes in anonymous memory, which costs nothing until it is written.
 
     A second map has one byte for each page, 1 where something was written: which pages are there

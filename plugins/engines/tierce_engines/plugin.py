@@ -16,12 +16,15 @@ def tierce_engines() -> list[EngineDescription]:
             factory="tierce_engines.memory:MemoryDevice",
             concurrency=Concurrency.INLINE,
             durable=False,
+            contract=2,
         ),
         EngineDescription(
             name="file",
             summary="One raw file or block device, unreplicated.",
             factory="tierce_engines.file:FileDevice",
+            concurrency=Concurrency.BATCH,
             lifecycle="tierce_engines.file_lifecycle:FileLifecycle",
             options=FileOptions,
+            contract=2,
         ),
     ]

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tierce import Op, Request, Stage
+from tierce import NO_FLAGS, Flag, Op, Request, Stage
 from tierce_iscsi import pdu
 from tierce_iscsi.buffers import Region
 from tierce_iscsi.commands import Commands
@@ -57,6 +57,8 @@ UNPACK_CDB_10, UNPACK_CDB_16 = pdu.CDB_10.unpack_from, pdu.CDB_16.unpack_from
 #: Second byte of a CDB: what a fast READ may not have (RDPROTECT, FUA), what a WRITE may not
 #: (WRPROTECT), and a WRITE's FUA.
 READ_SPECIAL, WRITE_SPECIAL, FUA = 0xE8, 0xE0, 0x08
+#: What a fast WRITE with that bit carries.
+DURABLE = Flag.FUA
 #: F, R and W bits of a command.
 DIRECTION, FINAL_READ, FINAL_WRITE = 0xE0, 0xC0, 0xA0
 #: One connection's turn: what it has sent is begun no longer than this.
@@ -204,7 +206,7 @@ class Connection:
                                 lba * block_size,
                                 length,
                                 out_view[data : data + length],
-                                False,
+                                NO_FLAGS,
                                 (tag, place),
                             )
                         )
@@ -232,7 +234,7 @@ class Connection:
                                 lba * block_size,
                                 length,
                                 view[data : data + length],
-                                special & FUA != 0,
+                                DURABLE if special & FUA else NO_FLAGS,
                                 (tag, 0),
                             )
                         )

@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Callable, Collection
 
-from tierce import FrontendContext, ProtocolError, Timer
+from tierce import FrontendContext, Geometry, ProtocolError, Timer
 from tierce_iscsi import task_management
 from tierce_iscsi.completion import Completion, Quiet
 from tierce_iscsi.connection import Connection
@@ -115,6 +115,10 @@ class IscsiFrontend:
             terms = endpoint.login.negotiation
             if endpoint.login.is_done and not may_log_in(options, terms.initiator_name):
                 endpoint.close("it is no longer among the initiators", Cause.TARGET)
+
+    def resized(self, geometry: Geometry) -> None:
+        """The volume has another shape."""
+        self.unit.resized(geometry.size_bytes)
 
     def close(self, closed: Callable[[], None]) -> None:
         """Answer what is under way, end the sessions, then `closed()`."""

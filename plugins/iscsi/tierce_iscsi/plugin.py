@@ -22,5 +22,6 @@ def tierce_frontends() -> Iterable[FrontendDescription]:
             advice="tierce_iscsi.options:advice",
             options=IscsiOptions,
             volume_options=IscsiVolumeOptions,
+            contract=2,
         ),
     )

@@ -14,11 +14,18 @@ from tierce_jiva.removing import DELETED, entries
 from tierce_jiva.sealed import decode_sealed
 
 
-def adopt_folders(folders: tuple[Path, ...], without: tuple[str, ...]) -> Mapping[str, Any]:
+def adopt_folders(
+    folders: tuple[Path, ...], without: tuple[str, ...], store: str
+) -> Mapping[str, Any]:
     """Return the volume that these folders hold, whose replicas `without` have none any more.
 
     All its replicas stay its members, so that a majority of all decides as before. One whose folder
     is lost gets the name of a folder that is not there: it never votes, and is never made.
+
+    Args:
+        folders: The folders.
+        without: The replicas that have none any more.
+        store: What must keep their bytes.
 
     Raises:
         FormatError: A folder is no replica's.
@@ -28,7 +35,9 @@ def adopt_folders(folders: tuple[Path, ...], without: tuple[str, ...]) -> Mappin
     if not folders:
         raise ConflictError("name the folders of the volume's replicas")
     by_name = _by_name(folders)
-    first = next(iter(by_name.values()))[1]
+    path, first = next(iter(by_name.values()))
+    if first.store != store:
+        raise FormatError(f"its bytes are kept by the store {first.store}, not {store}", path=path)
     _check_names(first, by_name, without)
     loss = _loss(first, {name: path for name, (path, _one) in by_name.items()}) if without else ""
     lost = {name: folders[0].with_name(f"{first.volume}-{name}-lost") for name in without}
@@ -39,7 +48,6 @@ def adopt_folders(folders: tuple[Path, ...], without: tuple[str, ...]) -> Mappin
         "created": first.created,
         "size": first.size_bytes,
         "block_size": first.block_size,
-        "engine": "jiva",
         "options": {"replicas": [{"folder": str(places[name])} for name in first.members]},
         "loss": loss,
     }

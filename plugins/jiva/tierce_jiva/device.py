@@ -10,6 +10,7 @@ from functools import partial
 
 from tierce import (
     GOOD,
+    BaseDevice,
     Capabilities,
     Closed,
     Geometry,
@@ -33,7 +34,7 @@ _CONNECT_S_MIN = 0.05
 _CONNECT_S_MAX = 1.0
 
 
-class JivaDevice:
+class JivaDevice(BaseDevice):
     """One replicated volume, open.
 
     Args:

@@ -5,14 +5,16 @@ file                contents
 ==================  ==============================================================================
 ``volume.json``     identity: volume, uuid, replica, members, size, chain; written once
 ``record.json``     `Record`: promised ballot, accepted membership, boot id, marks; replaced often
-``head-000.img``    the head: a sparse file as long as the volume
+``head-000.img``    the head, if the store is `sparse-file`: as long as the volume
 ``lock``            held by the replica's process, the pid inside
 ==================  ==============================================================================
 
 The two JSON files are sealed (`sealed.py`).
 
-``volume.json`` names the chain as a list, newest last: today one entry, the head; snapshots and
-the checksum files beside the data go into the same list. ``record.json`` and its spare,
+``volume.json`` names the store, which owns the bytes and the files that they lie in; without a name
+it is `sparse-file`. For that one it names the chain as a list, newest last: today one entry, the
+head; snapshots and the checksum files beside the data go into the same list. ``record.json`` and
+its spare,
 ``record.json.new``, are told in `record_file.py`.
 
 A folder that is open is known by its descriptor: whatever its path leads to meanwhile, lock,
@@ -30,15 +32,14 @@ import attrs
 
 from tierce import ConflictError, FormatError
 from tierce_jiva.ballot import Record
-from tierce_jiva.file_identity import identity_of
 from tierce_jiva.files import Files, OsFiles, lock_file
 from tierce_jiva.record_file import RECORD, RecordFile, decode_record, encode_record
 from tierce_jiva.regions import Regions
 from tierce_jiva.sealed import read_sealed
+from tierce_jiva.store import HEAD, SPARSE_FILE
 
 VOLUME = "volume.json"
 LOCK = "lock"
-HEAD = "head-000.img"
 
 
 @attrs.frozen
@@ -53,6 +54,7 @@ class Identity:
         size_bytes: The volume's size in bytes.
         block_size: The volume's logical block in bytes.
         created: Seconds since the epoch.
+        store: What keeps the bytes.
     """
 
     volume: str
@@ -62,6 +64,7 @@ class Identity:
     size_bytes: int
     block_size: int
     created: float
+    store: str = SPARSE_FILE
 
 
 class ReplicaFolder:
@@ -101,15 +104,16 @@ class ReplicaFolder:
                 self.regions,
                 path / RECORD,
             )
-            self._look_at_head()
         except BaseException:
             self.close()
             raise
 
-    @property
-    def head(self) -> Path:
-        """The file that holds the volume's bytes, by its path."""
-        return self.path / HEAD
+    def is_at_path(self) -> bool:
+        """True if the path still leads to the folder that is open."""
+        try:
+            return os.path.samestat(os.stat(self.path), os.fstat(self._folder))
+        except OSError:
+            return False
 
     def save(self, record: Record) -> None:
         """Replace the record. On return it survives loss of power. Waits for the disk.
@@ -127,20 +131,6 @@ class ReplicaFolder:
             if descriptor >= 0:
                 self.files.close(descriptor)
         self._lock = self._folder = -1
-
-    def _look_at_head(self) -> None:
-        try:
-            descriptor = self.files.open_in(self._folder, HEAD, os.O_RDONLY)
-        except OSError as error:
-            raise FormatError(f"can't be read: {error.strerror}", path=self.head) from error
-        try:
-            status = os.fstat(descriptor)
-            #: Where the file that holds the bytes lies: (device, inode).
-            self.head_place = (status.st_dev, status.st_ino)
-            #: Which file holds the bytes now; the record says which one did.
-            self.head_identity = identity_of(descriptor)
-        finally:
-            self.files.close(descriptor)
 
 
 def take_lock(folder: int, path: Path, files: Files) -> int:
@@ -187,6 +177,7 @@ def read_identity(path: Path, name: str = VOLUME) -> Identity:
             size_bytes=int(body["size_bytes"]),
             block_size=int(body["block_size"]),
             created=float(body["created"]),
+            store=str(body.get("store", SPARSE_FILE)),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise FormatError(f"lacks or has a wrong {error}", path=path / name) from error
@@ -194,5 +185,7 @@ def read_identity(path: Path, name: str = VOLUME) -> Identity:
 
 def identity_to(identity: Identity) -> dict[str, Any]:
     """Return what `volume.json` holds."""
-    chain = [{"file": HEAD, "kind": "head", "checksums": None}]
+    chain = []
+    if identity.store == SPARSE_FILE:
+        chain = [{"file": HEAD, "kind": "head", "checksums": None}]
     return attrs.asdict(identity) | {"chain": chain}

@@ -13,6 +13,7 @@ import contextlib
 import secrets
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import attrs
 
@@ -21,11 +22,28 @@ from tierce_jiva.ballot import Ballot, Membership, Order, Record
 from tierce_jiva.boot import boot_id
 from tierce_jiva.files import Files
 from tierce_jiva.folder import ReplicaFolder
+from tierce_jiva.stored import Stored
 
 
-def describe_loss(
-    volume: VolumeSpec, members: tuple[MemberSpec, ...], keep: str, files: Files
-) -> str:
+@attrs.frozen
+class Replica:
+    """One replica: where it is, and its bytes."""
+
+    member: MemberSpec
+    stored: Stored
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.member.name
+
+    @property
+    def folder(self) -> Path:
+        """Its folder."""
+        return self.member.folder
+
+
+def describe_loss(volume: VolumeSpec, members: tuple[Replica, ...], keep: str, files: Files) -> str:
     """Say what may be lost if the volume opens from `keep`.
 
     Raises:
@@ -55,7 +73,7 @@ def describe_loss(
     )
 
 
-def force(volume: VolumeSpec, members: tuple[MemberSpec, ...], keep: str, files: Files) -> None:
+def force(volume: VolumeSpec, members: tuple[Replica, ...], keep: str, files: Files) -> None:
     """Let the next opening serve from `keep`. Nothing of the volume runs.
 
     Raises:
@@ -66,30 +84,31 @@ def force(volume: VolumeSpec, members: tuple[MemberSpec, ...], keep: str, files:
         highest = max(folder.record.promised.number for folder in folders.values())
         ballot = Ballot(max(highest + 1, time.time_ns() // 1_000_000), secrets.randbits(64))
         names = folders[keep].record.accepted.members
+        (head,) = (member.stored.identify() for member in members if member.name == keep)
         membership = Membership(ballot, 1, names, (keep,))
         # The one that is kept first: the others must not know of a set whose member does not.
         for name in sorted(folders, key=lambda name: name != keep):
             folder = folders[name]
             record = folder.record.promise(ballot).accept(membership)
             if name == keep:
-                record = _as_the_only_one(record, folder, ballot)
+                record = _as_the_only_one(record, head, ballot)
             folder.save(record)
 
 
-def _as_the_only_one(record: Record, folder: ReplicaFolder, ballot: Ballot) -> Record:
+def _as_the_only_one(record: Record, head: str, ballot: Ballot) -> Record:
     order = Order(ballot, 0)
     return attrs.evolve(
         record,
         let_in_boot=boot_id(),
         order=order,
         settled=order,
-        head=folder.head_identity,
+        head=head,
     )
 
 
 def _check_reach(
     volume: VolumeSpec,
-    members: tuple[MemberSpec, ...],
+    members: tuple[Replica, ...],
     keep: str,
     records: Mapping[str, Record],
     troubles: Mapping[str, str],
@@ -100,13 +119,13 @@ def _check_reach(
     if len(records) < majority:
         raise ConflictError(
             f"volume {volume.name}: {len(records)} of {len(members)} replicas can be reached, "
-            f"{majority} must: a volume that has lost more is copied from {keep}'s head file, "
-            "which is raw, to a new one; see docs/howto/operate.md"
+            f"{majority} must: a volume that has lost more is copied from {keep} to a "
+            "new one (a head file is raw); see docs/howto/operate.md"
         )
 
 
 def _read(
-    volume: VolumeSpec, members: tuple[MemberSpec, ...], files: Files
+    volume: VolumeSpec, members: tuple[Replica, ...], files: Files
 ) -> tuple[dict[str, Record], dict[str, str]]:
     """Return the records that can be read, and why the others can't."""
     records: dict[str, Record] = {}
@@ -114,10 +133,11 @@ def _read(
     for member in members:
         try:
             folder = ReplicaFolder(member.folder, files, is_locked=False)
+            folder.close()
+            member.stored.identify()
         except (FormatError, OSError) as error:
             troubles[member.name] = explain(error)
             continue
-        folder.close()
         if (folder.identity.uuid, folder.identity.replica) == (volume.uuid, member.name):
             records[member.name] = folder.record
         else:
@@ -127,7 +147,7 @@ def _read(
 
 @contextlib.contextmanager
 def _opened(
-    volume: VolumeSpec, members: tuple[MemberSpec, ...], files: Files
+    volume: VolumeSpec, members: tuple[Replica, ...], files: Files
 ) -> Iterator[dict[str, ReplicaFolder]]:
     """Open and lock every folder that can be read.
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from tierce import ProtocolError
-from tierce_jiva.ballot import NO_BALLOT, Ballot
+from tierce_jiva.ballot import NO_BALLOT, Ballot, is_number
 from tierce_jiva.links import Head, Link, Links, LinkState, control_of
 from tierce_jiva.promise import Promise
 from tierce_jiva.wire import Frame, Kind
@@ -73,10 +73,10 @@ class Handshake:
             link.boot_id = str(message["boot_id"])
             link.knows_status = Kind.STATUS.name in list(message.get("knows", ()))
             link.head = Head.from_json(message, link.connection)
+            incarnation = _incarnation(message)
         except (KeyError, TypeError, ValueError) as error:
             raise ProtocolError(f"a welcome that is none: {error}") from error
         link.welcomed = promised
-        incarnation = link.head.incarnation
         link.is_restarted = link.is_restarted or link.incarnation not in {0, incarnation}
         link.incarnation = incarnation
         link.state = LinkState.GREETED
@@ -88,3 +88,10 @@ class Handshake:
         link.promise = Promise.from_json(control_of(frame, "promise"), self._links.regions)
         link.state = LinkState.READY
         self._promised(link)
+
+
+def _incarnation(message: Mapping[str, Any]) -> int:
+    found = message["incarnation"]
+    if not is_number(found):
+        raise ValueError("incarnation is no number")
+    return int(found)

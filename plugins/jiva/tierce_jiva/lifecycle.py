@@ -11,6 +11,8 @@ from tierce import (
     FormatError,
     Lifecycle,
     MemberSpec,
+    StoreChoice,
+    StoreContext,
     TemporaryError,
     TierceError,
     UsageError,
@@ -19,8 +21,8 @@ from tierce import (
 from tierce_jiva.adopting import adopt_folders
 from tierce_jiva.boot import boot_id
 from tierce_jiva.files import Files, OsFiles
-from tierce_jiva.folder import HEAD, Identity, has_identity
-from tierce_jiva.forcing import describe_loss, force
+from tierce_jiva.folder import Identity, has_identity
+from tierce_jiva.forcing import Replica, describe_loss, force
 from tierce_jiva.making import create_folder
 from tierce_jiva.options import JivaOptions
 from tierce_jiva.removing import (
@@ -28,10 +30,13 @@ from tierce_jiva.removing import (
     condemn_folder,
     drop_folder,
     empty_folder,
+    has_bytes,
     look,
     spare_folder,
     undo_folder,
 )
+from tierce_jiva.store import SPARSE_FILE
+from tierce_jiva.stored import Stored, sparse_file, stored_by
 
 
 class JivaLifecycle(Lifecycle):
@@ -39,10 +44,12 @@ class JivaLifecycle(Lifecycle):
     replica-1, replica-2, ...
 
     Args:
+        store: What keeps the replicas' bytes; sparse files without.
         files: The file system.
     """
 
-    def __init__(self, files: Files | None = None) -> None:
+    def __init__(self, store: StoreChoice | None = None, files: Files | None = None) -> None:
+        self._store = store
         self._files = files or OsFiles()
 
     def members(self, volume: VolumeSpec) -> tuple[MemberSpec, ...]:
@@ -73,20 +80,22 @@ class JivaLifecycle(Lifecycle):
                     size_bytes=volume.size_bytes,
                     block_size=volume.block_size,
                     created=volume.created,
+                    store=self._stored(volume, member).store,
                 )
                 is_new = not has_identity(member.folder)
-                create_folder(identity, member.folder, boot_id(), self._files)
+                stored = self._stored(volume, member)
+                create_folder(identity, member.folder, boot_id(), self._files, stored)
                 if is_new:
                     made.append(member)
         except (OSError, TierceError):
             for member in made:
-                undo_folder(member.folder, volume.uuid, member.name, self._files)
+                self._undo(volume, member)
             raise
 
     def delete(self, volume: VolumeSpec) -> None:
         """Remove the folders of a creation that is given up, and nothing that is not theirs."""
         for member in self.members(volume):
-            undo_folder(member.folder, volume.uuid, member.name, self._files)
+            self._undo(volume, member)
 
     def check_change(self, before: VolumeSpec, now: VolumeSpec) -> None:
         """Refuse other replicas, and folders that don't hold them.
@@ -130,7 +139,7 @@ class JivaLifecycle(Lifecycle):
                 # What `condemn` did not touch.
                 continue
             if place is Place.DELETED:
-                if not (member.folder / HEAD).exists():
+                if not has_bytes(member.folder, self._stored(volume, member)):
                     raise UsageError(f"volume {volume.name}: the bytes of {member.name} are gone")
                 spare_folder(member.folder, self._files)
 
@@ -139,7 +148,7 @@ class JivaLifecycle(Lifecycle):
         found = list(self._look(volume, without))
         for member, place in found:
             if place is Place.DELETED:
-                empty_folder(member.folder, self._files)
+                empty_folder(member.folder, self._files, self._stored(volume, member))
         lost = [member for member, place in found if place is not Place.DELETED]
         if lost:
             raise TemporaryError(_describe_lost(volume, lost))
@@ -158,7 +167,7 @@ class JivaLifecycle(Lifecycle):
             ConflictError: They belong to different volumes, two hold one replica, or some are
                 missing.
         """
-        return adopt_folders(folders, without)
+        return adopt_folders(folders, without, self._store.name if self._store else SPARSE_FILE)
 
     def loss(self, volume: VolumeSpec, keep: str) -> str:
         """Say what may be lost if the volume opens from the replica `keep`, whatever the others
@@ -168,14 +177,36 @@ class JivaLifecycle(Lifecycle):
             UsageError: No replica, or none of this volume, is named.
             ConflictError: It can't be reached, or too few can.
         """
-        return describe_loss(volume, self.members(volume), keep, self._files)
+        return describe_loss(volume, self._replicas(volume), keep, self._files)
 
     def accept_loss(self, volume: VolumeSpec, keep: str) -> None:
         """Let the next opening serve from the replica `keep` alone; the others are copied from
         it."""
-        force(volume, self.members(volume), keep, self._files)
+        force(volume, self._replicas(volume), keep, self._files)
 
     # -- inside ------------------------------------------------------------------------------------
+
+    def _stored(self, volume: VolumeSpec, member: MemberSpec) -> Stored:
+        if self._store is None:
+            return sparse_file(member.folder, volume.size_bytes, self._files)
+        context = StoreContext(
+            options=volume.store_options,
+            folder=member.folder,
+            size_bytes=volume.size_bytes,
+            block_size=volume.block_size,
+            uuid=volume.uuid,
+            member=member.name,
+        )
+        return stored_by(self._store, context)
+
+    def _replicas(self, volume: VolumeSpec) -> tuple[Replica, ...]:
+        return tuple(
+            Replica(member, self._stored(volume, member)) for member in self.members(volume)
+        )
+
+    def _undo(self, volume: VolumeSpec, member: MemberSpec) -> None:
+        stored = self._stored(volume, member)
+        undo_folder(member.folder, volume.uuid, member.name, self._files, stored)
 
     def _is_moved(self, volume: VolumeSpec, old: MemberSpec, new: MemberSpec) -> bool:
         """True if the new folder holds the replica, or neither does: what is lost has no place."""

@@ -51,13 +51,15 @@ class Head:
     connection: int
 
     @classmethod
-    def from_json(cls, message: Mapping[str, Any], connection: int) -> Head:
-        """Read what a WELCOME says of it.
+    def from_json(cls, message: Mapping[str, Any], connection: int) -> Head | None:
+        """Read what a WELCOME says of it; None if it tells of no file that others may read.
 
         Raises:
             KeyError: A field is missing.
             ValueError: One is not what it should be.
         """
+        if not {"head", "device", "inode"} & message.keys():
+            return None
         device, inode = message["device"], message["inode"]
         incarnation = message["incarnation"]
         if not (is_number(device) and is_number(inode) and is_number(incarnation)):

@@ -6,27 +6,41 @@ import contextlib
 import os
 from pathlib import Path
 
-from tierce import ConflictError, FormatError, make_folder, remove_folders
+from tierce import ConflictError, TierceError, make_folder, remove_folders
 from tierce_jiva.ballot import NO_BALLOT, Membership, Record
-from tierce_jiva.file_identity import identity_of
 from tierce_jiva.files import Files, OsFiles
-from tierce_jiva.folder import HEAD, VOLUME, Identity, identity_to, read_identity
+from tierce_jiva.folder import VOLUME, Identity, identity_to, read_identity
 from tierce_jiva.record_file import RECORD, RecordFile, encode_record
 from tierce_jiva.regions import Regions
 from tierce_jiva.removing import CONTENTS, DELETED, LEVELS, MAKING, entries, is_used, undo_folder
 from tierce_jiva.sealed import write_sealed
+from tierce_jiva.stored import Stored, sparse_file
 
 
-def create_folder(identity: Identity, path: Path, boot_id: str, files: Files | None = None) -> None:
+def create_folder(
+    identity: Identity,
+    path: Path,
+    boot_id: str,
+    files: Files | None = None,
+    stored: Stored | None = None,
+) -> None:
     """Make a new replica's folder, all zeroes, in sync with its peers that are made beside it.
 
     Repeating it for the same replica is success. On return the folder survives loss of power; if it
     fails, nothing is left that was made for this replica.
 
+    Args:
+        identity: Whose it is.
+        path: The folder.
+        boot_id: Of this machine.
+        files: The file system.
+        stored: Its bytes; a sparse file without.
+
     Raises:
         ConflictError: The folder holds something else.
     """
     files = files or OsFiles()
+    stored = stored or sparse_file(path, identity.size_bytes, files)
     if _is_whole(identity, path):
         return
     made = make_folder(path, 0o755)
@@ -34,13 +48,13 @@ def create_folder(identity: Identity, path: Path, boot_id: str, files: Files | N
         if not (path / MAKING).exists():
             body = identity_to(identity) | {LEVELS: len(made)}
             write_sealed(files, path / MAKING, "volume", body)
-        _fill(identity, path, boot_id, files)
+        _fill(identity, path, boot_id, files, stored)
         # The identity's last name comes last: a folder that has it is whole.
         files.replace(path / MAKING, path / VOLUME)
         files.sync_folder(path)
-    except OSError:
-        with contextlib.suppress(OSError, FormatError, ConflictError):
-            undo_folder(path, identity.uuid, identity.replica, files)
+    except (OSError, TierceError):
+        with contextlib.suppress(OSError, TierceError):
+            undo_folder(path, identity.uuid, identity.replica, files, stored)
             remove_folders(made)
         raise
 
@@ -69,27 +83,21 @@ def _is_whole(identity: Identity, path: Path) -> bool:
             f"{path} holds what is left of volume {found.volume!r} ({found.uuid}), which was being "
             "deleted; remove it or choose another folder"
         )
-    strangers = [name for name in entries(path) if name not in CONTENTS]
-    if strangers:
-        raise ConflictError(f"{path} is not empty (it holds {strangers[0]!r}); choose another")
     if is_used(path):
         raise ConflictError(
             f"{path} has been used by a replica and lacks {VOLUME}: choose another folder, or "
             "remove what lies there if nothing of it is needed"
         )
+    strangers = [name for name in entries(path) if name not in CONTENTS]
+    if strangers:
+        raise ConflictError(f"{path} is not empty (it holds {strangers[0]!r}); choose another")
     return False
 
 
-def _fill(identity: Identity, path: Path, boot_id: str, files: Files) -> None:
-    head = files.open(path / HEAD, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
-    try:
-        files.truncate(head, identity.size_bytes)
-        files.fsync(head)
-        head_identity = identity_of(head)
-    finally:
-        files.close(head)
+def _fill(identity: Identity, path: Path, boot_id: str, files: Files, stored: Stored) -> None:
+    stored.create()
     membership = Membership(NO_BALLOT, 0, identity.members, identity.members)
-    record = Record(NO_BALLOT, membership, boot_id, head=head_identity)
+    record = Record(NO_BALLOT, membership, boot_id, head=stored.identify())
     _create_record(identity, path, record, files)
 
 

@@ -20,6 +20,7 @@ def tierce_stores() -> list[StoreDescription]:
             name="sparse-file",
             summary="One sparse file per replica; holes and space are the file system's.",
             factory="tierce_jiva.store:SparseFileStore",
+            contract=2,
         )
     ]
 
@@ -33,7 +34,9 @@ def tierce_replicators() -> list[ReplicatorDescription]:
             summary="Synchronous replication by ballot, over TCP.",
             factory="tierce_jiva.device:open_device",
             member="tierce_jiva.replica_process:ReplicaProcess",
+            lifecycle="tierce_jiva.lifecycle:JivaLifecycle",
             options=JivaOptions,
+            contract=2,
         )
     ]
 
@@ -49,5 +52,6 @@ def tierce_engines() -> list[EngineDescription]:
             options=JivaOptions,
             replicator="jiva",
             store="sparse-file",
+            contract=2,
         )
     ]

@@ -15,16 +15,17 @@ from pathlib import Path
 from tierce import ConflictError, FormatError, TemporaryError, remove_folders
 from tierce_jiva.ballot import NO_BALLOT, Ballot
 from tierce_jiva.files import Files
-from tierce_jiva.folder import HEAD, LOCK, VOLUME, read_identity, take_lock
+from tierce_jiva.folder import LOCK, VOLUME, read_identity, take_lock
 from tierce_jiva.record_file import RECORD, SPARE, VERSION
 from tierce_jiva.sealed import decode_sealed, read_sealed
+from tierce_jiva.stored import Stored
 
 #: The identity of a folder that is being made.
 MAKING = "making.json"
 #: The identity of a folder that is to go.
 DELETED = "deleted.json"
-#: What else is ever in a replica's folder.
-CONTENTS = (HEAD, RECORD, SPARE, LOCK)
+#: What else is ever in a replica's folder, beside what its store keeps there.
+CONTENTS = (RECORD, SPARE, LOCK)
 #: The first thing of a making, while it is written: where only that is, nothing is.
 DRAFT = f"{MAKING}.new"
 #: What says nothing of a folder: that draft, and what a fresh file system has in its root.
@@ -114,8 +115,21 @@ def spare_folder(path: Path, files: Files) -> None:
     files.sync_folder(path)
 
 
-def empty_folder(path: Path, files: Files) -> None:
+def has_bytes(path: Path, stored: Stored) -> bool:
+    """True if `empty_folder` has not begun, and the store finds its bytes."""
+    try:
+        stored.identify()
+    except FormatError:
+        return False
+    return (path / RECORD).exists()
+
+
+def empty_folder(path: Path, files: Files, stored: Stored) -> None:
     """Remove everything but the identity; durable on return."""
+    # First what says that the bytes are whole: their store may remove them in several steps.
+    (path / RECORD).unlink(missing_ok=True)
+    files.sync_folder(path)
+    stored.destroy()
     for name in (*CONTENTS, DRAFT):
         (path / name).unlink(missing_ok=True)
     files.sync_folder(path)
@@ -130,7 +144,7 @@ def drop_folder(path: Path, place: Place, files: Files) -> None:
     remove_folders([path, *path.parents][:levels][::-1])
 
 
-def undo_folder(path: Path, uuid: str, replica: str, files: Files) -> None:
+def undo_folder(path: Path, uuid: str, replica: str, files: Files, stored: Stored) -> None:
     """Remove what the making of this replica made; a folder that is not its own is left alone.
 
     Raises:
@@ -147,5 +161,5 @@ def undo_folder(path: Path, uuid: str, replica: str, files: Files) -> None:
     if place is not Place.MAKING and is_used(path):
         raise ConflictError(f"{path} has been used by a replica: left alone")
     files.close(_lock(path, files))
-    empty_folder(path, files)
+    empty_folder(path, files, stored)
     drop_folder(path, place, files)

@@ -6,12 +6,11 @@ from typing import Protocol
 
 import attrs
 
-from tierce import Extent
 from tierce_jiva.ballot import Record
 
 
 class Store(Protocol):
-    """What a replica needs of its store on the data thread. `SparseFileStore` is one."""
+    """What a replica needs of its store on the data thread; every `tierce.Store` is one."""
 
     def check(self) -> None:
         """OSError if the bytes are not all there any more: a file that was cut short would be made
@@ -28,40 +27,6 @@ class Store(Protocol):
 
     def read_cached(self, offset: int, buffer: memoryview) -> bool:
         """Fill `buffer` if that does not wait; OSError on failure."""
-        ...
-
-
-class ReplicaStore(Store, Protocol):
-    """A whole store: what a replica's process calls besides. `read`, `digest`, `find_extents`,
-    `flush` and `renew` run on worker threads and may wait; overlapping reads and writes are
-    ordered by the caller."""
-
-    def read(self, offset: int, buffer: memoryview) -> None:
-        """Fill `buffer`; OSError on failure."""
-        ...
-
-    def digest(self, offset: int, length: int) -> bytes:
-        """Return 16 bytes of BLAKE2b of the extent; OSError on failure."""
-        ...
-
-    def find_extents(self, offset: int, length: int) -> list[Extent]:
-        """Return which parts of the extent hold data, in order, without gaps, at least one and at
-        most EXTENT_COUNT_MAX: they may end before it does. Writes may be under way in it. OSError
-        on failure."""
-        ...
-
-    def flush(self) -> None:
-        """Make every write that returned before durable; OSError on failure, and on every later
-        call until `renew`."""
-        ...
-
-    def renew(self) -> None:
-        """Open the bytes anew and forget a failed flush; OSError on failure. Reads and writes may
-        be under way meanwhile."""
-        ...
-
-    def close(self) -> None:
-        """Let the bytes go."""
         ...
 
 

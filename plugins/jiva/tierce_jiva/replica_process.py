@@ -19,6 +19,8 @@ from tierce import (
     FormatError,
     MemberContext,
     Op,
+    Store,
+    StoreOpenContext,
     TierceError,
 )
 from tierce_jiva.folder import ReplicaFolder
@@ -30,7 +32,6 @@ from tierce_jiva.replica_actions import (
     FindExtents,
     Hangup,
     Renew,
-    ReplicaStore,
     Report,
     Save,
     Send,
@@ -70,8 +71,7 @@ class ReplicaProcess:
         self._folder = ReplicaFolder(member.folder)
         try:
             self._check_identity()
-            self._check_place()
-            self._store: ReplicaStore = context.open_store(self._folder.head, context.size_bytes)
+            self._store, head = self._open_store()
         except BaseException:
             self._folder.close()
             raise
@@ -87,7 +87,7 @@ class ReplicaProcess:
             record=self._folder.record,
             store=self._store,
             boot_id=context.boot_id,
-            head=self._folder.head_identity,
+            head=head,
             facts={
                 "incarnation": secrets.randbits(63),
                 "pid": os.getpid(),
@@ -116,17 +116,49 @@ class ReplicaProcess:
                 path=self._folder.path,
             )
 
+    def _open_store(self) -> tuple[Store, str]:
+        """Return the store, open, and which bytes it has. The path must lead to the folder that is
+        locked: the store is opened by path."""
+        context, path = self._context, self._folder.path
+        choice, name = context.store, self._folder.identity.store
+        if choice is None or choice.name != name:
+            found = "none" if choice is None else repr(choice.name)
+            raise FormatError(
+                f"its bytes are kept by the store {name!r}, the volume's engine names {found}",
+                path=path,
+            )
+        place = StoreOpenContext(
+            options=context.store_options,
+            folder=path,
+            size_bytes=context.size_bytes,
+            block_size=context.block_size,
+            uuid=context.volume_uuid,
+            member=context.member.name,
+            reactor=context.reactor,
+            stage=context.stage,
+            emit=context.emit,
+        )
+        store = choice.kind.open(place)
+        try:
+            head = choice.kind.identify(place)
+            self._check_place()
+        except BaseException:
+            store.close()
+            raise
+        return store, head
+
     def _check_place(self) -> None:
-        """The path must lead to the folder that is locked: its store is opened by path."""
-        status = os.stat(self._folder.head)
-        if (status.st_dev, status.st_ino) != self._folder.head_place:
+        if not self._folder.is_at_path():
             raise ConflictError(f"{self._folder.path} was exchanged while it was being opened")
 
     def _where(self) -> dict[str, Any]:
         """Say where another process of this machine may read the bytes, and by what it knows that
-        it has found them."""
-        device, inode = self._folder.head_place
-        return {"head": str(self._folder.head.absolute()), "device": device, "inode": inode}
+        it has found them; nothing if they can't be read so."""
+        path = self._store.local_path()
+        if path is None:
+            return {}
+        status = os.stat(path)
+        return {"head": str(path), "device": status.st_dev, "inode": status.st_ino}
 
     def _listen(self, address: str) -> socket.socket:
         family, name = parse_address(address)

@@ -13,9 +13,22 @@ import os
 import threading
 from pathlib import Path
 
-from tierce import EXTENT_COUNT_MAX, Extent, FormatError
+from tierce import (
+    EXTENT_COUNT_MAX,
+    Extent,
+    FormatError,
+    Store,
+    StoreContext,
+    StoreOpenContext,
+)
 from tierce_jiva.digests import digest_state, zero_digest
+from tierce_jiva.file_identity import identity_of
 from tierce_jiva.files import Files, OsFiles
+
+#: What descriptions and folders call this store.
+SPARSE_FILE = "sparse-file"
+#: The file in the replica's folder.
+HEAD = "head-000.img"
 
 #: How much of an extent is read at once to be digested: small enough for the CPU's cache.
 _DIGEST_STEP_BYTES = 256 << 10
@@ -23,7 +36,7 @@ _DIGEST_STEP_BYTES = 256 << 10
 _BLOCK_BYTES = 4096
 
 
-class SparseFileStore:
+class SparseFileStore(Store):
     """One replica's bytes.
 
     `write`, `discard` and `read_cached` are called on the data thread; `read`, `digest`,
@@ -48,6 +61,46 @@ class SparseFileStore:
         self._pwrite = self._files.pwrite
         self._sync_failed: OSError | None = None
         self._sync_lock = threading.Lock()
+
+    @classmethod
+    def create(cls, context: StoreContext) -> None:
+        """Make the file, a hole as long as the volume."""
+        create_head(context.folder, context.size_bytes, OsFiles())
+
+    @classmethod
+    def destroy(cls, context: StoreContext) -> None:
+        """Remove the file."""
+        destroy_head(context.folder, OsFiles())
+
+    @classmethod
+    def identify(cls, context: StoreContext) -> str:
+        """Return which file it is.
+
+        Raises:
+            FormatError: It is not there.
+        """
+        return identify_head(context.folder, OsFiles())
+
+    @classmethod
+    def open(cls, context: StoreOpenContext) -> SparseFileStore:
+        """Open the file.
+
+        Raises:
+            FormatError: It is not there, or not as long as the volume.
+        """
+        path = context.folder / HEAD
+        try:
+            return cls(path, context.size_bytes)
+        except OSError as error:
+            raise FormatError(f"can't be read: {error.strerror}", path=path) from error
+
+    def local_path(self) -> Path | None:
+        """Return the file, if its path still leads to the one that is open."""
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            return None
+        return self.path.absolute() if os.path.samestat(found, os.fstat(self._descriptor)) else None
 
     def _open(self) -> int:
         descriptor = self._files.open(self.path, os.O_RDWR)
@@ -229,3 +282,35 @@ class SparseFileStore:
     def close(self) -> None:
         """Close the file. What was not flushed is the kernel's to write."""
         self._files.close(self._descriptor)
+
+
+def create_head(folder: Path, size_bytes: int, files: Files) -> None:
+    """Make the file of a store, in place of what a creation that was cut off has left."""
+    head = files.open(folder / HEAD, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+    try:
+        files.truncate(head, size_bytes)
+        files.fsync(head)
+    finally:
+        files.close(head)
+
+
+def destroy_head(folder: Path, files: Files) -> None:
+    """Remove the file of a store; durable on return."""
+    (folder / HEAD).unlink(missing_ok=True)
+    files.sync_folder(folder)
+
+
+def identify_head(folder: Path, files: Files) -> str:
+    """Return which file a store's is.
+
+    Raises:
+        FormatError: It can't be opened.
+    """
+    try:
+        head = files.open(folder / HEAD, os.O_RDONLY)
+    except OSError as error:
+        raise FormatError(f"can't be read: {error.strerror}", path=folder / HEAD) from error
+    try:
+        return identity_of(head)
+    finally:
+        files.close(head)

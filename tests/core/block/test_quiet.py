@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 import pytest
 
+from core.volume.hand_reactor import HandReactor
+from core.volume.model import Tally, blame
 from tierce import (
     GOOD,
     Capabilities,
     Code,
     Device,
-    FilterDescription,
+    Flag,
     Geometry,
     Op,
     Request,
@@ -19,9 +21,8 @@ from tierce import (
     Status,
     when_quiet,
 )
+from tierce.volume.boundary import Boundary
 from tierce.volume.emulate import Emulator
-from tierce.volume.filtering import Guard
-from tierce.volume.meter import Meter
 
 
 class Plain:
@@ -65,24 +66,15 @@ class GivesUp(Plain):
             quiet()
 
 
-class Counters:
-    def add(self, op: int, count: int, length: int, elapsed_ns: int) -> None:
-        """Count nothing."""
-
-    def fail(self, op: int, count: int = 1) -> None:
-        """Count nothing."""
-
-
 def pipeline(engine: Device, own_filter: Device) -> Device:
     """As core puts them on one another."""
-    below = Meter(engine, Counters())
-    known = frozenset({"READ", "WRITE", "FLUSH"})
-    description = FilterDescription("f", "", "x:y", known)
-    return Emulator(Meter(Guard(own_filter, description, below), Counters()))
+    reactor = HandReactor()
+    below = Boundary(engine, Tally(), blame(reactor), reactor)
+    return Emulator(Boundary(own_filter, Tally(), blame(reactor), reactor, below=below))
 
 
 def write(*, fua: bool = False) -> Request:
-    return Request(Op.WRITE, 0, 512, memoryview(bytes(512)), fua=fua)
+    return Request(Op.WRITE, 0, 512, memoryview(bytes(512)), flags=Flag(fua))
 
 
 def test_a_device_that_says_nothing_of_it_is_quiet() -> None:
@@ -94,7 +86,7 @@ def test_a_device_that_says_nothing_of_it_is_quiet() -> None:
 @pytest.mark.parametrize("fua", [False, True], ids=["plain", "emulated"])
 def test_a_write_that_was_given_up_is_waited_for_through_the_whole_pipeline(*, fua: bool) -> None:
     engine, heard = GivesUp(), list[bool]()
-    device = Emulator(Meter(engine, Counters()))
+    device = Emulator(Boundary(engine, Tally(), blame(HandReactor()), HandReactor()))
     request = write(fua=fua)
     device.submit([request], lambda _requests: None)
     assert request.status is not None

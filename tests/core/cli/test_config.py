@@ -87,7 +87,11 @@ def test_policies_exporters_and_broken_plugins_are_shown_too(tmp_path: Path) -> 
     class Plugin:
         @hookimpl
         def tierce_policy_handlers(self) -> list[PolicyHandlerDescription]:
-            return [PolicyHandlerDescription("rest", "Rests.", "example:rest")]
+            return [
+                PolicyHandlerDescription(
+                    kind="rest", summary="Rests.", factory="example:rest", contract=2
+                )
+            ]
 
     registry = Registry.build([("good", Plugin(), ""), ("bad", 5, ""), ("worse", "nowhere", "")])
     text = b"policies: [{kind: rest, name: p, selector: {volumes: [demo]}}]"

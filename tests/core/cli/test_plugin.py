@@ -65,3 +65,16 @@ def test_explain_says_why_something_is_not_enabled(tierce: Run, file: Path) -> N
     assert "plugin 'jiva' (package tierce) is disabled" in done.out
     assert "engine jiva is not enabled" in done.out
     assert "plugins.enable" in done.out
+
+
+def test_every_shipped_plugin_names_what_can_be_imported(tierce: Run) -> None:
+    done = tierce("plugin", "check")
+    assert (done.code, done.err) == (0, "")
+    assert done.out == "engines, iscsi, jiva: ok\n"
+    assert tierce("plugin", "check", "jiva").out == "jiva: ok\n"
+
+
+def test_a_plugin_that_is_not_there_can_not_be_checked(tierce: Run) -> None:
+    done = tierce("plugin", "check", "jivaa")
+    assert done.code == 4
+    assert "the nearest is 'jiva'" in done.err

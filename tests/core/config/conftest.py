@@ -103,6 +103,7 @@ def _frontend(name: str, options: type[Any], identity_name: str) -> FrontendDesc
         identity=f"tierce_config_example:{identity_name}",
         options=options,
         volume_options=WireVolume,
+        contract=2,
     )
 
 
@@ -112,8 +113,16 @@ class Plugin:
     @hookimpl
     def tierce_engines(self) -> Iterable[EngineDescription]:
         return [
-            EngineDescription("memory", "In memory.", "example:Memory"),
-            EngineDescription("all", "Takes everything.", "example:All", options=Everything),
+            EngineDescription(
+                name="memory", summary="In memory.", factory="example:Memory", contract=2
+            ),
+            EngineDescription(
+                name="all",
+                summary="Takes everything.",
+                factory="example:All",
+                options=Everything,
+                contract=2,
+            ),
         ]
 
     @hookimpl
@@ -128,8 +137,21 @@ class Plugin:
     @hookimpl
     def tierce_filters(self) -> Iterable[FilterDescription]:
         return [
-            FilterDescription("slow", "Slows.", "example:slow", frozenset({"READ"}), options=Disk),
-            FilterDescription("trace", "Traces.", "example:trace", frozenset({"READ"})),
+            FilterDescription(
+                name="slow",
+                summary="Slows.",
+                factory="example:slow",
+                operations=frozenset({"READ", "WRITE", "FLUSH"}),
+                options=Disk,
+                contract=2,
+            ),
+            FilterDescription(
+                name="trace",
+                summary="Traces.",
+                factory="example:trace",
+                operations=frozenset({"READ", "WRITE", "FLUSH"}),
+                contract=2,
+            ),
         ]
 
     @hookimpl
@@ -154,8 +176,12 @@ class Plugin:
     @hookimpl
     def tierce_policy_handlers(self) -> Iterable[PolicyHandlerDescription]:
         return [
-            PolicyHandlerDescription("rest", "Rests.", "example:rest", options=NoOptions),
-            PolicyHandlerDescription("grow", "Grows.", "example:grow", options=Disk),
+            PolicyHandlerDescription(
+                kind="rest", summary="Rests.", factory="example:rest", options=NoOptions, contract=2
+            ),
+            PolicyHandlerDescription(
+                kind="grow", summary="Grows.", factory="example:grow", options=Disk, contract=2
+            ),
         ]
 
 

@@ -161,10 +161,29 @@ def identity(_options: Section, volume: str, _volume_options: Nothing) -> str:
 def tierce_engines() -> list[EngineDescription]:
     factory, lifecycle = f"{MODULE}:none", f"{MODULE}:FolderLifecycle"
     return [
-        EngineDescription("folder", "Folders.", factory, lifecycle, options=FolderOptions),
-        EngineDescription("bare", "Nothing on disk.", factory),
-        EngineDescription("memory", "Gone with its process.", factory, durable=False),
-        EngineDescription("stranger", "No lifecycle.", factory, f"{MODULE}:Crash"),
+        EngineDescription(
+            name="folder",
+            summary="Folders.",
+            factory=factory,
+            lifecycle=lifecycle,
+            options=FolderOptions,
+            contract=2,
+        ),
+        EngineDescription(name="bare", summary="Nothing on disk.", factory=factory, contract=2),
+        EngineDescription(
+            name="memory",
+            summary="Gone with its process.",
+            factory=factory,
+            durable=False,
+            contract=2,
+        ),
+        EngineDescription(
+            name="stranger",
+            summary="No lifecycle.",
+            factory=factory,
+            lifecycle=f"{MODULE}:Crash",
+            contract=2,
+        ),
     ]
 
 
@@ -178,19 +197,34 @@ def tierce_filters() -> list[FilterDescription]:
             factory=f"{MODULE}:none",
             operations=known,
             options=SlowOptions,
+            contract=2,
         )
     ]
 
 
 @hookimpl
 def tierce_policy_handlers() -> list[PolicyHandlerDescription]:
-    return [PolicyHandlerDescription("watch", "Watches.", f"{MODULE}:none")]
+    return [
+        PolicyHandlerDescription(
+            kind="watch", summary="Watches.", factory=f"{MODULE}:none", contract=2
+        )
+    ]
 
 
 @hookimpl
 def tierce_frontends() -> list[FrontendDescription]:
     how = (f"{MODULE}:usage", f"{MODULE}:identity")
-    names = FrontendDescription("names", "Names.", how[0], how[0], *how, Section, Nothing)
+    names = FrontendDescription(
+        name="names",
+        summary="Names.",
+        factory=how[0],
+        greeter=how[0],
+        usage=how[0],
+        identity=how[1],
+        options=Section,
+        volume_options=Nothing,
+        contract=2,
+    )
     return [names, attrs.evolve(names, name="live-names", options=LiveSection)]
 
 

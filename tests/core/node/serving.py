@@ -273,8 +273,8 @@ def apply(policy, volumes, now):
 @tierce.hookimpl
 def tierce_engines():
     return [tierce.EngineDescription(
-        "stranger", "Memory that can be taken away.", "stranger:Engine",
-        concurrency=tierce.Concurrency.INLINE, durable=False, options=Options)]
+        name="stranger", summary="Memory that can be taken away.", factory="stranger:Engine",
+        concurrency=tierce.Concurrency.INLINE, durable=False, options=Options, contract=2)]
 
 
 @tierce.hookimpl
@@ -285,5 +285,6 @@ def tierce_services():
 
 @tierce.hookimpl
 def tierce_policy_handlers():
-    return [tierce.PolicyHandlerDescription("watch", "Watches.", "stranger:apply")]
+    return [tierce.PolicyHandlerDescription(
+        kind="watch", summary="Watches.", factory="stranger:apply", contract=2)]
 """

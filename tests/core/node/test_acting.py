@@ -23,7 +23,7 @@ class Scene:
     """A supervisor with one volume, whose target and member are the test."""
 
     def __init__(self) -> None:
-        self.reactor = FakeReactor()
+        self.reactor = cast("Any", FakeReactor())
         self.children: dict[str, Child] = {}
         self.events: list[Event] = []
         self.peers: list[Peer] = []

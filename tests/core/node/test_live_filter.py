@@ -39,6 +39,7 @@ class Brings:
                 usage=front,
                 identity=front,
                 options=Section,
+                contract=2,
             )
         ]
 

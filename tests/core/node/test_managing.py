@@ -50,7 +50,7 @@ class Asker:
 
 class Scene:
     def __init__(self, does: Callable[[str, Any, Job], None]) -> None:
-        self.reactor = FakeReactor()
+        self.reactor = cast("Any", FakeReactor())
         self.events: list[Event] = []
         self.stories: list[BaseException] = []
         self.manager = Manager("volume/work", self.reactor, self.events.append, self.stories.append)

@@ -73,7 +73,15 @@ class Scene:
         self.layout = Layout(folder)
         self.layout.make()
         description = FrontendDescription(
-            "names", "Names.", "-", "names_for_tests:Names", "-", "-", Section, PerVolume
+            name="names",
+            summary="Names.",
+            factory="-",
+            greeter="names_for_tests:Names",
+            usage="-",
+            identity="-",
+            options=Section,
+            volume_options=PerVolume,
+            contract=2,
         )
         settings = {"frontends": {"names": {"listen": ["127.0.0.1:0"]}}}
         self.shown: dict[str, Any] = {}

@@ -48,7 +48,16 @@ class Scene:
         self.layout.make()
         self.out = out
         where = f"{MODULE}:usage"
-        front = FrontendDescription("names", "Names.", where, where, where, where, Section)
+        front = FrontendDescription(
+            name="names",
+            summary="Names.",
+            factory=where,
+            greeter=where,
+            usage=where,
+            identity=where,
+            options=Section,
+            contract=2,
+        )
         spec = VolumeSpec("demo", "0" * 32, 1 << 20, 512, "pair", None, "names", None, folder)
         served = SimpleNamespace(
             spec=spec,

@@ -41,14 +41,22 @@ class QuietMember:
 
 @hookimpl
 def tierce_replicators() -> list[ReplicatorDescription]:
-    return [ReplicatorDescription("pair", "Two.", f"{MODULE}:none", f"{MODULE}:QuietMember")]
+    return [
+        ReplicatorDescription(
+            name="pair",
+            summary="Two.",
+            factory=f"{MODULE}:none",
+            member=f"{MODULE}:QuietMember",
+            contract=2,
+        )
+    ]
 
 
 @hookimpl
 def tierce_engines() -> list[EngineDescription]:
     return [
-        EngineDescription("pair", "Two.", replicator="pair"),
-        EngineDescription("bare", "None.", f"{MODULE}:none"),
+        EngineDescription(name="pair", summary="Two.", replicator="pair", contract=2),
+        EngineDescription(name="bare", summary="None.", factory=f"{MODULE}:none", contract=2),
     ]
 
 
@@ -102,11 +110,10 @@ def test_an_engine_without_a_replicator_can_run_no_member(
         start_member(cast("Process", process), registry)
 
 
-def test_a_member_without_a_store_says_so_when_it_wants_one(
+def test_a_member_of_an_engine_without_a_store_is_given_none(
     reactor: Any, tmp_path: Path, registry: Registry
 ) -> None:
     body = start_member(cast("Process", member(reactor, tmp_path, "pair")), registry)
     context = cast("QuietMember", body._member).context
-    with pytest.raises(FormatError, match="names no store"):
-        context.open_store(tmp_path, 4096)
+    assert (context.store, context.store_options) == (None, None)
     body.close(lambda: None)

@@ -162,6 +162,7 @@ def tierce_engines() -> list[EngineDescription]:
             factory=f"{MODULE}:Bytes",
             concurrency=how,
             options=BytesOptions,
+            contract=2,
         )
     ]
 
@@ -176,6 +177,7 @@ def tierce_filters() -> list[FilterDescription]:
             factory=f"{MODULE}:{name.capitalize()}",
             operations=known,
             options=SlowOptions,
+            contract=2,
         )
         for name in ("slow", "deaf")
     ]
@@ -184,7 +186,19 @@ def tierce_filters() -> list[FilterDescription]:
 @hookimpl
 def tierce_frontends() -> list[FrontendDescription]:
     front = f"{MODULE}:Front"
-    return [FrontendDescription("front", "Front.", front, front, front, front, Section, PerVolume)]
+    return [
+        FrontendDescription(
+            name="front",
+            summary="Front.",
+            factory=front,
+            greeter=front,
+            usage=front,
+            identity=front,
+            options=Section,
+            volume_options=PerVolume,
+            contract=2,
+        )
+    ]
 
 
 class Scene:

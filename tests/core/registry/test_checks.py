@@ -26,7 +26,9 @@ from tierce.registry.checks import FAMILIES, BrokenPluginError, check_plugin
 
 MakePlugin = Callable[..., types.ModuleType]
 
-ENGINE = EngineDescription(name="memory", summary="In memory.", factory="example:Memory")
+ENGINE = EngineDescription(
+    name="memory", summary="In memory.", factory="example:Memory", contract=2
+)
 
 
 @attrs.frozen
@@ -42,9 +44,14 @@ FRONTEND = FrontendDescription(
     usage="example:usage",
     identity="example:identity",
     options=Listening,
+    contract=2,
 )
 FILTER = FilterDescription(
-    name="slow", summary="Slows.", factory="example:slow", operations=frozenset({"READ"})
+    name="slow",
+    summary="Slows.",
+    factory="example:slow",
+    operations=frozenset({"READ", "WRITE", "FLUSH"}),
+    contract=2,
 )
 
 
@@ -70,6 +77,23 @@ def test_a_misspelt_hook_is_named_with_the_nearest(plugin: MakePlugin) -> None:
     said = reason(plugin(engine=[ENGINE]))
     assert "tierce_engine is no hook" in said
     assert "the nearest is 'tierce_engines'" in said
+
+
+def test_an_optional_hook_of_another_core_is_left_alone(plugin: MakePlugin) -> None:
+    def tierce_pools() -> list[object]:
+        return []
+
+    module = plugin(engines=[ENGINE])
+    module.__dict__["tierce_pools"] = hookimpl(tierce_pools, optionalhook=True)
+    assert check_plugin("example", module).described == (("engine", ENGINE),)
+
+
+def test_a_hook_that_ends_the_process_ends_only_its_plugin(plugin: MakePlugin) -> None:
+    def generate() -> Iterator[EngineDescription]:
+        raise SystemExit(3)
+        yield ENGINE
+
+    assert reason(plugin(engines=generate())) == "tierce_engines failed: SystemExit: 3"
 
 
 def test_a_misspelt_function_without_the_mark_is_found_too() -> None:
@@ -126,7 +150,21 @@ def test_a_newer_contract_is_refused_and_says_what_to_upgrade(plugin: MakePlugin
     assert "upgrade Tierce" in said
 
 
-@pytest.mark.parametrize("contract", [0, -1, "1", None])
+def test_an_older_contract_is_refused_and_says_what_to_upgrade(plugin: MakePlugin) -> None:
+    said = reason(plugin(engines=[attrs.evolve(ENGINE, contract=1)]))
+    assert "contract 1" in said
+    assert "upgrade the plugin's package" in said
+
+
+def test_a_description_without_a_contract_cannot_be_made(plugin: MakePlugin) -> None:
+    def generate() -> Iterator[EngineDescription]:
+        make: Any = EngineDescription
+        yield make(name="memory", summary="In memory.", factory="example:Memory")
+
+    assert "'contract'" in reason(plugin(engines=generate()))
+
+
+@pytest.mark.parametrize("contract", [0, -1, "1", None, True])
 def test_a_contract_that_is_none_is_refused(plugin: MakePlugin, contract: Any) -> None:
     assert "states the contract" in reason(
         plugin(engines=[attrs.evolve(ENGINE, contract=contract)])
@@ -142,7 +180,7 @@ def test_a_description_without_a_summary_is_refused(plugin: MakePlugin) -> None:
     assert "no summary" in reason(plugin(engines=[attrs.evolve(ENGINE, summary=" ")]))
 
 
-@pytest.mark.parametrize("factory", ["", "example", "example.Memory", "example:", print, None])
+@pytest.mark.parametrize("factory", ["", "example", "example.Memory", "example:", None])
 def test_a_factory_is_package_module_and_name(plugin: MakePlugin, factory: Any) -> None:
     engine = attrs.evolve(ENGINE, factory=factory or "")
     assert "'package.module:name'" in reason(plugin(engines=[engine]))
@@ -194,6 +232,11 @@ def test_a_filter_knows_operations_that_exist(plugin: MakePlugin) -> None:
     assert "'READ'" in said
     operations: Any = ["READ"]
     assert "frozenset" in reason(plugin(filters=[attrs.evolve(FILTER, operations=operations)]))
+
+
+def test_a_filter_that_lacks_what_every_volume_needs_is_refused(plugin: MakePlugin) -> None:
+    lacking = attrs.evolve(FILTER, operations=frozenset({"READ", "WRITE"}))
+    assert "does not know FLUSH" in reason(plugin(filters=[lacking]))
 
 
 def test_every_description_has_a_family() -> None:

@@ -8,6 +8,7 @@ import sys
 import types
 from collections.abc import Callable
 
+import attrs
 import pytest
 
 from tierce import (
@@ -23,13 +24,24 @@ from tierce.registry import Candidate, PluginRecord, Registry
 
 MakePlugin = Callable[..., types.ModuleType]
 
-MEMORY = EngineDescription(name="memory", summary="In memory.", factory="example:Memory")
-STORE = StoreDescription(name="chain", summary="A chain.", factory="example:Chain")
+MEMORY = EngineDescription(
+    name="memory", summary="In memory.", factory="example:Memory", contract=2
+)
+STORE = StoreDescription(name="chain", summary="A chain.", factory="example:Chain", contract=2)
 REPLICATOR = ReplicatorDescription(
-    name="copies", summary="Copies.", factory="example:open_device", member="example:Member"
+    name="copies",
+    summary="Copies.",
+    factory="example:open_device",
+    member="example:Member",
+    contract=2,
 )
 PAIRING = EngineDescription(
-    name="chained", summary="Both.", replicator="copies", store="chain", lifecycle="example:Life"
+    name="chained",
+    summary="Both.",
+    replicator="copies",
+    store="chain",
+    lifecycle="example:Life",
+    contract=2,
 )
 
 
@@ -48,7 +60,9 @@ def test_what_plugins_bring_is_found_by_name(plugin: MakePlugin) -> None:
             ("two", plugin(stores=[STORE], replicators=(REPLICATOR,), engines=[PAIRING]), ""),
         ]
     )
-    assert registry.engines == {"memory": MEMORY, "chained": PAIRING}
+    # What a pairing leaves out is its replicator's.
+    whole = attrs.evolve(PAIRING, factory="example:open_device")
+    assert registry.engines == {"memory": MEMORY, "chained": whole}
     assert registry.stores == {"chain": STORE}
     assert registry.replicators == {"copies": REPLICATOR}
     assert record(registry, "one").provides == ("engine memory",)
@@ -127,7 +141,7 @@ def test_an_engine_over_a_replicator_that_nobody_brings_breaks_its_plugin(
 
 
 def test_a_plugin_left_out_takes_with_it_those_that_build_on_it(plugin: MakePlugin) -> None:
-    bad = EngineDescription(name="x", summary="X.", replicator="nowhere")
+    bad = EngineDescription(name="x", summary="X.", replicator="nowhere", contract=2)
     registry = Registry.build(
         [
             ("below", plugin(engines=[bad], stores=[STORE], replicators=[REPLICATOR]), ""),

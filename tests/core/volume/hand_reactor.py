@@ -9,6 +9,20 @@ from typing import Any
 from tierce.volume.epoll import EpollReactor
 
 
+class HandLane:
+    """A lane of the same hands; notes that it was closed."""
+
+    def __init__(self, reactor: HandReactor) -> None:
+        self.offload = reactor.offload
+        self.is_closed = False
+
+    def run(self, work: Callable[[], Any]) -> Any:
+        return work()
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
 class HandReactor(EpollReactor):
     """Runs offloaded work when the test says so."""
 
@@ -19,12 +33,15 @@ class HandReactor(EpollReactor):
     def offload(self, work: Callable[[], Any], done: Callable[..., None]) -> None:
         self.work.append((work, done))
 
+    def lane(self) -> Any:
+        return HandLane(self)
+
     def work_off(self, count: int = 1) -> None:
         for _ in range(count):
             work, done = self.work.popleft()
             try:
                 result = work()
-            except Exception as error:  # noqa: BLE001 - as a worker thread does
+            except BaseException as error:  # noqa: BLE001 - as a worker thread does
                 done(None, error)
             else:
                 done(result, None)

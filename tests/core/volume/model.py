@@ -8,6 +8,7 @@ from typing import Any
 
 import tierce
 from tierce import Code, Device, Event, NoOptions, Op, OpenContext, Request, VolumeSpec
+from tierce.volume.blame import Blame, Blames
 from tierce.volume.epoll import EpollReactor
 from tierce.volume.statistics import StatisticsPage
 
@@ -42,6 +43,41 @@ def open_context(volume: VolumeSpec, reactor: EpollReactor, page: StatisticsPage
         member_address=lambda _name: None,
         fenced=_no_fence,
     )
+
+
+def blame(
+    reactor: EpollReactor, events: list[Event] | None = None, part: str = "engine bad"
+) -> Blame:
+    """Where the mistakes of a part go: to a list of events."""
+    spec = volume_spec(Path())
+    context = OpenContext(
+        volume=spec,
+        options=spec.engine_options,
+        reactor=reactor,
+        members=(),
+        boot_id="boot",
+        stage=lambda _name: Tally(),
+        emit=_ignore if events is None else events.append,
+        publish=lambda _shown: None,
+        member_address=lambda _name: None,
+        fenced=_no_fence,
+    )
+    return Blames(context).of(part, "plugin 'bad' (package tierce-bad)")
+
+
+class Tally:
+    """A stage that a test can read."""
+
+    def __init__(self) -> None:
+        self.added: list[tuple[int, int, int]] = []
+        self.failed: list[int] = []
+
+    def add(self, op: int, count: int, length: int, elapsed_ns: int) -> None:
+        assert elapsed_ns >= 0
+        self.added.append((op, count, length))
+
+    def fail(self, op: int, count: int = 1) -> None:
+        self.failed += [op] * count
 
 
 def _ignore(_event: Event) -> None:

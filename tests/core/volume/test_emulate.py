@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tierce import GOOD, Capabilities, Code, Geometry, Op, Request, Settled, Status
+from tierce import GOOD, Capabilities, Code, Flag, Geometry, Op, Request, Settled, Status
 from tierce.volume.emulate import Emulator
 
 SIZE = 64 << 10
@@ -72,7 +72,7 @@ def late() -> Late:
 
 def write(offset: int, fill: bytes, blocks: int = 1, *, fua: bool = False) -> Request:
     length = blocks * BLOCK
-    return Request(Op.WRITE, offset, length, memoryview(fill * length), fua=fua)
+    return Request(Op.WRITE, offset, length, memoryview(fill * length), flags=Flag(fua))
 
 
 def swap(offset: int, expected: bytes, fill: bytes, blocks: int = 1) -> Request:
@@ -146,7 +146,7 @@ def test_hundreds_of_swaps_of_one_block_are_answered_one_after_another(*, fua: b
     emulator, settled = Emulator(device), list[Request]()
     swaps = [swap(0, b"\0", b"a") for _ in range(1000)]
     for caw in swaps:
-        caw.fua = fua
+        caw.flags = Flag(fua)
         emulator.submit([caw], settled.extend)
     device.answer_all()
     assert settled == swaps
@@ -232,7 +232,7 @@ def test_a_flush_that_fails_fails_the_write_that_needed_it(late: Late) -> None:
 
 
 def test_a_device_that_honours_durability_is_left_to_it() -> None:
-    late = Late(Capabilities(fua=True))
+    late = Late(Capabilities(flags=Flag.FUA))
     durable = write(0, b"a", fua=True)
     Emulator(late).submit([durable], lambda _requests: None)
     assert late.parked[0][0] is durable
@@ -257,3 +257,51 @@ def test_what_is_answered_within_submit_is_not_reported_again(late: Late) -> Non
     codes = [code(request) for request in batch]
     assert codes == [Code.GOOD, Code.OUT_OF_RANGE, Code.UNSUPPORTED, Code.OUT_OF_RANGE]
     assert not late.parked
+
+
+@pytest.mark.parametrize(
+    ("op", "flags"),
+    [
+        (Op.READ, Flag.FUA),
+        (Op.FLUSH, Flag.FUA),
+        (Op.WRITE, Flag.NO_HOLE),
+        (Op.DISCARD, Flag.NO_HOLE),
+        (Op.WRITE, Flag(4)),
+    ],
+)
+def test_a_flag_that_an_operation_does_not_take_is_refused(op: Op, flags: Flag, late: Late) -> None:
+    buffer = memoryview(bytearray(BLOCK))
+    asked = Request(op, 0, 0 if op is Op.FLUSH else BLOCK, buffer, flags)
+    Emulator(late).submit([asked], lambda _requests: None)
+    assert code(asked) is Code.UNSUPPORTED
+    assert not late.parked
+
+
+def test_zeroes_without_a_hole_are_written_where_the_device_would_make_one() -> None:
+    late = Late(Capabilities(write_zeroes=True))
+    late.data[:] = b"x" * SIZE
+    zeroes = Request(Op.WRITE_ZEROES, 0, BLOCK, flags=Flag.NO_HOLE)
+    Emulator(late).submit([zeroes], lambda _requests: None)
+    late.answer_all()
+    assert code(zeroes) is Code.GOOD
+    assert late.done == [Op.WRITE]
+    assert late.data[:BLOCK] == bytes(BLOCK)
+
+
+def test_zeroes_without_a_hole_are_passed_to_a_device_that_knows_them() -> None:
+    late = Late(Capabilities(Flag.NO_HOLE, write_zeroes=True))
+    zeroes = Request(Op.WRITE_ZEROES, 0, BLOCK, flags=Flag.NO_HOLE)
+    Emulator(late).submit([zeroes], lambda _requests: None)
+    assert [request for request, _ in late.parked] == [zeroes]
+    late.answer_all()
+
+
+def test_durable_zeroes_are_zeroes_and_a_flush_where_the_device_knows_no_fua() -> None:
+    late = Late(Capabilities(Flag.NO_HOLE, write_zeroes=True))
+    zeroes = Request(Op.WRITE_ZEROES, 0, BLOCK, flags=Flag.NO_HOLE | Flag.FUA, trace="t")
+    Emulator(late).submit([zeroes], lambda _requests: None)
+    made = [request for request, _ in late.parked]
+    late.answer_all()
+    assert code(zeroes) is Code.GOOD
+    assert late.done == [Op.WRITE_ZEROES, Op.FLUSH]
+    assert [(one.flags, one.trace) for one in made] == [(Flag.NO_HOLE, "t")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
 from collections.abc import Iterator
 from functools import partial
 
@@ -220,3 +221,42 @@ def test_a_loop_built_after_a_fork_serves_the_child() -> None:
         loop.close()
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_lane_runs_one_after_another_on_one_thread_and_answers_on_the_data_thread() -> None:
+    loop, seen = EpollReactor(), list[tuple[int, int]]()
+    lane = loop.lane()
+    first = lane.run(threading.get_ident)
+
+    def done(thread: int | None, error: BaseException | None) -> None:
+        assert error is None
+        assert thread is not None
+        seen.append((thread, threading.get_ident()))
+        if len(seen) == 3:
+            loop.stop()
+
+    for _ in range(3):
+        lane.offload(threading.get_ident, done)
+    loop.run()
+    lane.close()
+    loop.close()
+    assert seen == [(first, threading.get_ident())] * 3
+    assert first != threading.get_ident()
+
+
+def test_what_comes_back_when_the_loop_is_gone_touches_nobody_elses_descriptor() -> None:
+    loop, gate = EpollReactor(), threading.Event()
+    lane, after = loop.lane(), threading.Event()
+    lane.offload(gate.wait, lambda _result, _error: None)
+    lane.offload(after.set, lambda _result, _error: None)
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    loop.close()
+    os.dup2(writer, loop._wake)
+    gate.set()
+    assert after.wait(10)
+    with pytest.raises(BlockingIOError):
+        os.read(reader, 8)
+    for descriptor in {reader, writer, loop._wake}:
+        os.close(descriptor)
+    lane.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import pytest
@@ -11,11 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.node.conftest import FakeReactor
+from core.volume.model import blame
 from tierce import (
     GOOD,
     Capabilities,
     ConflictError,
     Event,
+    Flag,
     Geometry,
     Job,
     Op,
@@ -25,9 +27,9 @@ from tierce import (
     TemporaryError,
     UsageError,
 )
+from tierce.volume.boundary import Boundary
 from tierce.volume.emulate import Emulator
 from tierce.volume.holding import HoldArguments, Holding, ReleaseArguments, ReleaseResult
-from tierce.volume.meter import Meter
 
 BLOCK = 512
 SIZE = 64 * BLOCK
@@ -94,12 +96,14 @@ class Scene:
     """A volume whose device answers when the test says so."""
 
     def __init__(self) -> None:
-        self.reactor = FakeReactor()
+        self.reactor = cast("Any", FakeReactor())
         self.device = Parking()
-        meter = Meter(self.device, Stage())
-        self.emulator = Emulator(meter)
+        boundary = Boundary(self.device, Stage(), blame(self.reactor), self.reactor)
+        self.emulator = Emulator(boundary)
         self.events: list[Event] = []
-        self.holding = Holding("work", self.emulator, meter, self.reactor, self.events.append)
+        self.holding = Holding(
+            "work", self.emulator, boundary.settlement, self.reactor, self.events.append
+        )
         self.answered: list[Request] = []
         self.jobs: list[Job] = []
 
@@ -178,7 +182,7 @@ def test_what_changes_bytes_waits_and_reads_and_flushes_go_on(op: Op) -> None:
 @pytest.mark.parametrize("op", CHANGES)
 def test_a_hold_is_answered_only_when_no_write_is_under_way(op: Op) -> None:
     scene = Scene()
-    change = scene.send(op, count=6, fua=True)
+    change = scene.send(op, count=6, flags=Flag.FUA)
     asked = scene.hold()
     while change.status is None:
         assert not asked.is_answered

@@ -13,13 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.volume.model import BLOCK, SIZE, Oracle, Run, open_context, volume_spec
+from core.volume.model import BLOCK, SIZE, Oracle, Run, blame, open_context, volume_spec
 from tierce import (
     Capabilities,
     Code,
     Concurrency,
     EngineDescription,
     FilterDescription,
+    Flag,
     Geometry,
     Op,
     PluginError,
@@ -48,11 +49,11 @@ def request(op: Op, offset: int, length: int, fill: int, fua: bool) -> Request:
     if op is Op.READ:
         return Request(op, offset, length, memoryview(bytearray(length)))
     if op is Op.WRITE:
-        return Request(op, offset, length, memoryview(bytes([fill]) * length), fua=fua)
+        return Request(op, offset, length, memoryview(bytes([fill]) * length), flags=Flag(fua))
     if op is Op.COMPARE_AND_WRITE:
         data = bytes([fill]) * length + bytes([fill + 1 & 3]) * length
-        return Request(op, offset, length, memoryview(data), fua=fua)
-    return Request(op, offset, length, fua=fua and op is not Op.BLOCK_STATUS)
+        return Request(op, offset, length, memoryview(data), flags=Flag(fua))
+    return Request(op, offset, length, flags=Flag(fua and op is not Op.BLOCK_STATUS))
 
 
 class Bare:
@@ -119,7 +120,14 @@ def test_what_a_bare_device_lacks_is_made_of_what_it_has(
     reactor = EpollReactor()
     geometry = Geometry(SIZE, BLOCK, io_bytes_max=io_max)
     adapter = SimpleAdapter(
-        Bare(), geometry, concurrency, durable=False, engine="bare", reactor=reactor
+        Bare(),
+        geometry,
+        concurrency,
+        durable=False,
+        engine="bare",
+        reactor=reactor,
+        lane=reactor.lane() if concurrency is Concurrency.SERIAL else None,
+        blame=blame(reactor),
     )
     check(Run(Emulator(adapter), reactor), steps)
     reactor.close()
@@ -138,6 +146,8 @@ def test_overlapping_operations_of_one_batch_leave_one_of_their_outcomes(
         durable=False,
         engine="b",
         reactor=reactor,
+        lane=None,
+        blame=blame(reactor),
     )
     run = Run(Emulator(adapter), reactor)
     writes = [
@@ -174,6 +184,8 @@ def test_a_request_outside_or_askew_never_reaches_the_device(
         durable=False,
         engine="b",
         reactor=reactor,
+        lane=None,
+        blame=blame(reactor),
     )
     asked = Request(Op.READ, offset, length, memoryview(bytearray(max(length, 0))))
     Run(Emulator(adapter), reactor).submit(asked)
@@ -189,6 +201,8 @@ def test_a_write_to_a_read_only_device_is_refused(reactor: EpollReactor) -> None
         durable=False,
         engine="b",
         reactor=reactor,
+        lane=None,
+        blame=blame(reactor),
     )
     adapter.capabilities = Capabilities(read_only=True)
     write = request(Op.WRITE, 0, 512, 1, False)
@@ -204,7 +218,14 @@ def test_zeroes_far_longer_than_a_piece_do_not_recurse(reactor: EpollReactor) ->
 
     geometry = Geometry(4 << 30, BLOCK)
     adapter = SimpleAdapter(
-        Endless(), geometry, Concurrency.INLINE, durable=False, engine="b", reactor=reactor
+        Endless(),
+        geometry,
+        Concurrency.INLINE,
+        durable=False,
+        engine="b",
+        reactor=reactor,
+        lane=None,
+        blame=blame(reactor),
     )
     zeroes = Request(Op.WRITE_ZEROES, 0, 4 << 30)
     Run(Emulator(adapter), reactor).submit(zeroes)
@@ -229,9 +250,13 @@ class Passing:
         self._below.submit(batch, settled)  # type: ignore[arg-type]
 
 
-def filtered(registry: Registry, operations: set[str], contract: int = 1) -> None:
+def filtered(registry: Registry, operations: set[str], contract: int = 2) -> None:
     described = FilterDescription(
-        "passing", "", f"{__name__}:Passing", frozenset(operations), contract=contract
+        name="passing",
+        summary="",
+        factory=f"{__name__}:Passing",
+        operations=frozenset(operations),
+        contract=contract,
     )
     registry.filters = {**registry.filters, "passing": described}
 
@@ -255,24 +280,11 @@ def test_a_filter_never_sees_what_it_was_not_built_for(
     page.close()
 
 
-def test_a_filter_that_does_not_know_reads_is_refused(
-    tmp_path: Path, reactor: EpollReactor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, __name__, sys.modules.get(__name__) or _this_module())
-    registry = Registry.load()
-    filtered(registry, {"WRITE", "FLUSH"})
-    page = StatisticsPage.create(tmp_path / "page")
-    volume = attrs.evolve(volume_spec(tmp_path), filters=(("passing", None),))
-    with pytest.raises(PluginError, match="READ"):
-        open_pipeline(open_context(volume, reactor, page), registry)
-    page.close()
-
-
 def test_an_engine_that_is_no_device_is_one_clear_error(
     tmp_path: Path, reactor: EpollReactor
 ) -> None:
     registry = Registry.load()
-    odd = EngineDescription("odd", "", "builtins:repr")
+    odd = EngineDescription(name="odd", summary="", factory="builtins:repr", contract=2)
     registry.engines = {**registry.engines, "odd": odd}
     page = StatisticsPage.create(tmp_path / "page")
     with pytest.raises(PluginError, match="gave a str"):

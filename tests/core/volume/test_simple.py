@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 
 from core.volume.hand_reactor import HandReactor
+from core.volume.model import blame
 from tierce import (
     EXTENT_COUNT_MAX,
     GOOD,
     Code,
     Concurrency,
     DeviceError,
+    Event,
     Extent,
     Geometry,
     Op,
@@ -23,7 +25,7 @@ from tierce import (
     Status,
     explain,
 )
-from tierce.volume.simple import SimpleAdapter
+from tierce.volume.simple import Simple, SimpleAdapter
 
 SIZE = 64 << 10
 
@@ -80,10 +82,20 @@ def reactor() -> Any:
 
 
 def adapted(
-    simple: Noting, reactor: HandReactor, concurrency: Concurrency = Concurrency.PARALLEL
+    simple: Simple,
+    reactor: HandReactor,
+    concurrency: Concurrency = Concurrency.PARALLEL,
+    events: list[Event] | None = None,
 ) -> SimpleAdapter:
     return SimpleAdapter(
-        simple, Geometry(SIZE), concurrency, durable=True, engine="noting", reactor=reactor
+        simple,
+        Geometry(SIZE),
+        concurrency,
+        durable=True,
+        engine="noting",
+        reactor=reactor,
+        lane=reactor.lane() if concurrency is Concurrency.SERIAL else None,
+        blame=blame(reactor, events),
     )
 
 
@@ -246,3 +258,62 @@ def test_a_device_without_close_is_closed_at_once(reactor: HandReactor) -> None:
     closed: list[Status] = []
     adapted(Noting(), reactor).close(closed.append)
     assert closed[0].is_good
+
+
+class Returning(Noting):
+    """Does as many would: `read` returns the bytes."""
+
+    def read(self, offset: int, buffer: memoryview) -> Any:
+        return b"r" * len(buffer)
+
+
+def test_a_read_that_returns_its_bytes_is_an_error_and_is_told(reactor: HandReactor) -> None:
+    asked, events = read(512), list[Event]()
+    adapted(Returning(), reactor, Concurrency.INLINE, events).submit([asked], nothing)
+    assert asked.status is not None
+    assert asked.status.code is Code.READ_ERROR
+    (event,) = events
+    assert "returned something in READ" in event.message
+    assert "tierce-bad" in event.message
+
+
+class Lazy(Noting):
+    """Its write is a coroutine function in disguise: it does nothing until it is awaited."""
+
+    def write(self, offset: int, data: memoryview) -> Any:
+        return self._later()
+
+    def _later(self) -> Iterator[None]:
+        yield
+
+
+def test_a_write_that_promises_to_do_it_later_is_an_error(reactor: HandReactor) -> None:
+    asked, events = write(512), list[Event]()
+    adapted(Lazy(), reactor, Concurrency.INLINE, events).submit([asked], nothing)
+    assert asked.status is not None
+    assert asked.status.code is Code.WRITE_ERROR
+    assert len(events) == 1
+
+
+@pytest.mark.parametrize("concurrency", [Concurrency.INLINE, Concurrency.SERIAL])
+def test_an_engine_that_would_end_the_process_costs_the_request(
+    reactor: HandReactor, concurrency: Concurrency
+) -> None:
+    class Ending(Noting):
+        def read(self, offset: int, buffer: memoryview) -> None:
+            raise SystemExit(1)
+
+    asked, events = read(0), list[Event]()
+    adapted(Ending(), reactor, concurrency, events).submit([asked], lambda _requests: None)
+    while reactor.work:
+        reactor.work_off()
+    assert asked.status is not None
+    assert asked.status.code is Code.READ_ERROR
+    assert "SystemExit" in events[0].message
+
+
+def test_what_the_medium_does_is_no_mistake_of_the_plugin(reactor: HandReactor) -> None:
+    simple, events = Noting(), list[Event]()
+    simple.error = OSError(errno.EIO, "lost")
+    adapted(simple, reactor, Concurrency.INLINE, events).submit([read(0)], nothing)
+    assert events == []

@@ -8,6 +8,7 @@ import pytest
 
 from iscsi.bench import Bench
 from iscsi.initiator import NO_TAG, Answer, command, data_out, only, read_10, write_10
+from tierce import Geometry
 from tierce_iscsi.scsi import device_server
 from tierce_iscsi.scsi.command import Command, Reply
 from tierce_iscsi.scsi.sense import BUS_DEVICE_RESET, CHECK_CONDITION
@@ -170,3 +171,14 @@ def test_a_command_whose_data_got_lost_on_our_side_is_never_good(bench: Bench) -
     outcome = device_server.execute(unit, admitted)
     assert isinstance(outcome, Reply)
     assert outcome.status == CHECK_CONDITION
+
+
+def test_a_volume_that_grew_is_told_once_and_then_has_its_new_size(bench: Bench) -> None:
+    session = bench.session()
+    before = bench.device.geometry.size_bytes // 512
+    bench.frontend.resized(Geometry(2 * before * 512, 512))
+    answer = only(session.ask(command(read_10(before, 8), 1, read=4096)))
+    assert answer.sense == (6, 0x2A09)
+    capacity = only(session.ask(command(b"\x25" + bytes(9), 2, read=8)))
+    assert capacity.status == GOOD
+    assert struct.unpack(">II", capacity.data) == (2 * before - 1, 512)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from jiva.sim.blocks import BLOCK, ViolationError, content, versions_of
-from tierce import Code, Op, Request
+from tierce import Code, Flag, Op, Request
 
 if TYPE_CHECKING:
     from jiva.sim.target import Target
@@ -190,7 +190,7 @@ class Client:
         asked = self._change(blocks or self._blocks(), is_zeroes=False)
         data = bytearray(content(asked.version) * len(asked.blocks))
         at, fua = asked.blocks[0] * BLOCK, self._random.random() < 0.05
-        return Request(Op.WRITE, at, len(data), memoryview(data), fua=fua, tag=asked)
+        return Request(Op.WRITE, at, len(data), memoryview(data), flags=Flag(fua), tag=asked)
 
     def flush(self) -> Request:
         """Make a FLUSH."""
@@ -208,7 +208,7 @@ class Client:
         op = self._random.choice([Op.DISCARD, Op.WRITE_ZEROES])
         fua = self._random.random() < 0.05
         at, length = asked.blocks[0] * BLOCK, len(asked.blocks) * BLOCK
-        return Request(op, at, length, fua=fua, tag=asked)
+        return Request(op, at, length, flags=Flag(fua), tag=asked)
 
     def _compare(self) -> Request:
         """Make a COMPARE_AND_WRITE of what the client believes to be there."""
@@ -280,7 +280,7 @@ class Client:
             history.replace(asked.version, asked.expected, asked.began, self.target.era)
         else:
             history.acknowledge_write(asked.version)
-        if request.fua:
+        if request.flags & Flag.FUA:
             history.complete_flush(asked.began, asked.version)
             world.check_durable(self.target)
         held = asked.version if request.buffer is not None else 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -16,11 +16,6 @@ if TYPE_CHECKING:
     from jiva.simulation import World
 
 
-@attrs.frozen
-class _Folder:
-    head_identity: str
-
-
 def keep_only(world: World, kept: Node) -> None:
     """Let the next opening serve from one replica, whatever the others know."""
     highest = max(node.record.promised.number for node in world.nodes.values())
@@ -29,8 +24,7 @@ def keep_only(world: World, kept: Node) -> None:
     for node in world.nodes.values():
         record = node.record.promise(ballot).accept(membership)
         if node is kept:
-            folder = cast("Any", _Folder(node.disk.identity))
-            only = _as_the_only_one(record, folder, ballot)
+            only = _as_the_only_one(record, node.disk.identity, ballot)
             record = attrs.evolve(only, let_in_boot=node.machine.boot_id)
         node.record = record
         node.saved = encode_record(record, UUID, node.name, world.regions)

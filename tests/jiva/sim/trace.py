@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from jiva.sim.blocks import versions_of
-from tierce import Op
+from tierce import Flag, Op
 
 if TYPE_CHECKING:
     from jiva.sim.machines import Node
@@ -63,7 +63,7 @@ class Trace:
     def _tell(self, target: int, request: Request, what: str) -> None:
         asked: Any = request.tag
         if not asked.blocks or self._block in asked.blocks:
-            fua = " FUA" if request.fua else ""
+            fua = " FUA" if request.flags & Flag.FUA else ""
             if request.op is Op.READ and request.status is not None and request.status.is_good:
                 assert request.buffer is not None
                 what = f"reads {versions_of(bytes(request.buffer))}"

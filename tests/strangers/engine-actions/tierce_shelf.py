@@ -133,6 +133,7 @@ def tierce_engines() -> list[tierce.EngineDescription]:
     return [
         tierce.EngineDescription(
             name="shelf",
+            contract=2,
             summary="Memory whose snapshots are files.",
             factory="tierce_shelf:Shelf",
             options=ShelfOptions,

@@ -74,5 +74,6 @@ def tierce_filters() -> list[tierce.FilterDescription]:
             factory="tierce_pace:Pace",
             operations=frozenset({"READ", "WRITE", "FLUSH"}),
             options=PaceOptions,
+            contract=2,
         )
     ]

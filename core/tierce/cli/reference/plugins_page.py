@@ -31,6 +31,7 @@ def _thing(family: str, description: Description) -> Iterator[str]:
         yield pairing + (f" over the store `{description.store}`." if description.store else ".")
     where = {
         "engine": "`options:` of a volume",
+        "store": "`store_options:` of a volume",
         "front end": f"`frontends: {{{description.name}: ...}}`",
         "service": f"`services: {{{description.name}: ...}}`",
         "filter": "an element of a volume's `filters:`",

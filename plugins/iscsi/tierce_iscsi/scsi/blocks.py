@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tierce import Code, Op, Request
+from tierce import NO_FLAGS, Code, Flag, Op, Request
 from tierce_iscsi.scsi import limits
 from tierce_iscsi.scsi.cdb import checked_extent, extent, extent_index, refuse_protection
 from tierce_iscsi.scsi.command import Command, Outcome, Reply, Work, check_condition
@@ -42,6 +42,10 @@ def transfer(unit: LogicalUnit, cdb: bytes) -> tuple[int, int]:
 def has_fua(cdb: bytes) -> bool:
     """True if FUA is set; CDBs of 6 bytes have none."""
     return bool(cdb[0] >> 5 and cdb[1] & 0x08)
+
+
+def _flags(*, fua: bool) -> Flag:
+    return Flag.FUA if fua else NO_FLAGS
 
 
 def first_failure(unit: LogicalUnit, requests: list[Request]) -> Reply | None:
@@ -107,7 +111,7 @@ def write(unit: LogicalUnit, command: Command) -> Outcome:
 
     if not whole:
         return begin_of_block()
-    return Work([Request(Op.WRITE, offset, whole, command.data[:whole], fua)], written)
+    return Work([Request(Op.WRITE, offset, whole, command.data[:whole], _flags(fua=fua))], written)
 
 
 def write_and_verify(unit: LogicalUnit, command: Command) -> Reply | Work:
@@ -135,7 +139,7 @@ def _write(
             return _compare(unit, offset, data, length)
         return failure or Reply(length=length)
 
-    return Work([Request(Op.WRITE, offset, len(data), data, fua)], finish)
+    return Work([Request(Op.WRITE, offset, len(data), data, _flags(fua=fua))], finish)
 
 
 def verify_length(unit: LogicalUnit, cdb: bytes) -> int:
@@ -234,7 +238,7 @@ def compare_and_write(unit: LogicalUnit, command: Command) -> Reply | Work:
     offset = int.from_bytes(command.cdb[2:10], "big") * unit.block_size
     request = Request(
         *(Op.COMPARE_AND_WRITE, offset, wanted // 2, command.data),
-        fua=bool(command.cdb[1] & 0x08),
+        flags=_flags(fua=bool(command.cdb[1] & 0x08)),
     )
 
     def finish(requests: list[Request]) -> Reply:
@@ -292,7 +296,8 @@ def _change(
             return failure
         old = bytes(requests[0].buffer or b"")
         both = memoryview(old + change(old))
-        return Work([Request(Op.COMPARE_AND_WRITE, offset, length, both, fua)], compared)
+        swap = Request(Op.COMPARE_AND_WRITE, offset, length, both, _flags(fua=fua))
+        return Work([swap], compared)
 
     def compared(requests: list[Request]) -> Outcome:
         nonlocal rounds

@@ -11,7 +11,13 @@ from tierce_iscsi.scsi.formatting import Formatting
 from tierce_iscsi.scsi.registrations import Access
 from tierce_iscsi.scsi.reservations import Reservations
 from tierce_iscsi.scsi.restart import Restart
-from tierce_iscsi.scsi.sense import POWER_ON, WRITE_PROTECTED, CheckConditionError, Sense
+from tierce_iscsi.scsi.sense import (
+    CAPACITY_CHANGED,
+    POWER_ON,
+    WRITE_PROTECTED,
+    CheckConditionError,
+    Sense,
+)
 
 
 def _at_once(call: Callable[[], None]) -> None:
@@ -98,6 +104,12 @@ class LogicalUnit:
         for nexus in self.nexuses:
             if nexus.initiator == identity:
                 nexus.attend(sense)
+
+    def resized(self, size_bytes: int) -> None:
+        """The device has this size now: every session hears CAPACITY DATA HAS CHANGED."""
+        self.block_count = size_bytes // self.block_size
+        for nexus in self.nexuses:
+            nexus.attend(CAPACITY_CHANGED)
 
     def reset(self) -> None:
         """Forget what a logical unit reset drops (SAM-5 section 6.3.3): RESERVE(6)."""

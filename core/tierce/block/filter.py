@@ -1,0 +1,55 @@
+"""What a filter is built on: a device over a device that passes everything on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tierce.block.device import BaseDevice, Device, Geometry
+from tierce.block.operation import Request, Settled
+from tierce.block.quiet import when_quiet
+
+
+class Filter(BaseDevice):
+    """A filter that does nothing yet: override what yours does.
+
+    What it passes on in `submit` itself goes to `self.below.submit(batch, settled)`, with the
+    `settled` that it was given. What it has parked and passes on later goes through `pass_on`.
+
+    Core closes what lies below when the filter has closed: `close` is for the filter's own things.
+
+    Args:
+        context: What the filter is opened with: an `OpenContext` with the filter's own options.
+        below: What it is put on. It answers by the rules of a device, and refuses what it does not
+            say that it does (`below.capabilities`).
+    """
+
+    def __init__(self, context: Any, below: Device) -> None:
+        self.context = context
+        self.below = below
+        self.geometry = below.geometry
+        self.capabilities = below.capabilities
+
+    def submit(self, batch: list[Request], settled: Settled) -> None:
+        """Pass everything on."""
+        self.below.submit(batch, settled)
+
+    def pass_on(self, batch: list[Request], settled: Settled) -> None:
+        """Submit requests that `submit` has parked, from outside of it.
+
+        What the device below answers at once is reported too: to whoever submitted it, it was
+        parked, and a parked request is answered by `settled` and by nothing else.
+        """
+        self.below.submit(batch, settled)
+        answered = [request for request in batch if request.status is not None]
+        if answered:
+            settled(answered)
+
+    def when_quiet(self, quiet: Callable[[], None]) -> None:
+        """As below: a filter that gives up nothing has nothing to add."""
+        when_quiet(self.below, quiet)
+
+    def resized(self, geometry: Geometry) -> None:
+        """The device below has this shape now. A filter that shows another one than what is below
+        it sets `self.geometry` to what that comes to."""
+        self.geometry = geometry

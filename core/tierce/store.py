@@ -1,0 +1,225 @@
+"""Stores: what keeps one replica's bytes, under a replicator that keeps several of them equal.
+
+A store owns its bytes: nobody else makes, opens, measures or removes them, and nobody but the store
+knows in which file they lie, or whether they lie in one. The replicator owns the folder, and files
+of its own in it (`jiva`: volume.json, making.json, deleted.json, record.json, lock, and some of
+these with `.new`); a store takes other names there, or another place altogether.
+
+==================================  ======================  =======================================
+method                              thread                  may wait, and what its failure costs
+==================================  ======================  =======================================
+`create`, `destroy`                 the supervisor's        yes; the volume is not made, or the
+                                                            removal is tried again
+`identify`                          the supervisor's, and   yes; the replica does not start
+                                    the member's at start
+`open`, `local_path`                the member's data       yes: before anything is served; the
+                                    thread, once            replica does not start
+`check`                             data thread, once a     no; the replica stops and starts anew
+                                    batch
+`write`, `discard`                  data thread             no; the write fails on this replica,
+                                                            which is voted out, or is full
+`read_cached`                       data thread             never; as `read`
+`read`, `digest`, `find_extents`    workers, several at     yes; read from another replica, and
+                                    once                    written anew from there
+`flush`                             a worker, one at a      yes; what was written since the last
+                                    time                    one is in doubt until written again
+`renew`                             a worker                yes; the replica stops and starts anew
+`close`                             data thread, last, no   briefly
+                                    other call under way
+==================================  ======================  =======================================
+
+On workers and the data thread calls may come at the same time. The replicator orders those that
+touch the same bytes and must not meet; `read`, `digest` and `find_extents` may see a write that is
+under way or not. Failures are OSErrors of the medium; ENOSPC and EDQUOT say that it is full. Any
+other exception is a mistake of the store and ends the replica's process.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from tierce.block.operation import Extent
+from tierce.reactor import Reactor
+from tierce.spec import Event
+from tierce.stage import Stage
+
+#: Digests of stores that differ in kind are compared with one another: BLAKE2b of this length.
+_DIGEST_BYTES = 16
+#: How much is read, or written with zeroes, at once.
+_STEP_BYTES = 256 << 10
+
+
+@attrs.frozen(kw_only=True)
+class StoreContext:
+    """Whose bytes a store is to make, find or remove.
+
+    Attributes:
+        options: The store's own option instance, of the volume's `store_options:`.
+        folder: The replica's folder. It is there.
+        size_bytes: The volume's size in bytes.
+        block_size: The volume's logical block in bytes: offsets and lengths are multiples of it.
+        uuid: The volume's uuid.
+        member: The replica's name, unique in the volume.
+    """
+
+    options: Any
+    folder: Path
+    size_bytes: int
+    block_size: int
+    uuid: str
+    member: str
+
+
+@attrs.frozen(kw_only=True)
+class StoreOpenContext(StoreContext):
+    """What a store is opened with besides, in its replica's process.
+
+    Attributes:
+        reactor: The process's loop.
+        stage: Returns the counters of the stage so named.
+        emit: Reports an event; never waits.
+    """
+
+    reactor: Reactor
+    stage: Callable[[str], Stage]
+    emit: Callable[[Event], None]
+
+
+class Store(abc.ABC):
+    """The base class of stores. Offsets and lengths are bytes; buffers belong to the caller, and
+    are not kept after the call. Thread, waiting and failure of each call: see the module."""
+
+    # -- in whichever process ----------------------------------------------------------------------
+
+    @classmethod
+    @abc.abstractmethod
+    def create(cls, context: StoreContext) -> None:
+        """Make the bytes, all zeroes, in place of what a creation that was cut off has left. On
+        return they survive loss of power.
+
+        Raises:
+            ConflictError: There are bytes of something else.
+            OSError: They can't be made; `destroy` is called.
+        """
+
+    @classmethod
+    @abc.abstractmethod
+    def destroy(cls, context: StoreContext) -> None:
+        """Remove what `create` made, whole or in part, and nothing else; what is not there is
+        success. On return that survives loss of power.
+
+        Raises:
+            OSError: It can't be removed now; it is called again.
+        """
+
+    @classmethod
+    def identify(cls, context: StoreContext) -> str:
+        """Return which bytes they are, told apart from a copy that was put in their place: the
+        inode number of their file and the time of its birth, `INODE:BIRTH`, or `INODE:` where that
+        is not known. Empty: the store can't tell, so that a copy that was put back is believed.
+
+        Raises:
+            FormatError: They are not there.
+        """
+        del context
+        return ""
+
+    @classmethod
+    @abc.abstractmethod
+    def open(cls, context: StoreOpenContext) -> Store:
+        """Return the open store of what `create` made.
+
+        Raises:
+            FormatError: The bytes are missing, damaged, not as many as the volume's, or those of
+                another volume or replica.
+            OSError: They can't be opened.
+        """
+
+    # -- in the replica's process ------------------------------------------------------------------
+
+    def local_path(self) -> Path | None:
+        """Return a file, as long as the volume, that holds every byte at its offset and may be
+        read by another process of this machine while this one writes to it; None if there is no
+        such file. It sees a write once that has returned. What is read from it is judged by the
+        replicator's rules, as if `read` had returned it."""
+        return None
+
+    def check(self) -> None:  # noqa: B027 - a store that can't lose bytes has nothing to see
+        """See that no bytes are missing.
+
+        Raises:
+            OSError: Some are: what would be read there as zeroes was something else.
+        """
+
+    @abc.abstractmethod
+    def write(self, offset: int, data: memoryview) -> None:
+        """Store `data` at `offset`. On return `read` finds it, also after the end of this process
+        by `kill -9`; loss of power it survives after the next `flush`."""
+
+    def discard(self, offset: int, length: int) -> None:
+        """Make the extent read as zeroes, and give its space back if the store can; as lasting as
+        `write`. Without a method of the store's own zeroes are written."""
+        zeroes = memoryview(bytes(min(length, _STEP_BYTES)))
+        for at in range(offset, offset + length, _STEP_BYTES):
+            self.write(at, zeroes[: offset + length - at])
+
+    def read_cached(self, offset: int, buffer: memoryview) -> bool:
+        """Fill `buffer` if that does not wait; else return False, and `read` is called."""
+        del offset, buffer
+        return False
+
+    @abc.abstractmethod
+    def read(self, offset: int, buffer: memoryview) -> None:
+        """Fill `buffer`; what was never written is zeroes."""
+
+    def digest(self, offset: int, length: int) -> bytes:
+        """Return the extent's BLAKE2b, 16 bytes, without key or salt: replicas are compared by
+        it. Without a method of the store's own the bytes are read."""
+        # Loaded here, so that `tierce --help` stays quick.
+        from hashlib import blake2b  # noqa: PLC0415
+
+        state = blake2b(digest_size=_DIGEST_BYTES)
+        buffer = memoryview(bytearray(min(length, _STEP_BYTES)))
+        for at in range(offset, offset + length, _STEP_BYTES):
+            part = buffer[: offset + length - at]
+            self.read(at, part)
+            state.update(part)
+        return state.digest()
+
+    def find_extents(self, offset: int, length: int) -> list[Extent]:
+        """Return which parts of the extent hold data, in order, without gaps, at least one and at
+        most EXTENT_COUNT_MAX: they may end before it does. A hole reads as zeroes, and does so
+        after a loss of power too. Without a method of the store's own all is data."""
+        return [Extent(offset, length, is_hole=False)]
+
+    @abc.abstractmethod
+    def flush(self) -> None:
+        """On return every write and discard that returned before survives loss of power. Once it
+        has failed it fails until `renew`: a second try would succeed and be a lie."""
+
+    @abc.abstractmethod
+    def renew(self) -> None:
+        """Forget a failed flush, so that what is written from now on can be flushed; what was
+        written before it is written again by the replicator. Other calls may be under way."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Let the bytes go; there is no flush in it."""
+
+
+@attrs.frozen
+class StoreChoice:
+    """The store that an engine pairs its replicator with.
+
+    Attributes:
+        name: Its name, as its description has it.
+        kind: Its class.
+    """
+
+    name: str
+    kind: type[Store]

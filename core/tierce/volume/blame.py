@@ -1,0 +1,162 @@
+"""What the plugins of one volume did wrong: told, counted, and kept for whoever looks.
+
+A mistake is told where its user looks: the traceback goes to the process's log, one event names the
+plugin, and `tierce volume show` has the last error of each part. The same kind of mistake is told
+again once a minute, with how many there were: a filter that fails on each I/O fails a hundred
+thousand times a second.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+
+from tierce.block.operation import Op, Request
+from tierce.block.status import Code, Status
+from tierce.contexts import OpenContext
+from tierce.errors import explain
+from tierce.reactor import Timer
+from tierce.spec import Event
+
+_LOG = logging.getLogger(__name__)
+
+#: A kind of mistake that goes on is told again after so many seconds.
+TELL_AGAIN_S = 60.0
+_READS = frozenset({Op.READ, Op.BLOCK_STATUS})
+#: What `tierce volume show` calls the mistakes.
+SHOWN_AS = "plugin_errors"
+
+
+def failure(request: Request, why: str) -> Status:
+    """Return what a request is answered with that a plugin's mistake costs."""
+    code = Code.READ_ERROR if request.op in _READS else Code.WRITE_ERROR
+    return Status(code, why, request.offset)
+
+
+@attrs.define
+class _Kind:
+    """One kind of mistake of one part.
+
+    Attributes:
+        message: What the last one was.
+        more: How many came since it was told.
+    """
+
+    message: str
+    more: int = 0
+
+
+class Blame:
+    """The mistakes of one part of a volume's pipeline.
+
+    Args:
+        part: The part, as users know it: "filter slow".
+        origin: Who brings it: "plugin 'slow' (package tierce-slow)".
+        context: What the volume was opened with.
+        show: Shows this part's count and last error.
+    """
+
+    def __init__(
+        self,
+        part: str,
+        origin: str,
+        context: OpenContext,
+        show: Callable[[str, Mapping[str, Any]], None],
+    ) -> None:
+        self.part = part
+        self.count = 0
+        self._origin = origin
+        self._context = context
+        self._show = show
+        self._kinds: dict[str, _Kind] = {}
+        self._timer: Timer | None = None
+
+    def mistake(self, kind: str, consequence: str, error: BaseException | None = None) -> str:
+        """Take note of a mistake, and tell it unless its kind was told less than a minute ago.
+
+        Args:
+            kind: What the part did, the same words each time: "raised in submit".
+            consequence: What became of the I/O.
+            error: What it raised.
+
+        Returns:
+            The part and what it did, for the status of the requests that it costs.
+        """
+        self.count += 1
+        why = f"{kind}: {explain(error)}" if error is not None else kind
+        message = f"{self.part} ({self._origin}) {why}; {consequence}"
+        told = self._kinds.get(kind)
+        if told is not None:
+            told.message = message
+            told.more += 1
+        else:
+            self._kinds[kind] = _Kind(message)
+            _LOG.error("volume %s: %s", self._context.volume.name, message, exc_info=error)
+            self._tell(message)
+        return f"{self.part} {why}"
+
+    def close(self) -> None:
+        """Tell what has not been told: nothing more will come."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._tell_again(is_last=True)
+
+    def _tell(self, message: str) -> None:
+        self._context.emit(
+            Event(
+                "volume.plugin-failed",
+                message,
+                f"volume/{self._context.volume.name}",
+                "error",
+                {"part": self.part, "count": self.count},
+            )
+        )
+        self._show(self.part, {"count": self.count, "last": message, "at": round(time.time(), 3)})
+        if self._timer is None:
+            self._timer = self._context.reactor.call_later(TELL_AGAIN_S, self._tell_again)
+
+    def _tell_again(self, *, is_last: bool = False) -> None:
+        """Tell what went on; what did not is told at once when it comes again."""
+        self._timer = None
+        going_on = {kind: one for kind, one in self._kinds.items() if one.more}
+        self._kinds = going_on
+        for one in going_on.values():
+            message = f"{one.message} ({one.more} more times since this was told)"
+            one.more = 0
+            self._tell(message)
+        if is_last and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class Blames:
+    """The mistakes of all parts of a volume.
+
+    Args:
+        context: What the volume was opened with.
+    """
+
+    def __init__(self, context: OpenContext) -> None:
+        self._context = context
+        self._shown: dict[str, Mapping[str, Any]] = {}
+        self._all: list[Blame] = []
+
+    def of(self, part: str, origin: str) -> Blame:
+        """Return where the mistakes of a part go."""
+        blame = Blame(part, origin, self._context, self._show)
+        self._all.append(blame)
+        return blame
+
+    def close(self) -> None:
+        """Tell what has not been told."""
+        for blame in self._all:
+            blame.close()
+
+    def _show(self, part: str, how: Mapping[str, Any]) -> None:
+        self._shown[part] = how
+        self._context.publish({SHOWN_AS: self._shown})

@@ -1,0 +1,400 @@
+"""Where core's side of a volume ends and a plugin's begins: one boundary above each engine and each
+filter.
+
+**What it counts.** Two clock reads a batch, not an operation. A batch of one kind without flags
+that is answered at once is counted in one go: what is looked at before it goes down (may it go? how
+many bytes?) and what is looked at afterwards (is all of it good?) are two short loops.
+
+**What it refuses.** Default-deny: an operation or a flag that a device has not named never reaches
+it, whoever sends it.
+
+**What it catches.** A plugin's mistake costs requests of its own volume, and nothing else:
+
+===========================  =======================================================================
+mistake                      what becomes of it
+===========================  =======================================================================
+``submit`` raises            what it has not answered is answered with an error; what it had passed
+                             on is answered so when that comes back, since its buffer is in use
+``submit`` returns a thing   as if it raised: an ``async def`` has done nothing yet
+settled twice, or never      the report is dropped: it was answered, or is when `submit` returns
+taken, or from within
+settled without a status,    answered with an error
+or with none of `Status`
+settled after `close`        dropped
+``settled`` raises           (a filter's own) what it was to answer is answered with an error
+not answered for `STALL_S`   told, and told again each minute
+`close` raises               closed with an error
+===========================  =======================================================================
+
+All of it lies on the slow side: a request that is not parked is not in `_began`, so that whatever
+is settled and is not there is a mistake. What a good batch pays is a `try` and two comparisons.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Collection
+
+from tierce.block.device import Capabilities, Device, Geometry
+from tierce.block.operation import Flag, Op, Request, Settled
+from tierce.block.quiet import when_quiet
+from tierce.block.status import GOOD, Code, Status
+from tierce.reactor import Reactor
+from tierce.stage import Stage
+from tierce.volume.blame import Blame, failure
+from tierce.volume.counting import count
+from tierce.volume.settlement import Settlement
+
+#: A call that has not come back after so many seconds is told; looked for as often, so that it is
+#: told within twice the time.
+STALL_S = 4.5
+_STALL_NS = int(STALL_S * 1e9)
+
+
+class Boundary:
+    """A device that is counted and mistrusted; otherwise the one below.
+
+    Args:
+        device: The plugin's device.
+        stage: Its counters.
+        blame: Where its mistakes go.
+        reactor: The target's loop.
+        operations: The operations that it knows; None for all that its capabilities name.
+        flags: The flags that it knows; None for all that its capabilities name.
+        below: What a filter lies on: closed after it.
+        clock: Returns nanoseconds.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        stage: Stage,
+        blame: Blame,
+        reactor: Reactor,
+        *,
+        operations: Collection[Op] | None = None,
+        flags: Flag | None = None,
+        below: Boundary | None = None,
+        clock: Callable[[], int] = time.perf_counter_ns,
+    ) -> None:
+        self.clock = clock
+        self._device = device
+        self._blame = blame
+        self._reactor = reactor
+        self._below = below
+        self._stage = stage
+        self._add = stage.add
+        self._submit: Callable[[list[Request], Settled], object] = device.submit
+        self._operations = frozenset(Op) if operations is None else frozenset(operations)
+        self._flags = flags
+        self.geometry: Geometry
+        self.capabilities: Capabilities
+        self._look_at()
+        #: What lies above, if that is a filter: whose `settled` it is that we call.
+        self._above: Boundary | None = None
+        if below is not None:
+            below._above = self
+        #: When a parked request was submitted, in ns; the one that waits longest first.
+        self._began: dict[Request, int] = {}
+        #: Whom a hold waits with.
+        self.settlement = Settlement(self._take, self._began)
+        #: Whom to answer requests for, whose filter failed while they were here.
+        self._orphans: dict[Request, Callable[[Request], None]] = {}
+        #: The last submitter and what it is answered through. One object for one submitter lets
+        #: the device below answer several batches in one call.
+        self._submitter: Settled | None = None
+        self._settle: Settled = _ignore
+        self._is_watched = False
+        self._closed: Callable[[Status], None] | None = None
+        self._is_closed = False
+
+    def _look_at(self) -> None:
+        """Take the device's shape and capabilities, as far as it was built for them."""
+        has = self._device.capabilities
+        known = self._operations
+        flags = has.flags if self._flags is None else Flag(has.flags & self._flags)
+        self.geometry = self._device.geometry
+        self.capabilities = Capabilities(
+            flags=flags,
+            discard=has.discard and Op.DISCARD in known,
+            write_zeroes=has.write_zeroes and Op.WRITE_ZEROES in known,
+            compare_and_write=has.compare_and_write and Op.COMPARE_AND_WRITE in known,
+            block_status=has.block_status and Op.BLOCK_STATUS in known,
+            durable=has.durable,
+            read_only=has.read_only,
+        )
+        #: By the operation's number.
+        self._does = [self.capabilities.does(op) and op in known for op in Op]
+        self._refused_flags = ~int(flags)
+
+    def resize(self, geometry: object) -> bool:
+        """The device says that it has this shape now; False if it can't."""
+        if isinstance(geometry, Geometry) and geometry.block_size == self.geometry.block_size:
+            self.geometry = geometry
+            return True
+        self._blame.mistake("resized to another block, or to no Geometry", "its shape stays")
+        return False
+
+    def below_resized(self) -> None:
+        """What lies below this filter has another shape: let it take that in, and look at its
+        own."""
+        assert self._below is not None, "an engine lies on nothing"
+        hear = getattr(self._device, "resized", None)
+        if hear is None:
+            return
+        try:
+            hear(self._below.geometry)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - as below
+            self._blame.mistake("raised in resized", "its shape stays", error)
+        else:
+            self.resize(self._device.geometry)
+
+    def submit(self, batch: list[Request], settled: Settled) -> None:
+        """Pass the batch on, and count what is answered at once; the rest when it settles."""
+        if not batch:
+            return
+        if settled is not self._submitter:
+            self._answer_to(settled)
+        op = batch[0].op
+        length = 0
+        for request in batch:
+            if request.op is not op or request.flags:
+                self._submit_mixed(batch)
+                return
+            length += request.length
+        if not self._does[op]:
+            self._submit_mixed(batch)
+            return
+        began = self.clock()
+        try:
+            if self._submit(batch, self._settle) is not None:
+                self._failed(batch, "returned something from submit")
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's bug must not end the target
+            self._failed(batch, "raised in submit", error)
+        elapsed = self.clock() - began
+        for request in batch:
+            if request.status is not GOOD:
+                self._after(batch, began, elapsed)
+                return
+        self._add(op, len(batch), length, elapsed)
+
+    def when_quiet(self, quiet: Callable[[], None]) -> None:
+        """As the device does, or else what is below it."""
+        asked = self._device
+        if self._below is not None and not hasattr(asked, "when_quiet"):
+            asked = self._below
+        try:
+            when_quiet(asked, quiet)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
+            # Not quiet: who asked must not promise what nobody knows.
+            self._blame.mistake("raised in when_quiet", "nothing is promised", error)
+
+    def close(self, closed: Callable[[Status], None]) -> None:
+        """Close the device, then what lies below it. Closing twice is closing once."""
+        if self._closed is not None:
+            closed(GOOD)
+            return
+        self._closed = closed
+        self._reactor.call_later(STALL_S, self._look_whether_closed)
+        try:
+            self._device.close(self._device_closed)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
+            why = self._blame.mistake("raised in close", "it counts as closed", error)
+            self._device_closed(Status(Code.WRITE_ERROR, why))
+
+    # -- going down --------------------------------------------------------------------------------
+
+    def _answer_to(self, settled: Settled) -> None:
+        settlement = self.settlement
+
+        def settle(requests: list[Request]) -> None:
+            answered = settlement.take(requests)
+            if not answered:
+                return
+            try:
+                settled(answered)
+            except (Exception, SystemExit) as error:
+                if self._above is None:
+                    raise
+                self._above.lose(answered, error)
+
+        self._submitter, self._settle = settled, settle
+
+    def _submit_mixed(self, batch: list[Request]) -> None:
+        """Pass on what the device knows, refuse the rest."""
+        does, mask = self._does, self._refused_flags
+        passed: list[Request] = []
+        refused: list[Request] = []
+        for request in batch:
+            is_known = does[request.op] and not (request.flags and int(request.flags) & mask)
+            (passed if is_known else refused).append(request)
+        for request in refused:
+            request.status = self._refusal(request)
+        count(self._stage, refused, 0)
+        if not passed:
+            return
+        sent = passed if refused else batch
+        began = self.clock()
+        try:
+            if self._submit(sent, self._settle) is not None:
+                self._failed(sent, "returned something from submit")
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
+            self._failed(sent, "raised in submit", error)
+        self._after(sent, began, self.clock() - began)
+
+    def _refusal(self, request: Request) -> Status:
+        what = request.op.name if not self._does[request.op] else f"the flags {request.flags!r}"
+        return Status(Code.UNSUPPORTED, f"{self._blame.part} was not built for {what}")
+
+    def _after(self, batch: list[Request], began: int, elapsed_ns: int) -> None:
+        """Count what is answered, remember what is not."""
+        for request in batch:
+            if request.status is not GOOD:
+                if request.status is None:
+                    self._began[request] = began
+                else:
+                    self._check(request)
+        count(self._stage, batch, elapsed_ns)
+        if self._began and not self._is_watched:
+            self._is_watched = True
+            self._reactor.call_later(STALL_S, self._look)
+
+    def _failed(self, batch: list[Request], kind: str, error: BaseException | None = None) -> None:
+        """The device failed on a batch: answer what it has not answered."""
+        open_ones = [request for request in batch if request.status is None]
+        consequence = f"{len(open_ones)} requests are answered with an error"
+        why = self._blame.mistake(kind, consequence, error)
+        for request in open_ones:
+            if self._below is None or not self._below.adopt(request, self._answer_orphan(why)):
+                request.status = failure(request, why)
+
+    # -- coming back -------------------------------------------------------------------------------
+
+    def _take(self, requests: list[Request]) -> list[Request]:
+        """Count requests that were parked, in runs of one batch; return those that really were."""
+        now, pop = self.clock(), self._began.pop
+        run: list[Request] = []
+        run_began = 0
+        strays: list[Request] = []
+        for request in requests:
+            began = pop(request, 0)
+            if not began:
+                strays.append(request)
+                continue
+            if request.status is not GOOD:
+                self._check(request)
+            if began != run_began and run:
+                count(self._stage, run, now - run_began)
+                run = []
+            run_began = began
+            run.append(request)
+        count(self._stage, run, now - run_began)
+        if not strays:
+            return requests
+        for request in strays:
+            self._stray(request)
+        return [request for request in requests if request not in strays]
+
+    def _stray(self, request: Request) -> None:
+        """Something was settled that was not parked."""
+        orphan = self._orphans.pop(request, None)
+        if orphan is not None:
+            orphan(request)
+        elif self._is_closed:
+            self._blame.mistake("settled a request after it was closed", "that is dropped")
+        elif self._is_inside():
+            self._blame.mistake(
+                "settled a request from within submit", "it counts when submit returns"
+            )
+        else:
+            self._blame.mistake(
+                "settled a request twice, or one that it was not given", "that is dropped"
+            )
+
+    def _check(self, request: Request) -> None:
+        """See to it that a request which the device calls answered has a status."""
+        if not isinstance(request.status, Status):
+            kind = "answered a request without a status"
+            why = self._blame.mistake(kind, f"{request.op.name} is answered with an error")
+            request.status = failure(request, why)
+
+    def lose(self, requests: list[Request], error: BaseException) -> None:
+        """This filter failed on what came back from below: answer what it can't answer any more."""
+        lost = [request for request in requests if request in self._began]
+        consequence = f"{len(lost)} requests are answered with an error"
+        why = self._blame.mistake("raised when it was answered", consequence, error)
+        for request in lost:
+            request.status = failure(request, why)
+        if lost:
+            self._settle(lost)
+
+    def adopt(self, request: Request, answer: Callable[[Request], None]) -> bool:
+        """Call `answer` instead of the filter, once this request, which the filter has passed on
+        and then failed on, comes back. False if it is not here."""
+        if self._began.pop(request, 0):
+            self._orphans[request] = answer
+            return True
+        return self._below is not None and self._below.adopt(request, answer)
+
+    def _answer_orphan(self, why: str) -> Callable[[Request], None]:
+        def answer(request: Request) -> None:
+            request.status = failure(request, why)
+            self._settle([request])
+
+        return answer
+
+    # -- waiting -----------------------------------------------------------------------------------
+
+    def is_stalled(self) -> bool:
+        """True if it has not answered something for too long."""
+        began = next(iter(self._began.values()), 0)
+        return bool(began) and self.clock() - began >= _STALL_NS
+
+    def _look(self) -> None:
+        self._is_watched = False
+        if not self._began:
+            return
+        if self.is_stalled() and not (self._below is not None and self._below.is_stalled()):
+            oldest, began = next(iter(self._began.items()))
+            waited_s = (self.clock() - began) // 1_000_000_000
+            self._blame.mistake(
+                "does not answer",
+                f"{oldest.op.name} of {oldest.length} bytes at {oldest.offset} waits for "
+                f"{waited_s} s, {len(self._began)} requests in all",
+            )
+        self._is_watched = True
+        self._reactor.call_later(STALL_S, self._look)
+
+    def _is_inside(self) -> bool:
+        """True if the caller was called, however deep, from `submit` of this very boundary."""
+        frame = sys._getframe(1)
+        names = {self.submit.__code__, self._submit_mixed.__code__}
+        while frame is not None:
+            if frame.f_code in names and frame.f_locals.get("self") is self:
+                return True
+            frame = frame.f_back  # type: ignore[assignment]
+        return False
+
+    # -- closing -----------------------------------------------------------------------------------
+
+    def _device_closed(self, status: Status) -> None:
+        if self._is_closed:
+            self._blame.mistake("said twice that it has closed", "the second time is dropped")
+            return
+        self._is_closed = True
+        self._began.clear()
+        above = self._closed
+        assert above is not None, "it closes when it is told to"
+        if self._below is None:
+            above(status)
+            return
+        self._below.close(lambda below: above(status if below.is_good else below))
+
+    def _look_whether_closed(self) -> None:
+        if not self._is_closed:
+            self._blame.mistake("does not close", f"waited for {STALL_S} s")
+
+
+def _ignore(_requests: list[Request]) -> None:
+    """Nobody has submitted anything."""

@@ -1,0 +1,486 @@
+"""Between core and a plugin: everything is counted once, and no mistake costs more than its I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from core.volume.hand_reactor import HandReactor
+from core.volume.model import Tally, blame
+from tierce import (
+    GOOD,
+    BaseDevice,
+    Capabilities,
+    Code,
+    Device,
+    Event,
+    Filter,
+    Flag,
+    Geometry,
+    Op,
+    Request,
+    Settled,
+    Status,
+)
+from tierce.volume.boundary import STALL_S, Boundary
+from tierce.volume.epoll import EpollTimer
+
+
+def bounded(device: Device, tally: Tally, events: list[Event] | None = None) -> Boundary:
+    reactor = HandReactor()
+    return Boundary(device, tally, blame(reactor, events), reactor)
+
+
+class Scripted:
+    """Answers writes at once with `status`, parks everything else."""
+
+    def __init__(self, status: Status = GOOD) -> None:
+        self.geometry, self.capabilities = Geometry(1 << 20), Capabilities()
+        self.status = status
+        self.parked: list[Request] = []
+        self.settled: list[Settled] = []
+
+    def submit(self, batch: list[Request], settled: Settled) -> None:
+        self.settled.append(settled)
+        for request in batch:
+            if request.op is Op.WRITE:
+                request.status = self.status
+            else:
+                self.parked.append(request)
+
+    def close(self, closed: Callable[[Status], None]) -> None:
+        closed(self.status)
+
+
+def requests(op: Op, count: int) -> list[Request]:
+    return [Request(op, number * 512, 512) for number in range(count)]
+
+
+def test_a_batch_of_one_kind_is_counted_in_one_go() -> None:
+    tally = Tally()
+    bounded(Scripted(), tally).submit(requests(Op.WRITE, 5), lambda _requests: None)
+    assert tally.added == [(Op.WRITE, 5, 2560)]
+
+
+def test_what_is_parked_is_counted_when_it_settles_and_passed_up() -> None:
+    tally, below, answered = Tally(), Scripted(), list[Request]()
+    batch = [*requests(Op.READ, 2), *requests(Op.WRITE, 1), *requests(Op.READ, 1)]
+    bounded(below, tally).submit(batch, answered.extend)
+    assert tally.added == [(Op.WRITE, 1, 512)]
+    for request in below.parked:
+        request.status = GOOD
+    below.settled[0](below.parked)
+    assert tally.added == [(Op.WRITE, 1, 512), (Op.READ, 3, 1536)]
+    assert answered == below.parked
+
+
+def test_parked_requests_of_two_batches_may_settle_together() -> None:
+    tally, below, answered = Tally(), Scripted(), list[Request]()
+    meter = bounded(below, tally)
+    meter.submit(requests(Op.READ, 2), answered.extend)
+    meter.submit(requests(Op.READ, 3), answered.extend)
+    for request in below.parked:
+        request.status = GOOD
+    below.settled[0](below.parked)
+    assert sum(count for _, count, _ in tally.added) == 5
+    assert len(answered) == 5
+
+
+def test_each_submitter_is_answered_by_its_own_way() -> None:
+    below, first, second = Scripted(), list[Request](), list[Request]()
+    meter = bounded(below, Tally())
+    meter.submit(requests(Op.READ, 1), first.extend)
+    meter.submit(requests(Op.READ, 1), second.extend)
+    for request, settled in zip(below.parked, below.settled, strict=True):
+        request.status = GOOD
+        settled([request])
+    assert (first, second) == ([below.parked[0]], [below.parked[1]])
+
+
+@pytest.mark.parametrize("is_parked", [False, True])
+def test_failures_are_counted(is_parked: bool) -> None:
+    bad = Status(Code.WRITE_ERROR, "lost")
+    tally, below = Tally(), Scripted(bad)
+    op = Op.READ if is_parked else Op.WRITE
+    bounded(below, tally).submit(requests(op, 2), lambda _requests: None)
+    for request in below.parked:
+        request.status = bad
+    below.settled[0](below.parked)
+    assert tally.failed == [op, op]
+
+
+def test_closing_and_shape_are_those_below() -> None:
+    below, closed = Scripted(), list[Status]()
+    meter = bounded(below, Tally())
+    meter.close(closed.append)
+    assert closed == [GOOD]
+    assert meter.geometry is below.geometry
+    assert meter.capabilities == below.capabilities
+
+
+# -- default-deny ----------------------------------------------------------------------------------
+
+
+class Noting(BaseDevice):
+    """Answers everything, and notes it."""
+
+    def __init__(self, capabilities: Capabilities | None = None) -> None:
+        self.geometry = Geometry(1 << 20)
+        self.capabilities = capabilities or Capabilities(Flag.FUA, True, True, True, True)
+        self.batches: list[list[Request]] = []
+
+    def submit(self, batch: list[Request], settled: Settled) -> None:
+        self.batches.append(batch)
+        for request in batch:
+            request.status = GOOD
+
+
+def over(device: Device, *operations: Op, flags: Flag | None = None) -> Boundary:
+    reactor = HandReactor()
+    known = operations or None
+    return Boundary(device, Tally(), blame(reactor), reactor, operations=known, flags=flags)
+
+
+BASIC = (Op.READ, Op.WRITE, Op.FLUSH)
+
+
+def unreported(_requests: list[Request]) -> None:
+    pytest.fail("reported again")
+
+
+def test_what_is_known_is_passed_on_as_the_batch_that_it_is() -> None:
+    below, batch = Noting(), [Request(Op.READ, 0, 512), Request(Op.FLUSH)]
+    over(below, *BASIC).submit(batch, unreported)
+    assert below.batches[0] is batch
+
+
+def test_what_is_not_known_is_refused_and_the_rest_of_the_batch_goes_on() -> None:
+    below = Noting()
+    read, discard = Request(Op.READ, 0, 512), Request(Op.DISCARD, 0, 512)
+    over(below, *BASIC).submit([discard, read], unreported)
+    assert below.batches == [[read]]
+    assert discard.status is not None
+    assert discard.status.code is Code.UNSUPPORTED
+    assert discard.status.reason == "engine bad was not built for DISCARD"
+
+
+def test_a_batch_of_which_nothing_is_known_never_reaches_the_device() -> None:
+    below = Noting()
+    over(below, *BASIC).submit([Request(Op.DISCARD, 0, 512)], unreported)
+    assert not below.batches
+
+
+@pytest.mark.parametrize("op", [Op.DISCARD, Op.WRITE_ZEROES, Op.COMPARE_AND_WRITE, Op.BLOCK_STATUS])
+def test_a_capability_is_shown_only_if_the_filter_knows_it(op: Op) -> None:
+    assert not over(Noting(), *BASIC).capabilities.does(op)
+    assert over(Noting(), *BASIC, op).capabilities.does(op)
+
+
+def test_a_flag_that_was_not_named_never_reaches_the_device() -> None:
+    below, write = Noting(), Request(Op.WRITE, 0, 512, flags=Flag.FUA)
+    over(below, *BASIC, flags=Flag.NO_HOLE).submit([write], unreported)
+    assert not below.batches
+    assert write.status is not None
+    assert write.status.code is Code.UNSUPPORTED
+
+
+def test_a_flag_that_filter_and_device_know_is_shown_and_passed_on() -> None:
+    below, write = Noting(), Request(Op.WRITE, 0, 512, flags=Flag.FUA)
+    top = over(below, *BASIC, flags=Flag.FUA | Flag.NO_HOLE)
+    assert top.capabilities.flags == Flag.FUA, "the device knows no NO_HOLE"
+    top.submit([write], unreported)
+    assert write.status is GOOD
+
+
+# -- mistakes --------------------------------------------------------------------------------------
+
+
+class Parking(BaseDevice):
+    """Parks everything until the test answers it."""
+
+    def __init__(self) -> None:
+        self.geometry = Geometry(1 << 20)
+        self.parked: list[Request] = []
+        self.settled: Settled = unreported
+
+    def submit(self, batch: list[Request], settled: Settled) -> None:
+        self.parked += batch
+        self.settled = settled
+
+    def answer(self, status: Any = GOOD) -> None:
+        parked, self.parked = self.parked, []
+        for request in parked:
+            request.status = status
+        self.settled(parked)
+
+
+def statuses(batch: list[Request]) -> list[Code | None]:
+    return [request.status.code if request.status else None for request in batch]
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), SystemExit(1)])
+def test_what_raises_in_submit_is_answered_and_told_once(error: BaseException) -> None:
+    class Raising(Noting):
+        def submit(self, batch: list[Request], settled: Settled) -> None:
+            batch[0].status = GOOD
+            raise error
+
+    events, batch = list[Event](), requests(Op.WRITE, 3)
+    boundary = bounded(Raising(), Tally(), events)
+    boundary.submit(batch, unreported)
+    assert statuses(batch) == [Code.GOOD, Code.WRITE_ERROR, Code.WRITE_ERROR]
+    boundary.submit(requests(Op.WRITE, 1), unreported)
+    (event,) = events
+    assert event.severity == "error"
+    assert event.message.startswith(
+        "engine bad (plugin 'bad' (package tierce-bad)) raised in submit"
+    )
+    assert "2 requests are answered with an error" in event.message
+
+
+def test_a_submit_that_is_a_promise_has_done_nothing() -> None:
+    class Later(Noting):
+        def submit(self, batch: list[Request], settled: Settled) -> Any:
+            return object()
+
+    events, batch = list[Event](), requests(Op.READ, 1)
+    bounded(Later(), Tally(), events).submit(batch, unreported)
+    assert statuses(batch) == [Code.READ_ERROR]
+    assert "returned something from submit" in events[0].message
+
+
+def test_a_request_that_is_settled_twice_is_reported_once() -> None:
+    device, events, answered = Parking(), list[Event](), list[Request]()
+    batch = requests(Op.READ, 2)
+    bounded(device, Tally(), events).submit(batch, answered.extend)
+    device.answer()
+    device.settled([batch[0]])
+    assert answered == batch
+    assert "settled a request twice" in events[0].message
+
+
+def test_a_request_that_is_settled_within_submit_is_answered_by_its_status_alone() -> None:
+    class Hasty(Noting):
+        def submit(self, batch: list[Request], settled: Settled) -> None:
+            super().submit(batch, settled)
+            settled(batch)
+
+    events, batch = list[Event](), requests(Op.WRITE, 2)
+    bounded(Hasty(), Tally(), events).submit(batch, unreported)
+    assert statuses(batch) == [Code.GOOD, Code.GOOD]
+    assert "from within submit" in events[0].message
+
+
+@pytest.mark.parametrize("status", [None, 0, "good", OSError()])
+def test_a_request_that_is_settled_without_a_status_is_an_error(status: Any) -> None:
+    device, events, answered = Parking(), list[Event](), list[Request]()
+    batch = requests(Op.READ, 1)
+    bounded(device, Tally(), events).submit(batch, answered.extend)
+    device.answer(status)
+    assert answered == batch
+    assert statuses(batch) == [Code.READ_ERROR]
+    assert "without a status" in events[0].message
+
+
+def test_a_request_that_is_answered_with_no_status_of_ours_is_an_error() -> None:
+    wrong: Any = "good"
+    events, batch = list[Event](), requests(Op.WRITE, 1)
+    bounded(Scripted(wrong), Tally(), events).submit(batch, unreported)
+    assert statuses(batch) == [Code.WRITE_ERROR]
+    assert len(events) == 1
+
+
+def test_what_is_settled_after_the_close_is_dropped() -> None:
+    device, events, closed = Parking(), list[Event](), list[Status]()
+    boundary = bounded(device, Tally(), events)
+    boundary.submit(requests(Op.READ, 1), unreported)
+    boundary.close(closed.append)
+    device.answer()
+    assert closed == [GOOD]
+    assert "after it was closed" in events[0].message
+
+
+def test_a_close_that_raises_is_a_close_with_an_error() -> None:
+    class Stuck(Noting):
+        def close(self, closed: Callable[[Status], None]) -> None:
+            raise ValueError("no")
+
+    closed = list[Status]()
+    boundary = bounded(Stuck(), Tally())
+    boundary.close(closed.append)
+    boundary.close(closed.append)
+    assert [status.code for status in closed] == [Code.WRITE_ERROR, Code.GOOD]
+
+
+def test_a_device_that_closes_twice_has_closed_once() -> None:
+    class Twice(Noting):
+        def close(self, closed: Callable[[Status], None]) -> None:
+            closed(GOOD)
+            closed(GOOD)
+
+    closed, events = list[Status](), list[Event]()
+    bounded(Twice(), Tally(), events).close(closed.append)
+    assert closed == [GOOD]
+    assert "said twice" in events[0].message
+
+
+# -- a filter and what lies below it ---------------------------------------------------------------
+
+
+class Bell(HandReactor):
+    """A loop whose timers ring when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[Callable[[], None]] = []
+
+    def call_later(self, delay_s: float, call: Callable[[], None]) -> EpollTimer:
+        if delay_s <= STALL_S:
+            self.calls.append(call)
+        return EpollTimer(delay_s, call)
+
+    def ring(self) -> None:
+        calls, self.calls = self.calls, []
+        for call in calls:
+            call()
+
+
+class Stack:
+    """A filter over a device that parks."""
+
+    def __init__(self, kind: type[Filter]) -> None:
+        self.device, self.events, self.answered = Parking(), list[Event](), list[Request]()
+        self.now_ns = 1
+        self.reactor = reactor = Bell()
+        below = Boundary(
+            self.device,
+            Tally(),
+            blame(reactor, self.events, "device"),
+            reactor,
+            clock=lambda: self.now_ns,
+        )
+        self.top = Boundary(
+            kind(None, below),
+            Tally(),
+            blame(reactor, self.events, "filter"),
+            reactor,
+            below=below,
+            clock=lambda: self.now_ns,
+        )
+
+    def submit(self, count: int) -> list[Request]:
+        batch = requests(Op.READ, count)
+        self.top.submit(batch, self.answered.extend)
+        return batch
+
+
+def test_what_a_filter_passed_on_before_it_raised_is_answered_when_its_buffer_is_free() -> None:
+    class PassesAndRaises(Filter):
+        def submit(self, batch: list[Request], settled: Settled) -> None:
+            super().submit(batch[:1], settled)
+            raise ValueError("no")
+
+    stack = Stack(PassesAndRaises)
+    first, second = stack.submit(2)
+    assert statuses([first, second]) == [None, Code.READ_ERROR]
+    stack.device.answer()
+    assert statuses([first]) == [Code.READ_ERROR]
+    assert stack.answered == [first]
+    assert len(stack.events) == 1
+
+
+def test_a_filter_that_raises_when_it_is_answered_costs_what_it_was_answered() -> None:
+    class RaisesLater(Filter):
+        def submit(self, batch: list[Request], settled: Settled) -> None:
+            self.below.submit(batch, self._fail)
+
+        def _fail(self, _requests: list[Request]) -> None:
+            raise ValueError("no")
+
+    stack = Stack(RaisesLater)
+    batch = stack.submit(2)
+    stack.device.answer()
+    assert stack.answered == batch
+    assert statuses(batch) == [Code.READ_ERROR, Code.READ_ERROR]
+    assert "raised when it was answered" in stack.events[0].message
+
+
+def test_core_closes_what_lies_below_a_filter_and_tells_what_failed() -> None:
+    stack, closed = Stack(Filter), list[Status]()
+    lost = Status(Code.WRITE_ERROR, "lost")
+    order: list[str] = []
+
+    def close(done: Callable[[Status], None]) -> None:
+        order.append("device")
+        done(lost)
+
+    stack.device.close = close  # type: ignore[method-assign, assignment]
+    stack.top.close(closed.append)
+    assert (order, closed) == (["device"], [lost])
+
+
+def test_a_deferred_batch_is_answered_by_the_rules() -> None:
+    class Defers(Filter):
+        later: Callable[[], None]
+
+        def submit(self, batch: list[Request], settled: Settled) -> None:
+            self.later = lambda: self.pass_on(batch, settled)
+
+    below, answered, batch = Noting(), list[Request](), requests(Op.READ, 2)
+    own = Defers(None, bounded(below, Tally()))
+    top = bounded(own, Tally())
+    top.submit(batch, answered.extend)
+    assert answered == []
+    own.later()
+    assert answered == batch
+    assert statuses(batch) == [Code.GOOD, Code.GOOD]
+
+
+# -- what does not come back -----------------------------------------------------------------------
+
+
+def test_what_is_not_answered_in_time_is_told_by_the_lowest_that_has_it() -> None:
+    stack = Stack(Filter)
+    stack.submit(3)
+    assert not stack.top.is_stalled()
+    stack.now_ns += 9_000_000_000
+    stack.reactor.ring()
+    (event,) = stack.events
+    assert event.message.startswith("device (")
+    assert "does not answer; READ of 512 bytes at 0 waits for 9 s, 3 requests" in event.message
+
+
+def test_a_filter_that_hangs_is_told_though_what_lies_below_answers() -> None:
+    class Hangs(Filter):
+        def submit(self, batch: list[Request], settled: Settled) -> None:
+            """Forget it."""
+
+    stack = Stack(Hangs)
+    stack.submit(1)
+    stack.now_ns += 9_000_000_000
+    stack.reactor.ring()
+    (event,) = stack.events
+    assert event.message.startswith("filter (")
+
+
+def test_what_is_answered_in_time_is_not_told_and_leaves_no_timer() -> None:
+    stack = Stack(Filter)
+    stack.submit(1)
+    stack.device.answer()
+    stack.now_ns += 9_000_000_000
+    stack.reactor.ring()
+    assert stack.events == []
+    assert stack.reactor.calls == []
+
+
+def test_a_close_that_does_not_come_back_is_told() -> None:
+    class Stuck(Noting):
+        def close(self, closed: Callable[[Status], None]) -> None:
+            """Never."""
+
+    reactor, events = Bell(), list[Event]()
+    Boundary(Stuck(), Tally(), blame(reactor, events), reactor).close(lambda _status: None)
+    reactor.ring()
+    assert "does not close" in events[0].message

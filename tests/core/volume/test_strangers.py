@@ -1,0 +1,134 @@
+"""Strangers' plugins in a whole pipeline: what they cost, and what the user reads."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+import pytest
+
+from core.volume.model import BLOCK, SIZE, Run, open_context, volume_spec
+from core.volume.test_boundary import Bell
+from tierce import Code, Event, Flag, NoOptions, Op, Request, Status
+from tierce.registry import Registry
+from tierce.volume.boundary import STALL_S
+from tierce.volume.epoll import EpollReactor
+from tierce.volume.pipeline import Pipeline, open_pipeline
+from tierce.volume.statistics import StatisticsPage
+
+STRANGERS = Path(__file__).parents[2] / "strangers"
+
+
+class Scene:
+    """A volume with a stranger in it."""
+
+    def __init__(self, folder: Path, reactor: EpollReactor, stranger: str, engine: str) -> None:
+        module = importlib.import_module(f"tierce_{stranger}")
+        own = [("engines", "tierce_engines.plugin", "tierce")]
+        registry = Registry.build([*own, (stranger, module, f"tierce-{stranger}")])
+        assert [one.state for one in registry.plugins] == ["enabled", "enabled"]
+        self.page = StatisticsPage.create(folder / "page")
+        filters = () if engine == stranger else ((stranger, NoOptions()),)
+        volume = attrs.evolve(volume_spec(folder, engine), filters=filters)
+        self.events: list[Event] = []
+        context = attrs.evolve(open_context(volume, reactor, self.page), emit=self.events.append)
+        self.pipeline: Pipeline = open_pipeline(context, registry)
+        self.run = Run(self.pipeline.device, reactor)
+
+    def shown(self) -> str:
+        """What `tierce volume show` has of it."""
+        return str(self.page.snapshot()["published"].get("plugin_errors"))
+
+
+@pytest.fixture
+def reactor() -> Iterator[EpollReactor]:
+    loop = EpollReactor()
+    yield loop
+    loop.close()
+
+
+@pytest.fixture(autouse=True)
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in STRANGERS.iterdir():
+        monkeypatch.syspath_prepend(str(folder))
+
+
+def write(at: int, fill: bytes = b"w") -> Request:
+    return Request(Op.WRITE, at, BLOCK, memoryview(fill * BLOCK), Flag.FUA)
+
+
+def read(at: int) -> Request:
+    return Request(Op.READ, at, BLOCK, memoryview(bytearray(BLOCK)))
+
+
+def test_a_filter_that_parks_serves_like_any_other(tmp_path: Path, reactor: EpollReactor) -> None:
+    scene = Scene(tmp_path, reactor, "parks", "memory")
+    scene.run.submit(*[write(at * BLOCK) for at in range(8)])
+    asked = scene.run.submit(read(0), read(SIZE - BLOCK))
+    assert [bytes(request.buffer or b"")[:1] for request in asked] == [b"w", b"\0"]
+    assert scene.events == []
+    scene.run.close()
+
+
+def test_a_filter_that_raises_costs_its_volumes_requests_and_names_itself(
+    tmp_path: Path, reactor: EpollReactor, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene = Scene(tmp_path, reactor, "raises", "memory")
+    for _ in range(3):
+        (asked,) = scene.run.submit(read(0))
+        assert asked.status is not None
+        assert asked.status.code is Code.READ_ERROR
+        assert "filter raises raised in submit: KeyError" in asked.status.reason
+    (event,) = scene.events
+    assert event.code == "volume.plugin-failed"
+    assert event.subject == "volume/model"
+    assert event.message == (
+        "filter raises (plugin 'raises' (package tierce-raises)) raised in submit: "
+        "KeyError: 'forgot to fill the table'; 1 requests are answered with an error"
+    )
+    assert "forgot to fill the table" in scene.shown()
+    assert "Traceback" in caplog.text
+    closed: list[Status] = []
+
+    def told(status: Status) -> None:
+        closed.append(status)
+        reactor.stop()
+
+    scene.pipeline.close(told)
+    reactor.run()
+    assert closed[0].code is Code.WRITE_ERROR
+    assert "forgot how" in closed[0].reason
+    # What went on untold is told at the end, with how many there were.
+    assert any("(2 more times" in one.message for one in scene.events)
+
+
+def test_a_filter_that_settles_twice_is_heard_once(tmp_path: Path, reactor: EpollReactor) -> None:
+    scene = Scene(tmp_path, reactor, "repeats", "memory")
+    scene.run.submit(write(0), write(BLOCK))
+    (asked,) = scene.run.submit(read(0))
+    assert bytes(asked.buffer or b"")[:1] == b"w"
+    (event,) = scene.events
+    assert "filter repeats (plugin 'repeats' (package tierce-repeats)) settled a request twice" in (
+        event.message
+    )
+
+
+@pytest.mark.parametrize(
+    ("engine", "part"), [("memory", "filter hangs"), ("hangs", "engine hangs")]
+)
+def test_what_hangs_is_named_within_10_seconds(tmp_path: Path, engine: str, part: str) -> None:
+    assert 2 * STALL_S <= 10
+    loop = Bell()
+    scene = Scene(tmp_path, loop, "hangs", engine)
+    scene.pipeline.device.submit([read(0)], lambda _requests: pytest.fail("was answered"))
+    for boundary in scene.pipeline.boundaries:
+        boundary.clock = lambda: 1 << 62
+    loop.ring()
+    (event,) = scene.events
+    assert event.message.startswith(
+        f"{part} (plugin 'hangs' (package tierce-hangs)) does not answer"
+    )
+    assert "READ of 512 bytes at 0" in event.message
+    assert "does not answer" in scene.shown()

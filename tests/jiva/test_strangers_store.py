@@ -1,0 +1,271 @@
+"""A store of a stranger's, which keeps its bytes in SQLite, under jiva's replicator."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import tierce
+from jiva.device_site import SIZE, Site
+from tierce import (
+    ConflictError,
+    FormatError,
+    Op,
+    Request,
+    StoreChoice,
+    StoreContext,
+    StoreOpenContext,
+    UsageError,
+)
+from tierce.config import volume_from_mapping, volume_to_mapping
+from tierce.errors import ConfigError
+from tierce.node.engines import lifecycle_of, store_of
+from tierce.registry import Registry
+from tierce_jiva.device import JivaDevice, open_device
+from tierce_jiva.folder import ReplicaFolder
+from tierce_jiva.lifecycle import JivaLifecycle
+from tierce_jiva.options import JivaOptions
+
+SOURCE = Path(__file__).parents[1] / "strangers" / "store-sqlite" / "tierce_store_sqlite.py"
+
+
+@pytest.fixture(scope="module")
+def module() -> Iterator[ModuleType]:
+    spec = importlib.util.spec_from_file_location("tierce_store_sqlite", SOURCE)
+    assert spec is not None
+    assert spec.loader is not None
+    found = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = found
+    spec.loader.exec_module(found)
+    yield found
+    del sys.modules[spec.name]
+
+
+@pytest.fixture
+def registry(module: ModuleType) -> Registry:
+    import tierce_iscsi.plugin  # noqa: PLC0415
+    import tierce_jiva.plugin  # noqa: PLC0415
+
+    return Registry.build(
+        [
+            ("jiva", tierce_jiva.plugin, ""),
+            ("iscsi", tierce_iscsi.plugin, ""),
+            ("sqlite", module, "tierce-store-sqlite"),
+        ]
+    )
+
+
+@pytest.fixture
+def site(tmp_path: Path, module: ModuleType) -> Iterator[Site]:
+    choice = StoreChoice("sqlite", module.SqliteStore)
+    site = Site(tmp_path, store=choice, store_options=module.SqliteOptions())
+    yield site
+    site.end()
+
+
+def do(site: Site, device: JivaDevice, *requests: Request) -> None:
+    device.submit(list(requests), lambda _settled: None)
+    site.until(lambda: all(request.status is not None for request in requests))
+    assert all(request.status and request.status.is_good for request in requests)
+
+
+def read(site: Site, device: JivaDevice, offset: int, length: int) -> bytes:
+    buffer = memoryview(bytearray(length))
+    do(site, device, Request(Op.READ, offset, length, buffer))
+    return bytes(buffer)
+
+
+def stored(site: Site, name: str) -> bytes:
+    """Return what a replica's database holds, asked of the store."""
+    opened = site.store.kind.open(context(site, name))
+    buffer = memoryview(bytearray(SIZE))
+    opened.read(0, buffer)
+    opened.close()
+    return bytes(buffer)
+
+
+def context(site: Site, name: str) -> StoreOpenContext:
+    return StoreOpenContext(
+        options=site.volume.store_options,
+        folder=site.members[name].folder,
+        size_bytes=SIZE,
+        block_size=512,
+        uuid="00ff",
+        member=name,
+        reactor=site.reactor,
+        stage=site.page.stage,
+        emit=site.events.append,
+    )
+
+
+def test_what_is_acknowledged_is_read_back_rebuilt_and_kept(site: Site) -> None:
+    device = open_device(site.context())
+    do(site, device, Request(Op.WRITE, 8192, 4096, memoryview(b"A" * 4096)))
+    assert read(site, device, 8192, 4096) == b"A" * 4096, "not zeroes of a file that nobody wrote"
+    do(site, device, Request(Op.FLUSH))
+
+    site.stop("replica-2")
+    do(site, device, Request(Op.WRITE, 1 << 20, 4096, memoryview(b"B" * 4096)))
+    do(site, device, Request(Op.DISCARD, 8192, 512))
+    site.until(lambda: site.states().get("replica-2") == "down")
+    site.start("replica-2")
+    site.until(lambda: "jiva.replica.in-sync" in {event.code for event in site.events})
+    assert read(site, device, 8192, 4096) == bytes(512) + b"A" * 3584
+
+    closed: list[object] = []
+    device.close(closed.append)
+    site.until(lambda: bool(closed))
+    for name in list(site.processes):
+        site.stop(name)
+    expected = bytearray(SIZE)
+    expected[8704:12288] = b"A" * 3584
+    expected[1 << 20 : (1 << 20) + 4096] = b"B" * 4096
+    assert {stored(site, name) for name in site.members} == {bytes(expected)}
+    assert not list(site.members["replica-1"].folder.glob("*.img"))
+
+
+def test_a_replica_without_its_bytes_does_not_start_and_is_not_kept(site: Site) -> None:
+    for name in list(site.processes):
+        site.stop(name)
+    (site.members["replica-1"].folder / "blocks.db").unlink()
+    with pytest.raises(FormatError, match="is missing"):
+        site.start("replica-1")
+    ReplicaFolder(site.members["replica-1"].folder).close()
+    with pytest.raises(ConflictError, match=r"replica-1 can't be kept: .*is missing"):
+        site.lifecycle.loss(site.volume, "replica-1")
+
+
+def test_the_store_makes_and_removes_its_bytes_in_every_step(site: Site) -> None:
+    for name in list(site.processes):
+        site.stop(name)
+    lifecycle, volume = site.lifecycle, site.volume
+    folder = site.members["replica-1"].folder
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"blocks.db", "lock", "record.json", "record.json.new", "volume.json"}
+    lifecycle.condemn(volume, ())
+    lifecycle.spare(volume)
+    lifecycle.condemn(volume, ())
+    lifecycle.empty(volume, ())
+    assert {path.name for path in folder.iterdir()} == {"deleted.json"}
+    with pytest.raises(UsageError, match="the bytes of replica-1 are gone"):
+        lifecycle.spare(volume)
+    lifecycle.tidy(volume, ())
+    assert not folder.exists()
+
+
+def test_a_creation_that_the_store_fails_leaves_nothing_of_any_replica(
+    tmp_path: Path, module: ModuleType
+) -> None:
+    class Failing(module.SqliteStore):  # type: ignore[name-defined,misc]
+        @classmethod
+        def create(cls, context: StoreContext) -> None:
+            super().create(context)
+            if context.member == "replica-3":
+                raise ConflictError("there is something else")
+
+    with pytest.raises(ConflictError, match="something else"):
+        Site(tmp_path, store=StoreChoice("sqlite", Failing), store_options=module.SqliteOptions())
+    assert not [path for path in tmp_path.iterdir() if path.is_dir()]
+
+
+def test_what_says_that_it_is_emptied_is_not_taken_back_though_bytes_are_there(
+    tmp_path: Path, module: ModuleType
+) -> None:
+    class Stuck(module.SqliteStore):  # type: ignore[name-defined,misc]
+        @classmethod
+        def destroy(cls, context: StoreContext) -> None:
+            if (context.folder / "deleted.json").exists():
+                raise OSError("not now")
+
+    site = Site(tmp_path, store=StoreChoice("sqlite", Stuck), store_options=module.SqliteOptions())
+    site.end()
+    site.lifecycle.condemn(site.volume, ())
+    with pytest.raises(OSError, match="not now"):
+        site.lifecycle.empty(site.volume, ())
+    with pytest.raises(UsageError, match="the bytes of replica-1 are gone"):
+        site.lifecycle.spare(site.volume)
+
+
+def test_a_volume_is_adopted_by_the_engine_whose_store_has_its_bytes(
+    site: Site, registry: Registry
+) -> None:
+    folders = tuple(member.folder for member in site.members.values())
+    assert lifecycle_of(registry, "jiva-sqlite").adopt(folders)["uuid"] == "00ff"
+    with pytest.raises(FormatError, match="kept by the store sqlite, not sparse-file"):
+        lifecycle_of(registry, "jiva").adopt(folders)
+
+
+def test_a_failed_flush_fails_until_the_store_is_renewed(site: Site) -> None:
+    site.stop("replica-1")
+    store: Any = site.store.kind.open(context(site, "replica-1"))
+    store.write(0, memoryview(b"x" * 1024))
+    failure = OSError("planned")
+    store._failed = failure
+    with pytest.raises(OSError, match="planned"):
+        store.flush()
+    store.renew()
+    store.flush()
+    store.close()
+    site.start("replica-1")
+
+
+def test_an_engine_of_two_words_takes_its_options_and_lifecycle_from_the_replicator(
+    registry: Registry, module: ModuleType
+) -> None:
+    engine = registry.engines["jiva-sqlite"]
+    assert engine.options is JivaOptions
+    assert isinstance(lifecycle_of(registry, "jiva-sqlite"), JivaLifecycle)
+    assert store_of(registry, "sqlite") == StoreChoice("sqlite", module.SqliteStore)
+
+
+def volume(registry: Registry, **more: object) -> Any:
+    values = {
+        "name": "demo",
+        "size": 1 << 20,
+        "engine": "jiva-sqlite",
+        "options": {"replicas": [{"folder": "/a"}]},
+        "frontend": "iscsi",
+    }
+    return volume_from_mapping(values | more, registry, base=Path("/"), origin="here")
+
+
+def test_a_stores_options_are_parsed_like_an_engines(registry: Registry) -> None:
+    assert volume(registry).store_options.cache_pages == 500
+    found = volume(registry, store_options={"cache_pages": 20})
+    assert found.store_options.cache_pages == 20
+    kept = volume_to_mapping(found)
+    assert kept["store_options"] == {"cache_pages": 20}
+    assert volume_from_mapping(kept, registry, base=Path("/"), origin="state") == found
+    with pytest.raises(ConfigError, match=r"store_options.cache_pages"):
+        volume(registry, store_options={"cache_pages": 1})
+    with pytest.raises(ConfigError, match="cache_pagse"):
+        volume(registry, store_options={"cache_pagse": 20})
+    assert "store_options" not in volume_to_mapping(volume(registry, engine="jiva"))
+
+
+def test_what_a_store_lacks_is_named_before_it_makes_anything(module: ModuleType) -> None:
+    class Half(tierce.Store):
+        pass
+
+    module.Half = Half  # type: ignore[attr-defined]
+    description = tierce.StoreDescription(
+        name="half", summary="Half.", factory="tierce_store_sqlite:Half", contract=2
+    )
+    registry = Registry.build([("half", stores_of(description), "")])
+    with pytest.raises(tierce.PluginError, match="lacks the methods close, create, destroy"):
+        store_of(registry, "half")
+
+
+def stores_of(*descriptions: tierce.StoreDescription) -> object:
+    class Plugin:
+        @tierce.hookimpl
+        def tierce_stores(self) -> list[tierce.StoreDescription]:
+            return list(descriptions)
+
+    return Plugin()

@@ -1,0 +1,32 @@
+"""A filter that reports what it was answered twice."""
+
+import tierce
+
+
+class Repeats(tierce.Filter):
+    """Settles each request twice."""
+
+    def submit(self, batch: list[tierce.Request], settled: tierce.Settled) -> None:
+        """Pass it on later, and report it once more than it should."""
+
+        def twice(requests: list[tierce.Request]) -> None:
+            settled(requests)
+            settled(requests)
+
+        waiting = list(batch)
+        self.context.reactor.call_soon(lambda: self.pass_on(waiting, twice))
+
+
+@tierce.hookimpl
+def tierce_filters() -> list[tierce.FilterDescription]:
+    """Name the filter."""
+    return [
+        tierce.FilterDescription(
+            name="repeats",
+            summary="Repeats.",
+            factory="tierce_repeats:Repeats",
+            operations=frozenset(op.name for op in tierce.Op),
+            flags=tierce.Flag.FUA | tierce.Flag.NO_HOLE,
+            contract=2,
+        )
+    ]

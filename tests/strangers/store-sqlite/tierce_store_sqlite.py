@@ -1,0 +1,186 @@
+"""Keeps one replica's bytes in an SQLite database: one row for each block that is not zero."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+
+import attrs
+
+import tierce
+
+FILE = "blocks.db"
+#: What SQLite makes beside the file.
+BESIDE = ("", "-wal", "-shm", "-journal")
+
+
+@attrs.frozen
+class SqliteOptions:
+    """A volume's `store_options:`."""
+
+    cache_pages: int = tierce.option(default=500, minimum=10, doc="Pages that SQLite caches.")
+
+
+@tierce.hookimpl
+def tierce_stores() -> list[tierce.StoreDescription]:
+    """Name the store."""
+    return [
+        tierce.StoreDescription(
+            name="sqlite",
+            summary="An SQLite database per replica.",
+            factory="tierce_store_sqlite:SqliteStore",
+            options=SqliteOptions,
+            contract=2,
+        )
+    ]
+
+
+@tierce.hookimpl
+def tierce_engines() -> list[tierce.EngineDescription]:
+    """Pair it with the replicator that comes with Tierce."""
+    return [
+        tierce.EngineDescription(
+            name="jiva-sqlite",
+            summary="A replicated volume: each replica an SQLite database.",
+            replicator="jiva",
+            store="sqlite",
+            contract=2,
+        )
+    ]
+
+
+@contextlib.contextmanager
+def medium() -> Iterator[None]:
+    """Say an error of SQLite as one of the medium."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        is_full = "full" in str(error)
+        raise OSError(errno.ENOSPC if is_full else errno.EIO, f"SQLite: {error}") from error
+
+
+class SqliteStore(tierce.Store):
+    """An open database. Two connections: of the data thread, and of the workers in turn."""
+
+    def __init__(self, context: tierce.StoreOpenContext) -> None:
+        self._path = context.folder / FILE
+        self._block = context.block_size
+        self._cache = context.options.cache_pages
+        self._workers = threading.Lock()
+        self._failed: OSError | None = None
+        self._writer = self._connect()
+        self._reader = self._connect()
+        found = self._reader.execute("SELECT size, uuid, member FROM whose").fetchone()
+        if found != (context.size_bytes, context.uuid, context.member):
+            self.close()
+            raise tierce.FormatError(f"holds the bytes of {found}", path=self._path)
+
+    @classmethod
+    def create(cls, context: tierce.StoreContext) -> None:
+        """Make an empty database: every block is zeroes."""
+        cls.destroy(context)
+        whose = (context.size_bytes, context.uuid, context.member)
+        with medium(), contextlib.closing(sqlite3.connect(context.folder / FILE)) as made:
+            made.execute("PRAGMA journal_mode = WAL")
+            made.execute("CREATE TABLE blocks (number INTEGER PRIMARY KEY, bytes BLOB)")
+            made.execute("CREATE TABLE whose (size INTEGER, uuid TEXT, member TEXT)")
+            made.execute("INSERT INTO whose VALUES (?, ?, ?)", whose)
+            made.commit()
+        tierce.sync_folder(context.folder)
+
+    @classmethod
+    def destroy(cls, context: tierce.StoreContext) -> None:
+        """Remove the database, and what SQLite left beside it."""
+        for suffix in BESIDE:
+            tierce.remove_file(context.folder / f"{FILE}{suffix}")
+
+    @classmethod
+    def identify(cls, context: tierce.StoreContext) -> str:
+        """Return which file it is."""
+        path = context.folder / FILE
+        if not path.exists():
+            raise tierce.FormatError("is missing", path=path)
+        return f"{path.stat().st_ino}:"
+
+    @classmethod
+    def open(cls, context: tierce.StoreOpenContext) -> SqliteStore:
+        """Open the database; SQLite would make one that is not there."""
+        cls.identify(context)
+        try:
+            return cls(context)
+        except sqlite3.Error as error:
+            raise tierce.FormatError(f"SQLite: {error}", path=context.folder / FILE) from error
+
+    def _connect(self) -> sqlite3.Connection:
+        """Each statement is a transaction that the end of the process can't take back."""
+        made = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        for setting in ("synchronous = NORMAL", "wal_autocheckpoint = 0"):
+            made.execute(f"PRAGMA {setting}")
+        made.execute(f"PRAGMA cache_size = {self._cache}")
+        return made
+
+    def write(self, offset: int, data: memoryview) -> None:
+        """Store whole blocks, all or none."""
+        first = offset // self._block
+        blocks = range(0, len(data), self._block)
+        rows = [(first + at // self._block, bytes(data[at : at + self._block])) for at in blocks]
+        self._change("INSERT OR REPLACE INTO blocks VALUES (?, ?)", rows)
+
+    def discard(self, offset: int, length: int) -> None:
+        """Forget whole blocks."""
+        first = offset // self._block
+        last = (offset + length) // self._block - 1
+        self._change("DELETE FROM blocks WHERE number BETWEEN ? AND ?", [(first, last)])
+
+    def _change(self, statement: str, rows: Sequence[tuple[int, object]]) -> None:
+        with medium(), self._writer as writer:
+            writer.execute("BEGIN IMMEDIATE")
+            writer.executemany(statement, rows)
+
+    def read(self, offset: int, buffer: memoryview) -> None:
+        """Fill from the blocks that there are."""
+        block, first = self._block, offset // self._block
+        last = first + len(buffer) // block - 1
+        buffer[:] = bytes(len(buffer))
+        query = "SELECT number, bytes FROM blocks WHERE number BETWEEN ? AND ?"
+        with medium(), self._workers:
+            for number, data in self._reader.execute(query, (first, last)):
+                buffer[(number - first) * block : (number - first + 1) * block] = data
+
+    def flush(self) -> None:
+        """Sync the log, move it into the database, sync that."""
+        with self._workers:
+            if self._failed is not None:
+                raise self._failed
+            try:
+                self._checkpoint()
+            except OSError as error:
+                self._failed = error
+                raise
+
+    def _checkpoint(self) -> None:
+        """A write that is under way may keep the last pages in the log: those are not asked for
+        twice in vain, since it ends without waiting for us."""
+        logged, moved = 1, 0
+        while logged != moved:
+            with medium():
+                _busy, logged, moved = self._reader.execute(
+                    "PRAGMA wal_checkpoint(PASSIVE)"
+                ).fetchone()
+
+    def renew(self) -> None:
+        """Connect anew: what SQLite knows of the failure goes with the old connections."""
+        with medium(), self._workers:
+            self._reader.close()
+            self._reader = self._connect()
+            # The data thread may use the old one now; it is closed when that lets it go.
+            self._writer = self._connect()
+            self._failed = None
+
+    def close(self) -> None:
+        """Let the database go."""
+        self._writer.close()
+        self._reader.close()
