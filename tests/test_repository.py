@@ -28,6 +28,7 @@ LONG_FUNCTIONS = {
 TESTED_BY = {
     "core/tierce/block/": "core/volume/test_pipeline.py",
     "core/tierce/cli/reference/": "core/cli/test_docs.py",
+    "core/tierce/cli/data_folder.py": "core/node/test_volume_commands.py",
     "core/tierce/cli/serve.py": "core/node/test_serving.py",
     "core/tierce/cli/volume.py": "core/node/test_volume_commands.py",
     "core/tierce/contexts.py": "core/volume/test_pipeline.py",
@@ -37,7 +38,9 @@ TESTED_BY = {
     "core/tierce/lifecycle.py": "core/node/test_deleting.py",
     "core/tierce/node/": "core/node/test_serving.py",
     "core/tierce/options.py": "core/registry/test_option_types.py",
+    "core/tierce/policies.py": "core/node/test_policies.py",
     "core/tierce/reactor.py": "core/volume/test_epoll.py",
+    "core/tierce/services.py": "core/node/test_servicing.py",
     "core/tierce/spec.py": "core/config/test_model.py",
     "core/tierce/stage.py": "core/volume/test_pipeline.py",
     "core/tierce/state/check.py": "core/state/test_store.py",

@@ -3,6 +3,7 @@
 This is the public door: what a plugin may import. Everything else under `tierce.` is core's own.
 """
 
+from tierce.actions import Action, ActionCall, Job
 from tierce.block import (
     EXTENT_COUNT_MAX,
     GOOD,
@@ -29,8 +30,6 @@ from tierce.block import (
 )
 from tierce.contexts import (
     Closed,
-    Exporter,
-    ExporterContext,
     Frontend,
     FrontendContext,
     Greeter,
@@ -45,11 +44,12 @@ from tierce.contexts import (
 from tierce.descriptions import (
     CONTRACT,
     EngineDescription,
-    ExporterDescription,
     FilterDescription,
     FrontendDescription,
     PolicyHandlerDescription,
     ReplicatorDescription,
+    Scope,
+    ServiceDescription,
     StoreDescription,
 )
 from tierce.durable import (
@@ -80,7 +80,17 @@ from tierce.errors import (
 from tierce.hookspecs import hookimpl
 from tierce.lifecycle import Lifecycle
 from tierce.options import NoOptions, OptionInfo, option, option_info
+from tierce.policies import Evaluation, Policy
 from tierce.reactor import READABLE, WRITABLE, Lane, Reactor, Timer
+from tierce.services import (
+    Events,
+    OperationStatistics,
+    ProcessStatistics,
+    RecordedEvent,
+    Service,
+    ServiceContext,
+    VolumeStatistics,
+)
 from tierce.spec import Event, MemberSpec, VolumeSpec
 from tierce.stage import Stage
 from tierce.store import Store, StoreChoice, StoreContext, StoreOpenContext
@@ -94,6 +104,8 @@ __all__ = [
     "NO_FLAGS",
     "READABLE",
     "WRITABLE",
+    "Action",
+    "ActionCall",
     "BaseDevice",
     "Capabilities",
     "Claim",
@@ -105,10 +117,9 @@ __all__ = [
     "Device",
     "DeviceError",
     "EngineDescription",
+    "Evaluation",
     "Event",
-    "Exporter",
-    "ExporterContext",
-    "ExporterDescription",
+    "Events",
     "Extent",
     "ExtentLock",
     "FencedError",
@@ -123,6 +134,7 @@ __all__ = [
     "Greeter",
     "Handover",
     "Hangup",
+    "Job",
     "Lane",
     "Lifecycle",
     "Member",
@@ -131,15 +143,23 @@ __all__ = [
     "NoOptions",
     "Op",
     "OpenContext",
+    "OperationStatistics",
     "OptionInfo",
     "PluginError",
+    "Policy",
     "PolicyHandlerDescription",
+    "ProcessStatistics",
     "ProtocolError",
     "Reactor",
+    "RecordedEvent",
     "ReplicatorDescription",
     "Request",
     "Route",
+    "Scope",
     "Send",
+    "Service",
+    "ServiceContext",
+    "ServiceDescription",
     "Settled",
     "SimpleDevice",
     "Stage",
@@ -154,6 +174,7 @@ __all__ = [
     "Timer",
     "UsageError",
     "VolumeSpec",
+    "VolumeStatistics",
     "can_punch_hole",
     "explain",
     "hookimpl",

@@ -11,10 +11,16 @@ import attrs
 
 from tierce.block.device import Device, Geometry
 from tierce.block.status import Status
+from tierce.errors import TemporaryError
 from tierce.reactor import Reactor
 from tierce.spec import Event, MemberSpec, VolumeSpec
 from tierce.stage import Stage
 from tierce.store import StoreChoice
+
+
+def no_services(name: str) -> socket.socket:
+    """Find no service: what a context has that was made apart from a server."""
+    raise TemporaryError(f"no service listens under the name {name!r} now: no server runs")
 
 
 def _not_open(_geometry: Geometry) -> None:
@@ -39,6 +45,9 @@ class OpenContext:
         member_address: Returns where the member of that name listens now ("HOST:PORT"), or None
             while it is not up.
         fenced: To be called when another target has taken the volume: ends this one for good.
+        find_service: Returns a connection to the socket that a service of this node has published
+            under a name, non-blocking. Raises TemporaryError while nobody listens there. Never
+            waits.
         resized: To be called, on the data thread, when the device has another shape: core passes it
             to what lies above, and the front end tells its initiators. The block size stays.
     """
@@ -53,6 +62,7 @@ class OpenContext:
     publish: Callable[[Mapping[str, Any]], None]
     member_address: Callable[[str], str | None]
     fenced: Callable[[str], None]
+    find_service: Callable[[str], socket.socket] = no_services
     resized: Callable[[Geometry], None] = _not_open
 
 
@@ -74,6 +84,7 @@ class MemberContext:
         publish: As in OpenContext.
         store: The engine's store; None if it names none.
         store_options: The store's option instance.
+        find_service: As in OpenContext.
     """
 
     volume_name: str
@@ -89,6 +100,7 @@ class MemberContext:
     publish: Callable[[Mapping[str, Any]], None]
     store: StoreChoice | None
     store_options: Any
+    find_service: Callable[[str], socket.socket] = no_services
 
 
 class Member(Protocol):
@@ -203,30 +215,6 @@ class Greeter(Protocol):
         """Take what arrived. `routes` maps volume names to routes as they are now. A Handover
         or Hangup is the last wish."""
         ...
-
-
-class Exporter(Protocol):
-    """Carries statistics and events out, in a process of its own."""
-
-    def run(self, stop: Callable[[], bool]) -> None:
-        """Work until `stop()` is true; look at least once a second."""
-        ...
-
-
-@attrs.define
-class ExporterContext:
-    """What an exporter is started with.
-
-    Attributes:
-        options: Its option instance.
-        volumes: Returns what the shared statistics pages of all volumes say now: volume name ->
-            {"stages": {stage: {op: {...}}}, "published": {...}}.
-        log: Writes one structured log line.
-    """
-
-    options: Any
-    volumes: Callable[[], Mapping[str, Mapping[str, Any]]]
-    log: Callable[[Event], None]
 
 
 #: How a device reports that it has closed.

@@ -9,6 +9,7 @@ registry is built. `contract` has no default: core's own number would say nothin
 
 from __future__ import annotations
 
+import enum
 from typing import Any
 
 import attrs
@@ -151,21 +152,33 @@ class FilterDescription:
     contract: int
 
 
+class Scope(enum.Enum):
+    """What there is one process of a service for."""
+
+    NODE = "node"
+    CONTROL = "control"
+    POOL = "pool"
+    VOLUME = "volume"
+
+
 @attrs.frozen(kw_only=True)
-class ExporterDescription:
-    """Carries statistics and events out, in a process of its own.
+class ServiceDescription:
+    """A process of the plugin's own beside the data processes: an exporter, a watcher, an API.
 
     Attributes:
         name: What the config calls it.
         summary: One sentence.
-        factory: `(ExporterContext) -> Exporter`.
+        factory: `(ServiceContext) -> Service`.
         options: Option class.
+        scope: What there is one process for. Only `Scope.NODE`, one on each node, is run now; a
+            config file that names a service of another scope is refused.
     """
 
     name: str
     summary: str
     factory: str
     options: type[Any] = NoOptions
+    scope: Scope = Scope.NODE
     contract: int
 
 
@@ -176,8 +189,11 @@ class PolicyHandlerDescription:
     Attributes:
         kind: The `kind:` of the documents that it takes.
         summary: One sentence.
-        factory: `(options, volumes: Mapping[str, Mapping[str, Any]]) -> Iterable[Event]`, called
-            when policies or volumes change; what it returns is recorded.
+        factory: `(policy: Policy, volumes: Mapping[str, Mapping[str, Any]], now: float) ->
+            Evaluation`: what is wanted for one document, from what is given and nothing else.
+            Called when documents or volumes change and at `Evaluation.next_at`, with the settings
+            of the volumes that the document selects and the time in seconds since the epoch;
+            within 5 s.
         options: Option class of a document's `parameters:`.
     """
 
@@ -199,6 +215,6 @@ Description = (
     | EngineDescription
     | FrontendDescription
     | FilterDescription
-    | ExporterDescription
+    | ServiceDescription
     | PolicyHandlerDescription
 )

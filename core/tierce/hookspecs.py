@@ -19,11 +19,11 @@ import pluggy
 
 from tierce.descriptions import (
     EngineDescription,
-    ExporterDescription,
     FilterDescription,
     FrontendDescription,
     PolicyHandlerDescription,
     ReplicatorDescription,
+    ServiceDescription,
     StoreDescription,
 )
 from tierce.spec import Event
@@ -78,8 +78,8 @@ def tierce_frontends() -> Iterable[FrontendDescription]:
 
 
 @hookspec
-def tierce_exporters() -> Iterable[ExporterDescription]:
-    """Name the exporters that this plugin brings. Called as `tierce_stores`. Since contract 2."""
+def tierce_services() -> Iterable[ServiceDescription]:
+    """Name the services that this plugin brings. Called as `tierce_stores`. Since contract 2."""
     raise NotImplementedError
 
 
@@ -94,7 +94,9 @@ def tierce_policy_handlers() -> Iterable[PolicyHandlerDescription]:
 def tierce_event(event: Event) -> None:
     """Hear of an event, in the supervisor, after it was recorded.
 
-    Called for every event, in order, from the supervisor's loop: must return at once. What it
-    raises is logged and disables the listener, nothing more. The return value is ignored.
-    Since contract 2.
+    Called for every event, in order, on a thread of the listener's own. One that is slow hears
+    later; beyond a thousand events that wait, the next ones are left out and their number is told
+    (`plugin.listener-behind`). What it raises is told (`plugin.listener-failed`) and it is not
+    called again. What computes belongs into a service. The return value is ignored. Since
+    contract 2.
     """

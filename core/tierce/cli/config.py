@@ -104,7 +104,7 @@ def schema(file: Path | None) -> None:
 def used(loaded: Config) -> set[tuple[str, str]]:
     """Return what the file uses of its plugins: (family, name), as the registry calls them."""
     things = {("front end", name) for name in loaded.frontends}
-    things |= {("exporter", name) for name in loaded.exporters}
+    things |= {("service", name) for name in loaded.services}
     things |= {("policy handler", document.kind) for document in loaded.policies}
     for volume in loaded.volumes:
         things |= {("engine", volume.engine), ("front end", volume.frontend)}
@@ -122,7 +122,7 @@ def values(loaded: Config) -> Iterator[tuple[str, Any]]:
         [one.name for one in loaded.registry.plugins if one.state == "enabled"],
     )
     yield from flatten("limits", options_to_mapping(loaded.limits))
-    for family, sections in (("frontends", loaded.frontends), ("exporters", loaded.exporters)):
+    for family, sections in (("frontends", loaded.frontends), ("services", loaded.services)):
         for name, options in sections.items():
             yield from flatten(f"{family}.{name}", options_to_mapping(options, hide_secrets=True))
     for index, document in enumerate(loaded.policies):

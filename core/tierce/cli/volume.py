@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from tierce.cli.actions import act, actions
+from tierce.cli.data_folder import find_data_dir, server_options
 from tierce.cli.output import EXIT_UNHEALTHY, output_option, show
 from tierce.errors import UsageError
-
-#: Where the data folder is if nothing says so.
-DEFAULT_DATA_DIR = "tierce-data"
-DATA_DIR_VARIABLE = "TIERCE_DATA_DIR"
 
 _COLUMNS = ("health", "name", "size", "engine", "state", "since", "owner", "url", "why")
 
@@ -30,22 +26,8 @@ def volume() -> None:
     """
 
 
-def _server_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say which server is meant."""
-    for option in (
-        click.option(
-            "--config",
-            type=click.Path(path_type=Path, dir_okay=False),
-            help="The server's config file.",
-        ),
-        click.option(
-            "--data-dir",
-            type=click.Path(path_type=Path, file_okay=False),
-            help="The server's data folder.",
-        ),
-    ):
-        command = option(command)
-    return command
+volume.add_command(act)
+volume.add_command(actions)
 
 
 @volume.command()
@@ -68,7 +50,7 @@ def _server_options(command: Callable[..., Any]) -> Callable[..., Any]:
     help="An option of the volume for its front end.",
 )
 @click.option("--block-size", type=int, default=512, show_default=True, help="512 or 4096.")
-@_server_options
+@server_options
 @output_option
 def create(
     name: str,
@@ -106,7 +88,7 @@ def create(
     is_flag=True,
     help="End with code 8 if a volume that is wanted is not healthy; name those on standard error.",
 )
-@_server_options
+@server_options
 @output_option
 def list_volumes(check: bool, data_dir: Path | None, config: Path | None, output: str) -> int:
     """List the volumes that the server knows: how each is (docs/reference/states.md), since when,
@@ -138,7 +120,7 @@ def _table(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @volume.command("show")
 @click.argument("name")
-@_server_options
+@server_options
 @output_option
 def show_volume(name: str, data_dir: Path | None, config: Path | None, output: str) -> None:
     """Show all about the volume NAME: who owns it, where each setting came from, how to use it,
@@ -158,7 +140,7 @@ def show_volume(name: str, data_dir: Path | None, config: Path | None, output: s
     "otherwise.",
 )
 @click.option("--cancel", is_flag=True, help="Keep a volume that waits to be deleted.")
-@_server_options
+@server_options
 def delete(
     name: str,
     yes: bool,
@@ -191,7 +173,7 @@ def delete(
 @click.option(
     "--keep", default="", metavar="REPLICA", help="The part whose bytes are to count from now on."
 )
-@_server_options
+@server_options
 def accept_loss(
     name: str, yes: bool, keep: str, data_dir: Path | None, config: Path | None
 ) -> None:
@@ -207,7 +189,7 @@ def accept_loss(
 
 @volume.command()
 @click.argument("name")
-@_server_options
+@server_options
 def claim(name: str, data_dir: Path | None, config: Path | None) -> None:
     """Serve the volume NAME here again, after another writer had taken it."""
     _ask(find_data_dir(data_dir, config), {"do": "claim", "name": name})
@@ -225,7 +207,7 @@ def claim(name: str, data_dir: Path | None, config: Path | None) -> None:
 )
 @click.option("--engine", default="", help="What made it; every engine is asked otherwise.")
 @click.option("--frontend", default="", help="What is to serve it; the first otherwise.")
-@_server_options
+@server_options
 def adopt(
     folders: tuple[Path, ...],
     without: tuple[str, ...],
@@ -265,22 +247,6 @@ def _ask(data: Path, request: dict[str, Any]) -> tuple[list[dict[str, Any]], dic
     from tierce.node.client import ask  # noqa: PLC0415
 
     return ask(data, request)
-
-
-def find_data_dir(data_dir: Path | None, config: Path | None) -> Path:
-    """Return the data folder that is meant, absolute.
-
-    Raises:
-        UsageError: Both were given.
-        ConfigError: The config file is wrong.
-    """
-    if data_dir is not None and config is not None:
-        raise UsageError("--data-dir and --config both say which data folder; give one")
-    if config is not None:
-        from tierce.config import load_config  # noqa: PLC0415
-
-        return load_config(config).data_dir
-    return (data_dir or Path(os.environ.get(DATA_DIR_VARIABLE, DEFAULT_DATA_DIR))).absolute()
 
 
 def parse_options(words: tuple[str, ...]) -> dict[str, Any]:

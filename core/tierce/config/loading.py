@@ -17,6 +17,7 @@ from tierce.config.model import (
 from tierce.config.parsing import Reading, entries, parse_options
 from tierce.config.source import Value, parse, read_file
 from tierce.config.volumes import find, parse_volume, volume_key
+from tierce.descriptions import Scope
 from tierce.errors import ConfigError, PluginError, explain
 from tierce.registry import Registry, installed, nearest, resolve
 
@@ -73,7 +74,7 @@ def _config(
         data_dir=Path(shape.data_dir),
         registry=registry,
         frontends=frontends,
-        exporters=_exporters(shape.exporters, value, registry, reading),
+        services=_services(shape, value, registry, reading),
         policies=policies,
         volumes=volumes,
         limits=shape.limits,
@@ -209,15 +210,25 @@ def _placed(options: Value, at: Value) -> Value:
     return Value({}, at.file, at.line) if options.content is None else options
 
 
-def _exporters(
-    named: Mapping[str, Any], value: Value, registry: Registry, reading: Reading
+def _services(
+    shape: FileShape, value: Value, registry: Registry, reading: Reading
 ) -> dict[str, Any]:
-    found = {}
-    for name, options, at in _sections(named, value, "exporters"):
-        description = find("exporter", registry.exporters, name, at, "exporters", registry)
-        found[name] = parse_options(
-            description.options, _placed(options, at), reading, f"exporters.{name}"
-        )
+    found: dict[str, Any] = {}
+    for key, named in (("services", shape.services), ("exporters", shape.exporters)):
+        for name, options, at in _sections(named, value, key):
+            description = find("service", registry.services, name, at, key, registry)
+            if name in found:
+                # `exporters:` is another name of the section.
+                first = reading.origins[f"services.{name}"]
+                raise at.error(f"{key}.{name}: the service {name!r} is there already, in {first}")
+            if description.scope is not Scope.NODE:
+                raise at.error(
+                    f"{key}.{name}: the service {name!r} is one of a {description.scope.value}, "
+                    f"and this Tierce runs only those of a node"
+                )
+            path = f"services.{name}"
+            reading.origins[path] = at.origin
+            found[name] = parse_options(description.options, _placed(options, at), reading, path)
     return found
 
 

@@ -147,8 +147,11 @@ class FileShape:
     frontends: dict[str, Any] = option(
         factory=dict, doc="Options of front ends, by name; one that is absent has its defaults."
     )
+    services: dict[str, Any] = option(
+        factory=dict, doc="Services to run, by name, with their options; `{}` for none to set."
+    )
     exporters: dict[str, Any] = option(
-        factory=dict, doc="Exporters to run, by name, with their options; `{}` for none to set."
+        factory=dict, doc="Another name of `services:`; a service stands in one of the two."
     )
     policies: tuple[PolicyShape, ...] = option(
         default=(), doc="Policy documents: what should happen to which volumes."
@@ -211,7 +214,7 @@ class Config:
         registry: The plugins that it enables.
         frontends: Option instance of every registered front end; its defaults where the file has
             no section for it (a front end that has none and is not named is not here).
-        exporters: Option instance of each exporter to run.
+        services: Option instance of each service to run.
         policies: The policy documents.
         volumes: The volumes that the file owns.
         limits: The limits.
@@ -226,7 +229,7 @@ class Config:
     data_dir: Path
     registry: Registry
     frontends: Mapping[str, Any]
-    exporters: Mapping[str, Any]
+    services: Mapping[str, Any]
     policies: tuple[PolicyDocument, ...]
     volumes: tuple[VolumeConfig, ...]
     limits: Limits

@@ -44,7 +44,8 @@ def config_schema(registry: Registry) -> Schema:
     schema = options_schema(FileShape)
     properties = schema["properties"]
     properties["frontends"] |= _sections(registry.frontends.values())
-    properties["exporters"] |= _sections(registry.exporters.values())
+    for key in ("services", "exporters"):
+        properties[key] |= _sections(registry.services.values())
     properties["volumes"] |= {"type": ["array", "null"], "items": _volume(registry)}
     properties["policies"] |= {"type": ["array", "null"], "items": _policy(registry)}
     plugin_names = sorted(one.name for one in registry.plugins)

@@ -115,7 +115,7 @@ def _advise_descriptors(
     config: Config, members: Mapping[str, tuple[MemberSpec, ...]]
 ) -> Iterator[str]:
     targets = len(config.volumes)
-    count = targets + sum(map(len, members.values())) + len(config.exporters) + 2
+    count = targets + sum(map(len, members.values())) + len(config.services) + 2
     needed = _BASE_COUNT + _PROCESS_COUNT * count
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     most = DESCRIPTOR_COUNT_MAX if hard == resource.RLIM_INFINITY else hard

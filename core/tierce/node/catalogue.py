@@ -356,6 +356,14 @@ class Catalogue:
         ]
         return found[-count:]
 
+    def events_after(self, sequence: int, count: int) -> list[dict[str, Any]]:
+        """Return the first `count` events after that number, each with its "sequence"."""
+        return self._store.events_after(sequence, count)
+
+    def last_event(self) -> int:
+        """Return the number of the last event, 0 if there is none."""
+        return self._store.last_event()
+
     def find(self, name: str) -> VolumeRecord:
         """Return the record of that name.
 

@@ -3,38 +3,54 @@
 from __future__ import annotations
 
 import select
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from tierce.errors import ConflictError, ProtocolError, TemporaryError, UsageError, explain
-from tierce.node.commands import ANSWER_TIMEOUT_S
 from tierce.node.control import Message, encode, receive, send
 from tierce.node.layout import Layout, connect
 from tierce.node.refusals import RefusedError
 
+#: A command that waits for a volume to come up, or to be gone, is answered by then.
+ANSWER_TIMEOUT_S = 30.0
 #: The server answers before: a command that hears nothing for so long gives up.
 PATIENCE_S = ANSWER_TIMEOUT_S + 15.0
 #: What changes nothing: a command that is interrupted leaves nothing behind.
-_QUESTIONS = frozenset({"diff", "list", "show"})
+_QUESTIONS = frozenset({"actions", "diff", "list", "show"})
+#: Takes as long as it takes, and ends when who asked hangs up.
+_CANCELLABLE = "act"
 #: 128 + SIGINT, as a shell reports it.
 _EXIT_INTERRUPTED = 130
 _SAY_WHICH = "say which data folder is meant (--data-dir, --config, TIERCE_DATA_DIR)"
 
 
-def ask(data: Path, message: Message) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def ask(
+    data: Path,
+    message: Message,
+    told: Callable[[dict[str, Any]], None] | None = None,
+    *,
+    patience_s: float = PATIENCE_S,
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Ask the server of a data folder; return the rows and the answer.
+
+    Args:
+        data: The data folder.
+        message: The request.
+        told: Gets each row when it comes; then none is returned.
+        patience_s: A server that says nothing for so long is given up; not where an action is asked
+            for, which takes as long as it takes.
 
     Raises:
         UsageError: There is no such data folder, or it is another user's.
         TemporaryError: No server runs, or it does not answer.
         RefusedError: It said no.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     try:
-        for reply in _replies(data, message):
+        for reply in _replies(data, message, patience_s):
             if "row" in reply:
-                rows.append(reply["row"])
+                (told or rows.append)(reply["row"])
             elif "error" in reply:
                 raise RefusedError(str(reply["error"]), int(reply.get("exit_code", 1)))
             else:
@@ -42,6 +58,9 @@ def ask(data: Path, message: Message) -> tuple[list[dict[str, Any]], dict[str, A
     except KeyboardInterrupt:
         if message["do"] in _QUESTIONS:
             raise
+        if message["do"] == _CANCELLABLE:
+            why = "interrupted; it is asked to stop, and may have been done in part or as a whole"
+            raise RefusedError(why, _EXIT_INTERRUPTED) from None
         why = "interrupted; the server goes on with it, look with `tierce volume list`"
         raise RefusedError(why, _EXIT_INTERRUPTED) from None
     raise TemporaryError("the server ended before it had answered")
@@ -56,7 +75,7 @@ def is_running(data: Path) -> bool:
     return True
 
 
-def _replies(data: Path, message: Message) -> Iterator[Message]:
+def _replies(data: Path, message: Message, patience_s: float) -> Iterator[Message]:
     if not data.is_dir():
         raise UsageError(f"there is no data folder {data}; {_SAY_WHICH}")
     try:
@@ -72,7 +91,8 @@ def _replies(data: Path, message: Message) -> Iterator[Message]:
         send(connection, encode({**message, "id": 1}))
         poll = select.poll()
         poll.register(connection, select.POLLIN)
-        while poll.poll(PATIENCE_S * 1000):
+        patience_ms = None if message["do"] == _CANCELLABLE else patience_s * 1000
+        while poll.poll(patience_ms):
             try:
                 packet = receive(connection)
             except (ProtocolError, OSError) as error:
@@ -82,4 +102,4 @@ def _replies(data: Path, message: Message) -> Iterator[Message]:
             if packet is None:
                 return
             yield packet[0]
-        raise TemporaryError(f"the server has not answered for {PATIENCE_S:.0f} s")
+        raise TemporaryError(f"the server has not answered for {patience_s:.0f} s")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tierce.errors import ConfigError, TemporaryError, TierceError, UsageError, explain
 from tierce.node.adoption import Adoption
 from tierce.node.child import Child
+from tierce.node.client import ANSWER_TIMEOUT_S
 from tierce.node.control import Message, Peer, close_all
 from tierce.node.deleting import Outcome
 from tierce.node.differing import Change
@@ -16,12 +17,10 @@ from tierce.node.inspecting import list_row, show_row
 from tierce.node.plan import Role
 from tierce.node.refusals import RefusedError
 from tierce.node.reloading import foretell
+from tierce.node.telling import tell
 
 if TYPE_CHECKING:
     from tierce.node.supervisor import Supervisor
-
-#: A command that waits for a volume to come up, or to be gone, is answered by then.
-ANSWER_TIMEOUT_S = 30.0
 
 
 class Commands:
@@ -45,6 +44,9 @@ class Commands:
         if not isinstance(number, int):
             return
         try:
+            if message.get("do") in ("act", "actions"):
+                self._supervisor.action_requests.take(peer, number, message)
+                return
             for reply in self._carry_out(peer, number, message):
                 peer.send({"id": number, **reply})
         except TierceError as error:
@@ -82,16 +84,8 @@ class Commands:
     def _carry_out(self, peer: Peer, number: int, message: Message) -> Iterator[Message]:
         catalogue = self._supervisor.catalogue
         match message["do"]:
-            case "list":
-                for record in catalogue.records().values():
-                    yield {"row": list_row(self._supervisor, record)}
-                yield {"ok": {}}
-            case "diff":
-                for change in self._foretell(Path(message["file"])):
-                    yield {"row": change.to_json()}
-                yield {"ok": {}}
-            case "show":
-                yield {"ok": self._show(str(message["name"]))}
+            case "list" | "diff" | "show" | "processes" | "events":
+                yield from self._tell(message)
             case "create":
                 served = catalogue.create(message["volume"], base=Path(message["base"]))
                 self._wait(self._coming, served.spec.name, peer, number)
@@ -123,6 +117,22 @@ class Commands:
                 yield from self._claim(peer, number, str(message["name"]))
             case verb:
                 raise UsageError(f"the server does not know {verb!r}")
+
+    def _tell(self, message: Message) -> Iterator[Message]:
+        """Answer what changes nothing."""
+        match message["do"]:
+            case "list":
+                for record in self._supervisor.catalogue.records().values():
+                    yield {"row": list_row(self._supervisor, record)}
+                yield {"ok": {}}
+            case "diff":
+                for change in self._foretell(Path(message["file"])):
+                    yield {"row": change.to_json()}
+                yield {"ok": {}}
+            case "show":
+                yield {"ok": self._show(str(message["name"]))}
+            case _:
+                yield from tell(self._supervisor, message)
 
     def _claim(self, peer: Peer, number: int, name: str) -> Iterator[Message]:
         catalogue, children = self._supervisor.catalogue, self._supervisor.children

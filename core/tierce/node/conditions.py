@@ -38,6 +38,11 @@ class Conditions:
         self._clock = clock
         self._known: dict[str, Condition] = {}
 
+    @property
+    def known(self) -> Mapping[str, Condition]:
+        """The conditions that the last looks have found."""
+        return self._known
+
     def of(self, record: VolumeRecord) -> Condition:
         """Look at one volume."""
         found = assess(sight_of(self._supervisor, record))

@@ -146,6 +146,7 @@ class Peer:
         self._lost = lost
         self._queue: collections.deque[tuple[bytes, list[int]]] = collections.deque()
         self._answers: dict[int, Callable[[Message], None]] = {}
+        self._rows: dict[int, Callable[[Message], None]] = {}
         self._next_id = 0
         self.is_open = True
         self.is_subscribed = False
@@ -182,21 +183,28 @@ class Peer:
         message: Message,
         answered: Callable[[Message], None],
         descriptors: Sequence[int] = (),
-    ) -> None:
-        """Send a request; `answered` gets the answer, or an error when the peer goes first.
+        *,
+        row: Callable[[Message], None] | None = None,
+    ) -> int:
+        """Send a request; `answered` gets the answer, or an error when the peer goes first, and
+        `row` what comes before. Returns its number.
 
         Raises:
             ProtocolError: As `send`; then it is not answered.
         """
-        self._next_id += 1
-        self._answers[self._next_id] = answered
+        self._next_id = number = self._next_id + 1
+        self._answers[number] = answered
+        if row is not None:
+            self._rows[number] = row
         try:
-            self.send({**message, "id": self._next_id}, descriptors)
+            self.send({**message, "id": number}, descriptors)
         except ProtocolError:
-            del self._answers[self._next_id]
+            del self._answers[number]
+            self._rows.pop(number, None)
             raise
         if not self.is_open:
             self._fail_answers()
+        return number
 
     def drain(self) -> None:
         """Take everything that has arrived, now: for the last words of a process that ended."""
@@ -234,7 +242,7 @@ class Peer:
             self._end()
             return False
         message, descriptors = packet
-        if "do" not in message and "id" in message and "row" not in message:
+        if "do" not in message and "id" in message:
             close_all(descriptors)
             self._answer(message)
         else:
@@ -242,7 +250,13 @@ class Peer:
         return True
 
     def _answer(self, message: Message) -> None:
-        answered = self._answers.pop(message["id"], None)
+        number = message["id"]
+        if "row" in message:
+            if number in self._rows:
+                self._rows[number](message)
+            return
+        self._rows.pop(number, None)
+        answered = self._answers.pop(number, None)
         if answered is not None:
             answered(message)
 
@@ -268,6 +282,7 @@ class Peer:
 
     def _fail_answers(self) -> None:
         waiting, self._answers = self._answers, {}
+        self._rows.clear()
         for answered in waiting.values():
             answered({"error": "the process has gone"})
 
@@ -284,6 +299,7 @@ class ControlServer:
         reactor: The loop.
         listener: From `layout.listen`; the server's from now on.
         handle: Called with the peer, the message and its descriptors, which it owns.
+        lost: Called with a peer that has gone.
     """
 
     #: Peers at once; one more is turned away.
@@ -294,17 +310,19 @@ class ControlServer:
         reactor: Reactor,
         listener: socket.socket,
         handle: Callable[[Peer, Message, list[int]], None],
+        lost: Callable[[Peer], None] | None = None,
     ) -> None:
         self._reactor = reactor
         self._listener = listener
         self._handle = handle
+        self._lost = lost
         self._peers: set[Peer] = set()
         self._door = Door()
         reactor.watch(listener.fileno(), READABLE, self._accept)
 
     def add(self, connection: socket.socket) -> Peer:
         """Serve a connection that was made elsewhere."""
-        peer = Peer(self._reactor, connection, self._handle, self._peers.discard)
+        peer = Peer(self._reactor, connection, self._handle, self._forget)
         self._peers.add(peer)
         return peer
 
@@ -323,6 +341,11 @@ class ControlServer:
         for peer in list(self._peers):
             peer.close()
         self._peers.clear()
+
+    def _forget(self, peer: Peer) -> None:
+        self._peers.discard(peer)
+        if self._lost is not None:
+            self._lost(peer)
 
     def _accept(self, _events: int) -> None:
         # Some at once: each login at the portal comes as one, and its socket holds some hundreds.

@@ -209,7 +209,7 @@ class _Comparison:
         return Change(what, effect, processes=processes, wait_s_max=wait_s, **more)
 
     def _process(self, name: str) -> Change:
-        """One that belongs to no volume: an exporter, a service."""
+        """One that belongs to no volume: a service."""
         what = name.replace(".", " ", 1)
         if name not in self._before.plans:
             return Change(what, Effect.MADE)

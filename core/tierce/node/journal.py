@@ -7,12 +7,11 @@ import json
 import os
 import time
 from collections.abc import Callable
-from typing import TextIO
+from typing import Protocol, TextIO
 
 from tierce.errors import TierceError
 from tierce.node.layout import Layout
 from tierce.node.logs import RotatingLog
-from tierce.registry import Registry
 from tierce.spec import Event
 from tierce.state.store import StateStore
 
@@ -94,6 +93,18 @@ def _silence(out: TextIO) -> None:
         os.close(nothing)
 
 
+class Hearing(Protocol):
+    """Who hears of every event (tierce.node.listeners)."""
+
+    def hear(self, event: Event) -> None:
+        """Take an event; never waits."""
+        ...
+
+    def close(self) -> None:
+        """End."""
+        ...
+
+
 class Journal:
     """Takes events and carries them on, in order, off the caller's path.
 
@@ -114,10 +125,13 @@ class Journal:
         self._store = store
         self._console = console
         self._soon = soon
+        #: Who hears of every event.
+        self.listeners: Hearing | None = None
         self._pending: list[Event] = []
         self._left_out = 0
+        #: Events that the state has not; their numbers are left out there.
+        self._unrecorded = 0
         self._is_store_failing = False
-        self.registry: Registry | None = None
         self._log = RotatingLog(layout.log("serve"))
 
     def emit(self, event: Event) -> None:
@@ -134,10 +148,12 @@ class Journal:
         events, self._pending = self._pending, []
         if not events:
             return
-        if self._left_out:
+        left_out = self._left_out
+        if left_out:
             message = f"{self._left_out} events came too fast and were left out"
             events.append(Event("serve.events-left-out", message, "process/serve", "warning"))
             self._left_out = 0
+            self._unrecorded += left_out
         self._log.write(_line(event) for event in events)
         self._record(events)
         for event in events:
@@ -145,18 +161,20 @@ class Journal:
                 self._console.say(f"{event.severity}: {event.message}")
             elif event.code in GOOD_NEWS:
                 self._console.say(f"note: {event.message}")
-            if self.registry is not None:
-                self.registry.notify(event)
+            if self.listeners is not None:
+                self.listeners.hear(event)
 
     def _record(self, events: list[Event]) -> None:
         """Keep events in the state; that it can't be written is told once, and when it is over."""
         try:
-            self._store.record(events)
+            self._store.record(events, skipped=self._unrecorded)
         except TierceError as error:
             if not self._is_store_failing:
                 self._console.say(f"error: events can't be recorded: {error}")
             self._is_store_failing = True
+            self._unrecorded += len(events)
         else:
+            self._unrecorded = 0
             if self._is_store_failing:
                 self._console.say("note: events are recorded again")
             self._is_store_failing = False
@@ -164,6 +182,8 @@ class Journal:
     def close(self) -> None:
         """Carry on what has come, and close the log."""
         self.flush()
+        if self.listeners is not None:
+            self.listeners.close()
         self._log.close()
 
 

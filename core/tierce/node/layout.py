@@ -10,11 +10,15 @@
 | run/NAME.lock, run/NAME.sock | process NAME is alive, and here it listens |
 | run/NAME.ended | why process NAME must not be started again |
 | run/policies.json | the policy documents and their volumes, until their process has read it |
+| run/NAME.service | the socket that a service publishes under NAME |
+| run/NAME.service-lock | held by the process that publishes NAME |
+| run/service.NAME.place | which event service NAME was given last |
+| run/policies.now | which document is being evaluated |
 | run/VOLUME.stats | the statistics page of a volume's target |
 | run/VOLUME.MEMBER.stats, run/VOLUME.MEMBER.address | a member's page, and where it listens |
 
 Process names: `serve`, `template`, `portal`, `target.VOLUME`, `member.VOLUME.MEMBER`,
-`exporter.NAME`, `policies`. A volume's name has no dot, so they can't meet.
+`service.NAME`, `policies`. A volume's name has no dot, so they can't meet.
 """
 
 from __future__ import annotations
@@ -68,6 +72,11 @@ class Layout:
         """What the policy handlers are to look at, until they have read it."""
         return self.run / "policies.json"
 
+    @property
+    def policy_under_way(self) -> Path:
+        """Names the document that is being evaluated: what ends the process is known by it."""
+        return self.run / "policies.now"
+
     def volume(self, name: str) -> Path:
         """Return a volume's own folder."""
         return self.data / "volumes" / name
@@ -102,6 +111,18 @@ class Layout:
     def address(self, volume: str, member: str) -> Path:
         """Return the file in which a member says where it listens."""
         return self.run / f"{volume}.{member}.address"
+
+    def published(self, name: str) -> Path:
+        """Return the socket that a service publishes under a name."""
+        return self.run / f"{name}.service"
+
+    def published_lock(self, name: str) -> Path:
+        """Return the lock of a published name."""
+        return self.run / f"{name}.service-lock"
+
+    def place(self, process: str) -> Path:
+        """Return the file that says which event a service was given last."""
+        return self.run / f"{process}.place"
 
     def make(self) -> None:
         """Make the folders, for this user alone.

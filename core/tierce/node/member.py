@@ -11,6 +11,7 @@ from tierce.node.control import Command
 from tierce.node.engines import store_of
 from tierce.node.layout import replace_file
 from tierce.node.process import Process
+from tierce.node.published import find_service
 from tierce.node.settings import MemberSettings, load_store_options
 from tierce.registry import Registry, resolve
 from tierce.volume.statistics import StatisticsPage
@@ -67,8 +68,10 @@ class MemberProcess:
                 publish=self._page.publish,
                 store=store,
                 store_options=store_options,
+                find_service=lambda name: find_service(process.layout, name),
             )
         )
+        process.manager.add(f"member.{settings.member.name}", self._member)
 
     def close(self, closed: Callable[[], None]) -> None:
         """End orderly; then `closed()`."""

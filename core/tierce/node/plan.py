@@ -20,7 +20,7 @@ class Role(enum.Enum):
     PORTAL = "portal"
     TARGET = "target"
     MEMBER = "member"
-    EXPORTER = "exporter"
+    SERVICE = "service"
     POLICIES = "policies"
     TEMPLATE = "template"
 

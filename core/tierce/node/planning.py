@@ -44,11 +44,11 @@ def plan_all(inventory: Inventory) -> Iterator[Plan]:
         yield from plan_members(served)
         if not served.record.fenced:
             yield plan_target(served, config)
-    for name, options in config.exporters.items():
+    for name, options in config.services.items():
         yield Plan(
-            f"exporter.{name}",
-            Role.EXPORTER,
-            settings={"exporter": name, "options": options_to_mapping(options)},
+            f"service.{name}",
+            Role.SERVICE,
+            settings={"service": name, "options": options_to_mapping(options)},
         )
 
 

@@ -25,6 +25,7 @@ from tierce.errors import ProtocolError, TierceError, UsageError, explain
 from tierce.node.control import Command, ControlServer, Message, Peer, close_all
 from tierce.node.layout import Layout, listen
 from tierce.node.logs import rotate_output
+from tierce.node.managing import Manager
 from tierce.node.plan import EXIT_FAILED, EXIT_ORDERLY, Plan, event_to_json
 from tierce.reactor import READABLE
 from tierce.spec import Event
@@ -77,7 +78,11 @@ class Process:
         self._lock = take_process_lock(layout, plan)
         self.reactor = EpollReactor()
         self._signals = self._catch_signals()
-        self._control = ControlServer(self.reactor, listen(layout.socket(plan.name)), self._handle)
+        #: The actions of what lives here; the role adds its parts.
+        self.manager = Manager(subject_of(plan), self.reactor, self.emit, log_story)
+        self._control = ControlServer(
+            self.reactor, listen(layout.socket(plan.name)), self._handle, self.manager.gone
+        )
         if connection is not None:
             self._control.add(connection).is_subscribed = True
 
@@ -133,6 +138,7 @@ class Process:
         if self.phase == "closing":
             return
         self._set_phase("closing")
+        self.manager.close()
         if self._body is None:
             self.reactor.stop()
         else:
@@ -146,6 +152,10 @@ class Process:
 
     def _handle(self, peer: Peer, message: Message, descriptors: list[int]) -> None:
         verb = str(message.get("do"))
+        if verb in ("act", "cancel"):
+            close_all(descriptors)
+            (self.manager.act if verb == "act" else self.manager.cancel)(peer, message)
+            return
         answer: Message
         try:
             answer = {"ok": self._carry_out(verb, peer, message, descriptors)}
@@ -174,6 +184,8 @@ class Process:
             case "subscribe":
                 self._subscribe(peer)
                 return self._status()
+            case "actions":
+                return {"actions": self.manager.describe()}
             case "status":
                 return self._status()
         raise UsageError(f"{self.plan.name} does not know {verb!r} now")

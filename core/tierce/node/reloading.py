@@ -216,7 +216,7 @@ def _describe_sections(before: Config, after: Config) -> Iterator[str]:
 def _sections(config: Config) -> dict[str, Any]:
     return {
         "frontends": {name: options_to_mapping(one) for name, one in config.frontends.items()},
-        "exporters": {name: options_to_mapping(one) for name, one in config.exporters.items()},
+        "services": {name: options_to_mapping(one) for name, one in config.services.items()},
         "policies": {one.name: options_to_mapping(one) for one in config.policies},
         "limits": options_to_mapping(config.limits),
     }

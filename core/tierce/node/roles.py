@@ -5,13 +5,13 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Mapping
 
-from tierce.node.exporting import start_exporter
 from tierce.node.layout import Layout
 from tierce.node.member import start_member
 from tierce.node.plan import Plan, Role
 from tierce.node.policies import start_policies
 from tierce.node.portal import start_portal
 from tierce.node.process import Body, Process
+from tierce.node.servicing import start_service
 from tierce.node.target import start_target
 from tierce.registry import Registry
 
@@ -19,7 +19,7 @@ _START: Mapping[Role, Callable[[Process, Registry], Body]] = {
     Role.PORTAL: start_portal,
     Role.TARGET: start_target,
     Role.MEMBER: start_member,
-    Role.EXPORTER: start_exporter,
+    Role.SERVICE: start_service,
     Role.POLICIES: start_policies,
 }
 

@@ -169,9 +169,9 @@ def load_store_options(registry: Registry, store: str, values: Mapping[str, Any]
     return _load(registry.stores[store].options, values)
 
 
-def load_exporter_options(registry: Registry, name: str, values: Mapping[str, Any]) -> Any:
-    """Return an exporter's options."""
-    return _load(registry.exporters[name].options, values)
+def load_service_options(registry: Registry, name: str, values: Mapping[str, Any]) -> Any:
+    """Return a service's options."""
+    return _load(registry.services[name].options, values)
 
 
 def load_policy_options(registry: Registry, kind: str, values: Mapping[str, Any]) -> Any:

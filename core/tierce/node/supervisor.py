@@ -8,7 +8,6 @@ and the next one adopts what it finds alive.
 from __future__ import annotations
 
 import contextlib
-import json
 import signal
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,8 @@ from pathlib import Path
 from tierce.config import Config, Limits, load_config
 from tierce.errors import TemporaryError, TierceError, explain
 from tierce.health import Condition
+from tierce.node.acting import Acting
+from tierce.node.action_requests import ActionRequests
 from tierce.node.bugs import Bugs
 from tierce.node.catalogue import Catalogue
 from tierce.node.child import Child
@@ -24,11 +25,13 @@ from tierce.node.commands import Commands
 from tierce.node.conditions import Conditions
 from tierce.node.control import ControlServer
 from tierce.node.descriptors import raise_limit
+from tierce.node.evaluating import Evaluating
 from tierce.node.inspecting import is_durable
 from tierce.node.journal import Console, Journal
-from tierce.node.layout import Layout, listen, replace_file
+from tierce.node.layout import Layout, listen
+from tierce.node.listeners import Listeners
 from tierce.node.plan import Plan, Role
-from tierce.node.planning import plan_all, policy_documents
+from tierce.node.planning import plan_all
 from tierce.node.preflight import Findings, examine
 from tierce.node.reconcile import GiveUp, Kill, Look, Observed, Start, Stop, reconcile
 from tierce.node.reloading import reload
@@ -110,7 +113,8 @@ class Supervisor:
         self.layout = layout
         self.reactor = reactor
         self.journal = Journal(layout, store, console, reactor.call_soon)
-        self.journal.registry = config.registry
+        self.listeners = self.journal.listeners = Listeners(reactor, self.journal.emit)
+        self.listeners.use(config.registry)
         self.catalogue = Catalogue(layout, store, self.journal.emit)
         emit, limits = self.journal.emit, config.limits
         self.children = Children(
@@ -125,13 +129,15 @@ class Supervisor:
         )
         self.router = Router(self)
         self.conditions = Conditions(self, emit)
+        self.policies = Evaluating(self)
         self.screen = Screen(self, console)
+        self.acting = Acting(self)
+        self.action_requests = ActionRequests(self.acting)
         self.commands = Commands(self)
         self._console = console
         self._store = store
         self.config = config
         self._reached: dict[str, int] = {}
-        self._are_policies_due = True
         self._stop_timeout_s: float = limits.stop_timeout_s
         self._plans: dict[str, Plan] = {}
         self._planned = -1
@@ -161,7 +167,9 @@ class Supervisor:
             self.catalogue.apply(self.config, refused=findings.refused)
             self._check_start(ports, is_strict=is_strict)
             listener = listen(self.layout.socket("serve"))
-            control = ControlServer(self.reactor, listener, self.commands.handle)
+            control = ControlServer(
+                self.reactor, listener, self.commands.handle, self.action_requests.gone
+            )
             stack.callback(self.layout.socket("serve").unlink, missing_ok=True)
             stack.callback(control.close)
             actions = {
@@ -206,7 +214,7 @@ class Supervisor:
         if not self._is_stopping:
             for plan in desired.values():
                 self.children.tell(plan)
-            self._run_policies()
+            self.policies.look()
             self.router.update()
 
     def _act(self, desired: dict[str, Plan], observed: list[Observed]) -> None:
@@ -266,6 +274,8 @@ class Supervisor:
         if child.fenced:
             self._note_fenced(child)
         self.commands.changed(child)
+        if child.plan.role is Role.POLICIES:
+            self.policies.heard(child)
         self.look()
 
     def _note_fenced(self, child: Child | None = None) -> None:
@@ -290,29 +300,9 @@ class Supervisor:
     def _emit(self, subject: str, code: str, message: str, severity: str = "error") -> None:
         self.journal.emit(Event(code, message, f"process/{subject}", severity))
 
-    def _run_policies(self) -> None:
-        """Hand the policies their volumes, once after each change; what fails waits for the
-        next change."""
-        running = self.children.get(Role.POLICIES.value)
-        is_idle = running is None or not running.is_running
-        if not (self._are_policies_due and is_idle):
-            return
-        documents = policy_documents(self.catalogue)
-        try:
-            if documents:
-                # A file, because a thousand volumes don't fit into a control message.
-                replace_file(self.layout.policies, json.dumps(documents).encode())
-        except OSError as error:
-            self._are_policies_due = False
-            why = f"policies wait for the next change: {explain(error)}"
-            self._emit("policies", "policy.failed", why)
-            return
-        if not documents or self.children.start(Plan(Role.POLICIES.value, Role.POLICIES)):
-            self._are_policies_due = False
-
     def volumes_changed(self) -> None:
         """Policies may have something to say about it."""
-        self._are_policies_due = True
+        self.policies.changed()
         self.look()
 
     # -- what is served ----------------------------------------------------------------------------
@@ -384,6 +374,6 @@ class Supervisor:
         """Take a config file that was read again."""
         self.config = config
         self._use_limits(config.limits)
-        self.journal.registry = config.registry
+        self.listeners.use(config.registry)
         self.catalogue.apply(config, refused=findings.refused)
         self.volumes_changed()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import socket
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from tierce.node.frontend_folder import frontend_folder
 from tierce.node.layout import Layout
 from tierce.node.plan import EXIT_FENCED
 from tierce.node.process import Process
+from tierce.node.published import find_service
 from tierce.node.reconfiguring import LiveParts, running_parts
 from tierce.node.settings import TargetSettings
 from tierce.registry import Registry, resolve
-from tierce.spec import Event
+from tierce.spec import Event, VolumeSpec
 from tierce.stage import Stage
 from tierce.volume.pipeline import Pipeline, open_pipeline
 from tierce.volume.statistics import StatisticsPage
@@ -51,7 +53,7 @@ class Target:
         self._process = process
         self._page = StatisticsPage.create(process.layout.page(settings.volume.name))
         self._is_over = False
-        volume = settings.volume
+        self._volume = volume = settings.volume
         context = OpenContext(
             volume=volume,
             options=volume.engine_options,
@@ -63,6 +65,7 @@ class Target:
             publish=self._page.publish,
             member_address=member_addresses(process.layout, volume.name),
             fenced=self._fence,
+            find_service=lambda name: find_service(process.layout, name),
         )
         self._frontend: Frontend | None = None
         self._pipeline: Pipeline = open_pipeline(context, registry)
@@ -94,6 +97,8 @@ class Target:
             emit=process.emit,
             show=lambda kept: process.show({"kept_options": kept}),
         )
+        for name, part in self._parts(volume):
+            process.manager.add(name, part)
 
     @property
     def commands(self) -> Mapping[str, Command]:
@@ -118,8 +123,21 @@ class Target:
             closed()
 
         self._is_over = True
+        # Sessions end when their writes are answered.
+        self._pipeline.holding.close()
         assert self._frontend is not None, "closed only after it was opened"
         self._frontend.close(lambda: self._pipeline.close(pipeline_closed))
+
+    def _parts(self, volume: VolumeSpec) -> Iterator[tuple[str, object]]:
+        """Yield what has actions, by the name that they are asked of; the second of two filters of
+        one name, seen from the front end, is "filter.NAME:2"."""
+        yield "target", self._pipeline.holding
+        yield "engine", self._pipeline.engine
+        seen: Counter[str] = Counter()
+        for (name, _options), part in zip(volume.filters, self._pipeline.filters, strict=True):
+            seen[name] += 1
+            yield f"filter.{name}" + (f":{seen[name]}" if seen[name] > 1 else ""), part
+        yield f"frontend.{volume.frontend}", self._frontend
 
     def _stage(self, name: str) -> Stage:
         return self._page.stage(name)
@@ -213,4 +231,4 @@ def read_page(path: Path) -> dict[str, Any] | None:
 
 def read_snapshot(path: Path) -> dict[str, Any]:
     """Return what a statistics page says now; empty if it can't be read."""
-    return read_page(path) or {"stages": {}, "published": {}}
+    return read_page(path) or {"stages": {}, "published": {}, "start_ns": 0}

@@ -222,7 +222,7 @@ def warm(registry: Registry) -> None:
 
 
 def factories(registry: Registry) -> Iterator[str]:
-    """Name everything that runs in a data process. Exporters import when they start: theirs
+    """Name everything that runs in a data process. Services import when they start: theirs
     may be heavy, or start threads."""
     for engine in registry.engines.values():
         yield from filter(None, (engine.factory,))

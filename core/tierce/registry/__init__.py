@@ -19,7 +19,7 @@ from tierce.registry.option_types import (
     UnsupportedOptionError,
     option_types,
 )
-from tierce.registry.registry import Registry
+from tierce.registry.registry import Listener, Registry
 from tierce.registry.resolving import resolve
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "AnyType",
     "Candidate",
     "EnumType",
+    "Listener",
     "MappingType",
     "NestedType",
     "OptionType",

@@ -19,11 +19,11 @@ from tierce.descriptions import (
     CONTRACT,
     Description,
     EngineDescription,
-    ExporterDescription,
     FilterDescription,
     FrontendDescription,
     PolicyHandlerDescription,
     ReplicatorDescription,
+    ServiceDescription,
     StoreDescription,
 )
 from tierce.errors import explain
@@ -47,7 +47,7 @@ FAMILIES: Mapping[str, tuple[type[Description], str]] = {
     "tierce_engines": (EngineDescription, "engine"),
     "tierce_filters": (FilterDescription, "filter"),
     "tierce_frontends": (FrontendDescription, "front end"),
-    "tierce_exporters": (ExporterDescription, "exporter"),
+    "tierce_services": (ServiceDescription, "service"),
     "tierce_policy_handlers": (PolicyHandlerDescription, "policy handler"),
 }
 

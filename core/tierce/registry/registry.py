@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar, cast
 
@@ -12,11 +11,11 @@ from tierce.block.device import Concurrency
 from tierce.descriptions import (
     Description,
     EngineDescription,
-    ExporterDescription,
     FilterDescription,
     FrontendDescription,
     PolicyHandlerDescription,
     ReplicatorDescription,
+    ServiceDescription,
     StoreDescription,
 )
 from tierce.errors import PluginError, explain
@@ -25,8 +24,6 @@ from tierce.registry.checks import BrokenPluginError, Loaded, check_plugin
 from tierce.registry.discovery import Candidate, PluginRecord, candidate, installed
 from tierce.registry.names import nearest
 from tierce.spec import Event
-
-_LOG = logging.getLogger(__name__)
 
 D = TypeVar("D", bound=Description)
 
@@ -54,6 +51,29 @@ class _Entry:
 
     def leave_out(self, reason: str) -> None:
         self.loaded, self.state, self.reason = None, "broken", reason
+
+
+class Listener:
+    """A plugin that wants to hear of events."""
+
+    def __init__(self, entry: _Entry) -> None:
+        assert entry.loaded is not None, "only what is enabled listens"
+        self._entry = entry
+        self._call = entry.loaded.hooks.hook.tierce_event
+
+    @property
+    def plugin(self) -> str:
+        """The plugin's name."""
+        return self._entry.candidate.name
+
+    def hear(self, event: Event) -> None:
+        """Tell it of an event; raises whatever it raises."""
+        self._call(event=event)
+
+    def give_up(self, error: BaseException) -> str:
+        """Note that it is no longer called, and return the sentence that says so."""
+        self._entry.reason = f"its event listener failed and is no longer called: {explain(error)}"
+        return f"{self._entry.record().origin}: {self._entry.reason}"
 
 
 class Registry:
@@ -85,17 +105,18 @@ class Registry:
         _leave_out_second_names(self._entries)
         _leave_out_broken_pairings(self._entries)
         _complete_pairings(self._entries)
-        self._listeners = [
-            (entry, entry.loaded.hooks)
+        #: Who wants to hear of events.
+        self.listeners = tuple(
+            Listener(entry)
             for entry in self._entries
             if entry.loaded and entry.loaded.hooks.hook.tierce_event.get_hookimpls()
-        ]
+        )
         self.stores = self._named("store", StoreDescription)
         self.replicators = self._named("replicator", ReplicatorDescription)
         self.engines = self._named("engine", EngineDescription)
         self.filters = self._named("filter", FilterDescription)
         self.frontends = self._named("front end", FrontendDescription)
-        self.exporters = self._named("exporter", ExporterDescription)
+        self.services = self._named("service", ServiceDescription)
         self.policy_handlers = self._named("policy handler", PolicyHandlerDescription)
 
     @classmethod
@@ -117,19 +138,6 @@ class Registry:
     def plugins(self) -> tuple[PluginRecord, ...]:
         """A record of every plugin, in the order in which they were loaded."""
         return tuple(entry.record() for entry in self._entries)
-
-    def notify(self, event: Event) -> None:
-        """Tell every listener of an event. One that raises is logged and not told again."""
-        for entry, hooks in list(self._listeners):
-            try:
-                hooks.hook.tierce_event(event=event)
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - it is logged
-                # What a stranger's listener raises must not end the supervisor.
-                self._listeners.remove((entry, hooks))
-                entry.reason = (
-                    f"its event listener failed and is no longer called: {explain(error)}"
-                )
-                _LOG.exception("%s: %s", entry.record().origin, entry.reason)
 
     def descriptions(self) -> Iterator[tuple[str, str, Description]]:
         """Yield (family, name, description) of everything that the enabled plugins bring."""

@@ -150,12 +150,22 @@ class StateStore:
 
     # -- events ------------------------------------------------------------------------------------
 
-    def record(self, events: Iterable[Event], *, now: float | None = None) -> None:
-        """Append events in one transaction, and drop the oldest beyond the limit."""
+    def record(
+        self, events: Iterable[Event], *, now: float | None = None, skipped: int = 0
+    ) -> None:
+        """Append events in one transaction, and drop the oldest beyond the limit.
+
+        Args:
+            events: The events.
+            now: Seconds since the epoch; None for the clock's.
+            skipped: So many before them could not be recorded: their numbers are left out, so that
+                who reads by number knows how many are missing.
+        """
         at = time.time() if now is None else now
         with self._write() as transaction:
             cursor = transaction.cursor(self._events)
             sequence = _SEQUENCE.unpack(cursor.key())[0] if cursor.last() else 0
+            sequence += skipped
             for event in events:
                 sequence += 1
                 transaction.put(_SEQUENCE.pack(sequence), _encode(event, at), db=self._events)
@@ -178,6 +188,26 @@ class StateStore:
                 is_there = cursor.prev()
         found.reverse()
         return found
+
+    def events_after(self, sequence: int, count: int) -> list[dict[str, Any]]:
+        """Return the first `count` events after that number, each with its "sequence"."""
+        found: list[dict[str, Any]] = []
+        with self._env.begin() as transaction:
+            cursor = transaction.cursor(self._events)
+            is_there = cursor.set_range(_SEQUENCE.pack(max(sequence, 0) + 1))
+            while is_there and len(found) < count:
+                with contextlib.suppress(ValueError):
+                    # A damaged one leaves a gap in the numbers.
+                    event = json.loads(_from_checked(bytes(cursor.value())))
+                    found.append({**event, "sequence": _SEQUENCE.unpack(cursor.key())[0]})
+                is_there = cursor.next()
+        return found
+
+    def last_event(self) -> int:
+        """Return the number of the last event, 0 if there is none."""
+        with self._env.begin() as transaction:
+            cursor = transaction.cursor(self._events)
+            return _SEQUENCE.unpack(cursor.key())[0] if cursor.last() else 0
 
     # -- inside ------------------------------------------------------------------------------------
 

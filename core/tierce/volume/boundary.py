@@ -44,6 +44,7 @@ from tierce.reactor import Reactor
 from tierce.stage import Stage
 from tierce.volume.blame import Blame, failure
 from tierce.volume.counting import count
+from tierce.volume.settlement import Settlement
 
 #: A call that has not come back after so many seconds is told; looked for as often, so that it is
 #: told within twice the time.
@@ -96,6 +97,8 @@ class Boundary:
             below._above = self
         #: When a parked request was submitted, in ns; the one that waits longest first.
         self._began: dict[Request, int] = {}
+        #: Whom a hold waits with.
+        self.settlement = Settlement(self._take, self._began)
         #: Whom to answer requests for, whose filter failed while they were here.
         self._orphans: dict[Request, Callable[[Request], None]] = {}
         #: The last submitter and what it is answered through. One object for one submitter lets
@@ -203,8 +206,10 @@ class Boundary:
     # -- going down --------------------------------------------------------------------------------
 
     def _answer_to(self, settled: Settled) -> None:
+        settlement = self.settlement
+
         def settle(requests: list[Request]) -> None:
-            answered = self._take(requests)
+            answered = settlement.take(requests)
             if not answered:
                 return
             try:

@@ -51,12 +51,19 @@ class Emulator:
         self._below = below
         self._lock = ExtentLock()
         self._zeroes = memoryview(bytes(_ZEROES_BYTES))
+        #: Takes what changes bytes, while they are held.
+        self._keep: Callable[[list[Request], Settled], None] | None = None
+        #: False where no batch passes as it is: it reads only, or is held.
+        self._is_open = not below.read_only
+        #: Changes under way that are done here, and who waits for none to be.
+        self._changing = 0
+        self._unchanging: list[Callable[[], None]] = []
 
     def submit(self, batch: list[Request], settled: Settled) -> None:
         """Pass on what the device does; do the rest."""
         size, block_mask = self.geometry.size_bytes, self.geometry.block_size - 1
         io_max, plain = self.geometry.io_bytes_max, _PLAIN
-        if not self._lock and not self._below.read_only:
+        if not self._lock and self._is_open:
             for request in batch:
                 offset, length = request.offset, request.length
                 if (
@@ -70,6 +77,51 @@ class Emulator:
             else:
                 self._device.submit(batch, settled)
                 return
+        if self._keep is None:
+            self._sort(batch, settled)
+        else:
+            self._keep_changes(batch, settled, self._keep)
+
+    def hold(self, keep: Callable[[list[Request], Settled], None]) -> None:
+        """Pass nothing on that changes bytes, but to `keep`, until `let_go`."""
+        self._keep, self._is_open = keep, False
+
+    def submit_kept(self, batch: list[Request], settled: Settled) -> None:
+        """Take back what was kept, while the rest is held: as `submit`, but for whoever has parked
+        it, who reports what has a status on return."""
+        self._sort(batch, settled)
+
+    def let_go(self) -> None:
+        """Pass everything on again."""
+        self._keep, self._is_open = None, not self._below.read_only
+
+    def when_unchanging(self, call: Callable[[], None]) -> None:
+        """Call once no change is under way that is done here; what passed as it is, the device
+        knows. From within, if that is so now."""
+        if self._changing:
+            self._unchanging.append(call)
+        else:
+            call()
+
+    def _keep_changes(
+        self,
+        batch: list[Request],
+        settled: Settled,
+        keep: Callable[[list[Request], Settled], None],
+    ) -> None:
+        kept: list[Request] = []
+        others: list[Request] = []
+        for request in batch:
+            # What is refused or empty changes nothing, and is answered now.
+            is_kept = request.op in _CHANGES and self._refusal(request) is None
+            (kept if is_kept else others).append(request)
+        if kept:
+            keep(kept, settled)
+        if others:
+            self._sort(others, settled)
+
+    def _sort(self, batch: list[Request], settled: Settled) -> None:
+        """Take a batch of which not everything passes as it is."""
         passed: list[Request] = []
         for request in batch:
             refusal = self._refusal(request)
@@ -163,10 +215,17 @@ class Emulator:
     ) -> None:
         """Begin; what ends before that returns has its status and is not reported again."""
         is_inside = True
+        is_change = request.op in _CHANGES
+        self._changing += is_change
 
         def done() -> None:
+            self._changing -= is_change
             if not is_inside:
                 settled([request])
+            if self._unchanging and not self._changing:
+                waiting, self._unchanging = self._unchanging, []
+                for call in waiting:
+                    call()
 
         begin(request, done)
         is_inside = False

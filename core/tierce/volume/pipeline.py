@@ -29,6 +29,7 @@ from tierce.volume.blame import Blames
 from tierce.volume.boundary import Boundary
 from tierce.volume.claims import Claims
 from tierce.volume.emulate import Emulator
+from tierce.volume.holding import Holding
 from tierce.volume.opening import open_device, open_engine
 from tierce.volume.simple import SimpleAdapter
 
@@ -41,6 +42,7 @@ class Pipeline:
         claims: Who uses it.
         engine: What the engine's factory returned.
         filters: What the filters' factories returned, the one nearest the front end first.
+        holding: What holds the volume's writes.
         boundaries: Above each plugin's device, from the engine up.
         resized: Called with the volume's new shape whenever it has one.
     """
@@ -64,6 +66,8 @@ class Pipeline:
         device = Emulator(self.boundaries[-1])
         device.geometry = attrs.evolve(device.geometry, size_bytes=volume.size_bytes)
         self._emulator = device
+        settlement = self.boundaries[-1].settlement
+        self.holding = Holding(volume.name, device, settlement, context.reactor, context.emit)
         self.device: Device = device
         self.claims.claim(f"front end {volume.frontend}", writes=not device.capabilities.read_only)
 

@@ -15,6 +15,7 @@ offset       size     field
 28           4        bytes of the published area
 32           8        sequence of the published JSON: odd while it is being written
 40           8        its length in bytes
+48           8        when the page was made, in nanoseconds since the epoch: since then it counts
 64           96 each  names of the stages, UTF-8, zero-padded; an empty one ends the list
 4096         8 each   words: stage by stage, operation by operation: count, bytes, failed,
                       nanoseconds, then 40 buckets: bucket b counts operations of 2^(b-1) to
@@ -34,6 +35,7 @@ import json
 import mmap
 import os
 import struct
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -60,6 +62,8 @@ PAGE_BYTES = _PUBLISHED_AT + PUBLISHED_BYTES
 _HEADER = struct.Struct("<IIIII")
 #: Where the sequence and the length of the published JSON lie.
 _SEQUENCE_AT = 32
+_MADE_AT = 48
+_MADE = struct.Struct("<Q")
 _READ_TRIES_MAX = 1000
 #: Ends the name of the key that says how many items of a list were left out.
 _LEFT_OUT = "_left_out"
@@ -127,6 +131,7 @@ class StatisticsPage:
         header = _HEADER.pack(STAGE_COUNT_MAX, OP_COUNT, OP_WORDS, _PUBLISHED_AT, PUBLISHED_BYTES)
         mapping[12 : 12 + len(header)] = header
         mapping[8:12] = struct.pack("<I", crc32c(header))
+        mapping[_MADE_AT : _MADE_AT + _MADE.size] = _MADE.pack(time.time_ns())
         mapping[0:8] = MAGIC
         fresh.replace(path)
         return page
@@ -187,7 +192,8 @@ class StatisticsPage:
         self._sequence[0] += 1
 
     def snapshot(self) -> dict[str, Any]:
-        """Return {"stages": {stage: {operation: {...}}}, "published": {...}} as of now."""
+        """Return {"stages": {stage: {operation: {...}}}, "published": {...}, "start_ns": N} as of
+        now."""
         stages = {}
         for index in range(STAGE_COUNT_MAX):
             at = _NAMES_AT + index * _NAME_BYTES
@@ -195,7 +201,8 @@ class StatisticsPage:
             if not name:
                 break
             stages[name] = self._stage_snapshot(index)
-        return {"stages": stages, "published": self._read_published()}
+        (start_ns,) = _MADE.unpack_from(self._bytes, _MADE_AT)
+        return {"stages": stages, "published": self._read_published(), "start_ns": start_ns}
 
     def close(self) -> None:
         """Unmap the page. Harmless twice."""

@@ -12,7 +12,18 @@ from typing import Any
 
 import pytest
 
-from tierce import ConflictError, UsageError, VolumeSpec
+from tierce import (
+    ConflictError,
+    Event,
+    Events,
+    OperationStatistics,
+    Policy,
+    ProcessStatistics,
+    RecordedEvent,
+    UsageError,
+    VolumeSpec,
+    VolumeStatistics,
+)
 from tierce.config import config_from_bytes, options_from_mapping
 from tierce.registry import Registry, resolve
 
@@ -55,7 +66,7 @@ def test_the_mistake_of_the_howto_is_told_as_it_says(tmp_path: Path) -> None:
 def test_the_plugin_of_the_howto_is_whole(shelf: Registry) -> None:
     assert [(one.name, one.reason) for one in shelf.plugins] == [("shelf", ""), ("iscsi", "")]
     assert "shelf" in shelf.engines
-    assert "diary" in shelf.exporters
+    assert "diary" in shelf.services
     assert "size-report" in shelf.policy_handlers
 
 
@@ -69,7 +80,7 @@ def test_its_config_file_is_right(shelf: Registry) -> None:
     (text,) = blocks("write-a-plugin.md", "yaml")
     config = config_from_bytes(text.encode(), Path("/etc/tierce.yaml"), shelf)
     assert config.volumes[0].engine_options.file_size == 4 << 20
-    assert config.exporters["diary"].file == "/etc/diary.jsonl"
+    assert config.services["diary"].file == "/etc/diary.jsonl"
     assert config.advice == ()
 
 
@@ -127,21 +138,38 @@ def test_its_engine_keeps_what_is_written(shelf: Registry, tmp_path: Path) -> No
     assert not Path(options.folder).exists()
 
 
-def test_its_exporter_writes_until_it_is_told_to_stop(
-    shelf: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_its_service_notes_what_was_written_since_also_by_a_new_process(
+    shelf: Registry, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("time.sleep", lambda _seconds: None)
-    exporter = shelf.exporters["diary"]
-    options = exporter.options(file=str(tmp_path / "diary.jsonl"))
-    answers = iter([False, False, True])
-    context = types.SimpleNamespace(options=options, volumes=lambda: {"books": {"stages": {}}})
-    _call(exporter.factory, context).run(lambda: next(answers))
-    lines = (tmp_path / "diary.jsonl").read_text().splitlines()
-    assert [json.loads(line) for line in lines] == [{"books": {"stages": {}}}] * 2
+    service = shelf.services["diary"]
+    options = service.options(file=str(tmp_path / "diary.jsonl"))
+    answers = iter([True, True, True, False])
+    # (when its target was started, how many writes it has counted)
+    looks = iter([(7, 3), (7, 5), (9, 2)])
+    happened = Events((RecordedEvent(4, 0.5, Event("a.b", "it was", "x")),), lost=3)
+    context = types.SimpleNamespace(
+        options=options,
+        wait=lambda _seconds: next(answers),
+        statistics=lambda: {"books": volume_statistics(*next(looks))},
+        events=lambda: happened,
+    )
+    _call(service.factory, context).run()
+    lines = map(json.loads, (tmp_path / "diary.jsonl").read_text().splitlines())
+    first, event, lost, second, *_, third, _, _ = lines
+    assert (event, lost) == ({"event": "it was"}, {"events_lost": 3})
+    assert [one["writes"] for one in (first, second, third)] == [3, 2, 2]
+
+
+def volume_statistics(start_ns: int, writes: int) -> VolumeStatistics:
+    stages = {"frontend": {"write": OperationStatistics(writes, 0, 0, 0, ())}}
+    target = ProcessStatistics("target.books", "target", start_ns, "up", {}, stages, {})
+    return VolumeStatistics("books", "healthy", target, {})
 
 
 def test_its_policy_handler_reports_large_volumes(shelf: Registry) -> None:
     handler = shelf.policy_handlers["size-report"]
     volumes = {"small": {"size": 1}, "large": {"size": 3}}
-    events = list(_call(handler.factory, handler.options(size_max=2), volumes))
-    assert [event.subject for event in events] == ["volume/large"]
+    policy = Policy(kind="size-report", name="p", parameters=handler.options(size_max=2))
+    evaluation = _call(handler.factory, policy, volumes, 1000.0)
+    assert [event.subject for event in evaluation.events] == ["volume/large"]
+    assert evaluation.next_at == 1000.0 + 86400

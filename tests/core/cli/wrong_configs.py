@@ -154,7 +154,7 @@ NAMES = (
     Mistake("a filter by its word", "", "    filters: [qos]\n", 26, "expected a mapping, got"),
     Mistake("a plugin that is not there", "", "plugins: {enable: [jvia]}\n", 26, "not installed"),
     Mistake("a plugin left out that is used", "", "plugins: {disable: [jiva]}\n", 11, "'jiva'"),
-    Mistake("an exporter that is none", "", "exporters: {prom: {}}\n", 26, "exporter 'prom'"),
+    Mistake("a service that is none", "", "services: {prom: {}}\n", 26, "service 'prom'"),
     Mistake("a policy that is none", "", "policies: [{kind: x, name: a}]\n", 26, "handler 'x'"),
 )
 

@@ -17,11 +17,12 @@ import pytest
 
 from tierce import (
     EngineDescription,
-    ExporterDescription,
     FilterDescription,
     FrontendDescription,
     NoOptions,
     PolicyHandlerDescription,
+    Scope,
+    ServiceDescription,
     hookimpl,
     option,
 )
@@ -154,11 +155,22 @@ class Plugin:
         ]
 
     @hookimpl
-    def tierce_exporters(self) -> Iterable[ExporterDescription]:
+    def tierce_services(self) -> Iterable[ServiceDescription]:
         return [
-            ExporterDescription(
-                name="scrape", summary="Shows.", factory="example:Scrape", options=Wire, contract=2
-            )
+            ServiceDescription(
+                name="scrape",
+                summary="Shows.",
+                factory="example:Scrape",
+                options=Wire,
+                contract=2,
+            ),
+            ServiceDescription(
+                name="shards",
+                summary="One a pool.",
+                factory="example:Shards",
+                scope=Scope.POOL,
+                contract=2,
+            ),
         ]
 
     @hookimpl

@@ -26,8 +26,9 @@ volumes:
 _WORDS = st.sampled_from(
     """name demo size 1 MiB 512 engine memory all frontend wire needy filters slow path options
     needed frontend_options target volumes limits stop_timeout_s 1s plugins enable example policies
-    kind grow rest parameters selector exporters scrape frontends listen 127.0.0.1:0 data_dir
-    disks mode fast cache -1 1e9 true null ~ 0x10 !!str !x &a *a << | > % @ ` ' " # ? - \\ud800
+    kind grow rest parameters selector exporters services
+    scrape frontends listen 127.0.0.1:0 data_dir disks mode fast cache -1 1e9 true null ~ 0x10
+    !!str !x &a *a << | > % @ ` ' " # ? - \\ud800
     """.split()  # noqa: SIM905
 )
 _PUNCTUATION = st.sampled_from([": ", "\n", "\n  ", "\n  - ", "{", "}", "[", "]", ", ", "\t", " "])

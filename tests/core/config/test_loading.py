@@ -65,7 +65,7 @@ class TestWhatAFileComesTo:
         assert config.limits == Limits()
         assert config.frontends["wire"].listen == ("127.0.0.1:0",)
         assert "needy" not in config.frontends, "it has no defaults"
-        assert (config.exporters, config.policies, config.advice) == ({}, (), ())
+        assert (config.services, config.policies, config.advice) == ({}, (), ())
 
     def test_everything_may_be_set(self, load: Load) -> None:
         config = load(
@@ -83,7 +83,7 @@ limits: {stop_timeout_s: 2 min}
         )
         assert config.data_dir == Path("/var/lib/tierce")
         assert config.frontends["wire"].listen == ("[::1]:3260",)
-        assert config.exporters["scrape"].listen == ("127.0.0.1:0",)
+        assert config.services["scrape"].listen == ("127.0.0.1:0",)
         assert config.limits.stop_timeout_s == 120
         (policy,) = config.policies
         assert (policy.kind, policy.name, policy.volumes) == ("grow", "p", ("demo",))
@@ -127,7 +127,7 @@ limits: {stop_timeout_s: 2 min}
             VOLUME.replace("frontend: wire", "frontend: wire\n    frontend_options: &a {}")
             + "exporters: {scrape: *a}\n"
         )
-        assert "scrape" in config.exporters
+        assert "scrape" in config.services
 
 
 class TestWhatIsWrongInAFile:
@@ -153,6 +153,12 @@ class TestWhatIsWrongInAFile:
             ("data_dir: file:///x", "data_dir: expected a path on this machine, got 'file:///x'"),
             ("limits: {silence_told_s: 30, silence_killed_s: 30}", "is not above silence_told_s"),
             ("exporters: {scrap: {}}", "the nearest is 'scrape'"),
+            ("services: {scrap: {}}", "the nearest is 'scrape'"),
+            (
+                "services: {scrape: }\nexporters: {scrape: }",
+                "2: exporters.scrape: the service 'scrape' is there already, in ",
+            ),
+            ("services: {shards: }", "is one of a pool, and this Tierce runs only those of a node"),
             ("policies: [{kind: grwo, name: a}]", "the nearest is 'grow'"),
             ("policies: [{kind: rest}]", "policies[0]: the option 'name' is missing"),
             ("policies: [{kind: grow, name: a}]", "the option 'path' is missing"),

@@ -20,7 +20,7 @@ GOOD = """\
 data_dir: x
 plugins: {disable: []}
 frontends: {wire: {listen: ["127.0.0.1:0"]}, needy: {banner: b}}
-exporters: {scrape: }
+services: {scrape: }
 policies: [{kind: grow, name: p, selector: {volumes: [demo]}, parameters: {path: y}}]
 limits: {stop_timeout_s: 2 min, event_count_max: 500}
 volumes:

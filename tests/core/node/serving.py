@@ -225,7 +225,7 @@ def jiva(name: str, size: str = "64 MiB") -> dict[str, Any]:
 
 
 STRANGER = """
-import json, time
+import json
 from pathlib import Path
 
 import attrs
@@ -258,18 +258,16 @@ class Engine:
         self.data[offset : offset + len(data)] = data
 
 
-class Exporter:
-    def __init__(self, context):
-        self.context = context
-
-    def run(self, stop):
-        while not stop():
-            Path(self.context.options.path).write_text(json.dumps(self.context.volumes()))
-            time.sleep(0.05)
+class Exporter(tierce.Service):
+    def run(self):
+        while self.context.wait(0.05):
+            seen = {name: attrs.asdict(one) for name, one in self.context.statistics().items()}
+            Path(self.context.options.path).write_text(json.dumps(seen))
 
 
-def apply(options, volumes):
-    yield tierce.Event("policy.seen", f"policy sees {sorted(volumes)}", "policy/p", "warning")
+def apply(policy, volumes, now):
+    seen = tierce.Event("policy.seen", f"policy sees {sorted(volumes)}", "policy/p", "warning")
+    return tierce.Evaluation(events=(seen,))
 
 
 @tierce.hookimpl
@@ -280,8 +278,8 @@ def tierce_engines():
 
 
 @tierce.hookimpl
-def tierce_exporters():
-    return [tierce.ExporterDescription(
+def tierce_services():
+    return [tierce.ServiceDescription(
         name="tofile", summary="A file.", factory="stranger:Exporter", options=Options, contract=2)]
 
 

@@ -12,10 +12,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from tierce import Event, hookimpl
+from tierce import Event
 from tierce.node.journal import PENDING_COUNT_MAX, Console, Journal
 from tierce.node.layout import Layout
-from tierce.registry import Registry
 from tierce.state.store import StateStore
 
 
@@ -36,7 +35,11 @@ class Scene:
         self.store = StateStore(self.layout.state)
         self.soon: list[Callable[[], None]] = []
         self.screen = io.StringIO()
+        self.heard: list[Event] = []
+        # Who listens is told where it is tried: tierce.node.listeners.
+        hearing = SimpleNamespace(hear=self.heard.append, close=lambda: None)
         self.journal = Journal(self.layout, self.store, Console(self.screen), self.soon.append)
+        self.journal.listeners = hearing
 
 
 @pytest.fixture
@@ -61,17 +64,9 @@ def test_an_event_is_carried_on_later_once_and_in_order(scene: Scene) -> None:
 
 
 def test_listeners_hear_every_event(scene: Scene) -> None:
-    heard: list[Event] = []
-
-    @hookimpl
-    def tierce_event(event: Event) -> None:
-        heard.append(event)
-
-    plugin = SimpleNamespace(tierce_event=tierce_event)
-    scene.journal.registry = Registry.build([("listener", plugin, "")])
     scene.journal.emit(Event("a", "first", "x"))
     scene.journal.flush()
-    assert [event.code for event in heard] == ["a"]
+    assert [event.code for event in scene.heard] == ["a"]
 
 
 def test_a_flood_of_events_is_cut_short(scene: Scene) -> None:

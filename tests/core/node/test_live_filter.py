@@ -14,8 +14,9 @@ from core.node.test_target import MODULE, Front, Section
 from tierce import GOOD, Event, FrontendDescription, Op, Request, hookimpl
 from tierce.config import volume_from_mapping
 from tierce.node.layout import Layout
+from tierce.node.managing import Manager
 from tierce.node.plan import Plan, Role
-from tierce.node.process import Process
+from tierce.node.process import Process, log_story
 from tierce.node.settings import TargetSettings, spec_of
 from tierce.node.target import Target, read_snapshot, start_target
 from tierce.registry import Registry
@@ -65,6 +66,7 @@ class Scene:
             boot_id="boot",
             emit=self.events.append,
             show=self.shown.update,
+            manager=Manager("volume/demo", reactor, self.events.append, log_story),
         )
         self.target: Target = start_target(cast("Process", process), self.registry)
         self.front = cast("Front", self.target._frontend)

@@ -474,29 +474,30 @@ def test_a_reload_that_enables_a_plugin_keeps_what_runs(server: Server) -> None:
     assert server.pid("target.demo") == before["target.demo"]
 
 
-def test_an_exporter_and_a_policy_handler_run_beside_the_data_path(server: Server) -> None:
+def test_a_service_and_a_policy_handler_run_beside_the_data_path(server: Server) -> None:
     server.install("stranger", STRANGER)
     policy = {"kind": "watch", "name": "p", "selector": {"volumes": ["demo"]}}
     seen = server.folder / "seen.json"
-    exporters = {"tofile": {"path": str(seen)}}
-    server.configure(memory("demo"), memory("other"), exporters=exporters, policies=[policy])
+    services = {"tofile": {"path": str(seen)}}
+    server.configure(memory("demo"), memory("other"), services=services, policies=[policy])
     server.run("demo", "other")
     wait_until(lambda: "policy sees ['demo']" in server.out.read_text(), "the policy is applied")
     server.initiator().write(1)
 
     def is_exported() -> bool:
         with contextlib.suppress(OSError, ValueError, KeyError):
-            stages = json.loads(seen.read_text())["demo"]["stages"]
-            return bool(stages["frontend"]["write"]["count"])
+            demo = json.loads(seen.read_text())["demo"]
+            is_up = demo["target"]["state"] == "up"
+            return is_up and bool(demo["target"]["stages"]["frontend"]["write"]["count"])
         return False
 
-    wait_until(is_exported, "the exporter sees the write")
-    old = server.pid("exporter.tofile")
+    wait_until(is_exported, "the service sees the write")
+    old = server.pid("service.tofile")
     os.kill(old, signal.SIGKILL)
-    new = server.new_pid("exporter.tofile", old)
+    new = server.new_pid("service.tofile", old)
     server.signal(signal.SIGTERM)
     assert server.wait() == 0
-    wait_until(lambda: not is_alive(new), "the exporter has ended")
+    wait_until(lambda: not is_alive(new), "the service has ended")
     assert "and was killed" not in server.out.read_text()
 
 

@@ -1,84 +1,31 @@
-"""Exporters, policy handlers and members, each as a role in a process that is not there."""
+"""Members, as a role in a process that is not there."""
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
-import attrs
 import pytest
 
+from core.node.fake_process import FakeProcess
 from tierce import (
     EngineDescription,
-    Event,
-    ExporterContext,
-    ExporterDescription,
     FormatError,
     MemberContext,
     PluginError,
-    PolicyHandlerDescription,
     ReplicatorDescription,
     hookimpl,
-    option,
 )
-from tierce.node.exporting import read_volumes, start_exporter
 from tierce.node.layout import Layout
 from tierce.node.member import start_member
-from tierce.node.plan import EXIT_FAILED, Plan, Role
-from tierce.node.policies import start_policies
+from tierce.node.plan import Plan, Role
 from tierce.node.process import Process
 from tierce.node.target import member_addresses
 from tierce.registry import Registry
-from tierce.volume.statistics import StatisticsPage
 
 MODULE = "sides_for_tests"
-
-
-@attrs.frozen
-class Options:
-    word: str = option(doc="Any.", default="hello")
-
-
-class FakeProcess:
-    """What a role sees of its process."""
-
-    def __init__(self, reactor: Any, folder: Path, plan: Plan) -> None:
-        self.reactor = reactor
-        self.layout = Layout(folder)
-        self.layout.make()
-        self.plan = plan
-        self.boot_id = "boot"
-        self.events: list[Event] = []
-        self.is_closed = False
-        self.exit_code: int | None = None
-
-    def emit(self, event: Event) -> None:
-        self.events.append(event)
-
-    log = emit
-
-    def end(self, code: int) -> None:
-        self.exit_code = code
-
-    def close(self) -> None:
-        self.is_closed = True
-
-
-class CountingExporter:
-    """Writes down what it sees, once, and works until it is told to stop."""
-
-    seen: ClassVar[list[Any]] = []
-
-    def __init__(self, context: ExporterContext) -> None:
-        self.context = context
-
-    def run(self, stop: Callable[[], bool]) -> None:
-        if self.context.options.word == "fail":
-            raise RuntimeError("no sink")
-        CountingExporter.seen.append((self.context.volumes(), stop()))
 
 
 class QuietMember:
@@ -90,12 +37,6 @@ class QuietMember:
 
     def close(self, closed: Callable[[], None]) -> None:
         closed()
-
-
-def handle(options: Options, volumes: Mapping[str, Mapping[str, Any]]) -> Iterable[Event]:
-    if options.word == "fail":
-        raise RuntimeError("can't be done")
-    yield Event("policy.applied", f"{options.word} {sorted(volumes)}", "policy/p")
 
 
 @hookimpl
@@ -119,117 +60,12 @@ def tierce_engines() -> list[EngineDescription]:
     ]
 
 
-@hookimpl
-def tierce_exporters() -> list[ExporterDescription]:
-    return [
-        ExporterDescription(
-            name="count",
-            summary="Counts.",
-            factory=f"{MODULE}:CountingExporter",
-            options=Options,
-            contract=2,
-        )
-    ]
-
-
-@hookimpl
-def tierce_policy_handlers() -> list[PolicyHandlerDescription]:
-    return [
-        PolicyHandlerDescription(
-            kind="greet", summary="Greets.", factory=f"{MODULE}:handle", options=Options, contract=2
-        )
-    ]
-
-
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
     monkeypatch.setitem(sys.modules, MODULE, sys.modules[__name__])
-    CountingExporter.seen.clear()
     built = Registry.build([("tests", sys.modules[__name__], "")])
     assert built.plugins[0].state == "enabled", built.plugins[0].reason
     return built
-
-
-def exporter(reactor: Any, folder: Path, **options: str) -> FakeProcess:
-    settings = {"exporter": "count", "options": options}
-    return FakeProcess(reactor, folder, Plan("exporter.count", Role.EXPORTER, "", settings))
-
-
-def test_an_exporter_reads_the_pages_of_volumes_not_of_members(
-    reactor: Any, tmp_path: Path, registry: Registry
-) -> None:
-    process = exporter(reactor, tmp_path)
-    for name, member in (("demo", ""), ("demo", "replica-1"), ("other", "")):
-        page = StatisticsPage.create(process.layout.page(name, member))
-        page.publish({"of": name + member})
-        page.close()
-    start_exporter(cast("Process", process), registry)
-    volumes, stop = CountingExporter.seen[0]
-    assert {name: seen["published"] for name, seen in volumes.items()} == {
-        "demo": {"of": "demo"},
-        "other": {"of": "other"},
-    }
-    assert stop is False
-
-
-@pytest.mark.parametrize(
-    ("word", "reason"), [("fail", "no sink"), ("hello", "before it was told to")]
-)
-def test_an_exporter_that_ends_by_itself_is_a_failure(
-    reactor: Any, tmp_path: Path, registry: Registry, word: str, reason: str
-) -> None:
-    process = exporter(reactor, tmp_path, word=word)
-    start_exporter(cast("Process", process), registry)
-    assert process.exit_code == EXIT_FAILED
-    assert reason in process.events[0].message
-
-
-def test_an_exporter_closes_when_its_work_has_ended(tmp_path: Path, registry: Registry) -> None:
-    class Pending:
-        """Offloaded work that ends when the test says so."""
-
-        def offload(self, _work: Any, done: Callable[[Any, Any], None]) -> None:
-            self.done = done
-
-    pending = Pending()
-    process = exporter(pending, tmp_path)
-    body = start_exporter(cast("Process", process), registry)
-    closed: list[bool] = []
-    body.close(lambda: closed.append(True))
-    assert closed == []
-    pending.done(None, None)
-    assert closed == [True]
-    assert process.events == []
-
-
-def test_a_page_that_is_damaged_reads_as_empty(tmp_path: Path) -> None:
-    layout = Layout(tmp_path)
-    layout.make()
-    layout.page("demo").write_bytes(b"no page")
-    assert read_volumes(layout) == {"demo": {"stages": {}, "published": {}}}
-
-
-def test_every_policy_document_has_its_turn_whatever_the_others_do(
-    reactor: Any, tmp_path: Path, registry: Registry
-) -> None:
-    documents = [
-        {"kind": "greet", "name": "bad", "parameters": {"word": "fail"}, "volumes": {}},
-        {"kind": "gone", "name": "lost", "parameters": {}, "volumes": {}},
-        {"kind": "greet", "name": "good", "parameters": {}, "volumes": {"demo": {}}},
-    ]
-    process = FakeProcess(reactor, tmp_path, Plan("policies", Role.POLICIES))
-    process.layout.policies.write_text(json.dumps(documents))
-    body = start_policies(cast("Process", process), registry)
-    assert [(event.code, event.subject) for event in process.events] == [
-        ("policy.failed", "policy/bad"),
-        ("policy.failed", "policy/lost"),
-        ("policy.applied", "policy/p"),
-    ]
-    assert process.events[2].message == "hello ['demo']"
-    reactor.turn()
-    assert process.is_closed
-    assert not process.layout.policies.exists()
-    body.close(lambda: None)
 
 
 def member(reactor: Any, folder: Path, engine: str) -> FakeProcess:

@@ -33,8 +33,9 @@ from tierce import (
 )
 from tierce.config import volume_from_mapping
 from tierce.node.layout import Layout
+from tierce.node.managing import Manager
 from tierce.node.plan import EXIT_FENCED, Plan, Role
-from tierce.node.process import Process
+from tierce.node.process import Process, log_story
 from tierce.node.settings import TargetSettings, spec_of
 from tierce.node.target import Target, read_snapshot, start_target
 from tierce.registry import Registry
@@ -233,6 +234,7 @@ class Scene:
             emit=self.events.append,
             show=self.shown.update,
             end=self.exit_codes.append,
+            manager=Manager("volume/demo", reactor, self.events.append, log_story),
         )
         self.target: Target = start_target(cast("Process", process), registry)
         self.front = cast("Front", self.target._frontend)
@@ -338,7 +340,11 @@ def test_a_fenced_target_stays_down_though_that_can_not_be_noted(scene: Scene) -
 
 
 def test_a_volume_without_a_page_reads_as_empty(tmp_path: Path) -> None:
-    assert read_snapshot(tmp_path / "none.stats") == {"stages": {}, "published": {}}
+    assert read_snapshot(tmp_path / "none.stats") == {
+        "stages": {},
+        "published": {},
+        "start_ns": 0,
+    }
 
 
 def of(name: str, **values: Any) -> dict[str, Any]:

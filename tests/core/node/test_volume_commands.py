@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tierce import ConfigError, TemporaryError, UsageError
-from tierce.cli.volume import find_data_dir, parse_options, volume
+from tierce.cli.data_folder import find_data_dir
+from tierce.cli.volume import parse_options, volume
 from tierce.node.client import ask, is_running
 from tierce.node.layout import Layout
 

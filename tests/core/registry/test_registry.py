@@ -206,35 +206,23 @@ def test_the_plugins_left_out_are_named_for_a_message(plugin: MakePlugin) -> Non
     assert Registry([]).left_out() == ""
 
 
-def test_events_reach_every_listener_in_order(plugin: MakePlugin) -> None:
+def test_whoever_wants_to_hear_of_events_is_a_listener(plugin: MakePlugin) -> None:
     heard: list[tuple[str, Event]] = []
     registry = Registry.build(
-        [("one", _listener("one", heard), ""), ("two", _listener("two", heard), "")]
+        [("one", _listener("one", heard), ""), ("two", plugin(engines=[MEMORY]), "")]
     )
     event = Event("volume.created", "It is there.", "volume/demo")
-    registry.notify(event)
-    assert heard == [("one", event), ("two", event)]
+    (listener,) = registry.listeners
+    listener.hear(event)
+    assert (listener.plugin, heard) == ("one", [("one", event)])
 
 
-def test_a_listener_that_fails_is_not_called_again_and_the_others_are() -> None:
-    heard: list[tuple[str, Event]] = []
-    calls = []
-
-    class Failing:
-        @staticmethod
-        @hookimpl
-        def tierce_event() -> None:
-            calls.append(1)
-            raise OSError(errno.EPIPE, "Broken pipe")
-
-    registry = Registry.build([("bad", Failing(), ""), ("good", _listener("good", heard), "")])
-    event = Event("a.b", "c", "d")
-    registry.notify(event)
-    registry.notify(event)
-    assert len(calls) == 1
-    assert len(heard) == 2
+def test_a_listener_that_is_given_up_is_shown_as_such() -> None:
+    registry = Registry.build([("bad", _listener("bad", []), "")])
+    said = registry.listeners[0].give_up(OSError(errno.EPIPE, "Broken pipe"))
     assert record(registry, "bad").state == "enabled"
     assert record(registry, "bad").reason.endswith("no longer called: Broken pipe")
+    assert "'bad'" in said
 
 
 def _listener(name: str, heard: list[tuple[str, Event]]) -> types.ModuleType:

@@ -33,7 +33,7 @@ def _thing(family: str, description: Description) -> Iterator[str]:
         "engine": "`options:` of a volume",
         "store": "`store_options:` of a volume",
         "front end": f"`frontends: {{{description.name}: ...}}`",
-        "exporter": f"`exporters: {{{description.name}: ...}}`",
+        "service": f"`services: {{{description.name}: ...}}`",
         "filter": "an element of a volume's `filters:`",
         "policy handler": "`parameters:` of a policy document",
     }.get(family)

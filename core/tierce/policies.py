@@ -1,0 +1,42 @@
+"""Policies: what a handler is asked, and what it may answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from tierce.actions import ActionCall
+from tierce.spec import Event
+
+
+@attrs.frozen(kw_only=True)
+class Policy:
+    """One policy document, as its handler sees it.
+
+    Attributes:
+        kind: Its kind.
+        name: Its name, unique among the documents.
+        parameters: Instance of the handler's option class.
+    """
+
+    kind: str
+    name: str
+    parameters: Any
+
+
+@attrs.frozen(kw_only=True)
+class Evaluation:
+    """What a handler wants for one document, now.
+
+    Attributes:
+        actions: What core is to carry out; each is told by an event, done or not. The document is
+            not evaluated again while one of them is under way.
+        events: What is to be reported.
+        next_at: When it is to be evaluated again though nothing has changed, in seconds since the
+            epoch; None: not before documents or volumes change.
+    """
+
+    actions: tuple[ActionCall, ...] = ()
+    events: tuple[Event, ...] = ()
+    next_at: float | None = None

@@ -1,0 +1,178 @@
+"""Services: processes of a plugin that belong to no volume; and what they can see.
+
+A service is an exporter, a watcher of disks, an API, a pool. It has a process of its own, beside
+the data processes and never in them: it may wait, compute and fail, and costs nobody but itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+
+from tierce.actions import Action, ActionCall, Job
+from tierce.spec import Event
+
+
+@attrs.frozen
+class OperationStatistics:
+    """What one stage has done of one kind of operation, since its process started.
+
+    Attributes:
+        count: Operations, failed ones left out.
+        bytes: Their bytes.
+        failed: Operations that failed.
+        total_ns: The sum of their latencies.
+        buckets: How many took how long: bucket b counts those of 2^(b-1) to 2^b - 1 ns.
+    """
+
+    count: int
+    bytes: int
+    failed: int
+    total_ns: int
+    buckets: tuple[int, ...]
+
+
+@attrs.frozen
+class ProcessStatistics:
+    """One data process: a volume's target, or one of its members.
+
+    Attributes:
+        name: The process: "target.demo", "member.demo.replica-1".
+        role: "target" or "member".
+        start_ns: When it began to count, in nanoseconds since the epoch. A process that was
+            started anew has another one, and counts from zero: whoever exports differences
+            compares this first.
+        state: "starting", "up", "closing" or "down", as the server sees it; "unknown" while no
+            server runs, which keeps no volume from being served.
+        facts: What it shows to the server; empty while no server runs.
+        stages: Stage -> operation ("read", "write"...) -> what it has done.
+        published: What its parts publish ("replicas", "sessions", "state"...).
+    """
+
+    name: str
+    role: str
+    start_ns: int
+    state: str
+    facts: Mapping[str, Any]
+    stages: Mapping[str, Mapping[str, OperationStatistics]]
+    published: Mapping[str, Any]
+
+
+@attrs.frozen
+class VolumeStatistics:
+    """One volume that runs.
+
+    Attributes:
+        name: Its name.
+        health: The word of docs/reference/states.md, as the server found it some seconds ago; empty
+            while no server runs.
+        target: Its target; None while there is none.
+        members: Its members by name.
+    """
+
+    name: str
+    health: str
+    target: ProcessStatistics | None
+    members: Mapping[str, ProcessStatistics]
+
+
+@attrs.frozen
+class RecordedEvent:
+    """An event, and when it was recorded.
+
+    Attributes:
+        sequence: Its number among all events of this server.
+        time: Seconds since the epoch.
+        event: The event.
+    """
+
+    sequence: int
+    time: float
+    event: Event
+
+
+@attrs.frozen
+class Events:
+    """What has happened since the last time.
+
+    Attributes:
+        items: The events in order, some hundreds at most; what is left comes with the next call.
+        lost: How many before and among them can't be had any more: the server keeps
+            `limits.event_count_max`, and on a full disk it keeps none.
+    """
+
+    items: tuple[RecordedEvent, ...]
+    lost: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class ServiceContext:
+    """What a service is started with. Its calls may wait, and may come from any thread.
+
+    Attributes:
+        name: The service's name.
+        options: Its option instance.
+        statistics: Returns what all volumes and members have done and how they are, by volume.
+        events: Returns the events since the last call. The first call of a new service begins
+            with what happens from then on; one that was started anew goes on where it was, and
+            gets again what it was given last: that it had dealt with it, nobody knows.
+        wait: Waits so many seconds, or until the service is to stop. Returns True if it is to
+            go on.
+        act: Has an action carried out and returns its result as JSON values; takes as long as that
+            takes. Raises a TierceError
+            that says why it was not done; TemporaryError where it may have been, or no server
+            runs.
+        emit: Reports an event; never waits.
+        call_soon: Has something called on the loop's thread, where `manage` is called and a `Job`
+            is answered.
+        logger: Writes to the service's own log, DATA/logs/service.NAME.log, as JSON lines.
+        publish_socket: Returns a Unix stream socket that listens under a name, for other
+            processes of this node. It is the service's while it runs.
+        find_service: Returns a connection to what was published under a name, non-blocking.
+            Raises TemporaryError while nobody listens there.
+    """
+
+    name: str
+    options: Any
+    statistics: Callable[[], Mapping[str, VolumeStatistics]]
+    events: Callable[[], Events]
+    wait: Callable[[float], bool]
+    emit: Callable[[Event], None]
+    call_soon: Callable[[Callable[[], None]], None]
+    logger: logging.LoggerAdapter[logging.Logger]
+    act: Callable[[ActionCall], Mapping[str, Any]]
+    publish_socket: Callable[[str], socket.socket]
+    find_service: Callable[[str], socket.socket]
+
+
+class Service:
+    """What the factory of a `ServiceDescription` makes.
+
+    Args:
+        context: What it is started with.
+    """
+
+    def __init__(self, context: ServiceContext) -> None:
+        self.context = context
+
+    def run(self) -> None:
+        """Work until `context.wait` returns False, on a thread of its own.
+
+        A service that returns before, or raises, has failed: the event says so, and it is started
+        again, after pauses that grow. One that goes on after it is to stop is killed in the end
+        (`limits.stop_timeout_s`).
+        """
+        raise NotImplementedError
+
+    def actions(self) -> tuple[Action, ...]:
+        """Say what can be asked of the service while it runs; nothing by default."""
+        return ()
+
+    def manage(self, action: str, arguments: Any, job: Job) -> None:  # noqa: ARG002 - a default
+        """Carry out an action that `actions` names; on the loop's thread, so return at once: what
+        takes time is for `run`, which answers by `context.call_soon`."""
+        job.fail(f"there is no action {action!r}")

@@ -1,0 +1,28 @@
+"""Strangers' plugins, as they lie in `tests/strangers`, for a real server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tomllib
+from pathlib import Path
+
+STRANGERS = Path(__file__).resolve().parents[1] / "strangers"
+
+
+def laid_out(names: tuple[str, ...], site: Path) -> dict[str, str]:
+    """Lay the plugins out as an installer would, and return the environment that finds them."""
+    for name in names:
+        project = tomllib.loads((STRANGERS / name / "pyproject.toml").read_text())
+        shutil.copytree(STRANGERS / name, site, dirs_exist_ok=True)
+        info = site / f"tierce_{name}-1.0.dist-info"
+        info.mkdir()
+        about = project["project"]
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {about['name']}\nVersion: {about['version']}\n"
+        )
+        points = about["entry-points"]["tierce.plugins"]
+        lines = [f"{key} = {module}" for key, module in points.items()]
+        (info / "entry_points.txt").write_text("\n".join(["[tierce.plugins]", *lines, ""]))
+    path = os.pathsep.join((str(site), os.environ.get("PYTHONPATH", "")))
+    return {"PYTHONPATH": path}

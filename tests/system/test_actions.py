@@ -1,0 +1,136 @@
+"""A stranger's engine is managed, and a volume held, while an initiator writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from system.load import Load
+from system.serving import Server, jiva, volume, wait_until
+
+pytestmark = [pytest.mark.system, pytest.mark.needs("libiscsi")]
+
+STRANGER = Path(__file__).resolve().parents[1] / "strangers" / "engine-actions"
+MIB = 1 << 20
+
+
+def enter(folder: Path) -> Path:
+    """Put the stranger's module and its entry point where Python looks, as an installer does."""
+    about = folder / "tierce_shelf-1.0.dist-info"
+    about.mkdir(parents=True)
+    (folder / "tierce_shelf.py").write_bytes((STRANGER / "tierce_shelf.py").read_bytes())
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: tierce-shelf\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[tierce.plugins]\nshelf = tierce_shelf\n")
+    return folder
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    installed = enter(tmp_path / "installed")
+    path = os.pathsep.join((str(installed), os.environ.get("PYTHONPATH", "")))
+    made = Server(tmp_path, {"PYTHONPATH": path})
+    yield made
+    made.close()
+
+
+def act(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
+    return server.command(
+        "volume", "act", "demo", *words, "--data-dir", str(server.data), "--output", "json"
+    )
+
+
+def done(server: Server, *words: str) -> Any:
+    answer = act(server, *words)
+    assert answer.returncode == 0, answer.stderr
+    return json.loads(answer.stdout)
+
+
+def test_a_strangers_engine_is_resized_and_copied_while_it_is_written(
+    server: Server, tmp_path: Path
+) -> None:
+    (tmp_path / "shelf").mkdir()
+    plugins = {"enable": ["iscsi", "shelf"]}
+    server.configure(volume("demo", "shelf", "32 MiB", shelf="./shelf"), plugins=plugins)
+    server.run("demo")
+    session = server.session()
+    session.write_now(0, b"kept" * 1024)
+    assert done(server, "engine", "resize", "size=48 MiB") == {"kept_bytes": 48 * MIB}
+    answer = done(server, "engine", "snapshot", "name=7")
+    assert answer == {"name": "7", "size": 48 * MIB}
+    kept = (tmp_path / "shelf" / "7.snapshot").read_bytes()
+    assert kept == b"kept" * 1024 + bytes(48 * MIB - 4096)
+    again = act(server, "engine", "snapshot", "name=7")
+    assert again.returncode == 7
+    assert "is there already" in again.stderr
+    assert "the nearest is 'engine'" in act(server, "engin", "resize").stderr
+    session.close()
+    server.stop()
+
+
+def test_no_write_is_acknowledged_while_a_volume_is_held_under_load(server: Server) -> None:
+    server.configure(jiva("demo", "16 MiB"))
+    server.run("demo")
+    load = Load.on(server, 1, 16 * MIB)
+    load.run(200)
+    for round_number in range(5):
+        with subprocess.Popen(
+            [
+                *(sys.executable, "-m", "tierce.cli.main", "volume", "act", "demo", "target"),
+                *("hold", f"id=h{round_number}", "--data-dir", str(server.data)),
+            ],
+            stdout=subprocess.DEVNULL,
+        ) as holding:
+            while holding.poll() is None:
+                load.fill_up()
+                load.session.serve(0.02)
+            assert holding.returncode == 0
+        # What was answered before the hold may still lie in the socket.
+        load.run_for(0.2)
+        acknowledged = load.acknowledged
+        load.run_for(0.5)
+        assert load.acknowledged == acknowledged
+        released = done(server, "target", "release", f"id=h{round_number}")
+        assert released["waited_count"] > 0
+        load.run(100)
+    done(server, "target", "hold", "id=short", "timeout_s=0.3")
+    load.run(50)
+    refused = act(server, "target", "release", "id=short")
+    assert refused.returncode == 7
+    assert "had run out" in refused.stderr
+    wait_until(lambda: "ran out after" in server.said(), "the expiry is told")
+    load.session.settle()
+    assert not load.wrong
+    assert not load.refused
+    load.session.close()
+    server.stop()
+
+
+def test_an_interrupted_command_cancels_its_long_action(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "shelf").mkdir()
+    plugins = {"enable": ["iscsi", "shelf"]}
+    server.configure(volume("demo", "shelf", "512 MiB", shelf="./shelf"), plugins=plugins)
+    server.run("demo")
+    with subprocess.Popen(
+        [
+            *(sys.executable, "-m", "tierce.cli.main", "volume", "act", "demo", "engine"),
+            *("snapshot", "name=big", "--data-dir", str(server.data)),
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as asking:
+        assert asking.stderr is not None
+        assert "%" in asking.stderr.readline()
+        asking.send_signal(signal.SIGINT)
+        assert "asked to stop" in asking.stderr.read()
+        assert asking.wait() == 130
+    shelf = tmp_path / "shelf"
+    wait_until(lambda: not list(shelf.iterdir()), "the half snapshot is gone")
+    server.stop()
