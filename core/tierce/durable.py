@@ -154,6 +154,8 @@ def unseal(
     is_ours = len(words) == 4 and words[:2] == [family, kind]
     if not is_ours or not words[2].isdecimal() or len(words[2]) > _VERSION_DIGITS_MAX:
         raise FormatError(f"is no {kind} file of {family}", path=path)
+    if int(words[2]) == 0:
+        raise FormatError("is damaged: there is no format 0", path=path)
     if int(words[2]) > version:
         raise FormatError(
             f"has format {words[2]}, this version reads up to {version}: upgrade Tierce", path=path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tierce import FormatError
@@ -17,6 +17,7 @@ from tierce_jiva.sealed import read_sealed, write_sealed
     suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None
 )
 @given(st.binary(max_size=80), st.integers(0, 400), st.booleans())
+@example(noise=b"0", at=19, whole=False).via("a version that no checksum covers")
 def test_a_damaged_record_is_named_and_nothing_else_happens(
     tmp_path: Path, noise: bytes, at: int, whole: bool
 ) -> None:

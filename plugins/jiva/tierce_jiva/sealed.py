@@ -49,6 +49,8 @@ def decode_sealed(data: bytes, kind: str, version: int, path: Path) -> tuple[int
     is_ours = len(words) == 4 and words[0] == _SEAL and words[1] == kind
     if not is_ours or not words[2].isdecimal() or len(words[2]) > _VERSION_DIGITS_MAX:
         raise FormatError(f"is no {kind} file of a jiva replica", path=path)
+    if int(words[2]) == 0:
+        raise FormatError("is damaged: there is no format 0", path=path)
     if int(words[2]) > version:
         raise FormatError(
             f"has format {words[2]}, this version reads up to {version}: upgrade Tierce", path=path
