@@ -3,7 +3,9 @@
 This is the public door: what a plugin may import. Everything else under `tierce.` is core's own.
 """
 
+from tierce.acceptor import Acceptor
 from tierce.actions import Action, ActionCall, Job
+from tierce.address import Address
 from tierce.block import (
     EXTENT_COUNT_MAX,
     GOOD,
@@ -30,22 +32,16 @@ from tierce.block import (
 )
 from tierce.contexts import (
     Closed,
-    Frontend,
-    FrontendContext,
-    Greeter,
-    Handover,
-    Hangup,
     Member,
     MemberContext,
     OpenContext,
-    Route,
-    Send,
 )
 from tierce.descriptions import (
     CONTRACT,
     EngineDescription,
     FilterDescription,
     FrontendDescription,
+    Listens,
     PolicyHandlerDescription,
     ReplicatorDescription,
     Scope,
@@ -77,6 +73,15 @@ from tierce.errors import (
     UsageError,
     explain,
 )
+from tierce.frontend import (
+    ConnectionRouter,
+    Frontend,
+    FrontendContext,
+    Handover,
+    Hangup,
+    Route,
+    Send,
+)
 from tierce.hookspecs import hookimpl
 from tierce.lifecycle import Lifecycle
 from tierce.options import NoOptions, OptionInfo, option, option_info
@@ -91,9 +96,11 @@ from tierce.services import (
     ServiceContext,
     VolumeStatistics,
 )
-from tierce.spec import Event, MemberSpec, VolumeSpec
+from tierce.spec import Access, Event, Export, MemberSpec, VolumeSpec
 from tierce.stage import Stage
 from tierce.store import Store, StoreChoice, StoreContext, StoreOpenContext
+from tierce.transport import Transport
+from tierce.unix_socket import listen_at_path
 
 __version__ = "0.1.0"
 
@@ -104,8 +111,11 @@ __all__ = [
     "NO_FLAGS",
     "READABLE",
     "WRITABLE",
+    "Acceptor",
+    "Access",
     "Action",
     "ActionCall",
+    "Address",
     "BaseDevice",
     "Capabilities",
     "Claim",
@@ -114,12 +124,14 @@ __all__ = [
     "Concurrency",
     "ConfigError",
     "ConflictError",
+    "ConnectionRouter",
     "Device",
     "DeviceError",
     "EngineDescription",
     "Evaluation",
     "Event",
     "Events",
+    "Export",
     "Extent",
     "ExtentLock",
     "FencedError",
@@ -131,12 +143,12 @@ __all__ = [
     "FrontendContext",
     "FrontendDescription",
     "Geometry",
-    "Greeter",
     "Handover",
     "Hangup",
     "Job",
     "Lane",
     "Lifecycle",
+    "Listens",
     "Member",
     "MemberContext",
     "MemberSpec",
@@ -172,12 +184,14 @@ __all__ = [
     "TemporaryError",
     "TierceError",
     "Timer",
+    "Transport",
     "UsageError",
     "VolumeSpec",
     "VolumeStatistics",
     "can_punch_hole",
     "explain",
     "hookimpl",
+    "listen_at_path",
     "make_folder",
     "option",
     "option_info",

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Protocol
 
 import attrs
 
-from tierce.block.device import Device, Geometry
+from tierce.block.device import Geometry
 from tierce.block.status import Status
 from tierce.errors import TemporaryError
 from tierce.reactor import Reactor
@@ -108,112 +107,6 @@ class Member(Protocol):
 
     def close(self, closed: Callable[[], None]) -> None:
         """End orderly: stop listening, finish what is under way, close files; then `closed()`."""
-        ...
-
-
-@attrs.define
-class FrontendContext:
-    """What a front end serves a volume with, in the volume's target process.
-
-    Attributes:
-        volume: The volume.
-        options: The front end's own options (its section under `frontends:`).
-        volume_options: The volume's options for this front end.
-        device: The top of the volume's pipeline.
-        reactor: The target's loop.
-        stage: As in OpenContext; the front end's own stage is "frontend".
-        emit: As in OpenContext.
-        publish: As in OpenContext ("sessions": ...).
-        folder: The front end's own folder for this volume, for what it has to keep over a restart
-            of its target. It need not be there: who writes into it makes it. Core removes it, and
-            the files in it, with the volume. What lies there carries the volume's uuid, so that
-            nothing of another volume is ever taken for its own.
-        is_folder_lasting: What is durable in `folder` is as safe as the volume's bytes. False
-            where those survive what the folder does not: members keep them elsewhere; and where
-            they are gone with the target.
-        boot_id: As in OpenContext.
-    """
-
-    volume: VolumeSpec
-    options: Any
-    volume_options: Any
-    device: Device
-    reactor: Reactor
-    stage: Callable[[str], Stage]
-    emit: Callable[[Event], None]
-    publish: Callable[[Mapping[str, Any]], None]
-    folder: Path
-    is_folder_lasting: bool
-    boot_id: str
-
-
-class Frontend(Protocol):
-    """A front end's part in a target process."""
-
-    def adopt(self, connection: socket.socket, handover: bytes) -> None:
-        """Take a connection from the portal; `handover` is what the greeter passed on with it.
-        The socket is non-blocking and belongs to the front end from now on."""
-        ...
-
-    def close(self, closed: Callable[[], None]) -> None:
-        """Answer what is under way, end the sessions orderly, then `closed()`."""
-        ...
-
-    def abandon(self, reason: str) -> None:
-        """Fenced: drop every connection at once, answer nothing more."""
-        ...
-
-
-@attrs.frozen
-class Send:
-    """A greeter's wish: send these bytes."""
-
-    data: bytes
-
-
-@attrs.frozen
-class Handover:
-    """A greeter's wish: pass the connection to this volume's target, with `state` (the bytes
-    read so far and whatever else the front end needs to go on)."""
-
-    volume: str
-    state: bytes
-
-
-@attrs.frozen
-class Hangup:
-    """A greeter's wish: close the connection after what was sent, for this reason (logged)."""
-
-    reason: str
-
-
-@attrs.frozen
-class Route:
-    """One volume that a portal may lead to.
-
-    Attributes:
-        volume: Its name.
-        options: Its options for this front end.
-        is_up: False while its target process is down.
-    """
-
-    volume: str
-    options: Any
-    is_up: bool = True
-
-
-class Greeter(Protocol):
-    """The portal's side of one new connection: sans-I/O, bytes in, wishes out.
-
-    It answers what needs no volume (discovery, a refused login) and hands the rest over.
-
-    Optional: `handover_failed() -> bytes`, what to send before the end when the target can't take
-    the connection. Without it the connection is closed unanswered.
-    """
-
-    def receive(self, data: bytes, routes: Mapping[str, Route]) -> list[Send | Handover | Hangup]:
-        """Take what arrived. `routes` maps volume names to routes as they are now. A Handover
-        or Hangup is the last wish."""
         ...
 
 

@@ -96,33 +96,49 @@ class EngineDescription:
     contract: int
 
 
+class Listens(enum.Enum):
+    """Who has the listening sockets of a front end."""
+
+    #: The portal, one process for all volumes: the front end's section has a `listen`, and a
+    #: connection router says which volume's target a connection goes to.
+    PORTAL = "portal"
+    #: The front end's own part in each target (TLS, a Unix socket, vhost-user).
+    ITSELF = "itself"
+
+
 @attrs.frozen(kw_only=True)
 class FrontendDescription:
-    """What `frontend:` of a volume may name.
+    """What `frontend:` of a volume, or of one of its `exports:`, may name.
 
     Attributes:
         name: What the config calls it.
         summary: One sentence.
         factory: `(FrontendContext) -> Frontend`, in the target process.
-        greeter: `(options, local: tuple[str, int], remote: tuple[str, int]) -> Greeter`, in the
-            portal process.
-        options: Option class of its section under `frontends:`. It has a field `listen`:
-            tuple[str, ...] of "HOST:PORT".
+        listens: Who listens for it.
+        router: `(options, local: tuple[str, int], remote: tuple[str, int]) -> ConnectionRouter`, in
+            the portal process. Empty for one that listens itself.
+        options: Option class of its section under `frontends:`. If the portal listens for it, that
+            has a field `listen`: tuple[str, ...] of "HOST:PORT".
         volume_options: Option class of a volume's `frontend_options:`.
-        usage: `(options, volume: VolumeSpec) -> dict[str, str]`: how to use the volume; "url"
-            and one entry per tool, a command to type. Shown by `serve` and `volume show`.
+        usage: `(options, volume: VolumeSpec, export: Export) -> dict[str, str]`: how to use the
+            volume through this export; "url" and one entry per tool, a command to type. Shown by
+            `serve` and `volume show`. One that listens itself says here where.
         identity: `(options, volume_name, volume_options) -> str`: what must be unique among all
             volumes of this front end (the IQN), for the config check.
+        counts: It counts what it does in its own stage, "frontend". Without it core counts there
+            what reaches the device.
     """
 
     name: str
     summary: str
     factory: str
-    greeter: str
+    listens: Listens = Listens.PORTAL
+    router: str = ""
     usage: str
     identity: str
     options: type[Any] = NoOptions
     volume_options: type[Any] = NoOptions
+    counts: bool = False
     advice: str = ""
     contract: int
 

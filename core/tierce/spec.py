@@ -2,10 +2,34 @@
 
 from __future__ import annotations
 
+import enum
 from pathlib import Path
 from typing import Any
 
 import attrs
+
+
+class Access(enum.Enum):
+    """What may be done through an export. One export of a volume writes at most; any number read
+    beside it."""
+
+    RW = "rw"
+    RO = "ro"
+
+
+@attrs.frozen(kw_only=True)
+class Export:
+    """One way to a volume: a front end that serves it.
+
+    Attributes:
+        frontend: Name of the front end; unique among the exports of a volume.
+        options: Instance of the front end's per-volume option class.
+        access: What may be done through it.
+    """
+
+    frontend: str
+    options: Any
+    access: Access = Access.RW
 
 
 @attrs.frozen
@@ -20,8 +44,7 @@ class VolumeSpec:
         block_size: Logical block in bytes: 512 or 4096.
         engine: Name of the engine.
         engine_options: Instance of the engine's own option class.
-        frontend: Name of the front end that serves it.
-        frontend_options: Instance of the front end's per-volume option class.
+        exports: How it is served, one or more; the first is the one that is shown first.
         filters: (name, option instance) pairs, the one nearest the front end first.
         folder: The volume's own folder under the data folder, for what has no other place.
         created: Seconds since the epoch.
@@ -34,12 +57,16 @@ class VolumeSpec:
     block_size: int
     engine: str
     engine_options: Any
-    frontend: str
-    frontend_options: Any
+    exports: tuple[Export, ...]
     folder: Path
     filters: tuple[tuple[str, Any], ...] = ()
     created: float = 0.0
     store_options: Any = None
+
+    def frontend_folder(self, frontend: str) -> Path:
+        """Return where a front end keeps what is its own of this volume: what outlives the target,
+        and its socket, if it listens at one. It need not be there."""
+        return self.folder / f"frontend.{frontend}"
 
 
 @attrs.frozen

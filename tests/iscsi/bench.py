@@ -16,8 +16,8 @@ from iscsi.initiator import Answer, command, only
 from iscsi.standalone import Counters, Due, MemoryDevice, make_volume
 from tierce import Event, FrontendContext, Lane
 from tierce_iscsi.connection import Connection
+from tierce_iscsi.connection_router import Handed
 from tierce_iscsi.frontend import IscsiFrontend
-from tierce_iscsi.greeter import Handed
 from tierce_iscsi.memory import SHARED_BYTES, Memory
 from tierce_iscsi.options import IscsiOptions
 from tierce_iscsi.session import Session
@@ -238,7 +238,8 @@ class Bench:
             FrontendContext(
                 volume=volume,
                 options=IscsiOptions(**options),
-                volume_options=volume.frontend_options,
+                export=volume.exports[0],
+                volume_options=volume.exports[0].options,
                 device=self.device,
                 reactor=self.loop,
                 stage=lambda _: Counters(),

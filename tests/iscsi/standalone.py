@@ -28,6 +28,7 @@ from tierce import (
     READABLE,
     Capabilities,
     Code,
+    Export,
     Extent,
     Flag,
     FrontendContext,
@@ -43,8 +44,8 @@ from tierce import (
     Status,
     VolumeSpec,
 )
+from tierce_iscsi.connection_router import IscsiConnectionRouter
 from tierce_iscsi.frontend import IscsiFrontend
-from tierce_iscsi.greeter import IscsiGreeter
 from tierce_iscsi.options import IscsiOptions, IscsiVolumeOptions, usage
 
 
@@ -237,12 +238,12 @@ def make_volume(size: int, block_size: int = 512) -> VolumeSpec:
     """A volume for tests."""
     return VolumeSpec(
         *("demo", "0123456789abcdef0123456789abcdef", size, block_size, "memory", None),
-        *("iscsi", IscsiVolumeOptions(), Path("/nonexistent")),
+        *((Export(frontend="iscsi", options=IscsiVolumeOptions()),), Path("/nonexistent")),
     )
 
 
 class Portal:
-    """Accepts, greets, hands over to the one front end."""
+    """Accepts, routes, hands over to the one front end."""
 
     def __init__(self, loop: EpollLoop, frontend: IscsiFrontend, options: IscsiOptions) -> None:
         self._loop = loop
@@ -260,12 +261,12 @@ class Portal:
     def _accept(self, _events: int) -> None:
         connection, remote = self._listener.accept()
         connection.setblocking(False)
-        greeter = IscsiGreeter(self._options, connection.getsockname(), remote)
-        self._loop.watch(connection.fileno(), READABLE, lambda _: self._greet(connection, greeter))
+        router = IscsiConnectionRouter(self._options, connection.getsockname(), remote)
+        self._loop.watch(connection.fileno(), READABLE, lambda _: self._route(connection, router))
 
-    def _greet(self, connection: socket.socket, greeter: IscsiGreeter) -> None:
+    def _route(self, connection: socket.socket, router: IscsiConnectionRouter) -> None:
         data = connection.recv(1 << 16)
-        wishes = greeter.receive(data, self._routes) if data else [Hangup("gone")]
+        wishes = router.receive(data, self._routes) if data else [Hangup("gone")]
         for wish in wishes:
             match wish:
                 case Send(answer):
@@ -303,7 +304,8 @@ def main() -> None:
         FrontendContext(
             volume=volume,
             options=options,
-            volume_options=volume.frontend_options,
+            export=volume.exports[0],
+            volume_options=volume.exports[0].options,
             device=device,
             reactor=loop,
             stage=lambda _: Counters(),
@@ -315,7 +317,10 @@ def main() -> None:
         )
     )
     port = Portal(loop, frontend, options).listen(chosen.port)
-    print(usage(IscsiOptions(listen=(f"127.0.0.1:{port}",)), volume)["url"], flush=True)
+    print(
+        usage(IscsiOptions(listen=(f"127.0.0.1:{port}",)), volume, volume.exports[0])["url"],
+        flush=True,
+    )
     gc.freeze()
     loop.run()
 

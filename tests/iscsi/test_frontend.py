@@ -7,8 +7,8 @@ from collections.abc import Callable
 from iscsi.bench import Bench
 from iscsi.initiator import LOGIN_KEYS, NAME, command, login, only, read_10, write_10
 from iscsi.test_task_management import GivesUp
+from tierce_iscsi.connection_router import Handed
 from tierce_iscsi.frontend import LOGIN_COUNT_MAX
-from tierce_iscsi.greeter import Handed
 from tierce_iscsi.options import IscsiOptions, IscsiVolumeOptions
 
 #: RFC 7143, 11.13.5: authorization failure.

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from iscsi.fuzz_connection import mutate, ordered, play, play_pending, random_session
 from iscsi.initiator import LOGIN_KEYS, login
-from tierce_iscsi.greeter import IscsiGreeter
+from tierce_iscsi.connection_router import IscsiConnectionRouter
 from tierce_iscsi.options import IscsiOptions
 
 few = settings(max_examples=60, deadline=None)
@@ -46,6 +46,6 @@ def test_random_bytes_end_at_worst_the_connection(data: bytes) -> None:
 
 @few
 @given(st.binary(max_size=600), st.integers(0, 300))
-def test_a_greeter_takes_any_bytes(data: bytes, kept: int) -> None:
-    greeter = IscsiGreeter(IscsiOptions(), ("127.0.0.1", 1), ("127.0.0.1", 2))
-    greeter.receive(login(LOGIN_KEYS)[:kept] + data, {})
+def test_a_connection_router_takes_any_bytes(data: bytes, kept: int) -> None:
+    router = IscsiConnectionRouter(IscsiOptions(), ("127.0.0.1", 1), ("127.0.0.1", 2))
+    router.receive(login(LOGIN_KEYS)[:kept] + data, {})

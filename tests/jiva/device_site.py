@@ -42,8 +42,7 @@ class Site:
             512,
             "jiva",
             options,
-            "iscsi",
-            None,
+            (),
             folder / "own",
             store_options=store_options,
         )

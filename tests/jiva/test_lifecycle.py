@@ -23,9 +23,7 @@ LIFECYCLE = JivaLifecycle()
 @pytest.fixture
 def volume(tmp_path: Path) -> VolumeSpec:
     replicas = tuple(ReplicaOptions(folder=str(tmp_path / f"node-{name}")) for name in "abc")
-    return VolumeSpec(
-        "demo", "00ff", 65536, 512, "jiva", JivaOptions(replicas), "iscsi", None, tmp_path
-    )
+    return VolumeSpec("demo", "00ff", 65536, 512, "jiva", JivaOptions(replicas), (), tmp_path)
 
 
 def folders(volume: VolumeSpec) -> tuple[Path, ...]:

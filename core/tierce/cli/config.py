@@ -107,7 +107,8 @@ def used(loaded: Config) -> set[tuple[str, str]]:
     things |= {("service", name) for name in loaded.services}
     things |= {("policy handler", document.kind) for document in loaded.policies}
     for volume in loaded.volumes:
-        things |= {("engine", volume.engine), ("front end", volume.frontend)}
+        things.add(("engine", volume.engine))
+        things |= {("front end", one.frontend) for one in volume.exports}
         things |= {("filter", name) for name, _options in volume.filters}
     return things
 

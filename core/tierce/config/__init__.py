@@ -5,6 +5,7 @@ by `tierce.option`; the check, `tierce config show`, the JSON Schema and the ref
 made from the declaration.
 """
 
+from tierce.config.exports import identity_of, is_short, portal_sections
 from tierce.config.loading import config_from_bytes, load_config, load_registry
 from tierce.config.model import Config, Limits, PolicyDocument, VolumeConfig
 from tierce.config.parsing import options_from_mapping, options_to_mapping
@@ -17,6 +18,8 @@ __all__ = [
     "PolicyDocument",
     "VolumeConfig",
     "config_from_bytes",
+    "identity_of",
+    "is_short",
     "leaves",
     "load_config",
     "load_registry",
@@ -24,6 +27,7 @@ __all__ = [
     "options_from_mapping",
     "options_to_mapping",
     "origin_of",
+    "portal_sections",
     "volume_from_mapping",
     "volume_to_mapping",
 ]

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tierce.config.exports import check_exports
+from tierce.config.finding import find
 from tierce.config.model import (
     Config,
     FileShape,
@@ -16,10 +18,10 @@ from tierce.config.model import (
 )
 from tierce.config.parsing import Reading, entries, parse_options
 from tierce.config.source import Value, parse, read_file
-from tierce.config.volumes import find, parse_volume, volume_key
-from tierce.descriptions import Scope
-from tierce.errors import ConfigError, PluginError, explain
-from tierce.registry import Registry, installed, nearest, resolve
+from tierce.config.volumes import parse_volume, volume_key
+from tierce.descriptions import Listens, Scope
+from tierce.errors import ConfigError
+from tierce.registry import Registry, installed, nearest
 
 
 def load_config(
@@ -66,7 +68,7 @@ def _config(
     shape = parse_options(FileShape, _without(value, "volumes", "policies"), reading, "")
     found = list(_volumes(value, registry, reading))
     frontends = _frontends(shape.frontends, value, registry, reading)
-    volumes = tuple(_check_frontends(found, frontends, registry, reading))
+    volumes = tuple(_check_volumes(found, frontends, registry, reading))
     names = {volume.name for volume in volumes}.union(refused or ())
     policies = tuple(_policies(value, registry, reading, names))
     return Config(
@@ -186,7 +188,8 @@ def _frontends(
         # The section's line is where a reader looks, also if it is empty.
         path = f"frontends.{name}"
         found[name] = parse_options(description.options, _placed(options, at), reading, path)
-        if not getattr(found[name], "listen", ()) and "listen" in entries(options, path):
+        is_portal = description.listens is Listens.PORTAL
+        if is_portal and not found[name].listen and "listen" in entries(options, path):
             raise options.error(
                 f"{path}.listen: it names no address, so nobody could log in; for example "
                 '["127.0.0.1:3260"]',
@@ -202,7 +205,7 @@ def _frontends(
                     f"frontends.{name}",
                 )
             except ConfigError:
-                continue  # It has no defaults: a volume that wants it is told by _check_frontends.
+                continue  # It has no defaults: a volume that wants it is told by check_exports.
     return found
 
 
@@ -270,58 +273,18 @@ def _policy(value: Value, registry: Registry, reading: Reading, path: str) -> Po
     )
 
 
-def _check_frontends(
+def _check_volumes(
     volumes: Iterable[tuple[VolumeConfig, Value]],
     frontends: Mapping[str, Any],
     registry: Registry,
     reading: Reading,
 ) -> Iterator[VolumeConfig]:
-    """Check that every volume has a front end with options, and an identity of its own there."""
+    """Yield the volumes whose exports are right."""
     holders: dict[tuple[str, str], str] = {}
     for volume, one in volumes:
         try:
-            _check_frontend(volume, one, frontends, registry, holders)
+            check_exports(volume, one, frontends, registry, holders)
         except ConfigError as error:
             _refuse(one, error, reading)
         else:
             yield volume
-
-
-def _check_frontend(
-    volume: VolumeConfig,
-    value: Value,
-    frontends: Mapping[str, Any],
-    registry: Registry,
-    holders: dict[tuple[str, str], str],
-) -> None:
-    if volume.frontend not in frontends:
-        raise value.error(
-            f"volumes.{volume.name}: the front end {volume.frontend!r} needs a section under "
-            "`frontends:`; see `tierce plugin show`",
-            key="frontend",
-        )
-    identity = _identity(volume, frontends[volume.frontend], registry, value)
-    other = holders.setdefault((volume.frontend, identity), volume.name)
-    if other != volume.name:
-        raise value.error(
-            f"volumes.{volume.name}: the front end {volume.frontend!r} would serve it as "
-            f"{identity!r}, and the volume {other!r} too",
-            key="frontend_options",
-        )
-
-
-def _identity(volume: VolumeConfig, section: Any, registry: Registry, value: Value) -> str:
-    description = registry.frontends[volume.frontend]
-    try:
-        identity = resolve(description.identity)
-        assert callable(identity), f"{description.identity} is no function"
-        return str(identity(section, volume.name, volume.frontend_options))
-    except PluginError as error:
-        raise value.error(f"volumes.{volume.name}: {error}", key="frontend") from error
-    except Exception as error:
-        # The function is the plugin's and may raise anything.
-        raise value.error(
-            f"volumes.{volume.name}: the front end {volume.frontend!r} can't name it: "
-            f"{explain(error)}",
-            key="frontend",
-        ) from error

@@ -13,6 +13,7 @@ import attrs
 from tierce.errors import ConfigError
 from tierce.options import option
 from tierce.registry import Registry
+from tierce.spec import Access, Export
 
 #: The largest volume, in bytes: 1 PiB. Every count of bytes and blocks stays far below 2**63.
 VOLUME_BYTES_MAX = 1 << 50
@@ -101,6 +102,20 @@ class PolicyShape:
 
 
 @attrs.frozen(kw_only=True)
+class ExportShape:
+    """One export under `exports:` of a volume."""
+
+    frontend: str = option(doc="What serves it; see `tierce plugin list`. Once in a volume.")
+    access: Access = option(
+        default=Access.RW,
+        doc="What may be done through it. One export of a volume writes at most; any number read.",
+    )
+    options: Any = option(
+        default=None, doc="What the front end wants to know of this volume: its own options."
+    )
+
+
+@attrs.frozen(kw_only=True)
 class VolumeShape:
     """One volume under `volumes:`; also what `tierce volume create` takes."""
 
@@ -121,9 +136,19 @@ class VolumeShape:
         doc="What the engine's store wants to know: its own options. For engines that keep their "
         "replicas' bytes in a store.",
     )
-    frontend: str = option(doc="What serves it to initiators; see `tierce plugin list`.")
+    frontend: str | None = option(
+        default=None,
+        doc="What serves it to initiators; see `tierce plugin list`. The short form of `exports:` "
+        "with one that writes.",
+    )
     frontend_options: Any = option(
         default=None, doc="What the front end wants to know of this volume: its own options."
+    )
+    exports: tuple[Any, ...] = option(
+        default=(),
+        doc="How it is served, where that is by several front ends or for reading only, the one to "
+        "show first first: each a mapping with `frontend`, `access` (rw or ro; rw without it; one "
+        "writes at most) and the `options` of this volume for that front end.",
     )
     filters: tuple[Any, ...] = option(
         default=(),
@@ -170,8 +195,7 @@ class VolumeConfig:
         block_size: Logical block in bytes.
         engine: Name of the engine.
         engine_options: Instance of the engine's option class.
-        frontend: Name of the front end.
-        frontend_options: Instance of the front end's per-volume option class.
+        exports: How it is served; one or more.
         filters: (name, option instance), the one nearest the front end first.
         store_options: Instance of the option class of the engine's store; None without one.
     """
@@ -181,8 +205,7 @@ class VolumeConfig:
     block_size: int
     engine: str
     engine_options: Any
-    frontend: str
-    frontend_options: Any
+    exports: tuple[Export, ...]
     filters: tuple[tuple[str, Any], ...] = ()
     store_options: Any = None
 

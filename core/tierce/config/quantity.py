@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-import socket
 from decimal import Decimal
+
+from tierce.address import Address
+from tierce.errors import UsageError
 
 #: Binary units only: "GB" means two things, so it is refused with a hint.
 SIZE_UNITS = {
@@ -27,9 +29,6 @@ DURATION_UNITS = {
 #: A number of at most 18 digits before the point and 9 behind, then a unit: longer ones are
 #: mistakes, and arithmetic on them costs.
 _QUANTITY = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)(?:[ ]?([A-Za-z]+))?", re.ASCII)
-
-_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.%a-z]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})", re.ASCII)
-PORT_MAX = 65535
 
 
 def parse_size(text: str) -> int:
@@ -67,30 +66,13 @@ def check_address(text: str) -> str:
     Raises:
         ValueError: It is not; the message says what was expected.
     """
-    match = _ADDRESS.fullmatch(text)
-    if match is None:
-        raise ValueError(f"expected HOST:PORT or [V6]:PORT, got {text!r}{_address_hint(text)}")
-    host, port = match[1], int(match[2])
-    if port > PORT_MAX:
-        raise ValueError(f"port {match[2]} is above {PORT_MAX}")
-    is_v6, is_v4 = host.startswith("["), host.replace(".", "").isdigit()
-    family = socket.AF_INET6 if is_v6 else socket.AF_INET
     try:
-        if is_v6 or is_v4:
-            socket.inet_pton(family, host.strip("[]").partition("%")[0])
-    except OSError as error:
-        kind = "IPv6" if is_v6 else "IPv4"
-        raise ValueError(f"{host} in {text!r} is no {kind} address") from error
+        address = Address.parse(text)
+    except UsageError as error:
+        raise ValueError(str(error)) from error
+    if address.path:
+        raise ValueError(f"expected HOST:PORT or [V6]:PORT, got {text!r}")
     return text
-
-
-def _address_hint(text: str) -> str:
-    """Say what was probably meant."""
-    if "://" in text:
-        return "; leave what stands before the host away"
-    if text.count(":") > 1 and "[" not in text:
-        return "; an IPv6 address is put in brackets"
-    return "; the port is missing" if ":" not in text else ""
 
 
 #: What looks like a place of another kind, or is replaced by a shell and by nobody here.

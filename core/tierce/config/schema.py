@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from tierce.config.model import FileShape, PolicyShape, VolumeShape
+from tierce.config.model import ExportShape, FileShape, PolicyShape, VolumeShape
 from tierce.config.quantity import DURATION_UNITS, SIZE_UNITS
 from tierce.descriptions import Description
 from tierce.options import PATH_UNITS, OptionInfo, option_info
@@ -60,6 +60,8 @@ def _volume(registry: Registry) -> Schema:
     properties["name"]["pattern"] = "^[a-z][a-z0-9-]{0,62}$"
     properties["engine"]["enum"] = sorted(registry.engines)
     properties["frontend"]["enum"] = sorted(registry.frontends)
+    properties["exports"] |= {"minItems": 1, "items": _export(registry)}
+    schema["oneOf"] = [{"required": ["frontend"]}, {"required": ["exports"]}]
     properties["filters"]["items"] = {"anyOf": [_filter(one) for one in registry.filters.values()]}
     schema["allOf"] = [
         *_choices("engine", "options", {n: d.options for n, d in registry.engines.items()}),
@@ -76,6 +78,14 @@ def _volume(registry: Registry) -> Schema:
     ]
     if not registry.filters:
         properties["filters"]["items"] = False
+    return schema
+
+
+def _export(registry: Registry) -> Schema:
+    schema = options_schema(ExportShape)
+    schema["properties"]["frontend"]["enum"] = sorted(registry.frontends)
+    options = {name: one.volume_options for name, one in registry.frontends.items()}
+    schema["allOf"] = list(_choices("frontend", "options", options))
     return schema
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+from tierce.config.exports import exports_to_mapping, parse_exports
+from tierce.config.finding import find
 from tierce.config.model import VolumeConfig, VolumeShape
 from tierce.config.parsing import Reading, entries, options_to_mapping, parse_options
 from tierce.config.source import Value, from_plain
 from tierce.descriptions import EngineDescription
-from tierce.registry import Registry, nearest
-
-D = TypeVar("D")
+from tierce.registry import Registry
 
 #: `VolumeSpec.name` says so.
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}", re.ASCII)
@@ -49,8 +49,7 @@ def volume_to_mapping(volume: VolumeConfig, *, hide_secrets: bool = False) -> di
         "options": options_to_mapping(volume.engine_options, hide_secrets=hide_secrets),
         # Most stores have none: the state of earlier versions stays equal to what is served.
         **({"store_options": store_options} if store_options else {}),
-        "frontend": volume.frontend,
-        "frontend_options": options_to_mapping(volume.frontend_options, hide_secrets=hide_secrets),
+        **exports_to_mapping(volume.exports, hide_secrets=hide_secrets),
         "filters": [
             {"name": name, **options_to_mapping(options, hide_secrets=hide_secrets)}
             for name, options in volume.filters
@@ -85,9 +84,6 @@ def parse_volume(value: Value, registry: Registry, reading: Reading, path: str) 
             f"{shape.block_size}; the nearest below is {shape.size - shape.size % shape.block_size}"
         )
     engine = find("engine", registry.engines, shape.engine, items["engine"], path, registry)
-    frontend = find(
-        "front end", registry.frontends, shape.frontend, items["frontend"], path, registry
-    )
     empty = Value({}, value.file, value.line)
     return VolumeConfig(
         name=shape.name,
@@ -97,13 +93,7 @@ def parse_volume(value: Value, registry: Registry, reading: Reading, path: str) 
         engine_options=parse_options(
             engine.options, shape.options or empty, reading, f"{path}.options"
         ),
-        frontend=frontend.name,
-        frontend_options=parse_options(
-            frontend.volume_options,
-            shape.frontend_options or empty,
-            reading,
-            f"{path}.frontend_options",
-        ),
+        exports=parse_exports(shape, value, registry, reading, path),
         filters=tuple(
             _filter(one, registry, reading, f"{path}.filters[{index}]")
             for index, one in enumerate(shape.filters)
@@ -127,23 +117,6 @@ def _store_options(
     if value is not None:
         raise value.error(f"{path}: the engine {engine.name!r} has no store; leave it out")
     return None
-
-
-def find(
-    family: str, known: Mapping[str, D], name: str, value: Value, path: str, registry: Registry
-) -> D:
-    """Return the description of that name.
-
-    Raises:
-        ConfigError: No enabled plugin brings it.
-    """
-    if name in known:
-        return known[name]
-    prefix = f"{path}: " if path else ""
-    raise value.error(
-        f"{prefix}no enabled plugin brings the {family} {name!r}"
-        f"{nearest(name, known)}{registry.left_out()}"
-    )
 
 
 def volume_key(value: Value, path: str) -> str:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from tierce.config import Config, VolumeConfig, located_error
+from tierce.config import Config, VolumeConfig, identity_of, located_error
 from tierce.config.quantity import format_size
 from tierce.errors import ConflictError, UsageError
 from tierce.node.engines import Engines, Served
 from tierce.node.live_options import fixed_volume
-from tierce.registry import resolve
 from tierce.state import VolumeRecord
 
 
@@ -58,20 +57,19 @@ def check_identity(config: Config, volume: VolumeConfig, served: Iterable[Served
     Raises:
         UsageError: It would.
     """
-    mine = _identity(config, volume)
+    mine = _identities(config, volume)
     for other in served:
-        if other.config.frontend != volume.frontend or other.spec.name == volume.name:
-            continue
-        if _identity(config, other.config) == mine:
-            raise UsageError(f"volume {other.spec.name} is served as {mine} already")
+        if other.spec.name != volume.name:
+            for frontend, identity in _identities(config, other.config).items():
+                if mine.get(frontend) == identity:
+                    raise UsageError(f"volume {other.spec.name} is served as {identity} already")
 
 
-def _identity(config: Config, volume: VolumeConfig) -> str:
-    description = config.registry.frontends[volume.frontend]
-    identity = resolve(description.identity)
-    assert callable(identity), "a front end's identity is a function"
-    section = config.frontends[volume.frontend]
-    return str(identity(section, volume.name, volume.frontend_options))
+def _identities(config: Config, volume: VolumeConfig) -> dict[str, str]:
+    return {
+        one.frontend: identity_of(config.registry, config.frontends[one.frontend], volume.name, one)
+        for one in volume.exports
+    }
 
 
 def find_waiting(

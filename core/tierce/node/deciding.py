@@ -135,7 +135,7 @@ def lacking(config: Config, volume: VolumeConfig) -> str:
     registry = config.registry
     parts: list[tuple[str, str, Mapping[str, Any]]] = [("engine", volume.engine, registry.engines)]
     parts += [("filter", name, registry.filters) for name, _options in volume.filters]
-    parts += [("front end", volume.frontend, config.frontends)]
+    parts += [("front end", one.frontend, config.frontends) for one in volume.exports]
     return next(
         (f"the {family} {name!r}" for family, name, known in parts if name not in known), ""
     )

@@ -21,7 +21,7 @@ from tierce.durable import remove_folders
 from tierce.errors import TemporaryError, TierceError, UsageError, explain
 from tierce.lifecycle import Lifecycle
 from tierce.node.engines import Engines
-from tierce.node.frontend_folder import remove_frontend_folder
+from tierce.node.frontend_folder import remove_frontend_folders
 from tierce.spec import Event, VolumeSpec
 from tierce.state import Phase, VolumeRecord
 from tierce.state.store import StateStore
@@ -131,7 +131,7 @@ class Deletions:
                 lifecycle.empty(volume, record.without)
                 record = self._step(record, Phase.CLEARING)
             lifecycle.tidy(volume, record.without)
-            remove_frontend_folder(volume)
+            remove_frontend_folders(volume)
             if volume.folder.is_dir():
                 remove_folders((volume.folder,))
             self._store.drop_volume(record.name)

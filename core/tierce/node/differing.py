@@ -172,9 +172,10 @@ class _Comparison:
 
     def _options(self, was: Served, now: Served) -> Iterator[str]:
         yield from differences(volume_to_mapping(was.config), volume_to_mapping(now.config))
-        frontend = now.config.frontend
-        if was.config.frontend == frontend:
-            yield from self._section(frontend)
+        before = {export.frontend for export in was.config.exports}
+        for export in now.config.exports:
+            if export.frontend in before:
+                yield from self._section(export.frontend)
 
     def _section(self, frontend: str) -> Iterator[str]:
         was, now = (one.config.frontends.get(frontend) for one in (self._before, self._after))

@@ -1,4 +1,4 @@
-"""A front end's own folder for a volume: where it lies, and its end with the volume."""
+"""The end of the front ends' own folders, with their volume."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 from tierce.spec import VolumeSpec
 
 
-def frontend_folder(volume: VolumeSpec) -> Path:
-    """Return where the volume's front end keeps what outlives its target; it need not be there."""
-    return volume.folder / f"frontend.{volume.frontend}"
-
-
-def remove_frontend_folder(volume: VolumeSpec) -> None:
-    """Remove the folder of the volume's front end, and the files in it; gone is gone already.
+def remove_frontend_folders(volume: VolumeSpec) -> None:
+    """Remove the folder of each front end that serves the volume or has served it, and the files
+    in it; gone is gone already.
 
     A link is removed, never followed; a folder in it was made by no front end and stays.
     """
-    folder = frontend_folder(volume)
+    for folder in volume.folder.glob("frontend.*"):
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
     if folder.is_symlink():
         return
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from tierce.config import Config, options_to_mapping, volume_to_mapping
+from tierce.config import Config, options_to_mapping, portal_sections, volume_to_mapping
 from tierce.errors import explain
 from tierce.health import Condition
 from tierce.node.adoption import describe_owner
@@ -17,6 +17,7 @@ from tierce.node.child import describe
 from tierce.node.engines import Served
 from tierce.node.target import read_page
 from tierce.registry import resolve
+from tierce.spec import Access, Export
 from tierce.state import Phase, VolumeRecord
 
 if TYPE_CHECKING:
@@ -149,9 +150,20 @@ def sight_of(supervisor: Supervisor, record: VolumeRecord) -> Sight:
         target_log=str(supervisor.layout.log(target.plan.name)),
         is_silent=target.pulse.is_told,
         published=page["published"] if page is not None else None,
-        unreachable_why=supervisor.router.unreachable_why(served.config.frontend),
+        unreachable_why=_unreachable_why(supervisor, served),
         members=tuple(_member_troubles(supervisor, served)),
     )
+
+
+def _unreachable_why(supervisor: Supervisor, served: Served) -> str:
+    """Say why nobody can log in anew through one of a volume's exports."""
+    listened = portal_sections(supervisor.catalogue.config)
+    found = {
+        supervisor.router.unreachable_why(export.frontend)
+        for export in served.config.exports
+        if export.frontend in listened
+    }
+    return "; ".join(sorted(found - {""}))
 
 
 def _member_troubles(supervisor: Supervisor, served: Served) -> Iterator[str]:
@@ -169,16 +181,31 @@ def _member_troubles(supervisor: Supervisor, served: Served) -> Iterator[str]:
 
 def usage_of(supervisor: Supervisor, served: Served) -> dict[str, str]:
     """Return how to use a volume: "url", and a command for each tool; where its front end listens
-    beside the address in the URL, "also at"."""
-    config, frontend = supervisor.catalogue.config, served.config.frontend
-    addresses = supervisor.router.addresses(frontend)
-    if not addresses:
-        return {"url": "(not known yet: its portal listens nowhere)"}
-    section = attrs.evolve(config.frontends[frontend], listen=addresses)
+    beside the address in the URL, "also at". What the second export on says is named by its front
+    end as well: "nbd url"."""
+    found: dict[str, str] = {}
+    for export in served.config.exports:
+        prefix = f"{export.frontend} " if found else ""
+        usage = _usage_of_export(supervisor, served, export)
+        if export.access is Access.RO:
+            usage["access"] = "read only"
+        found |= {prefix + key: text for key, text in usage.items()}
+    return found
+
+
+def _usage_of_export(supervisor: Supervisor, served: Served, export: Export) -> dict[str, str]:
+    config, frontend = supervisor.catalogue.config, export.frontend
+    section = config.frontends[frontend]
+    addresses: tuple[str, ...] = ()
+    if frontend in portal_sections(config):
+        addresses = supervisor.router.addresses(frontend)
+        if not addresses:
+            return {"url": "(not known yet: its portal listens nowhere)"}
+        section = attrs.evolve(section, listen=addresses)
     try:
         usage = resolve(config.registry.frontends[frontend].usage)
         assert callable(usage), "a front end's usage is a function"
-        found = dict(usage(section, served.spec))
+        found = dict(usage(section, served.spec, export))
     except Exception as error:  # noqa: BLE001 - a plugin's bug here is no reason to end a server
         return {"url": f"(unknown: {explain(error)})"}
     if len(addresses) > 1:
@@ -218,7 +245,9 @@ def settings(served: Served | None, record: VolumeRecord) -> dict[str, Any]:
     """Return a volume's settings as they are in force, without secrets."""
     if served is None:
         return {
-            key: record.mapping.get(key) for key in ("size", "block_size", "engine", "frontend")
+            key: record.mapping.get(key)
+            for key in ("size", "block_size", "engine", "frontend", "exports")
+            if key in record.mapping or key in {"size", "block_size", "engine"}
         }
     return volume_to_mapping(served.config, hide_secrets=True)
 

@@ -23,7 +23,6 @@ Process names: `serve`, `template`, `portal`, `target.VOLUME`, `member.VOLUME.ME
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 from pathlib import Path
@@ -32,9 +31,7 @@ import attrs
 
 from tierce.durable import make_folder
 from tierce.errors import ConflictError, UsageError, explain
-
-#: Connections that may wait to be accepted.
-BACKLOG = 256
+from tierce.unix_socket import listen_at_path
 
 
 @attrs.frozen
@@ -143,26 +140,8 @@ class Layout:
 
 
 def listen(path: Path) -> socket.socket:
-    """Listen on a Unix SOCK_SEQPACKET socket at `path`, in place of a dead process's.
-
-    A Unix address holds 107 bytes and data folders are longer than that sometimes; so the socket
-    is bound under a short name seen through /proc/self/fd, then renamed.
-    """
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    short = f".{os.getpid()}"
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
-    try:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(short, dir_fd=folder)
-        listener.bind(f"/proc/self/fd/{folder}/{short}")
-        listener.listen(BACKLOG)
-        os.rename(short, path.name, src_dir_fd=folder, dst_dir_fd=folder)
-    except BaseException:
-        listener.close()
-        raise
-    finally:
-        os.close(folder)
-    return listener
+    """Listen on a Unix SOCK_SEQPACKET socket at `path`, in place of a dead process's."""
+    return listen_at_path(path, socket.SOCK_SEQPACKET)
 
 
 def connect(path: Path) -> socket.socket:

@@ -11,8 +11,9 @@ import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from tierce.address import Address
 from tierce.errors import ConflictError, TemporaryError, TierceError, UsageError
-from tierce.node.layout import BACKLOG
+from tierce.unix_socket import BACKLOG
 
 #: State "listening" in /proc/net/tcp.
 _LISTEN = "0A"
@@ -27,18 +28,17 @@ def open_listener(address: str) -> socket.socket:
         TemporaryError: It is no address of this machine, which may be for now.
         UsageError: This user may not listen there, or the host has no address.
     """
-    host, port = split_address(address)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    where = Address.parse(address)
+    listener = socket.socket(where.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
+        if where.family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listener.bind((host, port))
+        listener.bind((where.host, where.port))
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        raise _refusal(address, port, error) from error
+        raise _refusal(address, where.port, error) from error
     except BaseException:
         listener.close()
         raise
@@ -63,18 +63,6 @@ def _refusal(address: str, port: int, error: OSError) -> TierceError:
             "CAP_NET_BIND_SERVICE, so take a higher one"
         )
     return UsageError(f"can't listen at {address}: {error.strerror}")
-
-
-def split_address(address: str) -> tuple[str, int]:
-    """Return host and port of "HOST:PORT" or "[V6]:PORT".
-
-    Raises:
-        UsageError: It is neither.
-    """
-    host, colon, port = address.rpartition(":")
-    if not colon or not port.isdigit() or int(port) > 65535:
-        raise UsageError(f"{address!r} is not an address; expected HOST:PORT or [V6]:PORT")
-    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 def describe_holder(port: int) -> str:
@@ -130,7 +118,7 @@ _LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 
 def is_wildcard(address: str) -> bool:
     """True if it means every address of the machine."""
-    return split_address(address)[0] in _WILDCARDS
+    return Address.parse(address).host in _WILDCARDS
 
 
 def dialled(addresses: Iterable[str]) -> tuple[str, ...]:
@@ -138,16 +126,12 @@ def dialled(addresses: Iterable[str]) -> tuple[str, ...]:
     beyond loopback first; an address whose port nobody knows (0) not at all."""
     found: dict[str, None] = {}
     for address in addresses:
-        host, port = split_address(address)
-        if port:
-            hosts = _hosts(_WILDCARDS[host]) if host in _WILDCARDS else [host]
-            found |= dict.fromkeys(join_address(one, port) for one in hosts)
+        where = Address.parse(address)
+        if where.port:
+            family = _WILDCARDS.get(where.host)
+            hosts = [where.host] if family is None else _hosts(family)
+            found |= dict.fromkeys(str(Address(one, where.port)) for one in hosts)
     return tuple(found)
-
-
-def join_address(host: str, port: int) -> str:
-    """Return "HOST:PORT" or "[V6]:PORT"."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _hosts(family: socket.AddressFamily) -> list[str]:

@@ -2,7 +2,7 @@
 
 A volume's target has parts, each with options of its own. A part is named as the config file names
 its options: `options` is the engine, `filters[0]` the filter nearest the front end,
-`frontend_options` and `frontends.NAME` the front end.
+`frontend_options`, or `exports[0].options` in a list, and `frontends.NAME` a front end.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from tierce.config import VolumeConfig, options_to_mapping, volume_to_mapping
+from tierce.config import VolumeConfig, is_short, options_to_mapping, volume_to_mapping
 from tierce.options import option_info
 
 
@@ -31,13 +31,16 @@ class Part:
     options: Any
 
 
-def parts_of(volume: VolumeConfig, section: Any) -> Iterator[Part]:
-    """Yield the parts of a volume's target; `section` is of its front end."""
+def parts_of(volume: VolumeConfig, sections: Mapping[str, Any]) -> Iterator[Part]:
+    """Yield the parts of a volume's target; `sections` are of its front ends, by name."""
     yield Part("options", volume.engine, volume.engine_options)
     for index, (name, options) in enumerate(volume.filters):
         yield Part(f"filters[{index}]", name, options)
-    yield Part("frontend_options", volume.frontend, volume.frontend_options)
-    yield Part(f"frontends.{volume.frontend}", volume.frontend, section)
+    for index, export in enumerate(volume.exports):
+        key = "frontend_options" if is_short(volume.exports) else f"exports[{index}].options"
+        yield Part(key, export.frontend, export.options)
+        name = export.frontend
+        yield Part(f"frontends.{name}", name, sections[name])
 
 
 def split(options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -49,12 +52,12 @@ def split(options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     return fixed, live
 
 
-def live_values(volume: VolumeConfig, section: Any) -> dict[str, Any]:
+def live_values(volume: VolumeConfig, sections: Mapping[str, Any]) -> dict[str, Any]:
     """Return the live options of a target's parts as JSON values: by key, whose they are and the
     values. What has none is not there."""
     return {
         part.key: {"of": part.name, "values": live}
-        for part in parts_of(volume, section)
+        for part in parts_of(volume, sections)
         if (live := split(part.options)[1])
     }
 
@@ -63,7 +66,11 @@ def fixed_volume(volume: VolumeConfig) -> dict[str, Any]:
     """Return a volume's plain values without its live options."""
     mapping = volume_to_mapping(volume)
     mapping["options"] = split(volume.engine_options)[0]
-    mapping["frontend_options"] = split(volume.frontend_options)[0]
+    if is_short(volume.exports):
+        mapping["frontend_options"] = split(volume.exports[0].options)[0]
+    else:
+        for one, export in zip(mapping["exports"], volume.exports, strict=True):
+            one["options"] = split(export.options)[0]
     mapping["filters"] = [{"name": name, **split(options)[0]} for name, options in volume.filters]
     return mapping
 
@@ -75,10 +82,17 @@ def whole_volume(fixed: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str,
         found: Mapping[str, Any] = live.get(key, {}).get("values", {})
         return found
 
-    return {
-        **fixed,
+    whole = dict(fixed)
+    if "exports" in fixed:
+        whole["exports"] = [
+            {**one, "options": {**one["options"], **values(f"exports[{index}].options")}}
+            for index, one in enumerate(fixed["exports"])
+        ]
+    else:
+        options = {**fixed["frontend_options"], **values("frontend_options")}
+        whole["frontend_options"] = options
+    return whole | {
         "options": {**fixed["options"], **values("options")},
-        "frontend_options": {**fixed["frontend_options"], **values("frontend_options")},
         "filters": [
             {**one, **values(f"filters[{index}]")} for index, one in enumerate(fixed["filters"])
         ],

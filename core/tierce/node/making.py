@@ -120,7 +120,8 @@ def to_keep(volume: VolumeConfig, owner: Owner) -> dict[str, Any]:
 def has_secrets(volume: VolumeConfig) -> bool:
     """True if the volume has a secret set, which the state does not keep."""
     filters = (one for _, one in volume.filters)
-    options = [volume.engine_options, volume.frontend_options, *filters]
+    exports = (one.options for one in volume.exports)
+    options = [volume.engine_options, *exports, *filters]
     if volume.store_options is not None:
         options.append(volume.store_options)
     return any(info.secret for one in options for _key, info, _value in leaves(one, ""))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from tierce.config import Config, options_to_mapping, volume_to_mapping
+from tierce.config import Config, options_to_mapping, portal_sections, volume_to_mapping
 from tierce.node.catalogue import Catalogue
 from tierce.node.engines import Served
 from tierce.node.plan import Plan, Role
@@ -36,7 +36,8 @@ def plan_all(inventory: Inventory) -> Iterator[Plan]:
         Role.PORTAL,
         settings={
             "frontends": {
-                name: options_to_mapping(section) for name, section in config.frontends.items()
+                name: options_to_mapping(section)
+                for name, section in portal_sections(config).items()
             }
         },
     )
@@ -54,8 +55,8 @@ def plan_all(inventory: Inventory) -> Iterator[Plan]:
 
 def plan_target(served: Served, config: Config) -> Plan:
     """Return the plan of a volume's target."""
-    section = config.frontends[served.config.frontend]
-    settings = TargetSettings(served.spec, served.config, served.members, section)
+    sections = {one.frontend: config.frontends[one.frontend] for one in served.config.exports}
+    settings = TargetSettings(served.spec, served.config, served.members, sections)
     return Plan(
         f"target.{served.spec.name}",
         Role.TARGET,

@@ -1,15 +1,15 @@
 """The portal process: one set of listening sockets for all volumes.
 
-It accepts, lets a greeter answer what needs no volume, and passes the connection with what the
-greeter read to the volume's target (SCM_RIGHTS). It never sees data; killing it stops no I/O.
+It accepts, lets a connection router answer what needs no volume, and passes the connection with
+what that has read to the volume's target (SCM_RIGHTS). It never sees data; killing it stops no I/O.
 
 It accepts nothing before the supervisor has sent every route and `open`: an initiator that comes
 while the portal restarts waits in the kernel's backlog, instead of being told that its target
 does not exist.
 
-Memory is bounded against whoever connects: so many greetings at once (the oldest makes room for
-the newest), so many bytes each, so many seconds each. Where it listens, and where it can't, the
-supervisor hears as facts (tierce.node.ports).
+Memory is bounded against whoever connects: so many connections at once that have not said whom they
+want (the oldest makes room for the newest), so many bytes each, so many seconds each. Where it
+listens, and where it can't, the supervisor hears as facts (tierce.node.ports).
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tierce.contexts import Route
 from tierce.errors import ConflictError, ProtocolError, explain
+from tierce.frontend import Route
+from tierce.node.connection_routing import LogBudget, UnroutedConnection
 from tierce.node.control import MESSAGE_BYTES_MAX, Command, Message, close_all, encode, send
 from tierce.node.descriptors import Door
-from tierce.node.greeting import Greeting, LogBudget
 from tierce.node.layout import connect
 from tierce.node.ports import Ports
 from tierce.node.process import Process
@@ -31,14 +31,14 @@ from tierce.node.settings import load_section, load_volume_options
 from tierce.registry import Registry, resolve
 from tierce.spec import Event
 
-#: Makes a greeter of a connection's two ends, ours first.
-MakeGreeter = Callable[[tuple[str, int], tuple[str, int]], Any]
+#: Makes a connection router of a connection's two ends, ours first.
+MakeRouter = Callable[[tuple[str, int], tuple[str, int]], Any]
 
-#: Connections that are being greeted at once, over all front ends.
-GREETING_COUNT_MAX = 256
+#: Connections that have not said whom they want, over all front ends.
+UNROUTED_COUNT_MAX = 256
 #: Connections accepted before other events have their turn.
 ACCEPT_COUNT_MAX = 64
-#: What a greeter may pass on: base64 of it and a few words fit a control message.
+#: What a connection router may pass on: base64 of it and a few words fit a control message.
 HANDOVER_BYTES_MAX = 64 << 10
 assert HANDOVER_BYTES_MAX * 4 // 3 + 4096 < MESSAGE_BYTES_MAX
 
@@ -60,8 +60,8 @@ class Portal:
         self._process = process
         self._registry = registry
         self._routes: dict[str, dict[str, Route]] = {}
-        self._greetings: dict[Greeting, None] = {}
-        self._greeters: dict[str, MakeGreeter] = {}
+        self._unrouted: dict[UnroutedConnection, None] = {}
+        self._routers: dict[str, MakeRouter] = {}
         self._log_budget = LogBudget()
         self._door = Door()
         self._ports = Ports(process.reactor, self)
@@ -79,12 +79,12 @@ class Portal:
         return {"route": self._route, "unroute": self._unroute, "open": self._open}
 
     def close(self, closed: Callable[[], None]) -> None:
-        """Stop accepting, drop who is being greeted, then `closed()`."""
+        """Stop accepting, drop who has not said whom it wants, then `closed()`."""
         self._ports.close()
         self._door.close()
-        for greeting in list(self._greetings):
-            greeting.close()
-        self._greetings.clear()
+        for unrouted in list(self._unrouted):
+            unrouted.close()
+        self._unrouted.clear()
         closed()
 
     # -- commands ----------------------------------------------------------------------------------
@@ -99,8 +99,8 @@ class Portal:
 
     def _unroute(self, message: Message, descriptors: list[int]) -> Message:
         close_all(descriptors)
-        for routes in self._routes.values():
-            routes.pop(str(message["volume"]), None)
+        routes = self._routes.get(str(message["frontend"]), {})
+        routes.pop(str(message["volume"]), None)
         return {}
 
     def _open(self, _message: Message, descriptors: list[int]) -> Message:
@@ -111,45 +111,48 @@ class Portal:
     # -- connections -------------------------------------------------------------------------------
 
     def _bind(self, name: str, options: Any) -> None:
-        greeter = resolve(self._registry.frontends[name].greeter)
-        assert callable(greeter), "a front end's greeter is a class or function"
+        router = resolve(self._registry.frontends[name].router)
+        assert callable(router), "a front end's connection router is a class or function"
         self._routes.setdefault(name, {})
-        self._greeters[name] = lambda local, remote: greeter(options, local, remote)
+        self._routers[name] = lambda local, remote: router(options, local, remote)
         self._ports.add(name, options.listen)
 
     def accept(self, frontend: str, listener: socket.socket) -> None:
-        """Greet those who have come."""
+        """Accept those who have come, and hear whom they want."""
         for _count in range(ACCEPT_COUNT_MAX):
             try:
                 accepted = self._door.accept(listener)
             except OSError as error:
-                # Out of descriptors: whoever has been greeted longest makes room.
+                # Out of descriptors: whoever has been here longest makes room.
                 self._log(f"can't accept: {explain(error)}", "portal.accept-failed")
-                if self._greetings:
+                if self._unrouted:
                     self._evict()
                 else:
                     self._door.turn_away(listener)
                 return
             if accepted is None:
                 return
-            while len(self._greetings) >= GREETING_COUNT_MAX:
+            while len(self._unrouted) >= UNROUTED_COUNT_MAX:
                 self._evict()
-            self._greet(frontend, *accepted)
+            self._route_connection(frontend, *accepted)
 
-    def _greet(self, frontend: str, connection: socket.socket, remote: Any) -> None:
+    def _route_connection(self, frontend: str, connection: socket.socket, remote: Any) -> None:
         connection.setblocking(False)
         try:
-            greeter = self._greeters[frontend](connection.getsockname()[:2], remote[:2])
-            routes = self._routes[frontend]
-            greeting = Greeting(self._process.reactor, connection, greeter, routes, self)
+            router = self._routers[frontend](connection.getsockname()[:2], remote[:2])
+            name, routes = f"{remote[0]}:{remote[1]}", self._routes[frontend]
+            unrouted = UnroutedConnection(
+                *(self._process.reactor, connection, frontend, name, router, routes, self)
+            )
         except Exception as error:  # noqa: BLE001 - a plugin's bug ends one connection at worst
-            self._log(f"{remote[0]}:{remote[1]}: {explain(error)}", "portal.greeting-failed")
+            self._log(f"{remote[0]}:{remote[1]}: {explain(error)}", "portal.routing-failed")
             connection.close()
         else:
-            self._greetings[greeting] = None
+            self._unrouted[unrouted] = None
+            unrouted.start()
 
     def _evict(self) -> None:
-        oldest = next(iter(self._greetings))
+        oldest = next(iter(self._unrouted))
         self._log(
             f"{oldest.remote}: others came before it had said whom it wants", "portal.evicted"
         )
@@ -166,36 +169,42 @@ class Portal:
         """Where it listens has changed."""
         self._process.show(self._ports.facts())
 
-    # -- what a greeting asks for ------------------------------------------------------------------
+    # -- what unrouted connections ask for ---------------------------------------------------------
 
-    def forget(self, greeting: Greeting) -> None:
-        """The greeting is over."""
-        self._greetings.pop(greeting, None)
+    def forget(self, unrouted: UnroutedConnection) -> None:
+        """It is over, or its target's."""
+        self._unrouted.pop(unrouted, None)
 
-    def hang_up(self, greeting: Greeting, reason: str) -> None:
-        """The greeting ended without a target: say why."""
-        self.forget(greeting)
-        self._log(f"{greeting.remote}: {reason}", "portal.hangup")
+    def hang_up(self, unrouted: UnroutedConnection, reason: str) -> None:
+        """A connection ended without a target: say why."""
+        self.forget(unrouted)
+        self._log(f"{unrouted.remote}: {reason}", "portal.hangup")
 
-    def hand_over(self, greeting: Greeting, volume: str, state: bytes) -> bool:
+    def hand_over(self, unrouted: UnroutedConnection, volume: str, state: bytes) -> bool:
         """Pass the connection to the volume's target, which owns it from now on; False if that
         can't be now: the target is not there, or so many wait for it that it takes no more."""
         if len(state) > HANDOVER_BYTES_MAX:
-            self._log(f"its greeter passes on {len(state)} bytes", "portal.handover-failed")
+            self._log(
+                f"its connection router passes on {len(state)} bytes", "portal.handover-failed"
+            )
             return False
         try:
             packet = encode(
-                {"do": "adopt-connection", "handover": base64.b64encode(state).decode()}
+                {
+                    "do": "adopt-connection",
+                    "frontend": unrouted.frontend,
+                    "handover": base64.b64encode(state).decode(),
+                }
             )
             target = connect(self._process.layout.socket(f"target.{volume}"))
             with target:
-                send(target, packet, [greeting.connection.fileno()])
+                send(target, packet, [unrouted.connection.fileno()])
         except (ConflictError, ProtocolError, OSError) as error:
             self._log(
-                f"{greeting.remote}: volume {volume}: {explain(error)}", "portal.handover-failed"
+                f"{unrouted.remote}: volume {volume}: {explain(error)}", "portal.handover-failed"
             )
             return False
-        self.forget(greeting)
+        self.forget(unrouted)
         return True
 
     def _log(self, text: str, code: str) -> None:

@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 import attrs
 
+from tierce.address import Address
 from tierce.errors import TierceError, explain
-from tierce.node.listening import join_address, open_listener
+from tierce.node.listening import open_listener
 from tierce.reactor import READABLE, Reactor, Timer
 from tierce.spec import Event
 
@@ -109,7 +110,7 @@ class Ports:
         missing: dict[str, dict[str, str]] = {}
         for port in self._ports:
             if port.listener is not None:
-                where = join_address(*port.listener.getsockname()[:2])
+                where = str(Address(*port.listener.getsockname()[:2]))
                 listening.setdefault(port.frontend, {})[port.address] = where
             else:
                 missing.setdefault(port.frontend, {})[port.address] = port.trouble

@@ -13,15 +13,22 @@ from pathlib import Path
 
 import attrs
 
-from tierce.config import Config, VolumeConfig, leaves, located_error, origin_of
+from tierce.address import Address
+from tierce.config import (
+    Config,
+    VolumeConfig,
+    leaves,
+    located_error,
+    origin_of,
+    portal_sections,
+)
 from tierce.errors import ConfigError, explain
 from tierce.node import capacity
 from tierce.node.engines import lifecycle_of
 from tierce.node.layout import Layout
-from tierce.node.listening import split_address
 from tierce.node.settings import spec_of
 from tierce.registry import resolve
-from tierce.spec import MemberSpec
+from tierce.spec import Export, MemberSpec
 
 #: What stands for the identity that a volume does not have yet.
 _NO_UUID = "0" * 32
@@ -158,21 +165,22 @@ class _Examination:
     def _check_ports(self) -> None:
         taken: dict[int, list[tuple[str, str]]] = {}
         for key, address, volume in self._ports():
-            host, port = split_address(address)
+            where_to = Address.parse(address)
+            port = where_to.port
             for other_key, other_host in taken.get(port, ()) if port else ():
-                if _overlap(host, other_host):
+                if _overlap(where_to.host, other_host):
                     where = origin_of(other_key, self._config.origins)
                     why = f"{address} is taken by {other_key} ({where})"
                     self._wrong(key, why, volume)
                     break
             else:
-                taken.setdefault(port, []).append((key, host))
+                taken.setdefault(port, []).append((key, where_to.host))
 
     def _ports(self) -> Iterator[tuple[str, str, str]]:
         """Yield key, address and volume of everything that listens."""
         config = self._config
-        used = {volume.frontend for volume in config.volumes}
-        for name, options in config.frontends.items():
+        used = {one.frontend for volume in config.volumes for one in volume.exports}
+        for name, options in portal_sections(config).items():
             # One that nobody names and nobody uses has defaults that nobody chose.
             if name in used or f"frontends.{name}.listen" in config.origins:
                 yield from _listening(options, f"frontends.{name}")
@@ -192,15 +200,19 @@ class _Examination:
     # -- advice ------------------------------------------------------------------------------------
 
     def _advise(self, volume: VolumeConfig) -> None:
-        description = self._config.registry.frontends[volume.frontend]
+        for export in volume.exports:
+            self._advise_export(volume, export)
+
+    def _advise_export(self, volume: VolumeConfig, export: Export) -> None:
+        description = self._config.registry.frontends[export.frontend]
         if not description.advice:
             return
         key = f"volumes.{volume.name}"
-        section = self._config.frontends[volume.frontend]
+        section = self._config.frontends[export.frontend]
         try:
             advise = resolve(description.advice)
             assert callable(advise), "a front end's advice is a function"
-            advice = advise(section, volume.name, volume.frontend_options)
+            advice = advise(section, volume.name, export.options)
         except Exception as error:  # noqa: BLE001 - the function is the plugin's
             advice = f"its front end's advice failed: {explain(error)}"
         if advice:

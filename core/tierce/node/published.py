@@ -6,15 +6,14 @@ held by a lock while its process lives, so that of two services one is refused a
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import socket
-from pathlib import Path
 
 from tierce.errors import ConflictError, TemporaryError, UsageError
-from tierce.node.layout import BACKLOG, Layout
+from tierce.node.layout import Layout
 from tierce.state import Lock, acquire
+from tierce.unix_socket import listen_at_path
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}", re.ASCII)
 
@@ -46,7 +45,9 @@ class Publisher:
         what = f"the published socket {name!r}"
         lock = acquire(self._layout.published_lock(name), note, what=what)
         try:
-            listener = _listen(self._layout.published(name))
+            listener = listen_at_path(self._layout.published(name))
+            # A service waits where it accepts.
+            listener.setblocking(True)
         except BaseException:
             lock.release()
             raise
@@ -92,22 +93,3 @@ def _check(name: str) -> None:
             f"a published socket can't be called {name!r}: expected a letter, then letters, "
             "digits, '-' and '_', 63 at most"
         )
-
-
-def _listen(path: Path) -> socket.socket:
-    """Listen at `path`, as `tierce.node.layout.listen` does, with a stream socket."""
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    short = f".{os.getpid()}.{path.name[:40]}"
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(short, dir_fd=folder)
-        listener.bind(f"/proc/self/fd/{folder}/{short}")
-        listener.listen(BACKLOG)
-        os.rename(short, path.name, src_dir_fd=folder, dst_dir_fd=folder)
-    except BaseException:
-        listener.close()
-        raise
-    finally:
-        os.close(folder)
-    return listener

@@ -10,6 +10,7 @@ import attrs
 
 from tierce.config import options_from_mapping
 from tierce.errors import ProtocolError, TierceError, explain
+from tierce.node.fronts import Fronts
 from tierce.node.live_options import Part, parts_of, split
 from tierce.node.settings import TargetSettings
 from tierce.registry import Registry
@@ -119,20 +120,20 @@ class LiveParts:
 
 
 def running_parts(
-    settings: TargetSettings, registry: Registry, pipeline: Pipeline, frontend: object
+    settings: TargetSettings, registry: Registry, pipeline: Pipeline, fronts: Fronts
 ) -> Iterable[Running]:
     """Yield the parts of a target that has just been opened."""
     owners = {thing: one.name for one in registry.plugins for thing in one.provides}
-    for part in parts_of(settings.config, settings.frontend_section):
+    for part in parts_of(settings.config, settings.sections):
         if part.key == "options":
             family, running, method = "engine", pipeline.engine, "reconfigure"
-        elif part.key == "frontend_options":
-            family, running, method = "front end", frontend, "reconfigure_volume"
+        elif part.key == "frontend_options" or part.key.startswith("exports["):
+            family, running, method = "front end", fronts.of(part.name), "reconfigure_volume"
         elif part.key.startswith("filters["):
             family, method = "filter", "reconfigure"
             running = pipeline.filters[int(part.key[len("filters[") : -1])]
         else:
-            family, running, method = "front end", frontend, "reconfigure"
+            family, running, method = "front end", fronts.of(part.name), "reconfigure"
         found = getattr(running, method, None)
         take = found if callable(found) else _lacks(method)
         yield Running(part, take, owners[f"{family} {part.name}"])

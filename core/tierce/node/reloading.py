@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from tierce.config import Config, load_config, options_to_mapping, volume_to_mapping
+from tierce.address import Address
+from tierce.config import (
+    Config,
+    load_config,
+    options_to_mapping,
+    portal_sections,
+    volume_to_mapping,
+)
 from tierce.errors import (
     ConfigError,
     ConflictError,
@@ -20,7 +27,7 @@ from tierce.errors import (
 from tierce.node.deciding import lacking
 from tierce.node.differing import Change, Effect, Situation, compare, differences
 from tierce.node.engines import Served
-from tierce.node.listening import find_port_holder, open_listener, split_address
+from tierce.node.listening import find_port_holder, open_listener
 from tierce.node.plan import Role
 from tierce.node.planning import plan_all
 from tierce.node.preflight import Findings, examine
@@ -140,8 +147,9 @@ def keep_ports(before: Config, after: Config, portal_pid: int) -> tuple[Config, 
     Returns: The config, and for each front end that keeps its addresses a sentence, by its name.
     """
     frontends, refused = dict(after.frontends), dict[str, str]()
-    for name, section in after.frontends.items():
-        old = before.frontends.get(name)
+    listened = portal_sections(before)
+    for name, section in portal_sections(after).items():
+        old = listened.get(name)
         if old is None or set(section.listen) == set(old.listen):
             continue
         why = _why_not(set(section.listen) - set(old.listen), portal_pid)
@@ -163,7 +171,7 @@ def _why_not(addresses: Iterable[str], portal_pid: int) -> str:
             # Its network is not up: the portal tries again until it is.
             continue
         except ConflictError as error:
-            if find_port_holder(split_address(address)[1]) != portal_pid:
+            if find_port_holder(Address.parse(address).port) != portal_pid:
                 return str(error)
         except (TierceError, OSError) as error:
             return explain(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from tierce.config import options_to_mapping
+from tierce.config import options_to_mapping, portal_sections
 from tierce.node.child import Child
 from tierce.node.control import Message
 from tierce.node.listening import dialled
@@ -24,11 +24,15 @@ class Router:
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
-        self._routed: dict[str, Message] = {}
+        #: What the portal was told, by volume and front end.
+        self._routed: dict[tuple[str, str], Message] = {}
         self._portal: Child | None = None
+        #: Volumes that are up and that no portal leads to.
+        self._portalless: set[str] = set()
 
     def update(self) -> None:
         """Tell the portal what has changed; a new one everything, then that it may accept."""
+        self._look_at_portalless()
         portal = self._find()
         if portal is None or portal.peer is None:
             self._portal = None
@@ -37,11 +41,13 @@ class Router:
         if is_new:
             self._portal, self._routed = portal, {}
         wanted = self._routes()
-        for volume in self._routed.keys() - wanted.keys():
-            portal.peer.send({"do": "unroute", "volume": volume})
-        for volume, route in wanted.items():
-            if self._routed.get(volume) != route:
-                portal.peer.ask(route, self._routed_now(volume))
+        for volume, frontend in self._routed.keys() - wanted.keys():
+            portal.peer.send({"do": "unroute", "volume": volume, "frontend": frontend})
+        changed = [key for key, route in wanted.items() if self._routed.get(key) != route]
+        # The portal answers in order: with a volume's last route it knows them all.
+        last = {volume: (volume, frontend) for volume, frontend in changed}
+        for key in changed:
+            portal.peer.ask(wanted[key], self._routed_now(key[0], is_last=last[key[0]] == key))
         self._routed = wanted
         if is_new:
             portal.peer.send({"do": "open"})
@@ -80,23 +86,41 @@ class Router:
         found = portal.facts.get(name) if portal is not None else None
         return found if isinstance(found, Mapping) else {}
 
-    def _routed_now(self, volume: str) -> Callable[[Message], None]:
+    def _look_at_portalless(self) -> None:
+        """A volume whose front ends all listen themselves can be used as soon as it is up."""
+        catalogue = self._supervisor.catalogue
+        listened = portal_sections(catalogue.config)
+        up = {
+            name
+            for name, one in catalogue.served.items()
+            if not any(export.frontend in listened for export in one.config.exports)
+            and self._supervisor.is_up(name)
+        }
+        come, self._portalless = up - self._portalless, up
+        for name in sorted(come):
+            self._supervisor.reachable(name)
+
+    def _routed_now(self, volume: str, *, is_last: bool) -> Callable[[Message], None]:
         """What is told to have come up must be reachable: it is told after the portal knows."""
 
         def answered(_answer: Message) -> None:
-            if self._supervisor.is_up(volume):
+            if is_last and self._supervisor.is_up(volume):
                 self._supervisor.reachable(volume)
 
         return answered
 
-    def _routes(self) -> dict[str, Message]:
+    def _routes(self) -> dict[tuple[str, str], Message]:
+        catalogue = self._supervisor.catalogue
+        listened = portal_sections(catalogue.config)
         return {
-            name: {
+            (name, export.frontend): {
                 "do": "route",
-                "frontend": one.config.frontend,
+                "frontend": export.frontend,
                 "volume": name,
-                "options": options_to_mapping(one.config.frontend_options),
+                "options": options_to_mapping(export.options),
                 "is_up": self._supervisor.is_up(name),
             }
-            for name, one in self._supervisor.catalogue.served.items()
+            for name, one in catalogue.served.items()
+            for export in one.config.exports
+            if export.frontend in listened
         }

@@ -33,8 +33,7 @@ def spec_of(config: VolumeConfig, uuid: str, created: float, layout: Layout) -> 
         block_size=config.block_size,
         engine=config.engine,
         engine_options=config.engine_options,
-        frontend=config.frontend,
-        frontend_options=config.frontend_options,
+        exports=config.exports,
         filters=config.filters,
         folder=layout.volume(config.name),
         created=created,
@@ -50,13 +49,13 @@ class TargetSettings:
         volume: The volume.
         config: What it was made from.
         members: Its members.
-        frontend_section: Options of its front end's section under `frontends:`.
+        sections: Options of its front ends' sections under `frontends:`, by name.
     """
 
     volume: VolumeSpec
     config: VolumeConfig
     members: tuple[MemberSpec, ...]
-    frontend_section: Any
+    sections: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
         """Return what a restart is needed for as JSON values."""
@@ -66,12 +65,12 @@ class TargetSettings:
             "created": self.volume.created,
             "folder": str(self.volume.folder),
             "members": [member_to_json(member) for member in self.members],
-            "frontend_section": split(self.frontend_section)[0],
+            "sections": {name: split(one)[0] for name, one in self.sections.items()},
         }
 
     def live_to_json(self) -> dict[str, Any]:
         """Return what changes while the target runs as JSON values."""
-        return live_values(self.config, self.frontend_section)
+        return live_values(self.config, self.sections)
 
     @classmethod
     def from_json(
@@ -87,11 +86,12 @@ class TargetSettings:
         folder = Path(values["folder"])
         volume = spec_of(config, values["uuid"], values["created"], Layout(folder.parent.parent))
         assert volume.folder == folder, "volumes lie under DATA/volumes"
-        of_section = live.get(f"frontends.{config.frontend}", {}).get("values", {})
-        whole = {**values["frontend_section"], **of_section}
-        section = load_section(registry, config.frontend, whole)
+        sections = {}
+        for name, fixed in values["sections"].items():
+            of_section = live.get(f"frontends.{name}", {}).get("values", {})
+            sections[name] = load_section(registry, name, {**fixed, **of_section})
         members = tuple(member_from_json(member) for member in values["members"])
-        return cls(volume, config, members, section)
+        return cls(volume, config, members, sections)
 
 
 @attrs.frozen

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tierce.config import Config
+from tierce.config import Config, portal_sections
 from tierce.errors import TemporaryError, TierceError
 from tierce.node.listening import open_listener
 from tierce.node.refusals import join_refusals
@@ -14,7 +14,7 @@ from tierce.node.refusals import join_refusals
 def try_ports(config: Config) -> dict[str, dict[str, Exception]]:
     """Return why addresses can't be listened at, by front end and address."""
     refused: dict[str, dict[str, Exception]] = {}
-    for name, section in config.frontends.items():
+    for name, section in portal_sections(config).items():
         for address in section.listen:
             try:
                 open_listener(address).close()
@@ -60,9 +60,12 @@ def check_start(
 def _can_listen(config: Config, ports: Mapping[str, Mapping[str, Exception]]) -> bool:
     """True if one of the front ends that are used can be reached, now or when its network is up:
     the portal waits for an address that is only missing now."""
-    used = {volume.frontend for volume in config.volumes} or set(config.frontends)
+    sections = portal_sections(config)
+    used = {one.frontend for volume in config.volumes for one in volume.exports} or set(sections)
     for name in used:
-        for address in config.frontends[name].listen:
+        if name not in sections:
+            return True  # It listens itself, in each target.
+        for address in sections[name].listen:
             error = ports.get(name, {}).get(address)
             if error is None or isinstance(error, TemporaryError):
                 return True

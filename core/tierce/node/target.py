@@ -1,4 +1,4 @@
-"""A target process: one volume's pipeline and its front end on one loop."""
+"""A target process: one volume's pipeline and its front ends on one loop."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from tierce.block.status import Status
-from tierce.contexts import Frontend, FrontendContext, OpenContext
+from tierce.contexts import OpenContext
 from tierce.durable import replace_durably
 from tierce.errors import FormatError, ProtocolError, explain
 from tierce.node.control import Command, Message, close_all
 from tierce.node.descriptors import is_spare, limit
-from tierce.node.frontend_folder import frontend_folder
+from tierce.node.fronts import Fronts
 from tierce.node.layout import Layout
 from tierce.node.plan import EXIT_FENCED
 from tierce.node.process import Process
 from tierce.node.published import find_service
 from tierce.node.reconfiguring import LiveParts, running_parts
 from tierce.node.settings import TargetSettings
-from tierce.registry import Registry, resolve
+from tierce.registry import Registry
 from tierce.spec import Event, VolumeSpec
 from tierce.stage import Stage
 from tierce.volume.pipeline import Pipeline, open_pipeline
@@ -34,7 +34,7 @@ ADDRESS_BYTES_MAX = 512
 
 
 def start_target(process: Process, registry: Registry) -> Target:
-    """Open the volume and its front end."""
+    """Open the volume and its front ends."""
     plan = process.plan
     settings = TargetSettings.from_json(plan.settings, plan.live, registry)
     return Target(process, registry, settings)
@@ -67,33 +67,12 @@ class Target:
             fenced=self._fence,
             find_service=lambda name: find_service(process.layout, name),
         )
-        self._frontend: Frontend | None = None
+        self._fronts: Fronts | None = None
         self._pipeline: Pipeline = open_pipeline(context, registry)
-        factory = resolve(registry.frontends[volume.frontend].factory)
-        assert callable(factory), "a front end's factory is a class or function"
-        self._frontend = factory(
-            FrontendContext(
-                volume=volume,
-                options=settings.frontend_section,
-                volume_options=volume.frontend_options,
-                device=self._pipeline.device,
-                reactor=process.reactor,
-                stage=self._stage,
-                emit=process.emit,
-                publish=self._page.publish,
-                folder=frontend_folder(volume),
-                is_folder_lasting=(
-                    self._pipeline.device.capabilities.durable and not settings.members
-                ),
-                boot_id=process.boot_id,
-            )
-        )
-        hear = getattr(self._frontend, "resized", None)
-        if hear is not None:
-            self._pipeline.resized.append(hear)
+        self._fronts = Fronts(process, registry, settings, self._pipeline, self._page)
         self._live = LiveParts(
             volume.name,
-            running_parts(settings, registry, self._pipeline, self._frontend),
+            running_parts(settings, registry, self._pipeline, self._fronts),
             emit=process.emit,
             show=lambda kept: process.show({"kept_options": kept}),
         )
@@ -125,8 +104,8 @@ class Target:
         self._is_over = True
         # Sessions end when their writes are answered.
         self._pipeline.holding.close()
-        assert self._frontend is not None, "closed only after it was opened"
-        self._frontend.close(lambda: self._pipeline.close(pipeline_closed))
+        assert self._fronts is not None, "closed only after it was opened"
+        self._fronts.close(lambda: self._pipeline.close(pipeline_closed))
 
     def _parts(self, volume: VolumeSpec) -> Iterator[tuple[str, object]]:
         """Yield what has actions, by the name that they are asked of; the second of two filters of
@@ -137,7 +116,9 @@ class Target:
         for (name, _options), part in zip(volume.filters, self._pipeline.filters, strict=True):
             seen[name] += 1
             yield f"filter.{name}" + (f":{seen[name]}" if seen[name] > 1 else ""), part
-        yield f"frontend.{volume.frontend}", self._frontend
+        assert self._fronts is not None, "asked only after it was opened"
+        for export in volume.exports:
+            yield f"frontend.{export.frontend}", self._fronts.of(export.frontend)
 
     def _stage(self, name: str) -> Stage:
         return self._page.stage(name)
@@ -148,7 +129,7 @@ class Target:
         except (KeyError, TypeError, binascii.Error) as error:
             close_all(descriptors)
             raise ProtocolError(f"not a handover: {error}") from error
-        if len(descriptors) != 1 or self._is_over or self._frontend is None:
+        if len(descriptors) != 1 or self._is_over or self._fronts is None:
             close_all(descriptors)
             raise ProtocolError("a handover brings one connection, to an open target")
         if not is_spare(descriptors[0]):
@@ -157,7 +138,7 @@ class Target:
         connection = socket.socket(fileno=descriptors[0])
         connection.setblocking(False)
         try:
-            self._frontend.adopt(connection, handover)
+            self._fronts.adopt(message.get("frontend"), connection, handover)
         except Exception as error:
             # Part of the handover is what a stranger sent: it ends that connection at worst.
             self._process.reactor.unwatch(connection.fileno())
@@ -176,8 +157,8 @@ class Target:
         if self._is_over:
             return
         self._is_over = True
-        if self._frontend is not None:
-            self._frontend.abandon(reason)
+        if self._fronts is not None:
+            self._fronts.abandon(reason)
         plan = self._process.plan
         # The supervisor keeps it down from now on, whether that can be noted or not.
         self._process.show({"fenced": reason})

@@ -233,7 +233,7 @@ def factories(registry: Registry) -> Iterator[str]:
     for one in registry.filters.values():
         yield one.factory
     for frontend in registry.frontends.values():
-        yield from (frontend.factory, frontend.greeter)
+        yield from filter(None, (frontend.factory, frontend.router))
 
 
 def become(layout: Layout, registry: Registry, forked: Forked) -> int:

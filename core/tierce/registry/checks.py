@@ -21,6 +21,7 @@ from tierce.descriptions import (
     EngineDescription,
     FilterDescription,
     FrontendDescription,
+    Listens,
     PolicyHandlerDescription,
     ReplicatorDescription,
     ServiceDescription,
@@ -61,7 +62,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}", re.ASCII)
 _SERVED = frozenset({"READ", "WRITE", "FLUSH"})
 
 #: Attributes that name something to import, and may not be empty where they exist.
-_REFERENCES = ("factory", "member", "greeter", "usage", "identity")
+_REFERENCES = ("factory", "member", "router", "usage", "identity")
 _OPTIONAL_REFERENCES = ("lifecycle", "advice")
 
 
@@ -190,6 +191,8 @@ def _check_references(what: str, description: Description) -> None:
             continue
         if field == "factory" and not reference and _is_pairing(description):
             continue  # a pairing: the replicator's factory is used
+        if field == "router" and not reference and _listens_itself(description):
+            continue
         if not is_reference(reference):
             raise BrokenPluginError(
                 f"{what}: {field} is {reference!r}; expected 'package.module:name'"
@@ -206,6 +209,10 @@ def _check_references(what: str, description: Description) -> None:
         and not description.replicator
     ):
         raise BrokenPluginError(f"{what} names a store but no replicator to keep it equal")
+
+
+def _listens_itself(description: Description) -> bool:
+    return isinstance(description, FrontendDescription) and description.listens is Listens.ITSELF
 
 
 def _is_pairing(description: Description) -> bool:
@@ -225,10 +232,15 @@ def _check_options(what: str, description: Description) -> None:
             raise BrokenPluginError(f"{what}: {options.__name__} has an option of type Any")
         if isinstance(description, FilterDescription) and "name" in found:
             raise BrokenPluginError(f"{what}: an option can't be called 'name', the filter is")
-    if isinstance(description, FrontendDescription) and "listen" not in option_types(
-        description.options
+    if (
+        isinstance(description, FrontendDescription)
+        and description.listens is Listens.PORTAL
+        and "listen" not in option_types(description.options)
     ):
-        raise BrokenPluginError(f"{what}: its options have no 'listen'")
+        raise BrokenPluginError(
+            f"{what}: its options have no 'listen', where the portal is to listen for it; one that "
+            "listens itself says so: listens=tierce.Listens.ITSELF"
+        )
 
 
 def _holds_any(kind: OptionType) -> bool:

@@ -1,12 +1,18 @@
-"""Who may use a volume's device: one writer, or many readers, never both."""
+"""Who may use a volume: one export that writes, and any number that read beside it.
+
+Exports of one volume share a pipeline, so that a reader sees each write once it is acknowledged.
+What two writers would not share is what their protocols promise besides: a reservation by one
+front end means nothing to another.
+"""
 
 from __future__ import annotations
 
 from tierce.errors import ConflictError
+from tierce.spec import Access, Export
 
 
-class Claims:
-    """The claims on one volume in this process.
+class ExportClaims:
+    """The claims of exports on one volume in this process.
 
     Args:
         volume: Its name, for errors.
@@ -14,29 +20,23 @@ class Claims:
 
     def __init__(self, volume: str) -> None:
         self._volume = volume
-        self._writer = ""
-        self._readers: list[str] = []
+        self._exports: list[Export] = []
 
-    def claim(self, holder: str, *, writes: bool) -> None:
-        """Claim the volume for `holder`.
+    def claim(self, export: Export) -> None:
+        """Claim the volume for an export, for as long as its process lives.
 
         Raises:
-            ConflictError: Another claim stands against it; names the holder.
+            ConflictError: Another claim stands against it; names both.
         """
-        if self._writer:
-            raise ConflictError(f"volume {self._volume} is claimed for writing by {self._writer}")
-        if writes and self._readers:
-            raise ConflictError(
-                f"volume {self._volume} is claimed for reading by {', '.join(self._readers)}"
-            )
-        if writes:
-            self._writer = holder
-        else:
-            self._readers.append(holder)
-
-    def release(self, holder: str) -> None:
-        """Give a claim back; harmless if there is none."""
-        if self._writer == holder:
-            self._writer = ""
-        elif holder in self._readers:
-            self._readers.remove(holder)
+        for other in self._exports:
+            if other.frontend == export.frontend:
+                raise ConflictError(
+                    f"volume {self._volume}: two exports by {export.frontend!r}; a front end "
+                    "serves a volume once"
+                )
+            if other.access is export.access is Access.RW:
+                raise ConflictError(
+                    f"volume {self._volume}: {export.frontend!r} would write, and "
+                    f"{other.frontend!r} does; one export of a volume writes at most"
+                )
+        self._exports.append(export)

@@ -2,9 +2,9 @@
 
 ::
 
-    front end -> Emulator -> [Boundary -> filter] -> ... -> Boundary -> engine
+    front ends -> Emulator -> [Boundary -> filter] -> ... -> Boundary -> engine
 
-Hooks are resolved here, once; what the front end calls is bound methods.
+Hooks are resolved here, once; what front ends call is bound methods.
 
 **Which thread.** Everything here, and every call of a `Device`, is on the data thread. A simple
 device of `Concurrency.SERIAL` is made, called and closed on one and the same worker thread; one of
@@ -27,7 +27,6 @@ from tierce.errors import PluginError
 from tierce.registry import Registry
 from tierce.volume.blame import Blames
 from tierce.volume.boundary import Boundary
-from tierce.volume.claims import Claims
 from tierce.volume.emulate import Emulator
 from tierce.volume.holding import Holding
 from tierce.volume.opening import open_device, open_engine
@@ -38,8 +37,7 @@ class Pipeline:
     """An open volume.
 
     Attributes:
-        device: What the front end talks to: does every operation, checks every request.
-        claims: Who uses it.
+        device: What front ends talk to: does every operation, checks every request.
         engine: What the engine's factory returned.
         filters: What the filters' factories returned, the one nearest the front end first.
         holding: What holds the volume's writes.
@@ -49,7 +47,6 @@ class Pipeline:
 
     def __init__(self, context: OpenContext, registry: Registry) -> None:
         volume = context.volume
-        self.claims = Claims(volume.name)
         self.resized: list[Callable[[Geometry], None]] = []
         self._context = context
         self._registry = registry
@@ -69,7 +66,6 @@ class Pipeline:
         settlement = self.boundaries[-1].settlement
         self.holding = Holding(volume.name, device, settlement, context.reactor, context.emit)
         self.device: Device = device
-        self.claims.claim(f"front end {volume.frontend}", writes=not device.capabilities.read_only)
 
     def close(self, closed: Callable[[Status], None]) -> None:
         """Close from the top down; `closed` gets what failed, if anything did."""
@@ -130,7 +126,7 @@ class Pipeline:
         return boundary
 
     def _resized(self, index: int, geometry: Geometry) -> None:
-        """A device has another shape: let all above it take it in, then the front end."""
+        """A device has another shape: let all above it take it in, then the front ends."""
         if index >= len(self.boundaries):
             return  # It says so while it opens, and is asked when it is open.
         if not self.boundaries[index].resize(geometry):

@@ -15,7 +15,7 @@ from typing import Protocol
 from tierce import READABLE, WRITABLE, ProtocolError, Reactor, Timer
 from tierce_iscsi.buffers import Region
 from tierce_iscsi.connection import TURN_NS, Connection
-from tierce_iscsi.greeter import Handed
+from tierce_iscsi.connection_router import Handed
 from tierce_iscsi.login import Login, LoginRefusedError
 from tierce_iscsi.options import IscsiOptions
 from tierce_iscsi.output import Output
@@ -67,7 +67,7 @@ class Endpoint:
     Args:
         target: What takes its login, and hears of its end.
         connection: Non-blocking; the endpoint's from now on.
-        handed: What the greeter read.
+        handed: What the connection router read.
     """
 
     def __init__(self, target: Target, connection: socket.socket, handed: Handed) -> None:
@@ -109,7 +109,7 @@ class Endpoint:
         return str(host), int(port)
 
     def start(self) -> None:
-        """Go on with what the greeter read."""
+        """Go on with what the connection router read."""
         self._guard(self._take_login)
 
     # -- login -------------------------------------------------------------------------------------

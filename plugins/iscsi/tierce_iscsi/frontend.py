@@ -6,12 +6,12 @@ import socket
 import time
 from collections.abc import Callable, Collection
 
-from tierce import FrontendContext, Geometry, ProtocolError, Timer
+from tierce import Frontend, FrontendContext, Geometry, ProtocolError, Timer
 from tierce_iscsi import task_management
 from tierce_iscsi.completion import Completion, Quiet
 from tierce_iscsi.connection import Connection
+from tierce_iscsi.connection_router import Handed, format_portal, format_targets, may_log_in
 from tierce_iscsi.endpoint import Endpoint
-from tierce_iscsi.greeter import Handed, format_portal, format_targets, may_log_in
 from tierce_iscsi.memory import Memory
 from tierce_iscsi.options import IscsiOptions, IscsiVolumeOptions, identity
 from tierce_iscsi.pdu import LoginStatus
@@ -36,7 +36,7 @@ LOGIN_COUNT_MAX = 256
 TSIH_MAX = 0xFFFF
 
 
-class IscsiFrontend:
+class IscsiFrontend(Frontend):
     """See `tierce.Frontend`.
 
     Args:

@@ -6,7 +6,7 @@ import re
 
 import attrs
 
-from tierce import VolumeSpec, option
+from tierce import Address, Export, VolumeSpec, option
 
 #: What every IQN that we make up starts with; a volume's name follows.
 IQN_PREFIX = "iqn.2026-11.io.tierce:"
@@ -21,7 +21,7 @@ _EXPECTED = (
     f"expected iqn.YEAR-MONTH.DOMAIN:NAME, for example {IQN_PREFIX}data, or eui. and 16 hex digits"
 )
 #: Addresses that mean every one of a machine.
-_WILDCARDS = ("0.0.0.0", "[::]")  # noqa: S104 - read, not bound
+_WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - read, not bound
 
 
 @attrs.frozen
@@ -67,8 +67,8 @@ class IscsiOptions:
     def check(self) -> str | None:
         """Return what is wrong with the options, if anything is."""
         if self.advertise is not None:
-            host, _, port = self.advertise.rpartition(":")
-            if host in _WILDCARDS or port == "0":
+            portal = Address.parse(self.advertise)
+            if portal.host in _WILDCARDS or not portal.port:
                 return (
                     f"advertise {self.advertise}: nobody can dial that; name an address and a port "
                     "that initiators reach, or leave it out"
@@ -131,14 +131,14 @@ def advice(options: IscsiOptions, _name: str, volume_options: IscsiVolumeOptions
 
 
 def _is_loopback(address: str) -> bool:
-    host = address.rpartition(":")[0]
-    return host.startswith("127.") or host in ("localhost", "[::1]")
+    host = Address.parse(address).host
+    return host.startswith("127.") or host in ("localhost", "::1")
 
 
-def usage(options: IscsiOptions, volume: VolumeSpec) -> dict[str, str]:
+def usage(options: IscsiOptions, volume: VolumeSpec, export: Export) -> dict[str, str]:
     """Return the volume's URL, and what to type into each tool to use it."""
     portal = options.advertise or options.listen[0]
-    iqn = identity(options, volume.name, volume.frontend_options)
+    iqn = identity(options, volume.name, export.options)
     url = f"iscsi://{portal}/{iqn}/0"
     return {
         "url": url,

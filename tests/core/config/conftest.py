@@ -98,7 +98,7 @@ def _frontend(name: str, options: type[Any], identity_name: str) -> FrontendDesc
         name=name,
         summary="A wire.",
         factory="tierce_config_example:Frontend",
-        greeter="tierce_config_example:Greeter",
+        router="tierce_config_example:Greeter",
         usage="tierce_config_example:usage",
         identity=f"tierce_config_example:{identity_name}",
         options=options,

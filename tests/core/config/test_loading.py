@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tierce import ConfigError
+from tierce import ConfigError, Export
 from tierce.config import Config, Limits, VolumeConfig, config_from_bytes, load_config
 from tierce.config.loading import load_registry
 from tierce.config.source import FILE_BYTES_MAX
@@ -58,8 +58,7 @@ class TestWhatAFileComesTo:
             block_size=512,
             engine="memory",
             engine_options=volume.engine_options,
-            frontend="wire",
-            frontend_options=volume.frontend_options,
+            exports=(Export(frontend="wire", options=volume.exports[0].options),),
         )
         assert config.data_dir == Path("/etc/tierce-data")
         assert config.limits == Limits()
@@ -90,7 +89,7 @@ limits: {stop_timeout_s: 2 min}
         assert policy.parameters.path == "/etc/y"
         (volume,) = config.volumes
         assert volume.block_size == 4096
-        assert volume.frontend_options.target == "mine"
+        assert volume.exports[0].options.target == "mine"
         slow, trace = volume.filters
         assert (slow[0], slow[1].weight, trace[0]) == ("slow", 2, "trace")
 

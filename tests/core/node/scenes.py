@@ -15,6 +15,7 @@ from tierce import (
     ConflictError,
     EngineDescription,
     Event,
+    Export,
     FilterDescription,
     FormatError,
     FrontendDescription,
@@ -149,7 +150,7 @@ class FolderLifecycle(Lifecycle):
             raise fault
 
 
-def usage(_options: Section, volume: VolumeSpec) -> dict[str, str]:
+def usage(_options: Section, volume: VolumeSpec, _export: Export) -> dict[str, str]:
     return {"url": f"names://{volume.name}"}
 
 
@@ -218,7 +219,7 @@ def tierce_frontends() -> list[FrontendDescription]:
         name="names",
         summary="Names.",
         factory=how[0],
-        greeter=how[0],
+        router=how[0],
         usage=how[0],
         identity=how[1],
         options=Section,

@@ -31,7 +31,7 @@ def volume(tmp_path: Path) -> VolumeSpec:
     """One whose three folders are there."""
     replicas = tuple(ReplicaOptions(folder=str(tmp_path / f"r {name}")) for name in "abc")
     made = VolumeSpec(
-        *("demo", "0" * 32, 65536, 512, "jiva", JivaOptions(replicas), "iscsi", None),
+        *("demo", "0" * 32, 65536, 512, "jiva", JivaOptions(replicas), ()),
         tmp_path / "own",
     )
     JivaLifecycle().create(made)

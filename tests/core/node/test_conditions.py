@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from tierce import Event
+from tierce import Event, Export, Listens
 from tierce.health import Health
 from tierce.node.conditions import Conditions
 from tierce.node.layout import Layout
@@ -30,8 +30,15 @@ class Scene:
             pulse=SimpleNamespace(is_told=False),
             plan=SimpleNamespace(name="target.demo"),
         )
-        served = SimpleNamespace(config=SimpleNamespace(frontend="iscsi"), members=())
-        catalogue = SimpleNamespace(served={"demo": served}, unserved_why=lambda _record: "")
+        served = SimpleNamespace(
+            config=SimpleNamespace(exports=(Export(frontend="iscsi", options=None),)), members=()
+        )
+        registry = SimpleNamespace(frontends={"iscsi": SimpleNamespace(listens=Listens.PORTAL)})
+        catalogue = SimpleNamespace(
+            served={"demo": served},
+            unserved_why=lambda _record: "",
+            config=SimpleNamespace(frontends={"iscsi": None}, registry=registry),
+        )
         supervisor = SimpleNamespace(
             layout=self.layout,
             catalogue=catalogue,

@@ -10,6 +10,7 @@ import attrs
 import pytest
 
 from core.node.scenes import Scene, note, volume
+from tierce import Access, Export
 from tierce.config import load_config
 from tierce.node.catalogue import Catalogue
 from tierce.node.deciding import Foreseen, lacking
@@ -182,7 +183,8 @@ def test_what_a_volume_needs_and_no_plugin_brings_is_named(scene: Scene) -> None
     served = catalogue.served["demo"].config
     assert lacking(catalogue.config, served) == ""
     assert lacking(catalogue.config, attrs.evolve(served, engine="x")) == "the engine 'x'"
-    assert lacking(catalogue.config, attrs.evolve(served, frontend="y")) == "the front end 'y'"
+    exports = (*served.exports, Export(frontend="y", options=None, access=Access.RO))
+    assert lacking(catalogue.config, attrs.evolve(served, exports=exports)) == "the front end 'y'"
 
 
 def test_what_can_not_be_served_at_all_says_so(scene: Scene) -> None:

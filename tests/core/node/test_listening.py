@@ -8,39 +8,14 @@ import socket
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tierce import ConflictError, TemporaryError, TierceError, UsageError
+from tierce import Address, ConflictError, TemporaryError, TierceError, UsageError
 from tierce.node.listening import (
     describe_holder,
     dialled,
     find_port_holder,
-    join_address,
     open_listener,
-    split_address,
 )
-
-
-@pytest.mark.parametrize(
-    ("address", "expected"),
-    [
-        ("127.0.0.1:3260", ("127.0.0.1", 3260)),
-        ("[::1]:3260", ("::1", 3260)),
-        ("localhost:0", ("localhost", 0)),
-    ],
-)
-def test_an_address_is_split(address: str, expected: tuple[str, int]) -> None:
-    assert split_address(address) == expected
-
-
-@given(st.text(max_size=30))
-def test_any_text_is_an_address_or_a_usage_error(text: str) -> None:
-    try:
-        _host, port = split_address(text)
-    except UsageError:
-        return
-    assert 0 <= port <= 65535
 
 
 def test_a_taken_port_names_the_process_that_holds_it() -> None:
@@ -94,10 +69,10 @@ def test_users_are_told_addresses_that_they_can_dial() -> None:
         found = dialled([wildcard])
         assert found
         for address in found:
-            host, port = split_address(address)
-            assert (host not in {"0.0.0.0", "::"}, port) == (True, 3260)
+            where = Address.parse(address)
+            assert (where.host not in {"0.0.0.0", "::"}, where.port) == (True, 3260)
             # An address of this machine: it can be bound.
-            with open_listener(join_address(host, 0)):
+            with open_listener(str(Address(where.host, 0))):
                 pass
 
 

@@ -35,7 +35,7 @@ class Brings:
                 name="front",
                 summary="Front.",
                 factory=front,
-                greeter=front,
+                router=front,
                 usage=front,
                 identity=front,
                 options=Section,
@@ -69,7 +69,7 @@ class Scene:
             manager=Manager("volume/demo", reactor, self.events.append, log_story),
         )
         self.target: Target = start_target(cast("Process", process), self.registry)
-        self.front = cast("Front", self.target._frontend)
+        self.front = cast("Front", cast("Any", self.target._fronts).of("front"))
 
     def plan(self, **options: Any) -> Plan:
         """What the target is started with, or told."""
@@ -82,7 +82,7 @@ class Scene:
         }
         config = volume_from_mapping(mapping, self.registry, base=self.folder, origin="test")
         spec = spec_of(config, "0" * 32, 5.0, self.layout)
-        settings = TargetSettings(spec, config, (), Section())
+        settings = TargetSettings(spec, config, (), {"front": Section()})
         return Plan(
             *("target.demo", Role.TARGET, "demo"), settings.to_json(), settings.live_to_json()
         )

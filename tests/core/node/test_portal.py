@@ -16,12 +16,21 @@ from typing import Any, cast
 import attrs
 import pytest
 
-from tierce import Event, FrontendDescription, Handover, Hangup, Route, Send, option
+from tierce import (
+    ConnectionRouter,
+    Event,
+    FrontendDescription,
+    Handover,
+    Hangup,
+    Route,
+    Send,
+    option,
+)
+from tierce.address import Address
 from tierce.node.control import receive
 from tierce.node.layout import Layout, listen
-from tierce.node.listening import split_address
 from tierce.node.plan import Plan, Role
-from tierce.node.portal import GREETING_COUNT_MAX, Portal
+from tierce.node.portal import UNROUTED_COUNT_MAX, Portal
 from tierce.node.process import Process
 
 
@@ -35,8 +44,8 @@ class PerVolume:
     colour: str = option(doc="Any.", default="red")
 
 
-class Names:
-    """A greeter: a volume's name hands over, `?` lists, `!` can't even be built."""
+class Names(ConnectionRouter):
+    """A connection router: a volume's name hands over, `?` lists, `!` can't even be built."""
 
     def __init__(
         self, _options: Section, _local: tuple[str, int], _remote: tuple[str, int]
@@ -76,7 +85,7 @@ class Scene:
             name="names",
             summary="Names.",
             factory="-",
-            greeter="names_for_tests:Names",
+            router="names_for_tests:Names",
             usage="-",
             identity="-",
             options=Section,
@@ -96,7 +105,8 @@ class Scene:
         )
         registry = SimpleNamespace(frontends={"names": description})
         self.portal = Portal(cast("Process", process), cast("Any", registry))
-        self.address = split_address(self.shown["listening"]["names"]["127.0.0.1:0"])
+        where = Address.parse(self.shown["listening"]["names"]["127.0.0.1:0"])
+        self.address = (where.host, where.port)
         self.clients: list[socket.socket] = []
         self.listeners: list[socket.socket] = []
 
@@ -131,7 +141,7 @@ class Scene:
 
 @pytest.fixture
 def scene(reactor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
-    # A description names its greeter by module; this one goes by no name otherwise.
+    # A description names its router by module; this one goes by no name otherwise.
     monkeypatch.setitem(sys.modules, "names_for_tests", sys.modules[__name__])
     made = Scene(reactor, tmp_path / "data")
     yield made
@@ -148,14 +158,14 @@ def test_nobody_is_accepted_before_all_routes_are_known(scene: Scene) -> None:
     assert client.recv(100) == b"demo:red:True"
 
 
-def test_a_greeter_sees_routes_as_they_are_now(scene: Scene) -> None:
+def test_a_router_sees_routes_as_they_are_now(scene: Scene) -> None:
     scene.tell(do="open")
     assert scene.ask("?") == b""
     scene.route("demo", is_up=False, colour="blue")
     assert scene.ask("?") == b"demo:blue:False"
     scene.route("demo", colour="blue")
     assert scene.ask("?") == b"demo:blue:True"
-    scene.tell(do="unroute", volume="demo")
+    scene.tell(do="unroute", frontend="names", volume="demo")
     assert scene.ask("?") == b""
 
 
@@ -176,7 +186,7 @@ def test_a_connection_is_handed_over_with_what_was_read(scene: Scene) -> None:
         handed.sendall(b"hello from the target")
         assert client.recv(100) == b"hello from the target"
         # The portal has let go of it.
-        assert not scene.portal._greetings
+        assert not scene.portal._unrouted
         client.sendall(b"more")
         scene.reactor.turn()
         assert handed.recv(100) == b"more"
@@ -203,31 +213,31 @@ def test_a_target_that_takes_no_more_connections_costs_nobody_an_answer(scene: S
         except BlockingIOError:
             answers.append(b"handed over")
     assert answers == [b"handed over", b"try again", b"try again"]
-    assert not scene.portal._greetings
+    assert not scene.portal._unrouted
 
 
 def test_the_newest_pushes_out_the_oldest(scene: Scene) -> None:
     scene.tell(do="open")
-    clients = [scene.connect() for _index in range(GREETING_COUNT_MAX + 1)]
+    clients = [scene.connect() for _index in range(UNROUTED_COUNT_MAX + 1)]
     assert clients[0].recv(1) == b""
-    assert len(scene.portal._greetings) == GREETING_COUNT_MAX
+    assert len(scene.portal._unrouted) == UNROUTED_COUNT_MAX
     scene.route("demo")
     clients[-1].sendall(b"?")
     scene.reactor.turn()
     assert clients[-1].recv(100) == b"demo:red:True"
 
 
-def test_a_greeter_that_can_not_be_built_ends_its_own_connection(scene: Scene) -> None:
+def test_a_router_that_can_not_be_built_ends_its_own_connection(scene: Scene) -> None:
     class Broken:
         def __init__(self, *_ends: object) -> None:
-            raise RuntimeError("no greeting")
+            raise RuntimeError("no router")
 
     scene.tell(do="open")
-    good = scene.portal._greeters["names"]
-    scene.portal._greeters["names"] = Broken
+    good = scene.portal._routers["names"]
+    scene.portal._routers["names"] = Broken
     assert scene.connect().recv(1) == b""
-    assert scene.logged[0].message.endswith("RuntimeError: no greeting")
-    scene.portal._greeters["names"] = good
+    assert scene.logged[0].message.endswith("RuntimeError: no router")
+    scene.portal._routers["names"] = good
     assert scene.ask("?") == b""
 
 

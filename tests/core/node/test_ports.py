@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tierce import Event
-from tierce.node.listening import open_listener, split_address
+from tierce import Address, Event
+from tierce.node.listening import open_listener
 from tierce.node.ports import RETRY_S_MAX, RETRY_S_MIN, Ports
 
 NOT_HERE = "203.0.113.1:3260"
@@ -35,7 +35,8 @@ class Scene:
         self.changes += 1
 
     def connect(self, address: str) -> None:
-        self.clients.append(socket.create_connection(split_address(address), timeout=5))
+        where = Address.parse(address)
+        self.clients.append(socket.create_connection((where.host, where.port), timeout=5))
         self.reactor.turn()
 
     def codes(self) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any, cast
 import attrs
 import pytest
 
-from tierce import FrontendDescription, MemberSpec, Op, VolumeSpec, option
+from tierce import Export, FrontendDescription, MemberSpec, Op, VolumeSpec, option
 from tierce.health import Condition, Health
 from tierce.node.journal import Console
 from tierce.node.layout import Layout
@@ -25,6 +25,7 @@ from tierce.node.supervisor import Supervisor
 from tierce.volume.statistics import StatisticsPage
 
 MODULE = "screens_for_tests"
+EXPORTS = (Export(frontend="names", options=None),)
 
 
 @attrs.frozen
@@ -32,7 +33,7 @@ class Section:
     listen: tuple[str, ...] = option(doc="Where.", default=("127.0.0.1:0",))
 
 
-def usage(options: Section, volume: VolumeSpec) -> dict[str, str]:
+def usage(options: Section, volume: VolumeSpec, _export: Export) -> dict[str, str]:
     return {"url": f"names://{options.listen[0]}/{volume.name}", "tool-x": "x it"}
 
 
@@ -52,16 +53,16 @@ class Scene:
             name="names",
             summary="Names.",
             factory=where,
-            greeter=where,
+            router=where,
             usage=where,
             identity=where,
             options=Section,
             contract=2,
         )
-        spec = VolumeSpec("demo", "0" * 32, 1 << 20, 512, "pair", None, "names", None, folder)
+        spec = VolumeSpec("demo", "0" * 32, 1 << 20, 512, "pair", None, EXPORTS, folder)
         served = SimpleNamespace(
             spec=spec,
-            config=SimpleNamespace(frontend="names"),
+            config=SimpleNamespace(exports=EXPORTS),
             members=(MemberSpec("one", Path("/one")), MemberSpec("two", Path("/two"))),
         )
         self.engine = SimpleNamespace(durable=True)

@@ -8,12 +8,23 @@ from typing import Any, cast
 
 import pytest
 
-from tierce import ConfigError, ConflictError, TemporaryError, TierceError, UsageError
+from tierce import (
+    ConfigError,
+    ConflictError,
+    Export,
+    Listens,
+    TemporaryError,
+    TierceError,
+    UsageError,
+)
 from tierce.config import Config
 from tierce.node.listening import open_listener
 from tierce.node.refusals import RefusedError
 from tierce.node.starting import check_start, try_ports
 
+REGISTRY = SimpleNamespace(
+    frontends=dict.fromkeys(("iscsi", "unused"), SimpleNamespace(listens=Listens.PORTAL))
+)
 TAKEN = ConflictError("127.0.0.1:3260 is taken by process 7 (x)")
 PRIVILEGED = UsageError("can't listen at 127.0.0.1:80: this user may not")
 LATER = TemporaryError("can't listen at 203.0.113.1:3260: it is no address of this machine now")
@@ -23,8 +34,10 @@ LOST = ConflictError("its folders hold a volume already")
 
 def config(*listen: str) -> Config:
     section = SimpleNamespace(listen=listen or ("127.0.0.1:3260", "127.0.0.1:80"))
-    volumes = (SimpleNamespace(frontend="iscsi"),)
-    return cast("Config", SimpleNamespace(frontends={"iscsi": section}, volumes=volumes))
+    volumes = (SimpleNamespace(exports=(Export(frontend="iscsi", options=None),)),)
+    return cast(
+        "Config", SimpleNamespace(frontends={"iscsi": section}, volumes=volumes, registry=REGISTRY)
+    )
 
 
 def check(

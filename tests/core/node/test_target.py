@@ -191,7 +191,7 @@ def tierce_frontends() -> list[FrontendDescription]:
             name="front",
             summary="Front.",
             factory=front,
-            greeter=front,
+            router=front,
             usage=front,
             identity=front,
             options=Section,
@@ -216,7 +216,7 @@ class Scene:
         }
         config = volume_from_mapping(mapping, registry, base=folder, origin="test")
         spec = spec_of(config, "0" * 32, 5.0, self.layout)
-        settings = TargetSettings(spec, config, (), Section(greeting="hi"))
+        settings = TargetSettings(spec, config, (), {"front": Section(greeting="hi")})
         self.spec = spec
         self.live = settings.live_to_json()
         self.events: list[Event] = []
@@ -237,7 +237,7 @@ class Scene:
             manager=Manager("volume/demo", reactor, self.events.append, log_story),
         )
         self.target: Target = start_target(cast("Process", process), registry)
-        self.front = cast("Front", self.target._frontend)
+        self.front = cast("Front", cast("Any", self.target._fronts).of("front"))
 
     def reconfigure(self, **parts: Any) -> None:
         """Tell it live options, by the keys of the parts that have other ones."""

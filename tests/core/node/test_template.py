@@ -35,5 +35,5 @@ def test_it_warms_what_runs_in_data_processes() -> None:
     for engine in registry.engines.values():
         assert not engine.factory or engine.factory in named
     for frontend in registry.frontends.values():
-        assert {frontend.factory, frontend.greeter} <= named
+        assert {frontend.factory, frontend.router} <= named
         assert frontend.usage not in named

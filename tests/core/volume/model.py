@@ -24,8 +24,7 @@ def volume_spec(folder: Path, engine: str = "memory", options: Any = None) -> Vo
         block_size=BLOCK,
         engine=engine,
         engine_options=options or NoOptions(),
-        frontend="iscsi",
-        frontend_options=NoOptions(),
+        exports=(),
         folder=folder,
     )
 

@@ -1,31 +1,33 @@
-"""One writer or many readers."""
+"""One export writes, any number read."""
 
 from __future__ import annotations
 
 import pytest
 
-from tierce import ConflictError
-from tierce.volume.claims import Claims
+from tierce import Access, ConflictError, Export
+from tierce.volume.claims import ExportClaims
 
 
-def test_a_second_writer_is_told_who_the_first_is() -> None:
-    claims = Claims("demo")
-    claims.claim("iscsi", writes=True)
-    with pytest.raises(ConflictError, match=r"demo.*iscsi"):
-        claims.claim("nbd", writes=True)
-    with pytest.raises(ConflictError, match="iscsi"):
-        claims.claim("backup", writes=False)
-    claims.release("iscsi")
-    claims.claim("nbd", writes=True)
+def export(frontend: str, access: Access = Access.RW) -> Export:
+    return Export(frontend=frontend, options=None, access=access)
 
 
-def test_many_may_read_but_nobody_writes_meanwhile() -> None:
-    claims = Claims("demo")
-    claims.claim("backup", writes=False)
-    claims.claim("scrub", writes=False)
-    with pytest.raises(ConflictError, match="backup, scrub"):
-        claims.claim("iscsi", writes=True)
-    claims.release("backup")
-    claims.release("scrub")
-    claims.release("nobody")
-    claims.claim("iscsi", writes=True)
+def test_a_second_writer_is_refused_and_both_are_named() -> None:
+    claims = ExportClaims("demo")
+    claims.claim(export("iscsi"))
+    with pytest.raises(ConflictError, match="volume demo: 'nbd' would write, and 'iscsi' does"):
+        claims.claim(export("nbd"))
+
+
+def test_any_number_reads_beside_one_that_writes() -> None:
+    claims = ExportClaims("demo")
+    claims.claim(export("backup", Access.RO))
+    claims.claim(export("iscsi"))
+    claims.claim(export("scrub", Access.RO))
+
+
+def test_a_front_end_serves_a_volume_once() -> None:
+    claims = ExportClaims("demo")
+    claims.claim(export("nbd", Access.RO))
+    with pytest.raises(ConflictError, match="two exports by 'nbd'"):
+        claims.claim(export("nbd", Access.RO))

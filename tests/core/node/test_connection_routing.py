@@ -1,4 +1,4 @@
-"""One connection at the portal, with a greeter of a line protocol."""
+"""One connection at the portal, with a connection router of a line protocol."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from tierce import Handover, Hangup, Route, Send
-from tierce.node.greeting import (
-    GREETING_TIMEOUT_S,
+from tierce import ConnectionRouter, Handover, Hangup, Route, Send
+from tierce.node.connection_routing import (
     READ_BYTES_MAX,
+    ROUTING_TIMEOUT_S,
     SEND_BYTES_MAX,
-    Greeting,
     LogBudget,
+    UnroutedConnection,
 )
 
 
-class LineGreeter:
+class LineRouter(ConnectionRouter):
     """`name?` lists, `go NAME` hands over, `bye` hangs up, `raise` is a bug, `flood N` answers."""
 
     def receive(self, data: bytes, routes: Mapping[str, Route]) -> list[Send | Handover | Hangup]:
@@ -45,10 +45,10 @@ class Host:
         self.reasons: list[str] = []
         self.handed: list[tuple[str, bytes]] = []
 
-    def hang_up(self, _greeting: Greeting, reason: str) -> None:
+    def hang_up(self, _unrouted: UnroutedConnection, reason: str) -> None:
         self.reasons.append(reason)
 
-    def hand_over(self, _greeting: Greeting, volume: str, state: bytes) -> bool:
+    def hand_over(self, _unrouted: UnroutedConnection, volume: str, state: bytes) -> bool:
         self.handed.append((volume, state))
         return volume != "busy"
 
@@ -63,21 +63,24 @@ class Scene:
         server.setblocking(False)
         self.client.settimeout(5)
         routes = {"demo": Route("demo", None)}
-        self.greeting = Greeting(reactor, server, LineGreeter(), routes, self.host)
+        self.unrouted = UnroutedConnection(
+            *(reactor, server, "lines", "a client", LineRouter(), routes, self.host)
+        )
+        self.unrouted.start()
 
     def say(self, data: bytes) -> None:
         self.client.sendall(data)
         self.reactor.turn()
 
     def is_closed(self) -> bool:
-        return self.greeting.connection.fileno() < 0 and not self.reactor.watched
+        return self.unrouted.connection.fileno() < 0 and not self.reactor.watched
 
 
 @pytest.fixture
 def scene(reactor: Any) -> Iterator[Scene]:
     made = Scene(reactor)
     yield made
-    made.greeting.close()
+    made.unrouted.close()
     made.client.close()
 
 
@@ -96,7 +99,7 @@ def test_a_handover_comes_after_the_answer_was_sent(scene: Scene) -> None:
     assert scene.is_closed()
 
 
-def test_a_handover_that_fails_is_answered_by_the_greeter(scene: Scene) -> None:
+def test_a_handover_that_fails_is_answered_by_the_router(scene: Scene) -> None:
     scene.say(b"go busy")
     assert scene.client.recv(100) == b"oklater"
     assert scene.client.recv(100) == b""
@@ -112,7 +115,7 @@ def test_a_hangup_comes_after_the_answer_was_sent(scene: Scene) -> None:
 
 
 def test_a_silent_connection_is_dropped_in_time(scene: Scene) -> None:
-    scene.reactor.advance(GREETING_TIMEOUT_S - 1)
+    scene.reactor.advance(ROUTING_TIMEOUT_S - 1)
     assert not scene.is_closed()
     scene.reactor.advance(1)
     assert scene.is_closed()
@@ -120,7 +123,7 @@ def test_a_silent_connection_is_dropped_in_time(scene: Scene) -> None:
 
 
 def test_talking_does_not_extend_the_time(scene: Scene) -> None:
-    scene.reactor.advance(GREETING_TIMEOUT_S - 1)
+    scene.reactor.advance(ROUTING_TIMEOUT_S - 1)
     scene.say(b"list")
     scene.reactor.advance(1)
     assert scene.is_closed()
@@ -133,7 +136,7 @@ def test_a_connection_that_goes_away_is_forgotten(scene: Scene) -> None:
     assert scene.host.reasons == ["it went away"]
 
 
-def test_a_bug_in_a_greeter_ends_its_connection_only(scene: Scene) -> None:
+def test_a_bug_in_a_router_ends_its_connection_only(scene: Scene) -> None:
     scene.say(b"raise")
     assert scene.is_closed()
     assert "a bug" in scene.host.reasons[0]
@@ -146,7 +149,7 @@ def test_answers_that_nobody_reads_are_bounded(scene: Scene) -> None:
 
 
 def test_what_is_said_in_all_is_bounded(scene: Scene) -> None:
-    scene.greeting._read_count = READ_BYTES_MAX
+    scene.unrouted._read_count = READ_BYTES_MAX
     scene.say(b"list")
     assert scene.host.reasons == ["it sent too much"]
 

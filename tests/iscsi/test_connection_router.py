@@ -17,15 +17,15 @@ from iscsi.initiator import (
     text,
 )
 from tierce import Handover, Hangup, Route, Send
-from tierce_iscsi.greeter import Handed, IscsiGreeter
+from tierce_iscsi.connection_router import Handed, IscsiConnectionRouter
 from tierce_iscsi.options import IscsiOptions, IscsiVolumeOptions
 
 DISCOVERY = {"InitiatorName": NAME, "SessionType": "Discovery"}
 ROUTES = {"demo": Route("demo", IscsiVolumeOptions())}
 
 
-def greeter(advertise: str | None = None) -> IscsiGreeter:
-    return IscsiGreeter(
+def router(advertise: str | None = None) -> IscsiConnectionRouter:
+    return IscsiConnectionRouter(
         IscsiOptions(advertise=advertise), ("127.0.0.1", 3260), ("127.0.0.1", 40000)
     )
 
@@ -34,7 +34,7 @@ def sent(wishes: list[Send | Handover | Hangup]) -> list[Answer]:
     return initiator.answers(b"".join(w.data for w in wishes if isinstance(w, Send)))
 
 
-def discover(made: IscsiGreeter, what: str, routes: dict[str, Route]) -> bytes:
+def discover(made: IscsiConnectionRouter, what: str, routes: dict[str, Route]) -> bytes:
     """Return the whole text that a SendTargets is answered with."""
     sent(made.receive(login(DISCOVERY), routes))
     data = b""
@@ -47,35 +47,35 @@ def discover(made: IscsiGreeter, what: str, routes: dict[str, Route]) -> bytes:
 
 
 def test_discovery_names_the_address_that_the_initiator_used() -> None:
-    assert keys(discover(greeter(), "All", ROUTES)) == {
+    assert keys(discover(router(), "All", ROUTES)) == {
         "TargetName": TARGET,
         "TargetAddress": "127.0.0.1:3260,1",
     }
 
 
 def test_discovery_names_the_advertised_portal_where_there_is_one() -> None:
-    found = keys(discover(greeter("storage.example:3260"), "All", ROUTES))
+    found = keys(discover(router("storage.example:3260"), "All", ROUTES))
     assert found["TargetAddress"] == "storage.example:3260,1"
 
 
 def test_discovery_of_one_name_and_of_another() -> None:
-    assert keys(discover(greeter(), TARGET, ROUTES))["TargetName"] == TARGET
-    assert discover(greeter(), "iqn.x:other", ROUTES) == b""
+    assert keys(discover(router(), TARGET, ROUTES))["TargetName"] == TARGET
+    assert discover(router(), "iqn.x:other", ROUTES) == b""
 
 
 def test_more_targets_than_one_answer_holds_are_named_in_parts() -> None:
     routes = {f"v{i}": Route(f"v{i}", IscsiVolumeOptions()) for i in range(300)}
-    found = discover(greeter(), "All", routes)
+    found = discover(router(), "All", routes)
     assert found.count(b"TargetName=") == 300
 
 
 def test_discovery_hides_what_the_initiator_may_not_use() -> None:
     routes = ROUTES | {"other": Route("other", IscsiVolumeOptions(initiators=("iqn.x:y",)))}
-    assert discover(greeter(), "All", routes).count(b"TargetName=") == 1
+    assert discover(router(), "All", routes).count(b"TargetName=") == 1
 
 
 def test_a_discovery_session_answers_pings_and_logs_out() -> None:
-    made = greeter()
+    made = router()
     made.receive(login(DISCOVERY), ROUTES)
     [ping] = sent(made.receive(nop_out(1, b"echo"), ROUTES))
     assert (ping.opcode, ping.data) == (0x20, b"echo")
@@ -86,14 +86,14 @@ def test_a_discovery_session_answers_pings_and_logs_out() -> None:
 
 def test_a_normal_login_goes_to_its_target_with_what_was_read() -> None:
     data = login(LOGIN_KEYS)
-    [wish] = greeter().receive(data, ROUTES)
+    [wish] = router().receive(data, ROUTES)
     assert isinstance(wish, Handover)
     assert wish.volume == "demo"
     assert Handed.decode(wish.state) == Handed(0, b"", data)
 
 
 def test_a_login_in_parts_is_handed_over_with_the_parts_that_were_answered() -> None:
-    made = greeter()
+    made = router()
     whole = text(LOGIN_KEYS)
     first = made.receive(login(whole[:50], flags=0x44), ROUTES)
     assert len(sent(first)) == 1
@@ -104,7 +104,7 @@ def test_a_login_in_parts_is_handed_over_with_the_parts_that_were_answered() -> 
 
 
 def test_bytes_may_come_one_at_a_time() -> None:
-    made = greeter()
+    made = router()
     wishes = [wish for byte in login(LOGIN_KEYS) for wish in made.receive(bytes([byte]), ROUTES)]
     assert [type(wish) for wish in wishes] == [Handover]
 
@@ -123,13 +123,13 @@ def test_bytes_may_come_one_at_a_time() -> None:
 def test_a_target_that_can_not_be_used_is_refused(
     pairs: dict[str, str], routes: dict[str, Route], status: int
 ) -> None:
-    wishes = greeter().receive(login(pairs), routes)
+    wishes = router().receive(login(pairs), routes)
     assert sent(wishes)[0].login_status == status
     assert isinstance(wishes[-1], Hangup)
 
 
 def test_what_is_not_a_login_is_hung_up_on() -> None:
-    [wish] = greeter().receive(b"GET / HTTP/1.1\r\n" + b"x" * 48, ROUTES)
+    [wish] = router().receive(b"GET / HTTP/1.1\r\n" + b"x" * 48, ROUTES)
     assert isinstance(wish, Hangup)
 
 
@@ -150,7 +150,7 @@ ISCSIADM = {
 def test_discovery_is_answered_what_a_session_needs_and_tasks_are_irrelevant(
     *, is_first: bool
 ) -> None:
-    made = greeter()
+    made = router()
     of_tasks = {"MaxConnections": "1", "MaxOutstandingR2T": "1", "InitialR2T": "No"}
     # The kind of session may stand behind what depends on it.
     offers = ISCSIADM | of_tasks
@@ -173,7 +173,7 @@ def test_discovery_is_answered_what_a_session_needs_and_tasks_are_irrelevant(
 
 
 def test_a_discovery_session_may_say_anew_how_much_it_takes_at_once() -> None:
-    made = greeter()
+    made = router()
     routes = {f"v{i}": Route(f"v{i}", IscsiVolumeOptions()) for i in range(50)}
     made.receive(login(DISCOVERY), routes)
     both = text({"MaxRecvDataSegmentLength": "512", "SendTargets": "All"})
@@ -183,7 +183,7 @@ def test_a_discovery_session_may_say_anew_how_much_it_takes_at_once() -> None:
 
 
 def test_a_discovery_session_has_no_target_of_its_own() -> None:
-    assert discover(greeter(), "", ROUTES) == b"SendTargets=Reject\0"
+    assert discover(router(), "", ROUTES) == b"SendTargets=Reject\0"
 
 
 @pytest.mark.parametrize(
@@ -197,19 +197,21 @@ def test_a_discovery_session_has_no_target_of_its_own() -> None:
 def test_the_address_is_named_as_an_initiator_can_use_it(
     local: tuple[str, int], named: str
 ) -> None:
-    made = IscsiGreeter(IscsiOptions(listen=("0.0.0.0:3260",)), local, ("127.0.0.1", 40000))
+    made = IscsiConnectionRouter(
+        IscsiOptions(listen=("0.0.0.0:3260",)), local, ("127.0.0.1", 40000)
+    )
     assert keys(discover(made, "All", ROUTES))["TargetAddress"] == named
 
 
 @pytest.mark.parametrize("data", [{"SessionType": "Odd"}, {"InitiatorName": "x y"}])
 def test_names_that_can_not_be_are_refused_in_so_many_words(data: dict[str, str]) -> None:
-    wishes = greeter().receive(login(LOGIN_KEYS | data), ROUTES)
+    wishes = router().receive(login(LOGIN_KEYS | data), ROUTES)
     assert sent(wishes)[0].login_status == 0x0200
     assert isinstance(wishes[-1], Hangup)
 
 
 def test_an_initiator_whose_target_can_not_take_it_is_told_to_try_again() -> None:
-    made = greeter()
+    made = router()
     [wish] = made.receive(login(LOGIN_KEYS), ROUTES)
     assert isinstance(wish, Handover)
     [answer] = initiator.answers(made.handover_failed())

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from tierce import Handover, Hangup, ProtocolError, Route, Send
+from tierce import ConnectionRouter, Handover, Hangup, ProtocolError, Route, Send
 from tierce_iscsi.login import Login, LoginRefusedError, parse_login
 from tierce_iscsi.options import IscsiOptions, IscsiVolumeOptions, identity
 from tierce_iscsi.pdu import (
@@ -33,7 +33,7 @@ from tierce_iscsi.pdu import (
 from tierce_iscsi.text import Negotiation, format_text, parse_text
 from tierce_iscsi.text_exchange import TextExchange
 
-#: Version of what a greeter hands over, StatSN, bytes of text of earlier requests.
+#: Version of what the connection router hands over, StatSN, bytes of text of earlier requests.
 HANDOVER = struct.Struct(">BII")
 HANDOVER_VERSION = 1
 #: Commands of a discovery session at once.
@@ -90,7 +90,7 @@ def format_targets(names: list[str], portal: str) -> bytes:
     )
 
 
-class IscsiGreeter:
+class IscsiConnectionRouter(ConnectionRouter):
     """Bytes in, wishes out.
 
     Args:
@@ -112,7 +112,7 @@ class IscsiGreeter:
         self._text = TextExchange(LOGIN_SEGMENT_BYTES_MAX)
 
     def receive(self, data: bytes, routes: Mapping[str, Route]) -> list[Send | Handover | Hangup]:
-        """Take what arrived; see `tierce.Greeter`."""
+        """Take what arrived; see `tierce.ConnectionRouter`."""
         self._buffer += data
         wishes: list[Send | Handover | Hangup] = []
         try:

@@ -1,0 +1,160 @@
+"""What a front end is: its part in a target, and its part in the portal.
+
+A connection comes in at the portal, where a `ConnectionRouter` finds out which volume it is for,
+and goes on to that volume's target, where the `Frontend` serves it. A front end that listens itself
+has no part in the portal.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from tierce.block.device import Device, Geometry
+from tierce.errors import UsageError
+from tierce.reactor import Reactor
+from tierce.spec import Event, Export, VolumeSpec
+from tierce.stage import Stage
+
+
+@attrs.define
+class FrontendContext:
+    """What a front end serves a volume with, in the volume's target process.
+
+    Attributes:
+        volume: The volume.
+        export: This way to it.
+        options: The front end's own options (its section under `frontends:`).
+        volume_options: The volume's options for this front end.
+        device: The top of the volume's pipeline. Of a read-only export, it refuses changes, and
+            its capabilities say so.
+        reactor: The target's loop.
+        stage: As in OpenContext; the front end's own stage is "frontend". Of the second export on,
+            readers see it as "frontend-NAME".
+        emit: As in OpenContext.
+        publish: As in OpenContext ("sessions": ...). Of the second export on, readers see each key
+            as "NAME-KEY".
+        folder: The front end's own folder for this volume, for what it has to keep over a restart
+            of its target. It need not be there: who writes into it makes it. Core removes it, and
+            the files in it, with the volume. What lies there carries the volume's uuid, so that
+            nothing of another volume is ever taken for its own.
+        is_folder_lasting: What is durable in `folder` is as safe as the volume's bytes. False
+            where those survive what the folder does not: members keep them elsewhere; and where
+            they are gone with the target.
+        boot_id: As in OpenContext.
+    """
+
+    volume: VolumeSpec
+    export: Export
+    options: Any
+    volume_options: Any
+    device: Device
+    reactor: Reactor
+    stage: Callable[[str], Stage]
+    emit: Callable[[Event], None]
+    publish: Callable[[Mapping[str, Any]], None]
+    folder: Path
+    is_folder_lasting: bool
+    boot_id: str
+
+
+class Frontend:
+    """A front end's part in a target process; a base class with defaults. All calls on the data
+    thread; none waits."""
+
+    def adopt(self, connection: socket.socket, handover: bytes) -> None:  # noqa: ARG002 - unused
+        """Take a connection from the portal; `handover` is what the connection router passed on
+        with it. The socket is non-blocking and belongs to the front end from now on.
+
+        By default it is closed: one that listens itself is handed none.
+        """
+        connection.close()
+
+    def reconfigure(self, options: Any) -> None:  # noqa: ARG002 - unused
+        """Take other live options of its section, for what comes from now on. What it raises is
+        told, and it goes on with those that it had."""
+        raise UsageError("it takes no other options of its section while it serves")
+
+    def reconfigure_volume(self, options: Any) -> None:  # noqa: ARG002 - unused
+        """The same of the volume's options for it."""
+        raise UsageError("it takes no other options of a volume while it serves")
+
+    def resized(self, geometry: Geometry) -> None:
+        """The volume has another shape; its device says so already."""
+
+    def close(self, closed: Callable[[], None]) -> None:
+        """Answer what is under way, end the sessions orderly, then `closed()`. Called once."""
+        closed()
+
+    def abandon(self, reason: str) -> None:
+        """Fenced: drop every connection at once, answer nothing more."""
+
+
+@attrs.frozen
+class Send:
+    """What a connection router wants: send these bytes."""
+
+    data: bytes
+
+
+@attrs.frozen
+class Handover:
+    """What a connection router wants: pass the connection to this volume's target, with `state`
+    (the bytes read so far and whatever else the front end needs to go on)."""
+
+    volume: str
+    state: bytes
+
+
+@attrs.frozen
+class Hangup:
+    """What a connection router wants: close the connection after what was sent, for this reason
+    (logged)."""
+
+    reason: str
+
+
+@attrs.frozen
+class Route:
+    """One volume that a portal may lead to.
+
+    Attributes:
+        volume: Its name.
+        options: Its options for this front end.
+        is_up: False while its target process is down.
+    """
+
+    volume: str
+    options: Any
+    is_up: bool = True
+
+
+class ConnectionRouter:
+    """The portal's side of one new connection: sans-I/O, bytes in, wishes out; a base class with
+    defaults.
+
+    It answers what needs no volume (discovery, a refused login) and hands the rest over. In both
+    calls `routes` maps volume names to routes as they are now, and a Handover or Hangup is the last
+    of what is returned.
+    """
+
+    def connected(
+        self,
+        routes: Mapping[str, Route],  # noqa: ARG002 - what a default has no use for
+    ) -> list[Send | Handover | Hangup]:
+        """Say what is to be said before the other side has spoken, in a protocol in which the
+        server speaks first. Called once, before any `receive`."""
+        return []
+
+    def receive(self, data: bytes, routes: Mapping[str, Route]) -> list[Send | Handover | Hangup]:
+        """Take what arrived."""
+        raise NotImplementedError
+
+    def handover_failed(self) -> bytes:
+        """Return what to send before the end when the target can't take the connection; by default
+        the connection is closed unanswered."""
+        return b""
