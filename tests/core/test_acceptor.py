@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from core.node.conftest import FakeReactor
+from core.fake_reactor import FakeReactor
 from tierce import Acceptor
 from tierce.acceptor import PAUSE_S
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from core.node.conftest import FakeReactor
+from core.fake_reactor import FakeReactor
 from tierce import Transport
 from tierce.transport import FINISH_TIMEOUT_S
 

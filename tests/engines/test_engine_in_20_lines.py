@@ -11,8 +11,8 @@ import pytest
 
 from core.volume.model import SIZE, Run, open_context, volume_spec
 from tierce import Concurrency, Flag, Op, Request
+from tierce.process.epoll import EpollReactor
 from tierce.registry import Registry
-from tierce.volume.epoll import EpollReactor
 from tierce.volume.pipeline import open_pipeline
 from tierce.volume.statistics import StatisticsPage
 

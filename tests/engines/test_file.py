@@ -22,7 +22,7 @@ from tierce import (
     Request,
     VolumeSpec,
 )
-from tierce.volume.epoll import EpollReactor
+from tierce.process.epoll import EpollReactor
 from tierce.volume.statistics import StatisticsPage
 from tierce_engines.extents import find_extents
 from tierce_engines.file import FileDevice

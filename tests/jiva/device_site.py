@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tierce import Event, MemberContext, OpenContext, StoreChoice, VolumeSpec
-from tierce.volume.epoll import EpollReactor
+from tierce.process.epoll import EpollReactor
 from tierce.volume.statistics import StatisticsPage
 from tierce_jiva.boot import boot_id
 from tierce_jiva.lifecycle import JivaLifecycle

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tierce import READABLE
-from tierce.volume.epoll import EpollReactor
+from tierce.process.epoll import EpollReactor
 from tierce_jiva.ballot import NO_BALLOT
 from tierce_jiva.socket_link import SocketLink, format_address, parse_address, tune
 from tierce_jiva.wire import Frame, Kind, encode

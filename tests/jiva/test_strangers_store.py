@@ -25,8 +25,8 @@ from tierce import (
 )
 from tierce.config import volume_from_mapping, volume_to_mapping
 from tierce.errors import ConfigError
-from tierce.node.engines import lifecycle_of, store_of
 from tierce.registry import Registry
+from tierce.registry.lifecycles import lifecycle_of, store_of
 from tierce_jiva.device import JivaDevice, open_device
 from tierce_jiva.folder import ReplicaFolder
 from tierce_jiva.lifecycle import JivaLifecycle

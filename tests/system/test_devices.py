@@ -11,7 +11,7 @@ import pytest
 
 from core.volume.model import Run, open_context, volume_spec
 from tierce import ConflictError, FormatError, UsageError, VolumeSpec
-from tierce.volume.epoll import EpollReactor
+from tierce.process.epoll import EpollReactor
 from tierce.volume.statistics import StatisticsPage
 from tierce_engines.file import FileDevice
 from tierce_engines.file_lifecycle import FileLifecycle

@@ -27,7 +27,7 @@ def actions(name: str, data_dir: Path | None, config: Path | None, output: str) 
     In brackets is what may be left out. With --output json each action has the JSON Schema of its
     arguments and of its answer.
     """
-    from tierce.node.client import ask  # noqa: PLC0415 - `tierce volume --help` does without it
+    from tierce.process.client import ask  # noqa: PLC0415 - `tierce volume --help` does without it
 
     data = find_data_dir(data_dir, config)
     rows, answer = ask(data, {"do": "actions", "volume": name})
@@ -59,7 +59,7 @@ def act(
     JSON object. Relative paths start from the current folder. Progress is told on standard error.
     Ctrl-C cancels what is not done yet.
     """
-    from tierce.node.client import ask  # noqa: PLC0415 - `tierce volume --help` does without it
+    from tierce.process.client import ask  # noqa: PLC0415 - `tierce volume --help` does without it
 
     words, values = split_arguments(arguments)
     request = {

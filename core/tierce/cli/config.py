@@ -35,7 +35,7 @@ def check(file: Path) -> None:
     first loss) is told on standard error and changes no exit code.
     """
     from tierce.config import load_config  # noqa: PLC0415 - `tierce --help` does without it
-    from tierce.node.preflight import examine  # noqa: PLC0415
+    from tierce.inventory.preflight import examine  # noqa: PLC0415
     from tierce.registry import missing  # noqa: PLC0415
 
     loaded = load_config(file)
@@ -81,7 +81,7 @@ def diff(file: Path, data_dir: Path | None, output: str) -> None:
     no longer served (and what is lost), or refused, and why. Nothing is done.
     """
     from tierce.config import load_config  # noqa: PLC0415 - `tierce --help` does without it
-    from tierce.node.client import ask  # noqa: PLC0415
+    from tierce.process.client import ask  # noqa: PLC0415
 
     data = data_dir.absolute() if data_dir is not None else load_config(file).data_dir
     rows, _answer = ask(data, {"do": "diff", "file": str(file.absolute())})

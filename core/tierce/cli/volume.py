@@ -222,9 +222,9 @@ def adopt(
     file's again as soon as it is served.
     """
     # Loaded here, so that `tierce volume --help` stays quick.
-    from tierce.node.adoption import Adoption, adopt_without_server  # noqa: PLC0415
-    from tierce.node.client import is_running  # noqa: PLC0415
-    from tierce.node.layout import Layout  # noqa: PLC0415
+    from tierce.inventory.adoption import Adoption, adopt_without_server  # noqa: PLC0415
+    from tierce.process.client import is_running  # noqa: PLC0415
+    from tierce.process.paths import Layout  # noqa: PLC0415
     from tierce.registry import Registry  # noqa: PLC0415
 
     data = find_data_dir(data_dir, config)
@@ -244,7 +244,7 @@ def adopt(
 
 
 def _ask(data: Path, request: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    from tierce.node.client import ask  # noqa: PLC0415
+    from tierce.process.client import ask  # noqa: PLC0415
 
     return ask(data, request)
 

@@ -1,1 +1,1 @@
-"""One machine: the supervisor and the processes that it runs."""
+"""The server of one machine: it decides about volumes, keeps processes, answers commands."""

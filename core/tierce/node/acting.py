@@ -13,16 +13,16 @@ import attrs
 
 from tierce.actions import ActionCall
 from tierce.errors import TemporaryError, TierceError, UsageError
-from tierce.node.control import Message, Peer
-from tierce.node.plan import Role
-from tierce.node.refusals import RefusedError
+from tierce.process.messages import Message, Peer
+from tierce.process.plan import Role
+from tierce.process.refusals import RefusedError
 from tierce.registry import nearest
 from tierce.spec import Event
 
 if TYPE_CHECKING:
-    from tierce.node.child import Child
     from tierce.node.supervisor import Supervisor
     from tierce.reactor import Timer
+    from tierce.supervision.child import Child
 
 #: A part that gives no sign for so long is told of by name.
 SILENCE_TOLD_S = 10.0

@@ -16,8 +16,8 @@ from typing import Any
 from tierce.actions import ActionCall
 from tierce.errors import TemporaryError, TierceError, UsageError
 from tierce.node.acting import Acting
-from tierce.node.child import Child
-from tierce.node.control import Message, Peer
+from tierce.process.messages import Message, Peer
+from tierce.supervision.child import Child
 
 
 class ActionRequests:

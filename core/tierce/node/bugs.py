@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tierce.errors import explain
-from tierce.node.repeats import Repeats
 from tierce.spec import Event
+from tierce.supervision.repeats import Repeats
 
 #: So many in so many seconds are survived. More come of a loop that is busy for nothing: then the
 #: server ends, and its volumes go on.

@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tierce.errors import ConfigError, TemporaryError, TierceError, UsageError, explain
-from tierce.node.adoption import Adoption
-from tierce.node.child import Child
-from tierce.node.client import ANSWER_TIMEOUT_S
-from tierce.node.control import Message, Peer, close_all
-from tierce.node.deleting import Outcome
-from tierce.node.differing import Change
+from tierce.inventory.adoption import Adoption
+from tierce.inventory.deleting import Outcome
+from tierce.inventory.differing import Change
 from tierce.node.inspecting import list_row, show_row
-from tierce.node.plan import Role
-from tierce.node.refusals import RefusedError
 from tierce.node.reloading import foretell
 from tierce.node.telling import tell
+from tierce.process.client import ANSWER_TIMEOUT_S
+from tierce.process.messages import Message, Peer, close_all
+from tierce.process.plan import Role
+from tierce.process.refusals import RefusedError
+from tierce.supervision.child import Child
 
 if TYPE_CHECKING:
     from tierce.node.supervisor import Supervisor

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tierce.errors import explain
-from tierce.node.child import Child
-from tierce.node.layout import replace_file
-from tierce.node.plan import Plan, Role
-from tierce.node.planning import enabled_plugins, policy_documents
+from tierce.inventory.planning import enabled_plugins, policy_documents
+from tierce.process.paths import replace_file
+from tierce.process.plan import Plan, Role
 from tierce.reactor import Timer
 from tierce.spec import Event
+from tierce.supervision.child import Child
 
 if TYPE_CHECKING:
     from tierce.node.supervisor import Supervisor

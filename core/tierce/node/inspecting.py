@@ -11,14 +11,14 @@ import attrs
 from tierce.config import Config, options_to_mapping, portal_sections, volume_to_mapping
 from tierce.errors import explain
 from tierce.health import Condition
-from tierce.node.adoption import describe_owner
+from tierce.inventory.adoption import describe_owner
+from tierce.inventory.engines import Served
 from tierce.node.assessing import Sight
-from tierce.node.child import describe
-from tierce.node.engines import Served
-from tierce.node.target import read_page
 from tierce.registry import resolve
+from tierce.roles.target import read_page
 from tierce.spec import Access, Export
 from tierce.state import Phase, VolumeRecord
+from tierce.supervision.child import describe
 
 if TYPE_CHECKING:
     from tierce.node.supervisor import Supervisor

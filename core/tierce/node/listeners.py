@@ -13,7 +13,7 @@ import time
 import traceback
 from collections.abc import Callable
 
-from tierce.node.inbox import Inbox
+from tierce.process.inbox import Inbox
 from tierce.reactor import Reactor
 from tierce.registry import Listener, Registry
 from tierce.spec import Event

@@ -24,13 +24,13 @@ from tierce.errors import (
     UsageError,
     explain,
 )
-from tierce.node.deciding import lacking
-from tierce.node.differing import Change, Effect, Situation, compare, differences
-from tierce.node.engines import Served
-from tierce.node.listening import find_port_holder, open_listener
-from tierce.node.plan import Role
-from tierce.node.planning import plan_all
-from tierce.node.preflight import Findings, examine
+from tierce.inventory.deciding import lacking
+from tierce.inventory.differing import Change, Effect, Situation, compare, differences
+from tierce.inventory.engines import Served
+from tierce.inventory.planning import plan_all
+from tierce.inventory.preflight import Findings, examine
+from tierce.process.listening import find_port_holder, open_listener
+from tierce.process.plan import Role
 from tierce.spec import Event
 from tierce.state import Owner
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tierce.config import options_to_mapping, portal_sections
-from tierce.node.child import Child
-from tierce.node.control import Message
-from tierce.node.listening import dialled
-from tierce.node.plan import Role
+from tierce.process.listening import dialled
+from tierce.process.messages import Message
+from tierce.process.plan import Role
+from tierce.supervision.child import Child
 
 if TYPE_CHECKING:
     from tierce.node.supervisor import Supervisor

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from tierce.config import Config, portal_sections
 from tierce.errors import TemporaryError, TierceError
-from tierce.node.listening import open_listener
-from tierce.node.refusals import join_refusals
+from tierce.process.listening import open_listener
+from tierce.process.refusals import join_refusals
 
 
 def try_ports(config: Config) -> dict[str, dict[str, Exception]]:

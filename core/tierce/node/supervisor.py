@@ -15,36 +15,36 @@ from pathlib import Path
 from tierce.config import Config, Limits, load_config
 from tierce.errors import TemporaryError, TierceError, explain
 from tierce.health import Condition
+from tierce.inventory.planning import plan_all
+from tierce.inventory.preflight import Findings, examine
+from tierce.inventory.volume_inventory import Catalogue
 from tierce.node.acting import Acting
 from tierce.node.action_requests import ActionRequests
 from tierce.node.bugs import Bugs
-from tierce.node.catalogue import Catalogue
-from tierce.node.child import Child
-from tierce.node.children import Children
 from tierce.node.commands import Commands
 from tierce.node.conditions import Conditions
-from tierce.node.control import ControlServer
-from tierce.node.descriptors import raise_limit
 from tierce.node.evaluating import Evaluating
+from tierce.node.event_log import Console, Journal
 from tierce.node.inspecting import is_durable
-from tierce.node.journal import Console, Journal
-from tierce.node.layout import Layout, listen
 from tierce.node.listeners import Listeners
-from tierce.node.plan import Plan, Role
-from tierce.node.planning import plan_all
-from tierce.node.preflight import Findings, examine
-from tierce.node.reconcile import GiveUp, Kill, Look, Observed, Start, Stop, reconcile
 from tierce.node.reloading import reload
 from tierce.node.routing import Router
-from tierce.node.screen import Screen
-from tierce.node.signals import caught_signals
 from tierce.node.starting import check_start, try_ports
-from tierce.node.watchdog import Watchdog
+from tierce.node.status_display import Screen
+from tierce.process.descriptors import raise_limit
+from tierce.process.epoll import EpollReactor
+from tierce.process.messages import ControlServer
+from tierce.process.paths import Layout, listen
+from tierce.process.plan import Plan, Role
+from tierce.process.signals import caught_signals
 from tierce.reactor import Timer
 from tierce.spec import Event
 from tierce.state import acquire
 from tierce.state.store import StateStore
-from tierce.volume.epoll import EpollReactor
+from tierce.supervision.child import Child
+from tierce.supervision.children import Children
+from tierce.supervision.reconcile import GiveUp, Kill, Look, Observed, Start, Stop, reconcile
+from tierce.supervision.watchdog import Watchdog
 
 #: A second signal gives processes this long before they are killed.
 HURRY_TIMEOUT_S = 1.0

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tierce.errors import UsageError
-from tierce.node.control import Message
+from tierce.process.messages import Message
 
 if TYPE_CHECKING:
     from tierce.node.supervisor import Supervisor

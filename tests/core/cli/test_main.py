@@ -21,6 +21,7 @@ HEAVY = (
     "importlib.metadata",
     "tierce.config",
     "tierce.node",
+    "tierce.process",
     "tierce.registry",
     "tierce.state",
     "tierce.volume",

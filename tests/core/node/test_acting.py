@@ -9,14 +9,14 @@ from typing import Any, cast
 
 import pytest
 
-from core.node.conftest import FakeReactor
-from core.node.test_control import Heard
+from core.fake_reactor import FakeReactor
+from core.process.test_messages import Heard
 from tierce import ActionCall, Event, TemporaryError, TierceError, UsageError
 from tierce.node.acting import SILENCE_TOLD_S, Acting
 from tierce.node.action_requests import ActionRequests
-from tierce.node.child import Child
-from tierce.node.control import Message, Peer
-from tierce.node.plan import Plan, Role
+from tierce.process.messages import Message, Peer
+from tierce.process.plan import Plan, Role
+from tierce.supervision.child import Child
 
 
 class Scene:

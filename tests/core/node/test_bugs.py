@@ -8,7 +8,7 @@ import pytest
 
 from tierce import Event
 from tierce.node.bugs import BUG_COUNT_MAX, BUG_WINDOW_S, Bugs
-from tierce.volume.epoll import EpollReactor
+from tierce.process.epoll import EpollReactor
 
 
 def test_the_loop_goes_on_and_the_bug_is_told_with_its_story() -> None:

@@ -11,8 +11,8 @@ import pytest
 from tierce import Event, Export, Listens
 from tierce.health import Health
 from tierce.node.conditions import Conditions
-from tierce.node.layout import Layout
 from tierce.node.supervisor import Supervisor
+from tierce.process.paths import Layout
 from tierce.state import Owner, Phase, VolumeRecord
 from tierce.volume.statistics import StatisticsPage
 

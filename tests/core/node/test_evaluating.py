@@ -10,10 +10,10 @@ from typing import Any, cast
 import attrs
 import pytest
 
-from tierce.node.child import Child
 from tierce.node.evaluating import AGAIN_S, STOP_S, Evaluating
-from tierce.node.layout import Layout
-from tierce.node.plan import Plan
+from tierce.process.paths import Layout
+from tierce.process.plan import Plan
+from tierce.supervision.child import Child
 
 
 @attrs.frozen

@@ -10,16 +10,16 @@ from typing import Any, cast
 
 import pytest
 
-from core.node.test_target import MODULE, Front, Section
+from core.roles.test_target import MODULE, Front, Section
 from tierce import GOOD, Event, FrontendDescription, Op, Request, hookimpl
 from tierce.config import volume_from_mapping
-from tierce.node.layout import Layout
-from tierce.node.managing import Manager
-from tierce.node.plan import Plan, Role
-from tierce.node.process import Process, log_story
-from tierce.node.settings import TargetSettings, spec_of
-from tierce.node.target import Target, read_snapshot, start_target
+from tierce.process.managing import Manager
+from tierce.process.paths import Layout
+from tierce.process.plan import Plan, Role
+from tierce.process.process_loop import Process, log_story
+from tierce.process.settings import TargetSettings, spec_of
 from tierce.registry import Registry
+from tierce.roles.target import Target, read_snapshot, start_target
 
 PACE = Path(__file__).resolve().parents[2] / "strangers" / "pace" / "tierce_pace.py"
 
@@ -117,7 +117,7 @@ def scene(reactor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scen
     pace = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "tierce_pace", pace)
     spec.loader.exec_module(pace)
-    monkeypatch.setitem(sys.modules, MODULE, importlib.import_module("core.node.test_target"))
+    monkeypatch.setitem(sys.modules, MODULE, importlib.import_module("core.roles.test_target"))
     return Scene(reactor, tmp_path, pace)
 
 

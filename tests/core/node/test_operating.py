@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from core.node.serving import Server, file, free_port, is_alive, jiva, memory, wait_until
-from tierce.node.logs import LOG_BYTES_MAX
+from core.serving import Server, file, free_port, is_alive, jiva, memory, wait_until
+from tierce.process.logs import LOG_BYTES_MAX
 
 pytestmark = [
     pytest.mark.system,

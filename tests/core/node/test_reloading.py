@@ -10,9 +10,9 @@ from typing import cast
 import pytest
 
 from tierce.config import Config, config_from_bytes
-from tierce.node.engines import Served
-from tierce.node.listening import open_listener
+from tierce.inventory.engines import Served
 from tierce.node.reloading import describe_change, keep_ports
+from tierce.process.listening import open_listener
 
 VOLUME = "  - {{name: {0}, size: {1}, engine: memory, frontend: iscsi}}\n"
 

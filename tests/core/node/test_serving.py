@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from core.node.serving import (
+from core.serving import (
     STRANGER,
     WAIT_S,
     Server,

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from core.node.fake_process import FakeProcess
+from core.fake_process import FakeProcess
 from tierce import (
     EngineDescription,
     FormatError,
@@ -18,12 +18,12 @@ from tierce import (
     ReplicatorDescription,
     hookimpl,
 )
-from tierce.node.layout import Layout
-from tierce.node.member import start_member
-from tierce.node.plan import Plan, Role
-from tierce.node.process import Process
-from tierce.node.target import member_addresses
+from tierce.process.paths import Layout
+from tierce.process.plan import Plan, Role
+from tierce.process.process_loop import Process
 from tierce.registry import Registry
+from tierce.roles.member import start_member
+from tierce.roles.target import member_addresses
 
 MODULE = "sides_for_tests"
 

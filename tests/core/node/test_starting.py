@@ -18,9 +18,9 @@ from tierce import (
     UsageError,
 )
 from tierce.config import Config
-from tierce.node.listening import open_listener
-from tierce.node.refusals import RefusedError
 from tierce.node.starting import check_start, try_ports
+from tierce.process.listening import open_listener
+from tierce.process.refusals import RefusedError
 
 REGISTRY = SimpleNamespace(
     frontends=dict.fromkeys(("iscsi", "unused"), SimpleNamespace(listens=Listens.PORTAL))

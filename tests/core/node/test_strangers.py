@@ -11,11 +11,11 @@ from typing import Any, cast
 
 import pytest
 
-from core.node.fake_process import FakeProcess
-from tierce.node.plan import Plan, Role
-from tierce.node.policies import PoliciesProcess
-from tierce.node.process import Process
+from core.fake_process import FakeProcess
+from tierce.process.plan import Plan, Role
+from tierce.process.process_loop import Process
 from tierce.registry import Registry
+from tierce.roles.policies import PoliciesProcess
 
 STRANGERS = Path(__file__).parents[2] / "strangers"
 
@@ -40,7 +40,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
 def test_a_handler_has_its_action_every_second_whatever_the_documents_beside_it_do(
     reactor: Any, tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tierce.node.policies.TIME_BOX_S", 0.01)
+    monkeypatch.setattr("tierce.roles.policies.TIME_BOX_S", 0.01)
     process = FakeProcess(reactor, tmp_path, Plan("policies", Role.POLICIES))
     documents: list[dict[str, Any]] = [
         {"kind": "beat", "name": how or "good", "parameters": {"how": how}, "volumes": {"demo": {}}}

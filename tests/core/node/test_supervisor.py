@@ -12,14 +12,14 @@ import pytest
 
 from tierce import ConfigError, Event
 from tierce.config import Config, Limits, config_from_bytes, load_config
-from tierce.node.child import Child
-from tierce.node.journal import Console
-from tierce.node.layout import Layout
-from tierce.node.plan import Plan, Role
-from tierce.node.preflight import Findings
+from tierce.inventory.preflight import Findings
+from tierce.node.event_log import Console
 from tierce.node.reloading import foretell
 from tierce.node.supervisor import Supervisor
+from tierce.process.paths import Layout
+from tierce.process.plan import Plan, Role
 from tierce.state.store import StateStore
+from tierce.supervision.child import Child
 
 #: Below every default, so that what still holds the default fails.
 LOWER = Limits(

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tierce import ConfigError, TemporaryError, UsageError
 from tierce.cli.data_folder import find_data_dir
 from tierce.cli.volume import parse_options, volume
-from tierce.node.client import ask, is_running
-from tierce.node.layout import Layout
+from tierce.process.client import ask, is_running
+from tierce.process.paths import Layout
 
 
 @pytest.mark.parametrize(

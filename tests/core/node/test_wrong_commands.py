@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.cli.wrong_commands import WITH_SERVER, Wrong, prepare
-from core.node.serving import Server, is_alive, memory
+from core.serving import Server, is_alive, memory
 from tierce.cli.main import main
 
 pytestmark = pytest.mark.system

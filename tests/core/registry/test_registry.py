@@ -250,6 +250,7 @@ def test_listing_loads_nothing_heavy() -> None:
         "lmdb",
         "yaml",
         "tierce.node",
+        "tierce.process",
         "tierce.volume",
         "tierce.state",
         "tierce_jiva.device",

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from tierce.volume.epoll import EpollReactor
+from tierce.process.epoll import EpollReactor
 
 
 class HandLane:

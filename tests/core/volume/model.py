@@ -8,8 +8,8 @@ from typing import Any
 
 import tierce
 from tierce import Code, Device, Event, NoOptions, Op, OpenContext, Request, VolumeSpec
+from tierce.process.epoll import EpollReactor
 from tierce.volume.blame import Blame, Blames
-from tierce.volume.epoll import EpollReactor
 from tierce.volume.statistics import StatisticsPage
 
 SIZE = 64 << 10

@@ -13,8 +13,8 @@ import pytest
 from core.volume.hand_reactor import HandReactor
 from core.volume.model import Tally, open_context, volume_spec
 from tierce import Code, Event, Op, Request
+from tierce.process.epoll import EpollTimer
 from tierce.volume.blame import SHOWN_AS, TELL_AGAIN_S, Blames, failure
-from tierce.volume.epoll import EpollTimer
 
 
 class Minutes(HandReactor):

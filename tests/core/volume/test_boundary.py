@@ -24,8 +24,8 @@ from tierce import (
     Settled,
     Status,
 )
+from tierce.process.epoll import EpollTimer
 from tierce.volume.boundary import STALL_S, Boundary
-from tierce.volume.epoll import EpollTimer
 
 
 def bounded(device: Device, tally: Tally, events: list[Event] | None = None) -> Boundary:

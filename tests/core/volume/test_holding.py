@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.node.conftest import FakeReactor
+from core.fake_reactor import FakeReactor
 from core.volume.model import blame
 from tierce import (
     GOOD,

@@ -28,8 +28,8 @@ from tierce import (
     Settled,
     SimpleDevice,
 )
+from tierce.process.epoll import EpollReactor
 from tierce.registry import Registry
-from tierce.volume.epoll import EpollReactor
 from tierce.volume.pipeline import Pipeline, open_pipeline
 from tierce.volume.statistics import StatisticsPage
 

@@ -26,9 +26,9 @@ from tierce import (
     PluginError,
     Request,
 )
+from tierce.process.epoll import EpollReactor
 from tierce.registry import Registry
 from tierce.volume.emulate import Emulator
-from tierce.volume.epoll import EpollReactor
 from tierce.volume.pipeline import open_pipeline
 from tierce.volume.simple import SimpleAdapter
 from tierce.volume.statistics import StatisticsPage

@@ -12,9 +12,9 @@ import pytest
 from core.volume.model import BLOCK, SIZE, Run, open_context, volume_spec
 from core.volume.test_boundary import Bell
 from tierce import Code, Event, Flag, NoOptions, Op, Request, Status
+from tierce.process.epoll import EpollReactor
 from tierce.registry import Registry
 from tierce.volume.boundary import STALL_S
-from tierce.volume.epoll import EpollReactor
 from tierce.volume.pipeline import Pipeline, open_pipeline
 from tierce.volume.statistics import StatisticsPage
 

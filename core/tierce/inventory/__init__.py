@@ -1,0 +1,1 @@
+"""What decides about volumes: which there are, whose they are, what they need and may change."""

@@ -1,0 +1,197 @@
+"""Taking back a volume whose record is lost.
+
+The folders of a volume describe it so that the state can be made
+again from them.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from tierce.errors import ConflictError, TierceError, UsageError, explain
+from tierce.lifecycle import Lifecycle
+from tierce.process.paths import Layout
+from tierce.registry import Registry
+from tierce.registry.lifecycles import lifecycle_of
+from tierce.spec import VolumeSpec
+from tierce.state import Owner, Phase, VolumeRecord, acquire
+from tierce.state.store import StateStore
+
+
+@attrs.frozen
+class Adoption:
+    """What an operator wants to take back.
+
+    Attributes:
+        folders: The volume's folders.
+        without: Names of its parts whose folders are lost.
+        engine: The engine that made it; empty to ask every one.
+        frontend: What is to serve it, which folders don't say; empty for the first that there is.
+    """
+
+    folders: tuple[Path, ...]
+    without: tuple[str, ...] = ()
+    engine: str = ""
+    frontend: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "folders": [str(folder) for folder in self.folders],
+            "without": list(self.without),
+            "engine": self.engine,
+            "frontend": self.frontend,
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Adoption:
+        """Make one from what `to_json` returned."""
+        return cls(
+            tuple(Path(folder) for folder in values["folders"]),
+            tuple(values["without"]),
+            values["engine"],
+            values["frontend"],
+        )
+
+
+@attrs.frozen
+class Adopted:
+    """A volume that was taken back.
+
+    Attributes:
+        record: What the state is to keep.
+        loss: What may be lost of it, empty if nothing is.
+    """
+
+    record: VolumeRecord
+    loss: str = ""
+
+
+def adopt_without_server(layout: Layout, registry: Registry, wanted: Adoption) -> Adopted:
+    """Take a volume back into the state of a data folder that no server holds.
+
+    Raises:
+        ConflictError: A server holds it.
+        UsageError: As `adopt_record`.
+    """
+    layout.make()
+    lock = acquire(layout.serve_lock, {"name": "adopt"}, what=f"data folder {layout.data}")
+    try:
+        with StateStore(layout.state) as store:
+            adopted = adopt_record(store, registry, wanted)
+            store.put_volume(adopted.record)
+            return adopted
+    finally:
+        lock.release()
+
+
+def adopt_record(store: StateStore, registry: Registry, wanted: Adoption) -> Adopted:
+    """Return the record of the volume that these folders hold. It is not stored.
+
+    Args:
+        store: The state, to see that the volume is not there.
+        registry: The plugins.
+        wanted: The folders.
+
+    Raises:
+        UsageError: No engine knows the folders (each one's reason is told), or the state has the
+            volume or another of its name.
+    """
+    reasons: list[tuple[str, Exception]] = []
+    for name, description in registry.engines.items():
+        if (wanted.engine and name != wanted.engine) or not description.lifecycle:
+            continue
+        try:
+            mapping = dict(lifecycle_of(registry, name).adopt(wanted.folders, wanted.without))
+        except (TierceError, OSError) as error:
+            reasons.append((name, error))
+            continue
+        uuid, created = str(mapping.pop("uuid")), float(mapping.pop("created"))
+        loss = str(mapping.pop("loss", ""))
+        mapping["engine"] = name
+        mapping.setdefault("frontend", wanted.frontend or min(registry.frontends, default=""))
+        _refuse_known(store, uuid, str(mapping["name"]))
+        record = VolumeRecord(
+            name=str(mapping["name"]),
+            uuid=uuid,
+            created=created,
+            owner=Owner.STATE,
+            phase=Phase.READY,
+            mapping=mapping,
+            origin="tierce volume adopt",
+        )
+        return Adopted(record, loss)
+    raise UsageError(f"these folders hold no volume that can be adopted: {_why(reasons, wanted)}")
+
+
+def _why(reasons: list[tuple[str, Exception]], wanted: Adoption) -> str:
+    """Tell each engine's reason, or only those of the engines that know the folders."""
+    known = [reason for reason in reasons if isinstance(reason[1], ConflictError)] or reasons
+    told = "; ".join(f"{name}: {explain(error)}" for name, error in known)
+    return told or f"no enabled engine {wanted.engine!r} keeps volumes in folders"
+
+
+def describe_owner(record: VolumeRecord) -> str:
+    """Say who owns a volume."""
+    if record.owner is Owner.FILE:
+        return f"owned by the config file, {record.origin}"
+    return f"owned by the state, made by {record.origin}"
+
+
+def explain_conflict(
+    error: ConflictError, store: StateStore, lifecycle: Lifecycle, spec: VolumeSpec
+) -> ConflictError:
+    """If the folders hold a volume already, say which, and what is to be done."""
+    members = lifecycle.members(spec)
+    lost = tuple(member.name for member in members if _is_lost(member.folder))
+    folders = tuple(member.folder for member in members if member.name not in lost)
+    try:
+        found = lifecycle.adopt(folders or (spec.folder,), lost)
+    except (TierceError, OSError):
+        return error
+    known = _known(store, str(found["uuid"]))
+    if known is not None:
+        return ConflictError(
+            f"volume {spec.name}: its folders hold volume {known.name}, which the state knows "
+            f"({describe_owner(known)}). A volume can't be renamed: call it {known.name}, or give "
+            f"{spec.name} other folders"
+        )
+    words = [word for name in lost for word in ("--without", name)]
+    words += [str(folder) for folder in folders or (spec.folder,)]
+    return ConflictError(
+        f"volume {spec.name} is not in the state, but its folders hold a volume "
+        f"{found.get('name')!r} already. To take it back with its data run: "
+        f"tierce volume adopt {shlex.join(words)}"
+    )
+
+
+def _is_lost(folder: Path) -> bool:
+    return not folder.is_dir() or not any(folder.iterdir())
+
+
+def _known(store: StateStore, uuid: str) -> VolumeRecord | None:
+    return next((one for one in store.volumes().values() if one.uuid == uuid), None)
+
+
+def _refuse_known(store: StateStore, uuid: str, name: str) -> None:
+    known = _known(store, uuid)
+    if known is None:
+        taken = store.volume(name)
+        if taken is not None:
+            raise UsageError(f"there is another volume {name} already ({describe_owner(taken)})")
+        return
+    if known.phase.is_removal:
+        raise UsageError(
+            f"volume {known.name} is being deleted: `tierce volume delete {known.name} --cancel` "
+            "keeps it, as long as nothing of it is gone"
+        )
+    raise UsageError(
+        f"these folders hold volume {known.name}, which the state has not lost "
+        f"({describe_owner(known)}): nothing is to be adopted. If it is not served, see "
+        f"`tierce volume show {known.name}`"
+    )

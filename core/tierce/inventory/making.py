@@ -1,0 +1,128 @@
+"""Making volumes: intent into the state, then what the engine needs, then "ready" into the state.
+
+A crash in between leaves an intent whose uuid the folders carry, and the next try goes on from it.
+"""
+
+from __future__ import annotations
+
+import errno
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from tierce.config import VolumeConfig, leaves, volume_to_mapping
+from tierce.config.quantity import format_size
+from tierce.durable import make_folder, remove_folders
+from tierce.errors import ConflictError, TierceError, UsageError, explain
+from tierce.inventory.adoption import explain_conflict
+from tierce.inventory.engines import Engines, Served
+from tierce.registry.lifecycles import lifecycle_of
+from tierce.spec import Event
+from tierce.state import Owner, Phase, VolumeRecord
+from tierce.state.store import StateStore
+
+
+class Making:
+    """Makes the volumes of one data folder.
+
+    Args:
+        store: The state.
+        engines: Their engines.
+        emit: Reports an event.
+    """
+
+    def __init__(self, store: StateStore, engines: Engines, emit: Callable[[Event], None]) -> None:
+        self._store = store
+        self._engines = engines
+        self._emit = emit
+        #: The volumes that were made since the server started.
+        self.made: set[str] = set()
+
+    def make(self, volume: VolumeConfig, owner: Owner, origin: str) -> Served:
+        """Make a volume that there is not.
+
+        Raises:
+            ConflictError: Its folders hold something else, or can't be made.
+            TierceError: The engine says no.
+        """
+        return self._make(
+            volume,
+            VolumeRecord(
+                name=volume.name,
+                uuid=secrets.token_hex(16),
+                created=round(time.time(), 3),
+                owner=owner,
+                phase=Phase.CREATING,
+                mapping=to_keep(volume, owner),
+                origin=origin,
+            ),
+        )
+
+    def resume(self, intent: VolumeRecord) -> Served:
+        """Go on with a creation that a crash cut off; raises as `make`."""
+        return self._make(self._engines.parse(intent), intent)
+
+    def give_up(self, record: VolumeRecord) -> None:
+        """Undo a creation, whole or cut off, and forget it. What can't be undone is told."""
+        name = record.name
+        try:
+            lifecycle, volume = self._engines.of(record)
+            lifecycle.delete(volume)
+            if volume.folder.is_dir():
+                remove_folders((volume.folder,))
+        except Exception as error:  # noqa: BLE001 - a bug in a plugin's lifecycle must not end us
+            message = f"volume {name} was not made, and something is left of it: {explain(error)}"
+            self._tell(name, "volume.left-over", message, "warning")
+        try:
+            self._store.drop_volume(name)
+        except TierceError as error:
+            message = f"volume {name} was not made; the next start tries again: {error}"
+            self._tell(name, "volume.left-over", message, "warning")
+
+    def _make(self, volume: VolumeConfig, record: VolumeRecord) -> Served:
+        name = volume.name
+        lifecycle = lifecycle_of(self._engines.registry, volume.engine)
+        spec = self._engines.spec(volume, record)
+        self._store.put_volume(record)
+        try:
+            make_folder(spec.folder)
+            lifecycle.create(spec)
+        except (TierceError, OSError) as error:
+            self.give_up(record)
+            if isinstance(error, ConflictError):
+                raise explain_conflict(error, self._store, lifecycle, spec) from error
+            if isinstance(error, OSError) and error.errno == errno.EFBIG:
+                raise UsageError(
+                    f"volume {name}: {format_size(volume.size_bytes)} is too large for a file "
+                    f"there: {explain(error)}. The file system, or a limit on file sizes (ulimit "
+                    "-f), allows less: make it smaller, or choose another place"
+                ) from error
+            if isinstance(error, OSError):
+                raise ConflictError(f"volume {name}: {explain(error)}") from error
+            raise
+        record = attrs.evolve(record, phase=Phase.READY)
+        self._store.put_volume(record)
+        self.made.add(name)
+        self._tell(name, "volume.created", f"volume {name} was created, empty")
+        return self._engines.serve(volume, record)
+
+    def _tell(self, name: str, code: str, message: str, severity: str = "info") -> None:
+        self._emit(Event(code, message, f"volume/{name}", severity))
+
+
+def to_keep(volume: VolumeConfig, owner: Owner) -> dict[str, Any]:
+    """Return what the state keeps of a volume. Secrets that the config file has stay there."""
+    return volume_to_mapping(volume, hide_secrets=owner is Owner.FILE)
+
+
+def has_secrets(volume: VolumeConfig) -> bool:
+    """True if the volume has a secret set, which the state does not keep."""
+    filters = (one for _, one in volume.filters)
+    exports = (one.options for one in volume.exports)
+    options = [volume.engine_options, *exports, *filters]
+    if volume.store_options is not None:
+        options.append(volume.store_options)
+    return any(info.secret for one in options for _key, info, _value in leaves(one, ""))

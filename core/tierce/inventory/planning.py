@@ -1,0 +1,110 @@
+"""From the catalogue to the processes that it needs: pure but for asking the lifecycles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+from tierce.config import Config, options_to_mapping, portal_sections, volume_to_mapping
+from tierce.inventory.engines import Served
+from tierce.inventory.volume_inventory import Catalogue
+from tierce.process.plan import Plan, Role, fork_server_plan
+from tierce.process.settings import MemberSettings, TargetSettings
+from tierce.registry import Registry
+
+
+class Inventory(Protocol):
+    """The volumes that should be served, or would be."""
+
+    @property
+    def config(self) -> Config:
+        """The config file."""
+
+    @property
+    def served(self) -> Mapping[str, Served]:
+        """The volumes, by name."""
+
+
+def plan_all(inventory: Inventory) -> Iterator[Plan]:
+    """Name every process that should run, those first that others are forked from or need: where
+    not all can be had, the last volumes do without."""
+    config = inventory.config
+    yield fork_server_plan(enabled_plugins(config.registry))
+    yield Plan(
+        Role.PORTAL.value,
+        Role.PORTAL,
+        settings={
+            "frontends": {
+                name: options_to_mapping(section)
+                for name, section in portal_sections(config).items()
+            }
+        },
+    )
+    for served in inventory.served.values():
+        yield from plan_members(served)
+        if not served.record.fenced:
+            yield plan_target(served, config)
+    for name, options in config.services.items():
+        yield Plan(
+            f"service.{name}",
+            Role.SERVICE,
+            settings={"service": name, "options": options_to_mapping(options)},
+        )
+
+
+def plan_target(served: Served, config: Config) -> Plan:
+    """Return the plan of a volume's target."""
+    sections = {one.frontend: config.frontends[one.frontend] for one in served.config.exports}
+    settings = TargetSettings(served.spec, served.config, served.members, sections)
+    return Plan(
+        f"target.{served.spec.name}",
+        Role.TARGET,
+        served.spec.name,
+        settings.to_json(),
+        settings.live_to_json(),
+        is_volatile=not config.registry.engines[served.spec.engine].durable,
+    )
+
+
+def plan_members(served: Served) -> Iterator[Plan]:
+    """Return the plans of a volume's members."""
+    spec = served.spec
+    for member in served.members:
+        settings = MemberSettings(
+            volume=spec.name,
+            uuid=spec.uuid,
+            size_bytes=spec.size_bytes,
+            block_size=spec.block_size,
+            engine=spec.engine,
+            member=member,
+            store_options=(
+                options_to_mapping(spec.store_options) if spec.store_options is not None else {}
+            ),
+        )
+        yield Plan(f"member.{spec.name}.{member.name}", Role.MEMBER, spec.name, settings.to_json())
+
+
+def policy_documents(catalogue: Catalogue) -> list[dict[str, Any]]:
+    """Return every policy document with the volumes that it is about, as JSON values."""
+    volumes = {
+        name: volume_to_mapping(served.config, hide_secrets=True)
+        for name, served in catalogue.served.items()
+    }
+    return [
+        {
+            "kind": document.kind,
+            "name": document.name,
+            "parameters": options_to_mapping(document.parameters),
+            "volumes": {
+                name: mapping
+                for name, mapping in volumes.items()
+                if not document.volumes or name in document.volumes
+            },
+        }
+        for document in catalogue.config.policies
+    ]
+
+
+def enabled_plugins(registry: Registry) -> tuple[str, ...]:
+    """Name the plugins that are in use."""
+    return tuple(sorted(plugin.name for plugin in registry.plugins if plugin.state == "enabled"))

@@ -1,0 +1,126 @@
+"""What a process is to be: the values that the supervisor plans with and processes start from."""
+
+from __future__ import annotations
+
+import enum
+import functools
+import hashlib
+import json
+from typing import Any
+
+import attrs
+
+from tierce.errors import ProtocolError
+from tierce.spec import Event
+
+
+class Role(enum.Enum):
+    """What a process is for."""
+
+    PORTAL = "portal"
+    TARGET = "target"
+    MEMBER = "member"
+    SERVICE = "service"
+    POLICIES = "policies"
+    TEMPLATE = "template"
+
+    @property
+    def rank(self) -> int:
+        """The order of stopping: what accepts goes before what serves, that before what keeps."""
+        return {Role.PORTAL: 0, Role.TARGET: 1, Role.MEMBER: 2}.get(self, 3)
+
+
+#: How a process ends.
+EXIT_ORDERLY = 0
+EXIT_FAILED = 1
+#: Another writer has the volume: it stays down.
+EXIT_FENCED = 3
+#: Another process of this name is alive.
+EXIT_TAKEN = 4
+
+#: The name of the process that the others are forked from.
+FORK_SERVER = "template"
+
+
+@attrs.frozen
+class Plan:
+    """One process that should run.
+
+    Attributes:
+        name: Its name (tierce.process.paths).
+        role: What it is for.
+        volume: The volume that it works for, empty if for all.
+        settings: What it is started with; JSON values. A process that was started with other
+            settings is replaced.
+        live: What may change while it runs; JSON values. It is told, not replaced.
+        is_volatile: What it holds would be lost with it: other settings wait for its next start.
+    """
+
+    name: str
+    role: Role
+    volume: str = ""
+    settings: dict[str, Any] = attrs.field(factory=dict, hash=False)
+    live: dict[str, Any] = attrs.field(factory=dict, hash=False)
+    is_volatile: bool = False
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """Tells one plan from another."""
+        text = json.dumps([self.name, self.role.value, self.volume, self.settings], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "name": self.name,
+            "role": self.role.value,
+            "volume": self.volume,
+            "settings": self.settings,
+            "live": self.live,
+        }
+
+    @classmethod
+    def from_json(cls, values: Any) -> Plan:
+        """Make one from what `to_json` returned.
+
+        Raises:
+            ProtocolError: It is not such a thing.
+        """
+        try:
+            return cls(
+                name=str(values["name"]),
+                role=Role(values["role"]),
+                volume=str(values["volume"]),
+                settings=dict(values["settings"]),
+                live=dict(values["live"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ProtocolError(f"not a plan of a process: {error}") from error
+
+
+def fork_server_plan(plugins: tuple[str, ...]) -> Plan:
+    """Return the plan of a fork server with these plugins."""
+    return Plan(FORK_SERVER, Role.TEMPLATE, settings={"plugins": sorted(plugins)})
+
+
+def event_to_json(event: Event) -> dict[str, Any]:
+    """Return an event as JSON values."""
+    return attrs.asdict(event)
+
+
+def event_from_json(values: Any) -> Event:
+    """Make an event from what `event_to_json` returned.
+
+    Raises:
+        ProtocolError: It is not such a thing.
+    """
+    try:
+        return Event(
+            code=str(values["code"]),
+            message=str(values["message"]),
+            subject=str(values["subject"]),
+            severity=str(values["severity"]),
+            fields=dict(values["fields"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ProtocolError(f"not an event: {error}") from error

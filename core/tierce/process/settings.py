@@ -1,0 +1,183 @@
+"""What processes are started with: from values to the JSON of a plan, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from tierce.config import (
+    VolumeConfig,
+    options_from_mapping,
+    volume_from_mapping,
+)
+from tierce.process.live_options import fixed_volume, live_values, split, whole_volume
+from tierce.process.paths import Layout
+from tierce.registry import Registry
+from tierce.spec import MemberSpec, VolumeSpec
+
+#: Where the values came from, for the messages of a process that can't use them: paths in a plan
+#: are absolute already.
+_ORIGIN = "the plan of this process"
+_ROOT = Path("/")
+
+
+def spec_of(config: VolumeConfig, uuid: str, created: float, layout: Layout) -> VolumeSpec:
+    """Return the volume that a configuration, an identity and a data folder make."""
+    return VolumeSpec(
+        name=config.name,
+        uuid=uuid,
+        size_bytes=config.size_bytes,
+        block_size=config.block_size,
+        engine=config.engine,
+        engine_options=config.engine_options,
+        exports=config.exports,
+        filters=config.filters,
+        folder=layout.volume(config.name),
+        created=created,
+        store_options=config.store_options,
+    )
+
+
+@attrs.frozen
+class TargetSettings:
+    """What a target process is started with.
+
+    Attributes:
+        volume: The volume.
+        config: What it was made from.
+        members: Its members.
+        sections: Options of its front ends' sections under `frontends:`, by name.
+    """
+
+    volume: VolumeSpec
+    config: VolumeConfig
+    members: tuple[MemberSpec, ...]
+    sections: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a restart is needed for as JSON values."""
+        return {
+            "volume": fixed_volume(self.config),
+            "uuid": self.volume.uuid,
+            "created": self.volume.created,
+            "folder": str(self.volume.folder),
+            "members": [member_to_json(member) for member in self.members],
+            "sections": {name: split(one)[0] for name, one in self.sections.items()},
+        }
+
+    def live_to_json(self) -> dict[str, Any]:
+        """Return what changes while the target runs as JSON values."""
+        return live_values(self.config, self.sections)
+
+    @classmethod
+    def from_json(
+        cls, values: Mapping[str, Any], live: Mapping[str, Any], registry: Registry
+    ) -> TargetSettings:
+        """Make one from what `to_json` and `live_to_json` returned.
+
+        Raises:
+            ConfigError: A plugin takes no such options.
+        """
+        mapping = whole_volume(values["volume"], live)
+        config = volume_from_mapping(mapping, registry, base=_ROOT, origin=_ORIGIN)
+        folder = Path(values["folder"])
+        volume = spec_of(config, values["uuid"], values["created"], Layout(folder.parent.parent))
+        assert volume.folder == folder, "volumes lie under DATA/volumes"
+        sections = {}
+        for name, fixed in values["sections"].items():
+            of_section = live.get(f"frontends.{name}", {}).get("values", {})
+            sections[name] = load_section(registry, name, {**fixed, **of_section})
+        members = tuple(member_from_json(member) for member in values["members"])
+        return cls(volume, config, members, sections)
+
+
+@attrs.frozen
+class MemberSettings:
+    """What a member process is started with.
+
+    Attributes:
+        volume: The volume's name.
+        uuid: The volume's uuid.
+        size_bytes: The volume's size in bytes.
+        block_size: The volume's logical block in bytes.
+        engine: The volume's engine.
+        member: This member.
+        store_options: The options of the engine's store, as JSON values.
+    """
+
+    volume: str
+    uuid: str
+    size_bytes: int
+    block_size: int
+    engine: str
+    member: MemberSpec
+    store_options: Mapping[str, Any] = attrs.field(factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "volume": self.volume,
+            "uuid": self.uuid,
+            "size_bytes": self.size_bytes,
+            "block_size": self.block_size,
+            "engine": self.engine,
+            "member": member_to_json(self.member),
+            "store_options": dict(self.store_options),
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> MemberSettings:
+        """Make one from what `to_json` returned."""
+        return cls(**{**values, "member": member_from_json(values["member"])})
+
+
+def member_to_json(member: MemberSpec) -> dict[str, Any]:
+    """Return a member as JSON values."""
+    return {
+        "name": member.name,
+        "folder": str(member.folder),
+        "address": member.address,
+        "settings": member.settings,
+    }
+
+
+def member_from_json(values: Mapping[str, Any]) -> MemberSpec:
+    """Make a member from what `member_to_json` returned."""
+    return MemberSpec(
+        name=values["name"],
+        folder=Path(values["folder"]),
+        address=values["address"],
+        settings=values["settings"],
+    )
+
+
+def load_section(registry: Registry, frontend: str, values: Mapping[str, Any]) -> Any:
+    """Return the options of a front end's section."""
+    return _load(registry.frontends[frontend].options, values)
+
+
+def load_volume_options(registry: Registry, frontend: str, values: Mapping[str, Any]) -> Any:
+    """Return a volume's options for its front end."""
+    return _load(registry.frontends[frontend].volume_options, values)
+
+
+def load_store_options(registry: Registry, store: str, values: Mapping[str, Any]) -> Any:
+    """Return the options of a store."""
+    return _load(registry.stores[store].options, values)
+
+
+def load_service_options(registry: Registry, name: str, values: Mapping[str, Any]) -> Any:
+    """Return a service's options."""
+    return _load(registry.services[name].options, values)
+
+
+def load_policy_options(registry: Registry, kind: str, values: Mapping[str, Any]) -> Any:
+    """Return the parameters of a policy document."""
+    return _load(registry.policy_handlers[kind].options, values)
+
+
+def _load(options: type[Any], values: Mapping[str, Any]) -> Any:
+    return options_from_mapping(options, values, base=_ROOT, origin=_ORIGIN)

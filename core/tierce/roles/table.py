@@ -1,0 +1,36 @@
+"""From a plan to the running thing: the table of roles."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping
+
+from tierce.process.paths import Layout
+from tierce.process.plan import Plan, Role
+from tierce.process.process_loop import Body, Process
+from tierce.registry import Registry
+from tierce.roles.member import start_member
+from tierce.roles.policies import start_policies
+from tierce.roles.portal import start_portal
+from tierce.roles.servicing import start_service
+from tierce.roles.target import start_target
+
+_START: Mapping[Role, Callable[[Process, Registry], Body]] = {
+    Role.PORTAL: start_portal,
+    Role.TARGET: start_target,
+    Role.MEMBER: start_member,
+    Role.SERVICE: start_service,
+    Role.POLICIES: start_policies,
+}
+
+
+def run_role(
+    layout: Layout, plan: Plan, registry: Registry, connection: socket.socket | None
+) -> int:
+    """Be the process of this plan until it ends; return its exit code.
+
+    Raises:
+        ConflictError: A process of this name is alive.
+    """
+    process = Process(layout, plan, connection)
+    return process.run(lambda: _START[plan.role](process, registry))

@@ -1,0 +1,1 @@
+"""Keeping processes: starting, watching and stopping them, whatever they are for."""

@@ -1,0 +1,45 @@
+"""Starting a template: the one process that no other is forked from."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+
+from tierce.process.logs import opened_log
+from tierce.process.paths import Layout
+from tierce.process.plan import Plan
+
+#: The descriptor under which the template finds its control connection.
+_CONTROL_FD = 3
+
+
+def spawn_template(plan: Plan, layout: Layout, connection: socket.socket) -> int:
+    """Start a template in a fresh interpreter, and return its process id.
+
+    Args:
+        plan: Its plan.
+        layout: Where things lie.
+        connection: Its end of the control connection; it gets a copy.
+
+    Raises:
+        OSError: It can't be started.
+    """
+    arguments = [sys.executable, "-m", "tierce.supervision.fork_server", str(layout.data)]
+    for name in plan.settings["plugins"]:
+        arguments += ["--plugin", name]
+    arguments += ["--control-fd", str(_CONTROL_FD)]
+    with opened_log(layout.log(plan.name)) as output:
+        return os.posix_spawn(
+            sys.executable,
+            arguments,
+            os.environ,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, output, 1),
+                (os.POSIX_SPAWN_DUP2, output, 2),
+                # Last: the log may be open under that number.
+                (os.POSIX_SPAWN_DUP2, connection.fileno(), _CONTROL_FD),
+            ],
+            setsid=True,
+        )

@@ -1,0 +1,33 @@
+"""A loop whose time stands still, and a data folder with an engine of folders."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core import scenes
+from core.fake_reactor import FakeReactor
+from core.serving import Server
+
+
+@pytest.fixture
+def reactor() -> FakeReactor:
+    return FakeReactor()
+
+
+@pytest.fixture
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[scenes.Scene]:
+    monkeypatch.setitem(sys.modules, scenes.MODULE, scenes)
+    made = scenes.Scene(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    made = Server(tmp_path)
+    yield made
+    made.close()

@@ -1,0 +1,117 @@
+"""What a volume's folders say when the state has lost it; with replicas in folders of their own."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tierce import ConflictError, UsageError, VolumeSpec
+from tierce.inventory.adoption import Adoption, adopt_record, adopt_without_server, explain_conflict
+from tierce.process.paths import Layout
+from tierce.registry import Registry
+from tierce.state import Owner, Phase, acquire
+from tierce.state.store import StateStore
+from tierce_jiva.lifecycle import JivaLifecycle
+from tierce_jiva.options import JivaOptions, ReplicaOptions
+
+REFUSED = ConflictError("the folder holds another volume")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[StateStore]:
+    with StateStore(tmp_path / "state") as opened:
+        yield opened
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> VolumeSpec:
+    """One whose three folders are there."""
+    replicas = tuple(ReplicaOptions(folder=str(tmp_path / f"r {name}")) for name in "abc")
+    made = VolumeSpec(
+        *("demo", "0" * 32, 65536, 512, "jiva", JivaOptions(replicas), ()),
+        tmp_path / "own",
+    )
+    JivaLifecycle().create(made)
+    return made
+
+
+def folders(volume: VolumeSpec) -> tuple[Path, ...]:
+    return tuple(member.folder for member in JivaLifecycle().members(volume))
+
+
+def explain(store: StateStore, volume: VolumeSpec) -> str:
+    return str(explain_conflict(REFUSED, store, JivaLifecycle(), volume))
+
+
+def test_the_way_back_names_every_folder(store: StateStore, volume: VolumeSpec) -> None:
+    words = " ".join(f"'{folder}'" for folder in folders(volume))
+    assert f"run: tierce volume adopt {words}" in explain(store, volume)
+
+
+@pytest.mark.parametrize("is_mount_point", [False, True])
+def test_the_way_back_leaves_out_a_folder_that_is_lost(
+    store: StateStore, volume: VolumeSpec, *, is_mount_point: bool
+) -> None:
+    first, second, third = folders(volume)
+    shutil.rmtree(third)
+    if is_mount_point:
+        third.mkdir()
+    told = explain(store, volume)
+    assert f"tierce volume adopt --without replica-3 '{first}' '{second}'" in told
+    registry = Registry.load()
+    adopted = adopt_record(store, registry, Adoption((first, second), ("replica-3",)))
+    assert (adopted.record.name, adopted.record.uuid) == ("demo", volume.uuid)
+    assert (adopted.record.owner, adopted.record.phase) == (Owner.STATE, Phase.READY)
+    assert "replica-3 is lost" in adopted.loss
+
+
+def test_folders_that_hold_no_volume_leave_the_refusal_as_it_is(
+    store: StateStore, volume: VolumeSpec
+) -> None:
+    for folder in folders(volume):
+        (folder / "volume.json").write_bytes(b"damaged")
+    assert explain(store, volume) == str(REFUSED)
+
+
+def test_a_volume_that_the_state_has_is_not_to_be_adopted(
+    store: StateStore, volume: VolumeSpec
+) -> None:
+    adopted = adopt_record(store, Registry.load(), Adoption(folders(volume)))
+    store.put_volume(adopted.record)
+    told = explain(store, volume)
+    assert "which the state knows (owned by the state, made by tierce volume adopt)" in told
+    assert "run:" not in told
+    with pytest.raises(UsageError, match="which the state has not lost"):
+        adopt_record(store, Registry.load(), Adoption(folders(volume)))
+
+
+def test_only_engines_that_know_the_folders_say_what_is_wrong(
+    store: StateStore, volume: VolumeSpec, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=r"adopted: jiva: .*name the folders of replica-3 too"):
+        adopt_record(store, Registry.load(), Adoption(folders(volume)[:2]))
+    (tmp_path / "letter").touch()
+    with pytest.raises(UsageError, match=r"adopted: file: .*; jiva: "):
+        adopt_record(store, Registry.load(), Adoption((tmp_path,)))
+
+
+def test_without_a_server_the_state_is_written_unless_one_holds_it(
+    volume: VolumeSpec, tmp_path: Path
+) -> None:
+    layout = Layout(tmp_path / "data")
+    layout.make()
+    lock = acquire(layout.serve_lock, {"name": "serve"}, what="the folder")
+    with pytest.raises(ConflictError, match="is held by process"):
+        adopt_without_server(layout, Registry.load(), Adoption(folders(volume)))
+    lock.release()
+    adopted = adopt_without_server(layout, Registry.load(), Adoption(folders(volume)))
+    with StateStore(layout.state) as store:
+        assert store.volume("demo") == adopted.record
+
+
+def test_what_is_wanted_travels_to_the_server_and_back() -> None:
+    wanted = Adoption((Path("/a"), Path("/b")), ("replica-3",), "jiva", "iscsi")
+    assert Adoption.from_json(wanted.to_json()) == wanted

@@ -1,0 +1,235 @@
+"""What a reload does is told before it is done, and is what it then does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import pytest
+
+from core.scenes import Scene, note, volume
+from tierce import Access, Export
+from tierce.config import load_config
+from tierce.inventory.deciding import Foreseen, lacking
+from tierce.inventory.differing import Change, Situation, compare, differences
+from tierce.inventory.planning import plan_all
+from tierce.inventory.volume_inventory import Catalogue
+
+MEMORY = {"name": "demo", "size": "1 MiB", "engine": "memory", "frontend": "names"}
+SLOW = {**volume(), "filters": [{"name": "slow", "delay_ms": 1}]}
+FOLDER = ("target.demo", "member.demo.one", "member.demo.two")
+
+
+def situation(of: Catalogue | Foreseen, made: frozenset[str]) -> Situation:
+    plans = {plan.name: plan for plan in plan_all(of)}
+    return Situation(of.config, dict(of.served), dict(of.refused), made, plans)
+
+
+def told(changes: list[Change]) -> dict[str, str]:
+    return {one.what: one.text for one in changes if one.text != "nothing"}
+
+
+def edit(
+    scene: Scene,
+    before: list[Mapping[str, Any]],
+    after: list[Mapping[str, Any]],
+    running: Mapping[str, str] = {},
+    **more: Any,
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return what is foretold of an edit of the file, and what it then does."""
+    scene.write(*before)
+    catalogue = scene.start()
+    was = situation(catalogue, catalogue.made)
+    scene.write(*after, **more)
+    config = load_config(scene.file, scene.registry)
+    foreseen = catalogue.foresee(config, {})
+    foretold = compare(was, situation(foreseen, was.made | foreseen.made), running, {})
+    assert situation(catalogue, catalogue.made) == was, "it changed something"
+    catalogue.apply(config)
+    done = compare(was, situation(catalogue, catalogue.made), running, {})
+    return told(foretold), told(done)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "more", "says"),
+    [
+        ([volume()], [volume()], {}, {}),
+        ([volume()], [volume(rate=7)], {}, {"volume demo": "live: options.rate"}),
+        (
+            [SLOW],
+            [{**SLOW, "filters": [{"name": "slow", "delay_ms": 9}]}],
+            {},
+            {"volume demo": "live: filters[0].delay_ms"},
+        ),
+        (
+            [volume()],
+            [volume(tone="high", rate=7)],
+            {"limits": {"stop_timeout_s": 2}},
+            {
+                "volume demo": "restart: options.tone, options.rate; stops target.demo (within "
+                "2 s); sessions log in again, I/O waits until then",
+                "limits": "live: stop_timeout_s",
+            },
+        ),
+        (
+            [volume()],
+            [SLOW],
+            {},
+            {
+                "volume demo": "restart: filters; stops target.demo (within 10 s); sessions log in "
+                "again, I/O waits until then"
+            },
+        ),
+        ([volume()], [volume(), volume("new")], {}, {"volume new": "made"}),
+        (
+            [volume(), volume("gone")],
+            [volume()],
+            {},
+            {
+                "volume gone": "no longer served; stops member.gone.one, member.gone.two, "
+                "target.gone (within 20 s)"
+            },
+        ),
+        (
+            [MEMORY],
+            [],
+            {},
+            {
+                "volume demo": "no longer served; stops target.demo (within 10 s); lost: "
+                "its bytes (engine memory keeps nothing)"
+            },
+        ),
+        (
+            [MEMORY],
+            [{**MEMORY, "frontend": "live-names"}],
+            {},
+            {
+                "volume demo": "waits: frontend; a restart would empty it: it keeps its settings "
+                "until its next start"
+            },
+        ),
+        (
+            [MEMORY],
+            [{**MEMORY, "filters": [{"name": "slow"}]}],
+            {},
+            {
+                "volume demo": "waits: filters; a restart would empty it: it keeps its settings "
+                "until its next start"
+            },
+        ),
+        (
+            [volume()],
+            [volume()],
+            {"frontends": {"names": {"depth": 5}}},
+            {
+                "volume demo": "restart: frontends.names.depth; stops target.demo (within 10 s); "
+                "sessions log in again, I/O waits until then",
+                "front end names": "restart: frontends.names.depth; stops portal (within 10 s); "
+                "the portal starts anew: sessions go on, new ones wait",
+            },
+        ),
+        (
+            [{**volume(), "frontend": "live-names"}],
+            [{**volume(), "frontend": "live-names"}],
+            {"frontends": {"live-names": {"depth": 5}}},
+            {
+                "volume demo": "live: frontends.live-names.depth",
+                "front end live-names": "restart: frontends.live-names.depth; stops portal (within "
+                "10 s); the portal starts anew: sessions go on, new ones wait",
+            },
+        ),
+        (
+            [volume()],
+            [volume()],
+            {"policies": [{"kind": "watch", "name": "each"}]},
+            {"policy each": "made"},
+        ),
+    ],
+)
+def test_what_is_foretold_is_what_a_reload_does(
+    scene: Scene,
+    before: list[Mapping[str, Any]],
+    after: list[Mapping[str, Any]],
+    more: dict[str, Any],
+    says: dict[str, str],
+) -> None:
+    foretold, done = edit(scene, before, after, **more)
+    assert foretold == says
+    assert done == says
+
+
+def test_what_is_refused_says_why_and_that_it_keeps_its_settings(scene: Scene) -> None:
+    foretold, done = edit(scene, [volume()], [volume(size="2 MiB")])
+    assert foretold == done
+    assert foretold["volume demo"].startswith("refused; it keeps the settings that it has: ")
+    assert "tierce.yaml:3: volumes.demo.size: it was created with 1 MiB" in foretold["volume demo"]
+
+
+def test_a_mistake_in_one_volume_is_foretold_as_its_refusal(scene: Scene) -> None:
+    scene.write(volume())
+    catalogue = scene.start()
+    scene.write(volume(tnoe="high"))
+    config = load_config(scene.file, scene.registry, is_lenient=True)
+    foreseen = catalogue.foresee(config, {})
+    assert foreseen.served == catalogue.served
+    assert "unknown option 'tnoe'" in foreseen.refused["demo"]
+
+
+def test_what_a_volume_needs_and_no_plugin_brings_is_named(scene: Scene) -> None:
+    scene.write(volume())
+    catalogue = scene.start()
+    served = catalogue.served["demo"].config
+    assert lacking(catalogue.config, served) == ""
+    assert lacking(catalogue.config, attrs.evolve(served, engine="x")) == "the engine 'x'"
+    exports = (*served.exports, Export(frontend="y", options=None, access=Access.RO))
+    assert lacking(catalogue.config, attrs.evolve(served, exports=exports)) == "the front end 'y'"
+
+
+def test_what_can_not_be_served_at_all_says_so(scene: Scene) -> None:
+    stranger = {**MEMORY, "name": "odd", "engine": "stranger"}
+    foretold, done = edit(scene, [volume()], [volume(), stranger])
+    assert foretold == done
+    assert foretold["volume odd"].startswith("refused; it is not served: ")
+
+
+def test_a_volume_that_runs_by_older_settings_still_waits(scene: Scene) -> None:
+    foretold, done = edit(scene, [MEMORY], [MEMORY], {"target.demo": "older"})
+    assert foretold == done
+    assert foretold["volume demo"].startswith("waits; a restart would empty it")
+
+
+def test_a_volume_that_is_being_deleted_is_served_again_when_the_file_names_it(
+    scene: Scene,
+) -> None:
+    scene.write(volume())
+    catalogue = scene.start()
+    scene.reload(catalogue)
+    catalogue.begin_delete("demo")
+    scene.write(volume())
+    foreseen = catalogue.foresee(load_config(scene.file, scene.registry), {})
+    assert (list(foreseen.served), foreseen.made, foreseen.refused) == (["demo"], set(), {})
+    assert json.loads(note(scene).read_text())["name"] == "demo"
+
+
+def test_a_volume_of_the_state_goes_on(scene: Scene) -> None:
+    scene.write()
+    catalogue = scene.start()
+    catalogue.create(volume(), base=scene.folder)
+    foreseen = catalogue.foresee(load_config(scene.file, scene.registry), {})
+    assert foreseen.served == catalogue.served
+
+
+def test_front_ends_that_keep_their_addresses_are_refused(scene: Scene) -> None:
+    scene.write(volume())
+    catalogue = scene.start()
+    now = situation(catalogue, catalogue.made)
+    changes = compare(now, now, {}, {"names": "names.listen: it is taken"})
+    assert told(changes) == {"front end names": "refused; names.listen: it is taken"}
+
+
+def test_differences_are_named_by_their_keys() -> None:
+    before = {"a": 1, "b": {"c": [1], "d": 2}, "e": 5, "f": [{"g": 1}, {"g": 2}]}
+    after = {"a": 1, "b": {"c": [2], "d": 2}, "h": 6, "f": [{"g": 1}, {"g": 3}]}
+    assert list(differences(before, after)) == ["b.c", "e", "f[1].g", "h"]
