@@ -180,6 +180,28 @@ def test_no_function_is_longer_than_a_screen() -> None:
     assert long.keys() <= LONG_FUNCTIONS.keys(), long
 
 
+#: What is done in one place, for core and plugins alike: how it reads, and where it may stand.
+WRITTEN_ONCE = {
+    "fcntl.flock(": ["core/tierce/locking.py"],
+    "errno.EDQUOT": ["core/tierce/block/status.py"],
+    "PUNCH_HOLE": ["core/tierce/block/hole.py"],
+    # What jiva's replicas alone call.
+    "ctypes.CDLL(": [
+        "core/tierce/libc.py",
+        "plugins/jiva/tierce_jiva/file_identity.py",
+        "plugins/jiva/tierce_jiva/files.py",
+    ],
+}
+
+
+@pytest.mark.parametrize("words", WRITTEN_ONCE)
+def test_what_core_offers_is_written_once(words: str) -> None:
+    modules = [path for path in product_modules() if path.is_relative_to(ROOT / "core")]
+    modules += [path for path in product_modules() if path.is_relative_to(ROOT / "plugins")]
+    found = [str(path.relative_to(ROOT)) for path in modules if words in path.read_text()]
+    assert found == WRITTEN_ONCE[words]
+
+
 def place_of_test(module: Path) -> Path:
     """Return where a module's test module lies if the tree is mirrored."""
     parts = module.relative_to(ROOT).parts

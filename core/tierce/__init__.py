@@ -84,6 +84,7 @@ from tierce.frontend import (
 )
 from tierce.hookspecs import hookimpl
 from tierce.lifecycle import Lifecycle
+from tierce.locking import lock_file
 from tierce.options import NoOptions, OptionInfo, option, option_info
 from tierce.policies import Evaluation, Policy
 from tierce.reactor import READABLE, WRITABLE, Lane, Reactor, Timer
@@ -192,6 +193,7 @@ __all__ = [
     "explain",
     "hookimpl",
     "listen_at_path",
+    "lock_file",
     "make_folder",
     "option",
     "option_info",

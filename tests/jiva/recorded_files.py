@@ -117,7 +117,7 @@ class RecordedFiles(OsFiles):
         self.note("rename", source.name, destination.name)
         os.replace(source, destination)
 
-    def sync_folder(self, folder: Path) -> None:  # type: ignore[override]
+    def sync_folder(self, folder: Path) -> None:
         if "sync_folder" not in self.ignored:
             self.note("sync_folder", folder.name)
 

@@ -11,7 +11,15 @@ from typing import Any
 import tierce
 from core.volume.hand_reactor import HandReactor
 from jiva.nodes import MemoryStore
-from tierce import Event, MemberContext, MemberSpec, StoreChoice, StoreContext, StoreOpenContext
+from tierce import (
+    Address,
+    Event,
+    MemberContext,
+    MemberSpec,
+    StoreChoice,
+    StoreContext,
+    StoreOpenContext,
+)
 from tierce_jiva.ballot import NO_BALLOT, Ballot
 from tierce_jiva.folder import Identity
 from tierce_jiva.making import create_folder
@@ -144,9 +152,9 @@ class Peer:
     """A target's end of a connection."""
 
     def __init__(self, site: Site, address: str) -> None:
-        host, _, port = address.rpartition(":")
+        where = Address.parse(address)
         self.site = site
-        self.socket = socket.create_connection((host, int(port)))
+        self.socket = socket.create_connection((where.host, where.port))
         self.socket.setblocking(False)
         self._reader = FrameReader()
 

@@ -17,6 +17,7 @@ from core.volume.model import Run
 from core.volume.test_pipeline import check, operations
 from jiva.device_site import SIZE, Site
 from tierce import (
+    Address,
     ConflictError,
     Op,
     Request,
@@ -161,8 +162,8 @@ def test_a_folder_has_one_process(site: Site) -> None:
 
 
 def test_what_a_stranger_sends_ends_his_connection_and_nothing_else(site: Site) -> None:
-    host, _, port = site.addresses["replica-1"].rpartition(":")
-    with socket.create_connection((host, int(port))) as stranger:
+    where = Address.parse(site.addresses["replica-1"])
+    with socket.create_connection((where.host, where.port)) as stranger:
         stranger.sendall(b"GET / HTTP/1.1\r\n" + b"\r\n" * 32)
         stranger.setblocking(False)
         site.until(lambda: _is_closed(stranger))

@@ -11,7 +11,7 @@ from jiva.ladder import BALLOT, frames_of
 from jiva.nodes import MemoryStore
 from tierce import Code, Op, ProtocolError
 from tierce_jiva.replica_actions import Fetch
-from tierce_jiva.replica_data import apply_batch, encode_data, extents_of, failure_code
+from tierce_jiva.replica_data import apply_batch, encode_data, extents_of
 from tierce_jiva.wire import ENTRY, Frame, Kind, check_data, encode, encode_extents
 
 SIZE = 64 << 10
@@ -83,13 +83,6 @@ def test_what_is_damaged_unknown_or_not_in_the_volume_breaks_the_protocol(
     with pytest.raises(ProtocolError, match=told):
         apply_batch(store, frame, SIZE)
     assert not any(store.cached[512:])
-
-
-def test_a_full_disk_is_told_from_one_that_fails() -> None:
-    for number in (errno.ENOSPC, errno.EDQUOT):
-        assert failure_code(OSError(number, ""), Code.WRITE_ERROR) is Code.NO_SPACE
-    assert failure_code(OSError(errno.EIO, ""), Code.WRITE_ERROR) is Code.WRITE_ERROR
-    assert failure_code(OSError(errno.EIO, ""), Code.READ_ERROR) is Code.READ_ERROR
 
 
 def asked(*extents: tuple[int, int]) -> Frame:

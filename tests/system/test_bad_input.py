@@ -10,6 +10,7 @@ import struct
 import pytest
 
 from system.serving import IQN, Server, jiva
+from tierce import Address
 
 pytestmark = [pytest.mark.system, pytest.mark.needs("libiscsi")]
 
@@ -135,15 +136,15 @@ def test_garbage_at_a_replica_port_harms_nobody_else(server: Server) -> None:
     before = {name: server.rss_kib(name) for name in members}
     for name in members:
         _role, volume, member = name.split(".")
-        host, _, port = (
+        where = Address.parse(
             (server.data / "run" / f"{volume}.{member}.address").read_text().strip()
-        ).rpartition(":")
+        )
         for number in range(CONNECTIONS // 3):
             size = chooser.choice((1, 15, 16, 32, 64, 4096, 300_000))
             messages = [chooser.randbytes(size)]
             if number % 2:
                 messages = [b"\xff" * 64 + bytes(1 << 20)]
-            shout((host, int(port)), messages)
+            shout((where.host, where.port), messages)
     assert server.pids() == pids
     for name, size in before.items():
         assert server.rss_kib(name) - size < GROWTH_KIB_MAX, name

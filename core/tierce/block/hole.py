@@ -8,6 +8,8 @@ from __future__ import annotations
 import ctypes
 import os
 
+from tierce.libc import libc
+
 _KEEP_SIZE = 1
 _PUNCH_HOLE = 2
 #: What is punched to find out whether it can be; all of it past the file's end.
@@ -29,8 +31,7 @@ def punch_hole(descriptor: int, offset: int, length: int) -> None:
     Raises:
         OSError: The file system does not do it, or failed.
     """
-    libc = ctypes.CDLL(None, use_errno=True)
-    result = libc.fallocate(
+    result = libc().fallocate(
         ctypes.c_int(descriptor),
         ctypes.c_int(_PUNCH_HOLE | _KEEP_SIZE),
         ctypes.c_int64(offset),

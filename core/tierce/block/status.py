@@ -7,8 +7,12 @@ the front end, the meaning lives here.
 from __future__ import annotations
 
 import enum
+import errno
 
 import attrs
+
+#: How the system says that the place where the bytes go is full.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Code(enum.Enum):
@@ -50,6 +54,14 @@ class Status:
     code: Code
     reason: str = ""
     offset: int | None = None
+
+    @classmethod
+    def from_oserror(
+        cls, error: OSError, otherwise: Code, reason: str = "", offset: int | None = None
+    ) -> Status:
+        """Return what an operation ends with that the system refused: NO_SPACE where there is none
+        left, `otherwise` for every other reason."""
+        return cls(Code.NO_SPACE if error.errno in _FULL else otherwise, reason, offset)
 
     @property
     def is_good(self) -> bool:

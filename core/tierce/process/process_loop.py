@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import ctypes
 import json
 import os
 import signal
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tierce.errors import ProtocolError, TierceError, UsageError, explain
+from tierce.libc import libc
 from tierce.process.epoll import EpollReactor
 from tierce.process.logs import rotate_output
 from tierce.process.managing import Manager
@@ -293,4 +293,4 @@ def log_story(error: BaseException) -> None:
 
 def name_process(name: str) -> None:
     """Show the name in `ps -o comm` and `top`, which cut it to 15 bytes."""
-    ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)
+    libc().prctl(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)

@@ -7,7 +7,6 @@ file says is therefore only believed while somebody holds the lock.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
@@ -18,6 +17,7 @@ from typing import Any
 import attrs
 
 from tierce.errors import ConflictError
+from tierce.locking import lock_file
 
 #: A prober takes the lock shared for an instant, so a refusal counts only when it repeats.
 ATTEMPT_COUNT = 5
@@ -90,28 +90,22 @@ def find_holder(path: Path) -> Holder | None:
     except FileNotFoundError:
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return _read_holder(descriptor)
+        return None if lock_file(descriptor, is_shared=True) else _read_holder(descriptor)
     finally:
         os.close(descriptor)
-    return None
 
 
 def _lock(descriptor: int, path: Path, what: str) -> None:
     for attempt in range(ATTEMPT_COUNT):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if attempt + 1 == ATTEMPT_COUNT:
-                holder = _read_holder(descriptor)
-                raise ConflictError(
-                    f"{what} is held by process {holder.pid}{_command(holder.pid)} "
-                    f"(lock {path}); stop that one first"
-                ) from None
-            time.sleep(ATTEMPT_PAUSE_S)
-        else:
+        if lock_file(descriptor):
             return
+        if attempt + 1 < ATTEMPT_COUNT:
+            time.sleep(ATTEMPT_PAUSE_S)
+    holder = _read_holder(descriptor)
+    raise ConflictError(
+        f"{what} is held by process {holder.pid}{_command(holder.pid)} (lock {path}); "
+        "stop that one first"
+    )
 
 
 def _read_holder(descriptor: int) -> Holder:

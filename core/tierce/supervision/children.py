@@ -8,13 +8,13 @@ itself their subreaper, so that what a dead template leaves behind is reaped her
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import socket
 from collections.abc import Callable
 
 from tierce.errors import ConflictError, ProtocolError, TierceError, explain
+from tierce.libc import libc
 from tierce.process.descriptors import demand
 from tierce.process.messages import Message, Peer, close_all
 from tierce.process.paths import Layout, connect
@@ -64,7 +64,7 @@ class Children:
         self._forking = 0
         self._repeats = Repeats()
         self._children: dict[str, Child] = {}
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        libc().prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
     def all(self) -> list[Child]:
         """Return every process that is known, alive or not."""

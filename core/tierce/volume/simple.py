@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import inspect
 from collections.abc import Callable
 from functools import partial
@@ -17,7 +16,6 @@ from tierce.errors import DeviceError, explain
 from tierce.reactor import Lane, Reactor
 from tierce.volume.blame import Blame
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _CHANGES = frozenset({Op.WRITE, Op.DISCARD, Op.WRITE_ZEROES})
 
 
@@ -28,9 +26,9 @@ def status_of(error: BaseException, request: Request, engine: str) -> Status:
     name = request.op.name
     where = f"engine {engine}: {name} of {request.length} bytes at {request.offset} failed"
     reason = f"{where}: {explain(error)}"
-    if isinstance(error, OSError) and error.errno in _FULL:
-        return Status(Code.NO_SPACE, reason, request.offset)
     code = Code.READ_ERROR if request.op is Op.READ else Code.WRITE_ERROR
+    if isinstance(error, OSError):
+        return Status.from_oserror(error, code, reason, request.offset)
     return Status(code, reason, request.offset)
 
 

@@ -6,7 +6,6 @@ to the page cache, and only FLUSH waits for the disk.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import stat
 from functools import partial
@@ -36,6 +35,7 @@ from tierce import (
     VolumeSpec,
     can_punch_hole,
     explain,
+    lock_file,
     punch_hole,
 )
 from tierce_engines.doubt import REGION_BYTES_MIN
@@ -50,7 +50,6 @@ _ZEROING = frozenset({Op.DISCARD, Op.WRITE_ZEROES})
 _NOT_AT_ONCE = frozenset({errno.EAGAIN, errno.EOPNOTSUPP})
 #: A medium that fails is reported as an event no more often than this.
 _EVENT_INTERVAL_S = 60.0
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class FileDevice(BaseDevice):
@@ -242,10 +241,8 @@ class FileDevice(BaseDevice):
         name = request.op.name
         why = explain(error)
         reason = f"{self._path}: {name} of {request.length} bytes at {request.offset}: {why}"
-        if error.errno in _FULL:
-            return Status(Code.NO_SPACE, reason, request.offset)
         code = Code.READ_ERROR if request.op is Op.READ else Code.WRITE_ERROR
-        return Status(code, reason, request.offset)
+        return Status.from_oserror(error, code, reason, request.offset)
 
     def _tell(self, status: Status) -> None:
         """Report that the medium fails; not each time."""
@@ -290,10 +287,8 @@ def take(descriptor: int, name: str, path: Path) -> None:
     Raises:
         ConflictError: Another volume has it.
     """
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not lock_file(descriptor):
         raise ConflictError(
             f"volume {name}: {path} is open for another volume, which would overwrite it: give "
             "each volume a path of its own"
-        ) from None
+        )

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from tierce import punch_hole
+from tierce import punch_hole, sync_folder
 
 _RENAME_EXCHANGE = 2
 
@@ -92,6 +91,7 @@ class OsFiles:
     replace = staticmethod(os.replace)
     sync_open_folder = staticmethod(os.fsync)
     punch_hole = staticmethod(punch_hole)
+    sync_folder = staticmethod(sync_folder)
 
     @staticmethod
     def open(path: Path, flags: int) -> int:
@@ -120,23 +120,3 @@ class OsFiles:
     def duplicate(descriptor: int, onto: int) -> None:
         """Dup2, close-on-exec."""
         os.dup2(descriptor, onto, inheritable=False)
-
-    @staticmethod
-    def sync_folder(folder: Path) -> None:
-        """Fsync the folder."""
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def lock_file(descriptor: int) -> bool:
-    """Take an exclusive lock that dies with the process; False if another one holds it."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in {errno.EWOULDBLOCK, errno.EACCES}:
-            return False
-        raise
-    return True

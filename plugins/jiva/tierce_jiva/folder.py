@@ -30,9 +30,9 @@ from typing import Any
 
 import attrs
 
-from tierce import ConflictError, FormatError
+from tierce import ConflictError, FormatError, lock_file
 from tierce_jiva.ballot import Record
-from tierce_jiva.files import Files, OsFiles, lock_file
+from tierce_jiva.files import Files, OsFiles
 from tierce_jiva.record_file import RECORD, RecordFile, decode_record, encode_record
 from tierce_jiva.regions import Regions
 from tierce_jiva.sealed import read_sealed

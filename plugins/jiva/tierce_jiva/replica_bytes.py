@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tierce import Code, Extent, ProtocolError
+from tierce import Code, Extent, ProtocolError, Status
 from tierce_jiva.record_keeper import RecordKeeper
 from tierce_jiva.replica_actions import (
     Action,
@@ -23,7 +23,7 @@ from tierce_jiva.replica_actions import (
     Store,
     Sync,
 )
-from tierce_jiva.replica_data import apply_batch, encode_data, extents_of, failure_code
+from tierce_jiva.replica_data import apply_batch, encode_data, extents_of
 from tierce_jiva.wire import (
     BATCH_BYTES_MAX,
     STATUS_BYTES_MAX,
@@ -121,7 +121,7 @@ class ReplicaBytes:
             for connection, sequence in done:
                 self._answer(connection, encode_ack(sequence, self._keeper.promised))
         else:
-            self._sync_failed(done, failure_code(error, Code.WRITE_ERROR))
+            self._sync_failed(done, Status.from_oserror(error, Code.WRITE_ERROR).code)
         if self._to_sync:
             self._begin_sync()
 

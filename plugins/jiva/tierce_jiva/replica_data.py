@@ -3,21 +3,14 @@ of the frame and the store alone; whether the frame may be taken is `Replica`'s 
 
 from __future__ import annotations
 
-import errno
-
 from crc32c import crc32c
 
-from tierce import Code, Op, ProtocolError
+from tierce import Code, Op, ProtocolError, Status
 from tierce_jiva.ballot import Ballot
 from tierce_jiva.replica_actions import Fetch, Store
 from tierce_jiva.wire import ENTRY, Frame, Kind, encode
 
 _ZEROING = frozenset({int(Op.DISCARD), int(Op.WRITE_ZEROES)})
-
-
-def failure_code(error: OSError, otherwise: Code) -> Code:
-    """Return what the target is told of an error of the medium."""
-    return Code.NO_SPACE if error.errno in {errno.ENOSPC, errno.EDQUOT} else otherwise
 
 
 def apply_batch(store: Store, frame: Frame, size_bytes: int) -> list[tuple[int, Code]]:
@@ -50,7 +43,7 @@ def apply_batch(store: Store, frame: Frame, size_bytes: int) -> list[tuple[int, 
             else:
                 raise ProtocolError(f"a batch holds operation {op}")
         except OSError as error:
-            failures.append((index, failure_code(error, Code.WRITE_ERROR)))
+            failures.append((index, Status.from_oserror(error, Code.WRITE_ERROR).code))
     return failures
 
 
