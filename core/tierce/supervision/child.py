@@ -60,6 +60,11 @@ class Child:
         """True from the wish to start it until its end."""
         return self.phase != "down"
 
+    def drain(self) -> None:
+        """Hear what it said last, for it has ended: it may still lie in the socket."""
+        if self.peer is not None:
+            self.peer.drain()
+
     def observe(self) -> Observed:
         """Return it as `reconcile` wants to see it."""
         return Observed(

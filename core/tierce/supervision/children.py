@@ -148,8 +148,11 @@ class Children:
             if child.phase == "down" or child.pid:
                 return
             pid = answer.get("ok", {}).get("pid", 0)
-            child.reason = str(answer.get("error", ""))
+            if "error" in answer:
+                child.reason = str(answer["error"])
             if not (pid and self._watch(child, pid)):
+                # It lived so shortly that its last words may be all that is left of it.
+                child.drain()
                 self._ended(child)
             elif child.stop_asked_at is not None:
                 self._signal(child, signal.SIGTERM)
@@ -230,13 +233,13 @@ class Children:
 
     def _watch(self, child: Child, pid: int) -> bool:
         """Watch a process; return False if it is gone, or can't be watched (why: `reason`)."""
+        child.pid = pid
         try:
             child.pidfd = os.pidfd_open(pid)
         except OSError as error:
             if not isinstance(error, ProcessLookupError):
                 child.reason = explain(error)
             return False
-        child.pid = pid
         self._reactor.watch(child.pidfd, READABLE, lambda _events: self._exited(child))
         return True
 
@@ -299,9 +302,7 @@ class Children:
             self._changed(child)
 
     def _exited(self, child: Child) -> None:
-        if child.peer is not None:
-            # What it said last may still lie in the socket.
-            child.peer.drain()
+        child.drain()
         pid = child.pid
         self._let_go(child)
         with contextlib.suppress(ChildProcessError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
@@ -24,14 +25,14 @@ from tierce.supervision.reconcile import RECOVERED_S
 
 TARGET = Plan("target.demo", Role.TARGET, "demo")
 
-#: A process that has the lock of a target, and does nothing else.
+#: A process that has a lock, and does nothing else.
 HOLDER = """
-import sys, time
+import json, sys, time
 from pathlib import Path
 from tierce.process.paths import Layout
-from tierce.process.plan import Plan, Role
+from tierce.process.plan import Plan
 from tierce.process.process_loop import take_process_lock
-lock = take_process_lock(Layout(Path(sys.argv[1])), Plan("target.demo", Role.TARGET, "demo"))
+lock = take_process_lock(Layout(Path(sys.argv[1])), Plan.from_json(json.loads(sys.argv[2])))
 print("held", flush=True)
 time.sleep(600)
 """
@@ -55,19 +56,19 @@ class Scene:
         self.listener: socket.socket | None = None
         self.connections: list[socket.socket] = []
 
-    def hold(self) -> None:
-        """Start a target that is not ours, and listen in its place."""
+    def hold(self, plan: Plan = TARGET) -> None:
+        """Start a process that is not ours, and listen in its place."""
         self.holder = subprocess.Popen(
-            [sys.executable, "-c", HOLDER, str(self.layout.data)],
+            [sys.executable, "-c", HOLDER, str(self.layout.data), json.dumps(plan.to_json())],
             stdout=subprocess.PIPE,
             text=True,
         )
         assert self.holder.stdout is not None
         assert self.holder.stdout.readline() == "held\n"
-        self.listener = listen(self.layout.socket(TARGET.name))
+        self.listener = listen(self.layout.socket(plan.name))
 
     def accept(self) -> socket.socket:
-        """Take the connection to the target, and its question."""
+        """Take the connection to the process, and its question."""
         assert self.listener is not None
         connection, _address = self.listener.accept()
         self.connections.append(connection)
@@ -166,6 +167,56 @@ def test_the_last_words_of_a_process_are_told_with_its_end_once(scene: Scene) ->
     (event,) = scene.events
     assert (event.code, event.severity) == ("node.process.died", "error")
     assert event.message.startswith("target.demo: no such file; starting it again in 0.125 s (its")
+
+
+def forked(scene: Scene) -> tuple[socket.socket, int, socket.socket]:
+    """Start a target by a fork server of ours; return that one's connection, the question's
+    number, and the target's end of its own."""
+    scene.hold(fork_server_plan(()))
+    scene.children.adopt_living()
+    server = scene.accept()
+    scene.reactor.turn()
+    assert scene.children.start(TARGET)
+    scene.reactor.turn()
+    packet = receive(server)
+    assert packet is not None
+    message, (descriptor,) = packet
+    assert message["do"] == "fork"
+    own = socket.socket(fileno=descriptor)
+    scene.connections.append(own)
+    return server, message["id"], own
+
+
+def gone() -> int:
+    """Return the id of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.communicate()
+    return process.pid
+
+
+LAST_WORDS = {"code": "node.process.failed", "message": "target.demo: no such file",
+              "subject": "volume/demo", "severity": "error", "fields": {}}  # fmt: skip
+
+
+def test_last_words_that_come_before_the_fork_is_answered_are_kept(scene: Scene) -> None:
+    server, number, own = forked(scene)
+    say(own, event=LAST_WORDS)
+    scene.reactor.turn()
+    say(server, id=number, ok={"pid": gone()})
+    scene.reactor.turn()
+    (event,) = scene.events
+    assert event.message.startswith("target.demo: no such file; starting it again in 0.125 s")
+    assert scene.target().failures.reason == "no such file"
+
+
+def test_last_words_of_one_that_is_gone_when_the_fork_is_answered_are_heard(scene: Scene) -> None:
+    server, number, own = forked(scene)
+    # Both wait for the same turn, and the answer is read first.
+    say(server, id=number, ok={"pid": gone()})
+    say(own, event=LAST_WORDS)
+    scene.reactor.turn()
+    (event,) = scene.events
+    assert event.message.startswith("target.demo: no such file; starting it again in 0.125 s")
 
 
 def test_one_that_is_fenced_stays_down_by_its_word_alone(scene: Scene) -> None:
