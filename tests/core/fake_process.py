@@ -7,7 +7,7 @@ from typing import Any
 
 from tierce import Event
 from tierce.process.managing import Manager
-from tierce.process.paths import Layout
+from tierce.process.paths import Paths
 from tierce.process.plan import Plan
 
 
@@ -16,8 +16,8 @@ class FakeProcess:
 
     def __init__(self, reactor: Any, folder: Path, plan: Plan) -> None:
         self.reactor = reactor
-        self.layout = Layout(folder)
-        self.layout.make()
+        self.paths = Paths(folder)
+        self.paths.make()
         self.plan = plan
         self.boot_id = "boot"
         self.events: list[Event] = []

@@ -28,8 +28,8 @@ from tierce import (
     option,
 )
 from tierce.config import Config, load_config
-from tierce.inventory.volume_inventory import Catalogue
-from tierce.process.paths import Layout
+from tierce.inventory.volume_inventory import VolumeInventory
+from tierce.process.paths import Paths
 from tierce.registry import Registry
 from tierce.state.store import StateStore
 
@@ -234,8 +234,8 @@ class Scene:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.layout = Layout(folder / "data")
-        self.layout.make()
+        self.paths = Paths(folder / "data")
+        self.paths.make()
         self.registry = Registry.build([("tests", sys.modules[__name__], "")])
         self.file = folder / "tierce.yaml"
         self.events: list[Event] = []
@@ -253,21 +253,21 @@ class Scene:
         lines += [f"  - {json.dumps(volume)}" for volume in volumes]
         self.file.write_text("\n".join(lines) + "\n")
 
-    def start(self) -> Catalogue:
+    def start(self) -> VolumeInventory:
         """Open the state anew, as the next server would."""
         return self.start_with(load_config(self.file, self.registry, is_lenient=True))
 
-    def start_with(self, config: Config, **refused: Exception) -> Catalogue:
+    def start_with(self, config: Config, **refused: Exception) -> VolumeInventory:
         """The same with another config file, of which some volumes were found wrong."""
         self.close()
-        self._store = StateStore(self.layout.state)
-        catalogue = Catalogue(self.layout, self._store, self.events.append)
-        catalogue.apply(config, refused=refused)
-        return catalogue
+        self._store = StateStore(self.paths.state)
+        inventory = VolumeInventory(self.paths, self._store, self.events.append)
+        inventory.apply(config, refused=refused)
+        return inventory
 
-    def reload(self, catalogue: Catalogue, *volumes: Mapping[str, Any], **more: Any) -> None:
+    def reload(self, inventory: VolumeInventory, *volumes: Mapping[str, Any], **more: Any) -> None:
         self.write(*volumes, **more)
-        catalogue.apply(load_config(self.file, self.registry, is_lenient=True))
+        inventory.apply(load_config(self.file, self.registry, is_lenient=True))
 
     def codes(self) -> list[str]:
         """Take the codes of the events so far."""

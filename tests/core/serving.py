@@ -184,7 +184,7 @@ class Server:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-        # Again, because a template may just have been forking.
+        # Again, because a fork server may just have been forking.
         while left := self.left():
             for pid in left:
                 with contextlib.suppress(ProcessLookupError):

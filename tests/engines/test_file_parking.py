@@ -31,7 +31,7 @@ def test_what_is_cached_is_answered_at_once(bench: Bench) -> None:
     assert not bench.reactor.work
 
 
-def test_what_overlaps_a_parked_discard_waits_for_it_and_the_rest_passes(bench: Bench) -> None:
+def test_what_overlaps_a_pending_discard_waits_for_it_and_the_rest_passes(bench: Bench) -> None:
     bench.submit(write(0, b"a" * SIZE))
     discard = Request(Op.DISCARD, 0, 8192)
     rewrite, seen, elsewhere = write(4096, b"b" * 4096), read(4096), read(16384)

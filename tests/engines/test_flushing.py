@@ -135,7 +135,7 @@ def test_an_end_makes_durable_what_was_written_while_a_flush_was_under_way(bench
     bench.open()
 
 
-def test_what_is_in_doubt_is_written_again_as_it_reads_and_only_then_called_settled(
+def test_what_is_in_doubt_is_written_again_as_it_reads_and_only_then_called_completed(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.submit(write(MIB, b"a" * 4096))
@@ -165,7 +165,7 @@ def test_what_is_in_doubt_is_written_again_as_it_reads_and_only_then_called_sett
     assert code(bench.flush()) is Code.WRITE_ERROR
 
 
-def test_what_was_settled_and_accepted_is_over(
+def test_what_was_completed_and_accepted_is_over(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.submit(write(0, b"a" * 4096))

@@ -10,7 +10,7 @@ import attrs
 
 from iscsi.initiator import Answer, answers
 from iscsi.standalone import Counters, MemoryDevice
-from tierce import Request, Settled, Status
+from tierce import Completed, Request, Status
 from tierce_iscsi.commands import Commands
 from tierce_iscsi.fast_path import FastPath
 from tierce_iscsi.memory import Memory
@@ -28,21 +28,21 @@ class PendingDevice(MemoryDevice):
 
     def __init__(self, size: int = 1 << 20) -> None:
         super().__init__(size)
-        self.pending: list[tuple[Request, Settled]] = []
+        self.pending: list[tuple[Request, Completed]] = []
 
-    def submit(self, batch: list[Request], settled: Settled) -> None:
-        self.pending += [(request, settled) for request in batch]
+    def submit(self, batch: list[Request], completed: Completed) -> None:
+        self.pending += [(request, completed) for request in batch]
 
     def complete(self, count: int | None = None, status: Status | None = None) -> None:
         """Answer the oldest, those of one submitter together."""
         count = len(self.pending) if count is None else count
         done, self.pending = self.pending[:count], self.pending[count:]
-        found: dict[Settled, list[Request]] = {}
-        for request, settled in done:
+        found: dict[Completed, list[Request]] = {}
+        for request, completed in done:
             request.status = status or self._do(request)
-            found.setdefault(settled, []).append(request)
-        for settled, requests in found.items():
-            settled(requests)
+            found.setdefault(completed, []).append(request)
+        for completed, requests in found.items():
+            completed(requests)
 
 
 @attrs.define

@@ -28,6 +28,7 @@ from tierce import (
     READABLE,
     Capabilities,
     Code,
+    Completed,
     Export,
     Extent,
     Flag,
@@ -40,7 +41,6 @@ from tierce import (
     Request,
     Route,
     Send,
-    Settled,
     Status,
     VolumeSpec,
 )
@@ -135,22 +135,22 @@ class MemoryDevice:
             durable=False,
         )
 
-    def submit(self, batch: list[Request], settled: Settled) -> None:
+    def submit(self, batch: list[Request], completed: Completed) -> None:
         if self._later is not None:
-            parked = [request for request in batch if request.op in {Op.WRITE, Op.FLUSH}]
+            pending = [request for request in batch if request.op in {Op.WRITE, Op.FLUSH}]
             for request in batch:
-                if request not in parked:
+                if request not in pending:
                     request.status = self._do(request)
-            if parked:
-                self._later(lambda: self._finish(parked, settled))
+            if pending:
+                self._later(lambda: self._finish(pending, completed))
             return
         for request in batch:
             request.status = self._do(request)
 
-    def _finish(self, parked: list[Request], settled: Settled) -> None:
-        for request in parked:
+    def _finish(self, pending: list[Request], completed: Completed) -> None:
+        for request in pending:
             request.status = self._do(request)
-        settled(parked)
+        completed(pending)
 
     def _do(self, request: Request) -> Status:
         begin, end = request.offset, request.offset + request.length
@@ -210,7 +210,7 @@ class FileDevice(MemoryDevice):
         self.geometry = Geometry(os.fstat(self._descriptor).st_size, 512)
         self.capabilities = Capabilities()
 
-    def submit(self, batch: list[Request], settled: Settled) -> None:
+    def submit(self, batch: list[Request], completed: Completed) -> None:
         descriptor = self._descriptor
         for request in batch:
             if request.op is Op.READ:

@@ -10,7 +10,7 @@ import pytest
 from iscsi.bench import Bench
 from iscsi.initiator import command, nop_out, only, read_10, write_10
 from iscsi.standalone import MemoryDevice
-from tierce import Code, Request, Settled, Status
+from tierce import Code, Completed, Request, Status
 
 GOOD, CHECK_CONDITION = 0, 2
 DATA_IN, SCSI_RESPONSE, NOP_IN = 0x25, 0x21, 0x20
@@ -175,21 +175,21 @@ class Slow(MemoryDevice):
 
     def __init__(self, size: int = 8 << 20) -> None:
         super().__init__(size)
-        self.pending: list[tuple[Request, Settled]] = []
+        self.pending: list[tuple[Request, Completed]] = []
         self.failing: Status | None = None
 
-    def submit(self, batch: list[Request], settled: Settled) -> None:
-        self.pending += [(asked, settled) for asked in batch]
+    def submit(self, batch: list[Request], completed: Completed) -> None:
+        self.pending += [(asked, completed) for asked in batch]
 
     def finish(self, count: int = 1) -> None:
         """Answer the oldest, those of one submitter together."""
         done, self.pending = self.pending[:count], self.pending[count:]
-        answers: dict[Settled, list[Request]] = {}
-        for asked, settled in done:
+        answers: dict[Completed, list[Request]] = {}
+        for asked, completed in done:
             asked.status = self.failing or self._do(asked)
-            answers.setdefault(settled, []).append(asked)
-        for settled, requests in answers.items():
-            settled(requests)
+            answers.setdefault(completed, []).append(asked)
+        for completed, requests in answers.items():
+            completed(requests)
 
 
 def slow_bench(make_bench: Callable[..., Bench], **options: Any) -> tuple[Bench, Slow]:

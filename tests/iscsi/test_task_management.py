@@ -9,7 +9,7 @@ import pytest
 from iscsi.bench import Bench
 from iscsi.initiator import Answer, command, only, read_10, request, task_management, write_10
 from iscsi.standalone import MemoryDevice
-from tierce import Code, Op, Request, Settled, Status
+from tierce import Code, Completed, Op, Request, Status
 from tierce_iscsi.task_management import FUNCTION_COUNT_MAX
 
 COMPLETE, NO_SUCH_TASK, NO_SUCH_LUN, REJECTED = 0, 1, 2, 255
@@ -38,7 +38,7 @@ class GivesUp(MemoryDevice):
         self.given_up: list[Request] = []
         self.asked: list[Callable[[], None]] = []
 
-    def submit(self, batch: list[Request], settled: Settled) -> None:
+    def submit(self, batch: list[Request], completed: Completed) -> None:
         for given in batch:
             if given.op is Op.WRITE:
                 given.status = Status(Code.NOT_READY, "no majority")

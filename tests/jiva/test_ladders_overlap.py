@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jiva.cluster import Cluster, bytes_of, opened
-from tierce import GOOD, Capabilities, Code, Geometry, Op, Request, Settled
+from tierce import GOOD, Capabilities, Code, Completed, Geometry, Op, Request
 from tierce.volume.emulate import Emulator
 from tierce_jiva.replica_actions import Save
 
@@ -28,7 +28,7 @@ class Device:
         self.geometry = Geometry(cluster.size_bytes, BLOCK, io_bytes_max=8 << 20)
         self._cluster = cluster
 
-    def submit(self, batch: list[Request], settled: Settled) -> None:
+    def submit(self, batch: list[Request], settled: Completed) -> None:
         self._cluster.target.links.now = self._cluster.now
         self._cluster.target.submit(batch, settled)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from jiva.ladder import BALLOT, ack, answer_frame, frames_of, ready_links, taken
-from tierce import GOOD, Code, Op, ProtocolError, Request, Settled, Status
+from tierce import GOOD, Code, Completed, Op, ProtocolError, Request, Status
 from tierce_jiva.links import Head, Link, Links, LinkState
 from tierce_jiva.read_path import ReadPath
 from tierce_jiva.regions import Extents
@@ -77,7 +77,7 @@ class Ladder:
         )
         self.use(*NAMES)
 
-    def _again(self, requests: list[Request], _settled: Settled, since: float) -> None:
+    def _again(self, requests: list[Request], _settled: Completed, since: float) -> None:
         self.parked.append((requests, since))
 
     def _failed(self, link: Link, reason: str, requests: list[Request]) -> None:

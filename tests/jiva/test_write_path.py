@@ -8,7 +8,7 @@ import pytest
 from crc32c import crc32c
 
 from jiva.ladder import ack, ready_links, taken
-from tierce import GOOD, Code, Op, ProtocolError, Request, Settled, Status
+from tierce import GOOD, Code, Completed, Op, ProtocolError, Request, Status
 from tierce_jiva.links import Batch, Link, Links, LinkState
 from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.unsettled import Unsettled
@@ -51,7 +51,7 @@ class Ladder:
         self.writes.required = self.links.mask(set(required))
         self.writes.targets = tuple(self.links[name] for name in targets)
 
-    def _answer(self, request: Request, _settled: Settled) -> None:
+    def _answer(self, request: Request, _settled: Completed) -> None:
         self.answered.append(request)
         self.on_answer()
 

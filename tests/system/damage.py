@@ -26,7 +26,7 @@ from system.nodes import Node
 from system.serving import IQN, Server, wait_until
 from system.shim import SHORT, Operation, Rule, Shim
 
-OTHERS = ("serve", "portal", "template", "target.demo")
+OTHERS = ("serve", "portal", "fork-server", "target.demo")
 #: How long a volume may take until every replica is in sync again, and equal.
 WHOLE_S = 150.0
 #: What `clean_after_s` is set to, and a bit: after so long without writes no mark is left.
@@ -134,7 +134,7 @@ class Rig:
             self.server.start()
         self.load.reconnect(is_new=False)
         self.load.run(50)
-        self.load.settle()
+        self.load.complete()
         self.load.reconnect(is_new=False)
         self.load.compare()
         self._wait_until(self.server.is_whole, "every replica is in sync")
@@ -335,7 +335,7 @@ def full(rig: Rig) -> None:
         for node in chosen:
             filled.enter_context(node.full())
         rig.load.run_for(2)
-        rig.load.settle()
+        rig.load.complete()
         rig.load.reconnect(is_new=False)
         # Full or not: what can be read is read.
         rig.load.compare()
@@ -348,7 +348,7 @@ def expect_truth(rig: Rig, wrong_count: int) -> None:
         rig.up()
         rig.load.compare()
         rig.load.run(20)
-        rig.load.settle()
+        rig.load.complete()
         rig.load.compare()
     elif not rig.try_up():
         rig.say("not opened")

@@ -186,7 +186,7 @@ class Session:
         if self._ask("service", self._at, ready[0][1] if ready else 0) < 0:
             self.is_broken = True
 
-    def settle(self, within_s: float = COMMAND_TIMEOUT_S) -> None:
+    def complete(self, within_s: float = COMMAND_TIMEOUT_S) -> None:
         """Drive until nothing is in flight or the session is broken."""
         deadline = time.monotonic() + within_s
         while self._pending and not self.is_broken:
@@ -197,14 +197,14 @@ class Session:
         """Write and wait; anything but GOOD is an error."""
         statuses: list[int] = []
         self.write(offset, data, statuses.append)
-        self.settle()
+        self.complete()
         self._expect_good(statuses)
 
     def read_now(self, offset: int, length: int) -> bytes:
         """Read and wait; anything but GOOD is an error."""
         answers: list[tuple[int, bytes]] = []
         self.read(offset, length, lambda status, data: answers.append((status, data)))
-        self.settle()
+        self.complete()
         self._expect_good([status for status, _ in answers])
         return answers[0][1]
 
@@ -212,7 +212,7 @@ class Session:
         """Flush and wait; anything but GOOD is an error."""
         statuses: list[int] = []
         self.flush(statuses.append)
-        self.settle()
+        self.complete()
         self._expect_good(statuses)
 
     def error(self) -> str:

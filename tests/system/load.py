@@ -123,16 +123,16 @@ class Load:
             self.fill_up()
             self.session.serve(0.05)
 
-    def settle(self) -> None:
+    def complete(self) -> None:
         """Wait until nothing is in flight, or the session is broken."""
-        self.session.settle(ANSWER_TIMEOUT_S)
+        self.session.complete(ANSWER_TIMEOUT_S)
 
     def flush(self) -> None:
-        """Settle, and make what was acknowledged durable, if that is possible now."""
-        self.settle()
+        """Complete, and make what was acknowledged durable, if that is possible now."""
+        self.complete()
         if not self.session.is_broken:
             self.session.flush(self._flushed)
-            self.settle()
+            self.complete()
 
     def reconnect(self, *, is_new: bool) -> None:
         """Log in again if the session broke; what it had in flight stays uncertain.
@@ -157,7 +157,7 @@ class Load:
             answers: list[tuple[int, bytes]] = []
             if not self.session.is_broken:
                 self.session.read(offset, COMPARED_BYTES, partial(_note, answers))
-                self.settle()
+                self.complete()
             if not answers or answers[0][0] != GOOD:
                 is_whole = False
                 break

@@ -106,7 +106,7 @@ def test_no_write_is_acknowledged_while_a_volume_is_held_under_load(server: Serv
     assert refused.returncode == 7
     assert "had run out" in refused.stderr
     wait_until(lambda: "ran out after" in server.said(), "the expiry is told")
-    load.session.settle()
+    load.session.complete()
     assert not load.wrong
     assert not load.refused
     load.session.close()

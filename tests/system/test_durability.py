@@ -128,7 +128,7 @@ def test_two_sessions_at_the_same_blocks_leave_equal_replicas(
         sessions[0].read_now(0, 64 * BLOCK)
         wait_until(server.are_heads_equal, "the replicas are equal again")
     for session in sessions:
-        session.settle()
+        session.complete()
         session.close()
     server.stop()
     if not is_killed:

@@ -152,7 +152,7 @@ def test_ext4_survives_kill_9_of_every_process(
     for seed in range(3):
         with mounted(bridge.loop, tmp_path / "mnt") as folder:
             expected |= write_files(folder, seed, 20)
-            # Left in the journal and the page cache: it may be lost, the rest may not.
+            # Left in the event_log and the page cache: it may be lost, the rest may not.
             (folder / f"unsynced-{seed}").write_bytes(b"?" * 100_000)
             server.kill_all()
             server.start()
@@ -191,7 +191,7 @@ def test_ext4_survives_the_death_of_tierce_and_of_the_initiator_at_once(
     bridge.detach()
     server.run("demo")
     bridge.attach()
-    # Replaying the journal is what ext4 does after every crash; then all must be well.
+    # Replaying the event_log is what ext4 does after every crash; then all must be well.
     with mounted(bridge.loop, at) as folder:
         assert read_files(folder) == expected
     run("e2fsck", "-fn", bridge.loop)

@@ -11,7 +11,7 @@ from tierce.block.device import (
 from tierce.block.extent_lock import Claim, ExtentLock
 from tierce.block.filter import Filter
 from tierce.block.hole import can_punch_hole, punch_hole
-from tierce.block.operation import EXTENT_COUNT_MAX, NO_FLAGS, Extent, Flag, Op, Request, Settled
+from tierce.block.operation import EXTENT_COUNT_MAX, NO_FLAGS, Completed, Extent, Flag, Op, Request
 from tierce.block.quiet import when_quiet
 from tierce.block.status import GOOD, Code, Status
 
@@ -23,6 +23,7 @@ __all__ = [
     "Capabilities",
     "Claim",
     "Code",
+    "Completed",
     "Concurrency",
     "Device",
     "Extent",
@@ -32,7 +33,6 @@ __all__ = [
     "Geometry",
     "Op",
     "Request",
-    "Settled",
     "SimpleDevice",
     "Status",
     "can_punch_hole",

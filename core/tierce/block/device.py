@@ -1,6 +1,6 @@
 """The device contract, on two levels.
 
-**Batch level** (`Device`): one `submit` per batch, answered inline where possible, parked
+**Batch level** (`Device`): one `submit` per batch, answered inline where possible, pending
 otherwise. What core, filters, replicators and front ends use among themselves.
 
 **Simple level** (`SimpleDevice`): `read`, `write`, and what else the engine can do; core adapts
@@ -11,7 +11,7 @@ Rules for both:
 - Operations in one batch, and in different batches, are concurrent, as they are on a disk.
 - FLUSH covers every write that was answered before the FLUSH was submitted.
 - A write that was answered GOOD is seen by every read submitted afterwards.
-- A read that overlaps a parked write is not answered before that write.
+- A read that overlaps a pending write is not answered before that write.
 - On return of a FLUSH, or of a write with `Flag.FUA`, the bytes survive loss of power, where the
   device says so (`Capabilities.durable`).
 - A request that has a status is over: it is not applied later. A device that has to answer
@@ -27,7 +27,7 @@ from typing import Protocol
 
 import attrs
 
-from tierce.block.operation import NO_FLAGS, Extent, Flag, Op, Request, Settled
+from tierce.block.operation import NO_FLAGS, Completed, Extent, Flag, Op, Request
 from tierce.block.status import GOOD, Status
 
 
@@ -113,11 +113,11 @@ class Device(Protocol):
         """What it does by itself; constant while it is open."""
         ...
 
-    def submit(self, batch: list[Request], settled: Settled) -> None:
+    def submit(self, batch: list[Request], completed: Completed) -> None:
         """Take a batch; never wait.
 
         On return, a request that has a status is answered and is not reported again. The others
-        are parked: each is passed to `settled` exactly once, later, from the data thread, never
+        are pending: each is passed to `completed` exactly once, later, from the data thread, never
         from within this call. Requests are valid: in range, aligned, of an operation and with
         flags that the device has named. The list stays the caller's: what is to be taken out of it
         goes into another one.
@@ -144,7 +144,7 @@ class BaseDevice:
     geometry: Geometry
     capabilities: Capabilities = Capabilities()
 
-    def submit(self, batch: list[Request], settled: Settled) -> None:
+    def submit(self, batch: list[Request], completed: Completed) -> None:
         """See `Device.submit`."""
         raise NotImplementedError
 

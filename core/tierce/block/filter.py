@@ -6,15 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from tierce.block.device import BaseDevice, Device, Geometry
-from tierce.block.operation import Request, Settled
+from tierce.block.operation import Completed, Request
 from tierce.block.quiet import when_quiet
 
 
 class Filter(BaseDevice):
     """A filter that does nothing yet: override what yours does.
 
-    What it passes on in `submit` itself goes to `self.below.submit(batch, settled)`, with the
-    `settled` that it was given. What it has parked and passes on later goes through `pass_on`.
+    What it passes on in `submit` itself goes to `self.below.submit(batch, completed)`, with the
+    `completed` that it was given. What it has pending and passes on later goes through `pass_on`.
 
     Core closes what lies below when the filter has closed: `close` is for the filter's own things.
 
@@ -30,20 +30,20 @@ class Filter(BaseDevice):
         self.geometry = below.geometry
         self.capabilities = below.capabilities
 
-    def submit(self, batch: list[Request], settled: Settled) -> None:
+    def submit(self, batch: list[Request], completed: Completed) -> None:
         """Pass everything on."""
-        self.below.submit(batch, settled)
+        self.below.submit(batch, completed)
 
-    def pass_on(self, batch: list[Request], settled: Settled) -> None:
-        """Submit requests that `submit` has parked, from outside of it.
+    def pass_on(self, batch: list[Request], completed: Completed) -> None:
+        """Submit requests that `submit` has pending, from outside of it.
 
         What the device below answers at once is reported too: to whoever submitted it, it was
-        parked, and a parked request is answered by `settled` and by nothing else.
+        pending, and a pending request is answered by `completed` and by nothing else.
         """
-        self.below.submit(batch, settled)
+        self.below.submit(batch, completed)
         answered = [request for request in batch if request.status is not None]
         if answered:
-            settled(answered)
+            completed(answered)
 
     def when_quiet(self, quiet: Callable[[], None]) -> None:
         """As below: a filter that gives up nothing has nothing to add."""

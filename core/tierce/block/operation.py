@@ -86,7 +86,7 @@ class Request:
         tag: The submitter's own; devices hand it back untouched.
         trace: What follows this operation from the front end down to the medium; None while
             nothing does. It goes with whatever is made of the request (`derive`).
-        status: None while parked; set exactly once, before `Settled` is called.
+        status: None while pending; set exactly once, before `Completed` is called.
         extents: BLOCK_STATUS: the answer, in order from `offset` on, without gaps, at least one. It
             may end before `offset+length`, and has at most EXTENT_COUNT_MAX: whoever wants to know
             more goes on from where it ends.
@@ -142,5 +142,5 @@ class Request:
         return Request(op, offset, length, buffer, kept, None, self.trace)
 
 
-#: Called on the data thread with requests that were parked and now have a status.
-Settled = Callable[[list[Request]], None]
+#: Called on the data thread with requests that were pending and now have a status.
+Completed = Callable[[list[Request]], None]

@@ -12,7 +12,7 @@ The rule for a device that does so: it has a method
 which calls `quiet()` exactly once, on the data thread, as soon as none of the requests that it had
 answered when it was asked can still change what a read finds: each has been applied, or never will
 be. It calls it from within where that is so already; it may take for ever. Requests that are
-parked don't count: whoever asks waits for those by their own answers. A device that gives nothing
+pending don't count: whoever asks waits for those by their own answers. A device that gives nothing
 up needs no such method, and neither does a filter that only passes on: the device below it is
 asked.
 """

@@ -224,7 +224,7 @@ def adopt(
     # Loaded here, so that `tierce volume --help` stays quick.
     from tierce.inventory.adoption import Adoption, adopt_without_server  # noqa: PLC0415
     from tierce.process.client import is_running  # noqa: PLC0415
-    from tierce.process.paths import Layout  # noqa: PLC0415
+    from tierce.process.paths import Paths  # noqa: PLC0415
     from tierce.registry import Registry  # noqa: PLC0415
 
     data = find_data_dir(data_dir, config)
@@ -234,7 +234,7 @@ def adopt(
         _rows, answer = _ask(data, {"do": "adopt", **wanted.to_json()})
         click.echo(f"volume {answer['name']} is adopted and served: {answer['url']}")
         return
-    adopted = adopt_without_server(Layout(data), Registry.load(), wanted)
+    adopted = adopt_without_server(Paths(data), Registry.load(), wanted)
     if adopted.loss:
         click.echo(adopted.loss)
     click.echo(

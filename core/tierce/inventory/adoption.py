@@ -15,7 +15,7 @@ import attrs
 
 from tierce.errors import ConflictError, TierceError, UsageError, explain
 from tierce.lifecycle import Lifecycle
-from tierce.process.paths import Layout
+from tierce.process.paths import Paths
 from tierce.registry import Registry
 from tierce.registry.lifecycles import lifecycle_of
 from tierce.spec import VolumeSpec
@@ -72,17 +72,17 @@ class Adopted:
     loss: str = ""
 
 
-def adopt_without_server(layout: Layout, registry: Registry, wanted: Adoption) -> Adopted:
+def adopt_without_server(paths: Paths, registry: Registry, wanted: Adoption) -> Adopted:
     """Take a volume back into the state of a data folder that no server holds.
 
     Raises:
         ConflictError: A server holds it.
         UsageError: As `adopt_record`.
     """
-    layout.make()
-    lock = acquire(layout.serve_lock, {"name": "adopt"}, what=f"data folder {layout.data}")
+    paths.make()
+    lock = acquire(paths.serve_lock, {"name": "adopt"}, what=f"data folder {paths.data}")
     try:
-        with StateStore(layout.state) as store:
+        with StateStore(paths.state) as store:
             adopted = adopt_record(store, registry, wanted)
             store.put_volume(adopted.record)
             return adopted

@@ -101,7 +101,7 @@ def with_old_settings(
 
 @attrs.define
 class Foreseen:
-    """What would be served by a config file; shaped as the catalogue is for planning.
+    """What would be served by a config file; shaped as the inventory is for planning.
 
     Attributes:
         config: The config file.

@@ -256,18 +256,18 @@ class _Comparison:
         for name in _both(*policies):
             if policies[0].get(name) != policies[1].get(name):
                 yield Change(f"policy {name}", _came_or_went(name, *policies))
-        template = Role.TEMPLATE.value
+        fork_server = Role.FORK_SERVER.value
         plugins = [
             tuple(one.name for one in config.registry.plugins if one.state == "enabled")
             for config in (before, after)
         ]
         if plugins[0] != plugins[1]:
             why = f"from now on {', '.join(plugins[1])}; what runs goes on"
-            yield self._stop("plugins", Effect.RESTART, [template], why=why)
+            yield self._stop("plugins", Effect.RESTART, [fork_server], why=why)
 
 
 #: Told with what they serve.
-_OF_OTHERS = frozenset({Role.PORTAL, Role.TEMPLATE, Role.POLICIES})
+_OF_OTHERS = frozenset({Role.PORTAL, Role.FORK_SERVER, Role.POLICIES})
 
 
 def _came_or_went(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Effect:

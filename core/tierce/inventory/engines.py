@@ -6,7 +6,7 @@ import attrs
 
 from tierce.config import VolumeConfig, volume_from_mapping
 from tierce.lifecycle import Lifecycle
-from tierce.process.paths import Layout
+from tierce.process.paths import Paths
 from tierce.process.settings import spec_of
 from tierce.registry import Registry
 from tierce.registry.lifecycles import lifecycle_of
@@ -35,11 +35,11 @@ class Engines:
     """The engines of one data folder's volumes.
 
     Args:
-        layout: Where things lie.
+        paths: Where things lie.
     """
 
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
         self._registry: Registry | None = None
 
     @property
@@ -61,13 +61,13 @@ class Engines:
         return volume_from_mapping(
             record.mapping,
             self.registry,
-            base=self._layout.data,
+            base=self._paths.data,
             origin=f"the state, volume {record.name}",
         )
 
     def spec(self, volume: VolumeConfig, record: VolumeRecord) -> VolumeSpec:
         """Return the volume that a configuration and the state's identity make."""
-        return spec_of(volume, record.uuid, record.created, self._layout)
+        return spec_of(volume, record.uuid, record.created, self._paths)
 
     def of(self, record: VolumeRecord) -> tuple[Lifecycle, VolumeSpec]:
         """Return the lifecycle of a volume and the volume, as the state knows it."""

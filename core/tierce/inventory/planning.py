@@ -1,4 +1,4 @@
-"""From the catalogue to the processes that it needs: pure but for asking the lifecycles."""
+"""From the inventory to the processes that it needs: pure but for asking the lifecycles."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from tierce.config import Config, options_to_mapping, portal_sections, volume_to_mapping
 from tierce.inventory.engines import Served
-from tierce.inventory.volume_inventory import Catalogue
+from tierce.inventory.volume_inventory import VolumeInventory
 from tierce.process.plan import Plan, Role, fork_server_plan
 from tierce.process.settings import MemberSettings, TargetSettings
 from tierce.registry import Registry
@@ -84,11 +84,11 @@ def plan_members(served: Served) -> Iterator[Plan]:
         yield Plan(f"member.{spec.name}.{member.name}", Role.MEMBER, spec.name, settings.to_json())
 
 
-def policy_documents(catalogue: Catalogue) -> list[dict[str, Any]]:
+def policy_documents(inventory: VolumeInventory) -> list[dict[str, Any]]:
     """Return every policy document with the volumes that it is about, as JSON values."""
     volumes = {
         name: volume_to_mapping(served.config, hide_secrets=True)
-        for name, served in catalogue.served.items()
+        for name, served in inventory.served.items()
     }
     return [
         {
@@ -101,7 +101,7 @@ def policy_documents(catalogue: Catalogue) -> list[dict[str, Any]]:
                 if not document.volumes or name in document.volumes
             },
         }
-        for document in catalogue.config.policies
+        for document in inventory.config.policies
     ]
 
 

@@ -24,7 +24,7 @@ from tierce.config import (
 )
 from tierce.errors import ConfigError, explain
 from tierce.inventory import capacity
-from tierce.process.paths import Layout
+from tierce.process.paths import Paths
 from tierce.process.settings import spec_of
 from tierce.registry import resolve
 from tierce.registry.lifecycles import lifecycle_of
@@ -98,7 +98,7 @@ class _Examination:
         self.refused: dict[str, ConfigError] = dict(config.refused)
         self.notes: list[str] = []
         self._config = config
-        self._layout = Layout(config.data_dir)
+        self._paths = Paths(config.data_dir)
         self._members: dict[str, tuple[MemberSpec, ...]] = {}
 
     def examine(self) -> None:
@@ -121,7 +121,7 @@ class _Examination:
 
     def _ask_lifecycle(self, volume: VolumeConfig) -> None:
         """Find the volume's members."""
-        spec = spec_of(volume, _NO_UUID, 0.0, self._layout)
+        spec = spec_of(volume, _NO_UUID, 0.0, self._paths)
         try:
             lifecycle = lifecycle_of(self._config.registry, volume.engine)
             self._members[volume.name] = tuple(lifecycle.members(spec))

@@ -31,7 +31,7 @@ from tierce.inventory.deciding import (
 from tierce.inventory.deleting import Deletions, Outcome
 from tierce.inventory.engines import Engines, Served
 from tierce.inventory.making import Making, to_keep
-from tierce.process.paths import Layout
+from tierce.process.paths import Paths
 from tierce.process.refusals import name_volume
 from tierce.spec import Event
 from tierce.state import Owner, Phase, VolumeRecord
@@ -41,21 +41,21 @@ from tierce.state.store import StateStore
 EVENT_LOOK_COUNT = 1000
 
 
-class Catalogue:
+class VolumeInventory:
     """The volumes of one data folder.
 
     Args:
-        layout: Where things lie.
+        paths: Where things lie.
         store: The state.
         emit: Reports an event.
     """
 
-    def __init__(self, layout: Layout, store: StateStore, emit: Callable[[Event], None]) -> None:
-        self._layout = layout
+    def __init__(self, paths: Paths, store: StateStore, emit: Callable[[Event], None]) -> None:
+        self._paths = paths
         self._store = store
         self._emit = emit
         self._config: Config | None = None
-        self._engines = Engines(layout)
+        self._engines = Engines(paths)
         self._making = Making(store, self._engines, emit)
         self._served: dict[str, Served] = {}
         self._left_out: set[str] = set()
@@ -201,7 +201,7 @@ class Catalogue:
 
     def foresee(self, config: Config, refused: Mapping[str, Exception]) -> Foreseen:
         """Say what `apply` would make of a config file. Changes nothing."""
-        engines = Engines(self._layout)
+        engines = Engines(self._paths)
         engines.use(config.registry)
         return foresee(config, engines, self._store.volumes(), self._served, refused)
 

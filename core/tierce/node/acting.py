@@ -131,7 +131,7 @@ class Acting:
         """Raises:
         UsageError: There is no such volume.
         """
-        self._supervisor.catalogue.find(name)
+        self._supervisor.inventory.find(name)
 
     # -- inside ------------------------------------------------------------------------------------
 
@@ -190,7 +190,7 @@ class Acting:
             running.has_told = True
             subject = f"volume/{call.volume}" if call.volume else f"service/{call.service}"
             fields = {"part": call.part, "action": call.action}
-            self._supervisor.journal.emit(
+            self._supervisor.event_log.emit(
                 Event("action.unanswered", why, subject, "warning", fields)
             )
         if not running.has_shown:

@@ -62,7 +62,7 @@ class Commands:
         """Answer those who wait for what has just failed."""
         if child.plan.role is Role.TARGET and child.failures.count and not child.is_running:
             volume = child.plan.volume
-            why = child.failures.reason or f"see {self._supervisor.layout.log(child.plan.name)}"
+            why = child.failures.reason or f"see {self._supervisor.paths.log(child.plan.name)}"
             message = f"volume {volume} is there, but its target does not start: {why}"
             error = {"error": message, "exit_code": TemporaryError.exit_code}
             self._answer(self._coming, volume, error)
@@ -82,35 +82,35 @@ class Commands:
     # -- inside ------------------------------------------------------------------------------------
 
     def _carry_out(self, peer: Peer, number: int, message: Message) -> Iterator[Message]:
-        catalogue = self._supervisor.catalogue
+        inventory = self._supervisor.inventory
         match message["do"]:
             case "list" | "diff" | "show" | "processes" | "events":
                 yield from self._tell(message)
             case "create":
-                served = catalogue.create(message["volume"], base=Path(message["base"]))
+                served = inventory.create(message["volume"], base=Path(message["base"]))
                 self._wait(self._coming, served.spec.name, peer, number)
                 self._supervisor.volumes_changed()
             case "adopt":
-                adopted = catalogue.adopt(Adoption.from_json(message))
+                adopted = inventory.adopt(Adoption.from_json(message))
                 self._wait(self._coming, adopted.record.name, peer, number)
                 self._supervisor.volumes_changed()
             case "delete":
                 name = str(message["name"])
-                catalogue.begin_delete(name, tuple(message["without"]))
-                if name in catalogue.deletions.pending:
+                inventory.begin_delete(name, tuple(message["without"]))
+                if name in inventory.deletions.pending:
                     self._wait(self._resting, name, peer, number)
                 else:
                     yield {"ok": {}}
                 self._supervisor.volumes_changed()
             case "cancel-delete":
-                catalogue.cancel_delete(str(message["name"]))
+                inventory.cancel_delete(str(message["name"]))
                 self._supervisor.volumes_changed()
                 yield {"ok": {}}
             case "loss":
-                yield {"ok": {"loss": catalogue.loss(str(message["name"]), message["keep"])}}
+                yield {"ok": {"loss": inventory.loss(str(message["name"]), message["keep"])}}
             case "accept-loss":
                 name = str(message["name"])
-                catalogue.begin_accept(name, message["keep"])
+                inventory.begin_accept(name, message["keep"])
                 self._wait(self._resting, name, peer, number)
                 self._supervisor.look()
             case "claim":
@@ -122,7 +122,7 @@ class Commands:
         """Answer what changes nothing."""
         match message["do"]:
             case "list":
-                for record in self._supervisor.catalogue.records().values():
+                for record in self._supervisor.inventory.records().values():
                     yield {"row": list_row(self._supervisor, record)}
                 yield {"ok": {}}
             case "diff":
@@ -135,16 +135,16 @@ class Commands:
                 yield from tell(self._supervisor, message)
 
     def _claim(self, peer: Peer, number: int, name: str) -> Iterator[Message]:
-        catalogue, children = self._supervisor.catalogue, self._supervisor.children
+        inventory, children = self._supervisor.inventory, self._supervisor.children
         target = children.get(f"target.{name}")
         # Where the state could not be written only the supervisor knows.
         is_held_down = target is not None and bool(target.fenced) and not target.is_running
-        if not (catalogue.find(name).fenced or is_held_down):
+        if not (inventory.find(name).fenced or is_held_down):
             raise UsageError(f"volume {name} is not fenced: there is nothing to claim")
-        catalogue.claim(name)
+        inventory.claim(name)
         if is_held_down:
             children.forget(f"target.{name}")
-        if name in catalogue.served and not self._supervisor.is_up(name):
+        if name in inventory.served and not self._supervisor.is_up(name):
             self._wait(self._coming, name, peer, number)
             self._supervisor.look()
         else:
@@ -159,7 +159,7 @@ class Commands:
             raise RefusedError(why, error.exit_code) from error
 
     def _show(self, name: str) -> dict[str, Any]:
-        return show_row(self._supervisor, self._supervisor.catalogue.find(name))
+        return show_row(self._supervisor, self._supervisor.inventory.find(name))
 
     def _wait(
         self, waiting: dict[str, list[tuple[Peer, int]]], volume: str, peer: Peer, number: int

@@ -53,12 +53,12 @@ class Evaluating:
         """See to it that what is to be evaluated is."""
         if self._is_due and not self._write():
             return
-        path = self._supervisor.layout.policies
+        path = self._supervisor.paths.policies
         if not path.exists():
             # Everything has been read.
             return
         children = self._supervisor.children
-        plugins = list(enabled_plugins(self._supervisor.catalogue.config.registry))
+        plugins = list(enabled_plugins(self._supervisor.inventory.config.registry))
         plan = Plan(Role.POLICIES.value, Role.POLICIES, settings={"plugins": plugins})
         child = children.get(plan.name)
         if child is None or not child.is_running:
@@ -120,9 +120,9 @@ class Evaluating:
         can't be done now."""
         self._is_due = False
         self._told_pid = 0
-        documents = policy_documents(self._supervisor.catalogue)
+        documents = policy_documents(self._supervisor.inventory)
         child = self._supervisor.children.get(Role.POLICIES.value)
-        path = self._supervisor.layout.policies
+        path = self._supervisor.paths.policies
         try:
             if not documents and (child is None or not child.is_running):
                 # What a former server left there is nobody's any more.
@@ -133,6 +133,6 @@ class Evaluating:
         except OSError as error:
             why = f"policies wait for the next change: {explain(error)}"
             event = Event("policy.failed", why, "process/policies", "error")
-            self._supervisor.journal.emit(event)
+            self._supervisor.event_log.emit(event)
             return False
         return True

@@ -11,7 +11,7 @@ from typing import Protocol, TextIO
 
 from tierce.errors import TierceError
 from tierce.process.logs import RotatingLog
-from tierce.process.paths import Layout
+from tierce.process.paths import Paths
 from tierce.spec import Event
 from tierce.state.store import StateStore
 
@@ -105,11 +105,11 @@ class Hearing(Protocol):
         ...
 
 
-class Journal:
+class EventLog:
     """Takes events and carries them on, in order, off the caller's path.
 
     Args:
-        layout: Where the log lies.
+        paths: Where the log lies.
         store: The state.
         console: Warnings and errors are shown there, and what ends one.
         soon: Calls a function once, soon.
@@ -117,7 +117,7 @@ class Journal:
 
     def __init__(
         self,
-        layout: Layout,
+        paths: Paths,
         store: StateStore,
         console: Console,
         soon: Callable[[Callable[[], None]], None],
@@ -132,7 +132,7 @@ class Journal:
         #: Events that the state has not; their numbers are left out there.
         self._unrecorded = 0
         self._is_store_failing = False
-        self._log = RotatingLog(layout.log("serve"))
+        self._log = RotatingLog(paths.log("serve"))
 
     def emit(self, event: Event) -> None:
         """Take an event; never waits. A flood of them is cut short, not the server."""

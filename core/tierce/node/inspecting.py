@@ -29,7 +29,7 @@ EVENT_COUNT = 10
 
 def list_row(supervisor: Supervisor, record: VolumeRecord) -> dict[str, Any]:
     """Return a volume's row of `tierce volume list`."""
-    served = supervisor.catalogue.served.get(record.name)
+    served = supervisor.inventory.served.get(record.name)
     return {
         **condition_row(supervisor.conditions.of(record)),
         "name": record.name,
@@ -38,7 +38,7 @@ def list_row(supervisor: Supervisor, record: VolumeRecord) -> dict[str, Any]:
         "state": volume_state(supervisor, record),
         "owner": record.owner.value,
         "url": usage_of(supervisor, served)["url"] if served is not None else "",
-        "wanted": supervisor.catalogue.is_wanted(record),
+        "wanted": supervisor.inventory.is_wanted(record),
     }
 
 
@@ -59,23 +59,23 @@ def format_time(seconds: float) -> str:
 
 def show_row(supervisor: Supervisor, record: VolumeRecord) -> dict[str, Any]:
     """Return all that is known of a volume."""
-    served = supervisor.catalogue.served.get(record.name)
+    served = supervisor.inventory.served.get(record.name)
     row = list_row(supervisor, record)
     row |= {
         "uuid": record.uuid,
         "created": record.created,
         "owner": describe_owner(record),
         "settings": settings(served, record),
-        "origins": origins(supervisor.catalogue.config, record),
+        "origins": origins(supervisor.inventory.config, record),
         "events": [
             f"{format_time(event['time'])} {event['message']}"
-            for event in supervisor.catalogue.events(record.name, EVENT_COUNT)
+            for event in supervisor.inventory.events(record.name, EVENT_COUNT)
         ],
     }
     if record.phase.is_removal:
-        waits_for = supervisor.catalogue.deletions.waits_for(record.name)
+        waits_for = supervisor.inventory.deletions.waits_for(record.name)
         row["deletion"] = waits_for or "under way"
-    refused = supervisor.catalogue.refused.get(record.name)
+    refused = supervisor.inventory.refused.get(record.name)
     if refused:
         row["refused"] = refused
     if served is None:
@@ -84,7 +84,7 @@ def show_row(supervisor: Supervisor, record: VolumeRecord) -> dict[str, Any]:
     kept = target.facts.get("kept_options") if target is not None and target.is_running else None
     if kept:
         row["kept_options"] = kept
-    snapshot = read_page(supervisor.layout.page(record.name)) or {"stages": {}, "published": {}}
+    snapshot = read_page(supervisor.paths.page(record.name)) or {"stages": {}, "published": {}}
     return row | {
         "usage": usage_of(supervisor, served),
         "data": data_folders(served),
@@ -110,12 +110,12 @@ def volume_state(supervisor: Supervisor, record: VolumeRecord) -> str:
     """Say how a volume's target is, and what its engine calls its state."""
     if record.fenced:
         return f"fenced: {record.fenced}"
-    if record.name not in supervisor.catalogue.served:
+    if record.name not in supervisor.inventory.served:
         return _state_of_unserved(record)
     target = supervisor.children.get(f"target.{record.name}")
     if target is None or target.phase != "up":
         return "down" if target is None else target.phase
-    page = read_page(supervisor.layout.page(record.name))
+    page = read_page(supervisor.paths.page(record.name))
     published = page["published"].get("state") if page is not None else None
     return f"up, {published}" if isinstance(published, str) else "up"
 
@@ -128,26 +128,26 @@ def _state_of_unserved(record: VolumeRecord) -> str:
 
 def sight_of(supervisor: Supervisor, record: VolumeRecord) -> Sight:
     """Return what can be seen of a volume now."""
-    catalogue = supervisor.catalogue
-    served = catalogue.served.get(record.name)
+    inventory = supervisor.inventory
+    served = inventory.served.get(record.name)
     sight = Sight(
         name=record.name,
         phase=record.phase,
         fenced=record.fenced,
         is_served=served is not None,
-        unserved_why=catalogue.unserved_why(record),
+        unserved_why=inventory.unserved_why(record),
     )
     if served is None:
         return sight
     target = supervisor.children.get(f"target.{record.name}")
     if target is None:
         return sight
-    page = read_page(supervisor.layout.page(record.name)) if target.phase == "up" else None
+    page = read_page(supervisor.paths.page(record.name)) if target.phase == "up" else None
     return attrs.evolve(
         sight,
         target_phase=target.phase,
         target_trouble=target.failures.reason,
-        target_log=str(supervisor.layout.log(target.plan.name)),
+        target_log=str(supervisor.paths.log(target.plan.name)),
         is_silent=target.pulse.is_told,
         published=page["published"] if page is not None else None,
         unreachable_why=_unreachable_why(supervisor, served),
@@ -157,7 +157,7 @@ def sight_of(supervisor: Supervisor, record: VolumeRecord) -> Sight:
 
 def _unreachable_why(supervisor: Supervisor, served: Served) -> str:
     """Say why nobody can log in anew through one of a volume's exports."""
-    listened = portal_sections(supervisor.catalogue.config)
+    listened = portal_sections(supervisor.inventory.config)
     found = {
         supervisor.router.unreachable_why(export.frontend)
         for export in served.config.exports
@@ -194,7 +194,7 @@ def usage_of(supervisor: Supervisor, served: Served) -> dict[str, str]:
 
 
 def _usage_of_export(supervisor: Supervisor, served: Served, export: Export) -> dict[str, str]:
-    config, frontend = supervisor.catalogue.config, export.frontend
+    config, frontend = supervisor.inventory.config, export.frontend
     section = config.frontends[frontend]
     addresses: tuple[str, ...] = ()
     if frontend in portal_sections(config):
@@ -215,17 +215,17 @@ def _usage_of_export(supervisor: Supervisor, served: Served, export: Export) -> 
 
 def how_opened(supervisor: Supervisor, served: Served) -> str:
     """Say how a volume has come to be served: made, found, or taken over."""
-    catalogue, name = supervisor.catalogue, served.spec.name
+    inventory, name = supervisor.inventory, served.spec.name
     target = supervisor.children.get(f"target.{name}")
     if target is not None and target.is_adopted:
         how = "taken over"
-    elif name in catalogue.made:
+    elif name in inventory.made:
         how = "created, empty"
-    elif not is_durable(catalogue.config, served):
+    elif not is_durable(inventory.config, served):
         how = f"opened, empty (engine {served.spec.engine} keeps nothing when its process ends)"
     else:
         how = "opened"
-    return f"{how}, with the settings that it had" if name in catalogue.refused else how
+    return f"{how}, with the settings that it had" if name in inventory.refused else how
 
 
 def is_durable(config: Config, served: Served) -> bool:

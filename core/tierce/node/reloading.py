@@ -47,7 +47,7 @@ def reload(supervisor: Supervisor) -> None:
     can't be done is refused, and what it is about keeps its settings."""
 
     def tell(code: str, message: str, severity: str) -> None:
-        supervisor.journal.emit(Event(code, message, "process/serve", severity))
+        supervisor.event_log.emit(Event(code, message, "process/serve", severity))
 
     before = situation_of(supervisor)
     try:
@@ -67,7 +67,7 @@ def reload(supervisor: Supervisor) -> None:
         if one.effect not in _TOLD_BY_ITSELF:
             tell("config.changed", f"{one.what}: {one.text}", "info")
     for note in (*config.advice, *findings.notes):
-        supervisor.screen.note(note)
+        supervisor.status_display.note(note)
 
 
 def foretell(supervisor: Supervisor, file: Path) -> list[Change]:
@@ -79,7 +79,7 @@ def foretell(supervisor: Supervisor, file: Path) -> list[Change]:
     before = situation_of(supervisor)
     config, findings = _read_again(before, file)
     config, ports = keep_ports(before.config, config, _portal_pid(supervisor))
-    foreseen = supervisor.catalogue.foresee(config, findings.refused)
+    foreseen = supervisor.inventory.foresee(config, findings.refused)
     after = Situation(
         config,
         foreseen.served,
@@ -92,13 +92,13 @@ def foretell(supervisor: Supervisor, file: Path) -> list[Change]:
 
 def situation_of(supervisor: Supervisor) -> Situation:
     """Return how things are."""
-    catalogue = supervisor.catalogue
+    inventory = supervisor.inventory
     return Situation(
         supervisor.config,
-        dict(catalogue.served),
-        dict(catalogue.refused),
-        catalogue.made,
-        {plan.name: plan for plan in plan_all(catalogue)},
+        dict(inventory.served),
+        dict(inventory.refused),
+        inventory.made,
+        {plan.name: plan for plan in plan_all(inventory)},
     )
 
 

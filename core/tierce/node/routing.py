@@ -55,7 +55,7 @@ class Router:
     def addresses(self, frontend: str) -> tuple[str, ...]:
         """Return where users can reach a front end now, as they dial it; where the portal can't be
         asked, what is configured."""
-        section = self._supervisor.catalogue.config.frontends[frontend]
+        section = self._supervisor.inventory.config.frontends[frontend]
         listening = self._fact("listening").get(frontend)
         if isinstance(listening, Mapping):
             # In the order of the config file: the first is the one that is shown first.
@@ -88,11 +88,11 @@ class Router:
 
     def _look_at_portalless(self) -> None:
         """A volume whose front ends all listen themselves can be used as soon as it is up."""
-        catalogue = self._supervisor.catalogue
-        listened = portal_sections(catalogue.config)
+        inventory = self._supervisor.inventory
+        listened = portal_sections(inventory.config)
         up = {
             name
-            for name, one in catalogue.served.items()
+            for name, one in inventory.served.items()
             if not any(export.frontend in listened for export in one.config.exports)
             and self._supervisor.is_up(name)
         }
@@ -110,8 +110,8 @@ class Router:
         return answered
 
     def _routes(self) -> dict[tuple[str, str], Message]:
-        catalogue = self._supervisor.catalogue
-        listened = portal_sections(catalogue.config)
+        inventory = self._supervisor.inventory
+        listened = portal_sections(inventory.config)
         return {
             (name, export.frontend): {
                 "do": "route",
@@ -120,7 +120,7 @@ class Router:
                 "options": options_to_mapping(export.options),
                 "is_up": self._supervisor.is_up(name),
             }
-            for name, one in catalogue.served.items()
+            for name, one in inventory.served.items()
             for export in one.config.exports
             if export.frontend in listened
         }

@@ -32,7 +32,7 @@ VOLUME_COUNT_A_PERIOD = 100
 VOLUME_COUNT_NAMED = 3
 
 
-class Screen:
+class StatusDisplay:
     """The operator's view of one supervisor.
 
     Args:
@@ -52,9 +52,9 @@ class Screen:
     def open(self, adopted_count: int) -> None:
         """Show the head, and begin the live line."""
         supervisor = self._supervisor
-        config = supervisor.catalogue.config
+        config = supervisor.inventory.config
         self._console.say(f"Tierce {tierce.__version__} serves {config.file}; Ctrl-C ends it")
-        self._console.say(f"data folder {supervisor.layout.data}")
+        self._console.say(f"data folder {supervisor.paths.data}")
         if adopted_count:
             self._console.say(f"{adopted_count} running processes were taken over")
         self._before_at = supervisor.reactor.now()
@@ -66,10 +66,10 @@ class Screen:
 
     def reachable(self, volume: str) -> None:
         """A volume can be used now: say how, the first time."""
-        served = self._supervisor.catalogue.served.get(volume)
+        served = self._supervisor.inventory.served.get(volume)
         if served is not None and volume not in self._shown:
             self._shown.add(volume)
-            self._before[volume] = totals(read_snapshot(self._supervisor.layout.page(volume)))
+            self._before[volume] = totals(read_snapshot(self._supervisor.paths.page(volume)))
             self._console.say(describe_usage(self._supervisor, served))
 
     def stopping(self, timeout_s: float) -> None:
@@ -89,7 +89,7 @@ class Screen:
 
     def _plan_tick(self) -> None:
         period_s = TERMINAL_PERIOD_S if self._console.is_terminal else PLAIN_PERIOD_S
-        rarer = 1 + len(self._supervisor.catalogue.served) // VOLUME_COUNT_A_PERIOD
+        rarer = 1 + len(self._supervisor.inventory.served) // VOLUME_COUNT_A_PERIOD
         self._timer = self._supervisor.reactor.call_later(period_s * rarer, self._tick)
 
     def _tick(self) -> None:
@@ -113,7 +113,7 @@ class Screen:
         if not conditions:
             return ""
         head = describe_health({name: one.health for name, one in conditions.items()})
-        names = list(self._supervisor.catalogue.served)
+        names = list(self._supervisor.inventory.served)
         if len(names) <= VOLUME_COUNT_NAMED:
             return " | ".join([head, *(self._describe(name, elapsed_s) for name in names)])
         sums = Totals(), Totals()
@@ -132,7 +132,7 @@ class Screen:
 
     def _count(self, name: str) -> tuple[Totals, Totals, Mapping[str, Any]]:
         """Return what a volume had done at the last look, what it has done now, and its page."""
-        snapshot = read_snapshot(self._supervisor.layout.page(name))
+        snapshot = read_snapshot(self._supervisor.paths.page(name))
         now = totals(snapshot)
         # What a target that was taken over has done before is nobody's news.
         before = self._before.get(name, now)

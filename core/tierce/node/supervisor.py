@@ -17,24 +17,24 @@ from tierce.errors import TemporaryError, TierceError, explain
 from tierce.health import Condition
 from tierce.inventory.planning import plan_all
 from tierce.inventory.preflight import Findings, examine
-from tierce.inventory.volume_inventory import Catalogue
+from tierce.inventory.volume_inventory import VolumeInventory
 from tierce.node.acting import Acting
 from tierce.node.action_requests import ActionRequests
 from tierce.node.bugs import Bugs
 from tierce.node.commands import Commands
 from tierce.node.conditions import Conditions
 from tierce.node.evaluating import Evaluating
-from tierce.node.event_log import Console, Journal
+from tierce.node.event_log import Console, EventLog
 from tierce.node.inspecting import is_durable
 from tierce.node.listeners import Listeners
 from tierce.node.reloading import reload
 from tierce.node.routing import Router
 from tierce.node.starting import check_start, try_ports
-from tierce.node.status_display import Screen
+from tierce.node.status_display import StatusDisplay
 from tierce.process.descriptors import raise_limit
 from tierce.process.epoll import EpollReactor
 from tierce.process.messages import ControlServer
-from tierce.process.paths import Layout, listen
+from tierce.process.paths import Paths, listen
 from tierce.process.plan import Plan, Role
 from tierce.process.signals import caught_signals
 from tierce.reactor import Timer
@@ -74,20 +74,20 @@ def serve(file: Path, console: Console, *, is_strict: bool = False) -> None:
     config = load_config(file, is_lenient=True)
     findings = examine(config)
     findings.check_general()
-    layout = Layout(config.data_dir)
-    layout.make()
+    paths = Paths(config.data_dir)
+    paths.make()
     what = f"data folder {config.data_dir}"
     with contextlib.ExitStack() as stack:
         try:
-            lock = acquire(layout.serve_lock, {"name": "serve"}, what=what)
+            lock = acquire(paths.serve_lock, {"name": "serve"}, what=what)
             stack.callback(lock.release)
-            store = StateStore(layout.state, event_count_max=config.limits.event_count_max)
+            store = StateStore(paths.state, event_count_max=config.limits.event_count_max)
         except OSError as error:
             raise TemporaryError(f"{what} can't be used: {explain(error)}") from error
         stack.enter_context(store)
         reactor = EpollReactor()
         stack.callback(reactor.close)
-        supervisor = Supervisor(layout, config, store, reactor, console)
+        supervisor = Supervisor(paths, config, store, reactor, console)
         supervisor.run(findings, is_strict=is_strict)
 
 
@@ -95,7 +95,7 @@ class Supervisor:
     """One server.
 
     Args:
-        layout: Where things lie.
+        paths: Where things lie.
         config: The config file.
         store: The state.
         reactor: The loop.
@@ -104,21 +104,21 @@ class Supervisor:
 
     def __init__(
         self,
-        layout: Layout,
+        paths: Paths,
         config: Config,
         store: StateStore,
         reactor: EpollReactor,
         console: Console,
     ) -> None:
-        self.layout = layout
+        self.paths = paths
         self.reactor = reactor
-        self.journal = Journal(layout, store, console, reactor.call_soon)
-        self.listeners = self.journal.listeners = Listeners(reactor, self.journal.emit)
+        self.event_log = EventLog(paths, store, console, reactor.call_soon)
+        self.listeners = self.event_log.listeners = Listeners(reactor, self.event_log.emit)
         self.listeners.use(config.registry)
-        self.catalogue = Catalogue(layout, store, self.journal.emit)
-        emit, limits = self.journal.emit, config.limits
+        self.inventory = VolumeInventory(paths, store, self.event_log.emit)
+        emit, limits = self.event_log.emit, config.limits
         self.children = Children(
-            layout,
+            paths,
             reactor,
             emit=emit,
             changed=self._changed,
@@ -130,7 +130,7 @@ class Supervisor:
         self.router = Router(self)
         self.conditions = Conditions(self, emit)
         self.policies = Evaluating(self)
-        self.screen = Screen(self, console)
+        self.status_display = StatusDisplay(self, console)
         self.acting = Acting(self)
         self.action_requests = ActionRequests(self.acting)
         self.commands = Commands(self)
@@ -143,7 +143,7 @@ class Supervisor:
         self._planned = -1
         self._is_stopping = False
         self._is_looking = False
-        self._bugs = Bugs(reactor.now, emit, layout.log("serve"))
+        self._bugs = Bugs(reactor.now, emit, paths.log("serve"))
         self._timer: Timer | None = None
         self._deletion_timer: Timer | None = None
 
@@ -158,19 +158,19 @@ class Supervisor:
             TierceError: Nothing can be served, or, if strict, not everything.
         """
         with contextlib.ExitStack() as stack:
-            stack.callback(self.journal.close)
+            stack.callback(self.event_log.close)
             stack.callback(self.children.detach)
             adopted = self.children.adopt_living()
             self._note_fenced()
             has_portal = any(child.plan.role is Role.PORTAL for child in adopted)
             ports = {} if has_portal else try_ports(self.config)
-            self.catalogue.apply(self.config, refused=findings.refused)
+            self.inventory.apply(self.config, refused=findings.refused)
             self._check_start(ports, is_strict=is_strict)
-            listener = listen(self.layout.socket("serve"))
+            listener = listen(self.paths.socket("serve"))
             control = ControlServer(
                 self.reactor, listener, self.commands.handle, self.action_requests.gone
             )
-            stack.callback(self.layout.socket("serve").unlink, missing_ok=True)
+            stack.callback(self.paths.socket("serve").unlink, missing_ok=True)
             stack.callback(control.close)
             actions = {
                 signal.SIGHUP: self.reload,
@@ -178,13 +178,13 @@ class Supervisor:
                 signal.SIGTERM: self.stop,
             }
             stack.enter_context(caught_signals(self.reactor, actions))
-            self.screen.open(len(adopted))
+            self.status_display.open(len(adopted))
             for note in (*self.config.advice, *findings.notes):
-                self.screen.note(note)
+                self.status_display.note(note)
             self.watchdog.start()
             self.look()
             self.reactor.run(self._bugs.survive)
-            self.screen.close()
+            self.status_display.close()
 
     def look(self) -> None:
         """Look again what is to be done, soon."""
@@ -235,12 +235,12 @@ class Supervisor:
                     self._timer = self.reactor.call_later(max(at - now, 0.0), self.look)
 
     def _desired(self) -> dict[str, Plan]:
-        """Return what should run; planned anew only after the catalogue has changed."""
+        """Return what should run; planned anew only after the inventory has changed."""
         if self._is_stopping:
             return {}
-        if self._planned != self.catalogue.version:
-            self._planned = self.catalogue.version
-            self._plans = {plan.name: plan for plan in plan_all(self.catalogue)}
+        if self._planned != self.inventory.version:
+            self._planned = self.inventory.version
+            self._plans = {plan.name: plan for plan in plan_all(self.inventory)}
         return self._plans
 
     def _forget_unwanted(self, desired: dict[str, Plan]) -> None:
@@ -250,16 +250,16 @@ class Supervisor:
                 self.children.forget(child.plan.name)
                 self._drop_page(child)
         alive = {child.plan.volume for child in self.children.all()}
-        for name in self.catalogue.due - alive:
-            self.commands.advanced(name, self.catalogue.advance(name))
+        for name in self.inventory.due - alive:
+            self.commands.advanced(name, self.inventory.advance(name))
             # A volume that stays, or goes on, is to be served again.
             self.look()
-        if self.catalogue.deletions.pending and self._deletion_timer is None:
+        if self.inventory.deletions.pending and self._deletion_timer is None:
             self._deletion_timer = self.reactor.call_later(DELETION_RETRY_S, self._retry_deletions)
 
     def _retry_deletions(self) -> None:
         self._deletion_timer = None
-        self.catalogue.deletions.look_again()
+        self.inventory.deletions.look_again()
         self.look()
 
     def _drop_page(self, child: Child) -> None:
@@ -268,7 +268,7 @@ class Supervisor:
             member = child.plan.name.split(".")[2] if child.plan.role is Role.MEMBER else ""
             # On a disk that has become read-only it stays.
             with contextlib.suppress(OSError):
-                self.layout.page(child.plan.volume, member).unlink(missing_ok=True)
+                self.paths.page(child.plan.volume, member).unlink(missing_ok=True)
 
     def _changed(self, child: Child) -> None:
         if child.fenced:
@@ -281,13 +281,13 @@ class Supervisor:
     def _note_fenced(self, child: Child | None = None) -> None:
         """Move what fenced targets left behind into the state, where it outlives them."""
         ended = {child.plan.name: child.fenced} if child is not None else {}
-        ended |= {path.stem: "" for path in self.layout.run.glob("target.*.ended")}
+        ended |= {path.stem: "" for path in self.paths.run.glob("target.*.ended")}
         for name, reason in ended.items():
             try:
-                self.catalogue.fence(
-                    name.removeprefix("target."), self.layout.why_ended(name) or reason
+                self.inventory.fence(
+                    name.removeprefix("target."), self.paths.why_ended(name) or reason
                 )
-                self.layout.ended(name).unlink(missing_ok=True)
+                self.paths.ended(name).unlink(missing_ok=True)
             except (TierceError, OSError) as error:
                 # Where the state can't be written the note stays, which keeps the target down.
                 why = f"{name} is fenced, which can't be noted: {explain(error)}"
@@ -298,7 +298,7 @@ class Supervisor:
             self._emit(name, "node.process.stopping", f"{name} is asked to stop: {reason}", "info")
 
     def _emit(self, subject: str, code: str, message: str, severity: str = "error") -> None:
-        self.journal.emit(Event(code, message, f"process/{subject}", severity))
+        self.event_log.emit(Event(code, message, f"process/{subject}", severity))
 
     def volumes_changed(self) -> None:
         """Policies may have something to say about it."""
@@ -315,33 +315,33 @@ class Supervisor:
     def reachable(self, volume: str) -> None:
         """A volume can be used now: tell who waits for it."""
         self.commands.reachable(volume)
-        served, target = self.catalogue.served.get(volume), self.children.get(f"target.{volume}")
+        served, target = self.inventory.served.get(volume), self.children.get(f"target.{volume}")
         if served is None or target is None:
             return
         before = self._reached.get(volume)
         self._reached[volume] = target.pid
-        if before not in (None, target.pid) and not is_durable(self.catalogue.config, served):
+        if before not in (None, target.pid) and not is_durable(self.inventory.config, served):
             why = f"engine {served.spec.engine} keeps nothing when its process ends"
             self._emit(volume, "volume.emptied", f"volume {volume} is empty again: {why}")
-        self.screen.reachable(volume)
+        self.status_display.reachable(volume)
 
     def look_at_conditions(self) -> Mapping[str, Condition]:
         """Return the condition of every volume that the file or the state wants served."""
-        records = self.catalogue.records()
-        wanted = {name for name, record in records.items() if self.catalogue.is_wanted(record)}
+        records = self.inventory.records()
+        wanted = {name for name, record in records.items() if self.inventory.is_wanted(record)}
         found = self.conditions.look(records.values())
         return {name: one for name, one in found.items() if name in wanted}
 
     def _check_start(
         self, ports: Mapping[str, Mapping[str, Exception]], *, is_strict: bool
     ) -> None:
-        catalogue = self.catalogue
+        inventory = self.inventory
         try:
             check_start(
                 self.config,
                 ports,
-                catalogue.errors,
-                served_count=len(catalogue.served),
+                inventory.errors,
+                served_count=len(inventory.served),
                 is_strict=is_strict,
             )
         except TierceError:
@@ -357,7 +357,7 @@ class Supervisor:
             self._stop_timeout_s = min(self._stop_timeout_s, HURRY_TIMEOUT_S)
         self._is_stopping = True
         self.watchdog.stop()
-        self.screen.stopping(self._stop_timeout_s)
+        self.status_display.stopping(self._stop_timeout_s)
         self.look()
 
     def reload(self) -> None:
@@ -375,5 +375,5 @@ class Supervisor:
         self.config = config
         self._use_limits(config.limits)
         self.listeners.use(config.registry)
-        self.catalogue.apply(config, refused=findings.refused)
+        self.inventory.apply(config, refused=findings.refused)
         self.volumes_changed()

@@ -52,9 +52,9 @@ def _events(supervisor: Supervisor, message: Message) -> Iterator[Message]:
     after = message.get("after")
     if after is not None and not isinstance(after, int):
         raise UsageError(f"events after {after!r}: expected a number")
-    last = supervisor.catalogue.last_event()
+    last = supervisor.inventory.last_event()
     if after is not None:
-        events = supervisor.catalogue.events_after(after, EVENT_COUNT)
+        events = supervisor.inventory.events_after(after, EVENT_COUNT)
         for some in _portions(events, _EVENT_ROW_COUNT):
             yield {"row": {"events": some}}
     yield {"ok": {"last": last}}

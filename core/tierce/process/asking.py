@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tierce.errors import ConflictError, TemporaryError
 from tierce.process.messages import Message, Peer, close_all
-from tierce.process.paths import Layout, connect
+from tierce.process.paths import Paths, connect
 from tierce.reactor import Reactor
 
 
@@ -15,12 +15,12 @@ class Asker:
 
     Args:
         reactor: The process's loop.
-        layout: Where the server listens.
+        paths: Where the server listens.
     """
 
-    def __init__(self, reactor: Reactor, layout: Layout) -> None:
+    def __init__(self, reactor: Reactor, paths: Paths) -> None:
         self._reactor = reactor
-        self._layout = layout
+        self._paths = paths
         self._peer: Peer | None = None
 
     def ask(self, message: Message, answered: Callable[[Message], None]) -> None:
@@ -32,7 +32,7 @@ class Asker:
         """
         if self._peer is None or not self._peer.is_open:
             try:
-                connection = connect(self._layout.socket("serve"))
+                connection = connect(self._paths.socket("serve"))
             except ConflictError as error:
                 raise TemporaryError(f"no server runs: {error}") from error
             self._peer = Peer(self._reactor, connection, _ignore, lambda _peer: None)

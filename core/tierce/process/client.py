@@ -9,7 +9,7 @@ from typing import Any
 
 from tierce.errors import ConflictError, ProtocolError, TemporaryError, UsageError, explain
 from tierce.process.messages import Message, encode, receive, send
-from tierce.process.paths import Layout, connect
+from tierce.process.paths import Paths, connect
 from tierce.process.refusals import RefusedError
 
 #: A command that waits for a volume to come up, or to be gone, is answered by then.
@@ -69,7 +69,7 @@ def ask(
 def is_running(data: Path) -> bool:
     """True if a server answers for this data folder."""
     try:
-        connect(Layout(data).socket("serve")).close()
+        connect(Paths(data).socket("serve")).close()
     except ConflictError:
         return False
     return True
@@ -79,7 +79,7 @@ def _replies(data: Path, message: Message, patience_s: float) -> Iterator[Messag
     if not data.is_dir():
         raise UsageError(f"there is no data folder {data}; {_SAY_WHICH}")
     try:
-        connection = connect(Layout(data).socket("serve"))
+        connection = connect(Paths(data).socket("serve"))
     except ConflictError as error:
         if isinstance(error.__cause__, PermissionError):
             raise UsageError(f"data folder {data} is another user's: ask as that one") from error

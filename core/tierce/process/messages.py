@@ -297,7 +297,7 @@ class ControlServer:
 
     Args:
         reactor: The loop.
-        listener: From `layout.listen`; the server's from now on.
+        listener: From `paths.listen`; the server's from now on.
         handle: Called with the peer, the message and its descriptors, which it owns.
         lost: Called with a peer that has gone.
     """

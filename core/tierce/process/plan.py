@@ -22,7 +22,7 @@ class Role(enum.Enum):
     MEMBER = "member"
     SERVICE = "service"
     POLICIES = "policies"
-    TEMPLATE = "template"
+    FORK_SERVER = "fork-server"
 
     @property
     def rank(self) -> int:
@@ -39,7 +39,7 @@ EXIT_FENCED = 3
 EXIT_TAKEN = 4
 
 #: The name of the process that the others are forked from.
-FORK_SERVER = "template"
+FORK_SERVER = Role.FORK_SERVER.value
 
 
 @attrs.frozen
@@ -100,7 +100,7 @@ class Plan:
 
 def fork_server_plan(plugins: tuple[str, ...]) -> Plan:
     """Return the plan of a fork server with these plugins."""
-    return Plan(FORK_SERVER, Role.TEMPLATE, settings={"plugins": sorted(plugins)})
+    return Plan(FORK_SERVER, Role.FORK_SERVER, settings={"plugins": sorted(plugins)})
 
 
 def event_to_json(event: Event) -> dict[str, Any]:

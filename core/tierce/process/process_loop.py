@@ -1,4 +1,4 @@
-"""What every process but the supervisor and the template is made of: lock, loop, control, log.
+"""What every process but the supervisor and the fork server is made of: lock, loop, control, log.
 
 A data process never needs the supervisor. It has a session of its own, ignores the terminal,
 answers on its control socket to whoever comes, and ends on SIGTERM only: orderly. What it
@@ -26,7 +26,7 @@ from tierce.process.epoll import EpollReactor
 from tierce.process.logs import rotate_output
 from tierce.process.managing import Manager
 from tierce.process.messages import Command, ControlServer, Message, Peer, close_all
-from tierce.process.paths import Layout, listen
+from tierce.process.paths import Paths, listen
 from tierce.process.plan import EXIT_FAILED, EXIT_ORDERLY, Plan, event_to_json
 from tierce.reactor import READABLE
 from tierce.spec import Event
@@ -57,7 +57,7 @@ class Process:
     """This process, as its role sees it.
 
     Args:
-        layout: Where things lie.
+        paths: Where things lie.
         plan: What it is to be.
         connection: The supervisor's end of it, None if nobody waits.
 
@@ -65,8 +65,8 @@ class Process:
         ConflictError: A process of this name is alive.
     """
 
-    def __init__(self, layout: Layout, plan: Plan, connection: socket.socket | None) -> None:
-        self.layout = layout
+    def __init__(self, paths: Paths, plan: Plan, connection: socket.socket | None) -> None:
+        self.paths = paths
         self.plan = plan
         self.phase = "starting"
         self.facts: dict[str, Any] = {}
@@ -75,13 +75,13 @@ class Process:
         self._exit_code = EXIT_ORDERLY
         self._is_over = False
         self._backlog: collections.deque[Message] = collections.deque(maxlen=EVENT_BACKLOG_MAX)
-        self._lock = take_process_lock(layout, plan)
+        self._lock = take_process_lock(paths, plan)
         self.reactor = EpollReactor()
         self._signals = self._catch_signals()
         #: The actions of what lives here; the role adds its parts.
         self.manager = Manager(subject_of(plan), self.reactor, self.emit, log_story)
         self._control = ControlServer(
-            self.reactor, listen(layout.socket(plan.name)), self._handle, self.manager.gone
+            self.reactor, listen(paths.socket(plan.name)), self._handle, self.manager.gone
         )
         if connection is not None:
             self._control.add(connection).is_subscribed = True
@@ -103,7 +103,7 @@ class Process:
     def log(self, event: Event) -> None:
         """Write an event to this process's log, and nowhere else."""
         write_log(self.plan.name, event)
-        rotate_output(self.layout.log(self.plan.name))
+        rotate_output(self.paths.log(self.plan.name))
 
     def show(self, facts: dict[str, Any]) -> None:
         """Show the supervisor, now and whenever there is one, how things are; JSON values. Replaces
@@ -227,7 +227,7 @@ class Process:
     def _let_go(self) -> None:
         self._control.close()
         # While the lock is held nobody else listens under this name.
-        self.layout.socket(self.plan.name).unlink(missing_ok=True)
+        self.paths.socket(self.plan.name).unlink(missing_ok=True)
         signal.set_wakeup_fd(-1)
         for end in self._signals:
             end.close()
@@ -235,7 +235,7 @@ class Process:
         self._lock.release()
 
 
-def take_process_lock(layout: Layout, plan: Plan) -> Lock:
+def take_process_lock(paths: Paths, plan: Plan) -> Lock:
     """Take a process's lock, with its start data inside.
 
     Raises:
@@ -248,7 +248,7 @@ def take_process_lock(layout: Layout, plan: Plan) -> Lock:
         "digest": plan.digest,
         "started": round(time.time(), 3),
     }
-    return acquire(layout.lock(plan.name), note, what=f"the place of process {plan.name}")
+    return acquire(paths.lock(plan.name), note, what=f"the place of process {plan.name}")
 
 
 def read_boot_id() -> str:

@@ -14,7 +14,7 @@ from tierce.config import (
     volume_from_mapping,
 )
 from tierce.process.live_options import fixed_volume, live_values, split, whole_volume
-from tierce.process.paths import Layout
+from tierce.process.paths import Paths
 from tierce.registry import Registry
 from tierce.spec import MemberSpec, VolumeSpec
 
@@ -24,7 +24,7 @@ _ORIGIN = "the plan of this process"
 _ROOT = Path("/")
 
 
-def spec_of(config: VolumeConfig, uuid: str, created: float, layout: Layout) -> VolumeSpec:
+def spec_of(config: VolumeConfig, uuid: str, created: float, paths: Paths) -> VolumeSpec:
     """Return the volume that a configuration, an identity and a data folder make."""
     return VolumeSpec(
         name=config.name,
@@ -35,7 +35,7 @@ def spec_of(config: VolumeConfig, uuid: str, created: float, layout: Layout) -> 
         engine_options=config.engine_options,
         exports=config.exports,
         filters=config.filters,
-        folder=layout.volume(config.name),
+        folder=paths.volume(config.name),
         created=created,
         store_options=config.store_options,
     )
@@ -84,7 +84,7 @@ class TargetSettings:
         mapping = whole_volume(values["volume"], live)
         config = volume_from_mapping(mapping, registry, base=_ROOT, origin=_ORIGIN)
         folder = Path(values["folder"])
-        volume = spec_of(config, values["uuid"], values["created"], Layout(folder.parent.parent))
+        volume = spec_of(config, values["uuid"], values["created"], Paths(folder.parent.parent))
         assert volume.folder == folder, "volumes lie under DATA/volumes"
         sections = {}
         for name, fixed in values["sections"].items():

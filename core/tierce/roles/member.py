@@ -42,9 +42,9 @@ class MemberProcess:
                 f"its engine {settings.engine!r} names members but no replicator that runs them",
                 plugin=settings.engine,
             )
-        layout = process.layout
-        self._address = layout.address(settings.volume, settings.member.name)
-        self._page = StatisticsPage.create(layout.page(settings.volume, settings.member.name))
+        paths = process.paths
+        self._address = paths.address(settings.volume, settings.member.name)
+        self._page = StatisticsPage.create(paths.page(settings.volume, settings.member.name))
         factory = resolve(registry.replicators[replicator].member)
         assert callable(factory), "a replicator's member is a class or function"
         store = store_options = None
@@ -68,7 +68,7 @@ class MemberProcess:
                 publish=self._page.publish,
                 store=store,
                 store_options=store_options,
-                find_service=lambda name: find_service(process.layout, name),
+                find_service=lambda name: find_service(process.paths, name),
             )
         )
         process.manager.add(f"member.{settings.member.name}", self._member)

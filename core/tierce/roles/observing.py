@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from tierce.process.messages import Message
-from tierce.process.paths import Layout
+from tierce.process.paths import Paths
 from tierce.process.plan import Role
 from tierce.roles.target import read_page
 from tierce.services import OperationStatistics, ProcessStatistics, VolumeStatistics
@@ -20,12 +20,12 @@ _DERIVED = frozenset({"p50_ns", "p99_ns", "buckets"})
 
 
 def read_statistics(
-    layout: Layout, ask: Callable[[Message], list[Message]]
+    paths: Paths, ask: Callable[[Message], list[Message]]
 ) -> dict[str, VolumeStatistics]:
     """Return the statistics of every volume of which something runs or has run.
 
     Args:
-        layout: Where the pages lie.
+        paths: Where the pages lie.
         ask: Asks the server and returns its rows; none if no server runs.
     """
     rows = ask({"do": "processes"})
@@ -33,8 +33,8 @@ def read_statistics(
     healths = {name: word for row in rows for name, word in row.get("health", {}).items()}
     targets: dict[str, ProcessStatistics] = {}
     members: dict[str, dict[str, ProcessStatistics]] = {}
-    for volume, member in _pages(layout):
-        found = _read(layout, volume, member, processes)
+    for volume, member in _pages(paths):
+        found = _read(paths, volume, member, processes)
         if found is None:
             continue
         if member:
@@ -49,18 +49,18 @@ def read_statistics(
     }
 
 
-def _pages(layout: Layout) -> Iterator[tuple[str, str]]:
+def _pages(paths: Paths) -> Iterator[tuple[str, str]]:
     """Yield volume and member of each page: VOLUME.stats is a target's, its member is empty."""
-    for path in sorted(layout.run.glob("*.stats")):
+    for path in sorted(paths.run.glob("*.stats")):
         volume, _, member = path.stem.partition(".")
         if volume:
             yield volume, member
 
 
 def _read(
-    layout: Layout, volume: str, member: str, processes: Mapping[str, Any]
+    paths: Paths, volume: str, member: str, processes: Mapping[str, Any]
 ) -> ProcessStatistics | None:
-    page = read_page(layout.page(volume, member))
+    page = read_page(paths.page(volume, member))
     if page is None:
         # It is gone since it was listed, or damaged.
         return None

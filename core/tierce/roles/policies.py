@@ -73,7 +73,7 @@ class Done:
 
 def start_policies(process: Process, registry: Registry) -> PoliciesProcess:
     """Evaluate what there is, and stay while more is due soon."""
-    asker = Asker(process.reactor, process.layout)
+    asker = Asker(process.reactor, process.paths)
     return PoliciesProcess(process, registry, asker.ask)
 
 
@@ -125,7 +125,7 @@ class PoliciesProcess:
         return {}
 
     def _read(self) -> None:
-        path = self._process.layout.policies
+        path = self._process.paths.policies
         with contextlib.suppress(FileNotFoundError):
             documents = json.loads(path.read_bytes())
             # It may hold secrets.
@@ -134,7 +134,7 @@ class PoliciesProcess:
 
     def _put_aside_the_fatal(self) -> None:
         """Leave the document for later by which the process before this one has ended."""
-        path = self._process.layout.policy_under_way
+        path = self._process.paths.policy_under_way
         with contextlib.suppress(OSError):
             name = path.read_text(errors="replace")
             path.unlink()
@@ -165,7 +165,7 @@ class PoliciesProcess:
             self._process.close()
 
     def _evaluate(self, document: Document, now: float) -> None:
-        under_way = self._process.layout.policy_under_way
+        under_way = self._process.paths.policy_under_way
         document.due_at = None
         with contextlib.suppress(OSError):
             replace_file(under_way, document.name.encode())

@@ -196,7 +196,7 @@ class Portal:
                     "handover": base64.b64encode(state).decode(),
                 }
             )
-            target = connect(self._process.layout.socket(f"target.{volume}"))
+            target = connect(self._process.paths.socket(f"target.{volume}"))
             with target:
                 send(target, packet, [unrouted.connection.fileno()])
         except (ConflictError, ProtocolError, OSError) as error:

@@ -11,7 +11,7 @@ import re
 import socket
 
 from tierce.errors import ConflictError, TemporaryError, UsageError
-from tierce.process.paths import Layout
+from tierce.process.paths import Paths
 from tierce.state import Lock, acquire
 from tierce.unix_socket import listen_at_path
 
@@ -22,12 +22,12 @@ class Publisher:
     """The sockets that one process publishes.
 
     Args:
-        layout: Where things lie.
+        paths: Where things lie.
         process: The process's name.
     """
 
-    def __init__(self, layout: Layout, process: str) -> None:
-        self._layout = layout
+    def __init__(self, paths: Paths, process: str) -> None:
+        self._paths = paths
         self._process = process
         self._locks: dict[str, Lock] = {}
 
@@ -43,9 +43,9 @@ class Publisher:
             raise ConflictError(f"{self._process} has published the socket {name!r} already")
         note = {"name": self._process}
         what = f"the published socket {name!r}"
-        lock = acquire(self._layout.published_lock(name), note, what=what)
+        lock = acquire(self._paths.published_lock(name), note, what=what)
         try:
-            listener = listen_at_path(self._layout.published(name))
+            listener = listen_at_path(self._paths.published(name))
             # A service waits where it accepts.
             listener.setblocking(True)
         except BaseException:
@@ -58,12 +58,12 @@ class Publisher:
         """Take every name back; harmless twice."""
         for name, lock in self._locks.items():
             # While the lock is held nobody else listens under this name.
-            self._layout.published(name).unlink(missing_ok=True)
+            self._paths.published(name).unlink(missing_ok=True)
             lock.release()
         self._locks.clear()
 
 
-def find_service(layout: Layout, name: str) -> socket.socket:
+def find_service(paths: Paths, name: str) -> socket.socket:
     """Return a non-blocking connection to what was published under a name.
 
     Raises:
@@ -73,7 +73,7 @@ def find_service(layout: Layout, name: str) -> socket.socket:
     _check(name)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
-        node = os.open(layout.published(name), os.O_PATH | os.O_CLOEXEC)
+        node = os.open(paths.published(name), os.O_PATH | os.O_CLOEXEC)
         try:
             connection.connect(f"/proc/self/fd/{node}")
         finally:

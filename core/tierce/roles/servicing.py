@@ -62,8 +62,8 @@ class ServiceProcess:
         self._stopping = threading.Event()
         self._closed: Callable[[], None] | None = None
         self._inbox = Inbox(process.reactor)
-        self._publisher = Publisher(process.layout, process.plan.name)
-        self._follower = Follower(process.layout.place(process.plan.name), self._ask)
+        self._publisher = Publisher(process.paths, process.plan.name)
+        self._follower = Follower(process.paths.place(process.plan.name), self._ask)
         factory = registry.services[name].factory
         self._service = self._make(factory, self._context(options))
         process.manager.add("service", self._service)
@@ -77,7 +77,7 @@ class ServiceProcess:
     # -- inside ------------------------------------------------------------------------------------
 
     def _context(self, options: Any) -> ServiceContext:
-        layout = self._process.layout
+        paths = self._process.paths
         return ServiceContext(
             name=self._name,
             options=options,
@@ -89,11 +89,11 @@ class ServiceProcess:
             call_soon=self._call_soon,
             logger=plugin_logger(f"service.{self._name}", f"service/{self._name}", self._post_line),
             publish_socket=self._publisher.publish,
-            find_service=lambda name: find_service(layout, name),
+            find_service=lambda name: find_service(paths, name),
         )
 
     def _ask(self, message: Message) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        return ask(self._process.layout.data, message, patience_s=PATIENCE_S)
+        return ask(self._process.paths.data, message, patience_s=PATIENCE_S)
 
     def _statistics(self) -> Mapping[str, VolumeStatistics]:
         def rows(message: Message) -> list[Message]:
@@ -102,11 +102,11 @@ class ServiceProcess:
             except TierceError:
                 return []
 
-        return read_statistics(self._process.layout, rows)
+        return read_statistics(self._process.paths, rows)
 
     def _act(self, call: ActionCall) -> Mapping[str, Any]:
         message = {"do": "act", **attrs.asdict(call)}
-        return ask(self._process.layout.data, message)[1]
+        return ask(self._process.paths.data, message)[1]
 
     def _call_soon(self, call: Callable[[], None]) -> None:
         if not self._inbox.post(call):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Mapping
 
-from tierce.process.paths import Layout
+from tierce.process.paths import Paths
 from tierce.process.plan import Plan, Role
 from tierce.process.process_loop import Body, Process
 from tierce.registry import Registry
@@ -24,13 +24,11 @@ _START: Mapping[Role, Callable[[Process, Registry], Body]] = {
 }
 
 
-def run_role(
-    layout: Layout, plan: Plan, registry: Registry, connection: socket.socket | None
-) -> int:
+def run_role(paths: Paths, plan: Plan, registry: Registry, connection: socket.socket | None) -> int:
     """Be the process of this plan until it ends; return its exit code.
 
     Raises:
         ConflictError: A process of this name is alive.
     """
-    process = Process(layout, plan, connection)
+    process = Process(paths, plan, connection)
     return process.run(lambda: _START[plan.role](process, registry))

@@ -16,7 +16,7 @@ from tierce.durable import replace_durably
 from tierce.errors import FormatError, ProtocolError, explain
 from tierce.process.descriptors import is_spare, limit
 from tierce.process.messages import Command, Message, close_all
-from tierce.process.paths import Layout
+from tierce.process.paths import Paths
 from tierce.process.plan import EXIT_FENCED
 from tierce.process.process_loop import Process
 from tierce.process.settings import TargetSettings
@@ -51,7 +51,7 @@ class Target:
 
     def __init__(self, process: Process, registry: Registry, settings: TargetSettings) -> None:
         self._process = process
-        self._page = StatisticsPage.create(process.layout.page(settings.volume.name))
+        self._page = StatisticsPage.create(process.paths.page(settings.volume.name))
         self._is_over = False
         self._volume = volume = settings.volume
         context = OpenContext(
@@ -63,9 +63,9 @@ class Target:
             stage=self._stage,
             emit=process.emit,
             publish=self._page.publish,
-            member_address=member_addresses(process.layout, volume.name),
+            member_address=member_addresses(process.paths, volume.name),
             fenced=self._fence,
-            find_service=lambda name: find_service(process.layout, name),
+            find_service=lambda name: find_service(process.paths, name),
         )
         self._fronts: Fronts | None = None
         self._pipeline: Pipeline = open_pipeline(context, registry)
@@ -164,7 +164,7 @@ class Target:
         self._process.show({"fenced": reason})
         try:
             # Durable: after a loss of power it must stay down as well.
-            replace_durably(self._process.layout.ended(plan.name), reason.encode())
+            replace_durably(self._process.paths.ended(plan.name), reason.encode())
         except OSError as error:
             reason += f" (which can't be noted: {explain(error)})"
         self._process.emit(
@@ -179,11 +179,11 @@ class Target:
         self._process.end(EXIT_FENCED)
 
 
-def member_addresses(layout: Layout, volume: str) -> Callable[[str], str | None]:
+def member_addresses(paths: Paths, volume: str) -> Callable[[str], str | None]:
     """Return a function that reads where a member listens now."""
 
     def member_address(member: str) -> str | None:
-        path = layout.address(volume, member)
+        path = paths.address(volume, member)
         try:
             with path.open("rb") as file:
                 return file.read(ADDRESS_BYTES_MAX).decode("ascii").strip() or None

@@ -1,8 +1,8 @@
 """The processes of one supervisor: starting, adopting, watching, stopping.
 
 A process is watched by its pidfd, which works for processes that another one forked, and across
-restarts of the supervisor. All but the template are forked by the template; the supervisor makes
-itself their subreaper, so that what a dead template leaves behind is reaped here.
+restarts of the supervisor. All but the fork server are forked by it; the supervisor makes itself
+their subreaper, so that what a dead fork server leaves behind is reaped here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tierce.errors import ConflictError, ProtocolError, TierceError, explain
 from tierce.libc import libc
 from tierce.process.descriptors import demand
 from tierce.process.messages import Message, Peer, close_all
-from tierce.process.paths import Layout, connect
+from tierce.process.paths import Paths, connect
 from tierce.process.plan import Plan, Role, event_from_json
 from tierce.process.process_loop import subject_of
 from tierce.reactor import READABLE, Reactor
@@ -26,11 +26,11 @@ from tierce.state import find_holder
 from tierce.supervision.child import Child
 from tierce.supervision.reconcile import RECOVERED_S
 from tierce.supervision.repeats import Repeats
-from tierce.supervision.spawning import spawn_template
+from tierce.supervision.spawning import spawn_fork_server
 
 #: prctl(2): orphans of our descendants become our children.
 _PR_SET_CHILD_SUBREAPER = 36
-#: Forks asked of the template that it has not answered: the rest waits for its turn.
+#: Forks asked of the fork server that it has not answered: the rest waits for its turn.
 FORK_COUNT_MAX = 64
 #: A living process whose connection was lost is connected to again after so long.
 RECONNECT_S = 1.0
@@ -40,7 +40,7 @@ class Children:
     """All processes of this supervisor.
 
     Args:
-        layout: Where things lie.
+        paths: Where things lie.
         reactor: The supervisor's loop.
         emit: Reports an event.
         changed: Called after anything has changed: the child, and whether it has just come up.
@@ -49,14 +49,14 @@ class Children:
 
     def __init__(
         self,
-        layout: Layout,
+        paths: Paths,
         reactor: Reactor,
         *,
         emit: Callable[[Event], None],
         changed: Callable[[Child], None],
         restart_delay_s_max: float,
     ) -> None:
-        self._layout = layout
+        self._paths = paths
         self._reactor = reactor
         self._emit = emit
         self._changed = changed
@@ -97,7 +97,7 @@ class Children:
         """Take over what a former supervisor left running."""
         found = [
             self._adopt(path.stem)
-            for path in sorted(self._layout.run.glob("*.lock"))
+            for path in sorted(self._paths.run.glob("*.lock"))
             if not path.name.startswith(".")
         ]
         return [child for child in found if child is not None]
@@ -122,21 +122,21 @@ class Children:
             return True
         # Each fork under way will want one more, to be watched by.
         demand(2 + self._forking)
-        if plan.role is Role.TEMPLATE:
-            self._spawn_template(plan)
+        if plan.role is Role.FORK_SERVER:
+            self._spawn_fork_server(plan)
             return True
-        template = self._children.get(Role.TEMPLATE.value)
-        if template is None or template.stop_asked_at is not None:
+        fork_server = self._children.get(Role.FORK_SERVER.value)
+        if fork_server is None or fork_server.stop_asked_at is not None:
             # The one that is going was made for other plugins; its successor will be asked.
             return False
-        if template.peer is None or not template.peer.is_open:
+        if fork_server.peer is None or not fork_server.peer.is_open:
             return False
         if self._forking >= FORK_COUNT_MAX:
             return False
-        self._fork(plan, template, template.peer)
+        self._fork(plan, fork_server, fork_server.peer)
         return True
 
-    def _fork(self, plan: Plan, template: Child, peer: Peer) -> None:
+    def _fork(self, plan: Plan, fork_server: Child, peer: Peer) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         child = self._begin(plan)
         child.told = plan.live
@@ -144,7 +144,7 @@ class Children:
 
         def answered(answer: Message) -> None:
             self._forking -= 1
-            template.pulse.has_answered = True
+            fork_server.pulse.has_answered = True
             if child.phase == "down" or child.pid:
                 return
             pid = answer.get("ok", {}).get("pid", 0)
@@ -172,13 +172,13 @@ class Children:
         self._children[plan.name] = child
         return child
 
-    def _spawn_template(self, plan: Plan) -> None:
-        """The template is no fork of the supervisor, which has lmdb open: a fresh interpreter."""
+    def _spawn_fork_server(self, plan: Plan) -> None:
+        """Start it in a fresh interpreter: a fork of the supervisor would have lmdb open."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         child = self._begin(plan)
         child.peer = self._peer(child, ours)
         with theirs:
-            pid = spawn_template(plan, self._layout, theirs)
+            pid = spawn_fork_server(plan, self._paths, theirs)
         # It serves as soon as it has imported everything; what is asked before waits for it.
         child.phase = "up"
         watched = self._watch(child, pid)
@@ -187,7 +187,7 @@ class Children:
 
     def _adopt(self, name: str) -> Child | None:
         """Take over the process that holds the lock of that name, None if nobody does."""
-        holder = find_holder(self._layout.lock(name))
+        holder = find_holder(self._paths.lock(name))
         if holder is None or not holder.pid:
             return None
         note = holder.note
@@ -198,14 +198,14 @@ class Children:
             return None
         child = self._begin(plan)
         child.digest, child.is_adopted = digest, True
-        again = find_holder(self._layout.lock(name)) if self._watch(child, holder.pid) else None
+        again = find_holder(self._paths.lock(name)) if self._watch(child, holder.pid) else None
         if again is None or again.pid != holder.pid:
             # It ended just now; its pid may be another's already.
             self._let_go(child)
             del self._children[name]
             return None
         try:
-            child.peer = self._peer(child, connect(self._layout.socket(name)))
+            child.peer = self._peer(child, connect(self._paths.socket(name)))
         except ConflictError:
             # Alive but deaf: a plan that it can't match, so that it is stopped.
             child.digest = ""
@@ -260,7 +260,7 @@ class Children:
         if not is_current or not child.pid or child.peer is not None:
             return
         try:
-            child.peer = self._peer(child, connect(self._layout.socket(child.plan.name)))
+            child.peer = self._peer(child, connect(self._paths.socket(child.plan.name)))
         except (ConflictError, OSError):
             self._lost(child)
         else:
@@ -313,7 +313,7 @@ class Children:
         """Note the end, and when it may be started again."""
         self._let_go(child)
         now = self._reactor.now()
-        child.fenced = self._layout.why_ended(child.plan.name) or str(child.facts.get("fenced", ""))
+        child.fenced = self._paths.why_ended(child.plan.name) or str(child.facts.get("fenced", ""))
         if child.fenced or child.stop_asked_at is not None or child.plan.role is Role.POLICIES:
             if child.reason and not child.fenced:
                 self._emit(self._failure(child, "node.process.failed", child.reason))
@@ -340,7 +340,7 @@ class Children:
         again = f"starting it again in {delay_s:g} s"
         if how_often:
             again = f"this has happened {how_often}; it is tried again every {delay_s:g} s"
-        text = f"{what}; {again} (its log: {self._layout.log(name)})"
+        text = f"{what}; {again} (its log: {self._paths.log(name)})"
         self._emit(self._failure(child, "node.process.died", text))
         return delay_s
 

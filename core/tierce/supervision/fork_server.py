@@ -1,4 +1,4 @@
-"""The template: a warm, single-threaded process that others are forked from.
+"""The fork server: a warm, single-threaded process that others are forked from.
 
 `python -m tierce.supervision.fork_server DATA [--plugin NAME]... [--control-fd N]`. It imports
 what data processes and plugins need, freezes the collector's view of it (gc.freeze, so that
@@ -30,7 +30,7 @@ from tierce.errors import ProtocolError, TierceError, explain
 from tierce.process.descriptors import Door
 from tierce.process.logs import redirect_output
 from tierce.process.messages import Message, close_all, encode, receive, send
-from tierce.process.paths import Layout, listen
+from tierce.process.paths import Paths, listen
 from tierce.process.plan import (
     EXIT_FAILED,
     EXIT_TAKEN,
@@ -47,7 +47,7 @@ from tierce.spec import Event
 
 
 class Forked(BaseException):
-    """Raised in the child, to leave the template's stack behind.
+    """Raised in the child, to leave the fork server's stack behind.
 
     Args:
         plan: What the child is to be.
@@ -60,19 +60,19 @@ class Forked(BaseException):
         self.connection = connection
 
 
-class Template:
-    """The template's loop.
+class ForkServer:
+    """The fork server's loop.
 
     Args:
-        layout: Where things lie.
+        paths: Where things lie.
         plan: Its own plan.
         connection: The supervisor's end, None if nobody waits.
     """
 
-    def __init__(self, layout: Layout, plan: Plan, connection: socket.socket | None) -> None:
+    def __init__(self, paths: Paths, plan: Plan, connection: socket.socket | None) -> None:
         self._plan = plan
-        self._lock = take_process_lock(layout, plan)
-        self._listener = listen(layout.socket(plan.name))
+        self._lock = take_process_lock(paths, plan)
+        self._listener = listen(paths.socket(plan.name))
         self._inner, self._outer = socket.socketpair()
         self._peers: dict[int, socket.socket] = {}
         self._poll = select.poll()
@@ -157,7 +157,7 @@ class Template:
             elif message.get("do") == "ping":
                 answer = {"ok": {}}
             else:
-                answer = {"error": "a template forks and tells its status"}
+                answer = {"error": "a fork server forks and tells its status"}
         except (TierceError, OSError) as error:
             answer = {"error": explain(error)}
         finally:
@@ -168,7 +168,7 @@ class Template:
         return {
             "pid": os.getpid(),
             "name": FORK_SERVER,
-            "role": Role.TEMPLATE.value,
+            "role": Role.FORK_SERVER.value,
             "volume": "",
             "digest": self._plan.digest,
             "phase": "up",
@@ -178,7 +178,7 @@ class Template:
     def _fork(self, plan: Plan, descriptor: int) -> int:
         sys.stderr.flush()
         # A SIGTERM that comes before the child has a handler of its own must end it, not be
-        # swallowed by the template's.
+        # swallowed by the fork server's.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         pid = os.fork()
         if pid:
@@ -188,7 +188,7 @@ class Template:
             # The duplicate outlives the caller's `finally`.
             connection = socket.socket(fileno=os.dup(descriptor))
         except OSError:
-            # Whatever happens here, the child must not go on as a second template.
+            # Whatever happens here, the child must not go on as a second fork server.
             os._exit(EXIT_FAILED)
         self.close()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -214,9 +214,9 @@ def warm(registry: Registry) -> None:
             write_log(
                 FORK_SERVER,
                 Event(
-                    "node.template.import-failed",
+                    "node.fork-server.import-failed",
                     f"{factory}: {explain(error)}",
-                    "process/template",
+                    "process/fork-server",
                     "warning",
                 ),
             )
@@ -237,14 +237,14 @@ def factories(registry: Registry) -> Iterator[str]:
         yield from filter(None, (frontend.factory, frontend.router))
 
 
-def become(layout: Layout, registry: Registry, forked: Forked) -> int:
+def become(paths: Paths, registry: Registry, forked: Forked) -> int:
     """Be the process that was asked for, in the child; return its exit code."""
     plan = forked.plan
     os.setsid()
     name_process(plan.name)
-    redirect_output(layout.log(plan.name))
+    redirect_output(paths.log(plan.name))
     try:
-        return run_role(layout, plan, registry, forked.connection)
+        return run_role(paths, plan, registry, forked.connection)
     except Exception as error:  # noqa: BLE001 - whatever keeps a process from starting is told
         log_story(error)
         tell_end(forked.connection, plan.name, error)
@@ -262,7 +262,7 @@ def tell_end(connection: socket.socket | None, name: str, error: Exception) -> N
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the template; in a child, what it was forked for."""
+    """Run the fork server; in a child, what it was forked for."""
     parser = argparse.ArgumentParser(
         prog="python -m tierce.supervision.fork_server", description=__doc__
     )
@@ -270,7 +270,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--plugin", action="append", default=[])
     parser.add_argument("--control-fd", type=int)
     options = parser.parse_args(arguments)
-    layout = Layout(options.data)
+    paths = Paths(options.data)
     name_process(FORK_SERVER)
     connection = None
     if options.control_fd is not None:
@@ -283,21 +283,21 @@ def main(arguments: list[str] | None = None) -> int:
         registry = Registry.load(enable=options.plugin)
         importlib.import_module("tierce.roles.table")
         warm(registry)
-        template = Template(layout, fork_server_plan(tuple(options.plugin)), connection)
+        fork_server = ForkServer(paths, fork_server_plan(tuple(options.plugin)), connection)
     except Exception as error:
         tell_end(connection, FORK_SERVER, error)
         raise
     gc.collect()
     gc.freeze()
     try:
-        template.run()
+        fork_server.run()
     except Forked as forked:
         forked_now = forked
     else:
-        layout.socket(FORK_SERVER).unlink(missing_ok=True)
-        template.close()
+        paths.socket(FORK_SERVER).unlink(missing_ok=True)
+        fork_server.close()
         return 0
-    return become(layout, registry, forked_now)
+    return become(paths, registry, forked_now)
 
 
 if __name__ == "__main__":
@@ -310,5 +310,5 @@ if __name__ == "__main__":
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError):
                 stream.flush()
-        # A child must not run what the template registered for its own exit.
+        # A child must not run what the fork server registered for its own exit.
         os._exit(code)

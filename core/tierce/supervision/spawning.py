@@ -1,4 +1,4 @@
-"""Starting a template: the one process that no other is forked from."""
+"""Starting a fork server: the one process that no other is forked from."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ import socket
 import sys
 
 from tierce.process.logs import opened_log
-from tierce.process.paths import Layout
+from tierce.process.paths import Paths
 from tierce.process.plan import Plan
 
-#: The descriptor under which the template finds its control connection.
+#: The descriptor under which the fork server finds its control connection.
 _CONTROL_FD = 3
 
 
-def spawn_template(plan: Plan, layout: Layout, connection: socket.socket) -> int:
-    """Start a template in a fresh interpreter, and return its process id.
+def spawn_fork_server(plan: Plan, paths: Paths, connection: socket.socket) -> int:
+    """Start a fork server in a fresh interpreter, and return its process id.
 
     Args:
         plan: Its plan.
-        layout: Where things lie.
+        paths: Where things lie.
         connection: Its end of the control connection; it gets a copy.
 
     Raises:
         OSError: It can't be started.
     """
-    arguments = [sys.executable, "-m", "tierce.supervision.fork_server", str(layout.data)]
+    arguments = [sys.executable, "-m", "tierce.supervision.fork_server", str(paths.data)]
     for name in plan.settings["plugins"]:
         arguments += ["--plugin", name]
     arguments += ["--control-fd", str(_CONTROL_FD)]
-    with opened_log(layout.log(plan.name)) as output:
+    with opened_log(paths.log(plan.name)) as output:
         return os.posix_spawn(
             sys.executable,
             arguments,

@@ -16,18 +16,18 @@ mistake                      what becomes of it
 ``submit`` raises            what it has not answered is answered with an error; what it had passed
                              on is answered so when that comes back, since its buffer is in use
 ``submit`` returns a thing   as if it raised: an ``async def`` has done nothing yet
-settled twice, or never      the report is dropped: it was answered, or is when `submit` returns
+completed twice, or never      the report is dropped: it was answered, or is when `submit` returns
 taken, or from within
-settled without a status,    answered with an error
+completed without a status,    answered with an error
 or with none of `Status`
-settled after `close`        dropped
-``settled`` raises           (a filter's own) what it was to answer is answered with an error
+completed after `close`        dropped
+``completed`` raises           (a filter's own) what it was to answer is answered with an error
 not answered for `STALL_S`   told, and told again each minute
 `close` raises               closed with an error
 ===========================  =======================================================================
 
-All of it lies on the slow side: a request that is not parked is not in `_began`, so that whatever
-is settled and is not there is a mistake. What a good batch pays is a `try` and two comparisons.
+All of it lies on the slow side: a request that is not pending is not in `_began`, so that whatever
+is completed and is not there is a mistake. What a good batch pays is a `try` and two comparisons.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ import time
 from collections.abc import Callable, Collection
 
 from tierce.block.device import Capabilities, Device, Geometry
-from tierce.block.operation import Flag, Op, Request, Settled
+from tierce.block.operation import Completed, Flag, Op, Request
 from tierce.block.quiet import when_quiet
 from tierce.block.status import GOOD, Code, Status
 from tierce.reactor import Reactor
 from tierce.stage import Stage
 from tierce.volume.blame import Blame, failure
+from tierce.volume.completion import Completion
 from tierce.volume.counting import count
-from tierce.volume.settlement import Settlement
 
 #: A call that has not come back after so many seconds is told; looked for as often, so that it is
 #: told within twice the time.
@@ -85,26 +85,26 @@ class Boundary:
         self._below = below
         self._stage = stage
         self._add = stage.add
-        self._submit: Callable[[list[Request], Settled], object] = device.submit
+        self._submit: Callable[[list[Request], Completed], object] = device.submit
         self._operations = frozenset(Op) if operations is None else frozenset(operations)
         self._flags = flags
         self.geometry: Geometry
         self.capabilities: Capabilities
         self._look_at()
-        #: What lies above, if that is a filter: whose `settled` it is that we call.
+        #: What lies above, if that is a filter: whose `completed` it is that we call.
         self._above: Boundary | None = None
         if below is not None:
             below._above = self
-        #: When a parked request was submitted, in ns; the one that waits longest first.
+        #: When a pending request was submitted, in ns; the one that waits longest first.
         self._began: dict[Request, int] = {}
         #: Whom a hold waits with.
-        self.settlement = Settlement(self._take, self._began)
+        self.completion = Completion(self._take, self._began)
         #: Whom to answer requests for, whose filter failed while they were here.
         self._orphans: dict[Request, Callable[[Request], None]] = {}
         #: The last submitter and what it is answered through. One object for one submitter lets
         #: the device below answer several batches in one call.
-        self._submitter: Settled | None = None
-        self._settle: Settled = _ignore
+        self._submitter: Completed | None = None
+        self._complete: Completed = _ignore
         self._is_watched = False
         self._closed: Callable[[Status], None] | None = None
         self._is_closed = False
@@ -150,12 +150,12 @@ class Boundary:
         else:
             self.resize(self._device.geometry)
 
-    def submit(self, batch: list[Request], settled: Settled) -> None:
-        """Pass the batch on, and count what is answered at once; the rest when it settles."""
+    def submit(self, batch: list[Request], completed: Completed) -> None:
+        """Pass the batch on, and count what is answered at once; the rest when it completes."""
         if not batch:
             return
-        if settled is not self._submitter:
-            self._answer_to(settled)
+        if completed is not self._submitter:
+            self._answer_to(completed)
         op = batch[0].op
         length = 0
         for request in batch:
@@ -168,7 +168,7 @@ class Boundary:
             return
         began = self.clock()
         try:
-            if self._submit(batch, self._settle) is not None:
+            if self._submit(batch, self._complete) is not None:
                 self._failed(batch, "returned something from submit")
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's bug must not end the target
             self._failed(batch, "raised in submit", error)
@@ -205,21 +205,21 @@ class Boundary:
 
     # -- going down --------------------------------------------------------------------------------
 
-    def _answer_to(self, settled: Settled) -> None:
-        settlement = self.settlement
+    def _answer_to(self, completed: Completed) -> None:
+        completion = self.completion
 
-        def settle(requests: list[Request]) -> None:
-            answered = settlement.take(requests)
+        def complete(requests: list[Request]) -> None:
+            answered = completion.take(requests)
             if not answered:
                 return
             try:
-                settled(answered)
+                completed(answered)
             except (Exception, SystemExit) as error:
                 if self._above is None:
                     raise
                 self._above.lose(answered, error)
 
-        self._submitter, self._settle = settled, settle
+        self._submitter, self._complete = completed, complete
 
     def _submit_mixed(self, batch: list[Request]) -> None:
         """Pass on what the device knows, refuse the rest."""
@@ -237,7 +237,7 @@ class Boundary:
         sent = passed if refused else batch
         began = self.clock()
         try:
-            if self._submit(sent, self._settle) is not None:
+            if self._submit(sent, self._complete) is not None:
                 self._failed(sent, "returned something from submit")
         except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
             self._failed(sent, "raised in submit", error)
@@ -272,7 +272,7 @@ class Boundary:
     # -- coming back -------------------------------------------------------------------------------
 
     def _take(self, requests: list[Request]) -> list[Request]:
-        """Count requests that were parked, in runs of one batch; return those that really were."""
+        """Count requests that were pending, in runs of one batch; return those that really were."""
         now, pop = self.clock(), self._began.pop
         run: list[Request] = []
         run_began = 0
@@ -297,19 +297,19 @@ class Boundary:
         return [request for request in requests if request not in strays]
 
     def _stray(self, request: Request) -> None:
-        """Something was settled that was not parked."""
+        """Something was completed that was not pending."""
         orphan = self._orphans.pop(request, None)
         if orphan is not None:
             orphan(request)
         elif self._is_closed:
-            self._blame.mistake("settled a request after it was closed", "that is dropped")
+            self._blame.mistake("completed a request after it was closed", "that is dropped")
         elif self._is_inside():
             self._blame.mistake(
-                "settled a request from within submit", "it counts when submit returns"
+                "completed a request from within submit", "it counts when submit returns"
             )
         else:
             self._blame.mistake(
-                "settled a request twice, or one that it was not given", "that is dropped"
+                "completed a request twice, or one that it was not given", "that is dropped"
             )
 
     def _check(self, request: Request) -> None:
@@ -327,7 +327,7 @@ class Boundary:
         for request in lost:
             request.status = failure(request, why)
         if lost:
-            self._settle(lost)
+            self._complete(lost)
 
     def adopt(self, request: Request, answer: Callable[[Request], None]) -> bool:
         """Call `answer` instead of the filter, once this request, which the filter has passed on
@@ -340,7 +340,7 @@ class Boundary:
     def _answer_orphan(self, why: str) -> Callable[[Request], None]:
         def answer(request: Request) -> None:
             request.status = failure(request, why)
-            self._settle([request])
+            self._complete([request])
 
         return answer
 

@@ -10,7 +10,7 @@ us an operation.
 **What waits.** The device below keeps the order of what it was given; what is emulated is there
 only in part, so it is kept here, by claims. A change that is emulated shares its extent with other
 changes; a comparison has it alone; a read that overlaps either waits, since a read that overlaps a
-parked write is not answered before it. The comparison's own read waits for plain writes before it,
+pending write is not answered before it. The comparison's own read waits for plain writes before it,
 below.
 """
 
@@ -23,7 +23,7 @@ import attrs
 
 from tierce.block.device import Capabilities, Device, Geometry
 from tierce.block.extent_lock import Claim, ExtentLock
-from tierce.block.operation import FLAGS_OF, NO_FLAGS, Extent, Flag, Op, Request, Settled
+from tierce.block.operation import FLAGS_OF, NO_FLAGS, Completed, Extent, Flag, Op, Request
 from tierce.block.quiet import when_quiet
 from tierce.block.status import GOOD, Code, Status
 
@@ -52,14 +52,14 @@ class Emulator:
         self._lock = ExtentLock()
         self._zeroes = memoryview(bytes(_ZEROES_BYTES))
         #: Takes what changes bytes, while they are held.
-        self._keep: Callable[[list[Request], Settled], None] | None = None
+        self._keep: Callable[[list[Request], Completed], None] | None = None
         #: False where no batch passes as it is: it reads only, or is held.
         self._is_open = not below.read_only
         #: Changes under way that are done here, and who waits for none to be.
         self._changing = 0
         self._unchanging: list[Callable[[], None]] = []
 
-    def submit(self, batch: list[Request], settled: Settled) -> None:
+    def submit(self, batch: list[Request], completed: Completed) -> None:
         """Pass on what the device does; do the rest."""
         size, block_mask = self.geometry.size_bytes, self.geometry.block_size - 1
         io_max, plain = self.geometry.io_bytes_max, _PLAIN
@@ -75,21 +75,21 @@ class Emulator:
                 ):
                     break
             else:
-                self._device.submit(batch, settled)
+                self._device.submit(batch, completed)
                 return
         if self._keep is None:
-            self._sort(batch, settled)
+            self._sort(batch, completed)
         else:
-            self._keep_changes(batch, settled, self._keep)
+            self._keep_changes(batch, completed, self._keep)
 
-    def hold(self, keep: Callable[[list[Request], Settled], None]) -> None:
+    def hold(self, keep: Callable[[list[Request], Completed], None]) -> None:
         """Pass nothing on that changes bytes, but to `keep`, until `let_go`."""
         self._keep, self._is_open = keep, False
 
-    def submit_kept(self, batch: list[Request], settled: Settled) -> None:
-        """Take back what was kept, while the rest is held: as `submit`, but for whoever has parked
+    def submit_kept(self, batch: list[Request], completed: Completed) -> None:
+        """Take back what was kept, while the rest is held: as `submit`, but for whoever has pending
         it, who reports what has a status on return."""
-        self._sort(batch, settled)
+        self._sort(batch, completed)
 
     def let_go(self) -> None:
         """Pass everything on again."""
@@ -106,8 +106,8 @@ class Emulator:
     def _keep_changes(
         self,
         batch: list[Request],
-        settled: Settled,
-        keep: Callable[[list[Request], Settled], None],
+        completed: Completed,
+        keep: Callable[[list[Request], Completed], None],
     ) -> None:
         kept: list[Request] = []
         others: list[Request] = []
@@ -116,11 +116,11 @@ class Emulator:
             is_kept = request.op in _CHANGES and self._refusal(request) is None
             (kept if is_kept else others).append(request)
         if kept:
-            keep(kept, settled)
+            keep(kept, completed)
         if others:
-            self._sort(others, settled)
+            self._sort(others, completed)
 
-    def _sort(self, batch: list[Request], settled: Settled) -> None:
+    def _sort(self, batch: list[Request], completed: Completed) -> None:
         """Take a batch of which not everything passes as it is."""
         passed: list[Request] = []
         for request in batch:
@@ -132,13 +132,13 @@ class Emulator:
             else:
                 # What came before goes down before: a comparison must wait for those writes.
                 if passed:
-                    self._device.submit(passed, settled)
+                    self._device.submit(passed, completed)
                     passed = []
                 needs_extent = request.op in _CHANGES or not self._is_free(request)
                 begin = self._claim if needs_extent else self._emulate
-                self._do(request, settled, begin)
+                self._do(request, completed, begin)
         if passed:
-            self._device.submit(passed, settled)
+            self._device.submit(passed, completed)
 
     def when_quiet(self, quiet: Callable[[], None]) -> None:
         """As below: what is emulated is answered only by what it is made of."""
@@ -210,7 +210,7 @@ class Emulator:
     def _do(
         self,
         request: Request,
-        settled: Settled,
+        completed: Completed,
         begin: Callable[[Request, Callable[[], None]], None],
     ) -> None:
         """Begin; what ends before that returns has its status and is not reported again."""
@@ -221,7 +221,7 @@ class Emulator:
         def done() -> None:
             self._changing -= is_change
             if not is_inside:
-                settled([request])
+                completed([request])
             if self._unchanging and not self._changing:
                 waiting, self._unchanging = self._unchanging, []
                 for call in waiting:

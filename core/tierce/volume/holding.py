@@ -26,14 +26,14 @@ from typing import Any
 import attrs
 
 from tierce.actions import Action, Job
-from tierce.block.operation import Request, Settled
+from tierce.block.operation import Completed, Request
 from tierce.block.quiet import when_quiet
 from tierce.errors import ConflictError, TemporaryError, UsageError
 from tierce.options import option
 from tierce.reactor import Reactor, Timer
 from tierce.spec import Event
+from tierce.volume.completion import Completion
 from tierce.volume.emulate import Emulator
-from tierce.volume.settlement import Settlement
 
 #: The longest hold: initiators give up on a write after 30 s or so.
 HOLD_S_MAX = 60.0
@@ -86,7 +86,7 @@ class _Hold:
     began: float
     timer: Timer
     job: Job | None
-    kept: deque[tuple[list[Request], Settled]] = attrs.field(factory=deque)
+    kept: deque[tuple[list[Request], Completed]] = attrs.field(factory=deque)
 
 
 class Holding:
@@ -95,7 +95,7 @@ class Holding:
     Args:
         volume: The volume's name.
         emulator: The top of its pipeline.
-        settlement: Knows what is under way below that.
+        completion: Knows what is under way below that.
         reactor: The loop.
         emit: Reports an event.
     """
@@ -104,13 +104,13 @@ class Holding:
         self,
         volume: str,
         emulator: Emulator,
-        settlement: Settlement,
+        completion: Completion,
         reactor: Reactor,
         emit: Callable[[Event], None],
     ) -> None:
         self._volume = volume
         self._emulator = emulator
-        self._settlement = settlement
+        self._completion = completion
         self._reactor = reactor
         self._emit = emit
         self._hold: _Hold | None = None
@@ -163,11 +163,11 @@ class Holding:
         hold: _Hold
         timer = self._reactor.call_later(wanted.timeout_s, lambda: self._expire(hold))
         hold = self._hold = _Hold(wanted.id, self._reactor.now(), timer, job)
-        self._emulator.hold(lambda batch, settled: hold.kept.append((batch, settled)))
+        self._emulator.hold(lambda batch, completed: hold.kept.append((batch, completed)))
         job.when_cancelled(lambda: self._cancelled(hold))
-        self._settlement.when_settled(lambda: self._settled(hold))
+        self._completion.when_completed(lambda: self._completed(hold))
 
-    def _settled(self, hold: _Hold) -> None:
+    def _completed(self, hold: _Hold) -> None:
         self._emulator.when_unchanging(
             lambda: when_quiet(
                 self._emulator, lambda: self._reactor.call_soon(lambda: self._still(hold))
@@ -232,17 +232,17 @@ class Holding:
         while len(self._ended) > ENDED_COUNT_MAX:
             del self._ended[next(iter(self._ended))]
         count = 0
-        answered: list[tuple[list[Request], Settled]] = []
+        answered: list[tuple[list[Request], Completed]] = []
         # What a device's answer makes a front end send meanwhile is kept behind the rest.
         while hold.kept:
-            batch, settled = hold.kept.popleft()
+            batch, completed = hold.kept.popleft()
             count += len(batch)
-            self._emulator.submit_kept(batch, settled)
+            self._emulator.submit_kept(batch, completed)
             over = [request for request in batch if request.status is not None]
             if over:
-                answered.append((over, settled))
+                answered.append((over, completed))
         self._hold = None
         self._emulator.let_go()
-        for over, settled in answered:
-            settled(over)
+        for over, completed in answered:
+            completed(over)
         return ReleaseResult(self._reactor.now() - hold.began, count)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from tierce.block.device import Capabilities, Device, Geometry
-from tierce.block.operation import Request, Settled
+from tierce.block.operation import Completed, Request
 from tierce.block.quiet import when_quiet
 from tierce.block.status import Status
 from tierce.stage import Stage
@@ -29,12 +29,12 @@ class Meter:
         self._device = device
         self._stage = stage
         self._submit = device.submit
-        #: When a parked request was submitted, in ns, by its id.
+        #: When a pending request was submitted, in ns, by its id.
         self._began: dict[int, int] = {}
         #: The last submitter and what it is answered through. One object for one submitter lets
         #: the device below answer several batches in one call.
-        self._submitter: Settled | None = None
-        self._settle: Settled = self._count_settled
+        self._submitter: Completed | None = None
+        self._complete: Completed = self._count_completed
 
     @property
     def geometry(self) -> Geometry:
@@ -46,27 +46,27 @@ class Meter:
         """As below."""
         return self._device.capabilities
 
-    def submit(self, batch: list[Request], settled: Settled) -> None:
-        """Pass the batch on, and count what is answered at once; the rest when it settles."""
+    def submit(self, batch: list[Request], completed: Completed) -> None:
+        """Pass the batch on, and count what is answered at once; the rest when it completes."""
         began = time.perf_counter_ns()
-        if settled is not self._submitter:
-            self._answer_to(settled)
-        self._submit(batch, self._settle)
-        parked = self._count(batch, time.perf_counter_ns() - began)
-        if parked:
+        if completed is not self._submitter:
+            self._answer_to(completed)
+        self._submit(batch, self._complete)
+        pending = self._count(batch, time.perf_counter_ns() - began)
+        if pending:
             for request in batch:
                 if request.status is None:
                     self._began[id(request)] = began
 
-    def _answer_to(self, settled: Settled) -> None:
-        def settle(requests: list[Request]) -> None:
-            self._count_settled(requests)
-            settled(requests)
+    def _answer_to(self, completed: Completed) -> None:
+        def complete(requests: list[Request]) -> None:
+            self._count_completed(requests)
+            completed(requests)
 
-        self._submitter, self._settle = settled, settle
+        self._submitter, self._complete = completed, complete
 
-    def _count_settled(self, requests: list[Request]) -> None:
-        """Count requests that were parked, in runs of one batch."""
+    def _count_completed(self, requests: list[Request]) -> None:
+        """Count requests that were pending, in runs of one batch."""
         now, pop = time.perf_counter_ns(), self._began.pop
         run: list[Request] = []
         run_began = 0

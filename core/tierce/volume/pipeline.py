@@ -63,8 +63,8 @@ class Pipeline:
         device = Emulator(self.boundaries[-1])
         device.geometry = attrs.evolve(device.geometry, size_bytes=volume.size_bytes)
         self._emulator = device
-        settlement = self.boundaries[-1].settlement
-        self.holding = Holding(volume.name, device, settlement, context.reactor, context.emit)
+        completion = self.boundaries[-1].completion
+        self.holding = Holding(volume.name, device, completion, context.reactor, context.emit)
         self.device: Device = device
 
     def close(self, closed: Callable[[Status], None]) -> None:

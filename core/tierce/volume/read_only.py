@@ -7,7 +7,7 @@ from collections.abc import Callable
 import attrs
 
 from tierce.block.device import Capabilities, Device, Geometry
-from tierce.block.operation import Op, Request, Settled
+from tierce.block.operation import Completed, Op, Request
 from tierce.block.quiet import when_quiet
 from tierce.block.status import GOOD, Code, Status
 
@@ -36,13 +36,13 @@ class ReadOnly:
         """As below, but read-only."""
         return attrs.evolve(self._device.capabilities, read_only=True)
 
-    def submit(self, batch: list[Request], settled: Settled) -> None:
+    def submit(self, batch: list[Request], completed: Completed) -> None:
         """Refuse what would change the volume; pass on the rest."""
         for request in batch:
             if request.op not in _READS:
                 break
         else:
-            self._device.submit(batch, settled)
+            self._device.submit(batch, completed)
             return
         passed = []
         for request in batch:
@@ -51,7 +51,7 @@ class ReadOnly:
             else:
                 request.status = _REFUSED
         if passed:
-            self._device.submit(passed, settled)
+            self._device.submit(passed, completed)
 
     def when_quiet(self, quiet: Callable[[], None]) -> None:
         """As below."""

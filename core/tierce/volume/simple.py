@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from tierce.block.device import Capabilities, Concurrency, Geometry
 from tierce.block.extent_lock import Claim, ExtentLock
-from tierce.block.operation import EXTENT_COUNT_MAX, Extent, Op, Request, Settled
+from tierce.block.operation import EXTENT_COUNT_MAX, Completed, Extent, Op, Request
 from tierce.block.status import GOOD, Code, Status
 from tierce.errors import DeviceError, explain
 from tierce.reactor import Lane, Reactor
@@ -96,7 +96,7 @@ class SimpleAdapter:
         )
         self._lock = ExtentLock()
 
-    def submit(self, batch: list[Request], settled: Settled) -> None:
+    def submit(self, batch: list[Request], completed: Completed) -> None:
         """Run each call where it may run."""
         if self._is_inline:
             for request in batch:
@@ -108,7 +108,7 @@ class SimpleAdapter:
                     request.status = GOOD
             return
         for request in batch:
-            self._claim(request, settled)
+            self._claim(request, completed)
 
     def close(self, closed: Callable[[Status], None]) -> None:
         """Close the engine's device, on a worker thread: it may wait."""
@@ -128,9 +128,9 @@ class SimpleAdapter:
         else:
             self._offload(close, done)
 
-    def _claim(self, request: Request, settled: Settled) -> None:
+    def _claim(self, request: Request, completed: Completed) -> None:
         """Wait for what overlaps. SERIAL: everything overlaps everything."""
-        start = partial(self._start, request, settled)
+        start = partial(self._start, request, completed)
         if self._is_serial:
             self._lock.acquire(0, self.geometry.size_bytes, start, exclusive=True)
         elif request.op is Op.FLUSH:
@@ -140,11 +140,11 @@ class SimpleAdapter:
             exclusive = request.op in _CHANGES
             self._lock.acquire(request.offset, request.length, start, exclusive=exclusive)
 
-    def _start(self, request: Request, settled: Settled, claim: Claim) -> None:
+    def _start(self, request: Request, completed: Completed, claim: Claim) -> None:
         def done(_result: object, error: BaseException | None) -> None:
             request.status = GOOD if error is None else self._status_of(error, request)
             self._lock.release(claim)
-            settled([request])
+            completed([request])
 
         self._offload(partial(self._call, request), done)
 

@@ -22,6 +22,7 @@ from tierce import (
     Claim,
     Closed,
     Code,
+    Completed,
     ConflictError,
     Event,
     ExtentLock,
@@ -30,7 +31,6 @@ from tierce import (
     Op,
     OpenContext,
     Request,
-    Settled,
     Status,
     VolumeSpec,
     can_punch_hole,
@@ -112,7 +112,7 @@ class FileDevice(BaseDevice):
             raise FormatError(f"has {found} bytes, the volume {volume.size_bytes}", path=self._path)
         return found
 
-    def submit(self, batch: list[Request], settled: Settled) -> None:
+    def submit(self, batch: list[Request], completed: Completed) -> None:
         """Do at once what does not wait."""
         preadv, pwrite, descriptor = os.preadv, os.pwrite, self._descriptor
         nowait, lock = os.RWF_NOWAIT, self._lock
@@ -126,7 +126,7 @@ class FileDevice(BaseDevice):
             op, buffer = request.op, request.buffer
             try:
                 if lock and op is not flush and not self._is_free(request):
-                    self._do_later(request, settled)
+                    self._do_later(request, completed)
                 elif op is read:
                     assert buffer is not None
                     if preadv(descriptor, (buffer,), request.offset, nowait) == request.length:
@@ -143,15 +143,15 @@ class FileDevice(BaseDevice):
                     if pwrite(descriptor, buffer, offset) == length:
                         request.status = GOOD
                     else:
-                        self._do_later(request, settled)
+                        self._do_later(request, completed)
                 elif op is flush:
-                    self._flusher.flush(request, settled)
+                    self._flusher.flush(request, completed)
                 else:
-                    self._do_later(request, settled)
+                    self._do_later(request, completed)
             except OSError as error:
                 self._fail_at_once(request, error, missed)
         for request in missed:
-            self._do_later(request, settled)
+            self._do_later(request, completed)
 
     def _fail_at_once(self, request: Request, error: OSError, missed: list[Request]) -> None:
         if request.op is Op.READ and error.errno in _NOT_AT_ONCE:
@@ -175,13 +175,15 @@ class FileDevice(BaseDevice):
         is_read = request.op is Op.READ
         return self._lock.is_free(request.offset, request.length, exclusive=not is_read)
 
-    def _do_later(self, request: Request, settled: Settled) -> None:
+    def _do_later(self, request: Request, completed: Completed) -> None:
         """Do it on a worker thread, once nothing that overlaps is under way."""
 
         def granted(claim: Claim) -> None:
             if exclusive:
                 self._flusher.begin_change(request.offset, request.length)
-            self._offload(partial(self._do, request), partial(self._done, request, settled, claim))
+            self._offload(
+                partial(self._do, request), partial(self._done, request, completed, claim)
+            )
 
         exclusive = request.op not in _READING
         self._lock.acquire(request.offset, request.length, granted, exclusive=exclusive)
@@ -222,7 +224,7 @@ class FileDevice(BaseDevice):
     def _done(
         self,
         request: Request,
-        settled: Settled,
+        completed: Completed,
         claim: Claim,
         status: Status | None,
         error: BaseException | None,
@@ -235,7 +237,7 @@ class FileDevice(BaseDevice):
         if status is not GOOD and status is not None:
             self._tell(status)
         self._lock.release(claim)
-        settled([request])
+        completed([request])
 
     def _failure(self, request: Request, error: OSError) -> Status:
         name = request.op.name

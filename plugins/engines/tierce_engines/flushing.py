@@ -31,11 +31,11 @@ from tierce import (
     Claim,
     Closed,
     Code,
+    Completed,
     Event,
     ExtentLock,
     OpenContext,
     Request,
-    Settled,
     Status,
     explain,
     write_all,
@@ -46,7 +46,7 @@ from tierce_engines.extents import find_extents
 #: What is read and written again at once.
 _PIECE_BYTES = 1 << 20
 
-Waiting = list[tuple[Request, Settled]]
+Waiting = list[tuple[Request, Completed]]
 
 
 class Flusher:
@@ -115,13 +115,13 @@ class Flusher:
 
     # -- flushing ----------------------------------------------------------------------------------
 
-    def flush(self, request: Request, settled: Settled) -> None:
+    def flush(self, request: Request, completed: Completed) -> None:
         """Answer it now or later. One fdatasync at a time; those that come meanwhile share the
         next one."""
         if self._is_refused():
             request.status = self._status()
             return
-        self._waiting.append((request, settled))
+        self._waiting.append((request, completed))
         if not self._is_busy:
             self._sync()
 
@@ -289,9 +289,9 @@ def rewrite(descriptor: int, offset: int, length: int) -> None:
 
 def answer(waiting: Waiting, status: Status) -> None:
     """Give all of them this status, those of one caller at once."""
-    answers: dict[Settled, list[Request]] = {}
-    for request, settled in waiting:
+    answers: dict[Completed, list[Request]] = {}
+    for request, completed in waiting:
         request.status = status
-        answers.setdefault(settled, []).append(request)
-    for settled, requests in answers.items():
-        settled(requests)
+        answers.setdefault(completed, []).append(request)
+    for completed, requests in answers.items():
+        completed(requests)

@@ -243,7 +243,7 @@ class Commands:
         return True
 
     def completed(self, requests: list[Request]) -> None:
-        """Go on with the commands whose requests were pending; see `tierce.Settled`."""
+        """Go on with the commands whose requests were pending; see `tierce.Completed`."""
         for request in requests:
             task = request.tag
             assert isinstance(task, SlowTask), "every pending request has a task"

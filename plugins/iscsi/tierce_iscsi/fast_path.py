@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tierce import GOOD, Op, Request, Settled, Stage
+from tierce import GOOD, Completed, Op, Request, Stage
 from tierce_iscsi import pdu
 from tierce_iscsi.buffers import RECEIVE_BYTES_MIN, Region
 from tierce_iscsi.scsi.command import check_condition
@@ -49,7 +49,7 @@ class FastPath:
         self._header_bytes = tasks.stream.header_bytes
         self._overhead = tasks.stream.header_bytes + tasks.stream.trailer_bytes
         #: One object for every batch, so that the device can tell its submitter by identity.
-        self._completed: Settled = self.completed
+        self._completed: Completed = self.completed
 
     def submit(
         self, batch: list[Request], region: Region, out: Region, begin: int, started_ns: int
@@ -92,7 +92,7 @@ class FastPath:
         request.tag = by_tag[tag] = FastTask(tag, started_ns, held, place)
 
     def completed(self, requests: list[Request]) -> None:
-        """Answer requests that were pending; see `tierce.Settled`."""
+        """Answer requests that were pending; see `tierce.Completed`."""
         writes: list[Request] = []
         for request in requests:
             task = request.tag

@@ -13,10 +13,10 @@ from tierce import (
     BaseDevice,
     Capabilities,
     Closed,
+    Completed,
     Geometry,
     OpenContext,
     Request,
-    Settled,
     TemporaryError,
     Timer,
 )
@@ -81,7 +81,7 @@ class JivaDevice(BaseDevice):
             self._connect(name, _CONNECT_S_MIN)
         self._wake()
 
-    def submit(self, batch: list[Request], settled: Settled) -> None:
+    def submit(self, batch: list[Request], settled: Completed) -> None:
         """Take a batch; never wait."""
         if self._timer is None:
             # The state machine has slept: it must not judge by a time long past.

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from tierce import Code, ProtocolError, Request, Settled
+from tierce import Code, Completed, ProtocolError, Request
 from tierce_jiva.ballot import NO_BALLOT, NO_ORDER, Ballot, is_number
 from tierce_jiva.promise import Promise
 from tierce_jiva.regions import Extents, Regions
@@ -103,7 +103,7 @@ class Batch:
 
     sequence: int
     requests: list[Request]
-    settled: Settled | None
+    settled: Completed | None
     buffers: list[Buffer]
     targets: int
     waiting: int

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import attrs
 
-from tierce import Op, Request, Settled
+from tierce import Completed, Op, Request
 from tierce_jiva.unsettled import Unsettled
 
 
@@ -23,7 +23,7 @@ class Group:
     """
 
     requests: list[Request]
-    settled: Settled
+    settled: Completed
     since: float
 
 
@@ -38,7 +38,7 @@ class Parking:
     def __bool__(self) -> bool:
         return bool(self._groups)
 
-    def park(self, requests: list[Request], settled: Settled, since: float) -> None:
+    def park(self, requests: list[Request], settled: Completed, since: float) -> None:
         """Keep requests; `hold` has been called for those that change something."""
         self._groups.append(Group(requests, settled, since))
 

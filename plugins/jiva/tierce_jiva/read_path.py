@@ -11,7 +11,7 @@ from typing import Protocol
 
 import attrs
 
-from tierce import GOOD, Code, ProtocolError, Request, Settled, Status
+from tierce import GOOD, Code, Completed, ProtocolError, Request, Status
 from tierce_jiva.links import Head, Link, Links
 from tierce_jiva.regions import EXTENT_SHIFT
 from tierce_jiva.wire import BATCH_BYTES_MAX, Frame, Kind, check_data
@@ -47,7 +47,7 @@ class _Reading:
     """
 
     requests: list[Request]
-    settled: Settled
+    settled: Completed
     since: float
     unrest: int
 
@@ -75,8 +75,8 @@ class ReadPath:
         must_wait: Callable[[int, int], bool],
         local: LocalReader | None,
         *,
-        answer: Callable[[Request, Settled], None],
-        again: Callable[[list[Request], Settled, float], None],
+        answer: Callable[[Request, Completed], None],
+        again: Callable[[list[Request], Completed, float], None],
         changed: Callable[[], None],
         failed: Callable[[Link, str, list[Request]], None],
         finished: Callable[[], None],
@@ -117,7 +117,7 @@ class ReadPath:
         if self._local is not None and link.head is not None:
             self._local.forget(link.head)
 
-    def read(self, requests: list[Request], settled: Settled, since: float) -> None:
+    def read(self, requests: list[Request], settled: Completed, since: float) -> None:
         """Read; what can be had at once has its status on return and is not answered.
 
         Args:
@@ -139,7 +139,7 @@ class ReadPath:
                 self._read_local(links[index], part, settled, since)
 
     def _read_local(
-        self, link: Link, requests: list[Request], settled: Settled, since: float
+        self, link: Link, requests: list[Request], settled: Completed, since: float
     ) -> None:
         head, unrest = link.head, self._links.unrest.number
         assert self._local is not None
@@ -175,7 +175,7 @@ class ReadPath:
         link: Link,
         head: Head,
         requests: list[Request],
-        settled: Settled,
+        settled: Completed,
         since: float,
         unrest: int,
     ) -> None:
@@ -197,7 +197,7 @@ class ReadPath:
         self._finished()
 
     def _arrived(
-        self, link: Link, requests: list[Request], settled: Settled, since: float, unrest: int
+        self, link: Link, requests: list[Request], settled: Completed, since: float, unrest: int
     ) -> None:
         """The bytes are there: they stand unless a write to them has begun meanwhile, or what the
         replica holds has come to be in question since they were asked for."""
@@ -219,12 +219,14 @@ class ReadPath:
         if moved:
             self._ask_again(moved, settled, since)
 
-    def _ask_again(self, requests: list[Request], settled: Settled, since: float) -> None:
+    def _ask_again(self, requests: list[Request], settled: Completed, since: float) -> None:
         """Nothing stands against reading them anew at once."""
         self._again(requests, settled, since)
         self._changed()
 
-    def _remote(self, requests: list[Request], settled: Settled, since: float, tried: int) -> None:
+    def _remote(
+        self, requests: list[Request], settled: Completed, since: float, tried: int
+    ) -> None:
         candidates = [link for link in self.sources if link.is_ready and not link.bit & tried]
         if not candidates:
             self._nobody(requests, settled, since, tried)
@@ -265,7 +267,9 @@ class ReadPath:
             link, Kind.READ, [(request.offset, request.length) for request in requests], answered
         )
 
-    def _nobody(self, requests: list[Request], settled: Settled, since: float, tried: int) -> None:
+    def _nobody(
+        self, requests: list[Request], settled: Completed, since: float, tried: int
+    ) -> None:
         if not tried or self._links.mask({link.name for link in self.readable}) & ~tried:
             # One that was not asked is away for a moment, or in doubt: it may have the bytes.
             self._again(requests, settled, since)

@@ -20,7 +20,7 @@ from collections.abc import Callable
 
 import attrs
 
-from tierce import Code, Op, ProtocolError, Request, Settled, Status
+from tierce import Code, Completed, Op, ProtocolError, Request, Status
 from tierce_jiva.host import Host, State, Volume
 from tierce_jiva.lateness import forgive
 from tierce_jiva.links import Batch, Link, Links, LinkState
@@ -73,7 +73,7 @@ class Replicator:
         self._quiet: list[Callable[[], None]] = []
         self._has_given_up = False
         self._patience_s = options.not_ready_after_s
-        self._answers: dict[Settled, list[Request]] = {}
+        self._answers: dict[Completed, list[Request]] = {}
         self._must_retry = False
         self._must_repair = False
         self._closing: _Closing | None = None
@@ -147,7 +147,7 @@ class Replicator:
             self._hang_up(link, f"broke the protocol: {error}")
         self._finish()
 
-    def submit(self, batch: list[Request], settled: Settled) -> None:
+    def submit(self, batch: list[Request], settled: Completed) -> None:
         """Take a batch; what can be answered at once has its status on return."""
         steward = self._steward
         if steward.has_majority and steward.state is State.SERVING:
@@ -204,7 +204,7 @@ class Replicator:
 
     # -- admission ---------------------------------------------------------------------------------
 
-    def _admit(self, batch: list[Request], settled: Settled, since: float) -> None:
+    def _admit(self, batch: list[Request], settled: Completed, since: float) -> None:
         reads: list[Request] = []
         writes: list[Request] = []
         flushes: list[Request] = []
@@ -281,7 +281,7 @@ class Replicator:
                 if request.status is not None:
                     self._answers.setdefault(group.settled, []).append(request)
 
-    def _answer(self, request: Request, settled: Settled) -> None:
+    def _answer(self, request: Request, settled: Completed) -> None:
         self._must_retry = True
         answers = self._answers.get(settled)
         if answers is None:

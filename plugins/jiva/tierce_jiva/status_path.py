@@ -21,7 +21,7 @@ from functools import partial
 
 import attrs
 
-from tierce import EXTENT_COUNT_MAX, GOOD, Extent, Request, Settled
+from tierce import EXTENT_COUNT_MAX, GOOD, Completed, Extent, Request
 from tierce_jiva.links import Link, Links
 from tierce_jiva.read_path import ReadPath
 from tierce_jiva.regions import Extents
@@ -50,7 +50,7 @@ class _Question:
     """
 
     request: Request
-    settled: Settled
+    settled: Completed
     since: float
     length: int
     unrest: int = 0
@@ -75,7 +75,7 @@ class StatusPath:
         reads: ReadPath,
         changing: tuple[Unsettled, ...],
         unequal: Extents,
-        answer: Callable[[Request, Settled], None],
+        answer: Callable[[Request, Completed], None],
     ) -> None:
         self._links = links
         self._reads = reads
@@ -86,7 +86,7 @@ class StatusPath:
         #: What replicas have not answered, in the order of asking.
         self._questions: dict[_Question, None] = {}
 
-    def ask(self, request: Request, settled: Settled, since: float) -> None:
+    def ask(self, request: Request, settled: Completed, since: float) -> None:
         """Ask; if there is nobody to be asked it has its status on return and is not answered.
 
         Args:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from crc32c import crc32c
 
-from tierce import GOOD, Code, Op, ProtocolError, Request, Settled, Status
+from tierce import GOOD, Code, Completed, Op, ProtocolError, Request, Status
 from tierce_jiva.links import Batch, Buffer, Link, Links
 from tierce_jiva.unflushed import GRANULE_SHIFT, Unflushed
 from tierce_jiva.unsettled import Unsettled
@@ -84,7 +84,7 @@ class WritePath:
         unsettled: Unsettled,
         unflushed: Unflushed,
         *,
-        answer: Callable[[Request, Settled], None],
+        answer: Callable[[Request, Completed], None],
         suspect: Callable[[list[Link], str], None],
         sync_failed: Callable[[Link], None],
         doubted: Callable[[str], None],
@@ -107,7 +107,7 @@ class WritePath:
         #: Bits of the links that must hold what is acknowledged.
         self.required = 0
 
-    def write(self, requests: list[Request], settled: Settled) -> None:
+    def write(self, requests: list[Request], settled: Completed) -> None:
         """Send writes, in frames of bounded size."""
         length, first = 0, 0
         for index, request in enumerate(requests):
@@ -118,7 +118,7 @@ class WritePath:
                 length, first = payload, index
         self._send(requests[first:] if first else requests, settled)
 
-    def _send(self, requests: list[Request], settled: Settled) -> None:
+    def _send(self, requests: list[Request], settled: Completed) -> None:
         links, targets = self._links, self.targets
         sequence = links.next_sequence()
         buffers = encode_batch(links, sequence, requests)
@@ -143,7 +143,7 @@ class WritePath:
         if len(unflushed) + self._unflushed.owed_count > UNFLUSHED_COUNT_MAX:
             self.flush([], None)
 
-    def flush(self, requests: list[Request], settled: Settled | None) -> Batch:
+    def flush(self, requests: list[Request], settled: Completed | None) -> Batch:
         """Send one flush for all of `requests`, to the required replicas; to those in doubt once
         they are not."""
         links = self._links

@@ -12,12 +12,12 @@ from tierce import (
     GOOD,
     Capabilities,
     Code,
+    Completed,
     Device,
     Flag,
     Geometry,
     Op,
     Request,
-    Settled,
     Status,
     when_quiet,
 )
@@ -32,7 +32,7 @@ class Plain:
         self.geometry = Geometry(1 << 20)
         self.capabilities = Capabilities()
 
-    def submit(self, batch: list[Request], settled: Settled) -> None:
+    def submit(self, batch: list[Request], completed: Completed) -> None:
         for request in batch:
             request.status = GOOD
 
@@ -48,7 +48,7 @@ class GivesUp(Plain):
         self.given_up: list[Request] = []
         self._asked: list[Callable[[], None]] = []
 
-    def submit(self, batch: list[Request], settled: Settled) -> None:
+    def submit(self, batch: list[Request], completed: Completed) -> None:
         for request in batch:
             request.status = Status(Code.NOT_READY, "no majority")
             self.given_up.append(request)

@@ -10,7 +10,7 @@ import pytest
 
 from tierce import ConflictError, UsageError, VolumeSpec
 from tierce.inventory.adoption import Adoption, adopt_record, adopt_without_server, explain_conflict
-from tierce.process.paths import Layout
+from tierce.process.paths import Paths
 from tierce.registry import Registry
 from tierce.state import Owner, Phase, acquire
 from tierce.state.store import StateStore
@@ -101,14 +101,14 @@ def test_only_engines_that_know_the_folders_say_what_is_wrong(
 def test_without_a_server_the_state_is_written_unless_one_holds_it(
     volume: VolumeSpec, tmp_path: Path
 ) -> None:
-    layout = Layout(tmp_path / "data")
-    layout.make()
-    lock = acquire(layout.serve_lock, {"name": "serve"}, what="the folder")
+    paths = Paths(tmp_path / "data")
+    paths.make()
+    lock = acquire(paths.serve_lock, {"name": "serve"}, what="the folder")
     with pytest.raises(ConflictError, match="is held by process"):
-        adopt_without_server(layout, Registry.load(), Adoption(folders(volume)))
+        adopt_without_server(paths, Registry.load(), Adoption(folders(volume)))
     lock.release()
-    adopted = adopt_without_server(layout, Registry.load(), Adoption(folders(volume)))
-    with StateStore(layout.state) as store:
+    adopted = adopt_without_server(paths, Registry.load(), Adoption(folders(volume)))
+    with StateStore(paths.state) as store:
         assert store.volume("demo") == adopted.record
 
 

@@ -15,14 +15,14 @@ from tierce.config import load_config
 from tierce.inventory.deciding import Foreseen, lacking
 from tierce.inventory.differing import Change, Situation, compare, differences
 from tierce.inventory.planning import plan_all
-from tierce.inventory.volume_inventory import Catalogue
+from tierce.inventory.volume_inventory import VolumeInventory
 
 MEMORY = {"name": "demo", "size": "1 MiB", "engine": "memory", "frontend": "names"}
 SLOW = {**volume(), "filters": [{"name": "slow", "delay_ms": 1}]}
 FOLDER = ("target.demo", "member.demo.one", "member.demo.two")
 
 
-def situation(of: Catalogue | Foreseen, made: frozenset[str]) -> Situation:
+def situation(of: VolumeInventory | Foreseen, made: frozenset[str]) -> Situation:
     plans = {plan.name: plan for plan in plan_all(of)}
     return Situation(of.config, dict(of.served), dict(of.refused), made, plans)
 
@@ -40,15 +40,15 @@ def edit(
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Return what is foretold of an edit of the file, and what it then does."""
     scene.write(*before)
-    catalogue = scene.start()
-    was = situation(catalogue, catalogue.made)
+    inventory = scene.start()
+    was = situation(inventory, inventory.made)
     scene.write(*after, **more)
     config = load_config(scene.file, scene.registry)
-    foreseen = catalogue.foresee(config, {})
+    foreseen = inventory.foresee(config, {})
     foretold = compare(was, situation(foreseen, was.made | foreseen.made), running, {})
-    assert situation(catalogue, catalogue.made) == was, "it changed something"
-    catalogue.apply(config)
-    done = compare(was, situation(catalogue, catalogue.made), running, {})
+    assert situation(inventory, inventory.made) == was, "it changed something"
+    inventory.apply(config)
+    done = compare(was, situation(inventory, inventory.made), running, {})
     return told(foretold), told(done)
 
 
@@ -169,22 +169,22 @@ def test_what_is_refused_says_why_and_that_it_keeps_its_settings(scene: Scene) -
 
 def test_a_mistake_in_one_volume_is_foretold_as_its_refusal(scene: Scene) -> None:
     scene.write(volume())
-    catalogue = scene.start()
+    inventory = scene.start()
     scene.write(volume(tnoe="high"))
     config = load_config(scene.file, scene.registry, is_lenient=True)
-    foreseen = catalogue.foresee(config, {})
-    assert foreseen.served == catalogue.served
+    foreseen = inventory.foresee(config, {})
+    assert foreseen.served == inventory.served
     assert "unknown option 'tnoe'" in foreseen.refused["demo"]
 
 
 def test_what_a_volume_needs_and_no_plugin_brings_is_named(scene: Scene) -> None:
     scene.write(volume())
-    catalogue = scene.start()
-    served = catalogue.served["demo"].config
-    assert lacking(catalogue.config, served) == ""
-    assert lacking(catalogue.config, attrs.evolve(served, engine="x")) == "the engine 'x'"
+    inventory = scene.start()
+    served = inventory.served["demo"].config
+    assert lacking(inventory.config, served) == ""
+    assert lacking(inventory.config, attrs.evolve(served, engine="x")) == "the engine 'x'"
     exports = (*served.exports, Export(frontend="y", options=None, access=Access.RO))
-    assert lacking(catalogue.config, attrs.evolve(served, exports=exports)) == "the front end 'y'"
+    assert lacking(inventory.config, attrs.evolve(served, exports=exports)) == "the front end 'y'"
 
 
 def test_what_can_not_be_served_at_all_says_so(scene: Scene) -> None:
@@ -204,27 +204,27 @@ def test_a_volume_that_is_being_deleted_is_served_again_when_the_file_names_it(
     scene: Scene,
 ) -> None:
     scene.write(volume())
-    catalogue = scene.start()
-    scene.reload(catalogue)
-    catalogue.begin_delete("demo")
+    inventory = scene.start()
+    scene.reload(inventory)
+    inventory.begin_delete("demo")
     scene.write(volume())
-    foreseen = catalogue.foresee(load_config(scene.file, scene.registry), {})
+    foreseen = inventory.foresee(load_config(scene.file, scene.registry), {})
     assert (list(foreseen.served), foreseen.made, foreseen.refused) == (["demo"], set(), {})
     assert json.loads(note(scene).read_text())["name"] == "demo"
 
 
 def test_a_volume_of_the_state_goes_on(scene: Scene) -> None:
     scene.write()
-    catalogue = scene.start()
-    catalogue.create(volume(), base=scene.folder)
-    foreseen = catalogue.foresee(load_config(scene.file, scene.registry), {})
-    assert foreseen.served == catalogue.served
+    inventory = scene.start()
+    inventory.create(volume(), base=scene.folder)
+    foreseen = inventory.foresee(load_config(scene.file, scene.registry), {})
+    assert foreseen.served == inventory.served
 
 
 def test_front_ends_that_keep_their_addresses_are_refused(scene: Scene) -> None:
     scene.write(volume())
-    catalogue = scene.start()
-    now = situation(catalogue, catalogue.made)
+    inventory = scene.start()
+    now = situation(inventory, inventory.made)
     changes = compare(now, now, {}, {"names": "names.listen: it is taken"})
     assert told(changes) == {"front end names": "refused; names.listen: it is taken"}
 

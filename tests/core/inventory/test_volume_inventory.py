@@ -34,7 +34,7 @@ def test_a_volume_needs_its_members_a_target_and_what_all_share(scene: Scene) ->
     scene.write(volume())
     plans = list(plan_all(scene.start()))
     assert [(plan.name, plan.role) for plan in plans] == [
-        ("template", Role.TEMPLATE),
+        ("fork-server", Role.FORK_SERVER),
         ("portal", Role.PORTAL),
         ("member.demo.one", Role.MEMBER),
         ("member.demo.two", Role.MEMBER),
@@ -44,10 +44,10 @@ def test_a_volume_needs_its_members_a_target_and_what_all_share(scene: Scene) ->
 
 def test_a_changed_option_changes_the_plan_of_the_target_only(scene: Scene) -> None:
     scene.write(volume())
-    catalogue = scene.start()
-    before = {plan.name: plan.digest for plan in plan_all(catalogue)}
-    scene.reload(catalogue, volume(tone="high"))
-    after = {plan.name: plan.digest for plan in plan_all(catalogue)}
+    inventory = scene.start()
+    before = {plan.name: plan.digest for plan in plan_all(inventory)}
+    scene.reload(inventory, volume(tone="high"))
+    after = {plan.name: plan.digest for plan in plan_all(inventory)}
     assert {name for name in before if before[name] != after[name]} == {"target.demo"}
 
 
@@ -56,11 +56,11 @@ def test_an_edited_section_of_a_front_end_restarts_only_who_can_not_take_it_whil
 ) -> None:
     fixed, live = volume("fixed"), {**volume("live"), "frontend": "live-names"}
     scene.write(fixed, live)
-    catalogue = scene.start()
-    before = {plan.name: plan for plan in plan_all(catalogue)}
+    inventory = scene.start()
+    before = {plan.name: plan for plan in plan_all(inventory)}
     section = {"listen": ["127.0.0.1:9"], "depth": 5}
-    scene.reload(catalogue, fixed, live, frontends={"names": section, "live-names": section})
-    after = {plan.name: plan for plan in plan_all(catalogue)}
+    scene.reload(inventory, fixed, live, frontends={"names": section, "live-names": section})
+    after = {plan.name: plan for plan in plan_all(inventory)}
     changed = {name for name in before if before[name].digest != after[name].digest}
     assert changed == {"target.fixed", "portal"}
     sections = [found["target.live"].live["frontends.live-names"] for found in (before, after)]
@@ -69,10 +69,10 @@ def test_an_edited_section_of_a_front_end_restarts_only_who_can_not_take_it_whil
 
 def test_a_live_option_changes_what_the_target_is_told_and_restarts_nobody(scene: Scene) -> None:
     scene.write(volume())
-    catalogue = scene.start()
-    before = {plan.name: plan for plan in plan_all(catalogue)}
-    scene.reload(catalogue, volume(rate=7))
-    after = {plan.name: plan for plan in plan_all(catalogue)}
+    inventory = scene.start()
+    before = {plan.name: plan for plan in plan_all(inventory)}
+    scene.reload(inventory, volume(rate=7))
+    after = {plan.name: plan for plan in plan_all(inventory)}
     assert {name for name in before if before[name].digest != after[name].digest} == set()
     told = [found["target.demo"].live["options"] for found in (before, after)]
     assert told == [{"of": "folder", "values": {"rate": rate}} for rate in (1, 7)]
@@ -81,8 +81,8 @@ def test_a_live_option_changes_what_the_target_is_told_and_restarts_nobody(scene
 def test_a_live_option_does_not_wait_where_a_restart_would_empty_the_volume(scene: Scene) -> None:
     memory = {"name": "demo", "size": "1 MiB", "engine": "memory", "frontend": "names"}
     scene.write({**memory, "filters": [{"name": "slow"}]})
-    catalogue = scene.start()
-    scene.reload(catalogue, {**memory, "filters": [{"name": "slow", "delay_ms": 5}]})
+    inventory = scene.start()
+    scene.reload(inventory, {**memory, "filters": [{"name": "slow", "delay_ms": 5}]})
     assert scene.codes() == ["volume.created"]
 
 
@@ -91,12 +91,12 @@ def test_a_volume_of_memory_keeps_its_settings_until_it_is_started_anew_and_that
 ) -> None:
     memory = {"name": "demo", "size": "1 MiB", "engine": "memory", "frontend": "names"}
     scene.write(memory)
-    catalogue = scene.start()
-    (target,) = [plan for plan in plan_all(catalogue) if plan.role is Role.TARGET]
+    inventory = scene.start()
+    (target,) = [plan for plan in plan_all(inventory) if plan.role is Role.TARGET]
     assert target.is_volatile
-    scene.reload(catalogue, memory)
+    scene.reload(inventory, memory)
     assert scene.codes() == ["volume.created"]
-    scene.reload(catalogue, {**memory, "frontend": "live-names"})
+    scene.reload(inventory, {**memory, "frontend": "live-names"})
     assert scene.codes() == ["volume.settings-wait"]
 
 
@@ -140,17 +140,17 @@ def test_what_can_not_change_is_refused_with_its_place(
     scene: Scene, changed: dict[str, Any], word: str
 ) -> None:
     scene.write(volume())
-    catalogue = scene.start()
-    before = catalogue.served["demo"]
-    scene.reload(catalogue, changed)
-    assert catalogue.served["demo"] == before
+    inventory = scene.start()
+    before = inventory.served["demo"]
+    scene.reload(inventory, changed)
+    assert inventory.served["demo"] == before
     assert scene.codes() == ["volume.created", "volume.refused"]
     # At the next start alike: it is served as it was made.
-    catalogue = scene.start()
-    assert catalogue.served["demo"] == before
-    assert isinstance(catalogue.errors["demo"], ConfigError)
-    assert word in catalogue.refused["demo"]
-    assert "tierce.yaml:3" in catalogue.refused["demo"]
+    inventory = scene.start()
+    assert inventory.served["demo"] == before
+    assert isinstance(inventory.errors["demo"], ConfigError)
+    assert word in inventory.refused["demo"]
+    assert "tierce.yaml:3" in inventory.refused["demo"]
     (told,) = scene.events
     assert told.message.endswith("; it is served with the settings that it had")
     assert not told.message.startswith("volume demo: ")
@@ -164,9 +164,9 @@ def test_old_settings_are_not_kept_under_a_name_that_another_volume_has_taken(
     scene.start()
     moved = {**volume("demo-1", size="2 MiB"), "frontend": "live-names"}
     scene.write(volume("demo-2"), moved)
-    catalogue = scene.start()
-    assert list(catalogue.served) == ["demo-2"]
-    assert "it was created with 1 MiB" in catalogue.refused["demo-1"]
+    inventory = scene.start()
+    assert list(inventory.served) == ["demo-2"]
+    assert "it was created with 1 MiB" in inventory.refused["demo-1"]
 
 
 def test_a_secret_that_only_the_file_has_is_not_replaced_by_another(scene: Scene) -> None:
@@ -174,10 +174,10 @@ def test_a_secret_that_only_the_file_has_is_not_replaced_by_another(scene: Scene
     scene.start()
     assert scene.store.volumes()["demo"].mapping["options"]["word"] == "***"
     scene.write(volume(word="open sesame", size="2 MiB"))
-    catalogue = scene.start()
+    inventory = scene.start()
     # Its old settings would hold stars: it is left out, and named.
-    assert catalogue.served == {}
-    assert "it was created with 1 MiB" in catalogue.refused["demo"]
+    assert inventory.served == {}
+    assert "it was created with 1 MiB" in inventory.refused["demo"]
 
 
 def test_a_volume_that_was_found_wrong_before_keeps_its_settings(scene: Scene) -> None:
@@ -185,10 +185,10 @@ def test_a_volume_that_was_found_wrong_before_keeps_its_settings(scene: Scene) -
     before = scene.start().served["demo"]
     scene.write(volume("demo", tone="high"), volume("other", tone="high"))
     config = load_config(scene.file, scene.registry)
-    catalogue = scene.start_with(config, demo=UsageError("its folder is another's"))
-    assert catalogue.served["demo"] == before
-    assert catalogue.served["other"].config.engine_options.tone == "high"
-    assert catalogue.unserved_why(before.record) == "its folder is another's"
+    inventory = scene.start_with(config, demo=UsageError("its folder is another's"))
+    assert inventory.served["demo"] == before
+    assert inventory.served["other"].config.engine_options.tone == "high"
+    assert inventory.unserved_why(before.record) == "its folder is another's"
 
 
 @pytest.mark.parametrize(
@@ -204,62 +204,62 @@ def test_a_volume_with_a_mistake_keeps_its_settings_at_reload_and_restart_and_no
     scene: Scene, wrong: dict[str, Any]
 ) -> None:
     scene.write(volume())
-    catalogue = scene.start()
-    before = catalogue.served["demo"]
-    scene.reload(catalogue, wrong, volume("other"))
-    assert catalogue.served["demo"] == before
-    assert "other" in catalogue.served
-    catalogue = scene.start()
-    assert catalogue.served["demo"] == before
-    assert "other" in catalogue.served
-    assert "tierce.yaml:3: volumes.demo" in catalogue.refused["demo"]
-    assert catalogue.is_wanted(before.record)
+    inventory = scene.start()
+    before = inventory.served["demo"]
+    scene.reload(inventory, wrong, volume("other"))
+    assert inventory.served["demo"] == before
+    assert "other" in inventory.served
+    inventory = scene.start()
+    assert inventory.served["demo"] == before
+    assert "other" in inventory.served
+    assert "tierce.yaml:3: volumes.demo" in inventory.refused["demo"]
+    assert inventory.is_wanted(before.record)
     with pytest.raises(UsageError, match="belongs to"):
-        catalogue.begin_delete("demo")
+        inventory.begin_delete("demo")
 
 
 def test_of_two_volumes_of_one_identity_the_first_is_served(scene: Scene) -> None:
     scene.write(volume("demo1"), volume("demo2"))
-    catalogue = scene.start()
-    assert list(catalogue.served) == ["demo1"]
-    assert "and the volume 'demo1' too" in catalogue.refused["demo2"]
+    inventory = scene.start()
+    assert list(inventory.served) == ["demo1"]
+    assert "and the volume 'demo1' too" in inventory.refused["demo2"]
 
 
 def test_what_is_wanted_is_what_the_file_names_or_the_state_owns(scene: Scene) -> None:
     scene.write(volume("demo"))
-    catalogue = scene.start()
-    catalogue.create(volume("other"), base=scene.folder)
-    records = catalogue.records()
-    assert [catalogue.is_wanted(records[name]) for name in ("demo", "other")] == [True, True]
-    assert catalogue.made == {"demo", "other"}
-    scene.reload(catalogue)
-    catalogue.begin_delete("other")
-    records = catalogue.records()
-    assert [catalogue.is_wanted(records[name]) for name in ("demo", "other")] == [False, False]
-    assert "does not name it any more" in catalogue.unserved_why(records["demo"])
+    inventory = scene.start()
+    inventory.create(volume("other"), base=scene.folder)
+    records = inventory.records()
+    assert [inventory.is_wanted(records[name]) for name in ("demo", "other")] == [True, True]
+    assert inventory.made == {"demo", "other"}
+    scene.reload(inventory)
+    inventory.begin_delete("other")
+    records = inventory.records()
+    assert [inventory.is_wanted(records[name]) for name in ("demo", "other")] == [False, False]
+    assert "does not name it any more" in inventory.unserved_why(records["demo"])
 
 
 def test_a_volume_that_left_the_file_is_kept_but_not_served(scene: Scene) -> None:
     scene.write(volume())
-    catalogue = scene.start()
-    scene.reload(catalogue)
-    scene.reload(catalogue)
-    assert catalogue.served == {}
+    inventory = scene.start()
+    scene.reload(inventory)
+    scene.reload(inventory)
+    assert inventory.served == {}
     assert scene.codes() == ["volume.created", "volume.left-out"]
     assert note(scene).exists()
-    scene.reload(catalogue, volume())
-    assert "demo" in catalogue.served
-    scene.reload(catalogue)
-    catalogue.begin_delete("demo")
-    catalogue.advance("demo")
+    scene.reload(inventory, volume())
+    assert "demo" in inventory.served
+    scene.reload(inventory)
+    inventory.begin_delete("demo")
+    inventory.advance("demo")
     assert not note(scene).exists()
 
 
 def test_of_a_volume_of_memory_that_left_the_file_nothing_is_said_to_stay(scene: Scene) -> None:
     scene.write({"name": "demo", "size": "1 MiB", "engine": "memory", "frontend": "names"})
-    catalogue = scene.start()
+    inventory = scene.start()
     scene.events.clear()
-    scene.reload(catalogue)
+    scene.reload(inventory)
     (told,) = scene.events
     assert "it is not served, what was on it is lost; " in told.message
 
@@ -268,15 +268,15 @@ def test_folders_of_a_lost_state_are_refused_with_the_way_back(scene: Scene) -> 
     scene.write(volume())
     uuid = scene.start().served["demo"].spec.uuid
     scene.close()
-    shutil.rmtree(scene.layout.state)
+    shutil.rmtree(scene.paths.state)
     folder = scene.folder / "demo-folder"
     scene.write(volume(), volume("other"))
-    catalogue = scene.start()
-    assert f"tierce volume adopt {folder} {folder}" in catalogue.refused["demo"]
+    inventory = scene.start()
+    assert f"tierce volume adopt {folder} {folder}" in inventory.refused["demo"]
     # The others are served.
-    assert list(catalogue.served) == ["other"]
+    assert list(inventory.served) == ["other"]
     scene.close()
-    adopted = adopt_without_server(scene.layout, scene.registry, Adoption((folder, folder))).record
+    adopted = adopt_without_server(scene.paths, scene.registry, Adoption((folder, folder))).record
     assert (adopted.uuid, adopted.owner) == (uuid, Owner.STATE)
     scene.codes()
     served = scene.start().served["demo"]
@@ -286,32 +286,32 @@ def test_folders_of_a_lost_state_are_refused_with_the_way_back(scene: Scene) -> 
 
 def test_a_folder_of_another_volume_is_refused_and_no_intent_stays(scene: Scene) -> None:
     scene.write()
-    catalogue = scene.start()
+    inventory = scene.start()
     folder = scene.folder / "demo-folder"
     folder.mkdir()
     (folder / "note").write_text('{"uuid": "other"}')
     with pytest.raises(ConflictError):
-        catalogue.create(volume(), base=scene.folder)
-    assert catalogue.records() == {}
-    assert not (scene.layout.data / "volumes" / "demo").exists()
+        inventory.create(volume(), base=scene.folder)
+    assert inventory.records() == {}
+    assert not (scene.paths.data / "volumes" / "demo").exists()
 
 
 def test_what_the_file_owns_is_not_deleted_by_command(scene: Scene) -> None:
     scene.write(volume())
-    catalogue = scene.start()
+    inventory = scene.start()
     with pytest.raises(UsageError, match=r"tierce\.yaml:3"):
-        catalogue.begin_delete("demo")
-    assert catalogue.find("demo").phase is Phase.READY
+        inventory.begin_delete("demo")
+    assert inventory.find("demo").phase is Phase.READY
 
 
 def test_a_name_and_an_identity_are_taken_once(scene: Scene) -> None:
     scene.write(volume())
-    catalogue = scene.start()
+    inventory = scene.start()
     with pytest.raises(UsageError, match="there is a volume demo already"):
-        catalogue.create(volume(), base=scene.folder)
+        inventory.create(volume(), base=scene.folder)
     with pytest.raises(UsageError, match="volume demo is served as demo already"):
-        catalogue.create(volume("demo-2"), base=scene.folder)
-    assert list(catalogue.records()) == ["demo"]
+        inventory.create(volume("demo-2"), base=scene.folder)
+    assert list(inventory.records()) == ["demo"]
 
 
 def test_what_the_state_owns_is_served_by_the_next_server(scene: Scene) -> None:
@@ -338,25 +338,25 @@ def test_a_policy_document_gets_the_volumes_that_it_selects(scene: Scene) -> Non
 
 def test_a_fenced_volume_has_no_target_until_it_is_claimed(scene: Scene) -> None:
     def names() -> list[str]:
-        return [plan.name for plan in plan_all(catalogue) if plan.volume]
+        return [plan.name for plan in plan_all(inventory) if plan.volume]
 
     scene.write(volume())
-    catalogue = scene.start()
-    catalogue.fence("demo", "ballot 9 elsewhere")
+    inventory = scene.start()
+    inventory.fence("demo", "ballot 9 elsewhere")
     assert names() == ["member.demo.one", "member.demo.two"]
-    catalogue = scene.start()
-    assert catalogue.served["demo"].record.fenced == "ballot 9 elsewhere"
+    inventory = scene.start()
+    assert inventory.served["demo"].record.fenced == "ballot 9 elsewhere"
     assert names() == ["member.demo.one", "member.demo.two"]
-    catalogue.claim("demo")
+    inventory.claim("demo")
     assert names() == ["member.demo.one", "member.demo.two", "target.demo"]
 
 
 def test_a_volume_that_can_not_be_served_keeps_no_other_from_it(scene: Scene) -> None:
     scene.write()
-    catalogue = scene.start()
-    catalogue.create(volume("broken"), base=scene.folder)
-    catalogue.create(volume("whole"), base=scene.folder)
-    record = catalogue.find("broken")
+    inventory = scene.start()
+    inventory.create(volume("broken"), base=scene.folder)
+    inventory.create(volume("whole"), base=scene.folder)
+    record = inventory.find("broken")
     scene.store.put_volume(attrs.evolve(record, mapping={**record.mapping, "engine": "gone"}))
     assert list(scene.start().served) == ["whole"]
     assert scene.codes()[-1] == "volume.refused"
@@ -364,35 +364,35 @@ def test_a_volume_that_can_not_be_served_keeps_no_other_from_it(scene: Scene) ->
 
 def test_show_tells_the_last_events_of_a_volume_and_of_its_members(scene: Scene) -> None:
     scene.write()
-    catalogue = scene.start()
+    inventory = scene.start()
     subjects = ("volume/demo", "volume/demo/one", "volume/demo-2", "process/portal")
     scene.store.record([Event(str(index), "m", of) for index, of in enumerate(subjects)])
-    assert [event["code"] for event in catalogue.events("demo", 9)] == ["0", "1"]
-    assert [event["code"] for event in catalogue.events("demo", 1)] == ["1"]
+    assert [event["code"] for event in inventory.events("demo", 9)] == ["0", "1"]
+    assert [event["code"] for event in inventory.events("demo", 1)] == ["1"]
 
 
 def test_plans_are_made_anew_only_when_they_can_differ(scene: Scene) -> None:
     scene.write()
-    catalogue = scene.start()
-    seen = [catalogue.version]
-    catalogue.create(volume(), base=scene.folder)
-    seen.append(catalogue.version)
-    catalogue.fence("demo", "taken")
-    seen.append(catalogue.version)
-    catalogue.claim("demo")
-    seen.append(catalogue.version)
-    catalogue.begin_delete("demo")
-    seen.append(catalogue.version)
+    inventory = scene.start()
+    seen = [inventory.version]
+    inventory.create(volume(), base=scene.folder)
+    seen.append(inventory.version)
+    inventory.fence("demo", "taken")
+    seen.append(inventory.version)
+    inventory.claim("demo")
+    seen.append(inventory.version)
+    inventory.begin_delete("demo")
+    seen.append(inventory.version)
     assert sorted(set(seen)) == seen
 
 
 def test_adopting_what_is_no_volume_tells_each_engines_reason(scene: Scene) -> None:
     scene.write()
-    catalogue = scene.start()
+    inventory = scene.start()
     with pytest.raises(UsageError, match=r"folder: .*holds no volume"):
-        catalogue.adopt(Adoption((scene.folder,)))
+        inventory.adopt(Adoption((scene.folder,)))
     with pytest.raises(UsageError, match="no enabled engine 'bare'"):
-        catalogue.adopt(Adoption((scene.folder,), engine="bare"))
+        inventory.adopt(Adoption((scene.folder,), engine="bare"))
 
 
 def test_an_unknown_volume_names_those_that_there_are(scene: Scene) -> None:
@@ -405,10 +405,10 @@ def test_options_that_name_another_folder_are_refused_and_what_is_served_stays(
     scene: Scene,
 ) -> None:
     scene.write(volume())
-    catalogue = scene.start()
-    before = catalogue.served["demo"]
-    scene.reload(catalogue, volume(folder="./elsewhere"))
-    assert catalogue.served["demo"] == before
+    inventory = scene.start()
+    before = inventory.served["demo"]
+    scene.reload(inventory, volume(folder="./elsewhere"))
+    assert inventory.served["demo"] == before
     assert not (scene.folder / "elsewhere").exists()
     assert "tierce.yaml:3: volumes.demo.options: volume demo lies" in scene.events[-1].message
     assert scene.start().served["demo"] == before
@@ -418,59 +418,59 @@ def test_a_volume_that_is_renamed_in_the_file_is_told_its_name_and_nothing_goes_
     scene: Scene,
 ) -> None:
     scene.write(volume())
-    catalogue = scene.start()
+    inventory = scene.start()
     renamed = volume("renamed", folder="./demo-folder")
-    scene.reload(catalogue, renamed)
+    scene.reload(inventory, renamed)
     assert "its folders hold volume demo, which the state knows" in scene.events[1].message
     assert "call it demo, or give renamed other folders" in scene.events[1].message
     assert "no longer in" in scene.events[2].message
-    assert list(catalogue.records()) == ["demo"]
+    assert list(inventory.records()) == ["demo"]
     with pytest.raises(UsageError, match="hold volume demo, which the state has not lost"):
-        catalogue.adopt(Adoption((note(scene).parent,)))
-    scene.reload(catalogue, volume())
-    assert list(catalogue.served) == ["demo"]
+        inventory.adopt(Adoption((note(scene).parent,)))
+    scene.reload(inventory, volume())
+    assert list(inventory.served) == ["demo"]
 
 
 def test_two_volumes_on_one_folder_are_one_volume_and_an_error(scene: Scene) -> None:
     scene.write(volume())
-    catalogue = scene.start()
+    inventory = scene.start()
     uuid = json.loads(note(scene).read_text())["uuid"]
     with pytest.raises(ConflictError, match="its folders hold volume demo, which the state knows"):
-        catalogue.create(volume("other", folder="./demo-folder"), base=scene.folder)
+        inventory.create(volume("other", folder="./demo-folder"), base=scene.folder)
     assert json.loads(note(scene).read_text())["uuid"] == uuid
-    assert list(catalogue.records()) == ["demo"]
+    assert list(inventory.records()) == ["demo"]
 
 
 def test_what_is_being_deleted_is_not_adopted(scene: Scene) -> None:
     scene.write()
-    catalogue = scene.start()
-    catalogue.create(volume(), base=scene.folder)
-    catalogue.begin_delete("demo")
+    inventory = scene.start()
+    inventory.create(volume(), base=scene.folder)
+    inventory.begin_delete("demo")
     with pytest.raises(UsageError, match="`tierce volume delete demo --cancel` keeps it"):
-        catalogue.adopt(Adoption((note(scene).parent,)))
+        inventory.adopt(Adoption((note(scene).parent,)))
 
 
 def test_a_name_that_is_taken_is_not_adopted_over(scene: Scene) -> None:
     scene.write()
-    catalogue = scene.start()
-    catalogue.create(volume(), base=scene.folder)
+    inventory = scene.start()
+    inventory.create(volume(), base=scene.folder)
     other = scene.folder / "other"
     shutil.copytree(note(scene).parent, other)
     values = json.loads((other / "note").read_text())
     (other / "note").write_text(json.dumps({**values, "uuid": "f" * 32}))
     with pytest.raises(UsageError, match="there is another volume demo already"):
-        catalogue.adopt(Adoption((other,)))
+        inventory.adopt(Adoption((other,)))
 
 
 def test_what_may_be_lost_by_an_adoption_is_told(scene: Scene) -> None:
     scene.write()
-    catalogue = scene.start()
-    catalogue.create(volume(), base=scene.folder)
+    inventory = scene.start()
+    inventory.create(volume(), base=scene.folder)
     scene.close()
-    shutil.rmtree(scene.layout.state)
-    catalogue = scene.start()
+    shutil.rmtree(scene.paths.state)
+    inventory = scene.start()
     scene.codes()
-    adopted = catalogue.adopt(Adoption((note(scene).parent,), without=("two",)))
+    adopted = inventory.adopt(Adoption((note(scene).parent,), without=("two",)))
     assert adopted.loss == "two is lost"
     assert scene.events[-1].message == "volume demo was adopted: two is lost"
     assert "loss" not in adopted.record.mapping
@@ -478,33 +478,33 @@ def test_what_may_be_lost_by_an_adoption_is_told(scene: Scene) -> None:
 
 def test_a_creation_that_fails_is_undone_and_told_without_a_number(scene: Scene) -> None:
     scene.write()
-    catalogue = scene.start()
+    inventory = scene.start()
     FolderLifecycle.faults["create"] = OSError(errno.ENOSPC, "No space left on device", "/disk/x")
     with pytest.raises(ConflictError, match=r"^volume demo: /disk/x: No space left on device$"):
-        catalogue.create(volume(), base=scene.folder)
+        inventory.create(volume(), base=scene.folder)
     FolderLifecycle.faults["create"] = OSError(errno.EFBIG, "File too large")
     with pytest.raises(UsageError, match="volume demo: 1 MiB is too large for a file there"):
-        catalogue.create(volume(), base=scene.folder)
-    assert catalogue.records() == {}
+        inventory.create(volume(), base=scene.folder)
+    assert inventory.records() == {}
     assert not note(scene).parent.exists()
-    assert not (scene.layout.data / "volumes" / "demo").exists()
+    assert not (scene.paths.data / "volumes" / "demo").exists()
 
 
 def test_a_lifecycle_must_be_one(scene: Scene) -> None:
     scene.write()
-    catalogue = scene.start()
+    inventory = scene.start()
     stranger = {"name": "demo", "size": "1 MiB", "engine": "stranger", "frontend": "names"}
     with pytest.raises(PluginError, match=r"is no class derived from tierce\.Lifecycle"):
-        catalogue.create(stranger, base=scene.folder)
-    assert catalogue.records() == {}
+        inventory.create(stranger, base=scene.folder)
+    assert inventory.records() == {}
 
 
 def test_a_volumes_own_folder_is_durable_before_its_engine_makes_anything(scene: Scene) -> None:
     scene.write()
-    catalogue = scene.start()
-    disk = RecordedDisk(scene.layout.data)
+    inventory = scene.start()
+    disk = RecordedDisk(scene.paths.data)
     with disk:
-        catalogue.create(volume(), base=scene.folder)
+        inventory.create(volume(), base=scene.folder)
     done = [(what, str(places[0])) for what, places in disk.log if "state" not in str(places[0])]
     assert done == [
         ("mkdir", "volumes"),

@@ -32,8 +32,8 @@ class Scene:
         supervisor = SimpleNamespace(
             reactor=self.reactor,
             children=SimpleNamespace(get=self.children.get, all=self.children.values),
-            catalogue=SimpleNamespace(find=self.find),
-            journal=SimpleNamespace(emit=self.events.append),
+            inventory=SimpleNamespace(find=self.find),
+            event_log=SimpleNamespace(emit=self.events.append),
         )
         self.acting = Acting(cast("Any", supervisor))
         self.answers: list[tuple[Any, TierceError | None]] = []

@@ -12,15 +12,15 @@ from tierce import Event, Export, Listens
 from tierce.health import Health
 from tierce.node.conditions import Conditions
 from tierce.node.supervisor import Supervisor
-from tierce.process.paths import Layout
+from tierce.process.paths import Paths
 from tierce.state import Owner, Phase, VolumeRecord
 from tierce.volume.statistics import StatisticsPage
 
 
 class Scene:
     def __init__(self, folder: Path) -> None:
-        self.layout = Layout(folder)
-        self.layout.make()
+        self.paths = Paths(folder)
+        self.paths.make()
         self.record = VolumeRecord("demo", "0" * 32, 0.0, Owner.STATE, Phase.READY, {})
         self.now = 1000.0
         self.events: list[Event] = []
@@ -34,18 +34,18 @@ class Scene:
             config=SimpleNamespace(exports=(Export(frontend="iscsi", options=None),)), members=()
         )
         registry = SimpleNamespace(frontends={"iscsi": SimpleNamespace(listens=Listens.PORTAL)})
-        catalogue = SimpleNamespace(
+        inventory = SimpleNamespace(
             served={"demo": served},
             unserved_why=lambda _record: "",
             config=SimpleNamespace(frontends={"iscsi": None}, registry=registry),
         )
         supervisor = SimpleNamespace(
-            layout=self.layout,
-            catalogue=catalogue,
+            paths=self.paths,
+            inventory=inventory,
             children=SimpleNamespace(get=lambda _name: self.target),
             router=SimpleNamespace(unreachable_why=lambda _frontend: ""),
         )
-        self.page = StatisticsPage.create(self.layout.page("demo"))
+        self.page = StatisticsPage.create(self.paths.page("demo"))
         self.conditions = Conditions(
             cast("Supervisor", supervisor), self.events.append, lambda: self.now
         )
@@ -100,9 +100,9 @@ def test_a_target_that_is_silent_stalls_its_volume(scene: Scene) -> None:
 
 
 def test_a_page_that_is_gone_makes_the_health_unknown(scene: Scene) -> None:
-    scene.layout.page("demo").unlink()
+    scene.paths.page("demo").unlink()
     assert scene.look()[0] is Health.UNKNOWN
-    scene.layout.page("demo").write_bytes(b"no page")
+    scene.paths.page("demo").write_bytes(b"no page")
     assert scene.look()[0] is Health.UNKNOWN
 
 

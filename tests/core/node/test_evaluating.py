@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from tierce.node.evaluating import AGAIN_S, STOP_S, Evaluating
-from tierce.process.paths import Layout
+from tierce.process.paths import Paths
 from tierce.process.plan import Plan
 from tierce.supervision.child import Child
 
@@ -48,8 +48,8 @@ class Children:
 class Scene:
     def __init__(self, reactor: Any, folder: Path) -> None:
         self.reactor = reactor
-        self.layout = Layout(folder)
-        self.layout.make()
+        self.paths = Paths(folder)
+        self.paths.make()
         self.children = Children()
         self.plugins = ["one"]
         self.documents = [
@@ -59,11 +59,11 @@ class Scene:
         self.policies = Evaluating(cast("Any", self), reactor.now)
 
     @property
-    def journal(self) -> Any:
+    def event_log(self) -> Any:
         return SimpleNamespace(emit=self.events.append)
 
     @property
-    def catalogue(self) -> Any:
+    def inventory(self) -> Any:
         plugins = [SimpleNamespace(name=name, state="enabled") for name in self.plugins]
         registry = SimpleNamespace(plugins=plugins)
         config = SimpleNamespace(registry=registry, policies=self.documents)
@@ -77,7 +77,7 @@ class Scene:
         child = self.child
         child.phase = "up"
         child.peer = cast("Any", SimpleNamespace(send=self.children.sent.append))
-        self.layout.policies.unlink()
+        self.paths.policies.unlink()
 
     def end(self, **facts: Any) -> None:
         """It shows this, and ends."""
@@ -100,17 +100,17 @@ def scene(reactor: Any, tmp_path: Path) -> Scene:
 
 def test_nothing_is_started_where_there_are_no_documents(scene: Scene) -> None:
     scene.documents = []
-    scene.layout.policies.write_text("of a former server")
+    scene.paths.policies.write_text("of a former server")
     scene.look()
     scene.look()
     assert scene.children.said == []
-    assert not scene.layout.policies.exists()
+    assert not scene.paths.policies.exists()
 
 
 def test_the_documents_are_evaluated_once_after_each_change(scene: Scene) -> None:
     scene.look()
     assert scene.children.said == ["start"]
-    (document,) = json.loads(scene.layout.policies.read_text())
+    (document,) = json.loads(scene.paths.policies.read_text())
     assert (document["kind"], document["name"]) == ("do", "p")
     scene.come_up()
     scene.look()
@@ -152,7 +152,7 @@ def test_a_document_that_is_due_later_is_waited_for(scene: Scene) -> None:
         assert scene.children.said == ["start"]
     scene.reactor.advance(60)
     assert scene.children.said == ["start", "start"]
-    assert scene.layout.policies.exists()
+    assert scene.paths.policies.exists()
 
 
 def test_a_process_that_ends_before_it_is_done_is_started_again_after_a_pause(
@@ -185,8 +185,8 @@ def test_a_process_of_other_plugins_is_replaced_and_killed_where_it_hangs(scene:
 
 def test_a_disk_that_is_full_is_told_and_the_next_change_tries_again(scene: Scene) -> None:
     # As on a disk that is full.
-    scene.layout.policies.mkdir()
-    (scene.layout.policies / "x").touch()
+    scene.paths.policies.mkdir()
+    (scene.paths.policies / "x").touch()
     scene.look()
     assert [event.code for event in scene.events] == ["policy.failed"]
     assert "policies wait for the next change" in scene.events[0].message

@@ -13,8 +13,8 @@ from types import SimpleNamespace
 import pytest
 
 from tierce import Event
-from tierce.node.event_log import PENDING_COUNT_MAX, Console, Journal
-from tierce.process.paths import Layout
+from tierce.node.event_log import PENDING_COUNT_MAX, Console, EventLog
+from tierce.process.paths import Paths
 from tierce.state.store import StateStore
 
 
@@ -30,49 +30,49 @@ class Broken(io.StringIO):
 
 class Scene:
     def __init__(self, folder: Path) -> None:
-        self.layout = Layout(folder)
-        self.layout.make()
-        self.store = StateStore(self.layout.state)
+        self.paths = Paths(folder)
+        self.paths.make()
+        self.store = StateStore(self.paths.state)
         self.soon: list[Callable[[], None]] = []
         self.screen = io.StringIO()
         self.heard: list[Event] = []
         # Who listens is told where it is tried: tierce.node.listeners.
         hearing = SimpleNamespace(hear=self.heard.append, close=lambda: None)
-        self.journal = Journal(self.layout, self.store, Console(self.screen), self.soon.append)
-        self.journal.listeners = hearing
+        self.event_log = EventLog(self.paths, self.store, Console(self.screen), self.soon.append)
+        self.event_log.listeners = hearing
 
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Iterator[Scene]:
     made = Scene(tmp_path)
     yield made
-    made.journal.close()
+    made.event_log.close()
     made.store.close()
 
 
 def test_an_event_is_carried_on_later_once_and_in_order(scene: Scene) -> None:
-    scene.journal.emit(Event("a", "first", "x"))
-    scene.journal.emit(Event("b", "second", "x", "warning"))
+    scene.event_log.emit(Event("a", "first", "x"))
+    scene.event_log.emit(Event("b", "second", "x", "warning"))
     assert scene.store.events(9) == []
     assert len(scene.soon) == 1
     scene.soon[0]()
     assert [event["code"] for event in scene.store.events(9)] == ["a", "b"]
-    lines = scene.layout.log("serve").read_text().splitlines()
+    lines = scene.paths.log("serve").read_text().splitlines()
     assert [json.loads(line)["code"] for line in lines] == ["a", "b"]
     # An operator sees what may need him.
     assert scene.screen.getvalue() == "warning: second\n"
 
 
 def test_listeners_hear_every_event(scene: Scene) -> None:
-    scene.journal.emit(Event("a", "first", "x"))
-    scene.journal.flush()
+    scene.event_log.emit(Event("a", "first", "x"))
+    scene.event_log.flush()
     assert [event.code for event in scene.heard] == ["a"]
 
 
 def test_a_flood_of_events_is_cut_short(scene: Scene) -> None:
     for _index in range(PENDING_COUNT_MAX + 10):
-        scene.journal.emit(Event("a", "again", "x"))
-    scene.journal.flush()
+        scene.event_log.emit(Event("a", "again", "x"))
+    scene.event_log.flush()
     *told, last = scene.store.events(PENDING_COUNT_MAX * 2)
     assert len(told) == PENDING_COUNT_MAX
     # That something is missing is said.

@@ -14,7 +14,7 @@ from core.roles.test_target import MODULE, Front, Section
 from tierce import GOOD, Event, FrontendDescription, Op, Request, hookimpl
 from tierce.config import volume_from_mapping
 from tierce.process.managing import Manager
-from tierce.process.paths import Layout
+from tierce.process.paths import Paths
 from tierce.process.plan import Plan, Role
 from tierce.process.process_loop import Process, log_story
 from tierce.process.settings import TargetSettings, spec_of
@@ -54,14 +54,14 @@ class Scene:
         )
         self.reactor = reactor
         self.folder = folder
-        self.layout = Layout(folder)
-        self.layout.make()
+        self.paths = Paths(folder)
+        self.paths.make()
         self.events: list[Event] = []
         self.shown: dict[str, Any] = {}
         plan = self.plan(delay_s=1.0)
         process = SimpleNamespace(
             reactor=reactor,
-            layout=self.layout,
+            paths=self.paths,
             plan=plan,
             boot_id="boot",
             emit=self.events.append,
@@ -81,7 +81,7 @@ class Scene:
             "filters": [{"name": "pace", **options}],
         }
         config = volume_from_mapping(mapping, self.registry, base=self.folder, origin="test")
-        spec = spec_of(config, "0" * 32, 5.0, self.layout)
+        spec = spec_of(config, "0" * 32, 5.0, self.paths)
         settings = TargetSettings(spec, config, (), {"front": Section()})
         return Plan(
             *("target.demo", Role.TARGET, "demo"), settings.to_json(), settings.live_to_json()
@@ -106,7 +106,7 @@ class Scene:
         return bytes(buffer)
 
     def published(self) -> dict[str, Any]:
-        return dict(read_snapshot(self.layout.page("demo"))["published"])
+        return dict(read_snapshot(self.paths.page("demo"))["published"])
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tierce import (
     ReplicatorDescription,
     hookimpl,
 )
-from tierce.process.paths import Layout
+from tierce.process.paths import Paths
 from tierce.process.plan import Plan, Role
 from tierce.process.process_loop import Process
 from tierce.registry import Registry
@@ -84,7 +84,7 @@ def test_a_member_is_found_by_what_it_announces_until_it_closes(
     reactor: Any, tmp_path: Path, registry: Registry
 ) -> None:
     process = member(reactor, tmp_path, "pair")
-    address = member_addresses(process.layout, "demo")
+    address = member_addresses(process.paths, "demo")
     assert address("one") is None
     body = start_member(cast("Process", process), registry)
     assert address("one") == "127.0.0.1:4711"
@@ -95,11 +95,11 @@ def test_a_member_is_found_by_what_it_announces_until_it_closes(
 
 
 def test_an_address_that_is_none_is_named_with_its_file(tmp_path: Path) -> None:
-    layout = Layout(tmp_path)
-    layout.make()
-    layout.address("demo", "one").write_bytes(b"\xff\xff")
+    paths = Paths(tmp_path)
+    paths.make()
+    paths.address("demo", "one").write_bytes(b"\xff\xff")
     with pytest.raises(FormatError, match=r"demo\.one\.address"):
-        member_addresses(layout, "demo")("one")
+        member_addresses(paths, "demo")("one")
 
 
 def test_an_engine_without_a_replicator_can_run_no_member(

@@ -18,10 +18,10 @@ from tierce.node.status_display import (
     PLAIN_PERIOD_S,
     TERMINAL_PERIOD_S,
     VOLUME_COUNT_NAMED,
-    Screen,
+    StatusDisplay,
 )
 from tierce.node.supervisor import Supervisor
-from tierce.process.paths import Layout
+from tierce.process.paths import Paths
 from tierce.volume.statistics import StatisticsPage
 
 MODULE = "screens_for_tests"
@@ -45,8 +45,8 @@ class Terminal(io.StringIO):
 class Scene:
     def __init__(self, reactor: Any, folder: Path, out: io.StringIO) -> None:
         self.reactor = reactor
-        self.layout = Layout(folder)
-        self.layout.make()
+        self.paths = Paths(folder)
+        self.paths.make()
         self.out = out
         where = f"{MODULE}:usage"
         front = FrontendDescription(
@@ -78,16 +78,16 @@ class Scene:
         self.conditions = {"demo": Condition(Health.HEALTHY)}
         supervisor = SimpleNamespace(
             reactor=reactor,
-            layout=self.layout,
-            catalogue=SimpleNamespace(
+            paths=self.paths,
+            inventory=SimpleNamespace(
                 config=config, served=self.served, made=self.made, refused=self.refused
             ),
             children=SimpleNamespace(get=lambda _name: self.target),
             router=SimpleNamespace(addresses=lambda _frontend: self.addresses),
             look_at_conditions=lambda: self.conditions,
         )
-        self.screen = Screen(cast("Supervisor", supervisor), Console(out))
-        self.page = StatisticsPage.create(self.layout.page("demo"))
+        self.status_display = StatusDisplay(cast("Supervisor", supervisor), Console(out))
+        self.page = StatisticsPage.create(self.paths.page("demo"))
 
     def shown(self) -> str:
         """Take what was shown since."""
@@ -106,11 +106,11 @@ def scene(
 
 
 def test_a_volume_is_shown_once_with_how_to_use_it_and_where_its_data_lie(scene: Scene) -> None:
-    scene.screen.open(2)
+    scene.status_display.open(2)
     head = scene.shown()
     assert "serves tierce.yaml; Ctrl-C ends it" in head
     assert "2 running processes were taken over" in head
-    scene.screen.reachable("demo")
+    scene.status_display.reachable("demo")
     assert scene.shown().splitlines() == [
         "volume demo: created, empty; 1,048,576 bytes, engine pair",
         "  url     names://127.0.0.1:4711/demo",
@@ -118,8 +118,8 @@ def test_a_volume_is_shown_once_with_how_to_use_it_and_where_its_data_lie(scene:
         "  data    /one",
         "  data    /two",
     ]
-    scene.screen.reachable("demo")
-    scene.screen.reachable("gone")
+    scene.status_display.reachable("demo")
+    scene.status_display.reachable("gone")
     assert scene.shown() == ""
 
 
@@ -128,8 +128,8 @@ def test_the_live_line_tells_rates_and_replicas(
 ) -> None:
     monkeypatch.setitem(sys.modules, MODULE, sys.modules[__name__])
     scene = Scene(reactor, tmp_path, Terminal())
-    scene.screen.open(0)
-    scene.screen.reachable("demo")
+    scene.status_display.open(0)
+    scene.status_display.reachable("demo")
     scene.shown()
     scene.page.stage("frontend").add(Op.READ, 500, 500 * 4096, 1000)
     scene.page.publish({"replicas": [{"name": "one", "state": "in-sync"}]})
@@ -139,7 +139,7 @@ def test_the_live_line_tells_rates_and_replicas(
     assert scene.shown() == f"\r\x1b[K{line[:79]}"
     reactor.advance(TERMINAL_PERIOD_S)
     assert "demo: 0 IOPS" in scene.shown()
-    scene.screen.stopping(10.0)
+    scene.status_display.stopping(10.0)
     scene.shown()
     reactor.advance(TERMINAL_PERIOD_S)
     assert scene.shown() == ""
@@ -150,7 +150,7 @@ def test_the_live_line_begins_with_how_many_are_not_well_and_names_them(
 ) -> None:
     monkeypatch.setitem(sys.modules, MODULE, sys.modules[__name__])
     scene = Scene(reactor, tmp_path, io.StringIO())
-    scene.screen.open(0)
+    scene.status_display.open(0)
     scene.conditions |= {
         "other": Condition(Health.DEGRADED, "replica-1 is down"),
         "third": Condition(Health.DEGRADED, "replica-2 is down"),
@@ -168,8 +168,8 @@ def test_of_many_volumes_the_live_line_tells_what_they_do_together(
     scene = Scene(reactor, tmp_path, io.StringIO())
     names = [f"volume-{index}" for index in range(VOLUME_COUNT_NAMED)]
     scene.served |= dict.fromkeys(names, scene.served["demo"])
-    pages = [StatisticsPage.create(scene.layout.page(name)) for name in names]
-    scene.screen.open(0)
+    pages = [StatisticsPage.create(scene.paths.page(name)) for name in names]
+    scene.status_display.open(0)
     reactor.advance(PLAIN_PERIOD_S)
     scene.shown()
     for page in pages:
@@ -187,8 +187,8 @@ def test_a_volume_says_how_it_came_to_be_served(
     scene = Scene(reactor, tmp_path, io.StringIO())
 
     def said() -> str:
-        scene.screen._shown.clear()
-        scene.screen.reachable("demo")
+        scene.status_display._shown.clear()
+        scene.status_display.reachable("demo")
         return scene.shown().partition(";")[0]
 
     assert said() == "volume demo: created, empty"
@@ -209,7 +209,7 @@ def test_no_address_that_nobody_can_dial_is_shown(
     monkeypatch.setitem(sys.modules, MODULE, sys.modules[__name__])
     scene = Scene(reactor, tmp_path, io.StringIO())
     scene.addresses = ()
-    scene.screen.reachable("demo")
+    scene.status_display.reachable("demo")
     assert "(not known yet: its portal listens nowhere)" in scene.shown()
 
 
@@ -219,8 +219,8 @@ def test_what_was_done_before_the_server_came_is_not_shown_as_a_rate(
     monkeypatch.setitem(sys.modules, MODULE, sys.modules[__name__])
     scene = Scene(reactor, tmp_path, io.StringIO())
     scene.page.stage("frontend").add(Op.READ, 500, 500 * 4096, 1000)
-    scene.screen.open(1)
-    scene.screen.reachable("demo")
+    scene.status_display.open(1)
+    scene.status_display.reachable("demo")
     scene.shown()
     reactor.advance(PLAIN_PERIOD_S)
     assert "demo: 0 IOPS" in scene.shown()
@@ -231,8 +231,8 @@ def test_off_a_terminal_an_idle_server_says_nothing_twice(
 ) -> None:
     monkeypatch.setitem(sys.modules, MODULE, sys.modules[__name__])
     scene = Scene(reactor, tmp_path, io.StringIO())
-    scene.screen.open(0)
-    scene.screen.reachable("demo")
+    scene.status_display.open(0)
+    scene.status_display.reachable("demo")
     scene.shown()
     reactor.advance(PLAIN_PERIOD_S)
     assert "demo: 0 IOPS" in scene.shown()

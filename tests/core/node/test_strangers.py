@@ -46,7 +46,7 @@ def test_a_handler_has_its_action_every_second_whatever_the_documents_beside_it_
         {"kind": "beat", "name": how or "good", "parameters": {"how": how}, "volumes": {"demo": {}}}
         for how in ("hang", "raise", "")
     ]
-    process.layout.policies.write_text(json.dumps(documents))
+    process.paths.policies.write_text(json.dumps(documents))
     asked: list[tuple[dict[str, Any], float]] = []
 
     def ask(message: dict[str, Any], answered: Callable[[dict[str, Any]], None]) -> None:

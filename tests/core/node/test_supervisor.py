@@ -16,7 +16,7 @@ from tierce.inventory.preflight import Findings
 from tierce.node.event_log import Console
 from tierce.node.reloading import foretell
 from tierce.node.supervisor import Supervisor
-from tierce.process.paths import Layout
+from tierce.process.paths import Paths
 from tierce.process.plan import Plan, Role
 from tierce.state.store import StateStore
 from tierce.supervision.child import Child
@@ -35,14 +35,14 @@ class Scene:
     """A supervisor that was started with other limits; nothing runs but what a test puts there."""
 
     def __init__(self, reactor: Any, folder: Path) -> None:
-        layout = Layout(folder / "data")
-        layout.make()
+        paths = Paths(folder / "data")
+        paths.make()
         self.reactor = reactor
         self.file = folder / "tierce.yaml"
-        self.store = StateStore(layout.state)
+        self.store = StateStore(paths.state)
         before = self.config(Limits())
-        self.supervisor = Supervisor(layout, before, self.store, reactor, Console(io.StringIO()))
-        self.supervisor.catalogue.apply(before)
+        self.supervisor = Supervisor(paths, before, self.store, reactor, Console(io.StringIO()))
+        self.supervisor.inventory.apply(before)
         self.supervisor.watchdog.start()
         self.child = Child(Plan("target.demo", Role.TARGET, "demo"), "")
         self.supervisor.children._children["target.demo"] = self.child
@@ -55,7 +55,7 @@ class Scene:
         self.supervisor.use(self.config(LOWER), Findings())
 
     def close(self) -> None:
-        self.supervisor.journal.close()
+        self.supervisor.event_log.close()
         self.store.close()
 
 
@@ -131,7 +131,7 @@ def test_a_file_without_a_plugin_that_a_running_volume_needs_is_refused_as_a_who
     text = "volumes: [{name: other, size: 1 MiB, engine: memory, frontend: iscsi}]\n"
     scene.file.write_text("data_dir: ./data\n" + text)
     scene.supervisor.config = load_config(scene.file)
-    scene.supervisor.catalogue.apply(scene.supervisor.config)
+    scene.supervisor.inventory.apply(scene.supervisor.config)
     (volume, *_others) = foretell(scene.supervisor, scene.file)
     assert (volume.what, volume.text) == ("volume other", "nothing")
     scene.file.write_text("data_dir: ./data\nplugins: {enable: [iscsi]}\n" + text)

@@ -14,7 +14,7 @@ from tierce import ConfigError, TemporaryError, UsageError
 from tierce.cli.data_folder import find_data_dir
 from tierce.cli.volume import parse_options, volume
 from tierce.process.client import ask, is_running
-from tierce.process.paths import Layout
+from tierce.process.paths import Paths
 
 
 @pytest.mark.parametrize(
@@ -70,9 +70,9 @@ def test_without_a_server_the_commands_say_what_to_start(tmp_path: Path) -> None
     with pytest.raises(UsageError, match="there is no data folder"):
         ask(tmp_path / "absent", {"do": "list"})
     # A socket that a dead server left is no server.
-    layout = Layout(tmp_path)
-    layout.make()
-    layout.socket("serve").touch()
+    paths = Paths(tmp_path)
+    paths.make()
+    paths.socket("serve").touch()
     with pytest.raises(TemporaryError, match="no server runs"):
         ask(tmp_path, {"do": "list"})
 

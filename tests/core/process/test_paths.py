@@ -8,7 +8,7 @@ import pytest
 
 from recorded_disk import RecordedDisk
 from tierce import ConflictError, UsageError
-from tierce.process.paths import Layout, connect, listen, replace_file
+from tierce.process.paths import Paths, connect, listen, replace_file
 
 
 def test_a_socket_may_lie_deeper_than_an_address_is_long(tmp_path: Path) -> None:
@@ -46,17 +46,17 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
 
 
 def test_run_and_logs_are_for_their_owner_alone(tmp_path: Path) -> None:
-    layout = Layout(tmp_path / "data")
-    layout.make()
-    layout.make()
-    assert layout.run.stat().st_mode & 0o77 == 0
-    assert layout.logs.stat().st_mode & 0o77 == 0
+    paths = Paths(tmp_path / "data")
+    paths.make()
+    paths.make()
+    assert paths.run.stat().st_mode & 0o77 == 0
+    assert paths.logs.stat().st_mode & 0o77 == 0
 
 
 def test_the_data_folder_is_durable_with_all_that_lies_above_it(tmp_path: Path) -> None:
     disk = RecordedDisk(tmp_path)
     with disk:
-        Layout(tmp_path / "deep" / "data").make()
+        Paths(tmp_path / "deep" / "data").make()
     done = [(what, str(places[0])) for what, places in disk.log]
     assert done[:4] == [("mkdir", "deep"), ("sync", "."), ("mkdir", "deep/data"), ("sync", "deep")]
 
@@ -64,10 +64,10 @@ def test_the_data_folder_is_durable_with_all_that_lies_above_it(tmp_path: Path) 
 def test_a_data_folder_that_can_not_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UsageError, match=r"data folder .*file/data can't be made"):
-        Layout(tmp_path / "file" / "data").make()
+        Paths(tmp_path / "file" / "data").make()
 
 
 def test_pages_of_targets_and_members_differ() -> None:
-    layout = Layout(Path("/data"))
-    assert layout.page("demo").name == "demo.stats"
-    assert layout.page("demo", "replica-1").name == "demo.replica-1.stats"
+    paths = Paths(Path("/data"))
+    assert paths.page("demo").name == "demo.stats"
+    assert paths.page("demo", "replica-1").name == "demo.replica-1.stats"

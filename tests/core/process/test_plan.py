@@ -54,5 +54,5 @@ def test_an_event_comes_back_as_it_was_sent() -> None:
 
 
 def test_what_accepts_stops_before_what_serves_and_that_before_what_keeps() -> None:
-    assert Role.PORTAL.rank < Role.TARGET.rank < Role.MEMBER.rank < Role.TEMPLATE.rank
-    assert Role.SERVICE.rank == Role.TEMPLATE.rank
+    assert Role.PORTAL.rank < Role.TARGET.rank < Role.MEMBER.rank < Role.FORK_SERVER.rank
+    assert Role.SERVICE.rank == Role.FORK_SERVER.rank

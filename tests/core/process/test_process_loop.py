@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 
 from tierce.process.messages import encode, receive, send
-from tierce.process.paths import Layout, connect
+from tierce.process.paths import Paths, connect
 
 PROCESS = """
 import sys
 from pathlib import Path
 from tierce import Event
 from tierce.process.messages import MESSAGE_BYTES_MAX, close_all
-from tierce.process.paths import Layout
+from tierce.process.paths import Paths
 from tierce.process.plan import Plan, Role
 from tierce.process.process_loop import Process
 
@@ -46,17 +46,17 @@ class Body:
     def close(self, closed):
         closed()
 
-layout = Layout(Path(sys.argv[1]))
-layout.make()
-process = Process(layout, Plan("target.x", Role.TARGET, "x"), None)
+paths = Paths(Path(sys.argv[1]))
+paths.make()
+process = Process(paths, Plan("target.x", Role.TARGET, "x"), None)
 sys.exit(process.run(lambda: Body(process)))
 """
 
 
 class Scene:
     def __init__(self, folder: Path) -> None:
-        self.layout = Layout(folder)
-        self.layout.make()
+        self.paths = Paths(folder)
+        self.paths.make()
         self.log = folder / "stderr"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
@@ -66,7 +66,7 @@ class Scene:
 
     def _connect(self) -> socket.socket:
         # Its socket is made under another name and renamed: from then on somebody listens.
-        path = self.layout.socket("target.x")
+        path = self.paths.socket("target.x")
         while not path.exists():
             assert self.process.poll() is None, self.log.read_text()
         connection = connect(path)
@@ -121,4 +121,4 @@ def test_an_event_that_is_too_long_or_no_json_ends_nobody(scene: Scene) -> None:
 def test_it_ends_orderly_when_it_is_told(scene: Scene) -> None:
     scene.process.send_signal(signal.SIGTERM)
     assert scene.process.wait(30) == 0
-    assert not scene.layout.socket("target.x").exists()
+    assert not scene.paths.socket("target.x").exists()

@@ -28,7 +28,7 @@ from tierce import (
 )
 from tierce.config import volume_from_mapping
 from tierce.process.messages import receive
-from tierce.process.paths import Layout, listen
+from tierce.process.paths import Paths, listen
 from tierce.process.plan import Plan, Role
 from tierce.process.process_loop import Process
 from tierce.process.settings import TargetSettings, spec_of
@@ -52,8 +52,8 @@ class Scene:
         modules = [(name, importlib.import_module(name), "") for name in names]
         self.registry = Registry.build(modules)
         self.reactor: Any = FakeReactor()
-        self.layout = Layout(folder / ("long" * 30))
-        self.layout.make()
+        self.paths = Paths(folder / ("long" * 30))
+        self.paths.make()
         self.events: list[Event] = []
         self.clients: list[socket.socket] = []
         self.target: Target | None = None
@@ -67,17 +67,17 @@ class Scene:
             "engine": "memory",
             "exports": EXPORTS if exports is None else exports,
         }
-        config = volume_from_mapping(mapping, self.registry, base=self.layout.data, origin="test")
+        config = volume_from_mapping(mapping, self.registry, base=self.paths.data, origin="test")
         sections = {
             one.frontend: self.registry.frontends[one.frontend].options() for one in config.exports
         }
-        return TargetSettings(spec_of(config, "0" * 32, 5.0, self.layout), config, (), sections)
+        return TargetSettings(spec_of(config, "0" * 32, 5.0, self.paths), config, (), sections)
 
     def process(self, plan: Plan) -> Process:
         self.shown: dict[str, Any] = {}
         made = SimpleNamespace(
             reactor=self.reactor,
-            layout=self.layout,
+            paths=self.paths,
             plan=plan,
             boot_id="boot",
             emit=self.events.append,
@@ -170,7 +170,7 @@ def test_a_server_that_speaks_first_asks_at_the_portal_and_goes_on_at_the_target
     route = {"do": "route", "frontend": "lines", "volume": "demo", "options": {}, "is_up": True}
     portal.commands["route"](route, [])
     portal.commands["open"]({}, [])
-    listener = listen(scene.layout.socket("target.demo"))
+    listener = listen(scene.paths.socket("target.demo"))
     where = Address.parse(scene.shown["listening"]["lines"]["127.0.0.1:0"])
     client = socket.create_connection((where.host, where.port), timeout=5)
     scene.clients.append(client)
@@ -200,7 +200,7 @@ def test_each_export_is_counted_and_published_by_itself(scene: Scene) -> None:
     client.recv(100)
     scene.ask(client, b"READ 0 512\n")
     scene.front("lines-local").context.publish({"sessions": 1})
-    page = read_snapshot(scene.layout.page("demo"))
+    page = read_snapshot(scene.paths.page("demo"))
     counts = {
         stage: operations.get("read", operations.get("READ", {})).get("count", 0)
         for stage, operations in page["stages"].items()

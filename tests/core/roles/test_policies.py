@@ -76,7 +76,7 @@ class Scene:
             {"kind": "do", "name": word, "parameters": {"word": word}, "volumes": {"demo": {}}}
             for word in words
         ]
-        self.process.layout.policies.write_text(json.dumps(documents))
+        self.process.paths.policies.write_text(json.dumps(documents))
 
     def start(self, *words: str) -> PoliciesProcess:
         self.write(*words)
@@ -124,7 +124,7 @@ def test_every_document_is_evaluated_with_its_volumes_and_the_process_ends(scene
     assert scene.process.facts == {"next_at": None, "is_done": True}
     assert scene.process.is_closed
     # It may hold secrets.
-    assert not scene.process.layout.policies.exists()
+    assert not scene.process.paths.policies.exists()
 
 
 @pytest.mark.parametrize(
@@ -174,25 +174,25 @@ def test_a_handler_that_hangs_is_interrupted_and_the_next_has_its_turn(
 
 
 def test_a_document_that_ended_the_process_before_is_put_aside(scene: Scene) -> None:
-    scene.process.layout.policy_under_way.write_text("nothing")
+    scene.process.paths.policy_under_way.write_text("nothing")
     scene.start("nothing", "tell")
     assert scene.codes == ["policy.failed", "it.is"]
     assert "policy nothing: its handler ended the process" in scene.process.events[0].message
     assert [name for name, _, _ in Handler.asked] == ["tell"]
-    assert not scene.process.layout.policy_under_way.exists()
+    assert not scene.process.paths.policy_under_way.exists()
 
 
 def test_what_is_under_way_is_known_while_a_document_is_evaluated(scene: Scene) -> None:
     seen: list[str] = []
 
     def look(_now: float) -> Evaluation:
-        seen.append(scene.process.layout.policy_under_way.read_text())
+        seen.append(scene.process.paths.policy_under_way.read_text())
         return Evaluation()
 
     Handler.answers["look"] = look
     scene.start("look")
     assert seen == ["look"]
-    assert not scene.process.layout.policy_under_way.exists()
+    assert not scene.process.paths.policy_under_way.exists()
 
 
 def test_an_action_every_second_is_asked_for_every_second_by_one_process(scene: Scene) -> None:
@@ -267,7 +267,7 @@ def test_what_changes_while_it_ends_is_left_for_the_next_process(scene: Scene) -
     body.close(lambda: None)
     scene.write("tell")
     assert body.commands["evaluate"]({}, []) == {}
-    assert scene.process.layout.policies.exists()
+    assert scene.process.paths.policies.exists()
 
 
 def test_a_time_that_has_passed_does_not_keep_the_loop(scene: Scene) -> None:

@@ -28,7 +28,7 @@ from tierce import (
 )
 from tierce.address import Address
 from tierce.process.messages import receive
-from tierce.process.paths import Layout, listen
+from tierce.process.paths import Paths, listen
 from tierce.process.plan import Plan, Role
 from tierce.process.process_loop import Process
 from tierce.roles.portal import UNROUTED_COUNT_MAX, Portal
@@ -79,8 +79,8 @@ def no_descriptors_left() -> Iterator[None]:
 class Scene:
     def __init__(self, reactor: Any, folder: Path) -> None:
         self.reactor = reactor
-        self.layout = Layout(folder)
-        self.layout.make()
+        self.paths = Paths(folder)
+        self.paths.make()
         description = FrontendDescription(
             name="names",
             summary="Names.",
@@ -97,7 +97,7 @@ class Scene:
         self.logged: list[Event] = []
         process = SimpleNamespace(
             reactor=reactor,
-            layout=self.layout,
+            paths=self.paths,
             plan=Plan("portal", Role.PORTAL, settings=settings),
             show=self.shown.update,
             emit=self.logged.append,
@@ -129,7 +129,7 @@ class Scene:
         return client.recv(1000)
 
     def target(self, volume: str) -> socket.socket:
-        listener = listen(self.layout.socket(f"target.{volume}"))
+        listener = listen(self.paths.socket(f"target.{volume}"))
         self.listeners.append(listener)
         return listener
 

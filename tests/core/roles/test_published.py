@@ -7,43 +7,43 @@ from pathlib import Path
 import pytest
 
 from tierce import ConflictError, TemporaryError, UsageError
-from tierce.process.paths import Layout
+from tierce.process.paths import Paths
 from tierce.roles.published import Publisher, find_service
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> Layout:
+def paths(tmp_path: Path) -> Paths:
     # Longer than an address of a Unix socket may be.
-    made = Layout(tmp_path / ("d" * 120))
+    made = Paths(tmp_path / ("d" * 120))
     made.make()
     return made
 
 
-def test_two_processes_do_not_publish_one_name(layout: Layout) -> None:
-    one, two = Publisher(layout, "service.one"), Publisher(layout, "service.two")
+def test_two_processes_do_not_publish_one_name(paths: Paths) -> None:
+    one, two = Publisher(paths, "service.one"), Publisher(paths, "service.two")
     with one.publish("blobs"):
         with pytest.raises(ConflictError, match="'blobs' is held by process"):
             two.publish("blobs")
         one.close()
-    with two.publish("blobs"), find_service(layout, "blobs"):
+    with two.publish("blobs"), find_service(paths, "blobs"):
         two.close()
 
 
-def test_the_socket_of_a_process_that_was_killed_is_replaced(layout: Layout) -> None:
-    dead = Publisher(layout, "service.one")
+def test_the_socket_of_a_process_that_was_killed_is_replaced(paths: Paths) -> None:
+    dead = Publisher(paths, "service.one")
     dead.publish("blobs").close()
     # The kernel lets go of the lock; the socket's file stays.
     for lock in dead._locks.values():
         lock.release()
     with pytest.raises(TemporaryError, match="no service listens"):
-        find_service(layout, "blobs")
-    with Publisher(layout, "service.one").publish("blobs"):
-        find_service(layout, "blobs").close()
+        find_service(paths, "blobs")
+    with Publisher(paths, "service.one").publish("blobs"):
+        find_service(paths, "blobs").close()
 
 
 @pytest.mark.parametrize("name", ["", "../serve", "a/b", "a.b", "x" * 64])
-def test_a_name_is_no_path(layout: Layout, name: str) -> None:
+def test_a_name_is_no_path(paths: Paths, name: str) -> None:
     with pytest.raises(UsageError, match="can't be called"):
-        Publisher(layout, "service.one").publish(name)
+        Publisher(paths, "service.one").publish(name)
     with pytest.raises(UsageError, match="can't be called"):
-        find_service(layout, name)
+        find_service(paths, name)

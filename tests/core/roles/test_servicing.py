@@ -154,10 +154,10 @@ def test_statistics_are_those_of_volumes_and_members_and_a_new_process_has_a_new
     seen: list[Any] = []
 
     def work(context: ServiceContext) -> None:
-        layout = process_layout(tmp_path)
+        paths = process_layout(tmp_path)
         for count in (3, 1):
             for member in ("", "replica-1"):
-                page = StatisticsPage.create(layout.page("demo", member))
+                page = StatisticsPage.create(paths.page("demo", member))
                 page.stage("frontend").add(1, count, 512, 1000)
                 page.publish({"of": member})
                 page.close()
@@ -176,7 +176,7 @@ def test_statistics_are_those_of_volumes_and_members_and_a_new_process_has_a_new
 
 
 def process_layout(folder: Path) -> Any:
-    return FakeProcess(None, folder, Plan("x", Role.SERVICE)).layout
+    return FakeProcess(None, folder, Plan("x", Role.SERVICE)).paths
 
 
 def test_a_page_that_is_damaged_is_left_out(

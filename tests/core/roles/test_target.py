@@ -16,6 +16,7 @@ import pytest
 
 from recorded_disk import RecordedDisk
 from tierce import (
+    Completed,
     Concurrency,
     Device,
     EngineDescription,
@@ -26,14 +27,13 @@ from tierce import (
     OpenContext,
     ProtocolError,
     Request,
-    Settled,
     Status,
     hookimpl,
     option,
 )
 from tierce.config import volume_from_mapping
 from tierce.process.managing import Manager
-from tierce.process.paths import Layout
+from tierce.process.paths import Paths
 from tierce.process.plan import EXIT_FENCED, Plan, Role
 from tierce.process.process_loop import Process, log_story
 from tierce.process.settings import TargetSettings, spec_of
@@ -83,8 +83,8 @@ class Slow:
     def reconfigure(self, options: SlowOptions) -> None:
         self.options = options
 
-    def submit(self, batch: list[Request], settled: Settled) -> None:
-        self.below.submit(batch, settled)
+    def submit(self, batch: list[Request], completed: Completed) -> None:
+        self.below.submit(batch, completed)
 
     def close(self, closed: Callable[[Status], None]) -> None:
         self.below.close(closed)
@@ -204,8 +204,8 @@ def tierce_frontends() -> list[FrontendDescription]:
 class Scene:
     def __init__(self, reactor: Any, folder: Path) -> None:
         registry = Registry.build([("tests", sys.modules[__name__], "")])
-        self.layout = Layout(folder)
-        self.layout.make()
+        self.paths = Paths(folder)
+        self.paths.make()
         mapping = {
             "name": "demo",
             "size": 1 << 20,
@@ -215,7 +215,7 @@ class Scene:
             "filters": [{"name": "slow", "delay_ms": 3}, {"name": "slow"}, {"name": "deaf"}],
         }
         config = volume_from_mapping(mapping, registry, base=folder, origin="test")
-        spec = spec_of(config, "0" * 32, 5.0, self.layout)
+        spec = spec_of(config, "0" * 32, 5.0, self.paths)
         settings = TargetSettings(spec, config, (), {"front": Section(greeting="hi")})
         self.spec = spec
         self.live = settings.live_to_json()
@@ -224,7 +224,7 @@ class Scene:
         self.shown: dict[str, Any] = {}
         process = SimpleNamespace(
             reactor=reactor,
-            layout=self.layout,
+            paths=self.paths,
             plan=Plan(
                 *("target.demo", Role.TARGET, "demo"),
                 settings.to_json(),
@@ -281,7 +281,7 @@ def test_engine_and_front_end_get_the_volume_as_it_was_planned(scene: Scene) -> 
 def test_what_is_published_and_counted_is_seen_by_others(scene: Scene) -> None:
     scene.front.context.publish({"sessions": ["one"]})
     scene.front.context.stage("frontend").add(0, 1, 512, 1000)
-    snapshot = read_snapshot(scene.layout.page("demo"))
+    snapshot = read_snapshot(scene.paths.page("demo"))
     assert snapshot["published"] == {"sessions": ["one"]}
     assert snapshot["stages"]["frontend"]["read"]["count"] == 1
 
@@ -325,14 +325,14 @@ def test_a_fenced_target_drops_its_sessions_and_says_why_for_good(scene: Scene) 
     assert scene.front.log[-1] == "abandon ballot 9 is elsewhere"
     assert scene.exit_codes == [EXIT_FENCED]
     assert scene.events[0].code == "volume.fenced"
-    assert scene.layout.ended("target.demo").read_text() == "ballot 9 is elsewhere"
+    assert scene.paths.ended("target.demo").read_text() == "ballot 9 is elsewhere"
     Bytes.contexts[0].fenced("again")
     assert scene.exit_codes == [EXIT_FENCED]
 
 
 def test_a_fenced_target_stays_down_though_that_can_not_be_noted(scene: Scene) -> None:
     # As on a disk that is full, or has become read-only.
-    scene.layout.ended("target.demo").mkdir()
+    scene.paths.ended("target.demo").mkdir()
     Bytes.contexts[0].fenced("ballot 9 is elsewhere")
     assert scene.shown == {"fenced": "ballot 9 is elsewhere"}
     assert scene.exit_codes == [EXIT_FENCED]
@@ -436,9 +436,9 @@ def test_a_target_that_is_over_takes_nothing(scene: Scene) -> None:
 
 
 def test_that_it_must_stay_down_survives_loss_of_power(scene: Scene) -> None:
-    disk = RecordedDisk(scene.layout.data)
+    disk = RecordedDisk(scene.paths.data)
     with disk:
         Bytes.contexts[0].fenced("ballot 9 is elsewhere")
-    ended = scene.layout.ended("target.demo")
+    ended = scene.paths.ended("target.demo")
     disk.leave(len(disk.log), 0.0, Random(0))
     assert ended.read_text() == "ballot 9 is elsewhere"

@@ -17,7 +17,7 @@ import pytest
 
 from tierce import Event
 from tierce.process.messages import encode, receive
-from tierce.process.paths import Layout, listen
+from tierce.process.paths import Paths, listen
 from tierce.process.plan import Plan, Role, fork_server_plan
 from tierce.supervision.child import Child
 from tierce.supervision.children import RECONNECT_S, Children
@@ -29,10 +29,10 @@ TARGET = Plan("target.demo", Role.TARGET, "demo")
 HOLDER = """
 import json, sys, time
 from pathlib import Path
-from tierce.process.paths import Layout
+from tierce.process.paths import Paths
 from tierce.process.plan import Plan
 from tierce.process.process_loop import take_process_lock
-lock = take_process_lock(Layout(Path(sys.argv[1])), Plan.from_json(json.loads(sys.argv[2])))
+lock = take_process_lock(Paths(Path(sys.argv[1])), Plan.from_json(json.loads(sys.argv[2])))
 print("held", flush=True)
 time.sleep(600)
 """
@@ -41,12 +41,12 @@ time.sleep(600)
 class Scene:
     def __init__(self, reactor: Any, folder: Path) -> None:
         self.reactor = reactor
-        self.layout = Layout(folder)
-        self.layout.make()
+        self.paths = Paths(folder)
+        self.paths.make()
         self.events: list[Event] = []
         self.changes: list[Child] = []
         self.children = Children(
-            self.layout,
+            self.paths,
             reactor,
             emit=self.events.append,
             changed=self.changes.append,
@@ -59,13 +59,13 @@ class Scene:
     def hold(self, plan: Plan = TARGET) -> None:
         """Start a process that is not ours, and listen in its place."""
         self.holder = subprocess.Popen(
-            [sys.executable, "-c", HOLDER, str(self.layout.data), json.dumps(plan.to_json())],
+            [sys.executable, "-c", HOLDER, str(self.paths.data), json.dumps(plan.to_json())],
             stdout=subprocess.PIPE,
             text=True,
         )
         assert self.holder.stdout is not None
         assert self.holder.stdout.readline() == "held\n"
-        self.listener = listen(self.layout.socket(plan.name))
+        self.listener = listen(self.paths.socket(plan.name))
 
     def accept(self) -> socket.socket:
         """Take the connection to the process, and its question."""
@@ -112,12 +112,12 @@ def say(connection: socket.socket, **message: Any) -> None:
     connection.send(encode(message))
 
 
-def test_without_a_template_nothing_is_forked_and_nothing_is_wrong(scene: Scene) -> None:
+def test_without_a_fork_server_nothing_is_forked_and_nothing_is_wrong(scene: Scene) -> None:
     assert not scene.children.start(TARGET)
     assert (scene.events, scene.children.all()) == ([], [])
 
 
-def test_a_template_that_can_not_be_started_is_told_and_tried_again(
+def test_a_fork_server_that_can_not_be_started_is_told_and_tried_again(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_arguments: object, **_more: object) -> int:
@@ -128,7 +128,7 @@ def test_a_template_that_can_not_be_started_is_told_and_tried_again(
     (event,) = scene.events
     assert event.severity == "error"
     assert event.message.startswith(
-        "template: Resource temporarily unavailable; starting it again in 0.125 s"
+        "fork-server: Resource temporarily unavailable; starting it again in 0.125 s"
     )
     (child,) = scene.children.all()
     assert (child.phase, child.start_at) == ("down", scene.reactor.now() + 0.125)

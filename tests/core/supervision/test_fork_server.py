@@ -1,4 +1,4 @@
-"""The template: what it holds, and what it forks."""
+"""The fork server: what it holds, and what it forks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_it_loads_neither_lmdb_nor_asyncio_nor_click() -> None:
     assert not loaded & {"lmdb", "grpc", "asyncio", "click", "tierce.node.supervisor"}
 
 
-def test_it_is_another_template_with_other_plugins_only() -> None:
+def test_it_is_another_fork_server_with_other_plugins_only() -> None:
     assert fork_server_plan(("b", "a")) == fork_server_plan(("a", "b"))
     assert fork_server_plan(("a",)).digest != fork_server_plan(("a", "b")).digest
 

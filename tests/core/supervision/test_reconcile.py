@@ -26,8 +26,8 @@ PORTAL = Plan("portal", Role.PORTAL)
 TARGET = Plan("target.demo", Role.TARGET, "demo", {"size": 1})
 MEMBER = Plan("member.demo.replica-1", Role.MEMBER, "demo", {})
 OTHER_TARGET = Plan("target.other", Role.TARGET, "other", {})
-TEMPLATE = Plan("template", Role.TEMPLATE)
-ALL = (PORTAL, TARGET, MEMBER, OTHER_TARGET, TEMPLATE)
+FORK_SERVER = Plan("fork-server", Role.FORK_SERVER)
+ALL = (PORTAL, TARGET, MEMBER, OTHER_TARGET, FORK_SERVER)
 TIMEOUT_S = 10.0
 
 
@@ -103,7 +103,7 @@ def test_a_member_does_not_wait_for_the_target_of_another_volume() -> None:
     }
 
 
-def test_when_all_must_go_the_portal_goes_first_and_the_template_last() -> None:
+def test_when_all_must_go_the_portal_goes_first_and_the_fork_server_last() -> None:
     order = []
     alive = [running(plan) for plan in ALL]
     while alive:
@@ -115,7 +115,7 @@ def test_when_all_must_go_the_portal_goes_first_and_the_template_last() -> None:
         ["portal"],
         ["target.demo", "target.other"],
         ["member.demo.replica-1"],
-        ["template"],
+        ["fork-server"],
     ]
 
 

@@ -98,15 +98,15 @@ class Run:
         waiting: set[int] = set()
         is_inside = True
 
-        def settled(answered: list[Request]) -> None:
-            assert not is_inside, "settled was called from within submit"
+        def completed(answered: list[Request]) -> None:
+            assert not is_inside, "completed was called from within submit"
             for request in answered:
                 assert request.status is not None
                 waiting.remove(id(request))
             if not waiting:
                 self.reactor.stop()
 
-        self.device.submit(list(requests), settled)
+        self.device.submit(list(requests), completed)
         is_inside = False
         waiting.update(id(request) for request in requests if request.status is None)
         if waiting:

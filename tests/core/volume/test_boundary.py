@@ -14,6 +14,7 @@ from tierce import (
     BaseDevice,
     Capabilities,
     Code,
+    Completed,
     Device,
     Event,
     Filter,
@@ -21,7 +22,6 @@ from tierce import (
     Geometry,
     Op,
     Request,
-    Settled,
     Status,
 )
 from tierce.process.epoll import EpollTimer
@@ -39,16 +39,16 @@ class Scripted:
     def __init__(self, status: Status = GOOD) -> None:
         self.geometry, self.capabilities = Geometry(1 << 20), Capabilities()
         self.status = status
-        self.parked: list[Request] = []
-        self.settled: list[Settled] = []
+        self.pending: list[Request] = []
+        self.completed: list[Completed] = []
 
-    def submit(self, batch: list[Request], settled: Settled) -> None:
-        self.settled.append(settled)
+    def submit(self, batch: list[Request], completed: Completed) -> None:
+        self.completed.append(completed)
         for request in batch:
             if request.op is Op.WRITE:
                 request.status = self.status
             else:
-                self.parked.append(request)
+                self.pending.append(request)
 
     def close(self, closed: Callable[[Status], None]) -> None:
         closed(self.status)
@@ -64,26 +64,26 @@ def test_a_batch_of_one_kind_is_counted_in_one_go() -> None:
     assert tally.added == [(Op.WRITE, 5, 2560)]
 
 
-def test_what_is_parked_is_counted_when_it_settles_and_passed_up() -> None:
+def test_what_is_pending_is_counted_when_it_completes_and_passed_up() -> None:
     tally, below, answered = Tally(), Scripted(), list[Request]()
     batch = [*requests(Op.READ, 2), *requests(Op.WRITE, 1), *requests(Op.READ, 1)]
     bounded(below, tally).submit(batch, answered.extend)
     assert tally.added == [(Op.WRITE, 1, 512)]
-    for request in below.parked:
+    for request in below.pending:
         request.status = GOOD
-    below.settled[0](below.parked)
+    below.completed[0](below.pending)
     assert tally.added == [(Op.WRITE, 1, 512), (Op.READ, 3, 1536)]
-    assert answered == below.parked
+    assert answered == below.pending
 
 
-def test_parked_requests_of_two_batches_may_settle_together() -> None:
+def test_pending_requests_of_two_batches_may_complete_together() -> None:
     tally, below, answered = Tally(), Scripted(), list[Request]()
     meter = bounded(below, tally)
     meter.submit(requests(Op.READ, 2), answered.extend)
     meter.submit(requests(Op.READ, 3), answered.extend)
-    for request in below.parked:
+    for request in below.pending:
         request.status = GOOD
-    below.settled[0](below.parked)
+    below.completed[0](below.pending)
     assert sum(count for _, count, _ in tally.added) == 5
     assert len(answered) == 5
 
@@ -93,21 +93,21 @@ def test_each_submitter_is_answered_by_its_own_way() -> None:
     meter = bounded(below, Tally())
     meter.submit(requests(Op.READ, 1), first.extend)
     meter.submit(requests(Op.READ, 1), second.extend)
-    for request, settled in zip(below.parked, below.settled, strict=True):
+    for request, completed in zip(below.pending, below.completed, strict=True):
         request.status = GOOD
-        settled([request])
-    assert (first, second) == ([below.parked[0]], [below.parked[1]])
+        completed([request])
+    assert (first, second) == ([below.pending[0]], [below.pending[1]])
 
 
-@pytest.mark.parametrize("is_parked", [False, True])
-def test_failures_are_counted(is_parked: bool) -> None:
+@pytest.mark.parametrize("is_pending", [False, True])
+def test_failures_are_counted(is_pending: bool) -> None:
     bad = Status(Code.WRITE_ERROR, "lost")
     tally, below = Tally(), Scripted(bad)
-    op = Op.READ if is_parked else Op.WRITE
+    op = Op.READ if is_pending else Op.WRITE
     bounded(below, tally).submit(requests(op, 2), lambda _requests: None)
-    for request in below.parked:
+    for request in below.pending:
         request.status = bad
-    below.settled[0](below.parked)
+    below.completed[0](below.pending)
     assert tally.failed == [op, op]
 
 
@@ -131,7 +131,7 @@ class Noting(BaseDevice):
         self.capabilities = capabilities or Capabilities(Flag.FUA, True, True, True, True)
         self.batches: list[list[Request]] = []
 
-    def submit(self, batch: list[Request], settled: Settled) -> None:
+    def submit(self, batch: list[Request], completed: Completed) -> None:
         self.batches.append(batch)
         for request in batch:
             request.status = GOOD
@@ -202,18 +202,18 @@ class Parking(BaseDevice):
 
     def __init__(self) -> None:
         self.geometry = Geometry(1 << 20)
-        self.parked: list[Request] = []
-        self.settled: Settled = unreported
+        self.pending: list[Request] = []
+        self.completed: Completed = unreported
 
-    def submit(self, batch: list[Request], settled: Settled) -> None:
-        self.parked += batch
-        self.settled = settled
+    def submit(self, batch: list[Request], completed: Completed) -> None:
+        self.pending += batch
+        self.completed = completed
 
     def answer(self, status: Any = GOOD) -> None:
-        parked, self.parked = self.parked, []
-        for request in parked:
+        pending, self.pending = self.pending, []
+        for request in pending:
             request.status = status
-        self.settled(parked)
+        self.completed(pending)
 
 
 def statuses(batch: list[Request]) -> list[Code | None]:
@@ -223,7 +223,7 @@ def statuses(batch: list[Request]) -> list[Code | None]:
 @pytest.mark.parametrize("error", [ValueError("no"), SystemExit(1)])
 def test_what_raises_in_submit_is_answered_and_told_once(error: BaseException) -> None:
     class Raising(Noting):
-        def submit(self, batch: list[Request], settled: Settled) -> None:
+        def submit(self, batch: list[Request], completed: Completed) -> None:
             batch[0].status = GOOD
             raise error
 
@@ -242,7 +242,7 @@ def test_what_raises_in_submit_is_answered_and_told_once(error: BaseException) -
 
 def test_a_submit_that_is_a_promise_has_done_nothing() -> None:
     class Later(Noting):
-        def submit(self, batch: list[Request], settled: Settled) -> Any:
+        def submit(self, batch: list[Request], completed: Completed) -> Any:
             return object()
 
     events, batch = list[Event](), requests(Op.READ, 1)
@@ -251,21 +251,21 @@ def test_a_submit_that_is_a_promise_has_done_nothing() -> None:
     assert "returned something from submit" in events[0].message
 
 
-def test_a_request_that_is_settled_twice_is_reported_once() -> None:
+def test_a_request_that_is_completed_twice_is_reported_once() -> None:
     device, events, answered = Parking(), list[Event](), list[Request]()
     batch = requests(Op.READ, 2)
     bounded(device, Tally(), events).submit(batch, answered.extend)
     device.answer()
-    device.settled([batch[0]])
+    device.completed([batch[0]])
     assert answered == batch
-    assert "settled a request twice" in events[0].message
+    assert "completed a request twice" in events[0].message
 
 
-def test_a_request_that_is_settled_within_submit_is_answered_by_its_status_alone() -> None:
+def test_a_request_that_is_completed_within_submit_is_answered_by_its_status_alone() -> None:
     class Hasty(Noting):
-        def submit(self, batch: list[Request], settled: Settled) -> None:
-            super().submit(batch, settled)
-            settled(batch)
+        def submit(self, batch: list[Request], completed: Completed) -> None:
+            super().submit(batch, completed)
+            completed(batch)
 
     events, batch = list[Event](), requests(Op.WRITE, 2)
     bounded(Hasty(), Tally(), events).submit(batch, unreported)
@@ -274,7 +274,7 @@ def test_a_request_that_is_settled_within_submit_is_answered_by_its_status_alone
 
 
 @pytest.mark.parametrize("status", [None, 0, "good", OSError()])
-def test_a_request_that_is_settled_without_a_status_is_an_error(status: Any) -> None:
+def test_a_request_that_is_completed_without_a_status_is_an_error(status: Any) -> None:
     device, events, answered = Parking(), list[Event](), list[Request]()
     batch = requests(Op.READ, 1)
     bounded(device, Tally(), events).submit(batch, answered.extend)
@@ -292,7 +292,7 @@ def test_a_request_that_is_answered_with_no_status_of_ours_is_an_error() -> None
     assert len(events) == 1
 
 
-def test_what_is_settled_after_the_close_is_dropped() -> None:
+def test_what_is_completed_after_the_close_is_dropped() -> None:
     device, events, closed = Parking(), list[Event](), list[Status]()
     boundary = bounded(device, Tally(), events)
     boundary.submit(requests(Op.READ, 1), unreported)
@@ -378,8 +378,8 @@ class Stack:
 
 def test_what_a_filter_passed_on_before_it_raised_is_answered_when_its_buffer_is_free() -> None:
     class PassesAndRaises(Filter):
-        def submit(self, batch: list[Request], settled: Settled) -> None:
-            super().submit(batch[:1], settled)
+        def submit(self, batch: list[Request], completed: Completed) -> None:
+            super().submit(batch[:1], completed)
             raise ValueError("no")
 
     stack = Stack(PassesAndRaises)
@@ -393,7 +393,7 @@ def test_what_a_filter_passed_on_before_it_raised_is_answered_when_its_buffer_is
 
 def test_a_filter_that_raises_when_it_is_answered_costs_what_it_was_answered() -> None:
     class RaisesLater(Filter):
-        def submit(self, batch: list[Request], settled: Settled) -> None:
+        def submit(self, batch: list[Request], completed: Completed) -> None:
             self.below.submit(batch, self._fail)
 
         def _fail(self, _requests: list[Request]) -> None:
@@ -425,8 +425,8 @@ def test_a_deferred_batch_is_answered_by_the_rules() -> None:
     class Defers(Filter):
         later: Callable[[], None]
 
-        def submit(self, batch: list[Request], settled: Settled) -> None:
-            self.later = lambda: self.pass_on(batch, settled)
+        def submit(self, batch: list[Request], completed: Completed) -> None:
+            self.later = lambda: self.pass_on(batch, completed)
 
     below, answered, batch = Noting(), list[Request](), requests(Op.READ, 2)
     own = Defers(None, bounded(below, Tally()))
@@ -454,7 +454,7 @@ def test_what_is_not_answered_in_time_is_told_by_the_lowest_that_has_it() -> Non
 
 def test_a_filter_that_hangs_is_told_though_what_lies_below_answers() -> None:
     class Hangs(Filter):
-        def submit(self, batch: list[Request], settled: Settled) -> None:
+        def submit(self, batch: list[Request], completed: Completed) -> None:
             """Forget it."""
 
     stack = Stack(Hangs)

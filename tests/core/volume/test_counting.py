@@ -19,7 +19,7 @@ def test_runs_of_one_kind_are_counted_in_one_go() -> None:
     assert tally.added == [(Op.READ, 2, 1024), (Op.WRITE, 1, 512), (Op.READ, 1, 512)]
 
 
-def test_what_is_parked_is_not_counted_and_what_failed_is_counted_twice_over() -> None:
+def test_what_is_pending_is_not_counted_and_what_failed_is_counted_twice_over() -> None:
     tally, bad = Tally(), Status(Code.READ_ERROR, "lost")
     count(tally, [asked(Op.READ, None), asked(Op.READ, bad)], 7)
     assert (tally.added, tally.failed) == ([(Op.READ, 1, 512)], [Op.READ])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tierce import GOOD, Capabilities, Code, Flag, Geometry, Op, Request, Settled, Status
+from tierce import GOOD, Capabilities, Code, Completed, Flag, Geometry, Op, Request, Status
 from tierce.volume.emulate import Emulator
 
 SIZE = 64 << 10
@@ -14,7 +14,7 @@ BLOCK = 512
 
 
 class Late:
-    """A device that parks everything; `answer` does the oldest. Reads wait for parked writes
+    """A device that parks everything; `answer` does the oldest. Reads wait for pending writes
     that they overlap, as the contract says, since all is done in the order in which it came.
     """
 
@@ -22,19 +22,19 @@ class Late:
         self.geometry = Geometry(SIZE, BLOCK, io_bytes_max=io_max)
         self.capabilities = capabilities or Capabilities()
         self.data = bytearray(SIZE)
-        self.parked: list[tuple[Request, Settled]] = []
+        self.pending: list[tuple[Request, Completed]] = []
         self.done: list[Op] = []
         self.failing: dict[Op, Status] = {}
 
-    def submit(self, batch: list[Request], settled: Settled) -> None:
-        self.parked += [(request, settled) for request in batch]
+    def submit(self, batch: list[Request], completed: Completed) -> None:
+        self.pending += [(request, completed) for request in batch]
 
     def close(self, closed: Callable[[Status], None]) -> None:
         closed(GOOD)
 
     def answer(self, count: int = 1) -> None:
         for _ in range(count):
-            request, settled = self.parked.pop(0)
+            request, completed = self.pending.pop(0)
             self.done.append(request.op)
             at, end = request.offset, request.offset + request.length
             assert request.length <= self.geometry.io_bytes_max
@@ -45,24 +45,24 @@ class Late:
                 assert request.buffer is not None
                 self.data[at:end] = request.buffer
             request.status = self.failing.get(request.op, GOOD)
-            settled([request])
+            completed([request])
 
     def answer_all(self) -> None:
-        while self.parked:
+        while self.pending:
             self.answer()
 
 
 class Cached(Late):
     """A device that reads at once, and parks what changes."""
 
-    def submit(self, batch: list[Request], settled: Settled) -> None:
+    def submit(self, batch: list[Request], completed: Completed) -> None:
         for request in batch:
             if request.op is Op.READ:
                 at, end = request.offset, request.offset + request.length
                 assert request.buffer is not None
                 request.buffer[:] = self.data[at:end]
                 request.status = GOOD
-        super().submit([request for request in batch if request.status is None], settled)
+        super().submit([request for request in batch if request.status is None], completed)
 
 
 @pytest.fixture
@@ -95,13 +95,13 @@ def test_a_swap_sees_the_write_before_it_in_its_own_batch(late: Late) -> None:
 
 
 def test_a_write_that_comes_during_a_swap_waits_for_it(late: Late) -> None:
-    emulator, settled = Emulator(late), list[Request]()
+    emulator, completed = Emulator(late), list[Request]()
     caw, plain, elsewhere = swap(0, b"\0", b"b"), write(0, b"c"), write(BLOCK, b"d")
-    emulator.submit([caw], settled.extend)
-    emulator.submit([plain, elsewhere], settled.extend)
-    assert [request for request, _ in late.parked if request.op is Op.WRITE] == [elsewhere]
+    emulator.submit([caw], completed.extend)
+    emulator.submit([plain, elsewhere], completed.extend)
+    assert [request for request, _ in late.pending if request.op is Op.WRITE] == [elsewhere]
     late.answer_all()
-    assert settled.index(caw) < settled.index(plain)
+    assert completed.index(caw) < completed.index(plain)
     assert late.data[0] == ord("c")
 
 
@@ -143,25 +143,25 @@ def test_two_swaps_of_one_block_exclude_each_other(late: Late) -> None:
 def test_hundreds_of_swaps_of_one_block_are_answered_one_after_another(*, fua: bool) -> None:
     """Only the first one's write takes time; what the others need is there at once."""
     device = Cached()
-    emulator, settled = Emulator(device), list[Request]()
+    emulator, completed = Emulator(device), list[Request]()
     swaps = [swap(0, b"\0", b"a") for _ in range(1000)]
     for caw in swaps:
         caw.flags = Flag(fua)
-        emulator.submit([caw], settled.extend)
+        emulator.submit([caw], completed.extend)
     device.answer_all()
-    assert settled == swaps
+    assert completed == swaps
     assert [code(caw) for caw in swaps] == [Code.GOOD] + [Code.MISCOMPARE] * 999
 
 
 def test_durable_writes_of_one_block_are_answered_however_many_they_are() -> None:
     device = Cached()
-    emulator, settled = Emulator(device), list[Request]()
+    emulator, completed = Emulator(device), list[Request]()
     writes = [write(0, b"w", fua=True) for _ in range(1000)]
     for request in writes:
-        emulator.submit([request], settled.extend)
+        emulator.submit([request], completed.extend)
     device.answer_all()
     assert {code(request) for request in writes} == {Code.GOOD}
-    assert len(settled) == 1000
+    assert len(completed) == 1000
 
 
 @pytest.mark.parametrize("op", [Op.WRITE_ZEROES, Op.WRITE, Op.COMPARE_AND_WRITE])
@@ -169,7 +169,7 @@ def test_a_read_is_not_answered_before_the_emulated_change_that_it_overlaps(op: 
     """Its last piece is not below yet, so that the device could not make the read wait."""
     late = Late(io_max=BLOCK)
     late.data[:] = b"x" * SIZE
-    emulator, settled = Emulator(late), list[Request]()
+    emulator, completed = Emulator(late), list[Request]()
     change = {
         Op.WRITE: write(0, b"y", blocks=4),
         Op.WRITE_ZEROES: Request(Op.WRITE_ZEROES, 0, 4 * BLOCK),
@@ -179,9 +179,9 @@ def test_a_read_is_not_answered_before_the_emulated_change_that_it_overlaps(op: 
     elsewhere = Request(Op.READ, 8 * BLOCK, BLOCK, memoryview(bytearray(BLOCK)))
     large = Request(Op.READ, 0, 6 * BLOCK, memoryview(bytearray(6 * BLOCK)))
     for request in (change, read, elsewhere, large):
-        emulator.submit([request], settled.extend)
+        emulator.submit([request], completed.extend)
     late.answer_all()
-    assert settled == [elsewhere, change, read, large]
+    assert completed == [elsewhere, change, read, large]
     assert read.buffer is not None
     assert large.buffer is not None
     wanted = 0 if op is Op.WRITE_ZEROES else ord("y")
@@ -192,13 +192,13 @@ def test_a_read_is_not_answered_before_the_emulated_change_that_it_overlaps(op: 
 
 
 def test_a_change_waits_for_a_read_that_waits_for_a_change_before_it(late: Late) -> None:
-    emulator, settled = Emulator(late), list[Request]()
+    emulator, completed = Emulator(late), list[Request]()
     first, after = write(0, b"a", fua=True), write(0, b"b")
     read = Request(Op.READ, 0, BLOCK, memoryview(bytearray(BLOCK)))
     for request in (first, read, after):
-        emulator.submit([request], settled.extend)
+        emulator.submit([request], completed.extend)
     late.answer_all()
-    assert settled == [first, read, after]
+    assert completed == [first, read, after]
     assert read.buffer is not None
     assert read.buffer[0] == ord("a")
 
@@ -235,7 +235,7 @@ def test_a_device_that_honours_durability_is_left_to_it() -> None:
     late = Late(Capabilities(flags=Flag.FUA))
     durable = write(0, b"a", fua=True)
     Emulator(late).submit([durable], lambda _requests: None)
-    assert late.parked[0][0] is durable
+    assert late.pending[0][0] is durable
 
 
 def test_a_piece_that_fails_ends_the_request(late: Late) -> None:
@@ -256,7 +256,7 @@ def test_what_is_answered_within_submit_is_not_reported_again(late: Late) -> Non
     Emulator(late).submit(batch, lambda _requests: pytest.fail("reported again"))
     codes = [code(request) for request in batch]
     assert codes == [Code.GOOD, Code.OUT_OF_RANGE, Code.UNSUPPORTED, Code.OUT_OF_RANGE]
-    assert not late.parked
+    assert not late.pending
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ def test_a_flag_that_an_operation_does_not_take_is_refused(op: Op, flags: Flag, 
     asked = Request(op, 0, 0 if op is Op.FLUSH else BLOCK, buffer, flags)
     Emulator(late).submit([asked], lambda _requests: None)
     assert code(asked) is Code.UNSUPPORTED
-    assert not late.parked
+    assert not late.pending
 
 
 def test_zeroes_without_a_hole_are_written_where_the_device_would_make_one() -> None:
@@ -292,7 +292,7 @@ def test_zeroes_without_a_hole_are_passed_to_a_device_that_knows_them() -> None:
     late = Late(Capabilities(Flag.NO_HOLE, write_zeroes=True))
     zeroes = Request(Op.WRITE_ZEROES, 0, BLOCK, flags=Flag.NO_HOLE)
     Emulator(late).submit([zeroes], lambda _requests: None)
-    assert [request for request, _ in late.parked] == [zeroes]
+    assert [request for request, _ in late.pending] == [zeroes]
     late.answer_all()
 
 
@@ -300,7 +300,7 @@ def test_durable_zeroes_are_zeroes_and_a_flush_where_the_device_knows_no_fua() -
     late = Late(Capabilities(Flag.NO_HOLE, write_zeroes=True))
     zeroes = Request(Op.WRITE_ZEROES, 0, BLOCK, flags=Flag.NO_HOLE | Flag.FUA, trace="t")
     Emulator(late).submit([zeroes], lambda _requests: None)
-    made = [request for request, _ in late.parked]
+    made = [request for request, _ in late.pending]
     late.answer_all()
     assert code(zeroes) is Code.GOOD
     assert late.done == [Op.WRITE_ZEROES, Op.FLUSH]

@@ -15,6 +15,7 @@ from core.volume.model import blame
 from tierce import (
     GOOD,
     Capabilities,
+    Completed,
     ConflictError,
     Event,
     Flag,
@@ -22,7 +23,6 @@ from tierce import (
     Job,
     Op,
     Request,
-    Settled,
     Status,
     TemporaryError,
     UsageError,
@@ -51,23 +51,23 @@ class Parking:
     def __init__(self) -> None:
         self.geometry = Geometry(SIZE, BLOCK, io_bytes_max=2 * BLOCK)
         self.capabilities = Capabilities()
-        self.parked: list[tuple[Request, Settled]] = []
+        self.pending: list[tuple[Request, Completed]] = []
         self.seen: list[Request] = []
         self.quiet: list[Callable[[], None]] | None = None
         #: What the answer of another makes somebody do, once, while it takes a batch.
         self.meanwhile: Callable[[], None] | None = None
 
-    def submit(self, batch: list[Request], settled: Settled) -> None:
+    def submit(self, batch: list[Request], completed: Completed) -> None:
         self.seen += batch
-        self.parked += [(request, settled) for request in batch]
+        self.pending += [(request, completed) for request in batch]
         meanwhile, self.meanwhile = self.meanwhile, None
         if meanwhile is not None:
             meanwhile()
 
     def answer(self, index: int = 0) -> None:
-        request, settled = self.parked.pop(index)
+        request, completed = self.pending.pop(index)
         request.status = GOOD
-        settled([request])
+        completed([request])
 
     def when_quiet(self, quiet: Callable[[], None]) -> None:
         if self.quiet is None:
@@ -102,7 +102,7 @@ class Scene:
         self.emulator = Emulator(boundary)
         self.events: list[Event] = []
         self.holding = Holding(
-            "work", self.emulator, boundary.settlement, self.reactor, self.events.append
+            "work", self.emulator, boundary.completion, self.reactor, self.events.append
         )
         self.answered: list[Request] = []
         self.jobs: list[Job] = []
@@ -141,7 +141,7 @@ class Scene:
             self.reactor.soon.pop(0)()
 
     def answer_all(self) -> None:
-        while self.device.parked:
+        while self.device.pending:
             self.device.answer()
             self.run_soon()
 
@@ -260,7 +260,7 @@ def test_a_hold_whose_asker_goes_before_it_is_still_is_let_go() -> None:
     assert later in scene.device.seen
 
 
-def test_a_target_that_closes_while_held_settles_everything() -> None:
+def test_a_target_that_closes_while_held_completes_everything() -> None:
     scene = Scene()
     scene.hold()
     writes = [scene.send(Op.WRITE, block) for block in range(3)]
@@ -321,7 +321,7 @@ def test_no_write_is_acknowledged_while_held_and_all_are_afterwards_in_order(
             if op is Op.DISCARD:
                 continue
             sent.append(scene.send(op, block, min(count, 64 - block)))
-        elif kind == "answer" and what[0] < len(scene.device.parked):
+        elif kind == "answer" and what[0] < len(scene.device.pending):
             scene.device.answer(what[0])
             scene.run_soon()
         elif kind == "hold":

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tierce import GOOD, Capabilities, Code, Geometry, Op, Request, Settled, Status
+from tierce import GOOD, Capabilities, Code, Completed, Geometry, Op, Request, Status
 from tierce.volume.meter import Meter
 
 
@@ -31,16 +31,16 @@ class Scripted:
     def __init__(self, status: Status = GOOD) -> None:
         self.geometry, self.capabilities = Geometry(1 << 20), Capabilities()
         self.status = status
-        self.parked: list[Request] = []
-        self.settled: list[Settled] = []
+        self.pending: list[Request] = []
+        self.completed: list[Completed] = []
 
-    def submit(self, batch: list[Request], settled: Settled) -> None:
-        self.settled.append(settled)
+    def submit(self, batch: list[Request], completed: Completed) -> None:
+        self.completed.append(completed)
         for request in batch:
             if request.op is Op.WRITE:
                 request.status = self.status
             else:
-                self.parked.append(request)
+                self.pending.append(request)
 
     def close(self, closed: Callable[[Status], None]) -> None:
         closed(self.status)
@@ -56,26 +56,26 @@ def test_a_batch_of_one_kind_is_counted_in_one_go() -> None:
     assert tally.added == [(Op.WRITE, 5, 2560)]
 
 
-def test_what_is_parked_is_counted_when_it_settles_and_passed_up() -> None:
+def test_what_is_pending_is_counted_when_it_completes_and_passed_up() -> None:
     tally, below, answered = Tally(), Scripted(), list[Request]()
     batch = [*requests(Op.READ, 2), *requests(Op.WRITE, 1), *requests(Op.READ, 1)]
     Meter(below, tally).submit(batch, answered.extend)
     assert tally.added == [(Op.WRITE, 1, 512)]
-    for request in below.parked:
+    for request in below.pending:
         request.status = GOOD
-    below.settled[0](below.parked)
+    below.completed[0](below.pending)
     assert tally.added == [(Op.WRITE, 1, 512), (Op.READ, 3, 1536)]
-    assert answered == below.parked
+    assert answered == below.pending
 
 
-def test_parked_requests_of_two_batches_may_settle_together() -> None:
+def test_pending_requests_of_two_batches_may_complete_together() -> None:
     tally, below, answered = Tally(), Scripted(), list[Request]()
     meter = Meter(below, tally)
     meter.submit(requests(Op.READ, 2), answered.extend)
     meter.submit(requests(Op.READ, 3), answered.extend)
-    for request in below.parked:
+    for request in below.pending:
         request.status = GOOD
-    below.settled[0](below.parked)
+    below.completed[0](below.pending)
     assert sum(count for _, count, _ in tally.added) == 5
     assert len(answered) == 5
 
@@ -85,21 +85,21 @@ def test_each_submitter_is_answered_by_its_own_way() -> None:
     meter = Meter(below, Tally())
     meter.submit(requests(Op.READ, 1), first.extend)
     meter.submit(requests(Op.READ, 1), second.extend)
-    for request, settled in zip(below.parked, below.settled, strict=True):
+    for request, completed in zip(below.pending, below.completed, strict=True):
         request.status = GOOD
-        settled([request])
-    assert (first, second) == ([below.parked[0]], [below.parked[1]])
+        completed([request])
+    assert (first, second) == ([below.pending[0]], [below.pending[1]])
 
 
-@pytest.mark.parametrize("is_parked", [False, True])
-def test_failures_are_counted(is_parked: bool) -> None:
+@pytest.mark.parametrize("is_pending", [False, True])
+def test_failures_are_counted(is_pending: bool) -> None:
     bad = Status(Code.WRITE_ERROR, "lost")
     tally, below = Tally(), Scripted(bad)
-    op = Op.READ if is_parked else Op.WRITE
+    op = Op.READ if is_pending else Op.WRITE
     Meter(below, tally).submit(requests(op, 2), lambda _requests: None)
-    for request in below.parked:
+    for request in below.pending:
         request.status = bad
-    below.settled[0](below.parked)
+    below.completed[0](below.pending)
     assert tally.failed == [op, op]
 
 

@@ -16,6 +16,7 @@ from tierce import (
     GOOD,
     BaseDevice,
     Capabilities,
+    Completed,
     Concurrency,
     EngineDescription,
     Filter,
@@ -25,7 +26,6 @@ from tierce import (
     OpenContext,
     PluginError,
     Request,
-    Settled,
     SimpleDevice,
 )
 from tierce.process.epoll import EpollReactor
@@ -71,7 +71,7 @@ class Batches(BaseDevice):
         Batches.context = context
         self.geometry = Geometry(self.size, BLOCK)
 
-    def submit(self, batch: list[Request], settled: Settled) -> None:
+    def submit(self, batch: list[Request], completed: Completed) -> None:
         for request in batch:
             request.status = GOOD
 
@@ -110,7 +110,7 @@ class Unfinished:
         self.geometry = Geometry(SIZE, BLOCK)
         self.capabilities = Capabilities()
 
-    def submit(self, batch: list[Request], settled: Settled) -> None:
+    def submit(self, batch: list[Request], completed: Completed) -> None:
         """Has no close."""
 
 

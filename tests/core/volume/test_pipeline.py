@@ -245,9 +245,9 @@ class Passing:
         self._below = below
         self.close = below.close
 
-    def submit(self, batch: list[Request], settled: object) -> None:
+    def submit(self, batch: list[Request], completed: object) -> None:
         Passing.seen += [request.op for request in batch]
-        self._below.submit(batch, settled)  # type: ignore[arg-type]
+        self._below.submit(batch, completed)  # type: ignore[arg-type]
 
 
 def filtered(registry: Registry, operations: set[str], contract: int = 2) -> None:

@@ -16,7 +16,7 @@ class Below:
         self.got: list[list[Op]] = []
         self.is_closed = False
 
-    def submit(self, batch: list[Request], _settled: object) -> None:
+    def submit(self, batch: list[Request], _completed: object) -> None:
         self.got.append([request.op for request in batch])
         for request in batch:
             request.status = GOOD

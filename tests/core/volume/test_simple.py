@@ -121,27 +121,27 @@ def test_an_inline_device_is_called_on_the_data_thread_and_answers_at_once(
 
 
 def test_a_serial_device_has_one_call_under_way_and_in_order(reactor: HandReactor) -> None:
-    simple, settled = Noting(), list[Request]()
+    simple, completed = Noting(), list[Request]()
     batch = [write(0), read(4096), Request(Op.FLUSH), write(8192)]
-    adapted(simple, reactor, Concurrency.SERIAL).submit(batch, settled.extend)
+    adapted(simple, reactor, Concurrency.SERIAL).submit(batch, completed.extend)
     while reactor.work:
         assert len(reactor.work) == 1
         reactor.work_off()
-    assert settled == batch
+    assert completed == batch
 
 
 def test_a_parallel_device_has_all_calls_under_way_that_do_not_overlap(
     reactor: HandReactor,
 ) -> None:
-    simple, settled = Noting(), list[Request]()
+    simple, completed = Noting(), list[Request]()
     batch = [write(0), write(4096), read(0), write(0), Request(Op.FLUSH), read(4096)]
-    adapted(simple, reactor).submit(batch, settled.extend)
+    adapted(simple, reactor).submit(batch, completed.extend)
     assert len(reactor.work) == 3, "two writes, and the flush, which waits for neither"
     while reactor.work:
         reactor.work_off()
     on_first_block = [call for call in simple.calls if call[1] == 0]
     assert on_first_block == [("write", 0), ("read", 0), ("write", 0)]
-    assert len(settled) == len(batch)
+    assert len(completed) == len(batch)
 
 
 def test_readers_of_one_extent_run_at_once(reactor: HandReactor) -> None:
@@ -177,11 +177,11 @@ def test_what_a_call_raises_becomes_a_status(
 
 
 def test_a_failed_call_lets_those_go_on_that_waited_for_it(reactor: HandReactor) -> None:
-    simple, settled = Noting(), list[Request]()
+    simple, completed = Noting(), list[Request]()
     simple.error = OSError(errno.EIO, "lost")
-    adapted(simple, reactor).submit([write(0), write(0)], settled.extend)
+    adapted(simple, reactor).submit([write(0), write(0)], completed.extend)
     reactor.work_off(2)
-    assert len(settled) == 2
+    assert len(completed) == 2
 
 
 def test_a_capability_is_the_presence_of_a_method(reactor: HandReactor) -> None:

@@ -104,14 +104,15 @@ def test_a_filter_that_raises_costs_its_volumes_requests_and_names_itself(
     assert any("(2 more times" in one.message for one in scene.events)
 
 
-def test_a_filter_that_settles_twice_is_heard_once(tmp_path: Path, reactor: EpollReactor) -> None:
+def test_a_filter_that_completes_twice_is_heard_once(tmp_path: Path, reactor: EpollReactor) -> None:
     scene = Scene(tmp_path, reactor, "repeats", "memory")
     scene.run.submit(write(0), write(BLOCK))
     (asked,) = scene.run.submit(read(0))
     assert bytes(asked.buffer or b"")[:1] == b"w"
     (event,) = scene.events
-    assert "filter repeats (plugin 'repeats' (package tierce-repeats)) settled a request twice" in (
-        event.message
+    assert (
+        "filter repeats (plugin 'repeats' (package tierce-repeats)) completed a request twice"
+        in (event.message)
     )
 
 

@@ -10,14 +10,14 @@ import pytest
 from iscsi.bench import Bench, Disk
 from iscsi.initiator import command, only
 from iscsi.standalone import MemoryDevice
-from tierce import Code, Op, Request, Settled, Status
+from tierce import Code, Completed, Op, Request, Status
 
 
 class BrokenDevice(MemoryDevice):
     """Its first block can't be read."""
 
-    def submit(self, batch: list[Request], settled: Settled) -> None:
-        super().submit(batch, settled)
+    def submit(self, batch: list[Request], completed: Completed) -> None:
+        super().submit(batch, completed)
         for request in batch:
             if request.op is Op.READ and request.offset == 0:
                 request.status = Status(Code.READ_ERROR, "gone", 0)

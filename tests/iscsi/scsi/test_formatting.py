@@ -17,7 +17,7 @@ from iscsi.initiator import (
     write_10,
 )
 from iscsi.standalone import MemoryDevice
-from tierce import Code, Op, Request, Settled, Status
+from tierce import Code, Completed, Op, Request, Status
 
 FORMAT = bytes((0x04, 0, 0, 0, 0, 0))
 WITH_DATA = bytes((0x04, 0x10, 0, 0, 0, 0))
@@ -29,8 +29,8 @@ OTHER = b"\x80\0\0\0\0\2"
 class BrokenDevice(MemoryDevice):
     """Nothing in it can be discarded."""
 
-    def submit(self, batch: list[Request], settled: Settled) -> None:
-        super().submit(batch, settled)
+    def submit(self, batch: list[Request], completed: Completed) -> None:
+        super().submit(batch, completed)
         for request in batch:
             if request.op is Op.DISCARD:
                 request.status = Status(Code.WRITE_ERROR, "gone", 512)

@@ -11,7 +11,7 @@ from jiva.sim.history import NEVER, Era
 from jiva.sim.local import SimLocalFiles
 from jiva.sim.machines import UUID, Machine
 from jiva.sim.network import Connection
-from tierce import Capabilities, Geometry, Request, Settled, Status
+from tierce import Capabilities, Completed, Geometry, Request, Status
 from tierce.volume.emulate import Emulator
 from tierce_jiva.ballot import Membership
 from tierce_jiva.host import Host, State, Volume
@@ -40,7 +40,7 @@ class _Volume:
         size = target.world.size_bytes
         self.geometry = Geometry(size, block_size=512, io_bytes_max=BATCH_BYTES_MAX)
 
-    def submit(self, batch: list[Request], settled: Settled) -> None:
+    def submit(self, batch: list[Request], settled: Completed) -> None:
         self._target.submit(batch, settled)
 
     def close(self, closed: Callable[[Status], None]) -> None:
@@ -162,7 +162,7 @@ class Target:
         self._is_ticking = False
         self.replicator.tick(self.world.now)
 
-    def submit(self, batch: list[Request], settled: Settled) -> None:
+    def submit(self, batch: list[Request], settled: Completed) -> None:
         """Take requests, as `JivaDevice.submit` does."""
         if not self._is_ticking:
             self.enter()

@@ -8,7 +8,7 @@ import tierce
 class HangingFilter(tierce.Filter):
     """Forgets what it is given."""
 
-    def submit(self, batch: list[tierce.Request], settled: tierce.Settled) -> None:
+    def submit(self, batch: list[tierce.Request], completed: tierce.Completed) -> None:
         """Forget it."""
 
 

@@ -126,11 +126,11 @@ class Session:
 
     def _submit(self, request: Request) -> None:
         self._is_busy = True
-        self._device.submit([request], self._settled)
+        self._device.submit([request], self._completed)
         if request.status is not None:
             self._answer(request)
 
-    def _settled(self, requests: list[Request]) -> None:
+    def _completed(self, requests: list[Request]) -> None:
         for request in requests:
             self._answer(request)
         # What has come meanwhile waits in the transport.

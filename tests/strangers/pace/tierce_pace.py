@@ -42,19 +42,19 @@ class Pace:
         self._options = options
         self._show()
 
-    def submit(self, batch: list[tierce.Request], settled: tierce.Settled) -> None:
+    def submit(self, batch: list[tierce.Request], completed: tierce.Completed) -> None:
         """Pass everything on when its time has come."""
 
         def pass_on() -> None:
-            self._below.submit(batch, settled)
+            self._below.submit(batch, completed)
             done = [request for request in batch if request.status is not None]
             if done:
-                settled(done)
+                completed(done)
 
         if self._options.delay_s:
             self._context.reactor.call_later(self._options.delay_s, pass_on)
         else:
-            self._below.submit(batch, settled)
+            self._below.submit(batch, completed)
 
     def close(self, closed: Callable[[tierce.Status], None]) -> None:
         """Close what is below."""

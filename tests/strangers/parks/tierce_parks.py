@@ -6,10 +6,10 @@ import tierce
 class Parks(tierce.Filter):
     """Answers nothing at once."""
 
-    def submit(self, batch: list[tierce.Request], settled: tierce.Settled) -> None:
+    def submit(self, batch: list[tierce.Request], completed: tierce.Completed) -> None:
         """Pass it on later."""
         waiting = list(batch)
-        self.context.reactor.call_soon(lambda: self.pass_on(waiting, settled))
+        self.context.reactor.call_soon(lambda: self.pass_on(waiting, completed))
 
 
 @tierce.hookimpl

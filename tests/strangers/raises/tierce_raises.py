@@ -6,7 +6,7 @@ import tierce
 class Raises(tierce.Filter):
     """Fails on everything but its own making."""
 
-    def submit(self, batch: list[tierce.Request], settled: tierce.Settled) -> None:
+    def submit(self, batch: list[tierce.Request], completed: tierce.Completed) -> None:
         """Raise."""
         raise KeyError("forgot to fill the table")
 

@@ -4,14 +4,14 @@ import tierce
 
 
 class Repeats(tierce.Filter):
-    """Settles each request twice."""
+    """Completes each request twice."""
 
-    def submit(self, batch: list[tierce.Request], settled: tierce.Settled) -> None:
+    def submit(self, batch: list[tierce.Request], completed: tierce.Completed) -> None:
         """Pass it on later, and report it once more than it should."""
 
         def twice(requests: list[tierce.Request]) -> None:
-            settled(requests)
-            settled(requests)
+            completed(requests)
+            completed(requests)
 
         waiting = list(batch)
         self.context.reactor.call_soon(lambda: self.pass_on(waiting, twice))

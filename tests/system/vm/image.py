@@ -126,7 +126,7 @@ def _make(folder: Path) -> None:
     tree = folder / "tree"
     kernel_package = _fetch(folder / "apt")
     _unpack(sorted((folder / "apt").glob("archives/*.deb")), tree)
-    _settle(tree)
+    _complete(tree)
     version = _add_kernel(kernel_package, folder, tree)
     _make_initrd(folder, tree, version)
     disk = folder / "disk.img"
@@ -182,7 +182,7 @@ def _unpack_one(package: Path, tree: Path) -> None:
         raise ImageError(f"{package.name} can't be unpacked: {done.stderr.decode()}")
 
 
-def _settle(tree: Path) -> None:
+def _complete(tree: Path) -> None:
     """Do what the packages' own scripts would have done, as far as it is needed."""
     for name in UNREAD:
         shutil.rmtree(tree / name, ignore_errors=True)

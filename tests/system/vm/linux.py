@@ -16,7 +16,7 @@ FINISH_TIMEOUT_S = 120.0
 #: What the kernel writes when a disk has failed its user, or a file system finds itself damaged.
 _COMPLAINT = re.compile(
     r"I/O error|EXT4-fs (?:error|warning)|XFS .*(?:corrupt|error|shutdown)|rejecting I/O"
-    r"|Sense Key : (?:Medium|Hardware|Aborted|Illegal)|Aborting journal|[Rr]emounting"
+    r"|Sense Key : (?:Medium|Hardware|Aborted|Illegal)|Aborting event_log|[Rr]emounting"
     r"|blocked for more than|Invalid|WARNING:|BUG:|Device offlined|UNKNOWN"
 )
 #: A complaint about one path: what multipath is there for.
@@ -80,7 +80,7 @@ class Linux:
         node = f"iscsiadm -m node -T {IQN}:{name} -p {self.portal()}"
         said = self.run(
             f"{new} -o new; {new} -o update -n iface.initiatorname -v {IQN}:second\n"
-            f"{node} -I second -o new; {node} -I second --login; udevadm settle\n"
+            f"{node} -I second -o new; {node} -I second --login; udevadm complete\n"
             "session=$(grep -l ^second$ /sys/class/iscsi_session/*/ifacename)\n"
             "ls ${session%/ifacename}/device/target*/*/block"
         )

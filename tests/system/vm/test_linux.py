@@ -57,7 +57,7 @@ def test_a_file_system_lives_through_kill_9_of_each_process(linux: Linux, kind: 
     linux.make_file_system(kind, device, "/mnt/a")
     job = linux.verify("/mnt/a/file")
     linux.wait_for_writes(device, job)
-    for victims in (["target.demo"], ["portal"], ["member.demo.replica-1"], ["template"]):
+    for victims in (["target.demo"], ["portal"], ["member.demo.replica-1"], ["fork-server"]):
         linux.server.kill(victims)
         linux.wait_for_writes(device, job)
     linux.finish(job)
@@ -103,7 +103,7 @@ def test_a_file_system_is_whole_after_the_power_of_both_sides_was_cut(
     linux.machine.start()
     linux.server.run("demo")
     device = linux.attach()
-    # Mounting replays the journal, as after every crash; then all must be well.
+    # Mounting replays the event_log, as after every crash; then all must be well.
     linux.run(f"mkdir -p /mnt/a; mount {device} /mnt/a")
     assert linux.run("cd /mnt/a; sha256sum {1..20}") == sums
     linux.run("umount /mnt/a")

@@ -6,31 +6,31 @@ from collections.abc import Callable, Collection
 
 from tierce.block.operation import Request
 
-#: Takes what has been settled; returns what of it counts.
+#: Takes what has been completed; returns what of it counts.
 Take = Callable[[list[Request]], list[Request]]
 
 
-class Settlement:
-    """What a boundary's settled requests go through.
+class Completion:
+    """What a boundary's completed requests go through.
 
     Args:
         take: Takes them.
-        parked: The requests that are under way, kept up to date by `take`.
+        pending: The requests that are under way, kept up to date by `take`.
     """
 
-    def __init__(self, take: Take, parked: Collection[Request]) -> None:
+    def __init__(self, take: Take, pending: Collection[Request]) -> None:
         self._take = take
-        self._parked = parked
+        self._pending = pending
         self._earlier: list[tuple[set[Request], Callable[[], None]]] = []
         #: `take` itself, or, while somebody waits, one that looks afterwards.
         self.take: Take = take
 
-    def when_settled(self, call: Callable[[], None]) -> None:
-        """Call once all that is parked now has been taken. From within, if nothing is."""
-        if not self._parked:
+    def when_completed(self, call: Callable[[], None]) -> None:
+        """Call once all that is pending now has been taken. From within, if nothing is."""
+        if not self._pending:
             call()
             return
-        self._earlier.append((set(self._parked), call))
+        self._earlier.append((set(self._pending), call))
         self.take = self._take_and_look
 
     def _take_and_look(self, requests: list[Request]) -> list[Request]:
