@@ -11,7 +11,6 @@
     ├── FormatError           something on disk is not what it should be; carries the path
     ├── TemporaryError        try again; carries the delay
     └── ConflictError         something else holds it (lock, port, name); carries the holder
-        └── FencedError       another writer holds a higher ballot; never retry
 
 `exit_code` is what the CLI ends with (docs/reference/exit-codes.md).
 """
@@ -113,10 +112,6 @@ class ConflictError(TierceError):
     """Something else holds it: a lock, a port, a name. The message names the holder."""
 
     exit_code: ClassVar[int] = 7
-
-
-class FencedError(ConflictError):
-    """Another target was promised a higher ballot: this one has stopped for good."""
 
 
 def explain(error: BaseException) -> str:

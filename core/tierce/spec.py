@@ -1,4 +1,4 @@
-"""What a volume is, and what it is made of: the values that every room speaks of."""
+"""What a volume is, and what it is made of: the values that every package speaks of."""
 
 from __future__ import annotations
 

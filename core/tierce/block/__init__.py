@@ -8,7 +8,7 @@ from tierce.block.device import (
     Geometry,
     SimpleDevice,
 )
-from tierce.block.extent_lock import Claim, ExtentLock
+from tierce.block.extent_lock import ExtentHold, ExtentLock
 from tierce.block.filter import Filter
 from tierce.block.hole import can_punch_hole, punch_hole
 from tierce.block.operation import EXTENT_COUNT_MAX, NO_FLAGS, Completed, Extent, Flag, Op, Request
@@ -21,12 +21,12 @@ __all__ = [
     "NO_FLAGS",
     "BaseDevice",
     "Capabilities",
-    "Claim",
     "Code",
     "Completed",
     "Concurrency",
     "Device",
     "Extent",
+    "ExtentHold",
     "ExtentLock",
     "Filter",
     "Flag",

@@ -3,10 +3,10 @@
 For devices that park operations: what overlaps a held extent waits, in the order in which it
 came; everything else passes. While nothing is held, the only cost is asking whether it is.
 
-**Handing on.** A claim that waits hangs on the latest of those before it that stand against it,
-and is looked at again when that one is given back: a pile of claims on one extent is a chain, and
-each `release` costs as many looks as it has followers. Whoever is granted a claim may give it back
-from within; so claims are granted by one loop, not by each other, and a chain of any length needs
+**Handing on.** A hold that waits hangs on the latest of those before it that stand against it,
+and is looked at again when that one is given back: a pile of holds on one extent is a chain, and
+each `release` costs as many looks as it has followers. Whoever is granted a hold may give it back
+from within; so holds are granted by one loop, not by each other, and a chain of any length needs
 no deeper stack.
 """
 
@@ -20,26 +20,26 @@ import attrs
 
 
 @attrs.define(eq=False)
-class Claim:
+class ExtentHold:
     """An extent that is held, or waited for.
 
     Attributes:
         offset: First byte.
         end: One past the last byte.
         is_exclusive: Nobody else may hold any of it.
-        granted: Called once, when the claim is held.
-        number: Its place in the order in which claims came.
+        granted: Called once, when the extent is held.
+        number: Its place in the order in which holds came.
         followers: Those that wait for this one to be given back, and are looked at then.
     """
 
     offset: int
     end: int
     is_exclusive: bool
-    granted: Callable[[Claim], None]
+    granted: Callable[[ExtentHold], None]
     number: int = 0
-    followers: list[Claim] = attrs.field(factory=list)
+    followers: list[ExtentHold] = attrs.field(factory=list)
 
-    def conflicts(self, other: Claim) -> bool:
+    def conflicts(self, other: ExtentHold) -> bool:
         """True if the two can't be held at once."""
         return (
             self.offset < other.end
@@ -53,44 +53,44 @@ class ExtentLock:
 
     def __init__(self) -> None:
         #: Held ones and waiting ones, oldest first.
-        self._claims: dict[Claim, None] = {}
+        self._holds: dict[ExtentHold, None] = {}
         self._numbers = itertools.count()
         #: What may be held by now and has not been told so.
-        self._free: deque[Claim] = deque()
+        self._free: deque[ExtentHold] = deque()
         self._is_granting = False
 
     def __bool__(self) -> bool:
         """True if anything is held."""
-        return bool(self._claims)
+        return bool(self._holds)
 
     def is_free(self, offset: int, length: int, *, exclusive: bool) -> bool:
-        """True if a claim would be granted at once."""
+        """True if a hold would be granted at once."""
         end = offset + length
         return not any(
-            claim.offset < end and offset < claim.end and (exclusive or claim.is_exclusive)
-            for claim in self._claims
+            hold.offset < end and offset < hold.end and (exclusive or hold.is_exclusive)
+            for hold in self._holds
         )
 
     def acquire(
-        self, offset: int, length: int, granted: Callable[[Claim], None], *, exclusive: bool
+        self, offset: int, length: int, granted: Callable[[ExtentHold], None], *, exclusive: bool
     ) -> None:
-        """Claim an extent: `granted(claim)` is called now, from within, or when it is free.
+        """Hold an extent: `granted(hold)` is called now, from within, or when it is free.
 
-        Whoever is granted a claim gives it back with `release`.
+        Whoever is granted a hold gives it back with `release`.
         """
-        claim = Claim(offset, offset + length, exclusive, granted, next(self._numbers))
-        obstacle = self._obstacle(claim)
-        self._claims[claim] = None
+        hold = ExtentHold(offset, offset + length, exclusive, granted, next(self._numbers))
+        obstacle = self._obstacle(hold)
+        self._holds[hold] = None
         if obstacle is None:
-            granted(claim)
+            granted(hold)
         else:
-            obstacle.followers.append(claim)
+            obstacle.followers.append(hold)
 
-    def release(self, claim: Claim) -> None:
-        """Give a claim back, and grant what waited for it: before this returns, or, from within
+    def release(self, hold: ExtentHold) -> None:
+        """Give a hold back, and grant what waited for it: before this returns, or, from within
         `granted`, after that has returned."""
-        del self._claims[claim]
-        for follower in claim.followers:
+        del self._holds[hold]
+        for follower in hold.followers:
             obstacle = self._obstacle(follower)
             if obstacle is None:
                 self._free.append(follower)
@@ -106,9 +106,9 @@ class ExtentLock:
         finally:
             self._is_granting = False
 
-    def _obstacle(self, wanted: Claim) -> Claim | None:
-        """Return the latest claim that came before this one and stands against it."""
-        for claim in reversed(self._claims):
-            if claim.number < wanted.number and claim.conflicts(wanted):
-                return claim
+    def _obstacle(self, wanted: ExtentHold) -> ExtentHold | None:
+        """Return the latest hold that came before this one and stands against it."""
+        for hold in reversed(self._holds):
+            if hold.number < wanted.number and hold.conflicts(wanted):
+                return hold
         return None

@@ -134,7 +134,7 @@ class StatusDisplay:
         """Return what a volume had done at the last look, what it has done now, and its page."""
         snapshot = read_snapshot(self._supervisor.paths.page(name))
         now = totals(snapshot)
-        # What a target that was taken over has done before is nobody's news.
+        # What a target that was taken over has done before is told to nobody.
         before = self._before.get(name, now)
         self._before[name] = now
         return before, now, snapshot

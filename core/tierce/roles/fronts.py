@@ -13,7 +13,7 @@ from tierce.process.settings import TargetSettings
 from tierce.registry import Registry, resolve
 from tierce.spec import Access, Export
 from tierce.stage import Stage
-from tierce.volume.claims import ExportClaims
+from tierce.volume.export_claims import ExportClaims
 from tierce.volume.meter import Meter
 from tierce.volume.pipeline import Pipeline
 from tierce.volume.read_only import ReadOnly

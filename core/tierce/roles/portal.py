@@ -7,8 +7,8 @@ It accepts nothing before the supervisor has sent every route and `open`: an ini
 while the portal restarts waits in the kernel's backlog, instead of being told that its target
 does not exist.
 
-Memory is bounded against whoever connects: so many connections at once that have not said whom they
-want (the oldest makes room for the newest), so many bytes each, so many seconds each. Where it
+Memory is bounded against whoever connects: so many connections at once that have named no volume
+yet (the oldest makes room for the newest), so many bytes each, so many seconds each. Where it
 listens, and where it can't, the supervisor hears as facts (tierce.roles.ports).
 """
 
@@ -34,7 +34,7 @@ from tierce.spec import Event
 #: Makes a connection router of a connection's two ends, ours first.
 MakeRouter = Callable[[tuple[str, int], tuple[str, int]], Any]
 
-#: Connections that have not said whom they want, over all front ends.
+#: Connections that have named no volume yet, over all front ends.
 UNROUTED_COUNT_MAX = 256
 #: Connections accepted before other events have their turn.
 ACCEPT_COUNT_MAX = 64
@@ -79,7 +79,7 @@ class Portal:
         return {"route": self._route, "unroute": self._unroute, "open": self._open}
 
     def close(self, closed: Callable[[], None]) -> None:
-        """Stop accepting, drop who has not said whom it wants, then `closed()`."""
+        """Stop accepting, drop who has named no volume yet, then `closed()`."""
         self._ports.close()
         self._door.close()
         for unrouted in list(self._unrouted):
@@ -118,7 +118,7 @@ class Portal:
         self._ports.add(name, options.listen)
 
     def accept(self, frontend: str, listener: socket.socket) -> None:
-        """Accept those who have come, and hear whom they want."""
+        """Accept those who have come, and hear which volumes they name."""
         for _count in range(ACCEPT_COUNT_MAX):
             try:
                 accepted = self._door.accept(listener)
@@ -153,9 +153,7 @@ class Portal:
 
     def _evict(self) -> None:
         oldest = next(iter(self._unrouted))
-        self._log(
-            f"{oldest.remote}: others came before it had said whom it wants", "portal.evicted"
-        )
+        self._log(f"{oldest.remote}: others came before it named a volume", "portal.evicted")
         self.forget(oldest)
         oldest.close()
 

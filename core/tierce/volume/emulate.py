@@ -8,7 +8,7 @@ refused where it is absent. A batch in which nothing of this is needed is passed
 us an operation.
 
 **What waits.** The device below keeps the order of what it was given; what is emulated is there
-only in part, so it is kept here, by claims. A change that is emulated shares its extent with other
+only in part, so it is kept here, by holds. A change that is emulated shares its extent with other
 changes; a comparison has it alone; a read that overlaps either waits, since a read that overlaps a
 pending write is not answered before it. The comparison's own read waits for plain writes before it,
 below.
@@ -22,7 +22,7 @@ from functools import partial
 import attrs
 
 from tierce.block.device import Capabilities, Device, Geometry
-from tierce.block.extent_lock import Claim, ExtentLock
+from tierce.block.extent_lock import ExtentHold, ExtentLock
 from tierce.block.operation import FLAGS_OF, NO_FLAGS, Completed, Extent, Flag, Op, Request
 from tierce.block.quiet import when_quiet
 from tierce.block.status import GOOD, Code, Status
@@ -135,7 +135,7 @@ class Emulator:
                     self._device.submit(passed, completed)
                     passed = []
                 needs_extent = request.op in _CHANGES or not self._is_free(request)
-                begin = self._claim if needs_extent else self._emulate
+                begin = self._hold_extent if needs_extent else self._emulate
                 self._do(request, completed, begin)
         if passed:
             self._device.submit(passed, completed)
@@ -186,18 +186,18 @@ class Emulator:
             return False
         return self._below.does(request.op) and not (request.flags and self._lacks(request.flags))
 
-    def _claim(self, request: Request, done: Callable[[], None]) -> None:
+    def _hold_extent(self, request: Request, done: Callable[[], None]) -> None:
         """Do it when it has its extent, which may be now.
 
         One that is made of several holds it too, shared: its later pieces are not below yet, so
         that neither a comparison nor a read would wait for them.
         """
 
-        def granted(claim: Claim) -> None:
+        def granted(hold: ExtentHold) -> None:
             def release() -> None:
                 # Answered in the order in which it was done, before those that waited.
                 done()
-                self._lock.release(claim)
+                self._lock.release(hold)
 
             if self._is_native(request):
                 self._below_do(request, release)

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any, Protocol
 
 from tierce.block.device import Capabilities, Concurrency, Geometry
-from tierce.block.extent_lock import Claim, ExtentLock
+from tierce.block.extent_lock import ExtentHold, ExtentLock
 from tierce.block.operation import EXTENT_COUNT_MAX, Completed, Extent, Op, Request
 from tierce.block.status import GOOD, Code, Status
 from tierce.errors import DeviceError, explain
@@ -108,7 +108,7 @@ class SimpleAdapter:
                     request.status = GOOD
             return
         for request in batch:
-            self._claim(request, completed)
+            self._hold_extent(request, completed)
 
     def close(self, closed: Callable[[Status], None]) -> None:
         """Close the engine's device, on a worker thread: it may wait."""
@@ -128,7 +128,7 @@ class SimpleAdapter:
         else:
             self._offload(close, done)
 
-    def _claim(self, request: Request, completed: Completed) -> None:
+    def _hold_extent(self, request: Request, completed: Completed) -> None:
         """Wait for what overlaps. SERIAL: everything overlaps everything."""
         start = partial(self._start, request, completed)
         if self._is_serial:
@@ -140,10 +140,10 @@ class SimpleAdapter:
             exclusive = request.op in _CHANGES
             self._lock.acquire(request.offset, request.length, start, exclusive=exclusive)
 
-    def _start(self, request: Request, completed: Completed, claim: Claim) -> None:
+    def _start(self, request: Request, completed: Completed, hold: ExtentHold) -> None:
         def done(_result: object, error: BaseException | None) -> None:
             request.status = GOOD if error is None else self._status_of(error, request)
-            self._lock.release(claim)
+            self._lock.release(hold)
             completed([request])
 
         self._offload(partial(self._call, request), done)

@@ -19,12 +19,12 @@ from tierce import (
     GOOD,
     BaseDevice,
     Capabilities,
-    Claim,
     Closed,
     Code,
     Completed,
     ConflictError,
     Event,
+    ExtentHold,
     ExtentLock,
     FormatError,
     Geometry,
@@ -178,12 +178,10 @@ class FileDevice(BaseDevice):
     def _do_later(self, request: Request, completed: Completed) -> None:
         """Do it on a worker thread, once nothing that overlaps is under way."""
 
-        def granted(claim: Claim) -> None:
+        def granted(hold: ExtentHold) -> None:
             if exclusive:
                 self._flusher.begin_change(request.offset, request.length)
-            self._offload(
-                partial(self._do, request), partial(self._done, request, completed, claim)
-            )
+            self._offload(partial(self._do, request), partial(self._done, request, completed, hold))
 
         exclusive = request.op not in _READING
         self._lock.acquire(request.offset, request.length, granted, exclusive=exclusive)
@@ -225,7 +223,7 @@ class FileDevice(BaseDevice):
         self,
         request: Request,
         completed: Completed,
-        claim: Claim,
+        hold: ExtentHold,
         status: Status | None,
         error: BaseException | None,
     ) -> None:
@@ -236,7 +234,7 @@ class FileDevice(BaseDevice):
             self._flusher.end_change(request.offset, request.length)
         if status is not GOOD and status is not None:
             self._tell(status)
-        self._lock.release(claim)
+        self._lock.release(hold)
         completed([request])
 
     def _failure(self, request: Request, error: OSError) -> Status:

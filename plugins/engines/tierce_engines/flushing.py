@@ -28,11 +28,11 @@ import attrs
 
 from tierce import (
     GOOD,
-    Claim,
     Closed,
     Code,
     Completed,
     Event,
+    ExtentHold,
     ExtentLock,
     OpenContext,
     Request,
@@ -56,7 +56,7 @@ class Flusher:
         context: What core opened the engine with.
         path: The file, for messages.
         descriptor: The open file.
-        lock: The extents that are busy; what is rewritten is claimed there.
+        lock: The extents that are busy; what is rewritten is held there.
     """
 
     def __init__(self, context: OpenContext, path: Path, descriptor: int, lock: ExtentLock) -> None:
@@ -220,9 +220,9 @@ class Flusher:
                 lambda _result, error: self._rewritten(error),
             )
 
-    def _rewrite_one(self, left: Iterator[int], offset: int, length: int, claim: Claim) -> None:
+    def _rewrite_one(self, left: Iterator[int], offset: int, length: int, hold: ExtentHold) -> None:
         def done(_result: None, error: BaseException | None) -> None:
-            self._lock.release(claim)
+            self._lock.release(hold)
             if error is not None:
                 self._rewritten(error)
             else:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tierce import Claim, ExtentLock
+from tierce import ExtentHold, ExtentLock
 
 
 def test_what_does_not_overlap_passes() -> None:
     lock = ExtentLock()
-    held: list[Claim] = []
+    held: list[ExtentHold] = []
     lock.acquire(0, 10, held.append, exclusive=True)
     lock.acquire(10, 10, held.append, exclusive=True)
     assert len(held) == 2
@@ -19,8 +19,8 @@ def test_what_does_not_overlap_passes() -> None:
 
 def test_readers_share_and_a_writer_waits_for_all_of_them() -> None:
     lock = ExtentLock()
-    readers: list[Claim] = []
-    writer: list[Claim] = []
+    readers: list[ExtentHold] = []
+    writer: list[ExtentHold] = []
     lock.acquire(0, 10, readers.append, exclusive=False)
     lock.acquire(5, 10, readers.append, exclusive=False)
     lock.acquire(8, 1, writer.append, exclusive=True)
@@ -35,13 +35,13 @@ def test_readers_share_and_a_writer_waits_for_all_of_them() -> None:
 
 
 def test_thousands_that_give_back_at_once_need_no_deeper_stack() -> None:
-    lock, held, order = ExtentLock(), list[Claim](), list[int]()
+    lock, held, order = ExtentLock(), list[ExtentHold](), list[int]()
     lock.acquire(0, 10, held.append, exclusive=True)
     for number in range(5000):
 
-        def granted(claim: Claim, number: int = number) -> None:
+        def granted(hold: ExtentHold, number: int = number) -> None:
             order.append(number)
-            lock.release(claim)
+            lock.release(hold)
 
         lock.acquire(0, 10, granted, exclusive=True)
     lock.release(held.pop())
@@ -50,7 +50,7 @@ def test_thousands_that_give_back_at_once_need_no_deeper_stack() -> None:
 
 
 def test_what_overlaps_is_granted_in_the_order_in_which_it_came() -> None:
-    lock, held, order = ExtentLock(), list[Claim](), list[str]()
+    lock, held, order = ExtentLock(), list[ExtentHold](), list[str]()
     lock.acquire(0, 10, held.append, exclusive=False)
     for name, offset, length, exclusive in (
         ("writer", 5, 10, True),
@@ -59,9 +59,9 @@ def test_what_overlaps_is_granted_in_the_order_in_which_it_came() -> None:
         ("writer behind both", 0, 20, True),
     ):
 
-        def granted(claim: Claim, name: str = name) -> None:
+        def granted(hold: ExtentHold, name: str = name) -> None:
             order.append(name)
-            held.append(claim)
+            held.append(hold)
 
         lock.acquire(offset, length, granted, exclusive=exclusive)
     assert order == ["elsewhere"], "a reader must not overtake the writer"
@@ -75,18 +75,18 @@ def test_what_overlaps_is_granted_in_the_order_in_which_it_came() -> None:
         st.tuples(st.integers(0, 20), st.integers(1, 8), st.booleans(), st.booleans()), max_size=60
     )
 )
-def test_no_two_conflicting_claims_are_ever_held_and_all_are_granted_in_the_end(
+def test_no_two_conflicting_holds_are_ever_held_and_all_are_granted_in_the_end(
     steps: list[tuple[int, int, bool, bool]],
 ) -> None:
     lock = ExtentLock()
-    held: list[Claim] = []
+    held: list[ExtentHold] = []
     granted = 0
 
-    def take(claim: Claim) -> None:
+    def take(hold: ExtentHold) -> None:
         nonlocal granted
         granted += 1
-        assert not any(claim.conflicts(other) for other in held)
-        held.append(claim)
+        assert not any(hold.conflicts(other) for other in held)
+        held.append(hold)
 
     for offset, length, exclusive, gives_back in steps:
         lock.acquire(offset, length, take, exclusive=exclusive)

@@ -14,7 +14,6 @@ from tierce import Code, Status, TierceError
 
 GOOD = 0x00
 CHECK_CONDITION = 0x02
-BUSY = 0x08
 RESERVATION_CONFLICT = 0x18
 TASK_SET_FULL = 0x28
 TASK_ABORTED = 0x40

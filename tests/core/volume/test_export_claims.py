@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tierce import Access, ConflictError, Export
-from tierce.volume.claims import ExportClaims
+from tierce.volume.export_claims import ExportClaims
 
 
 def export(frontend: str, access: Access = Access.RW) -> Export:
