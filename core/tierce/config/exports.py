@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tierce.config.finding import find
 from tierce.config.model import Config, ExportShape, VolumeConfig, VolumeShape
 from tierce.config.parsing import Reading, entries, options_to_mapping, parse_options
+from tierce.config.sections import Section, find
 from tierce.config.source import Value
 from tierce.descriptions import Listens
 from tierce.errors import PluginError, explain
@@ -46,13 +46,11 @@ def parse_exports(
         raise value.error(
             f"{path}: the option 'frontend' is missing: what serves it, or a list of `exports:`"
         )
-    frontend = find(
-        "front end", registry.frontends, shape.frontend, items["frontend"], path, registry
+    frontend = find("front end", registry.frontends, items["frontend"], path, registry)
+    options = Section(frontend, value, shape.frontend_options).parse(
+        frontend.volume_options, reading, f"{path}.frontend_options"
     )
-    options = shape.frontend_options or Value({}, value.file, value.line)
-    name = f"{path}.frontend_options"
-    parsed = parse_options(frontend.volume_options, options, reading, name)
-    return (Export(frontend=frontend.name, options=parsed),)
+    return (Export(frontend=frontend.name, options=options),)
 
 
 def _parse_list(
@@ -86,13 +84,11 @@ def _parse_list(
 def _parse_export(value: Value, registry: Registry, reading: Reading, path: str) -> Export:
     shape = parse_options(ExportShape, value, reading, path)
     named = entries(value, path)["frontend"]
-    frontend = find("front end", registry.frontends, shape.frontend, named, path, registry)
-    options = shape.options or Value({}, value.file, value.line)
-    return Export(
-        frontend=frontend.name,
-        options=parse_options(frontend.volume_options, options, reading, f"{path}.options"),
-        access=shape.access,
+    frontend = find("front end", registry.frontends, named, path, registry)
+    options = Section(frontend, value, shape.options).parse(
+        frontend.volume_options, reading, f"{path}.options"
     )
+    return Export(frontend=frontend.name, options=options, access=shape.access)
 
 
 def is_short(exports: tuple[Export, ...]) -> bool:

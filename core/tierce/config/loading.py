@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from tierce.config.exports import check_exports
-from tierce.config.finding import find
 from tierce.config.model import (
     Config,
     FileShape,
@@ -17,6 +17,7 @@ from tierce.config.model import (
     VolumeConfig,
 )
 from tierce.config.parsing import Reading, entries, parse_options
+from tierce.config.sections import Section, find, sections_of
 from tierce.config.source import Value, parse, read_file
 from tierce.config.volumes import parse_volume, volume_key
 from tierce.descriptions import Listens, Scope
@@ -67,7 +68,7 @@ def _config(
     # What `volumes:` and `policies:` hold is parsed below, by those who know the plugins.
     shape = parse_options(FileShape, _without(value, "volumes", "policies"), reading, "")
     found = list(_volumes(value, registry, reading))
-    frontends = _frontends(shape.frontends, value, registry, reading)
+    frontends = _frontends(value, registry, reading)
     volumes = tuple(_check_volumes(found, frontends, registry, reading))
     names = {volume.name for volume in volumes}.union(refused or ())
     policies = tuple(_policies(value, registry, reading, names))
@@ -76,7 +77,7 @@ def _config(
         data_dir=Path(shape.data_dir),
         registry=registry,
         frontends=frontends,
-        services=_services(shape, value, registry, reading),
+        services=_services(value, registry, reading),
         policies=policies,
         volumes=volumes,
         limits=shape.limits,
@@ -169,69 +170,47 @@ def _refuse(value: Value, error: ConfigError, reading: Reading) -> str:
     return name
 
 
-def _sections(
-    named: Mapping[str, Any], value: Value, key: str
-) -> Iterable[tuple[str, Value, Value]]:
-    """Yield name, options and a value at the name's own line, of each section under `key`."""
-    whole = entries(value, "").get(key)
-    for name, options in named.items():
-        assert whole is not None, "what has sections is there"
-        yield name, options, Value(name, value.file, whole.key_lines.get(name, whole.line))
-
-
-def _frontends(
-    named: Mapping[str, Any], value: Value, registry: Registry, reading: Reading
-) -> dict[str, Any]:
+def _frontends(value: Value, registry: Registry, reading: Reading) -> dict[str, Any]:
     found = {}
-    for name, options, at in _sections(named, value, "frontends"):
-        description = find("front end", registry.frontends, name, at, "frontends", registry)
-        # The section's line is where a reader looks, also if it is empty.
-        path = f"frontends.{name}"
-        found[name] = parse_options(description.options, _placed(options, at), reading, path)
+    known = registry.frontends
+    for name, section in sections_of(value, "frontends", "front end", known, registry):
+        description, path = section.description, f"frontends.{name}"
+        found[name] = section.parse(description.options, reading, path)
         is_portal = description.listens is Listens.PORTAL
-        if is_portal and not found[name].listen and "listen" in entries(options, path):
+        options = section.options
+        if is_portal and not found[name].listen and options and "listen" in entries(options, path):
             raise options.error(
                 f"{path}.listen: it names no address, so nobody could log in; for example "
                 '["127.0.0.1:3260"]',
                 key="listen",
             )
-    for name, description in registry.frontends.items():
+    for name, description in known.items():
         if name not in found:
-            try:
-                found[name] = parse_options(
-                    description.options,
-                    Value({}, value.file, value.line),
-                    reading,
-                    f"frontends.{name}",
-                )
-            except ConfigError:
-                continue  # It has no defaults: a volume that wants it is told by check_exports.
+            # One without defaults is not there: a volume that wants it is told by check_exports.
+            with contextlib.suppress(ConfigError):
+                section = Section(description, value, None)
+                found[name] = section.parse(description.options, reading, f"frontends.{name}")
     return found
 
 
-def _placed(options: Value, at: Value) -> Value:
-    return Value({}, at.file, at.line) if options.content is None else options
-
-
-def _services(
-    shape: FileShape, value: Value, registry: Registry, reading: Reading
-) -> dict[str, Any]:
+def _services(value: Value, registry: Registry, reading: Reading) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for key, named in (("services", shape.services), ("exporters", shape.exporters)):
-        for name, options, at in _sections(named, value, key):
-            description = find("service", registry.services, name, at, key, registry)
+    # `exporters:` is another name of the section.
+    for key in ("services", "exporters"):
+        for name, section in sections_of(value, key, "service", registry.services, registry):
+            description, path = section.description, f"services.{name}"
             if name in found:
-                # `exporters:` is another name of the section.
-                first = reading.origins[f"services.{name}"]
-                raise at.error(f"{key}.{name}: the service {name!r} is there already, in {first}")
+                first = reading.origins[path]
+                raise section.error(
+                    f"{key}.{name}: the service {name!r} is there already, in {first}"
+                )
             if description.scope is not Scope.NODE:
-                raise at.error(
+                raise section.error(
                     f"{key}.{name}: the service {name!r} is one of a {description.scope.value}, "
                     f"and this Tierce runs only those of a node"
                 )
-            path = f"services.{name}"
-            reading.origins[path] = at.origin
-            found[name] = parse_options(description.options, _placed(options, at), reading, path)
+            reading.origins[path] = section.at.origin
+            found[name] = section.parse(description.options, reading, path)
     return found
 
 
@@ -259,17 +238,14 @@ def _policies(
 def _policy(value: Value, registry: Registry, reading: Reading, path: str) -> PolicyDocument:
     shape = parse_options(PolicyShape, value, reading, path)
     kind = entries(value, path)["kind"]
-    handler = find(
-        "policy handler", registry.policy_handlers, shape.kind, kind, f"{path}.kind", registry
-    )
-    parameters = (
-        _placed(shape.parameters, value) if shape.parameters else Value({}, value.file, value.line)
-    )
+    handler = find("policy handler", registry.policy_handlers, kind, f"{path}.kind", registry)
     return PolicyDocument(
         kind=shape.kind,
         name=shape.name,
         volumes=shape.selector.volumes,
-        parameters=parse_options(handler.options, parameters, reading, f"{path}.parameters"),
+        parameters=Section(handler, value, shape.parameters).parse(
+            handler.options, reading, f"{path}.parameters"
+        ),
     )
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from tierce.config.exports import exports_to_mapping, parse_exports
-from tierce.config.finding import find
 from tierce.config.model import VolumeConfig, VolumeShape
 from tierce.config.parsing import Reading, entries, options_to_mapping, parse_options
+from tierce.config.sections import Section, find
 from tierce.config.source import Value, from_plain
 from tierce.descriptions import EngineDescription
 from tierce.registry import Registry
@@ -83,39 +83,40 @@ def parse_volume(value: Value, registry: Registry, reading: Reading, path: str) 
             f"{path}.size: {shape.size} bytes is not a multiple of the block size, "
             f"{shape.block_size}; the nearest below is {shape.size - shape.size % shape.block_size}"
         )
-    engine = find("engine", registry.engines, shape.engine, items["engine"], path, registry)
-    empty = Value({}, value.file, value.line)
+    engine = find("engine", registry.engines, items["engine"], path, registry)
     return VolumeConfig(
         name=shape.name,
         size_bytes=shape.size,
         block_size=shape.block_size,
         engine=engine.name,
-        engine_options=parse_options(
-            engine.options, shape.options or empty, reading, f"{path}.options"
+        engine_options=Section(engine, value, shape.options).parse(
+            engine.options, reading, f"{path}.options"
         ),
         exports=parse_exports(shape, value, registry, reading, path),
         filters=tuple(
             _filter(one, registry, reading, f"{path}.filters[{index}]")
             for index, one in enumerate(shape.filters)
         ),
-        store_options=_store_options(engine, shape.store_options, empty, registry, reading, path),
+        store_options=_store_options(engine, shape, value, registry, reading, path),
     )
 
 
 def _store_options(
     engine: EngineDescription,
-    value: Value | None,
-    empty: Value,
+    shape: VolumeShape,
+    value: Value,
     registry: Registry,
     reading: Reading,
     path: str,
 ) -> Any:
     path = f"{path}.store_options"
     if engine.store:
-        options = registry.stores[engine.store].options
-        return parse_options(options, value or empty, reading, path)
-    if value is not None:
-        raise value.error(f"{path}: the engine {engine.name!r} has no store; leave it out")
+        store = registry.stores[engine.store]
+        return Section(store, value, shape.store_options).parse(store.options, reading, path)
+    if shape.store_options is not None:
+        raise shape.store_options.error(
+            f"{path}: the engine {engine.name!r} has no store; leave it out"
+        )
     return None
 
 
@@ -135,6 +136,7 @@ def _filter(value: Value, registry: Registry, reading: Reading, path: str) -> tu
     named = items.pop("name")
     if not isinstance(named.content, str):
         raise named.error(f"{path}.name: expected text, got {named.describe()}")
-    description = find("filter", registry.filters, named.content, named, path, registry)
+    description = find("filter", registry.filters, named, path, registry)
     rest = Value(items, value.file, value.line, value.key_lines)
-    return description.name, parse_options(description.options, rest, reading, path)
+    options = Section(description, value, rest).parse(description.options, reading, path)
+    return description.name, options
