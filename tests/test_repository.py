@@ -184,6 +184,8 @@ def test_no_function_is_longer_than_a_screen() -> None:
 WRITTEN_ONCE = {
     "fcntl.flock(": ["core/tierce/locking.py"],
     "errno.EDQUOT": ["core/tierce/block/status.py"],
+    "def first_difference": ["core/tierce/block/comparison.py"],
+    "there is no format 0": ["core/tierce/durable.py"],
     "PUNCH_HOLE": ["core/tierce/block/hole.py"],
     # What jiva's replicas alone call.
     "ctypes.CDLL(": [

@@ -27,6 +27,7 @@ from tierce.block import (
     SimpleDevice,
     Status,
     can_punch_hole,
+    first_difference,
     punch_hole,
     when_quiet,
 )
@@ -49,6 +50,7 @@ from tierce.descriptions import (
     StoreDescription,
 )
 from tierce.durable import (
+    SEALED_BYTES_MAX,
     make_folder,
     read_sealed,
     remove_file,
@@ -110,6 +112,7 @@ __all__ = [
     "GOOD",
     "NO_FLAGS",
     "READABLE",
+    "SEALED_BYTES_MAX",
     "WRITABLE",
     "Acceptor",
     "Access",
@@ -189,6 +192,7 @@ __all__ = [
     "VolumeStatistics",
     "can_punch_hole",
     "explain",
+    "first_difference",
     "hookimpl",
     "listen_at_path",
     "lock_file",

@@ -113,8 +113,10 @@ def write_sealed(path: Path, kind: str, version: int, body: Mapping[str, Any]) -
     replace_durably(path, seal(FAMILY, kind, version, body))
 
 
-def read_sealed(path: Path, kind: str, version: int) -> dict[str, Any]:
-    """Read what `write_sealed` wrote.
+def read_sealed(
+    path: Path, kind: str, version: int, *, family: str = FAMILY, advice: str = ""
+) -> dict[str, Any]:
+    """Read what `write_sealed` wrote; of another family, what `seal` returned.
 
     Raises:
         FormatError: It is missing, damaged, of another kind, or newer than `version`.
@@ -124,7 +126,7 @@ def read_sealed(path: Path, kind: str, version: int) -> dict[str, Any]:
             data = file.read(SEALED_BYTES_MAX + 1)
     except OSError as error:
         raise FormatError(f"can't be read: {error.strerror}", path=path) from error
-    return unseal(data, FAMILY, kind, version, path=path)
+    return unseal(data, family, kind, version, path=path, advice=advice)[1]
 
 
 def seal(family: str, kind: str, version: int, body: Mapping[str, Any]) -> bytes:
@@ -135,8 +137,8 @@ def seal(family: str, kind: str, version: int, body: Mapping[str, Any]) -> bytes
 
 def unseal(
     data: bytes, family: str, kind: str, version: int, *, path: Path, advice: str = ""
-) -> dict[str, Any]:
-    """Return the object in what `seal` returned.
+) -> tuple[int, dict[str, Any]]:
+    """Return what is in what `seal` returned: the format's version, and the object.
 
     Args:
         data: The file's bytes.
@@ -169,7 +171,7 @@ def unseal(
         raise FormatError(f"holds no JSON: {error}", path=path) from error
     if not isinstance(body, dict):
         raise FormatError("holds JSON that is no object", path=path)
-    return body
+    return int(words[2]), body
 
 
 def _checksum(text: bytes) -> str:

@@ -1,5 +1,6 @@
 """The data-path contract: operations, statuses, devices."""
 
+from tierce.block.comparison import first_difference
 from tierce.block.device import (
     BaseDevice,
     Capabilities,
@@ -36,6 +37,7 @@ __all__ = [
     "SimpleDevice",
     "Status",
     "can_punch_hole",
+    "first_difference",
     "punch_hole",
     "when_quiet",
 ]

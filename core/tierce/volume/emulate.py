@@ -21,6 +21,7 @@ from functools import partial
 
 import attrs
 
+from tierce.block.comparison import first_difference
 from tierce.block.device import Capabilities, Device, Geometry
 from tierce.block.extent_lock import ExtentHold, ExtentLock
 from tierce.block.operation import FLAGS_OF, NO_FLAGS, Completed, Extent, Flag, Op, Request
@@ -320,7 +321,7 @@ class Emulator:
             if not status.is_good:
                 finish(status)
             elif found != expected:
-                where = request.offset + _first_difference(found, expected)
+                where = request.offset + first_difference(found, expected)
                 finish(Status(Code.MISCOMPARE, f"other bytes at {where} than expected", where))
             else:
                 self._pieces(write, finish)
@@ -338,16 +339,3 @@ def _is_alone(op: Op) -> bool:
     waits for changes, which share: reads that wait for one another are as rare as what they wait
     for."""
     return op is Op.COMPARE_AND_WRITE or op not in _CHANGES
-
-
-def _first_difference(found: memoryview, expected: memoryview) -> int:
-    """Return where two buffers of one length begin to differ: by halving, since the comparison in
-    C is some thousand times quicker than a loop here, and this is the data thread."""
-    low, high = 0, len(found)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if found[low:middle] == expected[low:middle]:
-            low = middle
-        else:
-            high = middle
-    return low

@@ -94,7 +94,7 @@ class DoubtNote:
     def read(self) -> Doubt:
         """Return what is in doubt: everything, if the note can't be read."""
         try:
-            body = unseal(self._load(), _FAMILY, _KIND, VERSION, path=self.path)
+            _, body = unseal(self._load(), _FAMILY, _KIND, VERSION, path=self.path)
             bits = int.from_bytes(bytes.fromhex(body["regions"]), "little")
             return Doubt(
                 frozenset(_ones(bits)),

@@ -33,11 +33,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tierce import FormatError
+from tierce import SEALED_BYTES_MAX, FormatError
 from tierce_jiva.ballot import NO_ORDER, Ballot, Membership, Order, Record
 from tierce_jiva.files import Files
 from tierce_jiva.regions import Regions
-from tierce_jiva.sealed import SEALED_BYTES_MAX, decode_sealed, encode_sealed, write_all
+from tierce_jiva.sealed import decode_sealed, encode_sealed, write_all
 
 RECORD = "record.json"
 SPARE = "record.json.new"

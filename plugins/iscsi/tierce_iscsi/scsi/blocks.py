@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tierce import NO_FLAGS, Code, Flag, Op, Request
+from tierce import NO_FLAGS, Code, Flag, Op, Request, first_difference
 from tierce_iscsi.scsi import limits
 from tierce_iscsi.scsi.cdb import checked_extent, extent, extent_index, refuse_protection
 from tierce_iscsi.scsi.command import Command, Outcome, Reply, Work, check_condition
@@ -183,22 +183,9 @@ def _compare(unit: LogicalUnit, offset: int, data: memoryview, length: int) -> W
         assert found is not None, "a READ has a buffer"
         if found == data:
             return Reply(length=length)
-        return check_condition(Sense(Key.MISCOMPARE, 0x1D00, _first_difference(found, data)))
+        return check_condition(Sense(Key.MISCOMPARE, 0x1D00, first_difference(found, data)))
 
     return Work([Request(Op.READ, offset, len(data))], finish)
-
-
-def _first_difference(found: memoryview, wanted: memoryview) -> int:
-    """Return the first index at which two buffers of one length differ: by halving, as a
-    comparison in C is quicker than a loop here."""
-    low, high = 0, len(found)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if found[low:middle] == wanted[low:middle]:
-            low = middle
-        else:
-            high = middle
-    return low
 
 
 def prefetch(unit: LogicalUnit, command: Command) -> Reply:

@@ -51,8 +51,8 @@ class OtherVolumeError(FormatError):
 
 
 def _open(data: bytes, kind: str, volume: str, path: Path) -> dict[str, Any]:
-    body = unseal(data, _FAMILY, kind, VERSION, path=path)
-    if not data.startswith(f"{_FAMILY} {kind} {VERSION} ".encode()):
+    version, body = unseal(data, _FAMILY, kind, VERSION, path=path)
+    if version != VERSION:
         # The checksum does not cover the version, and there has been no other.
         raise FormatError("has a format that there has never been", path=path)
     if body.get("volume") != volume:
