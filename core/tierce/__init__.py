@@ -4,7 +4,7 @@ This is the public door: what a plugin may import. Everything else under `tierce
 """
 
 from tierce.acceptor import Acceptor
-from tierce.actions import Action, ActionCall, Job
+from tierce.actions import Action, ActionCall, Job, Managed, Reconfigured
 from tierce.address import Address
 from tierce.block import (
     EXTENT_COUNT_MAX,
@@ -25,6 +25,7 @@ from tierce.block import (
     Op,
     Request,
     SimpleDevice,
+    SimpleExtras,
     Status,
     can_punch_hole,
     first_difference,
@@ -87,7 +88,7 @@ from tierce.hookspecs import hookimpl
 from tierce.lifecycle import Lifecycle
 from tierce.locking import lock_file
 from tierce.options import NoOptions, OptionInfo, option, option_info
-from tierce.policies import Evaluation, Policy
+from tierce.policies import Evaluation, Policy, PolicyHandler
 from tierce.reactor import READABLE, WRITABLE, Lane, Reactor, Timer
 from tierce.services import (
     Events,
@@ -152,6 +153,7 @@ __all__ = [
     "Lane",
     "Lifecycle",
     "Listens",
+    "Managed",
     "Member",
     "MemberContext",
     "MemberSpec",
@@ -162,10 +164,12 @@ __all__ = [
     "OptionInfo",
     "PluginError",
     "Policy",
+    "PolicyHandler",
     "PolicyHandlerDescription",
     "ProcessStatistics",
     "ProtocolError",
     "Reactor",
+    "Reconfigured",
     "RecordedEvent",
     "ReplicatorDescription",
     "Request",
@@ -176,6 +180,7 @@ __all__ = [
     "ServiceContext",
     "ServiceDescription",
     "SimpleDevice",
+    "SimpleExtras",
     "Stage",
     "Status",
     "Store",

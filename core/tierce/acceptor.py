@@ -25,6 +25,11 @@ class Acceptor:
         accepted: Takes a connection, non-blocking, which is its own from now on, and returns
             whether it keeps it.
         count_max: Connections that are kept at once. One more is closed at once, unanswered.
+
+    Thread: data thread.
+    Blocking: no.
+    Failure: it raises nothing: a connection that can't be accepted is gone.
+    Since: contract 2.
     """
 
     def __init__(

@@ -1,14 +1,8 @@
 """Actions: how whatever runs is managed.
 
-A part (an engine's device, a filter, a front end, a member, a service) may have two methods:
-
-- `actions() -> tuple[Action, ...]`: what can be asked of it, the same as long as it lives;
-- `manage(action: str, arguments: Any, job: Job) -> None`: do one of them. Called on the data
-  thread; returns at once. `arguments` is an instance of the action's argument class. It may raise
-  a TierceError, which is the answer then.
-
-Whoever runs the part finds them by name, checks the arguments, and gives the answer on. A part
-without the methods has no actions.
+A part (an engine's device, a filter, a front end, a member, a service) may have the two methods of
+`Managed`. Whoever runs the part finds them by name, checks the arguments, and gives the answer on.
+A part without the methods has no actions. `Reconfigured` is what a part with live options has.
 """
 
 from __future__ import annotations
@@ -16,7 +10,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 
@@ -109,6 +103,11 @@ class Job:
         answered: Gets the first answer: the result, or the error.
         progressed: Gets the share that is done, from 0 to 1, and what is being done.
         blamed: Gets what the part did wrong.
+
+    Thread: data thread.
+    Blocking: no.
+    Failure: a call from another thread raises a RuntimeError and is told by name.
+    Since: contract 2.
     """
 
     def __init__(
@@ -143,7 +142,11 @@ class Job:
 
     def done(self, result: Any = None) -> None:
         """Answer: it is done. `result` is an instance of the action's result class, or nothing
-        where that has no fields."""
+        where that has no fields.
+
+        Failure: a second answer is dropped, one of another class is an error to who asked; both are
+            told by name, as is a call from another thread.
+        """
         self._answer(result, None)
 
     def fail(self, error: Exception | str) -> None:
@@ -171,3 +174,40 @@ class Job:
         if threading.get_ident() != self._thread:
             self._blamed(f"{what} from another thread than the data thread")
             raise RuntimeError("a job is answered on the data thread only (see Reactor.offload)")
+
+
+class Managed(Protocol):
+    """What a part has that can be asked to do something while it runs.
+
+    Thread: data thread.
+    Blocking: no.
+    Failure: who asked is told, and an event names the part.
+    Since: contract 2.
+    """
+
+    def actions(self) -> tuple[Action, ...]:
+        """Say what can be asked of it, the same as long as it lives. Called once.
+
+        Failure: it has no actions, which an event tells by name.
+        """
+        ...
+
+    def manage(self, action: str, arguments: Any, job: Job) -> None:
+        """Do one of them and answer by the job, now or later. `arguments` is an instance of the
+        action's argument class. A TierceError that it raises is the answer."""
+        ...
+
+
+class Reconfigured(Protocol):
+    """What a part has that has live options (`tierce.option(live=True)`).
+
+    Thread: data thread.
+    Blocking: no.
+    Failure: the part goes on with its old options, and an event names it and its plugin.
+    Since: contract 2.
+    """
+
+    def reconfigure(self, options: Any) -> None:
+        """Take other live options: a whole new instance of the part's option class. Change nothing
+        before what may raise."""
+        ...

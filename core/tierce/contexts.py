@@ -47,8 +47,15 @@ class OpenContext:
         find_service: Returns a connection to the socket that a service of this node has published
             under a name, non-blocking. Raises TemporaryError while nobody listens there. Never
             waits.
-        resized: To be called, on the data thread, when the device has another shape: core passes it
-            to what lies above, and the front end tells its initiators. The block size stays.
+        resized: To be called when the device has another shape: core passes it to what lies above,
+            and the front end tells its initiators. The block size stays. A device on the simple
+            level calls it from its own thread.
+
+    Thread: data thread.
+    Blocking: no.
+    Failure: `find_service` raises a TemporaryError, `member_address` a FormatError; the others
+        raise nothing.
+    Since: contract 2.
     """
 
     volume: VolumeSpec
@@ -84,6 +91,11 @@ class MemberContext:
         store: The engine's store; None if it names none.
         store_options: The store's option instance.
         find_service: As in OpenContext.
+
+    Thread: data thread.
+    Blocking: no.
+    Failure: as of OpenContext; `announce` raises an OSError where its file can't be written.
+    Since: contract 2.
     """
 
     volume_name: str
@@ -103,10 +115,22 @@ class MemberContext:
 
 
 class Member(Protocol):
-    """A running member."""
+    """A running member.
+
+    Making:
+        Blocking: yes, before it listens.
+        Failure: the process ends, told by name, and is started again after growing pauses.
+    Thread: data thread.
+    Blocking: no.
+    Failure: the process ends, told by name.
+    Since: contract 2.
+    """
 
     def close(self, closed: Callable[[], None]) -> None:
-        """End orderly: stop listening, finish what is under way, close files; then `closed()`."""
+        """End orderly: stop listening, finish what is under way, close files; then `closed()`.
+
+        Failure: one that is not done within `limits.stop_timeout_s` is killed.
+        """
         ...
 
 

@@ -46,6 +46,11 @@ class FrontendContext:
             where those survive what the folder does not: members keep them elsewhere; and where
             they are gone with the target.
         boot_id: As in OpenContext.
+
+    Thread: data thread.
+    Blocking: no.
+    Failure: its calls raise nothing.
+    Since: contract 2.
     """
 
     volume: VolumeSpec
@@ -63,35 +68,57 @@ class FrontendContext:
 
 
 class Frontend:
-    """A front end's part in a target process; a base class with defaults. All calls on the data
-    thread; none waits."""
+    """A front end's part in a target process; a base class with defaults.
+
+    Making:
+        Blocking: yes, before anything is served: it may open its sockets.
+        Failure: the volume is not served; the target is started again after growing pauses.
+    Thread: data thread.
+    Blocking: no.
+    Failure: it is told by name, and the front end goes on.
+    Since: contract 2.
+    """
 
     def adopt(self, connection: socket.socket, handover: bytes) -> None:  # noqa: ARG002 - unused
         """Take a connection from the portal; `handover` is what the connection router passed on
         with it. The socket is non-blocking and belongs to the front end from now on.
 
         By default it is closed: one that listens itself is handed none.
+
+        Failure: that connection is closed, and it is told by name.
         """
         connection.close()
 
     def reconfigure(self, options: Any) -> None:  # noqa: ARG002 - unused
-        """Take other live options of its section, for what comes from now on. What it raises is
-        told, and it goes on with those that it had."""
+        """Take other live options of its section, for what comes from now on.
+
+        Failure: it is told by name, and it goes on with the options that it had.
+        """
         raise UsageError("it takes no other options of its section while it serves")
 
     def reconfigure_volume(self, options: Any) -> None:  # noqa: ARG002 - unused
-        """The same of the volume's options for it."""
+        """Take other live options that the volume has for it.
+
+        Failure: as of `reconfigure`.
+        """
         raise UsageError("it takes no other options of a volume while it serves")
 
     def resized(self, geometry: Geometry) -> None:
         """The volume has another shape; its device says so already."""
 
     def close(self, closed: Callable[[], None]) -> None:
-        """Answer what is under way, end the sessions orderly, then `closed()`. Called once."""
+        """Answer what is under way, end the sessions orderly, then `closed()`. Called once.
+
+        Failure: it counts as closed, and the volume's engine is closed in order. One that does not
+            call `closed()` is killed with its target after `limits.stop_timeout_s`.
+        """
         closed()
 
     def abandon(self, reason: str) -> None:
-        """Fenced: drop every connection at once, answer nothing more."""
+        """Fenced: drop every connection at once, answer nothing more.
+
+        Failure: the target ends all the same.
+        """
 
 
 @attrs.frozen
@@ -140,6 +167,11 @@ class ConnectionRouter:
     It answers what needs no volume (discovery, a refused login) and hands the rest over. In both
     calls `routes` maps volume names to routes as they are now, and a Handover or Hangup is the last
     of what is returned.
+
+    Thread: data thread, that of the portal, which is one for all volumes.
+    Blocking: no.
+    Failure: this one connection is closed, and the portal's log names the plugin.
+    Since: contract 2.
     """
 
     def connected(
@@ -151,10 +183,13 @@ class ConnectionRouter:
         return []
 
     def receive(self, data: bytes, routes: Mapping[str, Route]) -> list[Send | Handover | Hangup]:
-        """Take what arrived."""
+        """Take what arrived, and say what is to be done."""
         raise NotImplementedError
 
     def handover_failed(self) -> bytes:
         """Return what to send before the end when the target can't take the connection; by default
-        the connection is closed unanswered."""
+        the connection is closed unanswered.
+
+        Failure: the connection is closed unanswered.
+        """
         return b""

@@ -9,6 +9,13 @@ A plugin is a module (or object) behind an entry point of group ``tierce.plugins
 any of these with ``@tierce.hookimpl``. A hook it does not implement is simply not asked. An
 implementation may take fewer arguments than the spec. A function named ``tierce_...`` that is
 not a hook here disables the plugin: it was written for another version, or misspelt.
+
+Of each hook that says nothing else:
+
+Thread: main thread, of every process, when the registry is built.
+Blocking: no; it imports nothing heavy.
+Failure: the plugin is left out, `tierce plugin explain` says why, and the others go on.
+Since: contract 2.
 """
 
 from __future__ import annotations
@@ -39,23 +46,19 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def tierce_stores() -> Iterable[StoreDescription]:
-    """Name the stores that this plugin brings.
-
-    Called once, when the registry is built, in every process, from its main thread; must return
-    at once and import nothing heavy. Since contract 2.
-    """
+    """Name the stores that this plugin brings."""
     raise NotImplementedError
 
 
 @hookspec
 def tierce_replicators() -> Iterable[ReplicatorDescription]:
-    """Name the replicators that this plugin brings. Called as `tierce_stores`. Since contract 2."""
+    """Name the replicators that this plugin brings."""
     raise NotImplementedError
 
 
 @hookspec
 def tierce_engines() -> Iterable[EngineDescription]:
-    """Name the engines that this plugin brings. Called as `tierce_stores`. Since contract 2."""
+    """Name the engines that this plugin brings."""
     raise NotImplementedError
 
 
@@ -64,13 +67,13 @@ def tierce_engines() -> Iterable[EngineDescription]:
 
 @hookspec
 def tierce_filters() -> Iterable[FilterDescription]:
-    """Name the filters that this plugin brings. Called as `tierce_stores`. Since contract 2."""
+    """Name the filters that this plugin brings."""
     raise NotImplementedError
 
 
 @hookspec
 def tierce_frontends() -> Iterable[FrontendDescription]:
-    """Name the front ends that this plugin brings. Called as `tierce_stores`. Since contract 2."""
+    """Name the front ends that this plugin brings."""
     raise NotImplementedError
 
 
@@ -79,14 +82,13 @@ def tierce_frontends() -> Iterable[FrontendDescription]:
 
 @hookspec
 def tierce_services() -> Iterable[ServiceDescription]:
-    """Name the services that this plugin brings. Called as `tierce_stores`. Since contract 2."""
+    """Name the services that this plugin brings."""
     raise NotImplementedError
 
 
 @hookspec
 def tierce_policy_handlers() -> Iterable[PolicyHandlerDescription]:
-    """Name the kinds of policy document that this plugin handles. Called as `tierce_stores`.
-    Since contract 2."""
+    """Name the kinds of policy document that this plugin handles."""
     raise NotImplementedError
 
 
@@ -94,9 +96,12 @@ def tierce_policy_handlers() -> Iterable[PolicyHandlerDescription]:
 def tierce_event(event: Event) -> None:
     """Hear of an event, in the supervisor, after it was recorded.
 
-    Called for every event, in order, on a thread of the listener's own. One that is slow hears
-    later; beyond a thousand events that wait, the next ones are left out and their number is told
-    (`plugin.listener-behind`). What it raises is told (`plugin.listener-failed`) and it is not
-    called again. What computes belongs into a service. The return value is ignored. Since
-    contract 2.
+    Called for every event, in order. What computes belongs into a service. The return value is
+    ignored.
+
+    Thread: own thread.
+    Blocking: yes; one that is slow hears later, and beyond a thousand events that wait the next
+        ones are left out, whose number is told (`plugin.listener-behind`).
+    Failure: it is told (`plugin.listener-failed`), and it is not called again.
+    Since: contract 2.
     """

@@ -32,26 +32,51 @@ from tierce.spec import MemberSpec, VolumeSpec
 class Lifecycle:
     """The base class of engines' lifecycles; what an engine does not need it leaves as it is.
 
-    Runs in the supervisor; may take its time. Every method can be repeated: what is done already is
-    success. A `TemporaryError` says that something is out of reach now and the call is to be
-    repeated; any other error that it can't be done.
+    Every method can be repeated: what is done already is success. A `TemporaryError` says that
+    something is out of reach now and the call is to be repeated; any other error that it can't be
+    done.
+
+    Making:
+        Thread: server; `tierce config check` makes one too.
+        Blocking: no.
+        Failure: the volume is refused by name, the others are served.
+    Thread: server.
+    Blocking: yes, as long as a disk takes: the server does nothing else meanwhile, and I/O goes on.
+    Failure: the call is not done, and the message names the volume, the engine's plugin and the
+        method; what runs goes on.
+    Since: contract 2.
     """
 
     def create(self, volume: VolumeSpec) -> None:
         """Make what the volume needs on disk. Refuse (ConflictError) what holds other data. On
-        failure leave nothing behind that this call made."""
+        failure leave nothing behind that this call made.
+
+        Failure: `delete` is called, and the volume is refused by name.
+        """
 
     def delete(self, volume: VolumeSpec) -> None:
         """Remove what `create` made for this uuid, and nothing else: the creation is given up, and
-        nothing of it was ever served. What is not there is success."""
+        nothing of it was ever served. What is not there is success.
+
+        Failure: what may be left is told (`volume.left-over`).
+        """
 
     def members(self, volume: VolumeSpec) -> tuple[MemberSpec, ...]:
-        """Name the processes that the volume needs beside its target."""
+        """Name the processes that the volume needs beside its target. Pure: of the volume alone.
+
+        Thread: server; `tierce config check` and `config diff` ask too.
+        Blocking: no.
+        Failure: the volume is refused by name, the others are served.
+        """
         del volume
         return ()
 
     def parts(self, volume: VolumeSpec) -> tuple[str, ...]:
-        """Name what may be lost by itself, so that a deletion goes on without it: its members."""
+        """Name what may be lost by itself, so that a deletion goes on without it: its members.
+
+        Blocking: no.
+        Failure: the deletion is refused.
+        """
         return tuple(member.name for member in self.members(volume))
 
     def check_change(self, before: VolumeSpec, now: VolumeSpec) -> None:
@@ -60,6 +85,9 @@ class Lifecycle:
         Args:
             before: The volume as it is, or was last, served.
             now: The same volume with the options that are wanted.
+
+        Blocking: no.
+        Failure: the volume keeps the settings that it had.
         """
 
     def condemn(self, volume: VolumeSpec, without: tuple[str, ...]) -> None:
@@ -73,22 +101,33 @@ class Lifecycle:
             TemporaryError: A part is out of reach; nothing is gone.
             ConflictError: A part holds something else.
             FormatError: A part is damaged.
+
+        Failure: after a TemporaryError or OSError the deletion waits and is tried again; after any
+            other error `spare` is called, and the volume is served again.
         """
 
     def spare(self, volume: VolumeSpec) -> None:
-        """Undo `condemn`, whole or cut off, of which `empty` has not begun."""
+        """Undo `condemn`, whole or cut off, of which `empty` has not begun.
+
+        Failure: the deletion goes on waiting.
+        """
 
     def empty(self, volume: VolumeSpec, without: tuple[str, ...]) -> None:
         """Remove the bytes of what `condemn` marked.
 
         Raises:
             TemporaryError: A part is out of reach now.
+
+        Failure: the deletion waits and is tried again.
         """
         del without
         self.delete(volume)
 
     def tidy(self, volume: VolumeSpec, without: tuple[str, ...]) -> None:
-        """Remove the marks of what `empty` emptied; what is not there is success."""
+        """Remove the marks of what `empty` emptied; what is not there is success.
+
+        Failure: the deletion waits and is tried again.
+        """
 
     def adopt(self, folders: tuple[Path, ...], without: tuple[str, ...] = ()) -> Mapping[str, Any]:
         """Read a volume's description back from the folders that hold it.
@@ -101,6 +140,8 @@ class Lifecycle:
         block_size, options; the engine is the one that was asked) plus "uuid" and "created", and
         "loss", a sentence, if something that was acknowledged may be lost.
         Raises: FormatError or ConflictError saying which folder is not what it should be.
+
+        Failure: nothing is adopted; who asked is told.
         """
         del without
         raise FormatError("this engine keeps nothing in folders", path=folders[0])
@@ -114,10 +155,15 @@ class Lifecycle:
 
         Raises:
             UsageError: Nothing holds the volume up, so that there is nothing to accept.
+
+        Failure: nothing is accepted; who asked is told.
         """
         del keep
         raise UsageError(f"volume {volume.name}: nothing is in doubt, so nothing is to be accepted")
 
     def accept_loss(self, volume: VolumeSpec, keep: str) -> None:
-        """Note, durably, that an operator accepts what `loss` says. Nothing of the volume runs."""
+        """Note, durably, that an operator accepts what `loss` says. Nothing of the volume runs.
+
+        Failure: nothing is accepted; the volume is served as before, and who asked is told.
+        """
         self.loss(volume, keep)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import attrs
 
@@ -40,3 +41,21 @@ class Evaluation:
     actions: tuple[ActionCall, ...] = ()
     events: tuple[Event, ...] = ()
     next_at: float | None = None
+
+
+class PolicyHandler(Protocol):
+    """What the factory of a `PolicyHandlerDescription` names: a function.
+
+    Thread: main thread, of the process that evaluates policies.
+    Blocking: briefly: it is interrupted after 5 s.
+    Failure: the document is told by name (`policy.failed`) and tried again after a minute; other
+        documents are evaluated.
+    Since: contract 2.
+    """
+
+    def __call__(
+        self, policy: Policy, volumes: Mapping[str, Mapping[str, Any]], now: float
+    ) -> Evaluation:
+        """Say what is wanted for one document, from what is given and nothing else: the settings
+        of the volumes that it selects, by name, and the time in seconds since the epoch."""
+        ...

@@ -17,7 +17,13 @@ WRITABLE = 0x4
 
 
 class Timer(Protocol):
-    """A call that is due later."""
+    """A call that is due later.
+
+    Thread: data thread.
+    Blocking: no.
+    Failure: it raises nothing.
+    Since: contract 2.
+    """
 
     def cancel(self) -> None:
         """Forget it; harmless if it has run already."""
@@ -25,7 +31,13 @@ class Timer(Protocol):
 
 
 class Lane(Protocol):
-    """A worker thread of one owner: what is offloaded to it runs one after another, in order."""
+    """A worker thread of one owner: what is offloaded to it runs one after another, in order.
+
+    Thread: data thread.
+    Blocking: no.
+    Failure: what `work` raises goes to `done`.
+    Since: contract 2.
+    """
 
     def offload(
         self, work: Callable[[], T], done: Callable[[T | None, BaseException | None], None]
@@ -34,19 +46,35 @@ class Lane(Protocol):
         ...
 
     def run(self, work: Callable[[], T]) -> T:
-        """Run `work()` there and wait for it. Only while a process starts: nothing else waits."""
+        """Run `work()` there and wait for it. Only while a process starts: nothing else waits.
+
+        Blocking: yes.
+        Failure: what `work` raises is raised.
+        """
         ...
 
     def close(self) -> None:
-        """Let the thread end once it has done all of it."""
+        """Let the thread end once it has done all of it.
+
+        Failure: it raises nothing.
+        """
         ...
 
 
 class Reactor(Protocol):
-    """What a data process offers to front ends, devices and members."""
+    """What a data process offers to front ends, devices and members.
+
+    Thread: data thread.
+    Blocking: no.
+    Failure: what `ready` or `call` raises ends the process; it is told by the name of its plugin.
+    Since: contract 2.
+    """
 
     def now(self) -> float:
-        """Return CLOCK_MONOTONIC in seconds."""
+        """Return CLOCK_MONOTONIC in seconds.
+
+        Failure: it raises nothing.
+        """
         ...
 
     def watch(self, descriptor: int, events: int, ready: Callable[[int], None]) -> None:
@@ -57,7 +85,10 @@ class Reactor(Protocol):
         ...
 
     def unwatch(self, descriptor: int) -> None:
-        """Stop watching, before the descriptor is closed; harmless if it is not watched."""
+        """Stop watching, before the descriptor is closed; harmless if it is not watched.
+
+        Failure: it raises nothing.
+        """
         ...
 
     def call_later(self, delay_s: float, call: Callable[[], None]) -> Timer:
@@ -75,11 +106,16 @@ class Reactor(Protocol):
 
         Only for what waits in the kernel with the GIL released. Python that computes belongs in
         another process: a second busy thread costs this one 45 to 150 times its speed.
+
+        Failure: what `work` raises goes to `done`; what `done` raises ends the process.
         """
         ...
 
     def lane(self) -> Lane:
-        """Return a worker thread of one's own, for what must always be called on the same."""
+        """Return a worker thread of one's own, for what must always be called on the same.
+
+        Failure: it raises nothing.
+        """
         ...
 
 

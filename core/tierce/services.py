@@ -134,6 +134,12 @@ class ServiceContext:
             processes of this node. It is the service's while it runs.
         find_service: Returns a connection to what was published under a name, non-blocking.
             Raises TemporaryError while nobody listens there.
+
+    Thread: any thread.
+    Blocking: yes, `wait`, `act`, `statistics` and `events`; the others return at once.
+    Failure: `act` and `call_soon` raise a TierceError that says why, `publish_socket` and
+        `find_service` too; the others raise nothing.
+    Since: contract 2.
     """
 
     name: str
@@ -154,25 +160,42 @@ class Service:
 
     Args:
         context: What it is started with.
+
+    Making:
+        Blocking: briefly; what takes time is for `run`.
+        Failure: the service's process ends, told by name, and is started again after growing
+            pauses.
+    Thread: data thread, of the service's own process.
+    Blocking: no.
+    Failure: it is told by name, and the service goes on.
+    Since: contract 2.
     """
 
     def __init__(self, context: ServiceContext) -> None:
         self.context = context
 
     def run(self) -> None:
-        """Work until `context.wait` returns False, on a thread of its own.
+        """Work until `context.wait` returns False.
 
-        A service that returns before, or raises, has failed: the event says so, and it is started
-        again, after pauses that grow. One that goes on after it is to stop is killed in the end
-        (`limits.stop_timeout_s`).
+        Thread: own thread.
+        Blocking: yes.
+        Failure: one that raises, or returns before it is to stop, is told by name and started again
+            after growing pauses; one that goes on after it is to stop is killed after
+            `limits.stop_timeout_s`.
         """
         raise NotImplementedError
 
     def actions(self) -> tuple[Action, ...]:
-        """Say what can be asked of the service while it runs; nothing by default."""
+        """Say what can be asked of the service while it runs; nothing by default.
+
+        Failure: it has no actions, which is told by name.
+        """
         return ()
 
     def manage(self, action: str, arguments: Any, job: Job) -> None:  # noqa: ARG002 - a default
-        """Carry out an action that `actions` names; on the loop's thread, so return at once: what
-        takes time is for `run`, which answers by `context.call_soon`."""
+        """Carry out an action that `actions` names: what takes time is for `run`, which answers by
+        `context.call_soon`.
+
+        Failure: who asked is told, and an event names the service.
+        """
         job.fail(f"there is no action {action!r}")

@@ -6,7 +6,13 @@ from typing import Protocol
 
 
 class Stage(Protocol):
-    """The counters and the latency histogram of one stage of a volume, in shared memory."""
+    """The counters and the latency histogram of one stage of a volume, in shared memory.
+
+    Thread: data thread.
+    Blocking: no.
+    Failure: it raises nothing.
+    Since: contract 2.
+    """
 
     def add(self, op: int, count: int, length: int, elapsed_ns: int) -> None:
         """Count `count` operations of kind `op` (`tierce.Op`), `length` bytes in all, each of

@@ -5,29 +5,6 @@ knows in which file they lie, or whether they lie in one. The replicator owns th
 of its own in it (`jiva`: volume.json, making.json, deleted.json, record.json, lock, and some of
 these with `.new`); a store takes other names there, or another place altogether.
 
-==================================  ======================  =======================================
-method                              thread                  may wait, and what its failure costs
-==================================  ======================  =======================================
-`create`, `destroy`                 the supervisor's        yes; the volume is not made, or the
-                                                            removal is tried again
-`identify`                          the supervisor's, and   yes; the replica does not start
-                                    the member's at start
-`open`, `local_path`                the member's data       yes: before anything is served; the
-                                    thread, once            replica does not start
-`check`                             data thread, once a     no; the replica stops and starts anew
-                                    batch
-`write`, `discard`                  data thread             no; the write fails on this replica,
-                                                            which is voted out, or is full
-`read_cached`                       data thread             never; as `read`
-`read`, `digest`, `find_extents`    workers, several at     yes; read from another replica, and
-                                    once                    written anew from there
-`flush`                             a worker, one at a      yes; what was written since the last
-                                    time                    one is in doubt until written again
-`renew`                             a worker                yes; the replica stops and starts anew
-`close`                             data thread, last, no   briefly
-                                    other call under way
-==================================  ======================  =======================================
-
 On workers and the data thread calls may come at the same time. The replicator orders those that
 touch the same bytes and must not meet; `read`, `digest` and `find_extents` may see a write that is
 under way or not. Failures are OSErrors of the medium; ENOSPC and EDQUOT say that it is full. Any
@@ -83,6 +60,11 @@ class StoreOpenContext(StoreContext):
         reactor: The process's loop.
         stage: Returns the counters of the stage so named.
         emit: Reports an event; never waits.
+
+    Thread: data thread.
+    Blocking: no.
+    Failure: its calls raise nothing.
+    Since: contract 2.
     """
 
     reactor: Reactor
@@ -92,7 +74,11 @@ class StoreOpenContext(StoreContext):
 
 class Store(abc.ABC):
     """The base class of stores. Offsets and lengths are bytes; buffers belong to the caller, and
-    are not kept after the call. Thread, waiting and failure of each call: see the module."""
+    are not kept after the call. An OSError is the medium's failure; anything else is a mistake of
+    the store, which is told by name and ends the replica's process.
+
+    Since: contract 2.
+    """
 
     # -- in whichever process ----------------------------------------------------------------------
 
@@ -105,6 +91,10 @@ class Store(abc.ABC):
         Raises:
             ConflictError: There are bytes of something else.
             OSError: They can't be made; `destroy` is called.
+
+        Thread: server.
+        Blocking: yes, and the server does nothing else meanwhile.
+        Failure: the volume is not made.
         """
 
     @classmethod
@@ -115,6 +105,10 @@ class Store(abc.ABC):
 
         Raises:
             OSError: It can't be removed now; it is called again.
+
+        Thread: server.
+        Blocking: yes, and the server does nothing else meanwhile.
+        Failure: the removal waits and is tried again.
         """
 
     @classmethod
@@ -125,6 +119,10 @@ class Store(abc.ABC):
 
         Raises:
             FormatError: They are not there.
+
+        Thread: server, and data thread when the replica starts.
+        Blocking: yes.
+        Failure: the replica does not start.
         """
         del context
         return ""
@@ -138,6 +136,10 @@ class Store(abc.ABC):
             FormatError: The bytes are missing, damaged, not as many as the volume's, or those of
                 another volume or replica.
             OSError: They can't be opened.
+
+        Thread: data thread, once.
+        Blocking: yes, before anything is served.
+        Failure: the replica does not start.
         """
 
     # -- in the replica's process ------------------------------------------------------------------
@@ -146,7 +148,12 @@ class Store(abc.ABC):
         """Return a file, as long as the volume, that holds every byte at its offset and may be
         read by another process of this machine while this one writes to it; None if there is no
         such file. It sees a write once that has returned. What is read from it is judged by the
-        replicator's rules, as if `read` had returned it."""
+        replicator's rules, as if `read` had returned it.
+
+        Thread: data thread, once, after `open`.
+        Blocking: yes, before anything is served.
+        Failure: the replica does not start.
+        """
         return None
 
     def check(self) -> None:  # noqa: B027 - a store that can't lose bytes has nothing to see
@@ -154,32 +161,61 @@ class Store(abc.ABC):
 
         Raises:
             OSError: Some are: what would be read there as zeroes was something else.
+
+        Thread: data thread, once a batch.
+        Blocking: no.
+        Failure: the replica stops and starts anew.
         """
 
     @abc.abstractmethod
     def write(self, offset: int, data: memoryview) -> None:
         """Store `data` at `offset`. On return `read` finds it, also after the end of this process
-        by `kill -9`; loss of power it survives after the next `flush`."""
+        by `kill -9`; loss of power it survives after the next `flush`.
+
+        Thread: data thread.
+        Blocking: no.
+        Failure: the write fails on this replica, which is voted out, or is full (ENOSPC, EDQUOT).
+        """
 
     def discard(self, offset: int, length: int) -> None:
         """Make the extent read as zeroes, and give its space back if the store can; as lasting as
-        `write`. Without a method of the store's own zeroes are written."""
+        `write`. Without a method of the store's own zeroes are written.
+
+        Thread: data thread.
+        Blocking: no.
+        Failure: as of `write`.
+        """
         zeroes = memoryview(bytes(min(length, _STEP_BYTES)))
         for at in range(offset, offset + length, _STEP_BYTES):
             self.write(at, zeroes[: offset + length - at])
 
     def read_cached(self, offset: int, buffer: memoryview) -> bool:
-        """Fill `buffer` if that does not wait; else return False, and `read` is called."""
+        """Fill `buffer` if that does not wait; else return False, and `read` is called.
+
+        Thread: data thread.
+        Blocking: no.
+        Failure: as of `read`.
+        """
         del offset, buffer
         return False
 
     @abc.abstractmethod
     def read(self, offset: int, buffer: memoryview) -> None:
-        """Fill `buffer`; what was never written is zeroes."""
+        """Fill `buffer`; what was never written is zeroes.
+
+        Thread: worker thread.
+        Blocking: yes.
+        Failure: another replica is read, and here it is written anew from there.
+        """
 
     def digest(self, offset: int, length: int) -> bytes:
         """Return the extent's BLAKE2b, 16 bytes, without key or salt: replicas are compared by
-        it. Without a method of the store's own the bytes are read."""
+        it. Without a method of the store's own the bytes are read.
+
+        Thread: worker thread.
+        Blocking: yes.
+        Failure: as of `read`.
+        """
         # Loaded here, so that `tierce --help` stays quick.
         from hashlib import blake2b  # noqa: PLC0415
 
@@ -194,22 +230,42 @@ class Store(abc.ABC):
     def find_extents(self, offset: int, length: int) -> list[Extent]:
         """Return which parts of the extent hold data, in order, without gaps, at least one and at
         most EXTENT_COUNT_MAX: they may end before it does. A hole reads as zeroes, and does so
-        after a loss of power too. Without a method of the store's own all is data."""
+        after a loss of power too. Without a method of the store's own all is data.
+
+        Thread: worker thread.
+        Blocking: yes.
+        Failure: as of `read`.
+        """
         return [Extent(offset, length, is_hole=False)]
 
     @abc.abstractmethod
     def flush(self) -> None:
         """On return every write and discard that returned before survives loss of power. Once it
-        has failed it fails until `renew`: a second try would succeed and be a lie."""
+        has failed it fails until `renew`: a second try would succeed and be a lie.
+
+        Thread: worker thread; one at a time.
+        Blocking: yes.
+        Failure: what was written since the last one is in doubt until it is written again.
+        """
 
     @abc.abstractmethod
     def renew(self) -> None:
         """Forget a failed flush, so that what is written from now on can be flushed; what was
-        written before it is written again by the replicator. Other calls may be under way."""
+        written before it is written again by the replicator. Other calls may be under way.
+
+        Thread: worker thread.
+        Blocking: yes.
+        Failure: the replica stops and starts anew.
+        """
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Let the bytes go; there is no flush in it."""
+        """Let the bytes go; there is no flush in it. No other call is under way.
+
+        Thread: data thread, last.
+        Blocking: briefly.
+        Failure: the replica's process ends, told by name.
+        """
 
 
 @attrs.frozen

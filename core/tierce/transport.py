@@ -47,6 +47,11 @@ class Transport:
         incoming: What was received before: of a handover. Offered from the loop.
         incoming_bytes_max: Received bytes that are kept at most.
         unsent_bytes_max: Bytes to send that wait before nothing more is received.
+
+    Thread: data thread.
+    Blocking: no.
+    Failure: it raises nothing: whatever ends the connection is told by `ended`.
+    Since: contract 2.
     """
 
     def __init__(

@@ -8,6 +8,7 @@ from tierce.block.device import (
     Device,
     Geometry,
     SimpleDevice,
+    SimpleExtras,
 )
 from tierce.block.extent_lock import ExtentHold, ExtentLock
 from tierce.block.filter import Filter
@@ -35,6 +36,7 @@ __all__ = [
     "Op",
     "Request",
     "SimpleDevice",
+    "SimpleExtras",
     "Status",
     "can_punch_hole",
     "first_difference",

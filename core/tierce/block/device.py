@@ -22,7 +22,7 @@ Rules for both:
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import attrs
@@ -139,34 +139,52 @@ class BaseDevice:
     Attributes:
         geometry: Its shape; set it in `__init__`.
         capabilities: What it does by itself; nothing, unless it is set.
+
+    Making:
+        Blocking: yes, before anything is served.
+        Failure: the volume is not served; the target is started again after growing pauses.
+    Thread: data thread.
+    Blocking: no.
+    Failure: what it has not answered is answered with an error, told by name and counted.
+    Since: contract 2.
     """
 
     geometry: Geometry
     capabilities: Capabilities = Capabilities()
 
     def submit(self, batch: list[Request], completed: Completed) -> None:
-        """See `Device.submit`."""
+        """Take a batch; see `Device.submit`."""
         raise NotImplementedError
 
     def when_quiet(self, quiet: Callable[[], None]) -> None:
-        """See `tierce.block.quiet`. Nothing that was answered is applied later."""
+        """See `tierce.block.quiet`. Nothing that was answered is applied later.
+
+        Failure: nothing is promised: who asked waits on.
+        """
         quiet()
 
     def close(self, closed: Callable[[Status], None]) -> None:
-        """See `Device.close`. There is nothing to let go of."""
+        """Let go of everything; see `Device.close`. Nothing is under way, nothing comes after it.
+
+        Failure: it counts as closed, with an error; what lies below is closed all the same.
+        """
         closed(GOOD)
 
 
 class SimpleDevice:
     """What an engine on the simple level derives from, or looks like: `read` and `write` are all
-    it must have. Raise OSError (or `tierce.DeviceError`) on failure; return None.
+    it must have. Raise OSError (or `tierce.DeviceError`) on failure; return None. What it may have
+    besides: `SimpleExtras`.
 
-    Optional methods, found when the device is opened; a capability is the method's presence:
-
-    - `discard(offset, length) -> None`: the extent reads as zeroes from now on.
-    - `write_zeroes(offset, length) -> None`
-    - `extents(offset, length) -> Iterable[Extent]`: which parts hold data, in order, without gaps.
-      Core takes the first EXTENT_COUNT_MAX, so it is best a generator.
+    Making:
+        Thread: by concurrency; `PARALLEL` the data thread.
+        Blocking: yes, before anything is served.
+        Failure: the volume is not served; the target is started again after growing pauses.
+    Thread: by concurrency.
+    Blocking: yes, but not `INLINE`, where every initiator of the volume waits with it.
+    Failure: the request is answered with an error; what is neither an OSError nor a DeviceError is
+        the plugin's mistake, told by name and counted.
+    Since: contract 2.
     """
 
     def read(self, offset: int, buffer: memoryview) -> None:
@@ -181,7 +199,36 @@ class SimpleDevice:
         """On return, every write that returned before survives loss of power."""
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Let go of everything.
+
+        Thread: by concurrency; `INLINE` a worker thread.
+        Blocking: yes.
+        Failure: it counts as closed, with an error that is told.
+        """
+
+
+class SimpleExtras(Protocol):
+    """What a device on the simple level may do besides. The methods are found when it is opened:
+    that one is there is what says that the engine can do it.
+
+    Thread: by concurrency.
+    Blocking: yes, but not `INLINE`.
+    Failure: as `SimpleDevice.read`.
+    Since: contract 2.
+    """
+
+    def discard(self, offset: int, length: int) -> None:
+        """Make the extent read as zeroes from now on, and give its space back if it can be."""
+        ...
+
+    def write_zeroes(self, offset: int, length: int) -> None:
+        """Make the extent read as zeroes from now on. Without it zeroes are written."""
+        ...
+
+    def extents(self, offset: int, length: int) -> Iterable[Extent]:
+        """Tell which parts hold data, in order, without gaps. Core takes the first
+        EXTENT_COUNT_MAX, so it is best a generator."""
+        ...
 
 
 __all__ = [
@@ -192,4 +239,5 @@ __all__ = [
     "Extent",
     "Geometry",
     "SimpleDevice",
+    "SimpleExtras",
 ]

@@ -49,7 +49,13 @@ class ExtentHold:
 
 
 class ExtentLock:
-    """Claims on extents of one device, on one thread."""
+    """Claims on extents of one device, on one thread.
+
+    Thread: any thread, always the same.
+    Blocking: no.
+    Failure: what `granted` raises is raised.
+    Since: contract 2.
+    """
 
     def __init__(self) -> None:
         #: Held ones and waiting ones, oldest first.

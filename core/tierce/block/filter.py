@@ -22,6 +22,15 @@ class Filter(BaseDevice):
         context: What the filter is opened with: an `OpenContext` with the filter's own options.
         below: What it is put on. It answers by the rules of a device, and refuses what it does not
             say that it does (`below.capabilities`).
+
+    Making:
+        Blocking: yes, before anything is served.
+        Failure: the volume is not served; the target is started again after growing pauses.
+    Thread: data thread.
+    Blocking: no.
+    Failure: what it has not answered is answered with an error, told by name and counted; what it
+        had passed on is answered so when it comes back.
+    Since: contract 2.
     """
 
     def __init__(self, context: Any, below: Device) -> None:
@@ -39,6 +48,8 @@ class Filter(BaseDevice):
 
         What the device below answers at once is reported too: to whoever submitted it, it was
         pending, and a pending request is answered by `completed` and by nothing else.
+
+        Failure: yours to call, not to override.
         """
         self.below.submit(batch, completed)
         answered = [request for request in batch if request.status is not None]
@@ -51,5 +62,8 @@ class Filter(BaseDevice):
 
     def resized(self, geometry: Geometry) -> None:
         """The device below has this shape now. A filter that shows another one than what is below
-        it sets `self.geometry` to what that comes to."""
+        it sets `self.geometry` to what that comes to.
+
+        Failure: its shape stays as it was.
+        """
         self.geometry = geometry

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tierce.cli.reference.calls_page import calls_page
 from tierce.cli.reference.cli_page import cli_page
 from tierce.cli.reference.config_page import config_page
 from tierce.cli.reference.exit_codes_page import exit_codes_page
@@ -18,6 +19,7 @@ def pages() -> Mapping[str, str]:
     installed."""
     registry = Registry(one for one in installed() if one.package == OWN_PACKAGE)
     return {
+        "calls.md": calls_page(),
         "cli.md": cli_page(),
         "config.md": config_page(),
         "exit-codes.md": exit_codes_page(),
