@@ -46,7 +46,9 @@ TESTED_BY = {
     "core/tierce/node/action_requests.py": "core/node/test_acting.py",
     "core/tierce/node/commands.py": "core/node/test_wrong_commands.py",
     "core/tierce/node/inspecting.py": "core/node/test_volume_commands.py",
+    "core/tierce/node/node.py": "core/node/test_supervisor.py",
     "core/tierce/node/routing.py": "core/node/test_serving.py",
+    "core/tierce/node/sighting.py": "core/node/test_conditions.py",
     "core/tierce/node/telling.py": "core/node/test_side_processes.py",
     "core/tierce/process/asking.py": "core/node/test_side_processes.py",
     "core/tierce/process/client.py": "core/node/test_volume_commands.py",
@@ -145,6 +147,8 @@ def test_every_list_of_plugins_names_every_plugin() -> None:
     assert tools["mypy"]["mypy_path"] == ["core", *folders, "tests"]
     assert tools["ruff"]["src"] == ["core", *folders, "tests"]
     contracts = {one["name"]: one for one in tools["importlinter"]["contracts"]}
+    circles = contracts["no circles inside a package, not of types either"]
+    assert circles["ancestors"] == ["tierce", *packages]
     assert tools["importlinter"]["root_packages"] == ["tierce", *packages]
     assert contracts["core knows no plugin"]["forbidden_modules"] == packages
     assert contracts["plugins do not know each other"]["modules"] == packages

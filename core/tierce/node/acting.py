@@ -7,22 +7,20 @@ second time: whoever has lost an answer decides whether to ask again (`Action.is
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
 from tierce.actions import ActionCall
 from tierce.errors import TemporaryError, TierceError, UsageError
+from tierce.node.node import Node
 from tierce.process.messages import Message, Peer
 from tierce.process.plan import Role
 from tierce.process.refusals import RefusedError
+from tierce.reactor import Timer
 from tierce.registry import nearest
 from tierce.spec import Event
-
-if TYPE_CHECKING:
-    from tierce.node.supervisor import Supervisor
-    from tierce.reactor import Timer
-    from tierce.supervision.child import Child
+from tierce.supervision.child import Child
 
 #: A part that gives no sign for so long is told of by name.
 SILENCE_TOLD_S = 10.0
@@ -73,11 +71,11 @@ class Acting:
     """Actions, by name, of everything that runs on this node.
 
     Args:
-        supervisor: Whose processes carry them out.
+        node: Whose processes carry them out.
     """
 
-    def __init__(self, supervisor: Supervisor) -> None:
-        self._supervisor = supervisor
+    def __init__(self, node: Node) -> None:
+        self._node = node
         self._running: set[Running] = set()
 
     def run(
@@ -120,7 +118,7 @@ class Acting:
         Raises:
             TemporaryError: It is not running.
         """
-        child = self._supervisor.children.get(name)
+        child = self._node.children.get(name)
         if child is None or child.phase != "up" or child.peer is None or not child.peer.is_open:
             phase = "fenced" if child is not None and child.fenced else ""
             phase = phase or (child.phase if child is not None else "down")
@@ -131,7 +129,7 @@ class Acting:
         """Raises:
         UsageError: There is no such volume.
         """
-        self._supervisor.inventory.find(name)
+        self._node.inventory.find(name)
 
     # -- inside ------------------------------------------------------------------------------------
 
@@ -152,7 +150,7 @@ class Acting:
         """Return the names of a volume's members that are known, running or not."""
         return [
             child.plan.name.split(".")[2]
-            for child in self._supervisor.children.all()
+            for child in self._node.children.all()
             if child.plan.role is Role.MEMBER and child.plan.volume == volume
         ]
 
@@ -179,7 +177,7 @@ class Acting:
     def _watch(self, running: Running) -> None:
         if running.timer is not None:
             running.timer.cancel()
-        reactor = self._supervisor.reactor
+        reactor = self._node.reactor
         running.timer = reactor.call_later(SILENCE_TOLD_S, lambda: self._silent(running))
 
     def _silent(self, running: Running) -> None:
@@ -190,9 +188,7 @@ class Acting:
             running.has_told = True
             subject = f"volume/{call.volume}" if call.volume else f"service/{call.service}"
             fields = {"part": call.part, "action": call.action}
-            self._supervisor.event_log.emit(
-                Event("action.unanswered", why, subject, "warning", fields)
-            )
+            self._node.emit(Event("action.unanswered", why, subject, "warning", fields))
         if not running.has_shown:
             self._cancel(running)
             running.done(None, TemporaryError(f"{why}; it may have been done: look before asking"))

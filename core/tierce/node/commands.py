@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tierce.errors import ConfigError, TemporaryError, TierceError, UsageError, explain
 from tierce.inventory.adoption import Adoption
 from tierce.inventory.deleting import Outcome
 from tierce.inventory.differing import Change
-from tierce.node.inspecting import list_row, show_row
+from tierce.node.action_requests import ActionRequests
+from tierce.node.conditions import Conditions
+from tierce.node.inspecting import Inspector
+from tierce.node.node import Node
 from tierce.node.reloading import foretell
 from tierce.node.telling import tell
 from tierce.process.client import ANSWER_TIMEOUT_S
@@ -19,9 +22,6 @@ from tierce.process.plan import Role
 from tierce.process.refusals import RefusedError
 from tierce.supervision.child import Child
 
-if TYPE_CHECKING:
-    from tierce.node.supervisor import Supervisor
-
 
 class Commands:
     """Answers requests on the supervisor's socket.
@@ -29,11 +29,30 @@ class Commands:
     An answer that must wait (a volume that is to come up, or to be gone) is kept until then.
 
     Args:
-        supervisor: Who carries them out.
+        node: What they are about.
+        inspector: Tells of volumes.
+        conditions: How volumes are.
+        action_requests: Carries out what is asked of a running part.
+        look: Called when something is to be done.
+        volumes_changed: Called when there are other volumes, or with other settings.
     """
 
-    def __init__(self, supervisor: Supervisor) -> None:
-        self._supervisor = supervisor
+    def __init__(
+        self,
+        node: Node,
+        inspector: Inspector,
+        conditions: Conditions,
+        action_requests: ActionRequests,
+        *,
+        look: Callable[[], None],
+        volumes_changed: Callable[[], None],
+    ) -> None:
+        self._node = node
+        self._inspector = inspector
+        self._conditions = conditions
+        self._action_requests = action_requests
+        self._look = look
+        self._volumes_changed = volumes_changed
         self._coming: dict[str, list[tuple[Peer, int]]] = {}
         self._resting: dict[str, list[tuple[Peer, int]]] = {}
 
@@ -45,7 +64,7 @@ class Commands:
             return
         try:
             if message.get("do") in ("act", "actions"):
-                self._supervisor.action_requests.take(peer, number, message)
+                self._action_requests.take(peer, number, message)
                 return
             for reply in self._carry_out(peer, number, message):
                 peer.send({"id": number, **reply})
@@ -62,7 +81,7 @@ class Commands:
         """Answer those who wait for what has just failed."""
         if child.plan.role is Role.TARGET and child.failures.count and not child.is_running:
             volume = child.plan.volume
-            why = child.failures.reason or f"see {self._supervisor.paths.log(child.plan.name)}"
+            why = child.failures.reason or f"see {self._node.paths.log(child.plan.name)}"
             message = f"volume {volume} is there, but its target does not start: {why}"
             error = {"error": message, "exit_code": TemporaryError.exit_code}
             self._answer(self._coming, volume, error)
@@ -82,18 +101,18 @@ class Commands:
     # -- inside ------------------------------------------------------------------------------------
 
     def _carry_out(self, peer: Peer, number: int, message: Message) -> Iterator[Message]:
-        inventory = self._supervisor.inventory
+        inventory = self._node.inventory
         match message["do"]:
             case "list" | "diff" | "show" | "processes" | "events":
                 yield from self._tell(message)
             case "create":
                 served = inventory.create(message["volume"], base=Path(message["base"]))
                 self._wait(self._coming, served.spec.name, peer, number)
-                self._supervisor.volumes_changed()
+                self._volumes_changed()
             case "adopt":
                 adopted = inventory.adopt(Adoption.from_json(message))
                 self._wait(self._coming, adopted.record.name, peer, number)
-                self._supervisor.volumes_changed()
+                self._volumes_changed()
             case "delete":
                 name = str(message["name"])
                 inventory.begin_delete(name, tuple(message["without"]))
@@ -101,10 +120,10 @@ class Commands:
                     self._wait(self._resting, name, peer, number)
                 else:
                     yield {"ok": {}}
-                self._supervisor.volumes_changed()
+                self._volumes_changed()
             case "cancel-delete":
                 inventory.cancel_delete(str(message["name"]))
-                self._supervisor.volumes_changed()
+                self._volumes_changed()
                 yield {"ok": {}}
             case "loss":
                 yield {"ok": {"loss": inventory.loss(str(message["name"]), message["keep"])}}
@@ -112,7 +131,7 @@ class Commands:
                 name = str(message["name"])
                 inventory.begin_accept(name, message["keep"])
                 self._wait(self._resting, name, peer, number)
-                self._supervisor.look()
+                self._look()
             case "claim":
                 yield from self._claim(peer, number, str(message["name"]))
             case verb:
@@ -122,8 +141,8 @@ class Commands:
         """Answer what changes nothing."""
         match message["do"]:
             case "list":
-                for record in self._supervisor.inventory.records().values():
-                    yield {"row": list_row(self._supervisor, record)}
+                for record in self._node.inventory.records().values():
+                    yield {"row": self._inspector.row(record)}
                 yield {"ok": {}}
             case "diff":
                 for change in self._foretell(Path(message["file"])):
@@ -132,10 +151,10 @@ class Commands:
             case "show":
                 yield {"ok": self._show(str(message["name"]))}
             case _:
-                yield from tell(self._supervisor, message)
+                yield from tell(self._node, self._conditions, message)
 
     def _claim(self, peer: Peer, number: int, name: str) -> Iterator[Message]:
-        inventory, children = self._supervisor.inventory, self._supervisor.children
+        inventory, children = self._node.inventory, self._node.children
         target = children.get(f"target.{name}")
         # Where the state could not be written only the supervisor knows.
         is_held_down = target is not None and bool(target.fenced) and not target.is_running
@@ -144,22 +163,22 @@ class Commands:
         inventory.claim(name)
         if is_held_down:
             children.forget(f"target.{name}")
-        if name in inventory.served and not self._supervisor.is_up(name):
+        if name in inventory.served and not self._node.is_up(name):
             self._wait(self._coming, name, peer, number)
-            self._supervisor.look()
+            self._look()
         else:
             yield {"ok": {}}
 
     def _foretell(self, file: Path) -> list[Change]:
         try:
-            return foretell(self._supervisor, file)
+            return foretell(self._node, file)
         except ConfigError as error:
             # Here it is a config file that is wrong.
             why = f"{error}; a reload would change nothing"
             raise RefusedError(why, error.exit_code) from error
 
     def _show(self, name: str) -> dict[str, Any]:
-        return show_row(self._supervisor, self._supervisor.inventory.find(name))
+        return self._inspector.details(self._node.inventory.find(name))
 
     def _wait(
         self, waiting: dict[str, list[tuple[Peer, int]]], volume: str, peer: Peer, number: int
@@ -179,7 +198,7 @@ class Commands:
                     }
                 )
 
-        self._supervisor.reactor.call_later(ANSWER_TIMEOUT_S, late)
+        self._node.reactor.call_later(ANSWER_TIMEOUT_S, late)
 
     def _answer(
         self, waiting: dict[str, list[tuple[Peer, int]]], volume: str, reply: Message

@@ -4,37 +4,35 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
 
 import attrs
 
 from tierce.health import Condition
 from tierce.node.assessing import assess
-from tierce.node.inspecting import sight_of
+from tierce.node.node import Node
+from tierce.node.routing import Router
+from tierce.node.sighting import sight_of
 from tierce.spec import Event
 from tierce.state import VolumeRecord
-
-if TYPE_CHECKING:
-    from tierce.node.supervisor import Supervisor
 
 
 class Conditions:
     """The conditions of all volumes. Each look at one notes whether its health has changed.
 
     Args:
-        supervisor: Who sees the volumes.
-        emit: Reports an event.
+        node: The volumes and their processes.
+        router: Where they can be reached.
         clock: Returns seconds since the epoch.
     """
 
     def __init__(
         self,
-        supervisor: Supervisor,
-        emit: Callable[[Event], None],
+        node: Node,
+        router: Router,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._supervisor = supervisor
-        self._emit = emit
+        self._node = node
+        self._router = router
         self._clock = clock
         self._known: dict[str, Condition] = {}
 
@@ -45,7 +43,7 @@ class Conditions:
 
     def of(self, record: VolumeRecord) -> Condition:
         """Look at one volume."""
-        found = assess(sight_of(self._supervisor, record))
+        found = assess(sight_of(self._node, self._router, record))
         before = self._known.get(record.name)
         if before is not None and before.health is found.health:
             found = attrs.evolve(found, since=before.since)
@@ -61,6 +59,14 @@ class Conditions:
         self._known = dict(found)
         return found
 
+    def of_wanted(self) -> Mapping[str, Condition]:
+        """Look at every volume; return the condition of those that the file or the state wants
+        served."""
+        inventory = self._node.inventory
+        records = inventory.records()
+        found = self.look(records.values())
+        return {name: one for name, one in found.items() if inventory.is_wanted(records[name])}
+
     def _tell(self, name: str, before: Condition | None, now: Condition) -> None:
         """Note a change, for whoever reads the log: the screen shows it by the live line, and what
         has caused it is an event of its own."""
@@ -68,4 +74,4 @@ class Conditions:
         why = f": {now.why}" if now.why else ""
         message = f"volume {name} is {now.health.value}{was}{why}"
         fields = {"health": now.health.value, "why": now.why, "todo": now.todo}
-        self._emit(Event("volume.health", message, f"volume/{name}", "info", fields))
+        self._node.emit(Event("volume.health", message, f"volume/{name}", "info", fields))

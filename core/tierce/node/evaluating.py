@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from tierce.errors import explain
 from tierce.inventory.planning import enabled_plugins, policy_documents
+from tierce.node.node import Node
 from tierce.process.paths import replace_file
 from tierce.process.plan import Plan, Role
 from tierce.reactor import Timer
 from tierce.spec import Event
 from tierce.supervision.child import Child
-
-if TYPE_CHECKING:
-    from tierce.node.supervisor import Supervisor
 
 #: A process that ended before it was done is started again after so long.
 AGAIN_S = 5.0
@@ -30,12 +27,16 @@ class Evaluating:
     """Lets the documents be evaluated when they or the volumes have changed, and when one is due.
 
     Args:
-        supervisor: Who has them.
+        node: Its volumes and processes.
+        look: Called when something is to be done.
         clock: Returns seconds since the epoch.
     """
 
-    def __init__(self, supervisor: Supervisor, clock: Callable[[], float] = time.time) -> None:
-        self._supervisor = supervisor
+    def __init__(
+        self, node: Node, look: Callable[[], None], clock: Callable[[], float] = time.time
+    ) -> None:
+        self._node = node
+        self._look_soon = look
         self._clock = clock
         self._is_due = True
         #: The process that has been told of the file that lies there.
@@ -53,12 +54,12 @@ class Evaluating:
         """See to it that what is to be evaluated is."""
         if self._is_due and not self._write():
             return
-        path = self._supervisor.paths.policies
+        path = self._node.paths.policies
         if not path.exists():
             # Everything has been read.
             return
-        children = self._supervisor.children
-        plugins = list(enabled_plugins(self._supervisor.inventory.config.registry))
+        children = self._node.children
+        plugins = list(enabled_plugins(self._node.inventory.config.registry))
         plan = Plan(Role.POLICIES.value, Role.POLICIES, settings={"plugins": plugins})
         child = children.get(plan.name)
         if child is None or not child.is_running:
@@ -71,7 +72,7 @@ class Evaluating:
             # Its handlers are those of other plugins; the next one comes as soon as it has ended.
             self._is_done, self._next_at = True, None
             children.stop(plan.name)
-            self._supervisor.reactor.call_later(STOP_S, lambda: self._kill(child))
+            self._node.reactor.call_later(STOP_S, lambda: self._kill(child))
         elif child.phase == "up" and child.peer is not None and self._told_pid != child.pid:
             self._told_pid, self._is_done = child.pid, False
             child.peer.send({"do": "evaluate"})
@@ -90,12 +91,12 @@ class Evaluating:
     def _start(self, plan: Plan) -> None:
         self._cancel()
         self._is_done = False
-        self._supervisor.children.start(plan)
+        self._node.children.start(plan)
 
     def _kill(self, child: Child) -> None:
         """It was asked to stop and hangs in a handler: it has nothing that could be lost."""
         if child.is_running:
-            self._supervisor.children.kill_silent(child)
+            self._node.children.kill_silent(child)
 
     def _wait(self) -> None:
         """Look again when the next document is due."""
@@ -106,9 +107,9 @@ class Evaluating:
         if delay_s <= 0:
             self._next_at = None
             self._is_due = True
-            self._supervisor.look()
+            self._look_soon()
         else:
-            self._timer = self._supervisor.reactor.call_later(min(delay_s, LOOK_S), self._wait)
+            self._timer = self._node.reactor.call_later(min(delay_s, LOOK_S), self._wait)
 
     def _cancel(self) -> None:
         if self._timer is not None:
@@ -120,9 +121,9 @@ class Evaluating:
         can't be done now."""
         self._is_due = False
         self._told_pid = 0
-        documents = policy_documents(self._supervisor.inventory)
-        child = self._supervisor.children.get(Role.POLICIES.value)
-        path = self._supervisor.paths.policies
+        documents = policy_documents(self._node.inventory)
+        child = self._node.children.get(Role.POLICIES.value)
+        path = self._node.paths.policies
         try:
             if not documents and (child is None or not child.is_running):
                 # What a former server left there is nobody's any more.
@@ -133,6 +134,6 @@ class Evaluating:
         except OSError as error:
             why = f"policies wait for the next change: {explain(error)}"
             event = Event("policy.failed", why, "process/policies", "error")
-            self._supervisor.event_log.emit(event)
+            self._node.emit(event)
             return False
         return True

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
@@ -13,33 +12,155 @@ from tierce.errors import explain
 from tierce.health import Condition
 from tierce.inventory.adoption import describe_owner
 from tierce.inventory.engines import Served
-from tierce.node.assessing import Sight
+from tierce.node.conditions import Conditions
+from tierce.node.node import Node
+from tierce.node.routing import Router
 from tierce.registry import resolve
 from tierce.roles.target import read_page
 from tierce.spec import Access, Export
 from tierce.state import Phase, VolumeRecord
 from tierce.supervision.child import describe
 
-if TYPE_CHECKING:
-    from tierce.node.supervisor import Supervisor
-
 #: Events that `show` tells of a volume: the last ones.
 EVENT_COUNT = 10
 
 
-def list_row(supervisor: Supervisor, record: VolumeRecord) -> dict[str, Any]:
-    """Return a volume's row of `tierce volume list`."""
-    served = supervisor.inventory.served.get(record.name)
-    return {
-        **condition_row(supervisor.conditions.of(record)),
-        "name": record.name,
-        "size": served.spec.size_bytes if served is not None else record.mapping.get("size"),
-        "engine": record.mapping.get("engine"),
-        "state": volume_state(supervisor, record),
-        "owner": record.owner.value,
-        "url": usage_of(supervisor, served)["url"] if served is not None else "",
-        "wanted": supervisor.inventory.is_wanted(record),
-    }
+class Inspector:
+    """Tells of volumes what `list` and `show` show.
+
+    Args:
+        node: The volumes and their processes.
+        router: Where they can be reached.
+        conditions: How they are.
+    """
+
+    def __init__(self, node: Node, router: Router, conditions: Conditions) -> None:
+        self._node = node
+        self._router = router
+        self._conditions = conditions
+
+    def row(self, record: VolumeRecord) -> dict[str, Any]:
+        """Return a volume's row of `tierce volume list`."""
+        served = self._node.inventory.served.get(record.name)
+        return {
+            **condition_row(self._conditions.of(record)),
+            "name": record.name,
+            "size": served.spec.size_bytes if served is not None else record.mapping.get("size"),
+            "engine": record.mapping.get("engine"),
+            "state": self._state(record),
+            "owner": record.owner.value,
+            "url": self.usage(served)["url"] if served is not None else "",
+            "wanted": self._node.inventory.is_wanted(record),
+        }
+
+    def details(self, record: VolumeRecord) -> dict[str, Any]:
+        """Return all that is known of a volume."""
+        served = self._node.inventory.served.get(record.name)
+        row = self.row(record)
+        row |= {
+            "uuid": record.uuid,
+            "created": record.created,
+            "owner": describe_owner(record),
+            "settings": settings(served, record),
+            "origins": origins(self._node.inventory.config, record),
+            "events": [
+                f"{format_time(event['time'])} {event['message']}"
+                for event in self._node.inventory.events(record.name, EVENT_COUNT)
+            ],
+        }
+        if record.phase.is_removal:
+            waits_for = self._node.inventory.deletions.waits_for(record.name)
+            row["deletion"] = waits_for or "under way"
+        refused = self._node.inventory.refused.get(record.name)
+        if refused:
+            row["refused"] = refused
+        if served is None:
+            return row
+        target = self._node.target(record.name)
+        kept = (
+            target.facts.get("kept_options") if target is not None and target.is_running else None
+        )
+        if kept:
+            row["kept_options"] = kept
+        snapshot = read_page(self._node.paths.page(record.name)) or {"stages": {}, "published": {}}
+        return row | {
+            "usage": self.usage(served),
+            "data": data_folders(served),
+            "processes": [
+                describe(child)
+                for child in self._node.children.all()
+                if child.plan.volume == record.name
+            ],
+            # What engines and front ends publish; their "state" has become part of ours.
+            **{key: value for key, value in snapshot["published"].items() if key not in row},
+            "statistics": {
+                stage: {
+                    operation: {key: value for key, value in values.items() if key != "buckets"}
+                    for operation, values in operations.items()
+                    if values.get("count") or values.get("failed")
+                }
+                for stage, operations in snapshot["stages"].items()
+            },
+        }
+
+    def usage(self, served: Served) -> dict[str, str]:
+        """Return how to use a volume: "url", and a command for each tool; where its front end
+        listens beside the address in the URL, "also at". What the second export on says is named by
+        its front end as well: "nbd url"."""
+        found: dict[str, str] = {}
+        for export in served.config.exports:
+            prefix = f"{export.frontend} " if found else ""
+            usage = self._usage_of_export(served, export)
+            if export.access is Access.RO:
+                usage["access"] = "read only"
+            found |= {prefix + key: text for key, text in usage.items()}
+        return found
+
+    def how_opened(self, served: Served) -> str:
+        """Say how a volume has come to be served: made, found, or taken over."""
+        inventory, name = self._node.inventory, served.spec.name
+        target = self._node.target(name)
+        if target is not None and target.is_adopted:
+            how = "taken over"
+        elif name in inventory.made:
+            how = "created, empty"
+        elif not is_durable(inventory.config, served):
+            how = f"opened, empty (engine {served.spec.engine} keeps nothing when its process ends)"
+        else:
+            how = "opened"
+        return f"{how}, with the settings that it had" if name in inventory.refused else how
+
+    def _state(self, record: VolumeRecord) -> str:
+        """Say how a volume's target is, and what its engine calls its state."""
+        if record.fenced:
+            return f"fenced: {record.fenced}"
+        if record.name not in self._node.inventory.served:
+            return _state_of_unserved(record)
+        target = self._node.target(record.name)
+        if target is None or target.phase != "up":
+            return "down" if target is None else target.phase
+        page = read_page(self._node.paths.page(record.name))
+        published = page["published"].get("state") if page is not None else None
+        return f"up, {published}" if isinstance(published, str) else "up"
+
+    def _usage_of_export(self, served: Served, export: Export) -> dict[str, str]:
+        config, frontend = self._node.inventory.config, export.frontend
+        section = config.frontends[frontend]
+        addresses: tuple[str, ...] = ()
+        if frontend in portal_sections(config):
+            addresses = self._router.addresses(frontend)
+            if not addresses:
+                return {"url": "(not known yet: its portal listens nowhere)"}
+            section = attrs.evolve(section, listen=addresses)
+        try:
+            usage = resolve(config.registry.frontends[frontend].usage)
+            assert callable(usage), "a front end's usage is a function"
+            found = dict(usage(section, served.spec, export))
+        except Exception as error:  # noqa: BLE001 - a plugin's bug here is no reason to end a server
+            return {"url": f"(unknown: {explain(error)})"}
+        if len(addresses) > 1:
+            found["also at"] = ", ".join(addresses[1:])
+        return {"url": "", **found}
 
 
 def condition_row(condition: Condition) -> dict[str, Any]:
@@ -57,175 +178,10 @@ def format_time(seconds: float) -> str:
     return f"{time.strftime('%F %T', time.gmtime(seconds))}Z"
 
 
-def show_row(supervisor: Supervisor, record: VolumeRecord) -> dict[str, Any]:
-    """Return all that is known of a volume."""
-    served = supervisor.inventory.served.get(record.name)
-    row = list_row(supervisor, record)
-    row |= {
-        "uuid": record.uuid,
-        "created": record.created,
-        "owner": describe_owner(record),
-        "settings": settings(served, record),
-        "origins": origins(supervisor.inventory.config, record),
-        "events": [
-            f"{format_time(event['time'])} {event['message']}"
-            for event in supervisor.inventory.events(record.name, EVENT_COUNT)
-        ],
-    }
-    if record.phase.is_removal:
-        waits_for = supervisor.inventory.deletions.waits_for(record.name)
-        row["deletion"] = waits_for or "under way"
-    refused = supervisor.inventory.refused.get(record.name)
-    if refused:
-        row["refused"] = refused
-    if served is None:
-        return row
-    target = supervisor.children.get(f"target.{record.name}")
-    kept = target.facts.get("kept_options") if target is not None and target.is_running else None
-    if kept:
-        row["kept_options"] = kept
-    snapshot = read_page(supervisor.paths.page(record.name)) or {"stages": {}, "published": {}}
-    return row | {
-        "usage": usage_of(supervisor, served),
-        "data": data_folders(served),
-        "processes": [
-            describe(child)
-            for child in supervisor.children.all()
-            if child.plan.volume == record.name
-        ],
-        # What engines and front ends publish; their "state" has become part of ours.
-        **{key: value for key, value in snapshot["published"].items() if key not in row},
-        "statistics": {
-            stage: {
-                operation: {key: value for key, value in values.items() if key != "buckets"}
-                for operation, values in operations.items()
-                if values.get("count") or values.get("failed")
-            }
-            for stage, operations in snapshot["stages"].items()
-        },
-    }
-
-
-def volume_state(supervisor: Supervisor, record: VolumeRecord) -> str:
-    """Say how a volume's target is, and what its engine calls its state."""
-    if record.fenced:
-        return f"fenced: {record.fenced}"
-    if record.name not in supervisor.inventory.served:
-        return _state_of_unserved(record)
-    target = supervisor.children.get(f"target.{record.name}")
-    if target is None or target.phase != "up":
-        return "down" if target is None else target.phase
-    page = read_page(supervisor.paths.page(record.name))
-    published = page["published"].get("state") if page is not None else None
-    return f"up, {published}" if isinstance(published, str) else "up"
-
-
 def _state_of_unserved(record: VolumeRecord) -> str:
     if record.phase.is_removal:
         return "deleting"
     return "creating" if record.phase is Phase.CREATING else "not served"
-
-
-def sight_of(supervisor: Supervisor, record: VolumeRecord) -> Sight:
-    """Return what can be seen of a volume now."""
-    inventory = supervisor.inventory
-    served = inventory.served.get(record.name)
-    sight = Sight(
-        name=record.name,
-        phase=record.phase,
-        fenced=record.fenced,
-        is_served=served is not None,
-        unserved_why=inventory.unserved_why(record),
-    )
-    if served is None:
-        return sight
-    target = supervisor.children.get(f"target.{record.name}")
-    if target is None:
-        return sight
-    page = read_page(supervisor.paths.page(record.name)) if target.phase == "up" else None
-    return attrs.evolve(
-        sight,
-        target_phase=target.phase,
-        target_trouble=target.failures.reason,
-        target_log=str(supervisor.paths.log(target.plan.name)),
-        is_silent=target.pulse.is_told,
-        published=page["published"] if page is not None else None,
-        unreachable_why=_unreachable_why(supervisor, served),
-        members=tuple(_member_troubles(supervisor, served)),
-    )
-
-
-def _unreachable_why(supervisor: Supervisor, served: Served) -> str:
-    """Say why nobody can log in anew through one of a volume's exports."""
-    listened = portal_sections(supervisor.inventory.config)
-    found = {
-        supervisor.router.unreachable_why(export.frontend)
-        for export in served.config.exports
-        if export.frontend in listened
-    }
-    return "; ".join(sorted(found - {""}))
-
-
-def _member_troubles(supervisor: Supervisor, served: Served) -> Iterator[str]:
-    """Say which of a volume's members do not run, or do not answer."""
-    for member in served.members:
-        child = supervisor.children.get(f"member.{served.spec.name}.{member.name}")
-        if child is None or child.phase == "starting":
-            continue
-        if child.phase == "down":
-            reason = child.failures.reason
-            yield f"{member.name}'s process is down" + (f": {reason}" if reason else "")
-        elif child.pulse.is_told:
-            yield f"{member.name}'s process does not answer"
-
-
-def usage_of(supervisor: Supervisor, served: Served) -> dict[str, str]:
-    """Return how to use a volume: "url", and a command for each tool; where its front end listens
-    beside the address in the URL, "also at". What the second export on says is named by its front
-    end as well: "nbd url"."""
-    found: dict[str, str] = {}
-    for export in served.config.exports:
-        prefix = f"{export.frontend} " if found else ""
-        usage = _usage_of_export(supervisor, served, export)
-        if export.access is Access.RO:
-            usage["access"] = "read only"
-        found |= {prefix + key: text for key, text in usage.items()}
-    return found
-
-
-def _usage_of_export(supervisor: Supervisor, served: Served, export: Export) -> dict[str, str]:
-    config, frontend = supervisor.inventory.config, export.frontend
-    section = config.frontends[frontend]
-    addresses: tuple[str, ...] = ()
-    if frontend in portal_sections(config):
-        addresses = supervisor.router.addresses(frontend)
-        if not addresses:
-            return {"url": "(not known yet: its portal listens nowhere)"}
-        section = attrs.evolve(section, listen=addresses)
-    try:
-        usage = resolve(config.registry.frontends[frontend].usage)
-        assert callable(usage), "a front end's usage is a function"
-        found = dict(usage(section, served.spec, export))
-    except Exception as error:  # noqa: BLE001 - a plugin's bug here is no reason to end a server
-        return {"url": f"(unknown: {explain(error)})"}
-    if len(addresses) > 1:
-        found["also at"] = ", ".join(addresses[1:])
-    return {"url": "", **found}
-
-
-def how_opened(supervisor: Supervisor, served: Served) -> str:
-    """Say how a volume has come to be served: made, found, or taken over."""
-    inventory, name = supervisor.inventory, served.spec.name
-    target = supervisor.children.get(f"target.{name}")
-    if target is not None and target.is_adopted:
-        how = "taken over"
-    elif name in inventory.made:
-        how = "created, empty"
-    elif not is_durable(inventory.config, served):
-        how = f"opened, empty (engine {served.spec.engine} keeps nothing when its process ends)"
-    else:
-        how = "opened"
-    return f"{how}, with the settings that it had" if name in inventory.refused else how
 
 
 def is_durable(config: Config, served: Served) -> bool:

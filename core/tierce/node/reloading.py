@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
@@ -29,57 +29,62 @@ from tierce.inventory.differing import Change, Effect, Situation, compare, diffe
 from tierce.inventory.engines import Served
 from tierce.inventory.planning import plan_all
 from tierce.inventory.preflight import Findings, examine
+from tierce.node.node import Node
 from tierce.process.listening import find_port_holder, open_listener
 from tierce.process.plan import Role
 from tierce.spec import Event
 from tierce.state import Owner
 
-if TYPE_CHECKING:
-    from tierce.node.supervisor import Supervisor
-
-
 #: What has an event of its own, with the reason.
 _TOLD_BY_ITSELF = frozenset({Effect.NOTHING, Effect.REFUSED, Effect.WAITS})
 
 
-def reload(supervisor: Supervisor) -> None:
+def reload(
+    node: Node, use: Callable[[Config, Findings], None], note: Callable[[str], None]
+) -> None:
     """Read the config file again. One that is wrong changes nothing; of one that is right, what
-    can't be done is refused, and what it is about keeps its settings."""
+    can't be done is refused, and what it is about keeps its settings.
+
+    Args:
+        node: What is served by it.
+        use: Takes the new config.
+        note: Tells the operator what works and yet should be known.
+    """
 
     def tell(code: str, message: str, severity: str) -> None:
-        supervisor.event_log.emit(Event(code, message, "process/serve", severity))
+        node.emit(Event(code, message, "process/serve", severity))
 
-    before = situation_of(supervisor)
+    before = situation_of(node)
     try:
         config, findings = _read_again(before, Path(before.config.file))
     except (TierceError, OSError) as error:
         tell("config.refused", f"reload: {explain(error)}; nothing was changed", "error")
         return
-    config, ports = keep_ports(before.config, config, _portal_pid(supervisor))
+    config, ports = keep_ports(before.config, config, _portal_pid(node))
     for why in ports.values():
         tell("config.refused", f"reload: {why}", "error")
-    running = _running(supervisor)
-    supervisor.use(config, findings)
-    after = situation_of(supervisor)
+    running = _running(node)
+    use(config, findings)
+    after = situation_of(node)
     change = describe_change(before.config, config, (before.served, after.served), after.refused)
     tell("config.reloaded", f"{config.file} was read again: {change}", "info")
     for one in compare(before, after, running, ports):
         if one.effect not in _TOLD_BY_ITSELF:
             tell("config.changed", f"{one.what}: {one.text}", "info")
-    for note in (*config.advice, *findings.notes):
-        supervisor.status_display.note(note)
+    for text in (*config.advice, *findings.notes):
+        note(text)
 
 
-def foretell(supervisor: Supervisor, file: Path) -> list[Change]:
+def foretell(node: Node, file: Path) -> list[Change]:
     """Say what a reload of a file would do. Changes nothing.
 
     Raises:
         TierceError: Nothing: it would be refused as a whole.
     """
-    before = situation_of(supervisor)
+    before = situation_of(node)
     config, findings = _read_again(before, file)
-    config, ports = keep_ports(before.config, config, _portal_pid(supervisor))
-    foreseen = supervisor.inventory.foresee(config, findings.refused)
+    config, ports = keep_ports(before.config, config, _portal_pid(node))
+    foreseen = node.inventory.foresee(config, findings.refused)
     after = Situation(
         config,
         foreseen.served,
@@ -87,14 +92,14 @@ def foretell(supervisor: Supervisor, file: Path) -> list[Change]:
         before.made | foreseen.made,
         {plan.name: plan for plan in plan_all(foreseen)},
     )
-    return compare(before, after, _running(supervisor), ports)
+    return compare(before, after, _running(node), ports)
 
 
-def situation_of(supervisor: Supervisor) -> Situation:
+def situation_of(node: Node) -> Situation:
     """Return how things are."""
-    inventory = supervisor.inventory
+    inventory = node.inventory
     return Situation(
-        supervisor.config,
+        inventory.config,
         dict(inventory.served),
         dict(inventory.refused),
         inventory.made,
@@ -124,15 +129,13 @@ def _read_again(before: Situation, file: Path) -> tuple[Config, Findings]:
     return config, findings
 
 
-def _portal_pid(supervisor: Supervisor) -> int:
-    portal = supervisor.children.get(Role.PORTAL.value)
+def _portal_pid(node: Node) -> int:
+    portal = node.children.get(Role.PORTAL.value)
     return portal.pid if portal is not None else 0
 
 
-def _running(supervisor: Supervisor) -> dict[str, str]:
-    return {
-        child.plan.name: child.digest for child in supervisor.children.all() if child.is_running
-    }
+def _running(node: Node) -> dict[str, str]:
+    return {child.plan.name: child.digest for child in node.children.all() if child.is_running}
 
 
 def keep_ports(before: Config, after: Config, portal_pid: int) -> tuple[Config, dict[str, str]]:

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tierce.config import options_to_mapping, portal_sections
+from tierce.node.node import Node
 from tierce.process.listening import dialled
 from tierce.process.messages import Message
 from tierce.process.plan import Role
 from tierce.supervision.child import Child
-
-if TYPE_CHECKING:
-    from tierce.node.supervisor import Supervisor
 
 
 class Router:
     """Keeps the portal's routes what they should be.
 
     Args:
-        supervisor: Who knows what is served.
+        node: What is served.
+        reachable: Called with each volume that can be used now.
     """
 
-    def __init__(self, supervisor: Supervisor) -> None:
-        self._supervisor = supervisor
+    def __init__(self, node: Node, reachable: Callable[[str], None]) -> None:
+        self._node = node
+        self._reachable = reachable
         #: What the portal was told, by volume and front end.
         self._routed: dict[tuple[str, str], Message] = {}
         self._portal: Child | None = None
@@ -55,7 +55,7 @@ class Router:
     def addresses(self, frontend: str) -> tuple[str, ...]:
         """Return where users can reach a front end now, as they dial it; where the portal can't be
         asked, what is configured."""
-        section = self._supervisor.inventory.config.frontends[frontend]
+        section = self._node.inventory.config.frontends[frontend]
         listening = self._fact("listening").get(frontend)
         if isinstance(listening, Mapping):
             # In the order of the config file: the first is the one that is shown first.
@@ -67,7 +67,7 @@ class Router:
         one can."""
         portal = self._find()
         if portal is None:
-            found = self._supervisor.children.get(Role.PORTAL.value)
+            found = self._node.children.get(Role.PORTAL.value)
             trouble = found.failures.reason if found is not None else ""
             return "the portal does not run" + (f": {trouble}" if trouble else "")
         if portal.pulse.is_told:
@@ -78,7 +78,7 @@ class Router:
         return "; ".join(f"the portal {trouble}" for trouble in missing.values())
 
     def _find(self) -> Child | None:
-        portal = self._supervisor.children.get(Role.PORTAL.value)
+        portal = self._node.children.get(Role.PORTAL.value)
         return portal if portal is not None and portal.phase == "up" else None
 
     def _fact(self, name: str) -> Mapping[str, Any]:
@@ -88,29 +88,29 @@ class Router:
 
     def _look_at_portalless(self) -> None:
         """A volume whose front ends all listen themselves can be used as soon as it is up."""
-        inventory = self._supervisor.inventory
+        inventory = self._node.inventory
         listened = portal_sections(inventory.config)
         up = {
             name
             for name, one in inventory.served.items()
             if not any(export.frontend in listened for export in one.config.exports)
-            and self._supervisor.is_up(name)
+            and self._node.is_up(name)
         }
         come, self._portalless = up - self._portalless, up
         for name in sorted(come):
-            self._supervisor.reachable(name)
+            self._reachable(name)
 
     def _routed_now(self, volume: str, *, is_last: bool) -> Callable[[Message], None]:
         """What is told to have come up must be reachable: it is told after the portal knows."""
 
         def answered(_answer: Message) -> None:
-            if is_last and self._supervisor.is_up(volume):
-                self._supervisor.reachable(volume)
+            if is_last and self._node.is_up(volume):
+                self._reachable(volume)
 
         return answered
 
     def _routes(self) -> dict[tuple[str, str], Message]:
-        inventory = self._supervisor.inventory
+        inventory = self._node.inventory
         listened = portal_sections(inventory.config)
         return {
             (name, export.frontend): {
@@ -118,7 +118,7 @@ class Router:
                 "frontend": export.frontend,
                 "volume": name,
                 "options": options_to_mapping(export.options),
-                "is_up": self._supervisor.is_up(name),
+                "is_up": self._node.is_up(name),
             }
             for name, one in inventory.served.items()
             for export in one.config.exports

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tierce
 from tierce.errors import TierceError
 from tierce.inventory.engines import Served
+from tierce.node.conditions import Conditions
 from tierce.node.event_log import Console
-from tierce.node.inspecting import data_folders, how_opened, usage_of
+from tierce.node.inspecting import Inspector, data_folders
+from tierce.node.node import Node
 from tierce.node.status_line import (
     Totals,
     describe_health,
@@ -19,9 +21,6 @@ from tierce.node.status_line import (
 )
 from tierce.reactor import Timer
 from tierce.roles.target import read_snapshot
-
-if TYPE_CHECKING:
-    from tierce.node.supervisor import Supervisor
 
 #: Between two live lines: on a terminal, and elsewhere.
 TERMINAL_PERIOD_S = 1.0
@@ -36,12 +35,18 @@ class StatusDisplay:
     """The operator's view of one supervisor.
 
     Args:
-        supervisor: What is shown.
+        node: What is shown.
+        inspector: Says how volumes are used.
+        conditions: How they are.
         console: Where.
     """
 
-    def __init__(self, supervisor: Supervisor, console: Console) -> None:
-        self._supervisor = supervisor
+    def __init__(
+        self, node: Node, inspector: Inspector, conditions: Conditions, console: Console
+    ) -> None:
+        self._node = node
+        self._inspector = inspector
+        self._conditions = conditions
         self._console = console
         self._shown: set[str] = set()
         self._before: dict[str, Totals] = {}
@@ -51,13 +56,12 @@ class StatusDisplay:
 
     def open(self, adopted_count: int) -> None:
         """Show the head, and begin the live line."""
-        supervisor = self._supervisor
-        config = supervisor.inventory.config
+        config = self._node.inventory.config
         self._console.say(f"Tierce {tierce.__version__} serves {config.file}; Ctrl-C ends it")
-        self._console.say(f"data folder {supervisor.paths.data}")
+        self._console.say(f"data folder {self._node.paths.data}")
         if adopted_count:
             self._console.say(f"{adopted_count} running processes were taken over")
-        self._before_at = supervisor.reactor.now()
+        self._before_at = self._node.reactor.now()
         self._plan_tick()
 
     def note(self, text: str) -> None:
@@ -66,11 +70,11 @@ class StatusDisplay:
 
     def reachable(self, volume: str) -> None:
         """A volume can be used now: say how, the first time."""
-        served = self._supervisor.inventory.served.get(volume)
+        served = self._node.inventory.served.get(volume)
         if served is not None and volume not in self._shown:
             self._shown.add(volume)
-            self._before[volume] = totals(read_snapshot(self._supervisor.paths.page(volume)))
-            self._console.say(describe_usage(self._supervisor, served))
+            self._before[volume] = totals(read_snapshot(self._node.paths.page(volume)))
+            self._console.say(describe_usage(self._inspector, served))
 
     def stopping(self, timeout_s: float) -> None:
         """The end has begun."""
@@ -89,13 +93,13 @@ class StatusDisplay:
 
     def _plan_tick(self) -> None:
         period_s = TERMINAL_PERIOD_S if self._console.is_terminal else PLAIN_PERIOD_S
-        rarer = 1 + len(self._supervisor.inventory.served) // VOLUME_COUNT_A_PERIOD
-        self._timer = self._supervisor.reactor.call_later(period_s * rarer, self._tick)
+        rarer = 1 + len(self._node.inventory.served) // VOLUME_COUNT_A_PERIOD
+        self._timer = self._node.reactor.call_later(period_s * rarer, self._tick)
 
     def _tick(self) -> None:
         # Now: a look that fails must not be the last.
         self._plan_tick()
-        now = self._supervisor.reactor.now()
+        now = self._node.reactor.now()
         elapsed_s = max(now - self._before_at, 1e-3)
         self._before_at = now
         try:
@@ -109,11 +113,11 @@ class StatusDisplay:
         self._last = text
 
     def _describe_all(self, elapsed_s: float) -> str:
-        conditions = self._supervisor.look_at_conditions()
+        conditions = self._conditions.of_wanted()
         if not conditions:
             return ""
         head = describe_health({name: one.health for name, one in conditions.items()})
-        names = list(self._supervisor.inventory.served)
+        names = list(self._node.inventory.served)
         if len(names) <= VOLUME_COUNT_NAMED:
             return " | ".join([head, *(self._describe(name, elapsed_s) for name in names)])
         sums = Totals(), Totals()
@@ -126,13 +130,13 @@ class StatusDisplay:
 
     def _describe(self, name: str, elapsed_s: float) -> str:
         before, _now, snapshot = self._count(name)
-        target = self._supervisor.children.get(f"target.{name}")
+        target = self._node.target(name)
         phase = "down" if target is None else target.phase
         return describe_volume(name, phase, snapshot, before, elapsed_s)
 
     def _count(self, name: str) -> tuple[Totals, Totals, Mapping[str, Any]]:
         """Return what a volume had done at the last look, what it has done now, and its page."""
-        snapshot = read_snapshot(self._supervisor.paths.page(name))
+        snapshot = read_snapshot(self._node.paths.page(name))
         now = totals(snapshot)
         # What a target that was taken over has done before is told to nobody.
         before = self._before.get(name, now)
@@ -140,14 +144,14 @@ class StatusDisplay:
         return before, now, snapshot
 
 
-def describe_usage(supervisor: Supervisor, served: Served) -> str:
+def describe_usage(inspector: Inspector, served: Served) -> str:
     """Return the lines that say how a volume came up, how to use it, and where its data lie."""
     spec = served.spec
-    usage = usage_of(supervisor, served)
+    usage = inspector.usage(served)
     rows = [("url", usage.pop("url", "")), *usage.items()]
     rows += [("data", folder) for folder in data_folders(served)]
     width = max(len(word) for word, _text in rows)
-    how = how_opened(supervisor, served)
+    how = inspector.how_opened(served)
     lines = [f"volume {spec.name}: {how}; {spec.size_bytes:,} bytes, engine {spec.engine}"]
     lines += [f"  {word:{width}}  {text}" for word, text in rows]
     return "\n".join(lines)

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from tierce.config import Config, Limits, load_config
 from tierce.errors import TemporaryError, TierceError, explain
-from tierce.health import Condition
 from tierce.inventory.planning import plan_all
 from tierce.inventory.preflight import Findings, examine
 from tierce.inventory.volume_inventory import VolumeInventory
@@ -25,8 +24,9 @@ from tierce.node.commands import Commands
 from tierce.node.conditions import Conditions
 from tierce.node.evaluating import Evaluating
 from tierce.node.event_log import Console, EventLog
-from tierce.node.inspecting import is_durable
+from tierce.node.inspecting import Inspector, is_durable
 from tierce.node.listeners import Listeners
+from tierce.node.node import Node
 from tierce.node.reloading import reload
 from tierce.node.routing import Router
 from tierce.node.starting import check_start, try_ports
@@ -127,13 +127,21 @@ class Supervisor:
         self.watchdog = Watchdog(
             self.children, reactor, emit=emit, changed=self._changed, limits=limits
         )
-        self.router = Router(self)
-        self.conditions = Conditions(self, emit)
-        self.policies = Evaluating(self)
-        self.status_display = StatusDisplay(self, console)
-        self.acting = Acting(self)
-        self.action_requests = ActionRequests(self.acting)
-        self.commands = Commands(self)
+        self.node = node = Node(paths, reactor, self.inventory, self.children, emit)
+        self.router = router = Router(node, self.reachable)
+        self.conditions = conditions = Conditions(node, router)
+        inspector = Inspector(node, router, conditions)
+        self.policies = Evaluating(node, self.look)
+        self.status_display = StatusDisplay(node, inspector, conditions, console)
+        self.action_requests = ActionRequests(Acting(node))
+        self.commands = Commands(
+            node,
+            inspector,
+            conditions,
+            self.action_requests,
+            look=self.look,
+            volumes_changed=self.volumes_changed,
+        )
         self._console = console
         self._store = store
         self.config = config
@@ -307,15 +315,10 @@ class Supervisor:
 
     # -- what is served ----------------------------------------------------------------------------
 
-    def is_up(self, volume: str) -> bool:
-        """True if the volume's target runs."""
-        target = self.children.get(f"target.{volume}")
-        return target is not None and target.phase == "up"
-
     def reachable(self, volume: str) -> None:
         """A volume can be used now: tell who waits for it."""
         self.commands.reachable(volume)
-        served, target = self.inventory.served.get(volume), self.children.get(f"target.{volume}")
+        served, target = self.inventory.served.get(volume), self.node.target(volume)
         if served is None or target is None:
             return
         before = self._reached.get(volume)
@@ -324,13 +327,6 @@ class Supervisor:
             why = f"engine {served.spec.engine} keeps nothing when its process ends"
             self._emit(volume, "volume.emptied", f"volume {volume} is empty again: {why}")
         self.status_display.reachable(volume)
-
-    def look_at_conditions(self) -> Mapping[str, Condition]:
-        """Return the condition of every volume that the file or the state wants served."""
-        records = self.inventory.records()
-        wanted = {name for name, record in records.items() if self.inventory.is_wanted(record)}
-        found = self.conditions.look(records.values())
-        return {name: one for name, one in found.items() if name in wanted}
 
     def _check_start(
         self, ports: Mapping[str, Mapping[str, Exception]], *, is_strict: bool
@@ -362,7 +358,7 @@ class Supervisor:
 
     def reload(self) -> None:
         """Read the config file again."""
-        reload(self)
+        reload(self.node, self.use, self.status_display.note)
 
     def _use_limits(self, limits: Limits) -> None:
         self._stop_timeout_s = limits.stop_timeout_s

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from tierce.errors import UsageError
+from tierce.node.conditions import Conditions
+from tierce.node.node import Node
 from tierce.process.messages import Message
-
-if TYPE_CHECKING:
-    from tierce.node.supervisor import Supervisor
 
 T = TypeVar("T")
 
@@ -20,31 +19,31 @@ EVENT_COUNT = 256
 _EVENT_ROW_COUNT = 16
 
 
-def tell(supervisor: Supervisor, message: Message) -> Iterator[Message]:
+def tell(node: Node, conditions: Conditions, message: Message) -> Iterator[Message]:
     """Yield the answer to "processes" or "events"."""
     if message["do"] == "events":
-        yield from _events(supervisor, message)
+        yield from _events(node, message)
     else:
-        yield from _processes(supervisor)
+        yield from _processes(node, conditions)
 
 
-def _processes(supervisor: Supervisor) -> Iterator[Message]:
+def _processes(node: Node, conditions: Conditions) -> Iterator[Message]:
     """Yield the rows about every process, then about every volume's health."""
     processes: list[dict[str, Any]] = [
         {"name": child.plan.name, "state": child.phase, "facts": child.facts}
-        for child in supervisor.children.all()
+        for child in node.children.all()
     ]
     for some in _portions(processes, ROW_COUNT):
         yield {"row": {"processes": some}}
     # As they were found last, some seconds ago: to look again would keep the loop for long.
-    known = supervisor.conditions.known
+    known = conditions.known
     health = [(name, condition.health.value) for name, condition in known.items()]
     for part in _portions(health, ROW_COUNT):
         yield {"row": {"health": dict(part)}}
     yield {"ok": {}}
 
 
-def _events(supervisor: Supervisor, message: Message) -> Iterator[Message]:
+def _events(node: Node, message: Message) -> Iterator[Message]:
     """Yield the events after the number `after`, some of them; and the last number of all.
 
     Without `after`: none of them, and the last number alone.
@@ -52,9 +51,9 @@ def _events(supervisor: Supervisor, message: Message) -> Iterator[Message]:
     after = message.get("after")
     if after is not None and not isinstance(after, int):
         raise UsageError(f"events after {after!r}: expected a number")
-    last = supervisor.inventory.last_event()
+    last = node.inventory.last_event()
     if after is not None:
-        events = supervisor.inventory.events_after(after, EVENT_COUNT)
+        events = node.inventory.events_after(after, EVENT_COUNT)
         for some in _portions(events, _EVENT_ROW_COUNT):
             yield {"row": {"events": some}}
     yield {"ok": {"last": last}}

@@ -29,13 +29,13 @@ class Scene:
         self.peers: list[Peer] = []
         self.target = self.process("target.work", Role.TARGET)
         self.member = self.process("member.work.one", Role.MEMBER)
-        supervisor = SimpleNamespace(
+        node = SimpleNamespace(
             reactor=self.reactor,
             children=SimpleNamespace(get=self.children.get, all=self.children.values),
             inventory=SimpleNamespace(find=self.find),
-            event_log=SimpleNamespace(emit=self.events.append),
+            emit=self.events.append,
         )
-        self.acting = Acting(cast("Any", supervisor))
+        self.acting = Acting(cast("Any", node))
         self.answers: list[tuple[Any, TierceError | None]] = []
         self.told: list[tuple[float, str]] = []
 

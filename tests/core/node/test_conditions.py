@@ -11,7 +11,8 @@ import pytest
 from tierce import Event, Export, Listens
 from tierce.health import Health
 from tierce.node.conditions import Conditions
-from tierce.node.supervisor import Supervisor
+from tierce.node.node import Node
+from tierce.node.routing import Router
 from tierce.process.paths import Paths
 from tierce.state import Owner, Phase, VolumeRecord
 from tierce.volume.statistics import StatisticsPage
@@ -39,16 +40,16 @@ class Scene:
             unserved_why=lambda _record: "",
             config=SimpleNamespace(frontends={"iscsi": None}, registry=registry),
         )
-        supervisor = SimpleNamespace(
+        node = SimpleNamespace(
             paths=self.paths,
             inventory=inventory,
             children=SimpleNamespace(get=lambda _name: self.target),
-            router=SimpleNamespace(unreachable_why=lambda _frontend: ""),
+            target=lambda _volume: self.target,
+            emit=self.events.append,
         )
+        router = SimpleNamespace(unreachable_why=lambda _frontend: "")
         self.page = StatisticsPage.create(self.paths.page("demo"))
-        self.conditions = Conditions(
-            cast("Supervisor", supervisor), self.events.append, lambda: self.now
-        )
+        self.conditions = Conditions(cast("Node", node), cast("Router", router), lambda: self.now)
 
     def publish(self, state: str, **more: Any) -> None:
         self.page.publish({"state": state, **more})

@@ -56,11 +56,10 @@ class Scene:
             SimpleNamespace(kind="do", name="p", parameters=Nothing(), volumes=("demo",))
         ]
         self.events: list[Any] = []
-        self.policies = Evaluating(cast("Any", self), reactor.now)
+        self.policies = Evaluating(cast("Any", self), self.look, reactor.now)
 
-    @property
-    def event_log(self) -> Any:
-        return SimpleNamespace(emit=self.events.append)
+    def emit(self, event: Any) -> None:
+        self.events.append(event)
 
     @property
     def inventory(self) -> Any:

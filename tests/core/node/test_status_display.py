@@ -13,14 +13,17 @@ import pytest
 
 from tierce import Export, FrontendDescription, MemberSpec, Op, VolumeSpec, option
 from tierce.health import Condition, Health
+from tierce.node.conditions import Conditions
 from tierce.node.event_log import Console
+from tierce.node.inspecting import Inspector
+from tierce.node.node import Node
+from tierce.node.routing import Router
 from tierce.node.status_display import (
     PLAIN_PERIOD_S,
     TERMINAL_PERIOD_S,
     VOLUME_COUNT_NAMED,
     StatusDisplay,
 )
-from tierce.node.supervisor import Supervisor
 from tierce.process.paths import Paths
 from tierce.volume.statistics import StatisticsPage
 
@@ -76,17 +79,18 @@ class Scene:
         self.target = SimpleNamespace(phase="up", is_adopted=False)
         self.addresses: tuple[str, ...] = ("127.0.0.1:4711",)
         self.conditions = {"demo": Condition(Health.HEALTHY)}
-        supervisor = SimpleNamespace(
+        node = SimpleNamespace(
             reactor=reactor,
             paths=self.paths,
             inventory=SimpleNamespace(
                 config=config, served=self.served, made=self.made, refused=self.refused
             ),
-            children=SimpleNamespace(get=lambda _name: self.target),
-            router=SimpleNamespace(addresses=lambda _frontend: self.addresses),
-            look_at_conditions=lambda: self.conditions,
+            target=lambda _volume: self.target,
         )
-        self.status_display = StatusDisplay(cast("Supervisor", supervisor), Console(out))
+        router = SimpleNamespace(addresses=lambda _frontend: self.addresses)
+        conditions = cast("Conditions", SimpleNamespace(of_wanted=lambda: self.conditions))
+        inspector = Inspector(cast("Node", node), cast("Router", router), conditions)
+        self.status_display = StatusDisplay(cast("Node", node), inspector, conditions, Console(out))
         self.page = StatisticsPage.create(self.paths.page("demo"))
 
     def shown(self) -> str:

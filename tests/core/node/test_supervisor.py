@@ -132,8 +132,8 @@ def test_a_file_without_a_plugin_that_a_running_volume_needs_is_refused_as_a_who
     scene.file.write_text("data_dir: ./data\n" + text)
     scene.supervisor.config = load_config(scene.file)
     scene.supervisor.inventory.apply(scene.supervisor.config)
-    (volume, *_others) = foretell(scene.supervisor, scene.file)
+    (volume, *_others) = foretell(scene.supervisor.node, scene.file)
     assert (volume.what, volume.text) == ("volume other", "nothing")
     scene.file.write_text("data_dir: ./data\nplugins: {enable: [iscsi]}\n" + text)
     with pytest.raises(ConfigError, match="no enabled plugin brings the engine 'memory'"):
-        foretell(scene.supervisor, scene.file)
+        foretell(scene.supervisor.node, scene.file)

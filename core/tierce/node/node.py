@@ -1,0 +1,43 @@
+"""The volumes and processes of one node, for whoever in this package looks at them or asks for
+something: what the supervisor is made of, without what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from tierce.inventory.volume_inventory import VolumeInventory
+from tierce.process.paths import Paths
+from tierce.reactor import Reactor
+from tierce.spec import Event
+from tierce.supervision.child import Child
+from tierce.supervision.children import Children
+
+
+@attrs.frozen(eq=False)
+class Node:
+    """What there is on this node.
+
+    Attributes:
+        paths: Where things lie.
+        reactor: The supervisor's loop.
+        inventory: Its volumes.
+        children: Its processes.
+        emit: Reports an event.
+    """
+
+    paths: Paths
+    reactor: Reactor
+    inventory: VolumeInventory
+    children: Children
+    emit: Callable[[Event], None]
+
+    def target(self, volume: str) -> Child | None:
+        """Return the process that serves a volume, alive or not; None if there never was one."""
+        return self.children.get(f"target.{volume}")
+
+    def is_up(self, volume: str) -> bool:
+        """True if the volume's target runs."""
+        target = self.target(volume)
+        return target is not None and target.phase == "up"
