@@ -1,4 +1,4 @@
-"""What core hands to a plugin's live parts when it starts them. All calls on the data thread."""
+"""What core hands to a plugin's live parts when it starts them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ class OpenContext:
         stage: Returns the counters of the stage so named; the same name, the same counters.
         emit: Reports an event; never waits.
         publish: Makes a small JSON object ("replicas": ...) visible to `tierce volume show` and
-            the live line through shared memory; replaces the last one. Rarely, not per I/O. A list
+            the live line through shared memory; its keys replace those of the same name, the
+            others stay, those of other parts too. Rarely, not per I/O. A list
             that is too long (64 KiB for all) is cut, and `KEY_left_out` says by how many.
         member_address: Returns where the member of that name listens now ("HOST:PORT"), or None
             while it is not up.

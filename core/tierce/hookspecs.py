@@ -1,9 +1,9 @@
 """Every hook that Tierce calls, in the order of a volume's life.
 
-Hooks are called once, when the registry is built or an event happens; never per I/O. A hook
-returns *descriptions*; what they describe is imported and started later, in the process that it
-runs in. A hook that raises, or returns what it should not, disables its plugin and is reported
-by `tierce plugin list`; it never stops another plugin.
+Hooks are called whenever a registry is built, in each process once, and at each event; never per
+I/O. A hook returns *descriptions*; what they describe is imported and started later, in the process
+that it runs in. A hook that raises, or returns what it should not, disables its plugin and is
+reported by `tierce plugin list`; it never stops another plugin.
 
 A plugin is a module (or object) behind an entry point of group ``tierce.plugins``; it implements
 any of these with ``@tierce.hookimpl``. A hook it does not implement is simply not asked. An

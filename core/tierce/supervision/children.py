@@ -43,7 +43,8 @@ class Children:
         paths: Where things lie.
         reactor: The supervisor's loop.
         emit: Reports an event.
-        changed: Called after anything has changed: the child, and whether it has just come up.
+        changed: Called with a child after anything of it has changed: its phase, its facts, or that
+            it has ended.
         restart_delay_s_max: The longest back-off.
     """
 
