@@ -41,10 +41,21 @@ class Listeners:
         self._mailboxes: list[Mailbox] = []
 
     def use(self, registry: Registry) -> None:
-        """Tell the listeners of these plugins from now on; the ones before hear what waits."""
-        for mailbox in self._mailboxes:
+        """Tell the listeners of these plugins from now on; the ones before hear what waits.
+
+        Who listened before goes on where it was, on its thread: one that hangs must not take
+        another one with each reload.
+        """
+        before = {one.plugin: one for one in self._mailboxes if not one.has_failed}
+        self._mailboxes = []
+        for listener in registry.listeners:
+            mailbox = before.pop(listener.plugin, None)
+            if mailbox is None:
+                mailbox = Mailbox(listener, self._post_failure)
+            mailbox.listener = listener
+            self._mailboxes.append(mailbox)
+        for mailbox in before.values():
             mailbox.end()
-        self._mailboxes = [Mailbox(one, self._post_failure) for one in registry.listeners]
 
     def hear(self, event: Event) -> None:
         """Tell every listener of an event; never waits."""
@@ -63,15 +74,13 @@ class Listeners:
         self._mailboxes = []
         self._inbox.close()
 
-    def _post_failure(self, listener: Listener, error: BaseException) -> None:
-        self._inbox.post(lambda: self._failed(listener, error))
+    def _post_failure(self, mailbox: Mailbox, error: BaseException) -> None:
+        self._inbox.post(lambda: self._failed(mailbox, error))
 
-    def _failed(self, listener: Listener, error: BaseException) -> None:
-        for mailbox in self._mailboxes:
-            if mailbox.listener is listener:
-                mailbox.has_failed = True
-        message = listener.give_up(error)
-        subject = f"plugin/{listener.plugin}"
+    def _failed(self, mailbox: Mailbox, error: BaseException) -> None:
+        mailbox.has_failed = True
+        message = mailbox.listener.give_up(error)
+        subject = f"plugin/{mailbox.plugin}"
         # For the log: the screen shows the message alone.
         fields = {"traceback": "".join(traceback.format_exception(error))}
         self._emit(Event("plugin.listener-failed", message, subject, "error", fields))
@@ -81,12 +90,12 @@ class Mailbox:
     """What one listener has not heard yet, and the thread that tells it.
 
     Args:
-        listener: The listener.
+        listener: The listener; another one of its plugin may take its place.
         failed: Takes what it raises; called from that thread.
     """
 
     def __init__(
-        self, listener: Listener, failed: Callable[[Listener, BaseException], None]
+        self, listener: Listener, failed: Callable[[Mailbox, BaseException], None]
     ) -> None:
         self.listener = listener
         self.has_failed = False
@@ -141,7 +150,7 @@ class Mailbox:
             try:
                 self.listener.hear(event)
             except BaseException as error:  # noqa: BLE001 - it is told, and ends this thread alone
-                self._report(self.listener, error)
+                self._report(self, error)
                 return
 
 

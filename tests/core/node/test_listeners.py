@@ -109,6 +109,38 @@ def test_one_that_hangs_holds_neither_the_loop_nor_the_others_and_what_it_misses
     go_on.set()
 
 
+def test_one_that_hangs_costs_one_thread_however_often_the_file_is_read_again(
+    scene: Scene,
+) -> None:
+    go_on, hangs = threading.Event(), threading.Event()
+
+    def hang(event: Event) -> None:
+        hangs.set()
+        go_on.wait(PATIENCE_S)
+
+    before = threading.active_count()
+    for _reload in range(3):
+        scene.use(stuck=hang)
+        scene.listeners.hear(EVENT)
+        assert hangs.wait(PATIENCE_S)
+    assert threading.active_count() == before + 1
+    go_on.set()
+
+
+def test_one_that_failed_is_tried_again_after_a_reload(scene: Scene) -> None:
+    def fail(event: Event) -> None:
+        raise RuntimeError("no room")
+
+    heard: list[str] = []
+    hear, has_heard = hearer(heard)
+    scene.use(bad=fail)
+    scene.listeners.hear(EVENT)
+    scene.wait_for_news()
+    scene.use(bad=hear)
+    scene.listeners.hear(EVENT)
+    assert has_heard.wait(PATIENCE_S)
+
+
 @pytest.mark.parametrize("error", [RuntimeError("no room"), SystemExit(3)])
 def test_one_that_raises_is_told_of_by_name_and_not_called_again(
     scene: Scene, error: BaseException
