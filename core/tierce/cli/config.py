@@ -115,23 +115,24 @@ def used(loaded: Config) -> set[tuple[str, str]]:
 
 def values(loaded: Config) -> Iterator[tuple[str, Any]]:
     """Yield the key and the value of every setting; keys as in `Config.origins`."""
-    from tierce.config import options_to_mapping, volume_to_mapping  # noqa: PLC0415
+    from tierce.codec import to_json  # noqa: PLC0415
+    from tierce.config import volume_to_mapping  # noqa: PLC0415
 
     yield "data_dir", str(loaded.data_dir)
     yield (
         "plugins.enable",
         [one.name for one in loaded.registry.plugins if one.state == "enabled"],
     )
-    yield from flatten("limits", options_to_mapping(loaded.limits))
+    yield from flatten("limits", to_json(loaded.limits))
     for family, sections in (("frontends", loaded.frontends), ("services", loaded.services)):
         for name, options in sections.items():
-            yield from flatten(f"{family}.{name}", options_to_mapping(options, hide_secrets=True))
+            yield from flatten(f"{family}.{name}", to_json(options, hide_secrets=True))
     for index, document in enumerate(loaded.policies):
         path = f"policies[{index}]"
         yield f"{path}.kind", document.kind
         yield f"{path}.name", document.name
         yield f"{path}.selector.volumes", list(document.volumes)
-        parameters = options_to_mapping(document.parameters, hide_secrets=True)
+        parameters = to_json(document.parameters, hide_secrets=True)
         yield from flatten(f"{path}.parameters", parameters)
     for volume in loaded.volumes:
         mapping = volume_to_mapping(volume, hide_secrets=True)

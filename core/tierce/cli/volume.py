@@ -222,6 +222,7 @@ def adopt(
     file's again as soon as it is served.
     """
     # Loaded here, so that `tierce volume --help` stays quick.
+    from tierce.codec import to_json  # noqa: PLC0415
     from tierce.inventory.adoption import Adoption, adopt_without_server  # noqa: PLC0415
     from tierce.process.client import is_running  # noqa: PLC0415
     from tierce.process.paths import Paths  # noqa: PLC0415
@@ -231,7 +232,7 @@ def adopt(
     absolute = tuple(folder.absolute() for folder in folders)
     wanted = Adoption(absolute, without, engine, frontend)
     if is_running(data):
-        _rows, answer = _ask(data, {"do": "adopt", **wanted.to_json()})
+        _rows, answer = _ask(data, {"do": "adopt", **to_json(wanted)})
         click.echo(f"volume {answer['name']} is adopted and served: {answer['url']}")
         return
     adopted = adopt_without_server(Paths(data), Registry.load(), wanted)

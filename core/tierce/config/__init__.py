@@ -8,7 +8,7 @@ made from the declaration.
 from tierce.config.exports import identity_of, is_short, portal_sections
 from tierce.config.loading import config_from_bytes, load_config, load_registry
 from tierce.config.model import Config, Limits, PolicyDocument, VolumeConfig
-from tierce.config.parsing import options_from_mapping, options_to_mapping
+from tierce.config.parsing import options_from_mapping
 from tierce.config.volumes import volume_from_mapping, volume_to_mapping
 from tierce.config.walking import leaves, located_error, origin_of
 
@@ -25,7 +25,6 @@ __all__ = [
     "load_registry",
     "located_error",
     "options_from_mapping",
-    "options_to_mapping",
     "origin_of",
     "portal_sections",
     "volume_from_mapping",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tierce.codec import to_json
 from tierce.config.model import Config, ExportShape, VolumeConfig, VolumeShape
-from tierce.config.parsing import Reading, entries, options_to_mapping, parse_options
+from tierce.config.parsing import Reading, entries, parse_options
 from tierce.config.sections import Section, find
 from tierce.config.source import Value
 from tierce.descriptions import Listens
@@ -99,7 +100,7 @@ def is_short(exports: tuple[Export, ...]) -> bool:
 def exports_to_mapping(exports: tuple[Export, ...], *, hide_secrets: bool) -> dict[str, Any]:
     """Return the plain values that `parse_exports` makes equal ones from: the short form where it
     says all, which is what states of older versions hold."""
-    plain = [options_to_mapping(one.options, hide_secrets=hide_secrets) for one in exports]
+    plain = [to_json(one.options, hide_secrets=hide_secrets) for one in exports]
     if is_short(exports):
         return {"frontend": exports[0].frontend, "frontend_options": plain[0]}
     return {

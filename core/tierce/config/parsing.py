@@ -78,33 +78,6 @@ def options_from_mapping(
     return parse_options(options, from_plain(mapping, origin), Reading(base), "")
 
 
-def options_to_mapping(options: Any, *, hide_secrets: bool = False) -> dict[str, Any]:
-    """Return the plain values (JSON) that `options_from_mapping` makes an equal instance from.
-
-    Args:
-        options: An instance of an option class.
-        hide_secrets: Replace every secret that is set by "***"; for what is shown or logged.
-    """
-    mapping = {}
-    for field in attrs.fields(type(options)):
-        value = getattr(options, field.name)
-        is_hidden = hide_secrets and option_info(field).secret and value is not None
-        mapping[field.name] = "***" if is_hidden else _plain(value, hide_secrets=hide_secrets)
-    return mapping
-
-
-def _plain(value: Any, *, hide_secrets: bool) -> Any:
-    if isinstance(value, enum.Enum):
-        return value.value
-    if isinstance(value, tuple):
-        return [_plain(one, hide_secrets=hide_secrets) for one in value]
-    if isinstance(value, Mapping):
-        return {key: _plain(one, hide_secrets=hide_secrets) for key, one in value.items()}
-    if attrs.has(type(value)):
-        return options_to_mapping(value, hide_secrets=hide_secrets)
-    return value
-
-
 def parse_options(options: type[T], value: Value, reading: Reading, path: str) -> T:
     """Return an instance of an option class.
 

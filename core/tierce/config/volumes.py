@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tierce.codec import to_json
 from tierce.config.exports import exports_to_mapping, parse_exports
 from tierce.config.model import VolumeConfig, VolumeShape
-from tierce.config.parsing import Reading, entries, options_to_mapping, parse_options
+from tierce.config.parsing import Reading, entries, parse_options
 from tierce.config.sections import Section, find
 from tierce.config.source import Value, from_plain
 from tierce.descriptions import EngineDescription
@@ -40,18 +41,18 @@ def volume_to_mapping(volume: VolumeConfig, *, hide_secrets: bool = False) -> di
     """Return the plain values (JSON) that `volume_from_mapping` makes an equal volume from."""
     store_options = {}
     if volume.store_options is not None:
-        store_options = options_to_mapping(volume.store_options, hide_secrets=hide_secrets)
+        store_options = to_json(volume.store_options, hide_secrets=hide_secrets)
     return {
         "name": volume.name,
         "size": volume.size_bytes,
         "block_size": volume.block_size,
         "engine": volume.engine,
-        "options": options_to_mapping(volume.engine_options, hide_secrets=hide_secrets),
+        "options": to_json(volume.engine_options, hide_secrets=hide_secrets),
         # Most stores have none: the state of earlier versions stays equal to what is served.
         **({"store_options": store_options} if store_options else {}),
         **exports_to_mapping(volume.exports, hide_secrets=hide_secrets),
         "filters": [
-            {"name": name, **options_to_mapping(options, hide_secrets=hide_secrets)}
+            {"name": name, **to_json(options, hide_secrets=hide_secrets)}
             for name, options in volume.filters
         ],
     }

@@ -7,9 +7,7 @@ again from them.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import attrs
 
@@ -38,25 +36,6 @@ class Adoption:
     without: tuple[str, ...] = ()
     engine: str = ""
     frontend: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        return {
-            "folders": [str(folder) for folder in self.folders],
-            "without": list(self.without),
-            "engine": self.engine,
-            "frontend": self.frontend,
-        }
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Adoption:
-        """Make one from what `to_json` returned."""
-        return cls(
-            tuple(Path(folder) for folder in values["folders"]),
-            tuple(values["without"]),
-            values["engine"],
-            values["frontend"],
-        )
 
 
 @attrs.frozen

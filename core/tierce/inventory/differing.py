@@ -11,7 +11,8 @@ from typing import Any
 
 import attrs
 
-from tierce.config import Config, options_to_mapping, volume_to_mapping
+from tierce.codec import to_json
+from tierce.config import Config, volume_to_mapping
 from tierce.inventory.engines import Served
 from tierce.process.plan import Plan, Role
 
@@ -55,19 +56,6 @@ class Change:
     wait_s_max: float = 0.0
     lost: str = ""
     why: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON values, with a sentence for an operator."""
-        return {
-            "what": self.what,
-            "effect": self.effect.value,
-            "options": list(self.options),
-            "processes": list(self.processes),
-            "wait_s_max": self.wait_s_max,
-            "lost": self.lost,
-            "why": self.why,
-            "text": self.text,
-        }
 
     @property
     def text(self) -> str:
@@ -181,7 +169,7 @@ class _Comparison:
         was, now = (one.config.frontends.get(frontend) for one in (self._before, self._after))
         if was is not None and now is not None:
             path = f"frontends.{frontend}"
-            yield from differences(options_to_mapping(was), options_to_mapping(now), path)
+            yield from differences(to_json(was), to_json(now), path)
 
     # -- processes ---------------------------------------------------------------------------------
 
@@ -244,14 +232,11 @@ class _Comparison:
 
     def _rest(self) -> Iterator[Change]:
         before, after = self._before.config, self._after.config
-        limits = tuple(
-            differences(options_to_mapping(before.limits), options_to_mapping(after.limits))
-        )
+        limits = tuple(differences(to_json(before.limits), to_json(after.limits)))
         if limits:
             yield Change("limits", Effect.LIVE, limits)
         policies = [
-            {one.name: options_to_mapping(one) for one in config.policies}
-            for config in (before, after)
+            {one.name: to_json(one) for one in config.policies} for config in (before, after)
         ]
         for name in _both(*policies):
             if policies[0].get(name) != policies[1].get(name):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from tierce.config import Config, options_to_mapping, portal_sections, volume_to_mapping
+from tierce.codec import to_json
+from tierce.config import Config, portal_sections, volume_to_mapping
 from tierce.inventory.engines import Served
 from tierce.inventory.volume_inventory import VolumeInventory
 from tierce.process.plan import Plan, Role, fork_server_plan
@@ -35,8 +36,7 @@ def plan_all(inventory: Inventory) -> Iterator[Plan]:
         Role.PORTAL,
         settings={
             "frontends": {
-                name: options_to_mapping(section)
-                for name, section in portal_sections(config).items()
+                name: to_json(section) for name, section in portal_sections(config).items()
             }
         },
     )
@@ -48,7 +48,7 @@ def plan_all(inventory: Inventory) -> Iterator[Plan]:
         yield Plan(
             f"service.{name}",
             Role.SERVICE,
-            settings={"service": name, "options": options_to_mapping(options)},
+            settings={"service": name, "options": to_json(options)},
         )
 
 
@@ -77,11 +77,9 @@ def plan_members(served: Served) -> Iterator[Plan]:
             block_size=spec.block_size,
             engine=spec.engine,
             member=member,
-            store_options=(
-                options_to_mapping(spec.store_options) if spec.store_options is not None else {}
-            ),
+            store_options=(to_json(spec.store_options) if spec.store_options is not None else {}),
         )
-        yield Plan(f"member.{spec.name}.{member.name}", Role.MEMBER, spec.name, settings.to_json())
+        yield Plan(f"member.{spec.name}.{member.name}", Role.MEMBER, spec.name, to_json(settings))
 
 
 def policy_documents(inventory: VolumeInventory) -> list[dict[str, Any]]:
@@ -94,7 +92,7 @@ def policy_documents(inventory: VolumeInventory) -> list[dict[str, Any]]:
         {
             "kind": document.kind,
             "name": document.name,
-            "parameters": options_to_mapping(document.parameters),
+            "parameters": to_json(document.parameters),
             "volumes": {
                 name: mapping
                 for name, mapping in volumes.items()

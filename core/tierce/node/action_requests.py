@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tierce.actions import ActionCall
-from tierce.errors import TemporaryError, TierceError, UsageError
+from tierce.codec import from_json
+from tierce.errors import ProtocolError, TemporaryError, TierceError, UsageError
 from tierce.node.acting import Acting
 from tierce.process.messages import Message, Peer
 from tierce.supervision.child import Child
@@ -120,14 +121,6 @@ def call_of(message: Message) -> ActionCall:
         UsageError: It is none.
     """
     try:
-        return ActionCall(
-            volume=str(message.get("volume", "")),
-            service=str(message.get("service", "")),
-            part=str(message.get("part", "")),
-            action=str(message["action"]),
-            arguments=dict(message.get("arguments", {})),
-            words={str(key): str(text) for key, text in dict(message.get("words", {})).items()},
-            base=str(message.get("base", "/")),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"not an action to be carried out: {error!r}") from error
+        return from_json(ActionCall, message)
+    except ProtocolError as error:
+        raise UsageError(f"not an action to be carried out: {error}") from error

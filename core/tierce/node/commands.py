@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tierce.codec import from_json, to_json
 from tierce.errors import ConfigError, TemporaryError, TierceError, UsageError, explain
 from tierce.inventory.adoption import Adoption
 from tierce.inventory.deleting import Outcome
@@ -110,7 +111,7 @@ class Commands:
                 self._wait(self._coming, served.spec.name, peer, number)
                 self._volumes_changed()
             case "adopt":
-                adopted = inventory.adopt(Adoption.from_json(message))
+                adopted = inventory.adopt(from_json(Adoption, message))
                 self._wait(self._coming, adopted.record.name, peer, number)
                 self._volumes_changed()
             case "delete":
@@ -146,7 +147,7 @@ class Commands:
                 yield {"ok": {}}
             case "diff":
                 for change in self._foretell(Path(message["file"])):
-                    yield {"row": change.to_json()}
+                    yield {"row": {**to_json(change), "text": change.text}}
                 yield {"ok": {}}
             case "show":
                 yield {"ok": self._show(str(message["name"]))}

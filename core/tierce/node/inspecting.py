@@ -7,7 +7,8 @@ from typing import Any
 
 import attrs
 
-from tierce.config import Config, options_to_mapping, portal_sections, volume_to_mapping
+from tierce.codec import to_json
+from tierce.config import Config, portal_sections, volume_to_mapping
 from tierce.errors import explain
 from tierce.health import Condition
 from tierce.inventory.adoption import describe_owner
@@ -193,7 +194,7 @@ def data_folders(served: Served) -> list[str]:
     """Name the folders that hold the volume's bytes."""
     if served.members:
         return [str(member.folder) for member in served.members]
-    options = options_to_mapping(served.config.engine_options)
+    options = to_json(served.config.engine_options)
     return [str(options[key]) for key in ("path", "folder") if options.get(key)]
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import attrs
 
 from tierce.address import Address
+from tierce.codec import to_json
 from tierce.config import (
     Config,
     load_config,
-    options_to_mapping,
     portal_sections,
     volume_to_mapping,
 )
@@ -226,10 +226,10 @@ def _describe_sections(before: Config, after: Config) -> Iterator[str]:
 
 def _sections(config: Config) -> dict[str, Any]:
     return {
-        "frontends": {name: options_to_mapping(one) for name, one in config.frontends.items()},
-        "services": {name: options_to_mapping(one) for name, one in config.services.items()},
-        "policies": {one.name: options_to_mapping(one) for one in config.policies},
-        "limits": options_to_mapping(config.limits),
+        "frontends": {name: to_json(one) for name, one in config.frontends.items()},
+        "services": {name: to_json(one) for name, one in config.services.items()},
+        "policies": {one.name: to_json(one) for one in config.policies},
+        "limits": to_json(config.limits),
     }
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tierce.config import options_to_mapping, portal_sections
+from tierce.codec import to_json
+from tierce.config import portal_sections
 from tierce.node.node import Node
 from tierce.process.listening import dialled
 from tierce.process.messages import Message
@@ -117,7 +118,7 @@ class Router:
                 "do": "route",
                 "frontend": export.frontend,
                 "volume": name,
-                "options": options_to_mapping(export.options),
+                "options": to_json(export.options),
                 "is_up": self._node.is_up(name),
             }
             for name, one in inventory.served.items()

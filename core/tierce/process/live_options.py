@@ -12,7 +12,8 @@ from typing import Any
 
 import attrs
 
-from tierce.config import VolumeConfig, is_short, options_to_mapping, volume_to_mapping
+from tierce.codec import to_json
+from tierce.config import VolumeConfig, is_short, volume_to_mapping
 from tierce.options import option_info
 
 
@@ -45,7 +46,7 @@ def parts_of(volume: VolumeConfig, sections: Mapping[str, Any]) -> Iterator[Part
 
 def split(options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the plain values that a restart is needed for, and the live ones."""
-    fixed, live = options_to_mapping(options), {}
+    fixed, live = to_json(options), {}
     for field in attrs.fields(type(options)):
         if option_info(field).live:
             live[field.name] = fixed.pop(field.name)

@@ -16,7 +16,8 @@ from typing import Any
 import attrs
 
 from tierce.actions import Action, Job
-from tierce.config import options_from_mapping, options_to_mapping
+from tierce.codec import to_json
+from tierce.config import options_from_mapping
 from tierce.config.schema import options_schema
 from tierce.errors import PluginError, TemporaryError, TierceError, UsageError, explain
 from tierce.options import NoOptions
@@ -255,9 +256,10 @@ def _encode(name: str, action: Action, result: Any) -> Message:
     if not isinstance(result, action.result):
         raise UsageError(f"expected a {action.result.__name__}, got a {type(result).__name__}")
     options_from_mapping(
-        action.result, options_to_mapping(result), base=Path("/"), origin=f"{name}: its result"
+        action.result, to_json(result), base=Path("/"), origin=f"{name}: its result"
     )
-    return options_to_mapping(result, hide_secrets=True)
+    shown: Message = to_json(result, hide_secrets=True)
+    return shown
 
 
 def _progress(number: int, fraction: float, text: str) -> Message:

@@ -10,9 +10,6 @@ from typing import Any
 
 import attrs
 
-from tierce.errors import ProtocolError
-from tierce.spec import Event
-
 
 class Role(enum.Enum):
     """What a process is for."""
@@ -69,58 +66,7 @@ class Plan:
         text = json.dumps([self.name, self.role.value, self.volume, self.settings], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        return {
-            "name": self.name,
-            "role": self.role.value,
-            "volume": self.volume,
-            "settings": self.settings,
-            "live": self.live,
-        }
-
-    @classmethod
-    def from_json(cls, values: Any) -> Plan:
-        """Make one from what `to_json` returned.
-
-        Raises:
-            ProtocolError: It is not such a thing.
-        """
-        try:
-            return cls(
-                name=str(values["name"]),
-                role=Role(values["role"]),
-                volume=str(values["volume"]),
-                settings=dict(values["settings"]),
-                live=dict(values["live"]),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise ProtocolError(f"not a plan of a process: {error}") from error
-
 
 def fork_server_plan(plugins: tuple[str, ...]) -> Plan:
     """Return the plan of a fork server with these plugins."""
     return Plan(FORK_SERVER, Role.FORK_SERVER, settings={"plugins": sorted(plugins)})
-
-
-def event_to_json(event: Event) -> dict[str, Any]:
-    """Return an event as JSON values."""
-    return attrs.asdict(event)
-
-
-def event_from_json(values: Any) -> Event:
-    """Make an event from what `event_to_json` returned.
-
-    Raises:
-        ProtocolError: It is not such a thing.
-    """
-    try:
-        return Event(
-            code=str(values["code"]),
-            message=str(values["message"]),
-            subject=str(values["subject"]),
-            severity=str(values["severity"]),
-            fields=dict(values["fields"]),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ProtocolError(f"not an event: {error}") from error

@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from tierce.codec import to_json
 from tierce.errors import ProtocolError, TierceError, UsageError, explain
 from tierce.libc import libc
 from tierce.process.epoll import EpollReactor
@@ -27,7 +28,7 @@ from tierce.process.logs import rotate_output
 from tierce.process.managing import Manager
 from tierce.process.messages import Command, ControlServer, Message, Peer, close_all
 from tierce.process.paths import Paths, listen
-from tierce.process.plan import EXIT_FAILED, EXIT_ORDERLY, Plan, event_to_json
+from tierce.process.plan import EXIT_FAILED, EXIT_ORDERLY, Plan
 from tierce.reactor import READABLE
 from tierce.spec import Event
 from tierce.state import Lock, acquire
@@ -91,7 +92,7 @@ class Process:
     def emit(self, event: Event) -> None:
         """Report an event: to the log, and to the supervisor now or when there is one."""
         self.log(event)
-        message = {"event": event_to_json(event)}
+        message = {"event": to_json(event)}
         try:
             is_told = self._control.tell(message)
         except ProtocolError:

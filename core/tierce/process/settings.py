@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from tierce.codec import from_json, to_json
 from tierce.config import (
     VolumeConfig,
     options_from_mapping,
@@ -64,7 +65,7 @@ class TargetSettings:
             "uuid": self.volume.uuid,
             "created": self.volume.created,
             "folder": str(self.volume.folder),
-            "members": [member_to_json(member) for member in self.members],
+            "members": to_json(self.members),
             "sections": {name: split(one)[0] for name, one in self.sections.items()},
         }
 
@@ -90,7 +91,7 @@ class TargetSettings:
         for name, fixed in values["sections"].items():
             of_section = live.get(f"frontends.{name}", {}).get("values", {})
             sections[name] = load_section(registry, name, {**fixed, **of_section})
-        members = tuple(member_from_json(member) for member in values["members"])
+        members = from_json(tuple[MemberSpec, ...], values["members"])
         return cls(volume, config, members, sections)
 
 
@@ -115,43 +116,6 @@ class MemberSettings:
     engine: str
     member: MemberSpec
     store_options: Mapping[str, Any] = attrs.field(factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        return {
-            "volume": self.volume,
-            "uuid": self.uuid,
-            "size_bytes": self.size_bytes,
-            "block_size": self.block_size,
-            "engine": self.engine,
-            "member": member_to_json(self.member),
-            "store_options": dict(self.store_options),
-        }
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> MemberSettings:
-        """Make one from what `to_json` returned."""
-        return cls(**{**values, "member": member_from_json(values["member"])})
-
-
-def member_to_json(member: MemberSpec) -> dict[str, Any]:
-    """Return a member as JSON values."""
-    return {
-        "name": member.name,
-        "folder": str(member.folder),
-        "address": member.address,
-        "settings": member.settings,
-    }
-
-
-def member_from_json(values: Mapping[str, Any]) -> MemberSpec:
-    """Make a member from what `member_to_json` returned."""
-    return MemberSpec(
-        name=values["name"],
-        folder=Path(values["folder"]),
-        address=values["address"],
-        settings=values["settings"],
-    )
 
 
 def load_section(registry: Registry, frontend: str, values: Mapping[str, Any]) -> Any:

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tierce.codec import from_json
 from tierce.errors import ProtocolError, TierceError
 from tierce.process.messages import Message
 from tierce.process.paths import replace_file
-from tierce.process.plan import event_from_json
 from tierce.services import Events, RecordedEvent
 from tierce.spec import Event
 
@@ -83,7 +83,7 @@ def _count_gaps(place: int, numbers: Iterable[int]) -> int:
 
 def _recorded(values: Mapping[str, Any]) -> RecordedEvent:
     try:
-        event = event_from_json(values)
+        event = from_json(Event, values)
     except ProtocolError:
         event = Event("event.unreadable", "an event can't be read", "process/serve", "warning")
     return RecordedEvent(int(values["sequence"]), float(values["time"]), event)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 
+from tierce.codec import from_json
 from tierce.contexts import Member, MemberContext
 from tierce.errors import PluginError
 from tierce.process.messages import Command
@@ -19,7 +20,7 @@ from tierce.volume.statistics import StatisticsPage
 
 def start_member(process: Process, registry: Registry) -> MemberProcess:
     """Start the replicator's member."""
-    return MemberProcess(process, registry, MemberSettings.from_json(process.plan.settings))
+    return MemberProcess(process, registry, from_json(MemberSettings, process.plan.settings))
 
 
 class MemberProcess:

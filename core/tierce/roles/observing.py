@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from tierce.codec import from_json
 from tierce.process.messages import Message
 from tierce.process.paths import Paths
 from tierce.process.plan import Role
 from tierce.roles.target import read_page
 from tierce.services import OperationStatistics, ProcessStatistics, VolumeStatistics
-
-#: What of an operation's counters the page derives from the others.
-_DERIVED = frozenset({"p50_ns", "p99_ns", "buckets"})
 
 
 def read_statistics(
@@ -83,5 +81,4 @@ def _read(
 
 
 def _operation(values: Mapping[str, Any]) -> OperationStatistics:
-    plain = {key: value for key, value in values.items() if key not in _DERIVED}
-    return OperationStatistics(**plain, buckets=tuple(values["buckets"]))
+    return from_json(OperationStatistics, values)

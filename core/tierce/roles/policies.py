@@ -20,6 +20,7 @@ from typing import Any
 import attrs
 
 from tierce.actions import ActionCall
+from tierce.codec import from_json, to_json
 from tierce.errors import TierceError, explain
 from tierce.policies import Evaluation, Policy
 from tierce.process.asking import Asker
@@ -130,7 +131,7 @@ class PoliciesProcess:
             documents = json.loads(path.read_bytes())
             # It may hold secrets.
             path.unlink()
-            self._documents = [Document(**values) for values in documents]
+            self._documents = [from_json(Document, values) for values in documents]
 
     def _put_aside_the_fatal(self) -> None:
         """Leave the document for later by which the process before this one has ended."""
@@ -219,7 +220,7 @@ class PoliciesProcess:
                 self._process.reactor.call_soon(self._go_on)
 
         try:
-            self._ask({"do": "act", **attrs.asdict(call)}, answered)
+            self._ask({"do": "act", **to_json(call)}, answered)
         except TierceError as error:
             answered({"error": explain(error)})
 

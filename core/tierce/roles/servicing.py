@@ -9,9 +9,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import attrs
-
 from tierce.actions import ActionCall
+from tierce.codec import to_json
 from tierce.errors import PluginError, TemporaryError, TierceError, explain
 from tierce.process.client import ask
 from tierce.process.inbox import Inbox
@@ -105,7 +104,7 @@ class ServiceProcess:
         return read_statistics(self._process.paths, rows)
 
     def _act(self, call: ActionCall) -> Mapping[str, Any]:
-        message = {"do": "act", **attrs.asdict(call)}
+        message = {"do": "act", **to_json(call)}
         return ask(self._process.paths.data, message)[1]
 
     def _call_soon(self, call: Callable[[], None]) -> None:

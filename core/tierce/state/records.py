@@ -61,39 +61,3 @@ class VolumeRecord:
     origin: str = ""
     fenced: str = ""
     without: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        return {
-            "name": self.name,
-            "uuid": self.uuid,
-            "created": self.created,
-            "owner": self.owner.value,
-            "phase": self.phase.value,
-            "mapping": self.mapping,
-            "origin": self.origin,
-            "fenced": self.fenced,
-            "without": list(self.without),
-        }
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> VolumeRecord:
-        """Make one from what `to_json` returned.
-
-        Raises:
-            ValueError: It is not such a thing.
-        """
-        try:
-            return cls(
-                name=str(values["name"]),
-                uuid=str(values["uuid"]),
-                created=float(values["created"]),
-                owner=Owner(values["owner"]),
-                phase=Phase(values["phase"]),
-                mapping=dict(values["mapping"]),
-                origin=str(values["origin"]),
-                fenced=str(values["fenced"]),
-                without=tuple(str(name) for name in values["without"]),
-            )
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"a volume record lacks {error}") from error

@@ -31,8 +31,9 @@ from typing import Any, Self
 import lmdb
 from crc32c import crc32c
 
+from tierce.codec import from_json, to_json
 from tierce.durable import make_folder, sync_folder
-from tierce.errors import FormatError, TemporaryError, UsageError
+from tierce.errors import FormatError, ProtocolError, TemporaryError, UsageError
 from tierce.spec import Event
 from tierce.state import check
 from tierce.state.records import VolumeRecord
@@ -130,7 +131,7 @@ class StateStore:
         Raises:
             UsageError: There is no room for another volume, or this one's options are too long.
         """
-        value = _to_checked(json.dumps(record.to_json(), sort_keys=True).encode())
+        value = _to_checked(json.dumps(to_json(record), sort_keys=True).encode())
         if len(value) > RECORD_BYTES_MAX:
             raise UsageError(
                 f"volume {record.name}: its options take {len(value)} bytes, "
@@ -249,8 +250,8 @@ class StateStore:
 
     def _parse(self, name: str, value: bytes) -> VolumeRecord:
         try:
-            record = VolumeRecord.from_json(json.loads(_from_checked(value)))
-        except ValueError as error:
+            record = from_json(VolumeRecord, json.loads(_from_checked(value)))
+        except (ValueError, ProtocolError) as error:
             raise FormatError(
                 f"the record of volume {name} is damaged ({error}). {WAY_BACK}", path=self._folder
             ) from error
@@ -280,14 +281,7 @@ def _check_whole(folder: Path) -> None:
 
 def _encode(event: Event, at: float) -> bytes:
     """Return an event as JSON; one that is too long loses its fields, then its tail."""
-    values = {
-        "time": round(at, 3),
-        "code": event.code,
-        "message": event.message,
-        "subject": event.subject,
-        "severity": event.severity,
-        "fields": event.fields,
-    }
+    values: dict[str, Any] = {"time": round(at, 3), **to_json(event)}
     data = json.dumps(values).encode()
     if len(data) > EVENT_BYTES_MAX:
         values["fields"] = {}

@@ -13,12 +13,13 @@ import signal
 import socket
 from collections.abc import Callable
 
+from tierce.codec import from_json, to_json
 from tierce.errors import ConflictError, ProtocolError, TierceError, explain
 from tierce.libc import libc
 from tierce.process.descriptors import demand
 from tierce.process.messages import Message, Peer, close_all
 from tierce.process.paths import Paths, connect
-from tierce.process.plan import Plan, Role, event_from_json
+from tierce.process.plan import Plan, Role
 from tierce.process.process_loop import subject_of
 from tierce.reactor import READABLE, Reactor
 from tierce.spec import Event
@@ -161,7 +162,7 @@ class Children:
             self._changed(child)
 
         with theirs:
-            peer.ask({"do": "fork", "plan": plan.to_json()}, answered, [theirs.fileno()])
+            peer.ask({"do": "fork", "plan": to_json(plan)}, answered, [theirs.fileno()])
         self._forking += 1
 
     def _begin(self, plan: Plan) -> Child:
@@ -270,7 +271,7 @@ class Children:
     def _hear(self, child: Child, message: Message) -> None:
         if "event" in message:
             with contextlib.suppress(ProtocolError):
-                self._hear_event(child, event_from_json(message["event"]))
+                self._hear_event(child, from_json(Event, message["event"]))
         facts, phase = message.get("facts"), message.get("phase")
         has_changed = False
         if isinstance(facts, dict) and facts != child.facts:

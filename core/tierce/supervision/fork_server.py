@@ -26,6 +26,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from tierce.codec import from_json, prepare, to_json
 from tierce.errors import ProtocolError, TierceError, explain
 from tierce.process.descriptors import Door
 from tierce.process.logs import redirect_output
@@ -37,13 +38,13 @@ from tierce.process.plan import (
     FORK_SERVER,
     Plan,
     Role,
-    event_to_json,
     fork_server_plan,
 )
 from tierce.process.process_loop import log_story, name_process, take_process_lock, write_log
+from tierce.process.settings import MemberSettings
 from tierce.registry import Registry, resolve
 from tierce.roles.table import run_role
-from tierce.spec import Event
+from tierce.spec import Event, MemberSpec
 
 
 class Forked(BaseException):
@@ -150,7 +151,7 @@ class ForkServer:
         answer: Message
         try:
             if message.get("do") == "fork" and len(descriptors) == 1:
-                plan = Plan.from_json(message.get("plan"))
+                plan = from_json(Plan, message.get("plan"))
                 answer = {"ok": {"pid": self._fork(plan, descriptors[0])}}
             elif message.get("do") in ("status", "subscribe"):
                 answer = {"ok": self._status()}
@@ -205,8 +206,10 @@ def reap() -> None:
 
 
 def warm(registry: Registry) -> None:
-    """Import what the enabled plugins would import in the children. What fails there fails
-    here first, is logged, and is told again by the process that needs it."""
+    """Make here what every child would make for itself: the codec, and what the enabled plugins
+    import. What fails there fails here first, is logged, and is told again by the process that
+    needs it."""
+    prepare(Plan, Event, tuple[MemberSpec, ...], MemberSettings)
     for factory in factories(registry):
         try:
             resolve(factory)
@@ -258,7 +261,7 @@ def tell_end(connection: socket.socket | None, name: str, error: Exception) -> N
     write_log(name, event)
     if connection is not None:
         with contextlib.suppress(OSError):
-            send(connection, encode({"event": event_to_json(event)}))
+            send(connection, encode({"event": to_json(event)}))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -17,6 +17,7 @@ HEAVY = (
     "lmdb",
     "yaml",
     "asyncio",
+    "cattrs",
     "crc32c",
     "importlib.metadata",
     "tierce.config",

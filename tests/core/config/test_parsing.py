@@ -13,7 +13,8 @@ import attrs
 import pytest
 
 from tierce import ConfigError, option
-from tierce.config import options_from_mapping, options_to_mapping
+from tierce.codec import to_json
+from tierce.config import options_from_mapping
 
 
 class Colour(enum.Enum):
@@ -42,7 +43,7 @@ def make(**values: Any) -> Whole:
 
 def test_what_is_made_goes_to_json_and_comes_back_equal() -> None:
     whole = make(parts=({"path": "a"},), named={"x": {"path": Path("b"), "secret": "s"}})
-    mapping = json.loads(json.dumps(options_to_mapping(whole)))
+    mapping = json.loads(json.dumps(to_json(whole)))
     assert options_from_mapping(Whole, mapping, base=Path("/elsewhere"), origin="") == whole
 
 
@@ -54,9 +55,9 @@ def test_paths_start_from_the_base_also_where_they_are_a_default() -> None:
 
 def test_secrets_are_hidden_where_they_are_set() -> None:
     whole = make(parts=[{"secret": "s"}, {}])
-    parts = options_to_mapping(whole, hide_secrets=True)["parts"]
+    parts = to_json(whole, hide_secrets=True)["parts"]
     assert [part["secret"] for part in parts] == ["***", None]
-    assert options_to_mapping(whole)["parts"][0]["secret"] == "s"
+    assert to_json(whole)["parts"][0]["secret"] == "s"
 
 
 @pytest.mark.parametrize("value", ["1500 ms", 1.5])

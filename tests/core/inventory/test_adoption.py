@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tierce import ConflictError, UsageError, VolumeSpec
+from tierce.codec import from_json, to_json
 from tierce.inventory.adoption import Adoption, adopt_record, adopt_without_server, explain_conflict
 from tierce.process.paths import Paths
 from tierce.registry import Registry
@@ -114,4 +115,4 @@ def test_without_a_server_the_state_is_written_unless_one_holds_it(
 
 def test_what_is_wanted_travels_to_the_server_and_back() -> None:
     wanted = Adoption((Path("/a"), Path("/b")), ("replica-3",), "jiva", "iscsi")
-    assert Adoption.from_json(wanted.to_json()) == wanted
+    assert from_json(Adoption, to_json(wanted)) == wanted

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tierce import Event
+from tierce.codec import to_json
 from tierce.process.messages import encode, receive
 from tierce.process.paths import Paths, listen
 from tierce.process.plan import Plan, Role, fork_server_plan
@@ -29,10 +30,11 @@ TARGET = Plan("target.demo", Role.TARGET, "demo")
 HOLDER = """
 import json, sys, time
 from pathlib import Path
+from tierce.codec import from_json
 from tierce.process.paths import Paths
 from tierce.process.plan import Plan
 from tierce.process.process_loop import take_process_lock
-lock = take_process_lock(Paths(Path(sys.argv[1])), Plan.from_json(json.loads(sys.argv[2])))
+lock = take_process_lock(Paths(Path(sys.argv[1])), from_json(Plan, json.loads(sys.argv[2])))
 print("held", flush=True)
 time.sleep(600)
 """
@@ -59,7 +61,7 @@ class Scene:
     def hold(self, plan: Plan = TARGET) -> None:
         """Start a process that is not ours, and listen in its place."""
         self.holder = subprocess.Popen(
-            [sys.executable, "-c", HOLDER, str(self.paths.data), json.dumps(plan.to_json())],
+            [sys.executable, "-c", HOLDER, str(self.paths.data), json.dumps(to_json(plan))],
             stdout=subprocess.PIPE,
             text=True,
         )
