@@ -49,7 +49,7 @@ def _unreachable_why(node: Node, router: Router, served: Served) -> str:
     listened = portal_sections(node.inventory.config)
     found = {
         router.unreachable_why(export.frontend)
-        for export in served.config.exports
+        for export in served.volume.exports
         if export.frontend in listened
     }
     return "; ".join(sorted(found - {""}))
@@ -58,7 +58,7 @@ def _unreachable_why(node: Node, router: Router, served: Served) -> str:
 def _member_troubles(node: Node, served: Served) -> Iterator[str]:
     """Say which of a volume's members do not run, or do not answer."""
     for member in served.members:
-        child = node.children.get(f"member.{served.spec.name}.{member.name}")
+        child = node.children.get(f"member.{served.volume.name}.{member.name}")
         if child is None or child.phase == "starting":
             continue
         if child.phase == "down":

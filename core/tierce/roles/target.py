@@ -36,7 +36,7 @@ ADDRESS_BYTES_MAX = 512
 def start_target(process: Process, registry: Registry) -> Target:
     """Open the volume and its front ends."""
     plan = process.plan
-    settings = TargetSettings.from_json(plan.settings, plan.live, registry)
+    settings = TargetSettings.from_values(plan.settings, plan.live, registry)
     return Target(process, registry, settings)
 
 

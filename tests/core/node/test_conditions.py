@@ -32,7 +32,7 @@ class Scene:
             plan=SimpleNamespace(name="target.demo"),
         )
         served = SimpleNamespace(
-            config=SimpleNamespace(exports=(Export(frontend="iscsi", options=None),)), members=()
+            volume=SimpleNamespace(exports=(Export(frontend="iscsi", options=None),)), members=()
         )
         registry = SimpleNamespace(frontends={"iscsi": SimpleNamespace(listens=Listens.PORTAL)})
         inventory = SimpleNamespace(

@@ -64,8 +64,7 @@ class Scene:
         )
         spec = VolumeSpec("demo", "0" * 32, 1 << 20, 512, "pair", None, EXPORTS, folder)
         served = SimpleNamespace(
-            spec=spec,
-            config=SimpleNamespace(exports=EXPORTS),
+            volume=spec,
             members=(MemberSpec("one", Path("/one")), MemberSpec("two", Path("/two"))),
         )
         self.engine = SimpleNamespace(durable=True)

@@ -31,7 +31,7 @@ from tierce.process.messages import receive
 from tierce.process.paths import Paths, listen
 from tierce.process.plan import Plan, Role
 from tierce.process.process_loop import Process
-from tierce.process.settings import TargetSettings, spec_of
+from tierce.process.settings import TargetSettings
 from tierce.registry import Registry
 from tierce.roles.portal import Portal
 from tierce.roles.target import Target, read_snapshot
@@ -71,7 +71,8 @@ class Scene:
         sections = {
             one.frontend: self.registry.frontends[one.frontend].options() for one in config.exports
         }
-        return TargetSettings(spec_of(config, "0" * 32, 5.0, self.paths), config, (), sections)
+        volume = attrs.evolve(config, created=5.0, folder=self.paths.volume(config.name))
+        return TargetSettings(volume, (), sections)
 
     def process(self, plan: Plan) -> Process:
         self.shown: dict[str, Any] = {}
@@ -89,8 +90,8 @@ class Scene:
 
     def open(self, settings: TargetSettings) -> Target:
         # There and back, as a target gets it.
-        settings = TargetSettings.from_json(
-            settings.to_json(), settings.live_to_json(), self.registry
+        settings = TargetSettings.from_values(
+            settings.fixed_values(), settings.live_values(), self.registry
         )
         plan = Plan("target.demo", Role.TARGET, "demo")
         self.target = target = Target(self.process(plan), self.registry, settings)

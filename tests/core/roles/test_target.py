@@ -36,7 +36,7 @@ from tierce.process.managing import Manager
 from tierce.process.paths import Paths
 from tierce.process.plan import EXIT_FENCED, Plan, Role
 from tierce.process.process_loop import Process, log_story
-from tierce.process.settings import TargetSettings, spec_of
+from tierce.process.settings import TargetSettings
 from tierce.registry import Registry
 from tierce.roles.target import Target, read_snapshot, start_target
 
@@ -215,10 +215,10 @@ class Scene:
             "filters": [{"name": "slow", "delay_ms": 3}, {"name": "slow"}, {"name": "deaf"}],
         }
         config = volume_from_mapping(mapping, registry, base=folder, origin="test")
-        spec = spec_of(config, "0" * 32, 5.0, self.paths)
-        settings = TargetSettings(spec, config, (), {"front": Section(greeting="hi")})
+        spec = attrs.evolve(config, created=5.0, folder=self.paths.volume(config.name))
+        settings = TargetSettings(spec, (), {"front": Section(greeting="hi")})
         self.spec = spec
-        self.live = settings.live_to_json()
+        self.live = settings.live_values()
         self.events: list[Event] = []
         self.exit_codes: list[int] = []
         self.shown: dict[str, Any] = {}
@@ -227,8 +227,8 @@ class Scene:
             paths=self.paths,
             plan=Plan(
                 *("target.demo", Role.TARGET, "demo"),
-                settings.to_json(),
-                settings.live_to_json(),
+                settings.fixed_values(),
+                settings.live_values(),
             ),
             boot_id="boot",
             emit=self.events.append,
