@@ -53,10 +53,8 @@ TESTED_BY = {
     "core/tierce/process/asking.py": "core/node/test_side_processes.py",
     "core/tierce/process/client.py": "core/node/test_volume_commands.py",
     "core/tierce/process/inbox.py": "core/node/test_listeners.py",
-    "core/tierce/process/live_options.py": "core/inventory/test_differing.py",
     "core/tierce/process/loggers.py": "core/roles/test_servicing.py",
     "core/tierce/process/refusals.py": "core/node/test_volume_commands.py",
-    "core/tierce/process/settings.py": "core/roles/test_target.py",
     "core/tierce/registry/lifecycles.py": "jiva/test_strangers_store.py",
     "core/tierce/roles/member.py": "core/node/test_serving.py",
     "core/tierce/roles/observing.py": "core/roles/test_servicing.py",
@@ -198,6 +196,14 @@ WRITTEN_ONCE = {
         "plugins/jiva/tierce_jiva/files.py",
     ],
 }
+
+
+def test_core_keeps_and_sends_by_one_codec() -> None:
+    """What lies or travels as JSON is made by `tierce.codec`; options are read by their parser."""
+    own = re.compile(r"def \w*(?:to|from)_json\(|attrs\.asdict\(")
+    modules = [path for path in product_modules() if path.is_relative_to(ROOT / "core")]
+    found = [str(path.relative_to(ROOT)) for path in modules if own.search(path.read_text())]
+    assert found == ["core/tierce/codec.py"]
 
 
 @pytest.mark.parametrize("words", WRITTEN_ONCE)

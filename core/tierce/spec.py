@@ -8,6 +8,9 @@ from typing import Any
 
 import attrs
 
+#: Stands for the uuid of a volume that has not been made.
+NO_UUID = "0" * 32
+
 
 class Access(enum.Enum):
     """What may be done through an export. One export of a volume writes at most; any number read
@@ -34,19 +37,22 @@ class Export:
 
 @attrs.frozen
 class VolumeSpec:
-    """One volume, as it was created. Immutable but for growth.
+    """One volume: what the config file or a command asks for, the state keeps and a process serves.
+    Immutable but for growth.
 
     Attributes:
         name: Its name: 1 to 63 of a-z, 0-9 and '-', starting with a letter.
         uuid: 128 random bits as 32 hex digits, given at creation; what folders and peers are
-            checked against. Two volumes of one name in succession have different ones.
+            checked against. Two volumes of one name in succession have different ones. `NO_UUID`
+            before.
         size_bytes: Size in bytes, a multiple of `block_size`.
         block_size: Logical block in bytes: 512 or 4096.
         engine: Name of the engine.
         engine_options: Instance of the engine's own option class.
         exports: How it is served, one or more; the first is the one that is shown first.
         filters: (name, option instance) pairs, the one nearest the front end first.
-        folder: The volume's own folder under the data folder, for what has no other place.
+        folder: The volume's own folder under the data folder, for what has no other place. Only a
+            volume of a data folder has one.
         created: Seconds since the epoch.
         store_options: Instance of the option class of the engine's store; None without one.
     """

@@ -8,15 +8,7 @@ from typing import Any
 
 import pytest
 
-from tierce import (
-    Event,
-    MemberContext,
-    MemberStatus,
-    OpenContext,
-    StoreChoice,
-    VolumeSpec,
-    VolumeStatus,
-)
+from tierce import Event, MemberContext, OpenContext, StoreChoice, VolumeSpec
 from tierce.process.epoll import EpollReactor
 from tierce.volume.statistics import StatisticsPage
 from tierce_jiva.boot import boot_id
@@ -55,7 +47,6 @@ class Site:
             store_options=store_options,
         )
         self.reactor = EpollReactor()
-        self.published = VolumeStatus()
         self.page = StatisticsPage.create(folder / "page")
         self.events: list[Event] = []
         self.addresses: dict[str, str] = {}
@@ -79,7 +70,7 @@ class Site:
                 announce=lambda address: self.addresses.update({name: address}),
                 stage=self.page.stage,
                 emit=self.events.append,
-                publish=lambda _status: None,
+                publish=self.page.publish,
                 store=self.store,
                 store_options=self.volume.store_options,
             )
@@ -106,7 +97,7 @@ class Site:
             boot_id=boot_id(),
             stage=self.page.stage,
             emit=self.events.append,
-            publish=lambda status: setattr(self, "published", status),
+            publish=self.page.publish,
             member_address=self.addresses.get,
             fenced=pytest.fail,
         )
@@ -127,11 +118,12 @@ class Site:
         timer.cancel()
         assert not late, f"it never came; events: {[event.code for event in self.events]}"
 
-    def shown(self) -> tuple[MemberStatus, ...]:
-        return self.published.members
+    def shown(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.page.snapshot()["published"].get("replicas", [])
+        return found
 
     def states(self) -> dict[str, str]:
-        return {replica.name: replica.state for replica in self.shown()}
+        return {replica["name"]: replica["state"] for replica in self.shown()}
 
     def accepted(self) -> int:
         """Return how often the first replica was connected to."""

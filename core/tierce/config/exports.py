@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from tierce.codec import to_json
-from tierce.config.model import Config, ExportShape, VolumeConfig, VolumeShape
+from tierce.config.model import Config, ExportShape, VolumeShape
 from tierce.config.parsing import Reading, entries, parse_options
 from tierce.config.sections import Section, find
 from tierce.config.source import Value
 from tierce.descriptions import Listens
 from tierce.errors import PluginError, explain
 from tierce.registry import Registry, resolve
-from tierce.spec import Access, Export
+from tierce.spec import Access, Export, VolumeSpec
 
 
 def parse_exports(
@@ -112,7 +112,7 @@ def exports_to_mapping(exports: tuple[Export, ...], *, hide_secrets: bool) -> di
 
 
 def check_exports(
-    volume: VolumeConfig,
+    volume: VolumeSpec,
     value: Value,
     frontends: Mapping[str, Any],
     registry: Registry,
@@ -175,7 +175,7 @@ def identity_of(registry: Registry, section: Any, volume: str, export: Export) -
 
 
 def _identity(
-    volume: VolumeConfig, export: Export, section: Any, registry: Registry, value: Value, key: str
+    volume: VolumeSpec, export: Export, section: Any, registry: Registry, value: Value, key: str
 ) -> str:
     try:
         return identity_of(registry, section, volume.name, export)

@@ -14,7 +14,6 @@ from tierce.config.model import (
     PluginsSection,
     PolicyDocument,
     PolicyShape,
-    VolumeConfig,
 )
 from tierce.config.parsing import Reading, entries, parse_options
 from tierce.config.sections import Section, find, sections_of
@@ -23,6 +22,7 @@ from tierce.config.volumes import parse_volume, volume_key
 from tierce.descriptions import Listens, Scope
 from tierce.errors import ConfigError
 from tierce.registry import Registry, installed, nearest
+from tierce.spec import VolumeSpec
 
 
 def load_config(
@@ -141,7 +141,7 @@ def _list(value: Value, key: str, reading: Reading) -> list[Value]:
 
 def _volumes(
     value: Value, registry: Registry, reading: Reading
-) -> Iterator[tuple[VolumeConfig, Value]]:
+) -> Iterator[tuple[VolumeSpec, Value]]:
     """Yield each volume and its mapping."""
     taken: set[str] = set()
     for index, one in enumerate(_list(value, "volumes", reading)):
@@ -250,11 +250,11 @@ def _policy(value: Value, registry: Registry, reading: Reading, path: str) -> Po
 
 
 def _check_volumes(
-    volumes: Iterable[tuple[VolumeConfig, Value]],
+    volumes: Iterable[tuple[VolumeSpec, Value]],
     frontends: Mapping[str, Any],
     registry: Registry,
     reading: Reading,
-) -> Iterator[VolumeConfig]:
+) -> Iterator[VolumeSpec]:
     """Yield the volumes whose exports are right."""
     holders: dict[tuple[str, str], str] = {}
     for volume, one in volumes:

@@ -13,7 +13,7 @@ import attrs
 from tierce.errors import ConfigError
 from tierce.options import option
 from tierce.registry import Registry
-from tierce.spec import Access, Export
+from tierce.spec import Access, VolumeSpec
 
 #: The largest volume, in bytes: 1 PiB. Every count of bytes and blocks stays far below 2**63.
 VOLUME_BYTES_MAX = 1 << 50
@@ -186,31 +186,6 @@ class FileShape:
 
 
 @attrs.frozen
-class VolumeConfig:
-    """A volume as it was asked for.
-
-    Attributes:
-        name: Its name.
-        size_bytes: Size in bytes, a multiple of `block_size`.
-        block_size: Logical block in bytes.
-        engine: Name of the engine.
-        engine_options: Instance of the engine's option class.
-        exports: How it is served; one or more.
-        filters: (name, option instance), the one nearest the front end first.
-        store_options: Instance of the option class of the engine's store; None without one.
-    """
-
-    name: str
-    size_bytes: int
-    block_size: int
-    engine: str
-    engine_options: Any
-    exports: tuple[Export, ...]
-    filters: tuple[tuple[str, Any], ...] = ()
-    store_options: Any = None
-
-
-@attrs.frozen
 class PolicyDocument:
     """What should happen to which volumes.
 
@@ -254,7 +229,7 @@ class Config:
     frontends: Mapping[str, Any]
     services: Mapping[str, Any]
     policies: tuple[PolicyDocument, ...]
-    volumes: tuple[VolumeConfig, ...]
+    volumes: tuple[VolumeSpec, ...]
     limits: Limits
     origins: Mapping[str, str]
     advice: tuple[str, ...] = ()

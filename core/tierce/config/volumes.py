@@ -1,4 +1,9 @@
-"""One volume, from the config file or from a command, and back."""
+"""One volume, from the config file, from a command or from what core kept of it, and back.
+
+Its options are the plugins' own. So they are always read by the option parser, also where core
+itself has written them: perhaps another version of a plugin reads them than the one that they were
+written for.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +14,13 @@ from typing import Any
 
 from tierce.codec import to_json
 from tierce.config.exports import exports_to_mapping, parse_exports
-from tierce.config.model import VolumeConfig, VolumeShape
+from tierce.config.model import VolumeShape
 from tierce.config.parsing import Reading, entries, parse_options
 from tierce.config.sections import Section, find
 from tierce.config.source import Value, from_plain
 from tierce.descriptions import EngineDescription
 from tierce.registry import Registry
+from tierce.spec import NO_UUID, VolumeSpec
 
 #: `VolumeSpec.name` says so.
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}", re.ASCII)
@@ -22,7 +28,7 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}", re.ASCII)
 
 def volume_from_mapping(
     mapping: Mapping[str, Any], registry: Registry, *, base: Path, origin: str
-) -> VolumeConfig:
+) -> VolumeSpec:
     """Return a volume from plain values, shaped as one under `volumes:` of the config file.
 
     Args:
@@ -37,7 +43,7 @@ def volume_from_mapping(
     return parse_volume(from_plain(mapping, origin), registry, Reading(base), "volume")
 
 
-def volume_to_mapping(volume: VolumeConfig, *, hide_secrets: bool = False) -> dict[str, Any]:
+def volume_to_mapping(volume: VolumeSpec, *, hide_secrets: bool = False) -> dict[str, Any]:
     """Return the plain values (JSON) that `volume_from_mapping` makes an equal volume from."""
     store_options = {}
     if volume.store_options is not None:
@@ -58,7 +64,7 @@ def volume_to_mapping(volume: VolumeConfig, *, hide_secrets: bool = False) -> di
     }
 
 
-def parse_volume(value: Value, registry: Registry, reading: Reading, path: str) -> VolumeConfig:
+def parse_volume(value: Value, registry: Registry, reading: Reading, path: str) -> VolumeSpec:
     """Return a volume.
 
     Args:
@@ -85,8 +91,9 @@ def parse_volume(value: Value, registry: Registry, reading: Reading, path: str) 
             f"{shape.block_size}; the nearest below is {shape.size - shape.size % shape.block_size}"
         )
     engine = find("engine", registry.engines, items["engine"], path, registry)
-    return VolumeConfig(
+    return VolumeSpec(
         name=shape.name,
+        uuid=NO_UUID,
         size_bytes=shape.size,
         block_size=shape.block_size,
         engine=engine.name,
@@ -94,6 +101,7 @@ def parse_volume(value: Value, registry: Registry, reading: Reading, path: str) 
             engine.options, reading, f"{path}.options"
         ),
         exports=parse_exports(shape, value, registry, reading, path),
+        folder=Path(),
         filters=tuple(
             _filter(one, registry, reading, f"{path}.filters[{index}]")
             for index, one in enumerate(shape.filters)

@@ -43,7 +43,7 @@ class Acceptances:
 
     def hold(self, served: Served, keep: str) -> None:
         """Hold a volume down until `advance`."""
-        self._held[served.spec.name] = (served, keep)
+        self._held[served.volume.name] = (served, keep)
 
     def hold_again(self, served: dict[str, Served]) -> None:
         """Take what is held down out of what is to be served, as it was read anew."""

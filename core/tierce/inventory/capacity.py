@@ -10,9 +10,9 @@ from pathlib import Path
 
 import attrs
 
-from tierce.config import Config, VolumeConfig, leaves, origin_of
+from tierce.config import Config, leaves, origin_of
 from tierce.process.descriptors import DESCRIPTOR_COUNT_MAX
-from tierce.spec import MemberSpec
+from tierce.spec import MemberSpec, VolumeSpec
 
 #: Descriptors of the supervisor beside those of its processes, and of each process.
 _BASE_COUNT = 64
@@ -74,7 +74,7 @@ def _advise_disks(config: Config, members: Mapping[str, tuple[MemberSpec, ...]])
             )
 
 
-def _folders(volume: VolumeConfig, members: Mapping[str, tuple[MemberSpec, ...]]) -> list[Path]:
+def _folders(volume: VolumeSpec, members: Mapping[str, tuple[MemberSpec, ...]]) -> list[Path]:
     found = [member.folder for member in members.get(volume.name, ())]
     if found:
         return found

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from tierce.config import Config, VolumeConfig, identity_of, located_error
+from tierce.config import Config, identity_of, located_error
 from tierce.config.quantity import format_size
 from tierce.errors import ConflictError, UsageError
 from tierce.inventory.engines import Engines, Served
 from tierce.process.live_options import fixed_volume
+from tierce.spec import VolumeSpec
 from tierce.state import VolumeRecord
 
 
 def check_change(
-    config: Config, engines: Engines, record: VolumeRecord, volume: VolumeConfig
+    config: Config, engines: Engines, record: VolumeRecord, volume: VolumeSpec
 ) -> None:
     """Refuse what would be another volume under this one's name.
 
@@ -27,15 +28,15 @@ def check_change(
         ConfigError: What can't change differs.
         ConflictError: The options name something else than what was made.
     """
-    _check_same(config, engines.parse(record), volume)
     lifecycle, was = engines.of(record)
+    _check_same(config, was, volume)
     try:
-        lifecycle.check_change(was, engines.spec(volume, record))
+        lifecycle.check_change(was, engines.identify(volume, record))
     except ConflictError as error:
         raise located_error(config, f"volumes.{volume.name}.options", str(error)) from error
 
 
-def _check_same(config: Config, before: VolumeConfig, now: VolumeConfig) -> None:
+def _check_same(config: Config, before: VolumeSpec, now: VolumeSpec) -> None:
     pairs = {
         "size": (format_size(before.size_bytes), format_size(now.size_bytes)),
         "block_size": (before.block_size, now.block_size),
@@ -51,7 +52,7 @@ def _check_same(config: Config, before: VolumeConfig, now: VolumeConfig) -> None
             )
 
 
-def check_identity(config: Config, volume: VolumeConfig, served: Iterable[Served]) -> None:
+def check_identity(config: Config, volume: VolumeSpec, served: Iterable[Served]) -> None:
     """Refuse a volume that its front end would serve as one that is served.
 
     Raises:
@@ -59,13 +60,13 @@ def check_identity(config: Config, volume: VolumeConfig, served: Iterable[Served
     """
     mine = _identities(config, volume)
     for other in served:
-        if other.spec.name != volume.name:
-            for frontend, identity in _identities(config, other.config).items():
+        if other.volume.name != volume.name:
+            for frontend, identity in _identities(config, other.volume).items():
                 if mine.get(frontend) == identity:
-                    raise UsageError(f"volume {other.spec.name} is served as {identity} already")
+                    raise UsageError(f"volume {other.volume.name} is served as {identity} already")
 
 
-def _identities(config: Config, volume: VolumeConfig) -> dict[str, str]:
+def _identities(config: Config, volume: VolumeSpec) -> dict[str, str]:
     return {
         one.frontend: identity_of(config.registry, config.frontends[one.frontend], volume.name, one)
         for one in volume.exports
@@ -77,8 +78,8 @@ def find_waiting(
 ) -> Iterator[tuple[str, str]]:
     """Yield the volumes whose edited settings wait, because a restart would empty them, and why."""
     for name in sorted(after.keys() & before.keys()):
-        volume = after[name].config
-        is_edited = fixed_volume(volume) != fixed_volume(before[name].config)
+        volume = after[name].volume
+        is_edited = fixed_volume(volume) != fixed_volume(before[name].volume)
         if is_edited and not config.registry.engines[volume.engine].durable:
             yield (
                 name,

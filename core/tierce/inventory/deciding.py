@@ -11,15 +11,13 @@ from typing import Any
 
 import attrs
 
-from tierce.config import Config, VolumeConfig, origin_of
+from tierce.config import Config, origin_of
 from tierce.errors import TemporaryError, explain
 from tierce.inventory.changes import check_change, check_identity
 from tierce.inventory.engines import Engines, Served
 from tierce.inventory.making import has_secrets, to_keep
+from tierce.spec import NO_UUID, VolumeSpec
 from tierce.state import Owner, Phase, VolumeRecord
-
-#: What stands for the identity that a volume does not have yet.
-_NO_UUID = "0" * 32
 
 
 class Step(enum.Enum):
@@ -36,7 +34,7 @@ class Step(enum.Enum):
 def decide(
     config: Config,
     engines: Engines,
-    volume: VolumeConfig,
+    volume: VolumeSpec,
     record: VolumeRecord | None,
     refused: Exception | None = None,
 ) -> Step:
@@ -72,7 +70,7 @@ def decide(
     return Step.SERVE
 
 
-def owned_by_file(config: Config, volume: VolumeConfig, record: VolumeRecord) -> VolumeRecord:
+def owned_by_file(config: Config, volume: VolumeSpec, record: VolumeRecord) -> VolumeRecord:
     """Return what the state is to say of a volume that the file names."""
     origin = origin_of(f"volumes.{volume.name}", config.origins)
     return attrs.evolve(
@@ -130,7 +128,7 @@ class Foreseen:
             self.served[name] = kept
 
 
-def lacking(config: Config, volume: VolumeConfig) -> str:
+def lacking(config: Config, volume: VolumeSpec) -> str:
     """Name what a volume needs and no plugin of a config file brings; empty if it has all."""
     registry = config.registry
     parts: list[tuple[str, str, Mapping[str, Any]]] = [("engine", volume.engine, registry.engines)]
@@ -167,7 +165,7 @@ def foresee(
                 found.made.add(name)
             elif step is Step.TAKE_BACK and record is not None:
                 check_change(config, engines, record, volume)
-            known = record or VolumeRecord(name=name, uuid=_NO_UUID, **_NEW)
+            known = record or VolumeRecord(name=name, uuid=NO_UUID, **_NEW)
             found.served[name] = engines.serve(volume, owned_by_file(config, volume, known))
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one, others are fine
             found.refuse(name, error, served.get(name), engines, record)

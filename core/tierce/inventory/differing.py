@@ -154,14 +154,14 @@ class _Comparison:
                 yield name
 
     def _lost(self, was: Served) -> str:
-        is_durable = self._before.config.registry.engines[was.config.engine].durable
-        engine = was.config.engine
+        is_durable = self._before.config.registry.engines[was.volume.engine].durable
+        engine = was.volume.engine
         return "" if is_durable else f"its bytes (engine {engine} keeps nothing)"
 
     def _options(self, was: Served, now: Served) -> Iterator[str]:
-        yield from differences(volume_to_mapping(was.config), volume_to_mapping(now.config))
-        before = {export.frontend for export in was.config.exports}
-        for export in now.config.exports:
+        yield from differences(volume_to_mapping(was.volume), volume_to_mapping(now.volume))
+        before = {export.frontend for export in was.volume.exports}
+        for export in now.volume.exports:
             if export.frontend in before:
                 yield from self._section(export.frontend)
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import attrs
 
-from tierce.config import VolumeConfig, volume_from_mapping
+from tierce.config import volume_from_mapping
 from tierce.lifecycle import Lifecycle
 from tierce.process.paths import Paths
-from tierce.process.settings import spec_of
 from tierce.registry import Registry
 from tierce.registry.lifecycles import lifecycle_of
 from tierce.spec import MemberSpec, VolumeSpec
@@ -19,15 +18,13 @@ class Served:
     """A volume that is to be served.
 
     Attributes:
-        config: Its configuration, as it is in force.
-        record: What the state says.
-        spec: The volume.
+        volume: The volume, as it is in force.
+        record: What the state says of it.
         members: Its members.
     """
 
-    config: VolumeConfig
+    volume: VolumeSpec
     record: VolumeRecord
-    spec: VolumeSpec
     members: tuple[MemberSpec, ...]
 
 
@@ -52,30 +49,31 @@ class Engines:
         """Take these plugins from now on: the config file was read."""
         self._registry = registry
 
-    def parse(self, record: VolumeRecord) -> VolumeConfig:
-        """Return the configuration that the state keeps.
+    def parse(self, record: VolumeRecord) -> VolumeSpec:
+        """Return the volume that the state keeps.
 
         Raises:
             ConfigError: No plugin of today takes it.
         """
-        return volume_from_mapping(
+        volume = volume_from_mapping(
             record.mapping,
             self.registry,
             base=self._paths.data,
             origin=f"the state, volume {record.name}",
         )
+        return self.identify(volume, record)
 
-    def spec(self, volume: VolumeConfig, record: VolumeRecord) -> VolumeSpec:
-        """Return the volume that a configuration and the state's identity make."""
-        return spec_of(volume, record.uuid, record.created, self._paths)
+    def identify(self, volume: VolumeSpec, record: VolumeRecord) -> VolumeSpec:
+        """Return a volume that somebody asks for as the one that the state knows by its name."""
+        folder = self._paths.volume(volume.name)
+        return attrs.evolve(volume, uuid=record.uuid, created=record.created, folder=folder)
 
     def of(self, record: VolumeRecord) -> tuple[Lifecycle, VolumeSpec]:
         """Return the lifecycle of a volume and the volume, as the state knows it."""
         volume = self.parse(record)
-        return lifecycle_of(self.registry, volume.engine), self.spec(volume, record)
+        return lifecycle_of(self.registry, volume.engine), volume
 
-    def serve(self, volume: VolumeConfig, record: VolumeRecord) -> Served:
-        """Return what is to be served."""
-        spec = self.spec(volume, record)
-        members = lifecycle_of(self.registry, volume.engine).members(spec)
-        return Served(volume, record, spec, members)
+    def serve(self, volume: VolumeSpec, record: VolumeRecord) -> Served:
+        """Return what is to be served: a volume with the identity that the state gives it."""
+        volume = self.identify(volume, record)
+        return Served(volume, record, lifecycle_of(self.registry, volume.engine).members(volume))

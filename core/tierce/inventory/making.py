@@ -13,14 +13,14 @@ from typing import Any
 
 import attrs
 
-from tierce.config import VolumeConfig, leaves, volume_to_mapping
+from tierce.config import leaves, volume_to_mapping
 from tierce.config.quantity import format_size
 from tierce.durable import make_folder, remove_folders
 from tierce.errors import ConflictError, TierceError, UsageError, explain
 from tierce.inventory.adoption import explain_conflict
 from tierce.inventory.engines import Engines, Served
 from tierce.registry.lifecycles import lifecycle_of
-from tierce.spec import Event
+from tierce.spec import Event, VolumeSpec
 from tierce.state import Owner, Phase, VolumeRecord
 from tierce.state.store import StateStore
 
@@ -41,7 +41,7 @@ class Making:
         #: The volumes that were made since the server started.
         self.made: set[str] = set()
 
-    def make(self, volume: VolumeConfig, owner: Owner, origin: str) -> Served:
+    def make(self, volume: VolumeSpec, owner: Owner, origin: str) -> Served:
         """Make a volume that there is not.
 
         Raises:
@@ -82,18 +82,18 @@ class Making:
             message = f"volume {name} was not made; the next start tries again: {error}"
             self._tell(name, "volume.left-over", message, "warning")
 
-    def _make(self, volume: VolumeConfig, record: VolumeRecord) -> Served:
+    def _make(self, volume: VolumeSpec, record: VolumeRecord) -> Served:
         name = volume.name
         lifecycle = lifecycle_of(self._engines.registry, volume.engine)
-        spec = self._engines.spec(volume, record)
+        volume = self._engines.identify(volume, record)
         self._store.put_volume(record)
         try:
-            make_folder(spec.folder)
-            lifecycle.create(spec)
+            make_folder(volume.folder)
+            lifecycle.create(volume)
         except (TierceError, OSError) as error:
             self.give_up(record)
             if isinstance(error, ConflictError):
-                raise explain_conflict(error, self._store, lifecycle, spec) from error
+                raise explain_conflict(error, self._store, lifecycle, volume) from error
             if isinstance(error, OSError) and error.errno == errno.EFBIG:
                 raise UsageError(
                     f"volume {name}: {format_size(volume.size_bytes)} is too large for a file "
@@ -113,12 +113,12 @@ class Making:
         self._emit(Event(code, message, f"volume/{name}", severity))
 
 
-def to_keep(volume: VolumeConfig, owner: Owner) -> dict[str, Any]:
+def to_keep(volume: VolumeSpec, owner: Owner) -> dict[str, Any]:
     """Return what the state keeps of a volume. Secrets that the config file has stay there."""
     return volume_to_mapping(volume, hide_secrets=owner is Owner.FILE)
 
 
-def has_secrets(volume: VolumeConfig) -> bool:
+def has_secrets(volume: VolumeSpec) -> bool:
     """True if the volume has a secret set, which the state does not keep."""
     filters = (one for _, one in volume.filters)
     exports = (one.options for one in volume.exports)

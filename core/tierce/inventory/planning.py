@@ -54,38 +54,42 @@ def plan_all(inventory: Inventory) -> Iterator[Plan]:
 
 def plan_target(served: Served, config: Config) -> Plan:
     """Return the plan of a volume's target."""
-    sections = {one.frontend: config.frontends[one.frontend] for one in served.config.exports}
-    settings = TargetSettings(served.spec, served.config, served.members, sections)
+    sections = {one.frontend: config.frontends[one.frontend] for one in served.volume.exports}
+    settings = TargetSettings(served.volume, served.members, sections)
     return Plan(
-        f"target.{served.spec.name}",
+        f"target.{served.volume.name}",
         Role.TARGET,
-        served.spec.name,
-        settings.to_json(),
-        settings.live_to_json(),
-        is_volatile=not config.registry.engines[served.spec.engine].durable,
+        served.volume.name,
+        settings.fixed_values(),
+        settings.live_values(),
+        is_volatile=not config.registry.engines[served.volume.engine].durable,
     )
 
 
 def plan_members(served: Served) -> Iterator[Plan]:
     """Return the plans of a volume's members."""
-    spec = served.spec
+    volume = served.volume
     for member in served.members:
         settings = MemberSettings(
-            volume=spec.name,
-            uuid=spec.uuid,
-            size_bytes=spec.size_bytes,
-            block_size=spec.block_size,
-            engine=spec.engine,
+            volume=volume.name,
+            uuid=volume.uuid,
+            size_bytes=volume.size_bytes,
+            block_size=volume.block_size,
+            engine=volume.engine,
             member=member,
-            store_options=(to_json(spec.store_options) if spec.store_options is not None else {}),
+            store_options=(
+                to_json(volume.store_options) if volume.store_options is not None else {}
+            ),
         )
-        yield Plan(f"member.{spec.name}.{member.name}", Role.MEMBER, spec.name, to_json(settings))
+        yield Plan(
+            f"member.{volume.name}.{member.name}", Role.MEMBER, volume.name, to_json(settings)
+        )
 
 
 def policy_documents(inventory: VolumeInventory) -> list[dict[str, Any]]:
     """Return every policy document with the volumes that it is about, as JSON values."""
     volumes = {
-        name: volume_to_mapping(served.config, hide_secrets=True)
+        name: volume_to_mapping(served.volume, hide_secrets=True)
         for name, served in inventory.served.items()
     }
     return [

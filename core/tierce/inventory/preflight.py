@@ -16,7 +16,6 @@ import attrs
 from tierce.address import Address
 from tierce.config import (
     Config,
-    VolumeConfig,
     leaves,
     located_error,
     origin_of,
@@ -25,13 +24,10 @@ from tierce.config import (
 from tierce.errors import ConfigError, explain
 from tierce.inventory import capacity
 from tierce.process.paths import Paths
-from tierce.process.settings import spec_of
 from tierce.registry import resolve
 from tierce.registry.lifecycles import lifecycle_of
-from tierce.spec import Export, MemberSpec
+from tierce.spec import Export, MemberSpec, VolumeSpec
 
-#: What stands for the identity that a volume does not have yet.
-_NO_UUID = "0" * 32
 #: What the server itself keeps in the data folder.
 _OWN_FOLDERS = ("run", "logs", "state", "volumes")
 
@@ -119,12 +115,12 @@ class _Examination:
         else:
             self.general.append(error)
 
-    def _ask_lifecycle(self, volume: VolumeConfig) -> None:
+    def _ask_lifecycle(self, volume: VolumeSpec) -> None:
         """Find the volume's members."""
-        spec = spec_of(volume, _NO_UUID, 0.0, self._paths)
+        volume = attrs.evolve(volume, folder=self._paths.volume(volume.name))
         try:
             lifecycle = lifecycle_of(self._config.registry, volume.engine)
-            self._members[volume.name] = tuple(lifecycle.members(spec))
+            self._members[volume.name] = tuple(lifecycle.members(volume))
         except Exception as error:  # noqa: BLE001 - the lifecycle is the plugin's
             self._wrong(f"volumes.{volume.name}", explain(error), volume.name)
 
@@ -199,11 +195,11 @@ class _Examination:
 
     # -- advice ------------------------------------------------------------------------------------
 
-    def _advise(self, volume: VolumeConfig) -> None:
+    def _advise(self, volume: VolumeSpec) -> None:
         for export in volume.exports:
             self._advise_export(volume, export)
 
-    def _advise_export(self, volume: VolumeConfig, export: Export) -> None:
+    def _advise_export(self, volume: VolumeSpec, export: Export) -> None:
         description = self._config.registry.frontends[export.frontend]
         if not description.advice:
             return

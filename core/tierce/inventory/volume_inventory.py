@@ -15,7 +15,7 @@ from typing import Any
 
 import attrs
 
-from tierce.config import Config, VolumeConfig, origin_of, volume_from_mapping
+from tierce.config import Config, origin_of, volume_from_mapping
 from tierce.errors import UsageError, explain
 from tierce.inventory.accepting import Acceptances
 from tierce.inventory.adoption import Adopted, Adoption, adopt_record, describe_owner
@@ -33,7 +33,7 @@ from tierce.inventory.engines import Engines, Served
 from tierce.inventory.making import Making, to_keep
 from tierce.process.paths import Paths
 from tierce.process.refusals import name_volume
-from tierce.spec import Event
+from tierce.spec import Event, VolumeSpec
 from tierce.state import Owner, Phase, VolumeRecord
 from tierce.state.store import StateStore
 
@@ -139,7 +139,7 @@ class VolumeInventory:
         self._refuse(name, error, is_kept=kept is not None)
 
     def _apply_file(
-        self, volume: VolumeConfig, record: VolumeRecord | None, refused: Exception | None
+        self, volume: VolumeSpec, record: VolumeRecord | None, refused: Exception | None
     ) -> Served:
         step = decide(self.config, self._engines, volume, record, refused)
         origin = origin_of(f"volumes.{volume.name}", self.config.origins)

@@ -108,7 +108,7 @@ class Commands:
                 yield from self._tell(message)
             case "create":
                 served = inventory.create(message["volume"], base=Path(message["base"]))
-                self._wait(self._coming, served.spec.name, peer, number)
+                self._wait(self._coming, served.volume.name, peer, number)
                 self._volumes_changed()
             case "adopt":
                 adopted = inventory.adopt(from_json(Adoption, message))

@@ -20,7 +20,6 @@ from tierce.registry import resolve
 from tierce.roles.target import read_page
 from tierce.spec import Access, Export
 from tierce.state import Phase, VolumeRecord
-from tierce.statuses import as_shown, from_mappings
 from tierce.supervision.child import describe
 
 #: Events that `show` tells of a volume: the last ones.
@@ -47,7 +46,7 @@ class Inspector:
         return {
             **condition_row(self._conditions.of(record)),
             "name": record.name,
-            "size": served.spec.size_bytes if served is not None else record.mapping.get("size"),
+            "size": served.volume.size_bytes if served is not None else record.mapping.get("size"),
             "engine": record.mapping.get("engine"),
             "state": self._state(record),
             "owner": record.owner.value,
@@ -94,11 +93,7 @@ class Inspector:
                 if child.plan.volume == record.name
             ],
             # What engines and front ends publish; their "state" has become part of ours.
-            **{
-                key: value
-                for key, value in as_shown(snapshot["published"]).items()
-                if key not in row
-            },
+            **{key: value for key, value in snapshot["published"].items() if key not in row},
             "statistics": {
                 stage: {
                     operation: {key: value for key, value in values.items() if key != "buckets"}
@@ -114,7 +109,7 @@ class Inspector:
         listens beside the address in the URL, "also at". What the second export on says is named by
         its front end as well: "nbd url"."""
         found: dict[str, str] = {}
-        for export in served.config.exports:
+        for export in served.volume.exports:
             prefix = f"{export.frontend} " if found else ""
             usage = self._usage_of_export(served, export)
             if export.access is Access.RO:
@@ -124,14 +119,16 @@ class Inspector:
 
     def how_opened(self, served: Served) -> str:
         """Say how a volume has come to be served: made, found, or taken over."""
-        inventory, name = self._node.inventory, served.spec.name
+        inventory, name = self._node.inventory, served.volume.name
         target = self._node.target(name)
         if target is not None and target.is_adopted:
             how = "taken over"
         elif name in inventory.made:
             how = "created, empty"
         elif not is_durable(inventory.config, served):
-            how = f"opened, empty (engine {served.spec.engine} keeps nothing when its process ends)"
+            how = (
+                f"opened, empty (engine {served.volume.engine} keeps nothing when its process ends)"
+            )
         else:
             how = "opened"
         return f"{how}, with the settings that it had" if name in inventory.refused else how
@@ -146,9 +143,8 @@ class Inspector:
         if target is None or target.phase != "up":
             return "down" if target is None else target.phase
         page = read_page(self._node.paths.page(record.name))
-        published = from_mappings(page["published"]) if page is not None else None
-        state = published.volume.state if published is not None else ""
-        return f"up, {state}" if state else "up"
+        published = page["published"].get("state") if page is not None else None
+        return f"up, {published}" if isinstance(published, str) else "up"
 
     def _usage_of_export(self, served: Served, export: Export) -> dict[str, str]:
         config, frontend = self._node.inventory.config, export.frontend
@@ -162,7 +158,7 @@ class Inspector:
         try:
             usage = resolve(config.registry.frontends[frontend].usage)
             assert callable(usage), "a front end's usage is a function"
-            found = dict(usage(section, served.spec, export))
+            found = dict(usage(section, served.volume, export))
         except Exception as error:  # noqa: BLE001 - a plugin's bug here is no reason to end a server
             return {"url": f"(unknown: {explain(error)})"}
         if len(addresses) > 1:
@@ -193,14 +189,14 @@ def _state_of_unserved(record: VolumeRecord) -> str:
 
 def is_durable(config: Config, served: Served) -> bool:
     """True if the volume's bytes outlive its target's process."""
-    return config.registry.engines[served.spec.engine].durable
+    return config.registry.engines[served.volume.engine].durable
 
 
 def data_folders(served: Served) -> list[str]:
     """Name the folders that hold the volume's bytes."""
     if served.members:
         return [str(member.folder) for member in served.members]
-    options = to_json(served.config.engine_options)
+    options = to_json(served.volume.engine_options)
     return [str(options[key]) for key in ("path", "folder") if options.get(key)]
 
 
@@ -212,7 +208,7 @@ def settings(served: Served | None, record: VolumeRecord) -> dict[str, Any]:
             for key in ("size", "block_size", "engine", "frontend", "exports")
             if key in record.mapping or key in {"size", "block_size", "engine"}
         }
-    return volume_to_mapping(served.config, hide_secrets=True)
+    return volume_to_mapping(served.volume, hide_secrets=True)
 
 
 def origins(config: Config, record: VolumeRecord) -> dict[str, str]:

@@ -119,7 +119,7 @@ def _read_again(before: Situation, file: Path) -> tuple[Config, Findings]:
         raise UsageError(f"{place}: data_dir can't be changed while serving")
     for name, served in before.served.items():
         is_to_go_on = name in config.refused or served.record.owner is Owner.STATE
-        missing = lacking(config, served.config) if is_to_go_on else ""
+        missing = lacking(config, served.volume) if is_to_go_on else ""
         if missing:
             # Without its plugin it could not go on by its old settings either.
             raise config.refused.get(name) or UsageError(
@@ -210,7 +210,7 @@ def _describe_volumes(before: Mapping[str, Served], after: Mapping[str, Served])
         if names:
             yield f"{word} {', '.join(sorted(names))}"
     for name in sorted(before.keys() & after.keys()):
-        was, now = (volume_to_mapping(one[name].config) for one in (before, after))
+        was, now = (volume_to_mapping(one[name].volume) for one in (before, after))
         keys = list(differences(was, now))
         if keys:
             yield f"changed {name} ({', '.join(keys)})"

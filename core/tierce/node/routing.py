@@ -94,7 +94,7 @@ class Router:
         up = {
             name
             for name, one in inventory.served.items()
-            if not any(export.frontend in listened for export in one.config.exports)
+            if not any(export.frontend in listened for export in one.volume.exports)
             and self._node.is_up(name)
         }
         come, self._portalless = up - self._portalless, up
@@ -122,6 +122,6 @@ class Router:
                 "is_up": self._node.is_up(name),
             }
             for name, one in inventory.served.items()
-            for export in one.config.exports
+            for export in one.volume.exports
             if export.frontend in listened
         }

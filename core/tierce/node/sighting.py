@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import attrs
 
@@ -14,7 +13,6 @@ from tierce.node.node import Node
 from tierce.node.routing import Router
 from tierce.roles.target import read_page
 from tierce.state import VolumeRecord
-from tierce.statuses import VolumeStatus, from_mappings
 
 
 def sight_of(node: Node, router: Router, record: VolumeRecord) -> Sight:
@@ -40,16 +38,10 @@ def sight_of(node: Node, router: Router, record: VolumeRecord) -> Sight:
         target_trouble=target.failures.reason,
         target_log=str(node.paths.log(target.plan.name)),
         is_silent=target.pulse.is_told,
-        published=_published(page),
+        published=page["published"] if page is not None else None,
         unreachable_why=_unreachable_why(node, router, served),
         members=tuple(_member_troubles(node, served)),
     )
-
-
-def _published(page: Mapping[str, Any] | None) -> VolumeStatus | None:
-    """Return how the engine sees the volume; None if that can't be read."""
-    published = from_mappings(page["published"]) if page is not None else None
-    return published.volume if published is not None else None
 
 
 def _unreachable_why(node: Node, router: Router, served: Served) -> str:
@@ -57,7 +49,7 @@ def _unreachable_why(node: Node, router: Router, served: Served) -> str:
     listened = portal_sections(node.inventory.config)
     found = {
         router.unreachable_why(export.frontend)
-        for export in served.config.exports
+        for export in served.volume.exports
         if export.frontend in listened
     }
     return "; ".join(sorted(found - {""}))
@@ -66,7 +58,7 @@ def _unreachable_why(node: Node, router: Router, served: Served) -> str:
 def _member_troubles(node: Node, served: Served) -> Iterator[str]:
     """Say which of a volume's members do not run, or do not answer."""
     for member in served.members:
-        child = node.children.get(f"member.{served.spec.name}.{member.name}")
+        child = node.children.get(f"member.{served.volume.name}.{member.name}")
         if child is None or child.phase == "starting":
             continue
         if child.phase == "down":

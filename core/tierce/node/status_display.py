@@ -146,12 +146,12 @@ class StatusDisplay:
 
 def describe_usage(inspector: Inspector, served: Served) -> str:
     """Return the lines that say how a volume came up, how to use it, and where its data lie."""
-    spec = served.spec
+    volume = served.volume
     usage = inspector.usage(served)
     rows = [("url", usage.pop("url", "")), *usage.items()]
     rows += [("data", folder) for folder in data_folders(served)]
     width = max(len(word) for word, _text in rows)
     how = inspector.how_opened(served)
-    lines = [f"volume {spec.name}: {how}; {spec.size_bytes:,} bytes, engine {spec.engine}"]
+    lines = [f"volume {volume.name}: {how}; {volume.size_bytes:,} bytes, engine {volume.engine}"]
     lines += [f"  {word:{width}}  {text}" for word, text in rows]
     return "\n".join(lines)

@@ -324,7 +324,7 @@ class Supervisor:
         before = self._reached.get(volume)
         self._reached[volume] = target.pid
         if before not in (None, target.pid) and not is_durable(self.inventory.config, served):
-            why = f"engine {served.spec.engine} keeps nothing when its process ends"
+            why = f"engine {served.volume.engine} keeps nothing when its process ends"
             self._emit(volume, "volume.emptied", f"volume {volume} is empty again: {why}")
         self.status_display.reachable(volume)
 

@@ -7,14 +7,19 @@ its options: `options` is the engine, `filters[0]` the filter nearest the front 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import attrs
 
 from tierce.codec import to_json
-from tierce.config import VolumeConfig, is_short, volume_to_mapping
+from tierce.config import is_short, volume_to_mapping
 from tierce.options import option_info
+from tierce.spec import VolumeSpec
+
+#: What the keys of front ends' sections start with.
+_SECTION = "frontends."
 
 
 @attrs.frozen
@@ -32,16 +37,22 @@ class Part:
     options: Any
 
 
-def parts_of(volume: VolumeConfig, sections: Mapping[str, Any]) -> Iterator[Part]:
+def parts_of(volume: VolumeSpec, sections: Mapping[str, Any]) -> Iterator[Part]:
     """Yield the parts of a volume's target; `sections` are of its front ends, by name."""
+    yield from _own_parts(volume)
+    for export in volume.exports:
+        name = export.frontend
+        yield Part(f"{_SECTION}{name}", name, sections[name])
+
+
+def _own_parts(volume: VolumeSpec) -> Iterator[Part]:
+    """Yield those whose options are the volume's own."""
     yield Part("options", volume.engine, volume.engine_options)
     for index, (name, options) in enumerate(volume.filters):
         yield Part(f"filters[{index}]", name, options)
     for index, export in enumerate(volume.exports):
         key = "frontend_options" if is_short(volume.exports) else f"exports[{index}].options"
         yield Part(key, export.frontend, export.options)
-        name = export.frontend
-        yield Part(f"frontends.{name}", name, sections[name])
 
 
 def split(options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -53,7 +64,7 @@ def split(options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     return fixed, live
 
 
-def live_values(volume: VolumeConfig, sections: Mapping[str, Any]) -> dict[str, Any]:
+def live_values(volume: VolumeSpec, sections: Mapping[str, Any]) -> dict[str, Any]:
     """Return the live options of a target's parts as JSON values: by key, whose they are and the
     values. What has none is not there."""
     return {
@@ -63,38 +74,29 @@ def live_values(volume: VolumeConfig, sections: Mapping[str, Any]) -> dict[str, 
     }
 
 
-def fixed_volume(volume: VolumeConfig) -> dict[str, Any]:
+def fixed_volume(volume: VolumeSpec) -> dict[str, Any]:
     """Return a volume's plain values without its live options."""
     mapping = volume_to_mapping(volume)
-    mapping["options"] = split(volume.engine_options)[0]
-    if is_short(volume.exports):
-        mapping["frontend_options"] = split(volume.exports[0].options)[0]
-    else:
-        for one, export in zip(mapping["exports"], volume.exports, strict=True):
-            one["options"] = split(export.options)[0]
-    mapping["filters"] = [{"name": name, **split(options)[0]} for name, options in volume.filters]
+    for part in _own_parts(volume):
+        options = _options_in(mapping, part.key)
+        for name in split(part.options)[1]:
+            del options[name]
     return mapping
 
 
 def whole_volume(fixed: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str, Any]:
     """Return a volume's plain values again, from what `fixed_volume` and `live_values` returned."""
+    whole = copy.deepcopy(dict(fixed))
+    for key, one in live.items():
+        if not key.startswith(_SECTION):
+            _options_in(whole, key).update(one["values"])
+    return whole
 
-    def values(key: str) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = live.get(key, {}).get("values", {})
-        return found
 
-    whole = dict(fixed)
-    if "exports" in fixed:
-        whole["exports"] = [
-            {**one, "options": {**one["options"], **values(f"exports[{index}].options")}}
-            for index, one in enumerate(fixed["exports"])
-        ]
-    else:
-        options = {**fixed["frontend_options"], **values("frontend_options")}
-        whole["frontend_options"] = options
-    return whole | {
-        "options": {**fixed["options"], **values("options")},
-        "filters": [
-            {**one, **values(f"filters[{index}]")} for index, one in enumerate(fixed["filters"])
-        ],
-    }
+def _options_in(mapping: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return the options of the part of that key in a volume's plain values."""
+    found: Any = mapping
+    for word in key.replace("[", ".").replace("]", "").split("."):
+        found = found[int(word)] if word.isdecimal() else found[word]
+    options: dict[str, Any] = found
+    return options

@@ -10,12 +10,10 @@ import attrs
 
 from tierce.codec import from_json, to_json
 from tierce.config import (
-    VolumeConfig,
     options_from_mapping,
     volume_from_mapping,
 )
 from tierce.process.live_options import fixed_volume, live_values, split, whole_volume
-from tierce.process.paths import Paths
 from tierce.registry import Registry
 from tierce.spec import MemberSpec, VolumeSpec
 
@@ -25,43 +23,24 @@ _ORIGIN = "the plan of this process"
 _ROOT = Path("/")
 
 
-def spec_of(config: VolumeConfig, uuid: str, created: float, paths: Paths) -> VolumeSpec:
-    """Return the volume that a configuration, an identity and a data folder make."""
-    return VolumeSpec(
-        name=config.name,
-        uuid=uuid,
-        size_bytes=config.size_bytes,
-        block_size=config.block_size,
-        engine=config.engine,
-        engine_options=config.engine_options,
-        exports=config.exports,
-        filters=config.filters,
-        folder=paths.volume(config.name),
-        created=created,
-        store_options=config.store_options,
-    )
-
-
 @attrs.frozen
 class TargetSettings:
     """What a target process is started with.
 
     Attributes:
         volume: The volume.
-        config: What it was made from.
         members: Its members.
         sections: Options of its front ends' sections under `frontends:`, by name.
     """
 
     volume: VolumeSpec
-    config: VolumeConfig
     members: tuple[MemberSpec, ...]
     sections: Mapping[str, Any]
 
-    def to_json(self) -> dict[str, Any]:
+    def fixed_values(self) -> dict[str, Any]:
         """Return what a restart is needed for as JSON values."""
         return {
-            "volume": fixed_volume(self.config),
+            "volume": fixed_volume(self.volume),
             "uuid": self.volume.uuid,
             "created": self.volume.created,
             "folder": str(self.volume.folder),
@@ -69,30 +48,32 @@ class TargetSettings:
             "sections": {name: split(one)[0] for name, one in self.sections.items()},
         }
 
-    def live_to_json(self) -> dict[str, Any]:
+    def live_values(self) -> dict[str, Any]:
         """Return what changes while the target runs as JSON values."""
-        return live_values(self.config, self.sections)
+        return live_values(self.volume, self.sections)
 
     @classmethod
-    def from_json(
+    def from_values(
         cls, values: Mapping[str, Any], live: Mapping[str, Any], registry: Registry
     ) -> TargetSettings:
-        """Make one from what `to_json` and `live_to_json` returned.
+        """Make one from what `fixed_values` and `live_values` returned.
 
         Raises:
             ConfigError: A plugin takes no such options.
         """
         mapping = whole_volume(values["volume"], live)
-        config = volume_from_mapping(mapping, registry, base=_ROOT, origin=_ORIGIN)
-        folder = Path(values["folder"])
-        volume = spec_of(config, values["uuid"], values["created"], Paths(folder.parent.parent))
-        assert volume.folder == folder, "volumes lie under DATA/volumes"
+        volume = attrs.evolve(
+            volume_from_mapping(mapping, registry, base=_ROOT, origin=_ORIGIN),
+            uuid=values["uuid"],
+            created=values["created"],
+            folder=Path(values["folder"]),
+        )
         sections = {}
         for name, fixed in values["sections"].items():
             of_section = live.get(f"frontends.{name}", {}).get("values", {})
             sections[name] = load_section(registry, name, {**fixed, **of_section})
         members = from_json(tuple[MemberSpec, ...], values["members"])
-        return cls(volume, config, members, sections)
+        return cls(volume, members, sections)
 
 
 @attrs.frozen

@@ -124,7 +124,7 @@ def running_parts(
 ) -> Iterable[Running]:
     """Yield the parts of a target that has just been opened."""
     owners = {thing: one.name for one in registry.plugins for thing in one.provides}
-    for part in parts_of(settings.config, settings.sections):
+    for part in parts_of(settings.volume, settings.sections):
         if part.key == "options":
             family, running, method = "engine", pipeline.engine, "reconfigure"
         elif part.key == "frontend_options" or part.key.startswith("exports["):

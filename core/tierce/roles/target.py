@@ -36,7 +36,7 @@ ADDRESS_BYTES_MAX = 512
 def start_target(process: Process, registry: Registry) -> Target:
     """Open the volume and its front ends."""
     plan = process.plan
-    settings = TargetSettings.from_json(plan.settings, plan.live, registry)
+    settings = TargetSettings.from_values(plan.settings, plan.live, registry)
     return Target(process, registry, settings)
 
 
@@ -62,12 +62,13 @@ class Target:
             boot_id=process.boot_id,
             stage=self._stage,
             emit=process.emit,
+            publish=self._page.publish,
             member_address=member_addresses(process.paths, volume.name),
             fenced=self._fence,
             find_service=lambda name: find_service(process.paths, name),
         )
         self._fronts: Fronts | None = None
-        self._pipeline: Pipeline = open_pipeline(context, registry, self._page.publish)
+        self._pipeline: Pipeline = open_pipeline(context, registry)
         self._fronts = Fronts(process, registry, settings, self._pipeline, self._page)
         self._live = LiveParts(
             volume.name,

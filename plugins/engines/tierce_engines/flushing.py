@@ -37,7 +37,6 @@ from tierce import (
     OpenContext,
     Request,
     Status,
-    VolumeStatus,
     explain,
     write_all,
 )
@@ -262,11 +261,9 @@ class Flusher:
 
     def _show(self) -> None:
         """Show operators how it is."""
-        if self._doubt:
-            medium = self._note.describe(self._doubt)
-            self._publish(VolumeStatus(state="degraded", medium=medium))
-        else:
-            self._publish(VolumeStatus())
+        state = "degraded" if self._doubt else None
+        medium = self._note.describe(self._doubt) if self._doubt else None
+        self._publish({"state": state, "medium": medium})
 
     def _tell(self, code: str, message: str, severity: str = "error") -> None:
         self._emit(Event(code, message, f"volume/{self._volume}", severity))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import attrs
 
-from tierce import Event, VolumeStatus
+from tierce import Event
 from tierce_jiva.read_path import LocalReader
 
 
@@ -42,7 +43,7 @@ class Host:
     """
 
     emit: Callable[[Event], None]
-    publish: Callable[[VolumeStatus], None]
+    publish: Callable[[Mapping[str, Any]], None]
     fenced: Callable[[str], None]
     restart: Callable[[str], None]
     local: LocalReader | None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from tierce import Event, MemberStatus, VolumeStatus
+from collections.abc import Mapping
+from typing import Any
+
+from tierce import Event
 from tierce_jiva.host import Host, State, Volume
 from tierce_jiva.links import Link
 from tierce_jiva.opening import Opening
@@ -23,7 +26,7 @@ class News:
         self._volume = volume
         self._host = host
         self._told: set[str] = set()
-        self._shown: VolumeStatus | None = None
+        self._shown: Mapping[str, Any] = {}
         #: Code -> the message told last.
         self._said: dict[str, str] = {}
         self._voting_since: float | None = None
@@ -90,7 +93,7 @@ class News:
             )
         return was_stuck != self._is_stuck
 
-    def show(self, state: State, replicas: list[MemberStatus], *, has_majority: bool) -> None:
+    def show(self, state: State, replicas: list[dict[str, Any]], *, has_majority: bool) -> None:
         """Publish what operators see, if it has changed.
 
         Args:
@@ -100,19 +103,19 @@ class News:
         """
         is_stuck = self._is_stuck or self.is_waiting
         is_well = state is State.SERVING and has_majority and not is_stuck
-        shown = state.value
+        shown: dict[str, Any] = {"state": state.value, "replicas": replicas}
         if state is State.SERVING and not is_well:
-            shown = "stopped"
-        elif is_well and any(replica.state != "in-sync" for replica in replicas):
-            shown = "degraded"
-        trouble = next(reversed(self._said.values())) if self._said and not is_well else ""
-        status = VolumeStatus(state=shown, trouble=trouble, members=tuple(replicas))
-        if status != self._shown:
-            self._shown = status
-            self._host.publish(status)
+            shown["state"] = "stopped"
+        elif is_well and any(replica["state"] != "in-sync" for replica in replicas):
+            shown["state"] = "degraded"
+        if self._said and not is_well:
+            shown["trouble"] = next(reversed(self._said.values()))
+        if shown != self._shown:
+            self._shown = shown
+            self._host.publish(shown)
 
 
-def describe(link: Link, *, is_in: bool, progress: float | None) -> MemberStatus:
+def describe(link: Link, *, is_in: bool, progress: float | None) -> dict[str, Any]:
     """Return what operators see of a replica.
 
     Args:
@@ -126,5 +129,9 @@ def describe(link: Link, *, is_in: bool, progress: float | None) -> MemberStatus
         state = "in-doubt" if link.is_in_doubt else "in-sync"
     else:
         state = "waiting" if progress is None else "catching-up"
-    trouble = link.fault or link.trouble or ""
-    return MemberStatus(name=link.name, state=state, progress=progress, trouble=trouble)
+    shown: dict[str, Any] = {"name": link.name, "state": state}
+    if progress is not None:
+        shown["progress"] = progress
+    if link.trouble or link.fault:
+        shown["trouble"] = link.fault or link.trouble
+    return shown

@@ -10,8 +10,8 @@ from typing import Any, cast
 import attrs
 import pytest
 
-from tierce import Access, ConfigError, Listens
-from tierce.config import VolumeConfig, portal_sections, volume_from_mapping, volume_to_mapping
+from tierce import Access, ConfigError, Listens, VolumeSpec
+from tierce.config import portal_sections, volume_from_mapping, volume_to_mapping
 from tierce.config.loading import config_from_bytes
 from tierce.registry import Registry
 
@@ -20,7 +20,7 @@ WIRE = {"frontend": "wire"}
 NEEDY = {"frontend": "needy"}
 
 
-def make(registry: Registry, **more: Any) -> VolumeConfig:
+def make(registry: Registry, **more: Any) -> VolumeSpec:
     return volume_from_mapping(VOLUME | more, registry, base=Path("/"), origin="t.yaml")
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from tierce import ConfigError, Export
-from tierce.config import Config, Limits, VolumeConfig, config_from_bytes, load_config
+from tierce import ConfigError, Export, VolumeSpec
+from tierce.config import Config, Limits, config_from_bytes, load_config
 from tierce.config.loading import load_registry
 from tierce.config.source import FILE_BYTES_MAX
 from tierce.registry import Registry
+from tierce.spec import NO_UUID
 
 Load = Callable[[str], Config]
 
@@ -52,7 +53,9 @@ class TestWhatAFileComesTo:
     def test_a_small_file_has_defaults_for_the_rest(self, load: Load) -> None:
         config = load(VOLUME)
         (volume,) = config.volumes
-        assert volume == VolumeConfig(
+        assert volume == VolumeSpec(
+            uuid=NO_UUID,
+            folder=Path(),
             name="demo",
             size_bytes=1 << 20,
             block_size=512,

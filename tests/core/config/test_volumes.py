@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tierce import ConfigError
-from tierce.config import VolumeConfig, volume_from_mapping, volume_to_mapping
+from tierce import ConfigError, VolumeSpec
+from tierce.config import volume_from_mapping, volume_to_mapping
 from tierce.registry import Registry
 
 MAPPING = {
@@ -22,7 +22,7 @@ MAPPING = {
 }
 
 
-def make(registry: Registry, mapping: dict[str, Any], base: str = "/base") -> VolumeConfig:
+def make(registry: Registry, mapping: dict[str, Any], base: str = "/base") -> VolumeSpec:
     return volume_from_mapping(mapping, registry, base=Path(base), origin="tierce volume create")
 
 

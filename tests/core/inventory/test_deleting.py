@@ -136,7 +136,7 @@ def test_a_deletion_that_can_not_be_done_is_over_and_the_volume_is_as_it_was(
     assert inventory.deletions.pending == frozenset()
     # Put into the file, it is the volume that it was.
     scene.reload(inventory, volume())
-    assert inventory.served["demo"].spec == before.spec
+    assert inventory.served["demo"].volume == before.volume
     assert inventory.find("demo").owner is Owner.FILE
 
 
@@ -180,13 +180,13 @@ def test_what_is_gone_can_not_be_taken_back(scene: Scene, inventory: VolumeInven
 def test_a_file_that_names_a_volume_that_waits_to_go_keeps_it(
     scene: Scene, inventory: VolumeInventory
 ) -> None:
-    before = inventory.served["demo"].spec
+    before = inventory.served["demo"].volume
     FolderLifecycle.faults["condemn"] = TemporaryError("the disk sleeps")
     inventory.begin_delete("demo")
     inventory.advance("demo")
     scene.codes()
     scene.reload(inventory, volume())
-    assert inventory.served["demo"].spec == before
+    assert inventory.served["demo"].volume == before
     assert (inventory.due, names(scene)) == (frozenset(), ["bytes", "note"])
     assert scene.codes() == ["volume.kept", "volume.owner-changed"]
 

@@ -180,7 +180,7 @@ def test_a_mistake_in_one_volume_is_foretold_as_its_refusal(scene: Scene) -> Non
 def test_what_a_volume_needs_and_no_plugin_brings_is_named(scene: Scene) -> None:
     scene.write(volume())
     inventory = scene.start()
-    served = inventory.served["demo"].config
+    served = inventory.served["demo"].volume
     assert lacking(inventory.config, served) == ""
     assert lacking(inventory.config, attrs.evolve(served, engine="x")) == "the engine 'x'"
     exports = (*served.exports, Export(frontend="y", options=None, access=Access.RO))

@@ -24,7 +24,7 @@ def test_a_volume_of_the_file_is_made_once_and_found_again(scene: Scene) -> None
     scene.write(volume())
     served = scene.start().served["demo"]
     assert served.record.owner is Owner.FILE
-    assert json.loads(note(scene).read_text())["uuid"] == served.spec.uuid
+    assert json.loads(note(scene).read_text())["uuid"] == served.volume.uuid
     assert scene.codes() == ["volume.created"]
     assert scene.start().served["demo"] == served
     assert scene.codes() == []
@@ -107,7 +107,7 @@ def test_a_crash_while_making_is_gone_on_with_by_uuid(scene: Scene) -> None:
         scene.start()
     uuid = json.loads(note(scene).read_text())["uuid"]
     FolderLifecycle.faults.clear()
-    assert scene.start().served["demo"].spec.uuid == uuid
+    assert scene.start().served["demo"].volume.uuid == uuid
 
 
 def test_what_a_crash_left_of_another_plan_is_removed_first(scene: Scene) -> None:
@@ -119,8 +119,8 @@ def test_what_a_crash_left_of_another_plan_is_removed_first(scene: Scene) -> Non
     uuid = json.loads(note(scene).read_text())["uuid"]
     scene.write(volume(size="2 MiB"))
     served = scene.start().served["demo"]
-    assert served.spec.uuid != uuid
-    assert served.spec.size_bytes == 2 << 20
+    assert served.volume.uuid != uuid
+    assert served.volume.size_bytes == 2 << 20
     assert scene.codes() == ["volume.created"]
 
 
@@ -187,7 +187,7 @@ def test_a_volume_that_was_found_wrong_before_keeps_its_settings(scene: Scene) -
     config = load_config(scene.file, scene.registry)
     inventory = scene.start_with(config, demo=UsageError("its folder is another's"))
     assert inventory.served["demo"] == before
-    assert inventory.served["other"].config.engine_options.tone == "high"
+    assert inventory.served["other"].volume.engine_options.tone == "high"
     assert inventory.unserved_why(before.record) == "its folder is another's"
 
 
@@ -266,7 +266,7 @@ def test_of_a_volume_of_memory_that_left_the_file_nothing_is_said_to_stay(scene:
 
 def test_folders_of_a_lost_state_are_refused_with_the_way_back(scene: Scene) -> None:
     scene.write(volume())
-    uuid = scene.start().served["demo"].spec.uuid
+    uuid = scene.start().served["demo"].volume.uuid
     scene.close()
     shutil.rmtree(scene.paths.state)
     folder = scene.folder / "demo-folder"
@@ -280,7 +280,7 @@ def test_folders_of_a_lost_state_are_refused_with_the_way_back(scene: Scene) -> 
     assert (adopted.uuid, adopted.owner) == (uuid, Owner.STATE)
     scene.codes()
     served = scene.start().served["demo"]
-    assert (served.spec.uuid, served.record.owner) == (uuid, Owner.FILE)
+    assert (served.volume.uuid, served.record.owner) == (uuid, Owner.FILE)
     assert scene.codes() == ["volume.owner-changed"]
 
 
@@ -318,7 +318,7 @@ def test_what_the_state_owns_is_served_by_the_next_server(scene: Scene) -> None:
     scene.write()
     made = scene.start().create(volume(), base=scene.folder)
     assert made.record.owner is Owner.STATE
-    assert scene.start().served["demo"].spec == made.spec
+    assert scene.start().served["demo"].volume == made.volume
 
 
 def test_a_policy_document_gets_the_volumes_that_it_selects(scene: Scene) -> None:

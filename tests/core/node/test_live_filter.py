@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import attrs
 import pytest
 
 from core.roles.test_target import MODULE, Front, Section
@@ -17,10 +18,9 @@ from tierce.process.managing import Manager
 from tierce.process.paths import Paths
 from tierce.process.plan import Plan, Role
 from tierce.process.process_loop import Process, log_story
-from tierce.process.settings import TargetSettings, spec_of
+from tierce.process.settings import TargetSettings
 from tierce.registry import Registry
 from tierce.roles.target import Target, read_snapshot, start_target
-from tierce.statuses import as_shown
 
 PACE = Path(__file__).resolve().parents[2] / "strangers" / "pace" / "tierce_pace.py"
 
@@ -82,10 +82,10 @@ class Scene:
             "filters": [{"name": "pace", **options}],
         }
         config = volume_from_mapping(mapping, self.registry, base=self.folder, origin="test")
-        spec = spec_of(config, "0" * 32, 5.0, self.paths)
-        settings = TargetSettings(spec, config, (), {"front": Section()})
+        volume = attrs.evolve(config, created=5.0, folder=self.paths.volume(config.name))
+        settings = TargetSettings(volume, (), {"front": Section()})
         return Plan(
-            *("target.demo", Role.TARGET, "demo"), settings.to_json(), settings.live_to_json()
+            *("target.demo", Role.TARGET, "demo"), settings.fixed_values(), settings.live_values()
         )
 
     def reload(self, **options: Any) -> None:
@@ -107,7 +107,7 @@ class Scene:
         return bytes(buffer)
 
     def published(self) -> dict[str, Any]:
-        return as_shown(read_snapshot(self.paths.page("demo"))["published"])
+        return dict(read_snapshot(self.paths.page("demo"))["published"])
 
 
 @pytest.fixture

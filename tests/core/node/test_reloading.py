@@ -26,7 +26,7 @@ def listening(*addresses: str) -> Config:
 
 
 def served(given: Config) -> dict[str, Served]:
-    return {volume.name: cast("Served", SimpleNamespace(config=volume)) for volume in given.volumes}
+    return {volume.name: cast("Served", SimpleNamespace(volume=volume)) for volume in given.volumes}
 
 
 def change(before: str, after: str, *refused: str) -> str:

@@ -20,24 +20,21 @@ from tierce import (
     Address,
     ConflictError,
     Event,
-    FrontendStatus,
     Geometry,
     Op,
     PluginError,
     ProtocolError,
     Request,
-    SessionStatus,
 )
 from tierce.config import volume_from_mapping
 from tierce.process.messages import receive
 from tierce.process.paths import Paths, listen
 from tierce.process.plan import Plan, Role
 from tierce.process.process_loop import Process
-from tierce.process.settings import TargetSettings, spec_of
+from tierce.process.settings import TargetSettings
 from tierce.registry import Registry
 from tierce.roles.portal import Portal
 from tierce.roles.target import Target, read_snapshot
-from tierce.statuses import as_shown
 
 LINES = Path(__file__).resolve().parents[2] / "strangers" / "lines" / "tierce_lines.py"
 EXPORTS = [
@@ -74,7 +71,8 @@ class Scene:
         sections = {
             one.frontend: self.registry.frontends[one.frontend].options() for one in config.exports
         }
-        return TargetSettings(spec_of(config, "0" * 32, 5.0, self.paths), config, (), sections)
+        volume = attrs.evolve(config, created=5.0, folder=self.paths.volume(config.name))
+        return TargetSettings(volume, (), sections)
 
     def process(self, plan: Plan) -> Process:
         self.shown: dict[str, Any] = {}
@@ -92,8 +90,8 @@ class Scene:
 
     def open(self, settings: TargetSettings) -> Target:
         # There and back, as a target gets it.
-        settings = TargetSettings.from_json(
-            settings.to_json(), settings.live_to_json(), self.registry
+        settings = TargetSettings.from_values(
+            settings.fixed_values(), settings.live_values(), self.registry
         )
         plan = Plan("target.demo", Role.TARGET, "demo")
         self.target = target = Target(self.process(plan), self.registry, settings)
@@ -202,9 +200,7 @@ def test_each_export_is_counted_and_published_by_itself(scene: Scene) -> None:
     client = scene.local()
     client.recv(100)
     scene.ask(client, b"READ 0 512\n")
-    scene.front("lines-local").context.publish(
-        FrontendStatus(sessions=(SessionStatus(initiator="one"),))
-    )
+    scene.front("lines-local").context.publish({"sessions": 1})
     page = read_snapshot(scene.paths.page("demo"))
     counts = {
         stage: operations.get("read", operations.get("READ", {})).get("count", 0)
@@ -212,7 +208,7 @@ def test_each_export_is_counted_and_published_by_itself(scene: Scene) -> None:
     }
     # iSCSI counts what it does itself, and did nothing; core counts for the others.
     assert counts == {"device": 1, "frontend": 0, "frontend-lines": 0, "frontend-lines-local": 1}
-    assert as_shown(page["published"]) == {"lines-local-sessions": [{"initiator": "one"}]}
+    assert page["published"]["lines-local-sessions"] == 1
 
 
 def test_each_front_end_has_a_folder_of_its_own(scene: Scene) -> None:

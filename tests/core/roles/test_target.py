@@ -24,7 +24,6 @@ from tierce import (
     FilterDescription,
     FrontendContext,
     FrontendDescription,
-    FrontendStatus,
     OpenContext,
     ProtocolError,
     Request,
@@ -37,10 +36,9 @@ from tierce.process.managing import Manager
 from tierce.process.paths import Paths
 from tierce.process.plan import EXIT_FENCED, Plan, Role
 from tierce.process.process_loop import Process, log_story
-from tierce.process.settings import TargetSettings, spec_of
+from tierce.process.settings import TargetSettings
 from tierce.registry import Registry
 from tierce.roles.target import Target, read_snapshot, start_target
-from tierce.statuses import as_shown
 
 MODULE = "targets_for_tests"
 
@@ -217,10 +215,10 @@ class Scene:
             "filters": [{"name": "slow", "delay_ms": 3}, {"name": "slow"}, {"name": "deaf"}],
         }
         config = volume_from_mapping(mapping, registry, base=folder, origin="test")
-        spec = spec_of(config, "0" * 32, 5.0, self.paths)
-        settings = TargetSettings(spec, config, (), {"front": Section(greeting="hi")})
+        spec = attrs.evolve(config, created=5.0, folder=self.paths.volume(config.name))
+        settings = TargetSettings(spec, (), {"front": Section(greeting="hi")})
         self.spec = spec
-        self.live = settings.live_to_json()
+        self.live = settings.live_values()
         self.events: list[Event] = []
         self.exit_codes: list[int] = []
         self.shown: dict[str, Any] = {}
@@ -229,8 +227,8 @@ class Scene:
             paths=self.paths,
             plan=Plan(
                 *("target.demo", Role.TARGET, "demo"),
-                settings.to_json(),
-                settings.live_to_json(),
+                settings.fixed_values(),
+                settings.live_values(),
             ),
             boot_id="boot",
             emit=self.events.append,
@@ -281,10 +279,10 @@ def test_engine_and_front_end_get_the_volume_as_it_was_planned(scene: Scene) -> 
 
 
 def test_what_is_published_and_counted_is_seen_by_others(scene: Scene) -> None:
-    scene.front.context.publish(FrontendStatus(details={"colour": "blue"}))
+    scene.front.context.publish({"sessions": ["one"]})
     scene.front.context.stage("frontend").add(0, 1, 512, 1000)
     snapshot = read_snapshot(scene.paths.page("demo"))
-    assert as_shown(snapshot["published"]) == {"colour": "blue"}
+    assert snapshot["published"] == {"sessions": ["one"]}
     assert snapshot["stages"]["frontend"]["read"]["count"] == 1
 
 

@@ -61,8 +61,7 @@ class Pace:
         self._below.close(closed)
 
     def _show(self) -> None:
-        shown = {self._options.label: {"delay_s": self._options.delay_s}}
-        self._context.publish(tierce.VolumeStatus(details=shown))
+        self._context.publish({self._options.label: {"delay_s": self._options.delay_s}})
 
 
 @tierce.hookimpl
