@@ -26,7 +26,7 @@ from system.nodes import Node
 from system.serving import IQN, Server, wait_until
 from system.shim import SHORT, Operation, Rule, Shim
 
-OTHERS = ("serve", "portal", "fork-server", "target.demo")
+OTHERS = ("serve", "portal", "template", "target.demo")
 #: How long a volume may take until every replica is in sync again, and equal.
 WHOLE_S = 150.0
 #: What `clean_after_s` is set to, and a bit: after so long without writes no mark is left.

@@ -17,7 +17,7 @@
 | run/VOLUME.stats | the statistics page of a volume's target |
 | run/VOLUME.MEMBER.stats, run/VOLUME.MEMBER.address | a member's page, and where it listens |
 
-Process names: `serve`, `fork-server`, `portal`, `target.VOLUME`, `member.VOLUME.MEMBER`,
+Process names: `serve`, `template`, `portal`, `target.VOLUME`, `member.VOLUME.MEMBER`,
 `service.NAME`, `policies`. A volume's name has no dot, so they can't meet.
 """
 

@@ -19,7 +19,8 @@ class Role(enum.Enum):
     MEMBER = "member"
     SERVICE = "service"
     POLICIES = "policies"
-    FORK_SERVER = "fork-server"
+    #: By the name under which operators know its process, its lock and its log.
+    FORK_SERVER = "template"
 
     @property
     def rank(self) -> int:

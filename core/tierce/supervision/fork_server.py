@@ -217,9 +217,9 @@ def warm(registry: Registry) -> None:
             write_log(
                 FORK_SERVER,
                 Event(
-                    "node.fork-server.import-failed",
+                    "node.template.import-failed",
                     f"{factory}: {explain(error)}",
-                    "process/fork-server",
+                    "process/template",
                     "warning",
                 ),
             )

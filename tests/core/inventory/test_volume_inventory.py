@@ -34,7 +34,7 @@ def test_a_volume_needs_its_members_a_target_and_what_all_share(scene: Scene) ->
     scene.write(volume())
     plans = list(plan_all(scene.start()))
     assert [(plan.name, plan.role) for plan in plans] == [
-        ("fork-server", Role.FORK_SERVER),
+        ("template", Role.FORK_SERVER),
         ("portal", Role.PORTAL),
         ("member.demo.one", Role.MEMBER),
         ("member.demo.two", Role.MEMBER),

@@ -162,7 +162,7 @@ class TestAnAddressThatCanNotBeHad:
 
 
 class TestAHungProcess:
-    @pytest.mark.parametrize("victim", ["target.demo", "portal", "fork-server"])
+    @pytest.mark.parametrize("victim", ["target.demo", "portal", "template"])
     def test_is_told_of_then_killed_and_started_anew(self, server: Server, victim: str) -> None:
         server.configure(file("demo", "./demo.img"), limits=QUICK_WATCH)
         server.run("demo")
@@ -457,7 +457,7 @@ class TestCtrlC:
     def test_a_server_that_is_starting_ends_orderly(self, server: Server) -> None:
         server.configure(*(jiva(f"v{number}", "1 MiB") for number in range(6)))
         server.start()
-        wait_until((server.data / "run" / "fork-server.lock").exists, "it begins")
+        wait_until((server.data / "run" / "template.lock").exists, "it begins")
         server.signal(signal.SIGINT)
         assert server.wait() == 0
         assert "Traceback" not in said(server)

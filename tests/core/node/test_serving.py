@@ -32,7 +32,7 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("victim", ["portal", "fork-server"])
+@pytest.mark.parametrize("victim", ["portal", "template"])
 def test_killing_portal_or_fork_server_stops_no_io_and_it_comes_back(
     server: Server, victim: str
 ) -> None:
@@ -468,7 +468,7 @@ def test_a_reload_that_enables_a_plugin_keeps_what_runs(server: Server) -> None:
     before = server.pids()
     server.configure(memory("demo"), jiva("more"), plugins={"enable": ["engines", "iscsi", "jiva"]})
     server.signal(signal.SIGHUP)
-    server.new_pid("fork-server", before["fork-server"])
+    server.new_pid("template", before["template"])
     wait_until(lambda: server.shows("more"), "the new engine's volume is served")
     session.read(1)
     assert server.pid("target.demo") == before["target.demo"]

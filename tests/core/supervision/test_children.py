@@ -130,7 +130,7 @@ def test_a_fork_server_that_can_not_be_started_is_told_and_tried_again(
     (event,) = scene.events
     assert event.severity == "error"
     assert event.message.startswith(
-        "fork-server: Resource temporarily unavailable; starting it again in 0.125 s"
+        "template: Resource temporarily unavailable; starting it again in 0.125 s"
     )
     (child,) = scene.children.all()
     assert (child.phase, child.start_at) == ("down", scene.reactor.now() + 0.125)

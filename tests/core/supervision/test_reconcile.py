@@ -26,7 +26,7 @@ PORTAL = Plan("portal", Role.PORTAL)
 TARGET = Plan("target.demo", Role.TARGET, "demo", {"size": 1})
 MEMBER = Plan("member.demo.replica-1", Role.MEMBER, "demo", {})
 OTHER_TARGET = Plan("target.other", Role.TARGET, "other", {})
-FORK_SERVER = Plan("fork-server", Role.FORK_SERVER)
+FORK_SERVER = Plan("template", Role.FORK_SERVER)
 ALL = (PORTAL, TARGET, MEMBER, OTHER_TARGET, FORK_SERVER)
 TIMEOUT_S = 10.0
 
@@ -115,7 +115,7 @@ def test_when_all_must_go_the_portal_goes_first_and_the_fork_server_last() -> No
         ["portal"],
         ["target.demo", "target.other"],
         ["member.demo.replica-1"],
-        ["fork-server"],
+        ["template"],
     ]
 
 

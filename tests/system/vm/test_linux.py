@@ -57,7 +57,7 @@ def test_a_file_system_lives_through_kill_9_of_each_process(linux: Linux, kind: 
     linux.make_file_system(kind, device, "/mnt/a")
     job = linux.verify("/mnt/a/file")
     linux.wait_for_writes(device, job)
-    for victims in (["target.demo"], ["portal"], ["member.demo.replica-1"], ["fork-server"]):
+    for victims in (["target.demo"], ["portal"], ["member.demo.replica-1"], ["template"]):
         linux.server.kill(victims)
         linux.wait_for_writes(device, job)
     linux.finish(job)

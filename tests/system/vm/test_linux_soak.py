@@ -34,7 +34,7 @@ def victims(chooser: random.Random) -> list[str]:
     volume = chooser.choice(("demo", "paths"))
     members = [f"member.{volume}.{name}" for name in REPLICAS]
     everything = [
-        *("serve", "portal", "fork-server", "target.demo", "target.paths"),
+        *("serve", "portal", "template", "target.demo", "target.paths"),
         *(f"member.{each}.{name}" for each in ("demo", "paths") for name in REPLICAS),
     ]
     return chooser.choice(
@@ -44,7 +44,7 @@ def victims(chooser: random.Random) -> list[str]:
             [chooser.choice(members)],
             members,
             ["portal"],
-            ["fork-server"],
+            ["template"],
             ["serve"],
             everything,
         ]
