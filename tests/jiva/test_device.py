@@ -123,6 +123,15 @@ def test_one_that_can_not_be_connected_to_is_tried_again(site: Site) -> None:
     close(site, device)
 
 
+def test_an_address_that_is_none_is_told_and_read_again(site: Site) -> None:
+    right, site.addresses["replica-3"] = site.addresses["replica-3"], "half of a file"
+    device = open_device(site.context())
+    site.until(lambda: any("expected HOST" in one.get("trouble", "") for one in site.shown()))
+    site.addresses["replica-3"] = right
+    site.until(lambda: set(site.states().values()) == {"in-sync"})
+    close(site, device)
+
+
 def test_without_a_descriptor_for_it_a_connection_is_tried_again(site: Site) -> None:
     before, context = resource.getrlimit(resource.RLIMIT_NOFILE), site.context()
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))

@@ -28,7 +28,7 @@ def test_two_replicas_in_one_folder_are_refused_however_it_is_written() -> None:
     assert "share the folder" in (pair.check() or "")
 
 
-@pytest.mark.parametrize("address", ["0.0.0.0:3000", "192.0.2.1:0", "[::]:0", ":0"])
+@pytest.mark.parametrize("address", ["0.0.0.0:3000", "192.0.2.1:0", "[::]:0"])
 def test_a_replica_listens_on_loopback_only(address: str) -> None:
     alone = JivaOptions((ReplicaOptions("node", address=address),))
     assert "loopback" in (alone.check() or "")

@@ -11,7 +11,7 @@ import pytest
 from tierce import READABLE
 from tierce.process.epoll import EpollReactor
 from tierce_jiva.ballot import NO_BALLOT
-from tierce_jiva.socket_link import SocketLink, format_address, parse_address, tune
+from tierce_jiva.socket_link import SocketLink, tune
 from tierce_jiva.wire import Frame, Kind, encode
 
 QUESTION = encode(Kind.FLUSH, 1, NO_BALLOT)
@@ -98,12 +98,6 @@ def test_what_is_no_frame_ends_the_link(side: Side) -> None:
     side.peer.send(b"x" * 64)
     side.turn()
     assert "not the replica protocol" in side.ends[0]
-
-
-@pytest.mark.parametrize("address", ["127.0.0.1:3260", "[::1]:3260"])
-def test_an_address_is_written_as_it_was_read(address: str) -> None:
-    _, name = parse_address(address)
-    assert format_address(name) == address
 
 
 class Pair:

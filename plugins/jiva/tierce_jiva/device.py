@@ -19,6 +19,8 @@ from tierce import (
     Request,
     TemporaryError,
     Timer,
+    UsageError,
+    explain,
 )
 from tierce_jiva.host import Host, Volume
 from tierce_jiva.local_reader import LocalFiles
@@ -125,8 +127,8 @@ class JivaDevice(BaseDevice):
             return
         try:
             connection = connect(address)
-        except OSError as error:
-            self._lost(name, delay_s, f"can't connect to {address}: {error.strerror}")
+        except (OSError, UsageError) as error:
+            self._lost(name, delay_s, f"can't connect to {address}: {explain(error)}")
             return
         self._links[name] = SocketLink(
             connection,

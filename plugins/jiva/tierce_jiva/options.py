@@ -6,10 +6,11 @@ from pathlib import Path
 
 import attrs
 
-from tierce import option
+from tierce import Address, option
 
 #: More replicas than this cost every write more than they protect.
 REPLICA_COUNT_MAX = 7
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @attrs.frozen
@@ -101,8 +102,7 @@ class JivaOptions:
             if folders.count(folder) > 1:
                 return f"two replicas share the folder {folder}; give each its own"
         for replica in self.replicas:
-            host = replica.address.rpartition(":")[0]
-            if host not in {"127.0.0.1", "[::1]", "localhost"}:
+            if Address.parse(replica.address).host not in _LOOPBACK:
                 return (
                     f"replica address {replica.address}: replicas listen on loopback only, since "
                     "their protocol is not encrypted; use 127.0.0.1:PORT"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tierce import (
     READABLE,
+    Address,
     ConflictError,
     Event,
     Extent,
@@ -38,7 +39,7 @@ from tierce_jiva.replica_actions import (
     Stop,
     Sync,
 )
-from tierce_jiva.socket_link import SocketLink, format_address, parse_address
+from tierce_jiva.socket_link import SocketLink
 from tierce_jiva.wire import BATCH_BYTES_MAX, Frame, Kind
 
 if TYPE_CHECKING:
@@ -161,11 +162,11 @@ class ReplicaProcess:
         return {"head": str(path), "device": status.st_dev, "inode": status.st_ino}
 
     def _listen(self, address: str) -> socket.socket:
-        family, name = parse_address(address)
-        listener = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        where = Address.parse(address)
+        listener = socket.socket(where.family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(name)
+            listener.bind((where.host, where.port))
             listener.listen()
         except OSError as error:
             listener.close()
@@ -176,7 +177,7 @@ class ReplicaProcess:
             ) from error
         listener.setblocking(False)
         self._reactor.watch(listener.fileno(), READABLE, self._accept)
-        self._context.announce(format_address(listener.getsockname()[:2]))
+        self._context.announce(str(Address(*listener.getsockname()[:2])))
         return listener
 
     def _accept(self, _events: int) -> None:

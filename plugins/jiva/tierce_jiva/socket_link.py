@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-from tierce import READABLE, WRITABLE, ProtocolError, Reactor
+from tierce import READABLE, WRITABLE, Address, ProtocolError, Reactor
 from tierce_jiva.wire import Frame, FrameReader
 
 #: sendmsg takes at most this many buffers (IOV_MAX).
@@ -196,12 +196,13 @@ def connect(address: str) -> socket.socket:
 
     Raises:
         OSError: It can't be, and that is known already; or no descriptor is left.
+        UsageError: It is no address.
     """
-    family, where = parse_address(address)
-    connection = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    where = Address.parse(address)
+    connection = socket.socket(where.family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     connection.setblocking(False)
     try:
-        connection.connect(where)
+        connection.connect((where.host, where.port))
     except BlockingIOError:
         pass
     except OSError:
@@ -220,16 +221,3 @@ def tune(connection: socket.socket) -> None:
     # While bytes are on their way there is no silence to be noticed.
     silence_s = _KEEPALIVE_IDLE_S + _KEEPALIVE_COUNT * _KEEPALIVE_INTERVAL_S
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * silence_s)
-
-
-def parse_address(address: str) -> tuple[socket.AddressFamily, tuple[str, int]]:
-    """Split "HOST:PORT" or "[V6]:PORT"."""
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return family, (host, int(port))
-
-
-def format_address(name: tuple[str, int]) -> str:
-    """Join a socket's address into "HOST:PORT" or "[V6]:PORT"."""
-    return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
