@@ -101,6 +101,14 @@ from tierce.services import (
 )
 from tierce.spec import Access, Event, Export, MemberSpec, VolumeSpec
 from tierce.stage import Stage
+from tierce.statuses import (
+    FrontendStatus,
+    MemberStatus,
+    PluginErrors,
+    Published,
+    SessionStatus,
+    VolumeStatus,
+)
 from tierce.store import Store, StoreChoice, StoreContext, StoreOpenContext
 from tierce.transport import Transport
 from tierce.unix_socket import listen_at_path
@@ -146,6 +154,7 @@ __all__ = [
     "Frontend",
     "FrontendContext",
     "FrontendDescription",
+    "FrontendStatus",
     "Geometry",
     "Handover",
     "Hangup",
@@ -157,17 +166,20 @@ __all__ = [
     "Member",
     "MemberContext",
     "MemberSpec",
+    "MemberStatus",
     "NoOptions",
     "Op",
     "OpenContext",
     "OperationStatistics",
     "OptionInfo",
     "PluginError",
+    "PluginErrors",
     "Policy",
     "PolicyHandler",
     "PolicyHandlerDescription",
     "ProcessStatistics",
     "ProtocolError",
+    "Published",
     "Reactor",
     "Reconfigured",
     "RecordedEvent",
@@ -179,6 +191,7 @@ __all__ = [
     "Service",
     "ServiceContext",
     "ServiceDescription",
+    "SessionStatus",
     "SimpleDevice",
     "SimpleExtras",
     "Stage",
@@ -195,6 +208,7 @@ __all__ = [
     "UsageError",
     "VolumeSpec",
     "VolumeStatistics",
+    "VolumeStatus",
     "can_punch_hole",
     "explain",
     "first_difference",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import attrs
@@ -14,12 +14,17 @@ from tierce.errors import TemporaryError
 from tierce.reactor import Reactor
 from tierce.spec import Event, MemberSpec, VolumeSpec
 from tierce.stage import Stage
+from tierce.statuses import MemberStatus, VolumeStatus
 from tierce.store import StoreChoice
 
 
 def no_services(name: str) -> socket.socket:
     """Find no service: what a context has that was made apart from a server."""
     raise TemporaryError(f"no service listens under the name {name!r} now: no server runs")
+
+
+def _not_shown(_status: VolumeStatus) -> None:
+    """What `OpenContext.publish` is until core has put the door there."""
 
 
 def _not_open(_geometry: Geometry) -> None:
@@ -38,10 +43,10 @@ class OpenContext:
         boot_id: Changes whenever the page cache was lost (the kernel's boot id).
         stage: Returns the counters of the stage so named; the same name, the same counters.
         emit: Reports an event; never waits.
-        publish: Makes a small JSON object ("replicas": ...) visible to `tierce volume show` and
-            the live line through shared memory; its keys replace those of the same name, the
-            others stay, those of other parts too. Rarely, not per I/O. A list
-            that is too long (64 KiB for all) is cut, and `KEY_left_out` says by how many.
+        publish: Shows how the volume is to `tierce volume show`, the live line and services,
+            through shared memory; replaces what this part has shown before. Rarely, not per I/O.
+            What is too long (64 KiB for all parts) is cut, and readers see by how much. Of a
+            filter, the details are shown.
         member_address: Returns where the member of that name listens now ("HOST:PORT"), or None
             while it is not up.
         fenced: To be called when another target has taken the volume: ends this one for good.
@@ -54,8 +59,8 @@ class OpenContext:
 
     Thread: data thread.
     Blocking: no.
-    Failure: `find_service` raises a TemporaryError, `member_address` a FormatError; the others
-        raise nothing.
+    Failure: `find_service` raises a TemporaryError, `member_address` a FormatError, `publish` a
+        TypeError for what is no status; the others raise nothing.
     Since: contract 2.
     """
 
@@ -66,9 +71,9 @@ class OpenContext:
     boot_id: str
     stage: Callable[[str], Stage]
     emit: Callable[[Event], None]
-    publish: Callable[[Mapping[str, Any]], None]
     member_address: Callable[[str], str | None]
     fenced: Callable[[str], None]
+    publish: Callable[[VolumeStatus], None] = _not_shown
     find_service: Callable[[str], socket.socket] = no_services
     resized: Callable[[Geometry], None] = _not_open
 
@@ -88,7 +93,7 @@ class MemberContext:
         announce: Tells the target and `show` where this member listens: "HOST:PORT".
         stage: As in OpenContext.
         emit: As in OpenContext.
-        publish: As in OpenContext.
+        publish: Shows how this member is; as in OpenContext.
         store: The engine's store; None if it names none.
         store_options: The store's option instance.
         find_service: As in OpenContext.
@@ -109,7 +114,7 @@ class MemberContext:
     announce: Callable[[str], None]
     stage: Callable[[str], Stage]
     emit: Callable[[Event], None]
-    publish: Callable[[Mapping[str, Any]], None]
+    publish: Callable[[MemberStatus], None]
     store: StoreChoice | None
     store_options: Any
     find_service: Callable[[str], socket.socket] = no_services

@@ -19,6 +19,7 @@ from tierce.errors import UsageError
 from tierce.reactor import Reactor
 from tierce.spec import Event, Export, VolumeSpec
 from tierce.stage import Stage
+from tierce.statuses import FrontendStatus
 
 
 @attrs.define
@@ -36,8 +37,8 @@ class FrontendContext:
         stage: As in OpenContext; the front end's own stage is "frontend". Of the second export on,
             readers see it as "frontend-NAME".
         emit: As in OpenContext.
-        publish: As in OpenContext ("sessions": ...). Of the second export on, readers see each key
-            as "NAME-KEY".
+        publish: Shows who uses the volume through this front end; as in OpenContext. Of the second
+            export on, `tierce volume show` has each key as "NAME-KEY".
         folder: The front end's own folder for this volume, for what it has to keep over a restart
             of its target. It need not be there: who writes into it makes it. Core removes it, and
             the files in it, with the volume. What lies there carries the volume's uuid, so that
@@ -61,7 +62,7 @@ class FrontendContext:
     reactor: Reactor
     stage: Callable[[str], Stage]
     emit: Callable[[Event], None]
-    publish: Callable[[Mapping[str, Any]], None]
+    publish: Callable[[FrontendStatus], None]
     folder: Path
     is_folder_lasting: bool
     boot_id: str

@@ -15,6 +15,7 @@ import attrs
 
 from tierce.actions import Action, ActionCall, Job
 from tierce.spec import Event
+from tierce.statuses import Published
 
 
 @attrs.frozen
@@ -50,7 +51,7 @@ class ProcessStatistics:
             server runs, which keeps no volume from being served.
         facts: What it shows to the server; empty while no server runs.
         stages: Stage -> operation ("read", "write"...) -> what it has done.
-        published: What its parts publish ("replicas", "sessions", "state"...).
+        published: What its parts say of themselves: the volume's state, its members, sessions.
     """
 
     name: str
@@ -59,7 +60,7 @@ class ProcessStatistics:
     state: str
     facts: Mapping[str, Any]
     stages: Mapping[str, Mapping[str, OperationStatistics]]
-    published: Mapping[str, Any]
+    published: Published
 
 
 @attrs.frozen

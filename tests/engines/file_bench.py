@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import attrs
 
 from core.volume.hand_reactor import HandReactor
 from core.volume.model import open_context, volume_spec
-from tierce import Code, Event, Op, Request, Status
+from tierce import Code, Event, Op, Request, Status, VolumeStatus
 from tierce.volume.statistics import StatisticsPage
 from tierce_engines.file import FileDevice
 from tierce_engines.file_lifecycle import FileLifecycle
@@ -33,7 +32,7 @@ class Bench:
         FileLifecycle().create(self.volume)
         self.reactor, self.page = HandReactor(), StatisticsPage.create(folder / "page")
         self.events: list[Event] = []
-        self.shown: dict[str, Any] = {}
+        self.shown = VolumeStatus()
         self.late: list[Request] = []
         self.open()
         # An opening begins with a flush.
@@ -52,8 +51,8 @@ class Bench:
         os.close(self.device._descriptor)
         self.open()
 
-    def _publish(self, shown: Mapping[str, Any]) -> None:
-        self.shown |= shown
+    def _publish(self, shown: VolumeStatus) -> None:
+        self.shown = shown
 
     def submit(self, *batch: Request) -> None:
         self.device.submit(list(batch), self.late.extend)

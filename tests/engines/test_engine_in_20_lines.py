@@ -45,7 +45,7 @@ def test_it_keeps_what_it_was_given_through_a_whole_pipeline(
 ) -> None:
     reactor, page = EpollReactor(), StatisticsPage.create(tmp_path / "page")
     context = open_context(volume_spec(tmp_path, "xor"), reactor, page)
-    run = Run(open_pipeline(context, Registry.load()).device, reactor)
+    run = Run(open_pipeline(context, Registry.load(), page.publish).device, reactor)
     data = bytes(range(256)) * 16
     run.submit(Request(Op.WRITE, 4096, len(data), memoryview(data), flags=Flag.FUA))
     run.submit(Request(Op.WRITE_ZEROES, 4096, 512))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engines.file_bench import Bench, code, raising, read, write
-from tierce import GOOD, Code, Op, Request, Status, UsageError
+from tierce import GOOD, Code, Op, Request, Status, UsageError, VolumeStatus
 from tierce_engines.doubt import Doubt, DoubtNote
 from tierce_engines.file_lifecycle import FileLifecycle
 
@@ -201,7 +201,7 @@ def test_what_was_accepted_before_it_could_be_written_again_is_so_before_a_flush
     assert code(flush) is Code.GOOD
     assert not noted(bench)
     assert bench.codes()[-1] == "file.doubt-over"
-    assert bench.shown == {"state": None, "medium": None}
+    assert bench.shown == VolumeStatus()
 
 
 def test_a_disk_that_still_fails_when_it_was_accepted_is_in_doubt_again(
@@ -277,10 +277,10 @@ def test_an_operator_is_told_and_shown(bench: Bench, monkeypatch: pytest.MonkeyP
     fail_flush(bench, monkeypatch)
     assert [event.code for event in bench.events] == ["file.in-doubt"]
     assert "1048576 bytes at 0" in bench.events[0].message
-    assert bench.shown["state"] == "degraded"
-    assert "may still change from newer to older" in bench.shown["medium"]
+    assert bench.shown.state == "degraded"
+    assert "may still change from newer to older" in bench.shown.medium
     bench.work_off()
-    assert "stay like that" in bench.shown["medium"]
+    assert "stay like that" in bench.shown.medium
 
 
 def test_a_note_that_can_not_be_written_is_told_and_the_flush_fails_all_the_same(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 import socket
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import attrs
 from iscsi import initiator
 from iscsi.initiator import Answer, command, only
 from iscsi.standalone import Counters, Due, MemoryDevice, make_volume
-from tierce import Event, FrontendContext, Lane
+from tierce import Event, FrontendContext, FrontendStatus, Lane
 from tierce_iscsi.connection import Connection
 from tierce_iscsi.connection_router import Handed
 from tierce_iscsi.frontend import IscsiFrontend
@@ -232,7 +232,7 @@ class Bench:
         self.pending: list[Callable[[], None]] = []
         later = self.pending.append if leaves_pending else None
         self.device = device or MemoryDevice(size, later=later)
-        self.published: dict[str, Any] = {}
+        self.published = FrontendStatus()
         volume = attrs.evolve(make_volume(size), uuid=uuid, created=created)
         self.frontend = IscsiFrontend(
             FrontendContext(
@@ -255,8 +255,8 @@ class Bench:
         self._initiators: list[Initiator] = []
         self.loop.turn()
 
-    def _publish(self, what: Mapping[str, Any]) -> None:
-        self.published.update(what)
+    def _publish(self, what: FrontendStatus) -> None:
+        self.published = what
 
     def complete(self) -> None:
         """Let the device finish everything that it has pending."""

@@ -196,7 +196,7 @@ def test_logout_is_answered_and_closes(bench: Bench) -> None:
     answer = only(session.ask(request(6, 1)))
     assert (answer.opcode, answer.response) == (0x26, 0)
     assert session.is_closed
-    assert bench.published["sessions"] == []
+    assert bench.published.sessions == ()
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,12 @@ Time stands still until `run` moves it; every connection is a queue of bytes tha
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from jiva.nodes import MemoryStore, Node, Pages, Pipe
-from tierce import GOOD, Event, Extent, Op, Request
+from tierce import GOOD, Event, Extent, Op, Request, VolumeStatus
 from tierce_jiva.ballot import NO_BALLOT, Membership, Record
 from tierce_jiva.host import Host, State, Volume
 from tierce_jiva.options import JivaOptions, ReplicaOptions
@@ -55,7 +55,7 @@ class Cluster:
             replicas=tuple(ReplicaOptions(folder=name) for name in names), **options
         )
         self.events: list[Event] = []
-        self.published: Mapping[str, Any] = {}
+        self.published = VolumeStatus()
         self.fenced: list[str] = []
         #: Reads replicas' files in the target's process, where the boot ids agree.
         self.local: LocalReader | None = None
@@ -399,7 +399,7 @@ class Cluster:
         return [event.code for event in self.events]
 
     def states(self) -> dict[str, str]:
-        return {shown["name"]: shown["state"] for shown in self.published["replicas"]}
+        return {shown.name: shown.state for shown in self.published.members}
 
     @property
     def is_serving(self) -> bool:

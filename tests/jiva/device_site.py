@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from tierce import Event, MemberContext, OpenContext, StoreChoice, VolumeSpec
+from tierce import (
+    Event,
+    MemberContext,
+    MemberStatus,
+    OpenContext,
+    StoreChoice,
+    VolumeSpec,
+    VolumeStatus,
+)
 from tierce.process.epoll import EpollReactor
 from tierce.volume.statistics import StatisticsPage
 from tierce_jiva.boot import boot_id
@@ -47,6 +55,7 @@ class Site:
             store_options=store_options,
         )
         self.reactor = EpollReactor()
+        self.published = VolumeStatus()
         self.page = StatisticsPage.create(folder / "page")
         self.events: list[Event] = []
         self.addresses: dict[str, str] = {}
@@ -70,7 +79,7 @@ class Site:
                 announce=lambda address: self.addresses.update({name: address}),
                 stage=self.page.stage,
                 emit=self.events.append,
-                publish=self.page.publish,
+                publish=lambda _status: None,
                 store=self.store,
                 store_options=self.volume.store_options,
             )
@@ -97,7 +106,7 @@ class Site:
             boot_id=boot_id(),
             stage=self.page.stage,
             emit=self.events.append,
-            publish=self.page.publish,
+            publish=lambda status: setattr(self, "published", status),
             member_address=self.addresses.get,
             fenced=pytest.fail,
         )
@@ -118,12 +127,11 @@ class Site:
         timer.cancel()
         assert not late, f"it never came; events: {[event.code for event in self.events]}"
 
-    def shown(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.page.snapshot()["published"].get("replicas", [])
-        return found
+    def shown(self) -> tuple[MemberStatus, ...]:
+        return self.published.members
 
     def states(self) -> dict[str, str]:
-        return {replica["name"]: replica["state"] for replica in self.shown()}
+        return {replica.name: replica.state for replica in self.shown()}
 
     def accepted(self) -> int:
         """Return how often the first replica was connected to."""

@@ -105,8 +105,8 @@ def test_a_replica_whose_process_is_not_up_is_connected_to_when_it_is(site: Site
     site.stop("replica-3")
     device = open_device(site.context())
     site.until(lambda: site.states().get("replica-1") == "in-sync")
-    (shown,) = (one for one in site.shown() if one["name"] == "replica-3")
-    assert shown["state"] == "down"
+    (shown,) = (one for one in site.shown() if one.name == "replica-3")
+    assert shown.state == "down"
     site.start("replica-3")
     site.until(lambda: set(site.states().values()) == {"in-sync"})
     close(site, device)
@@ -117,7 +117,7 @@ def test_one_that_can_not_be_connected_to_is_tried_again(site: Site) -> None:
         nowhere = f"127.0.0.1:{listener.getsockname()[1]}"
     right, site.addresses["replica-3"] = site.addresses["replica-3"], nowhere
     device = open_device(site.context())
-    site.until(lambda: any("refused" in one.get("trouble", "") for one in site.shown()))
+    site.until(lambda: any("refused" in one.trouble for one in site.shown()))
     site.addresses["replica-3"] = right
     site.until(lambda: set(site.states().values()) == {"in-sync"})
     close(site, device)
@@ -126,7 +126,7 @@ def test_one_that_can_not_be_connected_to_is_tried_again(site: Site) -> None:
 def test_an_address_that_is_none_is_told_and_read_again(site: Site) -> None:
     right, site.addresses["replica-3"] = site.addresses["replica-3"], "half of a file"
     device = open_device(site.context())
-    site.until(lambda: any("expected HOST" in one.get("trouble", "") for one in site.shown()))
+    site.until(lambda: any("expected HOST" in one.trouble for one in site.shown()))
     site.addresses["replica-3"] = right
     site.until(lambda: set(site.states().values()) == {"in-sync"})
     close(site, device)
@@ -151,7 +151,7 @@ def test_one_that_is_hung_up_on_is_connected_to_again(site: Site) -> None:
     # It answers for another volume: refused, hung up on, and asked again.
     site.volume = attrs.evolve(site.volume, uuid="ffff")
     device = open_device(site.context())
-    site.until(lambda: any("refused: identity" in one.get("trouble", "") for one in site.shown()))
+    site.until(lambda: any("refused: identity" in one.trouble for one in site.shown()))
     first = site.accepted()
     site.until(lambda: site.accepted() > first + 3)
     close(site, device)

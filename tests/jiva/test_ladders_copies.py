@@ -266,7 +266,7 @@ def test_an_old_copy_of_the_only_replica_stops_the_volume_until_the_folder_is_ba
     read = cluster.read(0, BLOCK)
     cluster.run(1)
     assert read.status is None
-    assert "older" in cluster.published["trouble"]
+    assert "older" in cluster.published.trouble
     cluster.kill_replica(A)
     cluster.nodes[A].put_back(right)
     cluster.start_replica(A)

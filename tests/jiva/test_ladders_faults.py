@@ -84,7 +84,7 @@ def test_the_last_copy_whose_file_was_cut_is_not_served_and_shows_no_zeroes() ->
     assert not write.status.is_good
     assert read.status is not None
     assert not read.status.is_good
-    assert cluster.published["state"] == "stopped"
+    assert cluster.published.state == "stopped"
 
 
 def test_a_read_that_fails_is_told_and_answered_by_another_and_the_replica_is_voted_out() -> None:
@@ -195,7 +195,7 @@ def test_a_flush_that_fails_everywhere_does_not_show_as_all_well() -> None:
     assert flush.status is not None
     assert flush.status.code is Code.WRITE_ERROR
     assert set(cluster.states().values()) == {"in-doubt"}
-    assert cluster.published["state"] == "degraded"
+    assert cluster.published.state == "degraded"
     assert {tuple(node.reports) for node in cluster.nodes.values()} == {
         ("jiva.replica.flush-failed",)
     }

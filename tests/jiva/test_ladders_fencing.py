@@ -35,7 +35,7 @@ def test_one_higher_promise_fences_nobody() -> None:
     assert cluster.fenced == []
     assert cluster.is_serving
     assert {"jiva.replica.outbid", "jiva.replica.voted-out"} <= set(cluster.codes())
-    assert "let in when the volume is opened anew" in str(cluster.published["replicas"])
+    assert "let in when the volume is opened anew" in str(cluster.published.members)
 
 
 def test_one_with_a_higher_promise_is_let_in_by_opening_anew_when_that_disturbs_nobody() -> None:

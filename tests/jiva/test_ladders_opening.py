@@ -103,7 +103,7 @@ def test_a_site_wide_power_cut_keeps_what_was_flushed_and_opens_with_all_only() 
         cluster.power_off(name)
     start(cluster, A, B)
     assert not cluster.is_serving
-    assert "waiting for replica-3" in cluster.published["trouble"]
+    assert "waiting for replica-3" in cluster.published.trouble
     start(cluster, A, B, C)
     assert cluster.get(0) == b"a" * BLOCK
     assert len(set(cluster.cached(0, BLOCK))) == 1
@@ -204,7 +204,7 @@ def test_one_whose_sync_failed_counts_as_one_that_lost_power() -> None:
     cluster.power_off(C)
     start(cluster, A, C)
     assert not cluster.is_serving
-    assert B in cluster.published["trouble"]
+    assert B in cluster.published.trouble
     start(cluster, A, B, C)
     assert cluster.get(0) == b"a" * BLOCK
     cluster.run(3)

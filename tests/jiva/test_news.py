@@ -10,7 +10,7 @@ from jiva.cluster import Cluster
 def serving(**options: Any) -> Cluster:
     cluster = Cluster(**options)
     cluster.run(3)
-    assert cluster.published["state"] == "serving"
+    assert cluster.published.state == "serving"
     return cluster
 
 
@@ -18,10 +18,10 @@ def test_a_volume_with_a_replica_missing_is_degraded_until_it_is_back() -> None:
     cluster = serving()
     cluster.kill_replica("replica-3")
     cluster.run(2)
-    assert cluster.published["state"] == "degraded"
+    assert cluster.published.state == "degraded"
     cluster.start_replica("replica-3")
     cluster.run(5)
-    assert cluster.published["state"] == "serving"
+    assert cluster.published.state == "serving"
 
 
 def test_a_volume_whose_majority_is_gone_is_stopped() -> None:
@@ -29,7 +29,7 @@ def test_a_volume_whose_majority_is_gone_is_stopped() -> None:
     cluster.kill_replica("replica-2")
     cluster.kill_replica("replica-3")
     cluster.run(2)
-    assert cluster.published["state"] == "stopped"
+    assert cluster.published.state == "stopped"
     assert "jiva.volume.no-majority" in cluster.codes()
 
 
@@ -40,11 +40,11 @@ def test_a_volume_whose_majority_hangs_says_so_once_and_recovers() -> None:
     write = cluster.write(0, b"w" * 4096)
     cluster.run(4)
     assert write.status is None
-    assert cluster.published["state"] == "stopped"
+    assert cluster.published.state == "stopped"
     assert cluster.codes().count("jiva.volume.no-majority") == 1
     for name in ("replica-2", "replica-3"):
         cluster.nodes[name].is_hung = False
     cluster.run(20)
     assert write.status is not None
     assert write.status.is_good
-    assert cluster.published["state"] == "serving"
+    assert cluster.published.state == "serving"

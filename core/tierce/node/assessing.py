@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 import attrs
 
 from tierce.health import Condition, Health
 from tierce.state import Phase
+from tierce.statuses import MemberStatus, VolumeStatus
 
 #: What engines publish as "state", where it is not the word of a health itself.
 _PUBLISHED = {
@@ -50,7 +50,7 @@ class Sight:
     target_trouble: str = ""
     target_log: str = ""
     is_silent: bool = False
-    published: Mapping[str, Any] | None = attrs.field(factory=dict)
+    published: VolumeStatus | None = attrs.field(factory=VolumeStatus)
     unreachable_why: str = ""
     members: tuple[str, ...] = ()
 
@@ -87,41 +87,32 @@ def _assess_down(sight: Sight) -> Condition:
     return _condition(Health.OPENING, sight, why)
 
 
-def _assess_published(sight: Sight, published: Mapping[str, Any]) -> Condition:
-    state = published.get("state")
-    if state is None:
+def _assess_published(sight: Sight, published: VolumeStatus) -> Condition:
+    if not published.state:
         # An engine that shows no state has none but that it runs.
         return Condition(Health.HEALTHY)
-    health = _health_of(state)
+    health = _health_of(published.state)
     if health is None:
-        return _condition(Health.UNKNOWN, sight, f"its engine calls its state {state!r}")
+        return _condition(Health.UNKNOWN, sight, f"its engine calls its state {published.state!r}")
     if health is Health.HEALTHY:
         return Condition(health)
-    said = [
-        published.get("trouble"),
-        published.get("medium"),
-        *_missing(published.get("replicas")),
-    ]
-    return _condition(health, sight, "; ".join(str(one) for one in said if one))
+    said = [published.trouble, published.medium, *_missing(published.members)]
+    return _condition(health, sight, "; ".join(filter(None, said)))
 
 
-def _health_of(state: object) -> Health | None:
-    if not isinstance(state, str):
-        return None
+def _health_of(state: str) -> Health | None:
     found = _PUBLISHED.get(state)
     return found or next((one for one in Health if one.value == state), None)
 
 
-def _missing(replicas: object) -> Iterator[str]:
-    """Name the replicas that are not in sync, each with what it shows of itself."""
-    for replica in replicas if isinstance(replicas, list) else ():
-        if isinstance(replica, Mapping) and replica.get("state") != _IN_SYNC:
-            text = f"{replica.get('name')} is {replica.get('state')}"
-            progress = replica.get("progress")
-            if isinstance(progress, int | float):
-                text += f" ({progress:.0%})"
-            trouble = replica.get("trouble")
-            yield f"{text}: {trouble}" if trouble else text
+def _missing(members: Iterable[MemberStatus]) -> Iterator[str]:
+    """Name the members that are not in sync, each with what it shows of itself."""
+    for member in members:
+        if member.state != _IN_SYNC:
+            text = f"{member.name} is {member.state}"
+            if member.progress is not None:
+                text += f" ({member.progress:.0%})"
+            yield f"{text}: {member.trouble}" if member.trouble else text
 
 
 def _condition(health: Health, sight: Sight, why: str) -> Condition:

@@ -20,6 +20,7 @@ from tierce.registry import resolve
 from tierce.roles.target import read_page
 from tierce.spec import Access, Export
 from tierce.state import Phase, VolumeRecord
+from tierce.statuses import as_shown, from_mappings
 from tierce.supervision.child import describe
 
 #: Events that `show` tells of a volume: the last ones.
@@ -93,7 +94,11 @@ class Inspector:
                 if child.plan.volume == record.name
             ],
             # What engines and front ends publish; their "state" has become part of ours.
-            **{key: value for key, value in snapshot["published"].items() if key not in row},
+            **{
+                key: value
+                for key, value in as_shown(snapshot["published"]).items()
+                if key not in row
+            },
             "statistics": {
                 stage: {
                     operation: {key: value for key, value in values.items() if key != "buckets"}
@@ -143,8 +148,9 @@ class Inspector:
         if target is None or target.phase != "up":
             return "down" if target is None else target.phase
         page = read_page(self._node.paths.page(record.name))
-        published = page["published"].get("state") if page is not None else None
-        return f"up, {published}" if isinstance(published, str) else "up"
+        published = from_mappings(page["published"]) if page is not None else None
+        state = published.volume.state if published is not None else ""
+        return f"up, {state}" if state else "up"
 
     def _usage_of_export(self, served: Served, export: Export) -> dict[str, str]:
         config, frontend = self._node.inventory.config, export.frontend

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import attrs
 
@@ -13,6 +14,7 @@ from tierce.node.node import Node
 from tierce.node.routing import Router
 from tierce.roles.target import read_page
 from tierce.state import VolumeRecord
+from tierce.statuses import VolumeStatus, from_mappings
 
 
 def sight_of(node: Node, router: Router, record: VolumeRecord) -> Sight:
@@ -38,10 +40,16 @@ def sight_of(node: Node, router: Router, record: VolumeRecord) -> Sight:
         target_trouble=target.failures.reason,
         target_log=str(node.paths.log(target.plan.name)),
         is_silent=target.pulse.is_told,
-        published=page["published"] if page is not None else None,
+        published=_published(page),
         unreachable_why=_unreachable_why(node, router, served),
         members=tuple(_member_troubles(node, served)),
     )
+
+
+def _published(page: Mapping[str, Any] | None) -> VolumeStatus | None:
+    """Return how the engine sees the volume; None if that can't be read."""
+    published = from_mappings(page["published"]) if page is not None else None
+    return published.volume if published is not None else None
 
 
 def _unreachable_why(node: Node, router: Router, served: Served) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from tierce.health import Health
+from tierce.statuses import from_mappings
 
 #: The healths that are named in the live line, those first that need somebody most.
 _WORST_FIRST = (
@@ -85,21 +86,12 @@ def describe_rate(before: Totals, after: Totals, elapsed_s: float) -> str:
 
 def describe_replicas(published: Mapping[str, Any]) -> str:
     """Say how the replicas are, from what the engine has published; empty without any."""
-    replicas = published.get("replicas")
-    if isinstance(replicas, Mapping):
-        replicas = [
-            {"name": name, **value}
-            if isinstance(value, Mapping)
-            else {"name": name, "state": value}
-            for name, value in replicas.items()
-        ]
-    if not isinstance(replicas, list):
+    status = from_mappings(published)
+    if status is None or not status.volume.members:
         return ""
     states: dict[str, int] = {}
-    for replica in replicas:
-        if isinstance(replica, Mapping):
-            state = str(replica.get("state", "unknown"))
-            states[state] = states.get(state, 0) + 1
+    for member in status.volume.members:
+        states[member.state] = states.get(member.state, 0) + 1
     return "replicas " + ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
 
 

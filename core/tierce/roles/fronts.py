@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Mapping
-from typing import Any, cast
+from collections.abc import Callable
+from typing import cast
 
 from tierce.errors import PluginError, ProtocolError
 from tierce.frontend import Frontend, FrontendContext
@@ -13,6 +13,7 @@ from tierce.process.settings import TargetSettings
 from tierce.registry import Registry, resolve
 from tierce.spec import Access, Export
 from tierce.stage import Stage
+from tierce.statuses import FrontendStatus, frontend_owner, to_mapping
 from tierce.volume.export_claims import ExportClaims
 from tierce.volume.meter import Meter
 from tierce.volume.pipeline import Pipeline
@@ -92,13 +93,16 @@ class Fronts:
         description = self._registry.frontends.get(name)
         if description is None:
             raise PluginError(f"no front end {name!r} is enabled", plugin=name)
-        suffix, prefix = ("", "") if is_first else (f"-{name}", f"{name}-")
+        suffix = "" if is_first else f"-{name}"
 
         def stage(wanted: str) -> Stage:
             return self._page.stage(wanted + suffix if wanted == STAGE else wanted)
 
-        def publish(shown: Mapping[str, Any]) -> None:
-            self._page.publish({prefix + key: value for key, value in shown.items()})
+        def publish(status: FrontendStatus) -> None:
+            self._page.publish(frontend_owner(name), to_mapping(status, FrontendStatus))
+
+        # Readers see them in this order, whoever has something to say first.
+        publish(FrontendStatus())
 
         device = self._pipeline.device
         if export.access is Access.RO:
@@ -115,7 +119,7 @@ class Fronts:
                 reactor=self._process.reactor,
                 stage=stage,
                 emit=self._process.emit,
-                publish=publish if prefix else self._page.publish,
+                publish=publish,
                 folder=settings.volume.frontend_folder(name),
                 is_folder_lasting=(
                     self._pipeline.device.capabilities.durable and not settings.members

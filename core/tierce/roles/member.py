@@ -15,6 +15,7 @@ from tierce.process.settings import MemberSettings, load_store_options
 from tierce.registry import Registry, resolve
 from tierce.registry.lifecycles import store_of
 from tierce.roles.published import find_service
+from tierce.statuses import MEMBER, MemberStatus, to_mapping
 from tierce.volume.statistics import StatisticsPage
 
 
@@ -66,7 +67,7 @@ class MemberProcess:
                 announce=self._announce,
                 stage=self._page.stage,
                 emit=process.emit,
-                publish=self._page.publish,
+                publish=lambda status: self._page.publish(MEMBER, to_mapping(status, MemberStatus)),
                 store=store,
                 store_options=store_options,
                 find_service=lambda name: find_service(process.paths, name),

@@ -15,6 +15,7 @@ from tierce.process.paths import Paths
 from tierce.process.plan import Role
 from tierce.roles.target import read_page
 from tierce.services import OperationStatistics, ProcessStatistics, VolumeStatistics
+from tierce.statuses import Published, from_mappings
 
 
 def read_statistics(
@@ -76,7 +77,7 @@ def _read(
             stage: {operation: _operation(values) for operation, values in operations.items()}
             for stage, operations in page["stages"].items()
         },
-        published=page["published"],
+        published=from_mappings(page["published"]) or Published(),
     )
 
 

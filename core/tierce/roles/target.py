@@ -62,13 +62,12 @@ class Target:
             boot_id=process.boot_id,
             stage=self._stage,
             emit=process.emit,
-            publish=self._page.publish,
             member_address=member_addresses(process.paths, volume.name),
             fenced=self._fence,
             find_service=lambda name: find_service(process.paths, name),
         )
         self._fronts: Fronts | None = None
-        self._pipeline: Pipeline = open_pipeline(context, registry)
+        self._pipeline: Pipeline = open_pipeline(context, registry, self._page.publish)
         self._fronts = Fronts(process, registry, settings, self._pipeline, self._page)
         self._live = LiveParts(
             volume.name,

@@ -27,8 +27,6 @@ _LOG = logging.getLogger(__name__)
 #: A kind of mistake that goes on is told again after so many seconds.
 TELL_AGAIN_S = 60.0
 _READS = frozenset({Op.READ, Op.BLOCK_STATUS})
-#: What `tierce volume show` calls the mistakes.
-SHOWN_AS = "plugin_errors"
 
 
 def failure(request: Request, why: str) -> Status:
@@ -139,10 +137,12 @@ class Blames:
 
     Args:
         context: What the volume was opened with.
+        publish: Shows the last mistakes of all parts.
     """
 
-    def __init__(self, context: OpenContext) -> None:
+    def __init__(self, context: OpenContext, publish: Callable[[Mapping[str, Any]], None]) -> None:
         self._context = context
+        self._publish = publish
         self._shown: dict[str, Mapping[str, Any]] = {}
         self._all: list[Blame] = []
 
@@ -159,4 +159,4 @@ class Blames:
 
     def _show(self, part: str, how: Mapping[str, Any]) -> None:
         self._shown[part] = how
-        self._context.publish({SHOWN_AS: self._shown})
+        self._publish(self._shown)

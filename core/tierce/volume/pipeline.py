@@ -14,8 +14,9 @@ device of `Concurrency.SERIAL` is made, called and closed on one and the same wo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import attrs
 
@@ -25,12 +26,16 @@ from tierce.block.status import Status
 from tierce.contexts import OpenContext
 from tierce.errors import PluginError
 from tierce.registry import Registry
+from tierce.statuses import ENGINE, PLUGIN_ERRORS, VolumeStatus, filter_owner, to_mapping
 from tierce.volume.blame import Blames
 from tierce.volume.boundary import Boundary
 from tierce.volume.emulate import Emulator
 from tierce.volume.holding import Holding
 from tierce.volume.opening import open_device, open_engine
 from tierce.volume.simple import SimpleAdapter
+
+#: Shows an owner's mapping in place of its last one.
+Publish = Callable[[str, Mapping[str, Any]], None]
 
 
 class Pipeline:
@@ -45,12 +50,13 @@ class Pipeline:
         resized: Called with the volume's new shape whenever it has one.
     """
 
-    def __init__(self, context: OpenContext, registry: Registry) -> None:
+    def __init__(self, context: OpenContext, registry: Registry, publish: Publish) -> None:
         volume = context.volume
         self.resized: list[Callable[[Geometry], None]] = []
         self._context = context
         self._registry = registry
-        self._blames = Blames(context)
+        self._publish = publish
+        self._blames = Blames(context, partial(publish, PLUGIN_ERRORS))
         self.engine: object = None
         self.filters: tuple[object, ...] = ()
         self.boundaries: list[Boundary] = [self._open_engine()]
@@ -83,7 +89,9 @@ class Pipeline:
         if description is None:
             raise PluginError(f"no engine {name!r} is enabled", plugin=name)
         blame = self._blames.of(f"engine {name}", registry.origin("engine", name))
-        context = attrs.evolve(context, resized=partial(self._resized, 0))
+        context = attrs.evolve(
+            context, resized=partial(self._resized, 0), publish=self._publish_status
+        )
         device = open_engine(context, registry, description, blame)
         self.engine = device.simple if isinstance(device, SimpleAdapter) else device
         return self._bound(Boundary(device, context.stage("device"), blame, context.reactor), name)
@@ -94,7 +102,12 @@ class Pipeline:
         if description is None:
             raise PluginError(f"no filter {name!r} is enabled", plugin=name)
         door = partial(self._resized, len(self.boundaries))
-        context = attrs.evolve(self._context, options=options, resized=door)
+        context = attrs.evolve(
+            self._context,
+            options=options,
+            resized=door,
+            publish=partial(self._publish_details, filter_owner(instance)),
+        )
         blame = self._blames.of(f"filter {instance}", registry.origin("filter", name))
         device = open_device(description.factory, name, context, below)
         self.filters = (device, *self.filters)
@@ -108,6 +121,14 @@ class Pipeline:
             below=below,
         )
         return self._bound(boundary, name)
+
+    def _publish_status(self, status: VolumeStatus) -> None:
+        self._publish(ENGINE, to_mapping(status, VolumeStatus))
+
+    def _publish_details(self, owner: str, status: VolumeStatus) -> None:
+        """Show what a filter says of itself: how the volume is is for its engine to say."""
+        shown = to_mapping(status, VolumeStatus)
+        self._publish(owner, {key: value for key, value in shown.items() if key == "details"})
 
     def _bound(self, boundary: Boundary, plugin: str) -> Boundary:
         """Return a boundary whose shape serves the volume.
@@ -141,15 +162,16 @@ class Pipeline:
             hear(top)
 
 
-def open_pipeline(context: OpenContext, registry: Registry) -> Pipeline:
+def open_pipeline(context: OpenContext, registry: Registry, publish: Publish) -> Pipeline:
     """Open a volume's engine and put its filters on it. Exactly one pipeline per volume: the
     caller holds the volume's lock.
 
     Args:
         context: The volume, and what the engine is opened with.
         registry: The plugins.
+        publish: Shows what one of its parts, the owner, has to say.
 
     Raises:
         PluginError: The engine or a filter is not there, or is no device that serves the volume.
     """
-    return Pipeline(context, registry)
+    return Pipeline(context, registry, publish)

@@ -6,7 +6,7 @@ The page is a file, mapped by writer and readers; little-endian, native alignmen
 ===========  =======  ==============================================================================
 offset       size     field
 ===========  =======  ==============================================================================
-0            8        magic, ``TIERSTA2`` (the last digit is the version)
+0            8        magic, ``TIERSTA3`` (the last digit is the version)
 8            4        CRC32C of bytes 12 to 31
 12           4        stages that fit (`STAGE_COUNT_MAX`)
 16           4        operations per stage (`OP_COUNT`)
@@ -25,8 +25,9 @@ offset       size     field
 A word is written whole (8 aligned bytes), so that a reader never sees half of one; the words of a
 stage may be a batch apart.
 
-What is published is as long as whoever connects makes it, and the area is not: lists are cut where
-they don't fit, the longest first, and ``KEY_left_out`` says how many of their items are missing.
+What is published is a mapping for each of its owners (`tierce.statuses`), as JSON. It is as long as
+whoever connects makes it, and the area is not: lists are cut where they don't fit, the longest
+first, and ``KEY_left_out`` in the owner's mapping says how many of their items are missing.
 """
 
 from __future__ import annotations
@@ -44,8 +45,9 @@ from crc32c import crc32c
 
 from tierce.block.operation import Op
 from tierce.errors import FormatError
+from tierce.statuses import LEFT_OUT
 
-MAGIC = b"TIERSTA2"
+MAGIC = b"TIERSTA3"
 STAGE_COUNT_MAX = 24
 OP_COUNT = len(Op)
 BUCKET_COUNT = 40
@@ -65,8 +67,6 @@ _SEQUENCE_AT = 32
 _MADE_AT = 48
 _MADE = struct.Struct("<Q")
 _READ_TRIES_MAX = 1000
-#: Ends the name of the key that says how many items of a list were left out.
-_LEFT_OUT = "_left_out"
 #: What such a note takes beside the key's name, and what parts two items of a list.
 _NOTE_BYTES, _COMMA_BYTES = 32, 2
 
@@ -113,7 +113,7 @@ class StatisticsPage:
         # a sequence that never was.
         self._sequence = self._bytes[_SEQUENCE_AT : _SEQUENCE_AT + 16].cast("Q")
         self._stages: dict[str, PageStage] = {}
-        self._published: dict[str, Any] = {}
+        self._published: dict[str, Mapping[str, Any]] = {}
         self._is_closed = False
 
     @classmethod
@@ -177,14 +177,14 @@ class StatisticsPage:
         self._bytes[at : at + len(encoded)] = encoded
         return stage
 
-    def publish(self, shown: Mapping[str, Any]) -> None:
-        """Show these top-level keys to readers, beside what was shown before under others.
+    def publish(self, owner: str, shown: Mapping[str, Any]) -> None:
+        """Show this to readers, in place of what the owner has shown before.
 
         What is too long is cut (see the module); after `close` nothing is shown any more.
         """
         if self._is_closed:
             return
-        self._published.update(shown)
+        self._published[owner] = shown
         data = _encode_cut(self._published)
         self._sequence[0] += 1
         self._sequence[1] = len(data)
@@ -249,24 +249,33 @@ class StatisticsPage:
         return {}
 
 
-def _encode_cut(published: Mapping[str, Any]) -> bytes:
+def _encode_cut(published: Mapping[str, Mapping[str, Any]]) -> bytes:
     """Return JSON that fits the published area."""
-    data = json.dumps(published).encode()
+    data = _encode(published)
     if len(data) <= PUBLISHED_BYTES:
         return data
-    cut = dict(published)
+    cut = {owner: dict(shown) for owner, shown in published.items()}
     while len(data) > PUBLISHED_BYTES:
-        longest = max(cut, key=lambda key: len(json.dumps(cut[key])))
-        note = longest + _LEFT_OUT
-        value = cut[longest]
+        owner, longest = max(
+            ((owner, key) for owner, shown in cut.items() for key in shown),
+            key=lambda place: len(_encode(cut[place[0]][place[1]])),
+        )
+        shown, note = cut[owner], longest + LEFT_OUT
+        value = shown[longest]
         kept = _first_of(value, len(data) - PUBLISHED_BYTES + len(note) + _NOTE_BYTES)
         if kept:
-            cut[longest] = kept
+            shown[longest] = kept
         else:
-            del cut[longest]
-        cut[note] = len(published[longest]) - len(kept) if isinstance(value, list) else 1
-        data = json.dumps(cut).encode()
+            del shown[longest]
+        whole = published[owner][longest]
+        shown[note] = len(whole) - len(kept) if isinstance(value, list) else 1
+        data = _encode(cut)
     return data
+
+
+def _encode(value: object) -> bytes:
+    # What is no JSON value in a plugin's details is shown as text.
+    return json.dumps(value, default=str).encode()
 
 
 def _first_of(value: object, excess: int) -> list[Any]:
@@ -274,7 +283,7 @@ def _first_of(value: object, excess: int) -> list[Any]:
     of what is no list."""
     items = list(value) if isinstance(value, list) else []
     while items and excess > 0:
-        excess -= len(json.dumps(items.pop())) + _COMMA_BYTES
+        excess -= len(_encode(items.pop())) + _COMMA_BYTES
     return items
 
 

@@ -37,6 +37,7 @@ from tierce import (
     OpenContext,
     Request,
     Status,
+    VolumeStatus,
     explain,
     write_all,
 )
@@ -261,9 +262,11 @@ class Flusher:
 
     def _show(self) -> None:
         """Show operators how it is."""
-        state = "degraded" if self._doubt else None
-        medium = self._note.describe(self._doubt) if self._doubt else None
-        self._publish({"state": state, "medium": medium})
+        if self._doubt:
+            medium = self._note.describe(self._doubt)
+            self._publish(VolumeStatus(state="degraded", medium=medium))
+        else:
+            self._publish(VolumeStatus())
 
     def _tell(self, code: str, message: str, severity: str = "error") -> None:
         self._emit(Event(code, message, f"volume/{self._volume}", severity))

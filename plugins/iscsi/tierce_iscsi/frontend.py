@@ -6,7 +6,15 @@ import socket
 import time
 from collections.abc import Callable, Collection
 
-from tierce import Frontend, FrontendContext, Geometry, ProtocolError, Timer
+from tierce import (
+    Frontend,
+    FrontendContext,
+    FrontendStatus,
+    Geometry,
+    ProtocolError,
+    SessionStatus,
+    Timer,
+)
 from tierce_iscsi import task_management
 from tierce_iscsi.completion import Completion, Quiet
 from tierce_iscsi.connection import Connection
@@ -349,16 +357,16 @@ class IscsiFrontend(Frontend):
     def _publish(self) -> None:
         self._is_to_publish = False
         self._context.publish(
-            {
-                "sessions": [
-                    {
-                        "initiator": connection.session.terms.initiator_name,
-                        "address": connection.session.remote,
-                        "tsih": connection.session.tsih,
-                    }
+            FrontendStatus(
+                sessions=tuple(
+                    SessionStatus(
+                        initiator=connection.session.terms.initiator_name,
+                        address=connection.session.remote,
+                        details={"tsih": connection.session.tsih},
+                    )
                     for connection in self._sessions.values()
-                ]
-            }
+                )
+            )
         )
 
     def _check_closed(self) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import attrs
 
-from tierce import Event
+from tierce import Event, VolumeStatus
 from tierce_jiva.read_path import LocalReader
 
 
@@ -43,7 +42,7 @@ class Host:
     """
 
     emit: Callable[[Event], None]
-    publish: Callable[[Mapping[str, Any]], None]
+    publish: Callable[[VolumeStatus], None]
     fenced: Callable[[str], None]
     restart: Callable[[str], None]
     local: LocalReader | None

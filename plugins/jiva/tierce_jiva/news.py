@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from tierce import Event
+from tierce import Event, MemberStatus, VolumeStatus
 from tierce_jiva.host import Host, State, Volume
 from tierce_jiva.links import Link
 from tierce_jiva.opening import Opening
@@ -26,7 +23,7 @@ class News:
         self._volume = volume
         self._host = host
         self._told: set[str] = set()
-        self._shown: Mapping[str, Any] = {}
+        self._shown: VolumeStatus | None = None
         #: Code -> the message told last.
         self._said: dict[str, str] = {}
         self._voting_since: float | None = None
@@ -93,7 +90,7 @@ class News:
             )
         return was_stuck != self._is_stuck
 
-    def show(self, state: State, replicas: list[dict[str, Any]], *, has_majority: bool) -> None:
+    def show(self, state: State, replicas: list[MemberStatus], *, has_majority: bool) -> None:
         """Publish what operators see, if it has changed.
 
         Args:
@@ -103,19 +100,19 @@ class News:
         """
         is_stuck = self._is_stuck or self.is_waiting
         is_well = state is State.SERVING and has_majority and not is_stuck
-        shown: dict[str, Any] = {"state": state.value, "replicas": replicas}
+        shown = state.value
         if state is State.SERVING and not is_well:
-            shown["state"] = "stopped"
-        elif is_well and any(replica["state"] != "in-sync" for replica in replicas):
-            shown["state"] = "degraded"
-        if self._said and not is_well:
-            shown["trouble"] = next(reversed(self._said.values()))
-        if shown != self._shown:
-            self._shown = shown
-            self._host.publish(shown)
+            shown = "stopped"
+        elif is_well and any(replica.state != "in-sync" for replica in replicas):
+            shown = "degraded"
+        trouble = next(reversed(self._said.values())) if self._said and not is_well else ""
+        status = VolumeStatus(state=shown, trouble=trouble, members=tuple(replicas))
+        if status != self._shown:
+            self._shown = status
+            self._host.publish(status)
 
 
-def describe(link: Link, *, is_in: bool, progress: float | None) -> dict[str, Any]:
+def describe(link: Link, *, is_in: bool, progress: float | None) -> MemberStatus:
     """Return what operators see of a replica.
 
     Args:
@@ -129,9 +126,5 @@ def describe(link: Link, *, is_in: bool, progress: float | None) -> dict[str, An
         state = "in-doubt" if link.is_in_doubt else "in-sync"
     else:
         state = "waiting" if progress is None else "catching-up"
-    shown: dict[str, Any] = {"name": link.name, "state": state}
-    if progress is not None:
-        shown["progress"] = progress
-    if link.trouble or link.fault:
-        shown["trouble"] = link.fault or link.trouble
-    return shown
+    trouble = link.fault or link.trouble or ""
+    return MemberStatus(name=link.name, state=state, progress=progress, trouble=trouble)

@@ -52,7 +52,7 @@ class Scene:
         self.conditions = Conditions(cast("Node", node), cast("Router", router), lambda: self.now)
 
     def publish(self, state: str, **more: Any) -> None:
-        self.page.publish({"state": state, **more})
+        self.page.publish("engine", {"state": state, **more})
 
     def look(self) -> tuple[Health, float]:
         found = self.conditions.look([self.record])["demo"]
@@ -69,11 +69,11 @@ def test_a_condition_is_as_old_as_its_health(scene: Scene) -> None:
     assert scene.look() == (Health.HEALTHY, 1000.0)
     scene.now = 1010.0
     assert scene.look() == (Health.HEALTHY, 1000.0)
-    scene.publish("degraded", replicas=[{"name": "replica-1", "state": "down"}])
+    scene.publish("degraded", members=[{"name": "replica-1", "state": "down"}])
     assert scene.look() == (Health.DEGRADED, 1010.0)
     scene.now = 1020.0
     # Another replica is another reason, and the same health.
-    scene.publish("degraded", replicas=[{"name": "replica-2", "state": "down"}])
+    scene.publish("degraded", members=[{"name": "replica-2", "state": "down"}])
     assert scene.look() == (Health.DEGRADED, 1010.0)
 
 

@@ -21,6 +21,7 @@ from tierce.process.process_loop import Process, log_story
 from tierce.process.settings import TargetSettings
 from tierce.registry import Registry
 from tierce.roles.target import Target, read_snapshot, start_target
+from tierce.statuses import as_shown
 
 PACE = Path(__file__).resolve().parents[2] / "strangers" / "pace" / "tierce_pace.py"
 
@@ -107,7 +108,7 @@ class Scene:
         return bytes(buffer)
 
     def published(self) -> dict[str, Any]:
-        return dict(read_snapshot(self.paths.page("demo"))["published"])
+        return as_shown(read_snapshot(self.paths.page("demo"))["published"])
 
 
 @pytest.fixture

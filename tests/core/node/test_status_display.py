@@ -135,7 +135,7 @@ def test_the_live_line_tells_rates_and_replicas(
     scene.status_display.reachable("demo")
     scene.shown()
     scene.page.stage("frontend").add(Op.READ, 500, 500 * 4096, 1000)
-    scene.page.publish({"replicas": [{"name": "one", "state": "in-sync"}]})
+    scene.page.publish("engine", {"members": [{"name": "one", "state": "in-sync"}]})
     reactor.advance(TERMINAL_PERIOD_S)
     line = "1 volume, healthy | demo: 500 IOPS (r 500 w 0) 2.0 MB/s, replicas 1 in-sync"
     # A terminal of 80 columns, as long as it says nothing else.

@@ -21,7 +21,11 @@ SNAPSHOT: dict[str, Any] = {
         },
         "engine": {"READ": {"count": 7, "bytes": 7}},
     },
-    "published": {"replicas": [{"name": "a", "state": "in sync"}, {"name": "b", "state": "lost"}]},
+    "published": {
+        "engine": {
+            "members": [{"name": "a", "state": "in sync"}, {"name": "b", "state": "lost"}],
+        }
+    },
 }
 
 
@@ -45,7 +49,7 @@ def test_a_target_that_started_anew_is_counted_from_zero() -> None:
 
 def test_replicas_are_counted_by_state() -> None:
     assert describe_replicas(SNAPSHOT["published"]) == "replicas 1 in sync, 1 lost"
-    assert describe_replicas({"replicas": {"a": {"state": "in sync"}}}) == "replicas 1 in sync"
+    assert describe_replicas({"engine": {"members": "no list"}}) == ""
     assert describe_replicas({}) == ""
 
 

@@ -20,11 +20,13 @@ from tierce import (
     Address,
     ConflictError,
     Event,
+    FrontendStatus,
     Geometry,
     Op,
     PluginError,
     ProtocolError,
     Request,
+    SessionStatus,
 )
 from tierce.config import volume_from_mapping
 from tierce.process.messages import receive
@@ -35,6 +37,7 @@ from tierce.process.settings import TargetSettings
 from tierce.registry import Registry
 from tierce.roles.portal import Portal
 from tierce.roles.target import Target, read_snapshot
+from tierce.statuses import as_shown
 
 LINES = Path(__file__).resolve().parents[2] / "strangers" / "lines" / "tierce_lines.py"
 EXPORTS = [
@@ -200,7 +203,9 @@ def test_each_export_is_counted_and_published_by_itself(scene: Scene) -> None:
     client = scene.local()
     client.recv(100)
     scene.ask(client, b"READ 0 512\n")
-    scene.front("lines-local").context.publish({"sessions": 1})
+    scene.front("lines-local").context.publish(
+        FrontendStatus(sessions=(SessionStatus(initiator="one"),))
+    )
     page = read_snapshot(scene.paths.page("demo"))
     counts = {
         stage: operations.get("read", operations.get("READ", {})).get("count", 0)
@@ -208,7 +213,7 @@ def test_each_export_is_counted_and_published_by_itself(scene: Scene) -> None:
     }
     # iSCSI counts what it does itself, and did nothing; core counts for the others.
     assert counts == {"device": 1, "frontend": 0, "frontend-lines": 0, "frontend-lines-local": 1}
-    assert page["published"]["lines-local-sessions"] == 1
+    assert as_shown(page["published"]) == {"lines-local-sessions": [{"initiator": "one"}]}
 
 
 def test_each_front_end_has_a_folder_of_its_own(scene: Scene) -> None:

@@ -159,14 +159,14 @@ def test_statistics_are_those_of_volumes_and_members_and_a_new_process_has_a_new
             for member in ("", "replica-1"):
                 page = StatisticsPage.create(paths.page("demo", member))
                 page.stage("frontend").add(1, count, 512, 1000)
-                page.publish({"of": member})
+                page.publish("engine", {"state": member or "serving"})
                 page.close()
             seen.append(context.statistics())
 
     run(reactor, tmp_path, registry, work)
     first, second = (one["demo"] for one in seen)
     assert first.target.role == "target"
-    assert first.target.published == {"of": ""}
+    assert first.target.published.volume.state == "serving"
     assert first.members["replica-1"].name == "member.demo.replica-1"
     assert first.target.stages["frontend"]["write"].count == 3
     # No server runs: that is no reason not to see what does.

@@ -24,6 +24,7 @@ from tierce import (
     FilterDescription,
     FrontendContext,
     FrontendDescription,
+    FrontendStatus,
     OpenContext,
     ProtocolError,
     Request,
@@ -39,6 +40,7 @@ from tierce.process.process_loop import Process, log_story
 from tierce.process.settings import TargetSettings
 from tierce.registry import Registry
 from tierce.roles.target import Target, read_snapshot, start_target
+from tierce.statuses import as_shown
 
 MODULE = "targets_for_tests"
 
@@ -279,10 +281,10 @@ def test_engine_and_front_end_get_the_volume_as_it_was_planned(scene: Scene) -> 
 
 
 def test_what_is_published_and_counted_is_seen_by_others(scene: Scene) -> None:
-    scene.front.context.publish({"sessions": ["one"]})
+    scene.front.context.publish(FrontendStatus(details={"colour": "blue"}))
     scene.front.context.stage("frontend").add(0, 1, 512, 1000)
     snapshot = read_snapshot(scene.paths.page("demo"))
-    assert snapshot["published"] == {"sessions": ["one"]}
+    assert as_shown(snapshot["published"]) == {"colour": "blue"}
     assert snapshot["stages"]["frontend"]["read"]["count"] == 1
 
 

@@ -38,7 +38,6 @@ def open_context(volume: VolumeSpec, reactor: EpollReactor, page: StatisticsPage
         boot_id="boot",
         stage=page.stage,
         emit=_ignore,
-        publish=page.publish,
         member_address=lambda _name: None,
         fenced=_no_fence,
     )
@@ -57,11 +56,10 @@ def blame(
         boot_id="boot",
         stage=lambda _name: Tally(),
         emit=_ignore if events is None else events.append,
-        publish=lambda _shown: None,
         member_address=lambda _name: None,
         fenced=_no_fence,
     )
-    return Blames(context).of(part, "plugin 'bad' (package tierce-bad)")
+    return Blames(context, lambda _shown: None).of(part, "plugin 'bad' (package tierce-bad)")
 
 
 class Tally:

@@ -14,7 +14,7 @@ from core.volume.hand_reactor import HandReactor
 from core.volume.model import Tally, open_context, volume_spec
 from tierce import Code, Event, Op, Request
 from tierce.process.epoll import EpollTimer
-from tierce.volume.blame import SHOWN_AS, TELL_AGAIN_S, Blames, failure
+from tierce.volume.blame import TELL_AGAIN_S, Blames, failure
 
 
 class Minutes(HandReactor):
@@ -39,19 +39,18 @@ class Minutes(HandReactor):
 class Scene:
     def __init__(self) -> None:
         self.reactor, self.events = Minutes(), list[Event]()
-        self.shown: dict[str, Any] = {}
+        self.shown: Mapping[str, Any] = {}
         page: Any = Tally()
-        page.stage = page.publish = None
+        page.stage = None
         context = attrs.evolve(
             open_context(volume_spec(Path()), self.reactor, page),
             emit=self.events.append,
-            publish=self._publish,
         )
-        self.blames = Blames(context)
+        self.blames = Blames(context, self._publish)
         self.blame = self.blames.of("filter f", "plugin 'p' (package q)")
 
     def _publish(self, shown: Mapping[str, Any]) -> None:
-        self.shown.update(shown)
+        self.shown = shown
 
 
 def test_the_first_is_told_with_its_traceback_and_shown(caplog: pytest.LogCaptureFixture) -> None:
@@ -68,7 +67,7 @@ def test_the_first_is_told_with_its_traceback_and_shown(caplog: pytest.LogCaptur
         "filter f (plugin 'p' (package q)) raised in submit: ValueError: no table; "
         "1 request is lost"
     )
-    assert scene.shown[SHOWN_AS]["filter f"]["last"] == event.message
+    assert scene.shown["filter f"]["last"] == event.message
     assert caplog.records[0].levelno == logging.ERROR
     assert caplog.records[0].exc_info is not None
 
@@ -81,7 +80,7 @@ def test_what_goes_on_is_told_each_minute_with_how_many_there_were() -> None:
     scene.reactor.minute()
     assert scene.events[1].message.endswith("(4 more times since this was told)")
     assert scene.events[1].fields["count"] == 5
-    assert scene.shown[SHOWN_AS]["filter f"]["count"] == 5
+    assert scene.shown["filter f"]["count"] == 5
 
 
 def test_what_has_ended_is_told_at_once_when_it_comes_again() -> None:
@@ -101,7 +100,7 @@ def test_each_kind_is_told_by_itself_and_each_part_is_shown() -> None:
     scene.blame.mistake("raised in close", "closed")
     other.mistake("does not answer", "waits")
     assert len(scene.events) == 3
-    assert set(scene.shown[SHOWN_AS]) == {"filter f", "engine e"}
+    assert set(scene.shown) == {"filter f", "engine e"}
 
 
 def test_what_was_not_told_yet_is_told_when_the_volume_closes() -> None:

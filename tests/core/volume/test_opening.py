@@ -171,7 +171,7 @@ def opened(tmp_path: Path, reactor: EpollReactor, monkeypatch: pytest.MonkeyPatc
         volume = attrs.evolve(
             volume_spec(tmp_path, "e"), filters=tuple((one, None) for one in filters)
         )
-        return open_pipeline(open_context(volume, reactor, page), registry)
+        return open_pipeline(open_context(volume, reactor, page), registry, page.publish)
 
     return open_it
 

@@ -101,7 +101,7 @@ def test_a_pipeline_keeps_the_bytes_it_was_given(
         if engine == "file":
             FileLifecycle().create(volume)
         page = StatisticsPage.create(folder / "page")
-        pipeline = open_pipeline(open_context(volume, reactor, page), registry)
+        pipeline = open_pipeline(open_context(volume, reactor, page), registry, page.publish)
         run = Run(pipeline.device, reactor)
         check(run, steps)
         run.close()
@@ -269,7 +269,7 @@ def test_a_filter_never_sees_what_it_was_not_built_for(
     filtered(registry, {"READ", "WRITE", "FLUSH"})
     page = StatisticsPage.create(tmp_path / "page")
     volume = attrs.evolve(volume_spec(tmp_path), filters=(("passing", None),))
-    pipeline = open_pipeline(open_context(volume, reactor, page), registry)
+    pipeline = open_pipeline(open_context(volume, reactor, page), registry, page.publish)
     run = Run(pipeline.device, reactor)
     discard = run.submit(Request(Op.DISCARD, 0, 512))[0]
     run.submit(request(Op.WRITE_ZEROES, 0, 512, 0, False))
@@ -288,14 +288,16 @@ def test_an_engine_that_is_no_device_is_one_clear_error(
     registry.engines = {**registry.engines, "odd": odd}
     page = StatisticsPage.create(tmp_path / "page")
     with pytest.raises(PluginError, match="gave a str"):
-        open_pipeline(open_context(volume_spec(tmp_path, "odd"), reactor, page), registry)
+        open_pipeline(
+            open_context(volume_spec(tmp_path, "odd"), reactor, page), registry, page.publish
+        )
     page.close()
 
 
 def test_every_operation_is_counted_once(tmp_path: Path, reactor: EpollReactor) -> None:
     page = StatisticsPage.create(tmp_path / "page")
     context = open_context(volume_spec(tmp_path), reactor, page)
-    run = Run(open_pipeline(context, Registry.load()).device, reactor)
+    run = Run(open_pipeline(context, Registry.load(), page.publish).device, reactor)
     run.submit(*[request(Op.WRITE, i * 512, 512, 1, False) for i in range(5)])
     run.submit(*[request(Op.READ, i * 512, 1024, 1, False) for i in range(3)])
     counted = page.snapshot()["stages"]["device"]

@@ -23,10 +23,11 @@ def test_a_reader_sees_what_was_counted(tmp_path: Path) -> None:
     reader = StatisticsPage.open(tmp_path / "page")
     writer.stage("device").add(Op.READ, 8, 32768, 1000)
     writer.stage("device").fail(Op.READ)
-    writer.publish({"replicas": ["a"]})
-    writer.publish({"sessions": 2})
+    writer.publish("engine", {"replicas": ["a"]})
+    writer.publish("front", {"sessions": 1})
+    writer.publish("front", {"sessions": 2})
     seen = reader.snapshot()
-    assert seen["published"] == {"replicas": ["a"], "sessions": 2}
+    assert seen["published"] == {"engine": {"replicas": ["a"]}, "front": {"sessions": 2}}
     read = seen["stages"]["device"]["read"]
     assert (read["count"], read["bytes"], read["failed"]) == (8, 32768, 1)
     assert read["total_ns"] == 8000
@@ -91,30 +92,30 @@ def test_an_empty_histogram_has_no_quantile() -> None:
 def test_a_list_that_does_not_fit_is_cut_and_counted(tmp_path: Path) -> None:
     page = StatisticsPage.create(tmp_path / "page")
     sessions = [{"initiator": "iqn.x:" + "y" * 80, "tsih": number} for number in range(2000)]
-    page.publish({"replicas": ["a", "b"]})
-    page.publish({"sessions": sessions})
-    shown = page.snapshot()["published"]
-    assert shown["replicas"] == ["a", "b"]
+    page.publish("engine", {"replicas": ["a", "b"]})
+    page.publish("front", {"sessions": sessions})
+    shown = page.snapshot()["published"]["front"]
+    assert page.snapshot()["published"]["engine"] == {"replicas": ["a", "b"]}
     assert shown["sessions"] == sessions[: len(shown["sessions"])]
     assert len(shown["sessions"]) + shown["sessions_left_out"] == 2000
     assert len(shown["sessions"]) > 500, "no more is left out than has to be"
-    page.publish({"sessions": sessions[:3]})
-    assert page.snapshot()["published"] == {"replicas": ["a", "b"], "sessions": sessions[:3]}
+    page.publish("front", {"sessions": sessions[:3]})
+    assert page.snapshot()["published"]["front"] == {"sessions": sessions[:3]}
     page.close()
 
 
 def test_what_does_not_fit_and_is_no_list_is_left_out_beside_the_rest(tmp_path: Path) -> None:
     page = StatisticsPage.create(tmp_path / "page")
-    page.publish({"sessions": [1], "long": "x" * PUBLISHED_BYTES})
-    assert page.snapshot()["published"] == {"sessions": [1], "long_left_out": 1}
+    page.publish("front", {"sessions": [1], "long": "x" * PUBLISHED_BYTES})
+    assert page.snapshot()["published"] == {"front": {"sessions": [1], "long_left_out": 1}}
     page.close()
 
 
 def test_publishing_after_the_end_shows_nothing_and_harms_nobody(tmp_path: Path) -> None:
     page = StatisticsPage.create(tmp_path / "page")
-    page.publish({"sessions": [1]})
+    page.publish("front", {"sessions": [1]})
     page.close()
-    page.publish({"sessions": []})
+    page.publish("front", {"sessions": []})
     page.close()
 
 
@@ -126,14 +127,14 @@ def test_a_reader_in_another_process_never_sees_torn_json(tmp_path: Path) -> Non
         page = StatisticsPage.create(tmp_path / "page")
         for number in range(2000):
             letter = "abcdefghij"[number % 10]
-            page.publish({"letters": letter * (10 if number % 3 else 60_000)})
+            page.publish("front", {"letters": letter * (10 if number % 3 else 60_000)})
         os._exit(0)
     ended = 0
     while not ended:
         ended, status = os.waitpid(child, os.WNOHANG)
         page = StatisticsPage.open(tmp_path / "page")
         for _ in range(20):
-            letters = page.snapshot()["published"].get("letters", "")
+            letters = page.snapshot()["published"].get("front", {}).get("letters", "")
             assert len(set(letters)) <= 1
         page.close()
     assert status == 0
@@ -143,7 +144,7 @@ def test_a_page_that_was_left_half_published_still_shows_its_counters(tmp_path: 
     """As a process killed within `publish` leaves it."""
     page = StatisticsPage.create(tmp_path / "page")
     page.stage("device").add(Op.READ, 1, 512, 100)
-    page.publish({"sessions": 1})
+    page.publish("front", {"sessions": 1})
     page._sequence[0] += 1
     seen = page.snapshot()
     assert seen["published"] == {}

@@ -34,7 +34,7 @@ class Scene:
         volume = attrs.evolve(volume_spec(folder, engine), filters=filters)
         self.events: list[Event] = []
         context = attrs.evolve(open_context(volume, reactor, self.page), emit=self.events.append)
-        self.pipeline: Pipeline = open_pipeline(context, registry)
+        self.pipeline: Pipeline = open_pipeline(context, registry, self.page.publish)
         self.run = Run(self.pipeline.device, reactor)
 
     def shown(self) -> str:

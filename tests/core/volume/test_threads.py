@@ -119,7 +119,7 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
         assert registry.plugins[0].state == "enabled", registry.plugins[0].reason
         volume = attrs.evolve(volume_spec(tmp_path, "e"), filters=(("f", NoOptions()),))
         page = StatisticsPage.create(tmp_path / "page")
-        return open_pipeline(open_context(volume, reactor, page), registry)
+        return open_pipeline(open_context(volume, reactor, page), registry, page.publish)
 
     return open_it
 

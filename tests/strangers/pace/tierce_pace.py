@@ -61,7 +61,8 @@ class Pace:
         self._below.close(closed)
 
     def _show(self) -> None:
-        self._context.publish({self._options.label: {"delay_s": self._options.delay_s}})
+        shown = {self._options.label: {"delay_s": self._options.delay_s}}
+        self._context.publish(tierce.VolumeStatus(details=shown))
 
 
 @tierce.hookimpl

@@ -81,6 +81,14 @@ CHAPTERS = (
     ),
     Chapter("A policy handler", "A function.", (tierce.PolicyHandler,)),
     Chapter(
+        "How things are",
+        "What `publish` of the contexts takes, and services read as `Published`.",
+        (
+            *(tierce.VolumeStatus, tierce.MemberStatus),
+            *(tierce.FrontendStatus, tierce.SessionStatus, tierce.Published),
+        ),
+    ),
+    Chapter(
         "What core gives to all",
         "Values and functions of `tierce` that are not here are plain: they may be used on any "
         "thread, and raise what their docstrings say.",
@@ -111,5 +119,7 @@ def _about(kind: type[Any]) -> str:
     """Return what is said of a class: its text, what it holds, its calls."""
     said = prose(without_promises(kind.__doc__))
     text = said.partition("\nAttributes:\n")[0].partition("\nArgs:\n")[0].rstrip()
-    parts = (f"### {kind.__name__}", text, attributes_table(said), calls_table(calls_of(kind)))
+    calls = list(calls_of(kind))
+    table_of_calls = calls_table(calls) if calls else ""
+    parts = (f"### {kind.__name__}", text, attributes_table(said), table_of_calls)
     return "\n\n".join(filter(None, parts))
