@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -122,7 +123,8 @@ class Server:
     def shows(self, volume: str) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, self.out.read_text()
-        return self.out.read_text().count(f"volume {volume}: ") > 0
+        # At a line's beginning: what was refused of a volume is told before it is served.
+        return re.search(rf"^volume {volume}: ", self.out.read_text(), re.MULTILINE) is not None
 
     def signal(self, number: signal.Signals) -> None:
         assert self._process is not None
