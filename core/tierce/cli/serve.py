@@ -32,7 +32,7 @@ def serve(file: Path, strict: bool) -> None:
     nothing can be served.
     """
     # The server's parts load here, so that `tierce --help` stays quick.
-    from tierce.node.event_log import Console  # noqa: PLC0415
-    from tierce.node.supervisor import serve as run  # noqa: PLC0415
+    from tierce.server.event_log import Console  # noqa: PLC0415
+    from tierce.server.supervisor import serve as run  # noqa: PLC0415
 
     run(file, Console(sys.stdout), is_strict=strict)

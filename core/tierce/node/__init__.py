@@ -1,1 +1,1 @@
-"""The server of one machine: it decides about volumes, keeps processes, answers commands."""
+"""The processes of a node, each by its role: portal, target, member, service, policies."""

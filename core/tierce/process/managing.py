@@ -3,7 +3,7 @@
 A part's mistake costs the one call: what `manage` raises is the answer, and is told by an event
 that names the part; so is a second answer, one of the wrong class, and one from another thread.
 What is never answered is told of by the supervisor, which also notices a process that hangs
-(tierce.node.acting).
+(tierce.server.acting).
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ from pathlib import Path
 
 from tierce.codec import from_json, prepare, to_json
 from tierce.errors import ProtocolError, TierceError, explain
+from tierce.node.table import run_role
 from tierce.process.descriptors import Door
 from tierce.process.logs import redirect_output
 from tierce.process.messages import Message, close_all, encode, receive, send
@@ -43,7 +44,6 @@ from tierce.process.plan import (
 from tierce.process.process_loop import log_story, name_process, take_process_lock, write_log
 from tierce.process.settings import MemberSettings
 from tierce.registry import Registry, resolve
-from tierce.roles.table import run_role
 from tierce.spec import Event, MemberSpec
 
 
@@ -284,7 +284,7 @@ def main(arguments: list[str] | None = None) -> int:
         connection = socket.socket(fileno=options.control_fd)
     try:
         registry = Registry.load(enable=options.plugin)
-        importlib.import_module("tierce.roles.table")
+        importlib.import_module("tierce.node.table")
         warm(registry)
         fork_server = ForkServer(paths, fork_server_plan(tuple(options.plugin)), connection)
     except Exception as error:

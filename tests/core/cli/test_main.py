@@ -21,7 +21,7 @@ HEAVY = (
     "crc32c",
     "importlib.metadata",
     "tierce.config",
-    "tierce.node",
+    "tierce.server",
     "tierce.process",
     "tierce.registry",
     "tierce.state",

@@ -249,7 +249,7 @@ def test_listing_loads_nothing_heavy() -> None:
     heavy = (
         "lmdb",
         "yaml",
-        "tierce.node",
+        "tierce.server",
         "tierce.process",
         "tierce.volume",
         "tierce.state",

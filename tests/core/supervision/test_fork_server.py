@@ -21,8 +21,8 @@ def test_it_loads_neither_lmdb_nor_asyncio_nor_click() -> None:
         [sys.executable, "-c", LOADED], capture_output=True, text=True, check=True, timeout=60
     )
     loaded = set(done.stdout.split())
-    assert "tierce.roles.target" in loaded
-    assert not loaded & {"lmdb", "grpc", "asyncio", "click", "tierce.node.supervisor"}
+    assert "tierce.node.target" in loaded
+    assert not loaded & {"lmdb", "grpc", "asyncio", "click", "tierce.server.supervisor"}
 
 
 def test_it_is_another_fork_server_with_other_plugins_only() -> None:

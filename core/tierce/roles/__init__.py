@@ -1,1 +1,0 @@
-"""What a process is for: a target, a member, the portal, a service, policies."""

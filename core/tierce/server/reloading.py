@@ -1,0 +1,237 @@
+"""What a reload changes: what of it can be had, and how it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from tierce.address import Address
+from tierce.codec import to_json
+from tierce.config import (
+    Config,
+    load_config,
+    portal_sections,
+    volume_to_mapping,
+)
+from tierce.errors import (
+    ConfigError,
+    ConflictError,
+    TemporaryError,
+    TierceError,
+    UsageError,
+    explain,
+)
+from tierce.inventory.deciding import lacking
+from tierce.inventory.differing import Change, Effect, Situation, compare, differences
+from tierce.inventory.engines import Served
+from tierce.inventory.planning import plan_all
+from tierce.inventory.preflight import Findings, examine
+from tierce.process.listening import find_port_holder, open_listener
+from tierce.process.plan import Role
+from tierce.server.node import Node
+from tierce.spec import Event
+from tierce.state import Owner
+
+#: What has an event of its own, with the reason.
+_TOLD_BY_ITSELF = frozenset({Effect.NOTHING, Effect.REFUSED, Effect.WAITS})
+
+
+def reload(
+    node: Node, use: Callable[[Config, Findings], None], note: Callable[[str], None]
+) -> None:
+    """Read the config file again. One that is wrong changes nothing; of one that is right, what
+    can't be done is refused, and what it is about keeps its settings.
+
+    Args:
+        node: What is served by it.
+        use: Takes the new config.
+        note: Tells the operator what works and yet should be known.
+    """
+
+    def tell(code: str, message: str, severity: str) -> None:
+        node.emit(Event(code, message, "process/serve", severity))
+
+    before = situation_of(node)
+    try:
+        config, findings = _read_again(before, Path(before.config.file))
+    except (TierceError, OSError) as error:
+        tell("config.refused", f"reload: {explain(error)}; nothing was changed", "error")
+        return
+    config, ports = keep_ports(before.config, config, _portal_pid(node))
+    for why in ports.values():
+        tell("config.refused", f"reload: {why}", "error")
+    running = _running(node)
+    use(config, findings)
+    after = situation_of(node)
+    change = describe_change(before.config, config, (before.served, after.served), after.refused)
+    tell("config.reloaded", f"{config.file} was read again: {change}", "info")
+    for one in compare(before, after, running, ports):
+        if one.effect not in _TOLD_BY_ITSELF:
+            tell("config.changed", f"{one.what}: {one.text}", "info")
+    for text in (*config.advice, *findings.notes):
+        note(text)
+
+
+def foretell(node: Node, file: Path) -> list[Change]:
+    """Say what a reload of a file would do. Changes nothing.
+
+    Raises:
+        TierceError: Nothing: it would be refused as a whole.
+    """
+    before = situation_of(node)
+    config, findings = _read_again(before, file)
+    config, ports = keep_ports(before.config, config, _portal_pid(node))
+    foreseen = node.inventory.foresee(config, findings.refused)
+    after = Situation(
+        config,
+        foreseen.served,
+        foreseen.refused,
+        before.made | foreseen.made,
+        {plan.name: plan for plan in plan_all(foreseen)},
+    )
+    return compare(before, after, _running(node), ports)
+
+
+def situation_of(node: Node) -> Situation:
+    """Return how things are."""
+    inventory = node.inventory
+    return Situation(
+        inventory.config,
+        dict(inventory.served),
+        dict(inventory.refused),
+        inventory.made,
+        {plan.name: plan for plan in plan_all(inventory)},
+    )
+
+
+def _read_again(before: Situation, file: Path) -> tuple[Config, Findings]:
+    if file.exists() and not file.is_file():
+        # A pipe would keep the supervisor waiting for whoever writes it.
+        raise ConfigError("is no regular file any more", file=str(file))
+    config = load_config(file, is_lenient=True)
+    findings = examine(config)
+    findings.check_general()
+    if config.data_dir != before.config.data_dir:
+        place = config.origins["data_dir"]
+        raise UsageError(f"{place}: data_dir can't be changed while serving")
+    for name, served in before.served.items():
+        is_to_go_on = name in config.refused or served.record.owner is Owner.STATE
+        missing = lacking(config, served.volume) if is_to_go_on else ""
+        if missing:
+            # Without its plugin it could not go on by its old settings either.
+            raise config.refused.get(name) or UsageError(
+                f"volume {name} is served with {missing}, which no plugin that {file} enables "
+                "brings; enable it, or delete the volume"
+            )
+    return config, findings
+
+
+def _portal_pid(node: Node) -> int:
+    portal = node.children.get(Role.PORTAL.value)
+    return portal.pid if portal is not None else 0
+
+
+def _running(node: Node) -> dict[str, str]:
+    return {child.plan.name: child.digest for child in node.children.all() if child.is_running}
+
+
+def keep_ports(before: Config, after: Config, portal_pid: int) -> tuple[Config, dict[str, str]]:
+    """Return the new config with the old addresses of each front end whose new ones can't be had:
+    a portal that was started anew for them would serve nobody.
+
+    Args:
+        before: The config in force.
+        after: The new one.
+        portal_pid: The portal that runs, which holds its own ports; 0 if none does.
+
+    Returns: The config, and for each front end that keeps its addresses a sentence, by its name.
+    """
+    frontends, refused = dict(after.frontends), dict[str, str]()
+    listened = portal_sections(before)
+    for name, section in portal_sections(after).items():
+        old = listened.get(name)
+        if old is None or set(section.listen) == set(old.listen):
+            continue
+        why = _why_not(set(section.listen) - set(old.listen), portal_pid)
+        if why:
+            frontends[name] = attrs.evolve(section, listen=old.listen)
+            place = after.origins.get(f"frontends.{name}.listen", after.file)
+            kept = ", ".join(old.listen)
+            where = f"{place}: frontends.{name}.listen"
+            refused[name] = f"{where}: {why}; it listens at {kept} still"
+    return attrs.evolve(after, frontends=frontends), refused
+
+
+def _why_not(addresses: Iterable[str], portal_pid: int) -> str:
+    """Say why one of these addresses can't be listened at; empty if all can, now or later."""
+    for address in sorted(addresses):
+        try:
+            open_listener(address).close()
+        except TemporaryError:
+            # Its network is not up: the portal tries again until it is.
+            continue
+        except ConflictError as error:
+            if find_port_holder(Address.parse(address).port) != portal_pid:
+                return str(error)
+        except (TierceError, OSError) as error:
+            return explain(error)
+    return ""
+
+
+def describe_change(
+    before: Config,
+    after: Config,
+    served: tuple[Mapping[str, Served], Mapping[str, Served]],
+    refused: Iterable[str],
+) -> str:
+    """Say what a reload has changed, in a few words.
+
+    Args:
+        before: The config as it was in force.
+        after: The one in force now.
+        served: The volumes that should be served, before and after.
+        refused: Names of the volumes whose settings were refused.
+    """
+    parts = [*_describe_volumes(*served), *_describe_sections(before, after)]
+    names = sorted(refused)
+    if names:
+        parts.append(f"refused {', '.join(names)}")
+    return "; ".join(parts) or "nothing has changed"
+
+
+def _describe_volumes(before: Mapping[str, Served], after: Mapping[str, Served]) -> Iterator[str]:
+    for word, names in (
+        ("added", after.keys() - before.keys()),
+        ("removed", before.keys() - after.keys()),
+    ):
+        if names:
+            yield f"{word} {', '.join(sorted(names))}"
+    for name in sorted(before.keys() & after.keys()):
+        was, now = (volume_to_mapping(one[name].volume) for one in (before, after))
+        keys = list(differences(was, now))
+        if keys:
+            yield f"changed {name} ({', '.join(keys)})"
+
+
+def _describe_sections(before: Config, after: Config) -> Iterator[str]:
+    for key in differences(_sections(before), _sections(after)):
+        yield f"{key} has changed"
+    plugins = [_enabled(config) for config in (before, after)]
+    if plugins[0] != plugins[1]:
+        yield f"plugins: {', '.join(plugins[1])}"
+
+
+def _sections(config: Config) -> dict[str, Any]:
+    return {
+        "frontends": {name: to_json(one) for name, one in config.frontends.items()},
+        "services": {name: to_json(one) for name, one in config.services.items()},
+        "policies": {one.name: to_json(one) for one in config.policies},
+        "limits": to_json(config.limits),
+    }
+
+
+def _enabled(config: Config) -> list[str]:
+    return [one.name for one in config.registry.plugins if one.state == "enabled"]

@@ -1,0 +1,276 @@
+"""A service in a process that is not there."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar, cast
+
+import attrs
+import pytest
+
+from core.fake_process import FakeProcess
+from tierce import (
+    Action,
+    ConflictError,
+    Event,
+    Job,
+    PluginError,
+    Service,
+    ServiceContext,
+    ServiceDescription,
+    TemporaryError,
+    hookimpl,
+    option,
+)
+from tierce.node.servicing import start_service
+from tierce.process.plan import EXIT_FAILED, Plan, Role
+from tierce.process.process_loop import Process
+from tierce.registry import Registry
+from tierce.volume.statistics import StatisticsPage
+
+MODULE = "services_for_tests"
+
+
+@attrs.frozen
+class Options:
+    word: str = option(doc="What it does.", default="hello")
+
+
+class Recorder(Service):
+    """Does what its option says, once."""
+
+    made: ClassVar[list[ServiceContext]] = []
+    work: ClassVar[Callable[[ServiceContext], None]]
+
+    def __init__(self, context: ServiceContext) -> None:
+        super().__init__(context)
+        Recorder.made.append(context)
+
+    def run(self) -> None:
+        Recorder.work(self.context)
+
+
+def runless(_context: ServiceContext) -> object:
+    return SimpleNamespace(walk=None)
+
+
+@hookimpl
+def tierce_services() -> list[ServiceDescription]:
+    return [
+        ServiceDescription(
+            name=name, summary="Records.", factory=f"{MODULE}:{what}", options=Options, contract=2
+        )
+        for name, what in (("recorder", "Recorder"), ("runless", "runless"))
+    ]
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
+    monkeypatch.setitem(sys.modules, MODULE, sys.modules[__name__])
+    Recorder.made.clear()
+    built = Registry.build([("strange", sys.modules[__name__], "")])
+    assert built.plugins[0].state == "enabled", built.plugins[0].reason
+    return built
+
+
+def run(
+    reactor: Any, folder: Path, registry: Registry, work: Callable[[ServiceContext], None]
+) -> FakeProcess:
+    """Let a service do this on the spot: the fake loop's workers are the loop itself."""
+    Recorder.work = work
+    settings = {"service": "recorder", "options": {"word": "here"}}
+    process = FakeProcess(reactor, folder, Plan("service.recorder", Role.SERVICE, "", settings))
+    start_service(cast("Process", process), registry)
+    return process
+
+
+def test_a_service_knows_its_name_and_options(
+    reactor: Any, tmp_path: Path, registry: Registry
+) -> None:
+    run(reactor, tmp_path, registry, lambda _context: None)
+    (context,) = Recorder.made
+    assert (context.name, context.options.word) == ("recorder", "here")
+
+
+@pytest.mark.parametrize("how", ["raises", "returns"])
+def test_a_service_that_ends_by_itself_is_a_failure_that_names_its_plugin(
+    reactor: Any, tmp_path: Path, registry: Registry, how: str
+) -> None:
+    def work(_context: ServiceContext) -> None:
+        if how == "raises":
+            raise RuntimeError("no sink")
+
+    process = run(reactor, tmp_path, registry, work)
+    assert process.exit_code == EXIT_FAILED
+    expected = {"raises": "no sink", "returns": "it returned before it was told to"}[how]
+    assert expected in process.events[-1].message
+    assert process.events[-1].message.endswith("(a service of plugin strange)")
+
+
+def test_what_a_factory_makes_must_have_run(
+    reactor: Any, tmp_path: Path, registry: Registry
+) -> None:
+    settings: dict[str, Any] = {"service": "runless", "options": {}}
+    plan = Plan("service.runless", Role.SERVICE, "", settings)
+    with pytest.raises(PluginError, match=r"plugin 'strange': service runless: .*no run\(\)"):
+        start_service(cast("Process", FakeProcess(reactor, tmp_path, plan)), registry)
+
+
+def test_waiting_ends_when_the_service_is_to_stop(tmp_path: Path, registry: Registry) -> None:
+    class Pending:
+        """Offloaded work that ends when the test says so."""
+
+        def watch(self, *_arguments: Any) -> None: ...
+
+        def unwatch(self, _descriptor: int) -> None: ...
+
+        def offload(self, _work: Any, done: Callable[[Any, Any], None]) -> None:
+            self.done = done
+
+    pending = Pending()
+    settings: dict[str, Any] = {"service": "recorder", "options": {}}
+    plan = Plan("service.recorder", Role.SERVICE, "", settings)
+    process = FakeProcess(pending, tmp_path, plan)
+    body = start_service(cast("Process", process), registry)
+    (context,) = Recorder.made
+    assert context.wait(0)
+    closed: list[bool] = []
+    body.close(lambda: closed.append(True))
+    # An hour that ends at once.
+    assert not context.wait(3600)
+    assert closed == []
+    pending.done(None, None)
+    assert closed == [True]
+    assert process.events == []
+
+
+def test_statistics_are_those_of_volumes_and_members_and_a_new_process_has_a_new_start(
+    reactor: Any, tmp_path: Path, registry: Registry
+) -> None:
+    seen: list[Any] = []
+
+    def work(context: ServiceContext) -> None:
+        paths = process_layout(tmp_path)
+        for count in (3, 1):
+            for member in ("", "replica-1"):
+                page = StatisticsPage.create(paths.page("demo", member))
+                page.stage("frontend").add(1, count, 512, 1000)
+                page.publish("engine", {"state": member or "serving"})
+                page.close()
+            seen.append(context.statistics())
+
+    run(reactor, tmp_path, registry, work)
+    first, second = (one["demo"] for one in seen)
+    assert first.target.role == "target"
+    assert first.target.published.volume.state == "serving"
+    assert first.members["replica-1"].name == "member.demo.replica-1"
+    assert first.target.stages["frontend"]["write"].count == 3
+    # No server runs: that is no reason not to see what does.
+    assert (first.health, first.target.state) == ("", "unknown")
+    assert second.target.stages["frontend"]["write"].count == 1
+    assert second.target.start_ns > first.target.start_ns > 0
+
+
+def process_layout(folder: Path) -> Any:
+    return FakeProcess(None, folder, Plan("x", Role.SERVICE)).paths
+
+
+def test_a_page_that_is_damaged_is_left_out(
+    reactor: Any, tmp_path: Path, registry: Registry
+) -> None:
+    process_layout(tmp_path).page("demo").write_bytes(b"no page")
+    seen: list[Any] = []
+    run(reactor, tmp_path, registry, lambda context: seen.append(context.statistics()))
+    assert seen == [{}]
+
+
+def test_no_event_comes_while_no_server_answers(
+    reactor: Any, tmp_path: Path, registry: Registry
+) -> None:
+    seen: list[Any] = []
+    run(reactor, tmp_path, registry, lambda context: seen.append(context.events()))
+    assert (seen[0].items, seen[0].lost) == ((), 0)
+
+
+def test_what_a_service_logs_and_reports_is_carried_on_by_the_loop(
+    reactor: Any, tmp_path: Path, registry: Registry
+) -> None:
+    def work(context: ServiceContext) -> None:
+        context.emit(Event("sink.full", "the sink is full", "service/recorder", "warning"))
+        try:
+            json.loads("{")
+        except ValueError:
+            context.logger.exception("a line of %s", "mine")
+
+    process = run(reactor, tmp_path, registry, work)
+    told, logged, _end = process.events
+    assert told.code == "sink.full"
+    assert (logged.message, logged.subject) == ("a line of mine", "service/recorder")
+    assert (logged.code, logged.severity) == ("log", "error")
+    assert "JSONDecodeError" in logged.fields["traceback"]
+
+
+def test_a_published_socket_is_found_by_name_until_its_service_ends(
+    reactor: Any, tmp_path: Path, registry: Registry
+) -> None:
+    def work(context: ServiceContext) -> None:
+        with context.publish_socket("blobs") as listener:
+            with context.find_service("blobs") as client:
+                client.sendall(b"hello")
+                accepted, _ = listener.accept()
+                with accepted:
+                    assert accepted.recv(5) == b"hello"
+            with pytest.raises(ConflictError, match="'blobs' already"):
+                context.publish_socket("blobs")
+
+    process = run(reactor, tmp_path, registry, work)
+    assert "it returned" in process.events[-1].message
+    with pytest.raises(TemporaryError, match="no service listens under the name 'blobs' now"):
+        Recorder.made[0].find_service("blobs")
+
+
+class Peer:
+    """Who has asked for an action, and what came back."""
+
+    def __init__(self) -> None:
+        self.said: list[dict[str, Any]] = []
+
+    def send(self, message: dict[str, Any]) -> None:
+        self.said.append(message)
+
+
+def test_a_service_carries_out_its_actions_and_answers_from_its_own_thread(
+    reactor: Any, tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def manage(self: Recorder, _action: str, _arguments: Any, job: Job) -> None:
+        # As `run` would, from its own thread.
+        self.context.call_soon(job.done)
+
+    tick = Action(name="tick", summary="Ticks.")
+    monkeypatch.setattr(Recorder, "actions", lambda _self: (tick,))
+    monkeypatch.setattr(Recorder, "manage", manage)
+    peer = Peer()
+
+    def work(_context: ServiceContext) -> None:
+        process.manager.act(cast("Any", peer), {"id": 1, "part": "service", "action": "tick"})
+        reactor.turn()
+
+    settings: dict[str, Any] = {"service": "recorder", "options": {}}
+    plan = Plan("service.recorder", Role.SERVICE, "", settings)
+    process = FakeProcess(reactor, tmp_path, plan)
+    Recorder.work = work
+    start_service(cast("Process", process), registry)
+    assert peer.said == [{"id": 1, "ok": {}}]
+
+
+def test_a_service_without_actions_says_so(
+    reactor: Any, tmp_path: Path, registry: Registry
+) -> None:
+    process = run(reactor, tmp_path, registry, lambda _context: None)
+    peer = Peer()
+    process.manager.act(cast("Any", peer), {"id": 1, "part": "service", "action": "tick"})
+    assert peer.said[0]["error"] == "service has no actions"

@@ -1,0 +1,32 @@
+"""A limit of time that a stranger's code can't catch."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tierce.node.timebox import TooLongError, limited
+
+
+def test_what_is_in_time_answers() -> None:
+    assert limited(lambda: 5, 60) == 5
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_what_hangs_is_interrupted_and_the_signal_is_put_back() -> None:
+    before = signal.getsignal(signal.SIGALRM)
+
+    def hang() -> None:
+        while True:
+            pass
+
+    with pytest.raises(TooLongError):
+        limited(hang, 0.01)
+    assert signal.getsignal(signal.SIGALRM) is before
+
+
+def test_what_raises_leaves_no_timer_behind() -> None:
+    with pytest.raises(ZeroDivisionError):
+        limited(lambda: 1 // 0, 60)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
