@@ -26,6 +26,9 @@ LONG_FUNCTIONS = {
 #: Rooms and modules without a test module of their own name, and what tests them instead: values
 #: and descriptions by those who use them, state machines by the ladders that drive them together.
 TESTED_BY = {
+    "plugins/engines/tierce_engines/events.py": "core/test_core_events.py",
+    "plugins/iscsi/tierce_iscsi/events.py": "core/test_core_events.py",
+    "plugins/jiva/tierce_jiva/events.py": "core/test_core_events.py",
     "core/tierce/block/": "core/volume/test_pipeline.py",
     "core/tierce/cli/reference/": "core/cli/test_docs.py",
     "core/tierce/cli/data_folder.py": "core/server/test_volume_commands.py",

@@ -41,6 +41,7 @@ from tierce.contexts import (
 from tierce.descriptions import (
     CONTRACT,
     EngineDescription,
+    EventDescription,
     FilterDescription,
     FrontendDescription,
     Listens,
@@ -99,7 +100,7 @@ from tierce.services import (
     ServiceContext,
     VolumeStatistics,
 )
-from tierce.spec import Access, Event, Export, MemberSpec, VolumeSpec
+from tierce.spec import Access, Event, Export, MemberSpec, Severity, VolumeSpec
 from tierce.stage import Stage
 from tierce.statuses import (
     FrontendStatus,
@@ -142,6 +143,7 @@ __all__ = [
     "EngineDescription",
     "Evaluation",
     "Event",
+    "EventDescription",
     "Events",
     "Export",
     "Extent",
@@ -192,6 +194,7 @@ __all__ = [
     "ServiceContext",
     "ServiceDescription",
     "SessionStatus",
+    "Severity",
     "SimpleDevice",
     "SimpleExtras",
     "Stage",

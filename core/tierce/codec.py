@@ -89,9 +89,8 @@ def _converter(*, hide_secrets: bool) -> Converter:
     from cattrs.gen import make_dict_unstructure_fn, override  # noqa: PLC0415
 
     converter = Converter(detailed_validation=False, unstruct_collection_overrides={tuple: list})
-    text = _exactly(str, "text")
-    converter.register_structure_hook(str, text)
-    converter.register_structure_hook(Path, lambda value, _kind: Path(text(value, str)))
+    converter.register_structure_hook(str, _text)
+    converter.register_structure_hook(Path, lambda value, _kind: Path(_text(value, str)))
     converter.register_structure_hook(bool, _exactly(bool, "true or false"))
     converter.register_structure_hook(int, _exactly(int, "a whole number"))
     converter.register_structure_hook(float, _number)
@@ -111,6 +110,13 @@ def _converter(*, hide_secrets: bool) -> Converter:
             return make_dict_unstructure_fn(kind, converter, **secrets)
 
     return converter
+
+
+def _text(value: Any, _kind: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected text, got {value!r:.60}")
+    # The word alone, of a text that is an enum's member as well.
+    return str(value)
 
 
 def _exactly(kind: type[Any], word: str) -> Callable[[Any, Any], Any]:

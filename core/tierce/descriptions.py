@@ -17,6 +17,7 @@ import attrs
 from tierce.block.device import Concurrency
 from tierce.block.operation import NO_FLAGS, Flag
 from tierce.options import NoOptions
+from tierce.spec import Severity
 
 #: The version of the plugin contract that this core speaks. A plugin states, as a number of its own
 #: (`contract=2`), the one that it was written for; core refuses a newer one, and says which of the
@@ -225,7 +226,31 @@ class PolicyHandlerDescription:
         return self.kind
 
 
-Description = (
+@attrs.frozen(kw_only=True)
+class EventDescription:
+    """A kind of event that the plugin emits; of these docs are made.
+
+    Attributes:
+        code: Its code: dotted, lower case, never another meaning: "jiva.replica.voted-out".
+        severity: The gravest that it is told with.
+        summary: One sentence: what has happened.
+        todo: What to do; empty if nothing has to be done.
+    """
+
+    code: str
+    severity: Severity
+    summary: str
+    todo: str = ""
+    contract: int
+
+    @property
+    def name(self) -> str:
+        """The code, so that every description has a name."""
+        return self.code
+
+
+#: What is made of a factory, and has options.
+Startable = (
     StoreDescription
     | ReplicatorDescription
     | EngineDescription
@@ -234,3 +259,4 @@ Description = (
     | ServiceDescription
     | PolicyHandlerDescription
 )
+Description = Startable | EventDescription

@@ -26,6 +26,7 @@ import pluggy
 
 from tierce.descriptions import (
     EngineDescription,
+    EventDescription,
     FilterDescription,
     FrontendDescription,
     PolicyHandlerDescription,
@@ -89,6 +90,12 @@ def tierce_services() -> Iterable[ServiceDescription]:
 @hookspec
 def tierce_policy_handlers() -> Iterable[PolicyHandlerDescription]:
     """Name the kinds of policy document that this plugin handles."""
+    raise NotImplementedError
+
+
+@hookspec
+def tierce_events() -> Iterable[EventDescription]:
+    """Name the events that this plugin emits."""
     raise NotImplementedError
 
 

@@ -83,11 +83,11 @@ class VolumeStatistics:
 
 @attrs.frozen
 class RecordedEvent:
-    """An event, and when it was recorded.
+    """An event, as it was recorded.
 
     Attributes:
         sequence: Its number among all events of this server.
-        time: Seconds since the epoch.
+        time: When it happened, in seconds since the epoch.
         event: The event.
     """
 

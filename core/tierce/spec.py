@@ -93,20 +93,31 @@ class MemberSpec:
     settings: dict[str, Any] = attrs.field(factory=dict)
 
 
+class Severity(enum.StrEnum):
+    """How much an event matters."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
 @attrs.frozen
 class Event:
     """Something that an operator may want to know. Recorded in the state, the log and listeners.
 
     Attributes:
-        code: Dotted, stable, documented: "jiva.replica.voted-out".
+        code: Dotted, stable, declared (`tierce_events`): "jiva.replica.voted-out".
         message: One sentence: what happened, and what to do where there is something.
         subject: What it is about: "volume/demo", "volume/demo/replica-1".
-        severity: "info", "warning" or "error".
+        severity: How much it matters; its word will do.
         fields: JSON values.
+        time_ns: When it happened, in nanoseconds since the epoch. Filled in by `emit`, in the
+            process in which it happened, if it is 0.
     """
 
     code: str
     message: str
     subject: str
-    severity: str = "info"
+    severity: Severity = attrs.field(default=Severity.INFO, converter=Severity)
     fields: dict[str, Any] = attrs.field(factory=dict)
+    time_ns: int = attrs.field(default=0, eq=False)

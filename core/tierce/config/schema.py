@@ -13,7 +13,7 @@ import attrs
 
 from tierce.config.model import ExportShape, FileShape, PolicyShape, VolumeShape
 from tierce.config.quantity import DURATION_UNITS, SIZE_UNITS
-from tierce.descriptions import Description
+from tierce.descriptions import Startable
 from tierce.options import PATH_UNITS, OptionInfo, option_info
 from tierce.registry import (
     AnyType,
@@ -97,7 +97,7 @@ def _policy(registry: Registry) -> Schema:
     return schema
 
 
-def _sections(descriptions: Iterable[Description]) -> Schema:
+def _sections(descriptions: Iterable[Startable]) -> Schema:
     return {
         "properties": {
             one.name: {
@@ -110,7 +110,7 @@ def _sections(descriptions: Iterable[Description]) -> Schema:
     }
 
 
-def _filter(description: Description) -> Schema:
+def _filter(description: Startable) -> Schema:
     schema = options_schema(description.options)
     schema["properties"]["name"] = {"const": description.name}
     schema["required"] = ["name", *schema.get("required", [])]

@@ -22,6 +22,7 @@ from tierce.process.messages import Command, Message
 from tierce.process.plan import EXIT_FAILED
 from tierce.process.process_loop import Process, log_story
 from tierce.process.settings import load_service_options
+from tierce.process.telling import stamped
 from tierce.registry import Registry, resolve
 from tierce.services import Service, ServiceContext, VolumeStatistics
 from tierce.spec import Event
@@ -112,10 +113,12 @@ class ServiceProcess:
             raise TemporaryError("too many calls wait for the loop already")
 
     def _post_event(self, event: Event) -> None:
+        event = stamped(event)
         self._inbox.post(lambda: self._process.emit(event))
 
     def _post_line(self, event: Event) -> None:
         # The log is the loop's: it is put aside when it is full.
+        event = stamped(event)
         self._inbox.post(lambda: self._process.log(event))
 
     def _ended(self, _result: None, error: BaseException | None) -> None:

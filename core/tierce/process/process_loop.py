@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import json
 import os
 import signal
 import socket
@@ -29,6 +28,7 @@ from tierce.process.managing import Manager
 from tierce.process.messages import Command, ControlServer, Message, Peer, close_all
 from tierce.process.paths import Paths, listen
 from tierce.process.plan import EXIT_FAILED, EXIT_ORDERLY, Plan
+from tierce.process.telling import log_line, stamped
 from tierce.reactor import READABLE
 from tierce.spec import Event
 from tierce.state import Lock, acquire
@@ -91,6 +91,7 @@ class Process:
 
     def emit(self, event: Event) -> None:
         """Report an event: to the log, and to the supervisor now or when there is one."""
+        event = stamped(event)
         self.log(event)
         message = {"event": to_json(event)}
         try:
@@ -268,19 +269,9 @@ def subject_of(plan: Plan) -> str:
 
 def write_log(process: str, event: Event) -> None:
     """Write an event as one JSON line to this process's log, which is its stderr."""
-    line: dict[str, Any] = {
-        "time": round(time.time(), 3),
-        "severity": event.severity,
-        "process": process,
-        "pid": os.getpid(),
-        "code": event.code,
-        "subject": event.subject,
-        "message": event.message,
-        "fields": event.fields,
-    }
     # A full disk must not end who only wanted to tell something.
     with contextlib.suppress(OSError):
-        sys.stderr.write(json.dumps(line, default=str) + "\n")
+        sys.stderr.write(log_line(process, event))
         sys.stderr.flush()
 
 

@@ -19,12 +19,14 @@ from tierce.descriptions import (
     CONTRACT,
     Description,
     EngineDescription,
+    EventDescription,
     FilterDescription,
     FrontendDescription,
     Listens,
     PolicyHandlerDescription,
     ReplicatorDescription,
     ServiceDescription,
+    Startable,
     StoreDescription,
 )
 from tierce.errors import explain
@@ -50,6 +52,7 @@ FAMILIES: Mapping[str, tuple[type[Description], str]] = {
     "tierce_frontends": (FrontendDescription, "front end"),
     "tierce_services": (ServiceDescription, "service"),
     "tierce_policy_handlers": (PolicyHandlerDescription, "policy handler"),
+    "tierce_events": (EventDescription, "event"),
 }
 
 #: Prefix of every hook.
@@ -57,6 +60,12 @@ PREFIX = f"{hookspecs.PROJECT}_"
 
 #: What a description may be called, so that it needs no quotes in YAML.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}", re.ASCII)
+
+#: What an event's code is.
+_CODE = re.compile(r"[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)+", re.ASCII)
+
+_A_NAME = "letters, digits, '-' and '_'"
+_A_CODE = "lower-case words with dots between them: 'diary.page.lost'"
 
 #: What a filter must know: a volume is nothing without.
 _SERVED = frozenset({"READ", "WRITE", "FLUSH"})
@@ -152,10 +161,10 @@ def _name(value: object) -> str:
 
 def _check_description(hook: str, family: str, description: Description) -> None:
     name: object = description.name
-    if not isinstance(name, str) or _NAME.fullmatch(name) is None:
-        raise BrokenPluginError(
-            f"{hook} returned the name {name!r}; expected letters, digits, '-' and '_'"
-        )
+    is_event = isinstance(description, EventDescription)
+    pattern, expected = (_CODE, _A_CODE) if is_event else (_NAME, _A_NAME)
+    if not isinstance(name, str) or pattern.fullmatch(name) is None:
+        raise BrokenPluginError(f"{hook} returned the name {name!r}; expected {expected}")
     what = f"{family} {name!r}"
     _check_contract(what, description.contract)
     wrong = wrong_field(description)
@@ -163,6 +172,8 @@ def _check_description(hook: str, family: str, description: Description) -> None
         raise BrokenPluginError(f"{what}: {wrong}")
     if not description.summary.strip():
         raise BrokenPluginError(f"{what} has no summary")
+    if isinstance(description, EventDescription):
+        return
     _check_references(what, description)
     _check_options(what, description)
     if isinstance(description, FilterDescription):
@@ -184,7 +195,7 @@ def _check_contract(what: str, contract: object) -> None:
         )
 
 
-def _check_references(what: str, description: Description) -> None:
+def _check_references(what: str, description: Startable) -> None:
     for field in _REFERENCES:
         reference = getattr(description, field, None)
         if reference is None:
@@ -219,7 +230,7 @@ def _is_pairing(description: Description) -> bool:
     return isinstance(description, EngineDescription) and bool(description.replicator)
 
 
-def _check_options(what: str, description: Description) -> None:
+def _check_options(what: str, description: Startable) -> None:
     classes = [description.options]
     if isinstance(description, FrontendDescription):
         classes.append(description.volume_options)

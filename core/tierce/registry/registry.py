@@ -8,14 +8,17 @@ from typing import TypeVar, cast
 import attrs
 
 from tierce.block.device import Concurrency
+from tierce.core_events import CORE_EVENTS
 from tierce.descriptions import (
     Description,
     EngineDescription,
+    EventDescription,
     FilterDescription,
     FrontendDescription,
     PolicyHandlerDescription,
     ReplicatorDescription,
     ServiceDescription,
+    Startable,
     StoreDescription,
 )
 from tierce.errors import PluginError, explain
@@ -42,7 +45,9 @@ class _Entry:
 
     def record(self) -> PluginRecord:
         provides = (
-            tuple(f"{family} {one.name}" for family, one in self.loaded.described)
+            tuple(
+                f"{family} {one.name}" for family, one in self.loaded.described if family != "event"
+            )
             if self.loaded
             else ()
         )
@@ -118,6 +123,11 @@ class Registry:
         self.frontends = self._named("front end", FrontendDescription)
         self.services = self._named("service", ServiceDescription)
         self.policy_handlers = self._named("policy handler", PolicyHandlerDescription)
+        #: Every event that may be told: core's own, and those of the plugins.
+        self.events: Mapping[str, EventDescription] = {
+            **{one.code: one for one in CORE_EVENTS},
+            **self._named("event", EventDescription),
+        }
 
     @classmethod
     def load(cls, enable: Sequence[str] | None = None, disable: Sequence[str] = ()) -> Registry:
@@ -139,11 +149,13 @@ class Registry:
         """A record of every plugin, in the order in which they were loaded."""
         return tuple(entry.record() for entry in self._entries)
 
-    def descriptions(self) -> Iterator[tuple[str, str, Description]]:
-        """Yield (family, name, description) of everything that the enabled plugins bring."""
+    def descriptions(self) -> Iterator[tuple[str, str, Startable]]:
+        """Yield (family, name, description) of everything that the enabled plugins bring and that
+        can be started; `events` has what they tell."""
         for entry in self._entries:
             for family, description in entry.loaded.described if entry.loaded else ():
-                yield family, description.name, description
+                if not isinstance(description, EventDescription):
+                    yield family, description.name, description
 
     def owner(self, family: str, name: str) -> PluginRecord:
         """Return the plugin that brings something; one called as the thing itself if none does."""
@@ -265,6 +277,8 @@ def _leave_out_second_names(entries: Iterable[_Entry]) -> None:
 
 def _taken(names: list[tuple[str, str]], things: Mapping[tuple[str, str], _Entry]) -> str:
     for family, name in names:
+        if family == "event" and any(one.code == name for one in CORE_EVENTS):
+            return f"it brings event {name!r}, which is core's own"
         if (family, name) in things:
             owner = things[family, name].record().origin
             return f"it brings {family} {name!r}, and so does {owner}, which came first"

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import time
 from collections.abc import Callable
 from typing import Protocol, TextIO
 
 from tierce.errors import TierceError
 from tierce.process.logs import RotatingLog
 from tierce.process.paths import Paths
+from tierce.process.telling import log_line, stamped
 from tierce.spec import Event
 from tierce.state.store import StateStore
 
@@ -139,7 +138,7 @@ class EventLog:
         if len(self._pending) >= PENDING_COUNT_MAX:
             self._left_out += 1
             return
-        self._pending.append(event)
+        self._pending.append(stamped(event))
         if len(self._pending) == 1:
             self._soon(self.flush)
 
@@ -151,10 +150,11 @@ class EventLog:
         left_out = self._left_out
         if left_out:
             message = f"{self._left_out} events came too fast and were left out"
-            events.append(Event("serve.events-left-out", message, "process/serve", "warning"))
+            left = Event("serve.events-left-out", message, "process/serve", "warning")
+            events.append(stamped(left))
             self._left_out = 0
             self._unrecorded += left_out
-        self._log.write(_line(event) for event in events)
+        self._log.write(log_line("serve", event) for event in events)
         self._record(events)
         for event in events:
             if event.severity != "info":
@@ -185,17 +185,3 @@ class EventLog:
         if self.listeners is not None:
             self.listeners.close()
         self._log.close()
-
-
-def _line(event: Event) -> str:
-    values = {
-        "time": round(time.time(), 3),
-        "severity": event.severity,
-        "process": "serve",
-        "pid": os.getpid(),
-        "code": event.code,
-        "subject": event.subject,
-        "message": event.message,
-        "fields": event.fields,
-    }
-    return json.dumps(values) + "\n"

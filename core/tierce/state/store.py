@@ -158,7 +158,8 @@ class StateStore:
 
         Args:
             events: The events.
-            now: Seconds since the epoch; None for the clock's.
+            now: Seconds since the epoch, for events that don't say when they happened; None for
+                the clock's.
             skipped: So many before them could not be recorded: their numbers are left out, so that
                 who reads by number knows how many are missing.
         """
@@ -281,6 +282,7 @@ def _check_whole(folder: Path) -> None:
 
 def _encode(event: Event, at: float) -> bytes:
     """Return an event as JSON; one that is too long loses its fields, then its tail."""
+    at = event.time_ns / 1e9 if event.time_ns else at
     values: dict[str, Any] = {"time": round(at, 3), **to_json(event)}
     data = json.dumps(values).encode()
     if len(data) > EVENT_BYTES_MAX:

@@ -43,6 +43,7 @@ from tierce.process.plan import (
 )
 from tierce.process.process_loop import log_story, name_process, take_process_lock, write_log
 from tierce.process.settings import MemberSettings
+from tierce.process.telling import stamped
 from tierce.registry import Registry, resolve
 from tierce.spec import Event, MemberSpec
 
@@ -257,7 +258,7 @@ def become(paths: Paths, registry: Registry, forked: Forked) -> int:
 def tell_end(connection: socket.socket | None, name: str, error: Exception) -> None:
     """Say, in the log and to the supervisor, why a process can't be."""
     message = f"{name}: {explain(error)}"
-    event = Event("node.process.failed", message, f"process/{name}", "error")
+    event = stamped(Event("node.process.failed", message, f"process/{name}", "error"))
     write_log(name, event)
     if connection is not None:
         with contextlib.suppress(OSError):

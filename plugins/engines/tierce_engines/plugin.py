@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tierce import Concurrency, EngineDescription, hookimpl
+from tierce import Concurrency, EngineDescription, EventDescription, hookimpl
+from tierce_engines.events import EVENTS
 from tierce_engines.options import FileOptions
 
 
@@ -28,3 +29,9 @@ def tierce_engines() -> list[EngineDescription]:
             contract=2,
         ),
     ]
+
+
+@hookimpl
+def tierce_events() -> tuple[EventDescription, ...]:
+    """Name the events."""
+    return EVENTS

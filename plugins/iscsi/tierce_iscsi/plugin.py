@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tierce import FrontendDescription, hookimpl
+from tierce import EventDescription, FrontendDescription, hookimpl
+from tierce_iscsi.events import EVENTS
 from tierce_iscsi.options import IscsiOptions, IscsiVolumeOptions
 
 
@@ -26,3 +27,9 @@ def tierce_frontends() -> Iterable[FrontendDescription]:
             contract=2,
         ),
     )
+
+
+@hookimpl
+def tierce_events() -> tuple[EventDescription, ...]:
+    """Name the events."""
+    return EVENTS

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from tierce import (
     EngineDescription,
+    EventDescription,
     ReplicatorDescription,
     StoreDescription,
     hookimpl,
 )
+from tierce_jiva.events import EVENTS
 from tierce_jiva.options import JivaOptions
 
 
@@ -55,3 +57,9 @@ def tierce_engines() -> list[EngineDescription]:
             contract=2,
         )
     ]
+
+
+@hookimpl
+def tierce_events() -> tuple[EventDescription, ...]:
+    """Name the events."""
+    return EVENTS

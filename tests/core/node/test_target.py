@@ -247,7 +247,7 @@ class Scene:
         self.target.commands["reconfigure"]({"live": live}, [])
 
     def told(self) -> list[tuple[str, str]]:
-        found = [(event.severity, event.message) for event in self.events]
+        found = [(event.severity.value, event.message) for event in self.events]
         self.events.clear()
         return found
 

@@ -15,13 +15,16 @@ import pytest
 from tierce import (
     CONTRACT,
     EngineDescription,
+    EventDescription,
     FilterDescription,
     FrontendDescription,
     NoOptions,
+    Severity,
     StoreDescription,
     hookimpl,
     option,
 )
+from tierce.registry import Registry
 from tierce.registry.checks import FAMILIES, BrokenPluginError, check_plugin
 
 MakePlugin = Callable[..., types.ModuleType]
@@ -242,3 +245,37 @@ def test_a_filter_that_lacks_what_every_volume_needs_is_refused(plugin: MakePlug
 def test_every_description_has_a_family() -> None:
     assert len({kind for kind, _ in FAMILIES.values()}) == len(FAMILIES)
     assert (StoreDescription, "store") in FAMILIES.values()
+
+
+EVENT = EventDescription(
+    code="example.page.lost", severity=Severity.ERROR, summary="A page is lost.", contract=CONTRACT
+)
+
+
+def test_a_plugins_events_are_found_by_code_beside_cores_and_are_no_thing_that_it_brings(
+    plugin: MakePlugin,
+) -> None:
+    registry = Registry.build([("example", plugin(engines=[ENGINE], events=[EVENT]), "package")])
+    assert registry.events["example.page.lost"] is EVENT
+    assert "volume.health" in registry.events
+    assert registry.plugins[0].provides == ("engine memory",)
+    assert [name for _family, name, _one in registry.descriptions()] == ["memory"]
+
+
+@pytest.mark.parametrize("code", ["lost", "Example.lost", "example..lost", "example.page lost"])
+def test_an_events_code_is_dotted_words(plugin: MakePlugin, code: str) -> None:
+    said = reason(plugin(events=[attrs.evolve(EVENT, code=code)]))
+    assert said == (
+        f"tierce_events returned the name {code!r}; expected lower-case words with dots between "
+        "them: 'diary.page.lost'"
+    )
+
+
+def test_a_severity_that_is_a_word_is_refused_where_it_is_declared(plugin: MakePlugin) -> None:
+    assert "severity" in reason(plugin(events=[attrs.evolve(EVENT, severity="error")]))  # type: ignore[arg-type]
+
+
+def test_an_event_of_cores_is_not_a_plugins_to_declare(plugin: MakePlugin) -> None:
+    events = [attrs.evolve(EVENT, code="volume.health")]
+    registry = Registry.build([("example", plugin(engines=[ENGINE], events=events), "package")])
+    assert registry.plugins[0].reason == "it brings event 'volume.health', which is core's own"

@@ -218,3 +218,11 @@ def test_what_was_put_before_a_kill_is_there_afterwards(tmp_path: Path) -> None:
     assert done.returncode == -signal.SIGKILL
     with StateStore(tmp_path) as store:
         assert list(store.volumes()) == [f"v{index}" for index in range(5)]
+
+
+def test_an_event_that_says_when_it_happened_is_recorded_with_that_time(tmp_path: Path) -> None:
+    store = StateStore(tmp_path)
+    late = Event("node.process.died", "died", "volume/a", time_ns=1_500_000_000)
+    store.record([late, attrs.evolve(late, time_ns=0)], now=9.0)
+    assert [one["time"] for one in store.events(2)] == [1.5, 9.0]
+    store.close()

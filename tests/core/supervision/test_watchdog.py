@@ -71,7 +71,7 @@ class Scene:
                 self.answer()
 
     def told(self) -> list[tuple[str, str]]:
-        found = [(event.severity, event.message) for event in self.events]
+        found = [(event.severity.value, event.message) for event in self.events]
         self.events.clear()
         return found
 

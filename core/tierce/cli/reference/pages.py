@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from tierce.cli.reference.calls_page import calls_page
 from tierce.cli.reference.cli_page import cli_page
 from tierce.cli.reference.config_page import config_page
+from tierce.cli.reference.events_page import events_page
 from tierce.cli.reference.exit_codes_page import exit_codes_page
 from tierce.cli.reference.hooks_page import hooks_page
 from tierce.cli.reference.plugins_page import plugins_page
@@ -22,6 +23,7 @@ def pages() -> Mapping[str, str]:
         "calls.md": calls_page(),
         "cli.md": cli_page(),
         "config.md": config_page(),
+        "events.md": events_page(registry),
         "exit-codes.md": exit_codes_page(),
         "hooks.md": hooks_page(),
         "plugins.md": plugins_page(registry),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tierce.cli.reference.markdown import options_table, page
-from tierce.descriptions import Description, EngineDescription, FrontendDescription
+from tierce.descriptions import EngineDescription, FrontendDescription, Startable
 from tierce.registry import Registry
 
 _INTRODUCTION = """\
@@ -24,7 +24,7 @@ def plugins_page(registry: Registry) -> str:
     return page("Plugins", _INTRODUCTION, *parts)
 
 
-def _thing(family: str, description: Description) -> Iterator[str]:
+def _thing(family: str, description: Startable) -> Iterator[str]:
     yield f"### {family.capitalize()} {description.name}\n\n{description.summary}"
     if isinstance(description, EngineDescription) and description.replicator:
         pairing = f"The replicator `{description.replicator}`"

@@ -1,0 +1,34 @@
+"""What every process does with an event before it goes anywhere: when did it happen, and how it
+looks as a line of a log."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Any
+
+import attrs
+
+from tierce.spec import Event
+
+
+def stamped(event: Event) -> Event:
+    """Return the event with the time at which it happened: now, unless it says so itself."""
+    return event if event.time_ns else attrs.evolve(event, time_ns=time.time_ns())
+
+
+def log_line(process: str, event: Event) -> str:
+    """Return an event as the one line of JSON that it is in a process's log."""
+    values: dict[str, Any] = {
+        "time": round(stamped(event).time_ns / 1e9, 3),
+        "severity": event.severity,
+        "process": process,
+        "pid": os.getpid(),
+        "code": event.code,
+        "subject": event.subject,
+        "message": event.message,
+        "fields": event.fields,
+    }
+    # What is no JSON value in a plugin's fields is told as text.
+    return json.dumps(values, default=str) + "\n"

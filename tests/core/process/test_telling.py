@@ -1,0 +1,30 @@
+"""An event on its way: when it happened, and its line in a log."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tierce import Event, Severity
+from tierce.process.telling import log_line, stamped
+
+
+def test_an_event_keeps_the_time_at_which_it_happened() -> None:
+    event = stamped(Event("a.b", "it was", "volume/a"))
+    assert event.time_ns > 1_700_000_000 * 10**9
+    assert stamped(event).time_ns == event.time_ns
+    assert event == Event("a.b", "it was", "volume/a"), "when it was told is no part of what was"
+
+
+def test_a_line_of_a_log_says_when_it_happened_and_not_when_it_was_written() -> None:
+    event = Event("a.b", "it was", "volume/a", "warning", {"odd": object}, time_ns=1_500_000_000)
+    line = json.loads(log_line("target.a", event))
+    assert (line["time"], line["severity"], line["process"]) == (1.5, "warning", "target.a")
+    assert line["fields"] == {"odd": "<class 'object'>"}
+
+
+def test_a_severity_is_one_of_three() -> None:
+    assert Event("a.b", "it was", "volume/a", "error").severity is Severity.ERROR
+    with pytest.raises(ValueError, match="fatal"):
+        Event("a.b", "it was", "volume/a", "fatal")
