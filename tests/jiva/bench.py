@@ -50,25 +50,28 @@ class Bench:
             for action in replica.received(pipe.number, pipe.at_replica.received(len(data))):
                 assert isinstance(action, Send)
                 pipe.at_target.space()[: len(action.data)] = action.data
-                self.cluster.target.received(link.name, pipe.at_target.received(len(action.data)))
+                frames = pipe.at_target.received(len(action.data))
+                self.cluster.target.received(self.cluster.now, link.name, frames)
 
     def write(self, batch: int) -> None:
         """Write `batch` blocks in one batch."""
         requests = [Request(Op.WRITE, i * _BLOCK, _BLOCK, self.data) for i in range(batch)]
-        self.cluster.target.submit(requests, _ignore)
+        self.cluster.target.submit(self.cluster.now, requests, _ignore)
         self.carry()
+        self.cluster.carry_out()
         assert requests[-1].status is not None
 
     def read(self, batch: int) -> None:
         """Read `batch` blocks in one batch, from one replica."""
         buffer = memoryview(bytearray(_BLOCK))
         requests = [Request(Op.READ, i * _BLOCK, _BLOCK, buffer) for i in range(batch)]
-        self.cluster.target.submit(requests, _ignore)
+        self.cluster.target.submit(self.cluster.now, requests, _ignore)
         for link, pipe, replica in self.ends:
             if link.outgoing:
                 self.ends, kept = [(link, pipe, replica)], self.ends
                 self.carry()
                 self.ends = kept
+        self.cluster.carry_out()
         assert requests[-1].status is not None
 
 

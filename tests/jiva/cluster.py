@@ -12,10 +12,11 @@ from typing import Any
 
 from jiva.nodes import MemoryStore, Node, Pages, Pipe
 from tierce import GOOD, Event, Extent, Op, Request, VolumeStatus
+from tierce_jiva import replica_actions, target_actions
 from tierce_jiva.ballot import NO_BALLOT, Membership, Record
 from tierce_jiva.host import Host, State, Volume
+from tierce_jiva.links import Head
 from tierce_jiva.options import JivaOptions, ReplicaOptions
-from tierce_jiva.read_path import LocalReader
 from tierce_jiva.replica import Replica
 from tierce_jiva.replica_actions import (  # fmt: skip
     Action,
@@ -24,13 +25,22 @@ from tierce_jiva.replica_actions import (  # fmt: skip
     FindExtents,
     Hangup,
     Renew,
-    Report,
     Save,
     Send,
     Stop,
     Sync,
 )
 from tierce_jiva.replicator import Replicator
+from tierce_jiva.target_actions import (
+    End,
+    Fence,
+    ForgetFile,
+    LocalReader,
+    Publish,
+    ReadFile,
+    Report,
+    Restart,
+)
 from tierce_jiva.wire import Frame
 
 UUID = "0123456789abcdef0123456789abcdef"
@@ -67,6 +77,12 @@ class Cluster:
         self.cut: set[str] = set()
         self.late: list[tuple[str, Pipe]] = []
         self.settled: list[Request] = []
+        self.hangups: list[target_actions.Hangup] = []
+        #: What worker threads are to read, and the files that are not read any more.
+        self.reads: list[ReadFile] = []
+        self.forgotten: list[Head] = []
+        #: How often the target has ended in order.
+        self.ends = 0
         #: When who was connected to: a link that is hung up on is not made anew without end.
         self._attempts: deque[tuple[str, float]] = deque(maxlen=32)
         self._number = 0
@@ -117,29 +133,23 @@ class Cluster:
         self.target = Replicator(
             Volume("demo", UUID, self.size_bytes, tuple(self.nodes), self.wall, self.boot_id),
             self.options,
-            Host(
-                emit=self.events.append,
-                publish=lambda shown: setattr(self, "published", shown),
-                fenced=self.fenced.append,
-                restart=self.restarts.append,
-                local=self.local,
-                wall_ms=lambda: self.wall,
-            ),
+            Host(local=self.local, wall_ms=lambda: self.wall),
         )
         self.target.tick(self.now)
+        self.carry_out()
         return self.target
 
     def break_pipe(self, name: str, reason: str) -> None:
         if name in self.pipes:
             self._drop_pipe(name)
-            self.target.links.now = self.now
-            self.target.disconnected(name, reason)
+            self.target.disconnected(self.now, name, reason)
+            self.carry_out()
 
     def half_open(self, name: str) -> None:
         """The target takes the connection for lost; what it had sent is still on its way."""
-        self.target.links.now = self.now
         self.late.append((name, self.pipes.pop(name)))
-        self.target.disconnected(name, "half open")
+        self.target.disconnected(self.now, name, "half open")
+        self.carry_out()
 
     def arrive_late(self) -> None:
         """What was on its way on connections that were given up arrives now."""
@@ -178,16 +188,15 @@ class Cluster:
                 self._number += 1
                 self.pipes[name] = Pipe(self._number)
                 node.replica.connected(self._number)
-                self.target.connected(name)
+                self.target.connected(self.now, name)
+                self.carry_out()
 
     def step(self) -> bool:
         """Carry everything that is on its way one hop; False if nothing was."""
-        moved = False
-        self.target.links.now = self.now
-        hangups, self.target.hangups = self.target.hangups, []
-        for name, reason in hangups:
-            self.break_pipe(name, reason)
-            moved = True
+        moved = bool(self.hangups)
+        hangups, self.hangups = self.hangups, []
+        for hangup in hangups:
+            self.break_pipe(hangup.name, hangup.reason)
         for link in self.target.links:
             if link.outgoing:
                 buffers, link.outgoing = link.outgoing, []
@@ -216,8 +225,45 @@ class Cluster:
             return False
         data = pipe.to_target.popleft()
         pipe.at_target.space()[: len(data)] = data
-        self.target.received(name, pipe.at_target.received(len(data)))
+        self.target.received(self.now, name, pipe.at_target.received(len(data)))
+        self.carry_out()
         return True
+
+    def carry_out(self) -> None:
+        """Do what the target asks for; connections are broken, and frames sent, with `step`."""
+        agenda = self.target.agenda
+        for action in agenda.take_actions():
+            match action:
+                case Report():
+                    self.events.append(action.event)
+                case Publish():
+                    self.published = action.shown
+                case target_actions.Hangup():
+                    self.hangups.append(action)
+                case ReadFile():
+                    self.reads.append(action)
+                case ForgetFile():
+                    self.forgotten.append(action.head)
+                case Fence():
+                    self.fenced.append(action.reason)
+                case Restart():
+                    self.restarts.append(action.reason)
+                case End():
+                    self.ends += 1
+        for completed, requests in agenda.take_completed().items():
+            completed(requests)
+
+    def read_files(self) -> None:
+        """Worker threads have read what they were to read."""
+        reads, self.reads = self.reads, []
+        for read in reads:
+            self.target.file_read(self.now, read)
+            self.carry_out()
+
+    def close(self) -> None:
+        """The target is to end in order."""
+        self.target.close(self.now)
+        self.carry_out()
 
     def _carry_out(self, node: Node, actions: list[Action]) -> None:
         for action in actions:
@@ -230,7 +276,7 @@ class Cluster:
             elif isinstance(action, Hangup):
                 if self._pipe(node, action.connection) is not None:
                     self.break_pipe(node.name, action.reason)
-            elif isinstance(action, Report):
+            elif isinstance(action, replica_actions.Report):
                 node.reports.append(action.code)
             elif isinstance(action, Stop):
                 node.stops.append(action.reason)
@@ -342,7 +388,11 @@ class Cluster:
 
     def _pass_time(self, seconds: float) -> None:
         self.now += seconds
+        self.tick()
+
+    def tick(self) -> None:
         self.target.tick(self.now)
+        self.carry_out()
 
     def step_until(self, is_so: Callable[[], bool]) -> None:
         """Carry everything hop by hop until something is so; time passes where all rests."""
@@ -357,8 +407,8 @@ class Cluster:
     # -- using -------------------------------------------------------------------------------------
 
     def submit(self, *requests: Request) -> list[Request]:
-        self.target.links.now = self.now
-        self.target.submit(list(requests), self.settled.extend)
+        self.target.submit(self.now, list(requests), self.settled.extend)
+        self.carry_out()
         return list(requests)
 
     def write(self, offset: int, data: bytes) -> Request:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from tierce import Event
 from tierce_jiva.ballot import Ballot
-from tierce_jiva.host import Host, Volume
+from tierce_jiva.host import Volume
 from tierce_jiva.links import Link, Links, LinkState
 from tierce_jiva.regions import Regions
-from tierce_jiva.unflushed import Unflushed
-from tierce_jiva.unsettled import Unsettled
+from tierce_jiva.target_actions import Agenda, Report, Restart
 from tierce_jiva.wire import Frame, FrameReader, Kind, encode, encode_ack, encode_control
-from tierce_jiva.write_path import WritePath
+
+T = TypeVar("T")
 
 BALLOT = Ballot(1, 7)
 #: Eight regions.
@@ -69,34 +69,21 @@ def ack(sequence: int = 1, failures: Any = ()) -> Frame:
     return frames_of(encode_ack(sequence, BALLOT, failures))[0]
 
 
-def quiet_host(events: list[Event], restarts: list[str] | None = None) -> Host:
-    """Return surroundings that keep what is told."""
-    return Host(
-        emit=events.append,
-        publish=lambda _shown: None,
-        fenced=lambda _reason: None,
-        restart=(restarts if restarts is not None else []).append,
-        local=None,
-        wall_ms=lambda: 0,
-    )
+def said(agenda: Agenda, kind: type[T]) -> list[T]:
+    """Return what of that kind was found, or is asked for."""
+    return [one for one in (*agenda.findings, *agenda.actions) if isinstance(one, kind)]
+
+
+def events_of(agenda: Agenda) -> list[Event]:
+    """Return the events that are to be told."""
+    return [report.event for report in said(agenda, Report)]
+
+
+def restarts_of(agenda: Agenda) -> list[str]:
+    """Return why it is to be started again."""
+    return [restart.reason for restart in said(agenda, Restart)]
 
 
 def volume_of(links: Links) -> Volume:
     """Return a volume of these replicas."""
     return Volume("demo", "00ff", SIZE_BYTES, tuple(links.by_name), BALLOT.target, "boot")
-
-
-def idle_writes(links: Links, unflushed: Unflushed, unsettled: Unsettled) -> WritePath:
-    """Return a write path that nobody listens to."""
-    return WritePath(
-        links,
-        unsettled,
-        unflushed,
-        answer=lambda _request, _settled: None,
-        suspect=lambda _links, _reason: None,
-        sync_failed=lambda _link: None,
-        doubted=lambda _reason: None,
-        unequal=lambda _extents, _lacking: None,
-        given_up=lambda _links: None,
-        flushed=lambda _batch: None,
-    )

@@ -12,6 +12,9 @@ import attrs
 import pytest
 
 from jiva.bench import Bench
+from jiva.cluster import Cluster
+from tierce import GOOD, Op, Request
+from tierce_jiva.links import Head
 
 
 @attrs.define
@@ -55,7 +58,7 @@ def bench() -> Bench:
 def test_a_write_to_three_replicas_costs_no_more_calls_than_it_did(bench: Bench) -> None:
     """All of it: the target, its three replicas, and the frames between them."""
     count = counted(lambda: bench.write(1))
-    assert count.calls <= 92
+    assert count.calls <= 81
     assert count.deepest <= 8
 
 
@@ -67,5 +70,26 @@ def test_a_batch_of_writes_costs_a_few_calls_for_each(bench: Bench) -> None:
 
 def test_a_read_from_a_replica_costs_no_more_calls_than_it_did(bench: Bench) -> None:
     count = counted(lambda: bench.read(1))
-    assert count.calls <= 70
+    assert count.calls <= 60
     assert count.deepest <= 10
+
+
+class CachedFile:
+    """A file of this machine that is in the page cache."""
+
+    def read_cached(self, _head: Head, _requests: list[Request]) -> list[Request]:
+        return []
+
+
+def test_a_read_of_a_file_of_this_machine_costs_no_more_calls_than_it_did() -> None:
+    cluster = Cluster(3)
+    cluster.local = CachedFile()
+    cluster.boot_id = cluster.nodes["replica-1"].boot_id
+    target = cluster.start_target()
+    cluster.run(3)
+    requests = [Request(Op.READ, 0, 4096, memoryview(bytearray(4096)))]
+    count = counted(lambda: target.submit(cluster.now, requests, cluster.settled.extend))
+    assert requests[0].status is GOOD
+    # One here, and one is the file's.
+    assert count.calls <= 2 + 4
+    assert count.deepest <= 6

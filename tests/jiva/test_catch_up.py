@@ -11,11 +11,12 @@ from tierce import Code
 from tierce_jiva.catch_up import FLUSH_BYTES, CatchUp
 from tierce_jiva.digests import zero_digest
 from tierce_jiva.extent_copy import Trouble
+from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Link, Links, Question
 from tierce_jiva.marks import Marks
 from tierce_jiva.regions import EXTENT_BYTES
+from tierce_jiva.target_actions import Agenda
 from tierce_jiva.unflushed import Unflushed
-from tierce_jiva.unsettled import Unsettled
 from tierce_jiva.wire import ENTRY, Kind
 
 A, B, C = ("replica-1", "replica-2", "replica-3")
@@ -29,7 +30,7 @@ class Ladder:
         self.links: Links = ready_links(3, size_bytes)
         self.member, self.link = self.links[A], self.links[C]
         self.unflushed = Unflushed(self.links.regions)
-        self.marks = Marks(self.links, lambda: None)
+        self.marks = Marks(self.links, Agenda())
         members = [self.links[A], self.links[B]]
         self.marks.use(members, members)
         self.marks.want([7])
@@ -39,7 +40,7 @@ class Ladder:
         self.link.missed.clear()
         for extent in missed:
             self.link.missed.add(extent)
-        self.locked = Unsettled()
+        self.locked = InFlight()
         self.source: Link | None = self.member
         self.unequal: set[int] = set()
         self.notes: list[str] = []

@@ -8,6 +8,7 @@ from jiva.ladder import answer, ready_links
 from tierce_jiva.cleaning import Cleaning
 from tierce_jiva.links import Links
 from tierce_jiva.marks import Marks
+from tierce_jiva.target_actions import Agenda
 from tierce_jiva.unflushed import Unflushed
 
 REGION = 4 << 20
@@ -20,7 +21,7 @@ class Ladder:
     def __init__(self) -> None:
         self.links: Links = ready_links()
         self.unflushed = Unflushed(self.links.regions)
-        self.marks = Marks(self.links, lambda: None)
+        self.marks = Marks(self.links, Agenda())
         self.marks.use(self.links, self.links)
         self.cleaning = Cleaning(self.marks, self.unflushed, 5.0)
 

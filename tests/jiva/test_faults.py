@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from jiva.ladder import BALLOT, answer, asked, quiet_host, ready_links, volume_of
+from jiva.ladder import BALLOT, answer, asked, events_of, ready_links, restarts_of, volume_of
 from tierce import Event
 from tierce_jiva.ballot import Membership
 from tierce_jiva.extent_copy import Trouble
 from tierce_jiva.faults import Faults
+from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Links, LinkState
 from tierce_jiva.marks import Marks
 from tierce_jiva.news import News
@@ -17,8 +18,8 @@ from tierce_jiva.promise import Promise
 from tierce_jiva.quorum import Quorum
 from tierce_jiva.readmission import Readmission
 from tierce_jiva.regions import Extents
+from tierce_jiva.target_actions import Agenda
 from tierce_jiva.unflushed import Unflushed
-from tierce_jiva.unsettled import Unsettled
 
 A, B, C = NAMES = ("replica-1", "replica-2", "replica-3")
 
@@ -28,8 +29,7 @@ class Ladder:
 
     def __init__(self, *in_sync: str) -> None:
         self.links: Links = ready_links()
-        self.events: list[Event] = []
-        self.restarts: list[str] = []
+        self.agenda = Agenda()
         self.hangups: list[tuple[str, str]] = []
         self.notes: list[str] = []
         self.membership = Membership(BALLOT, 0, NAMES, in_sync or NAMES)
@@ -38,22 +38,22 @@ class Ladder:
         for link in self.links:
             link.promise = Promise(self.membership)
             link.missed.clear()
-        volume, host = volume_of(self.links), quiet_host(self.events, self.restarts)
+        volume = volume_of(self.links)
         unflushed = Unflushed(self.links.regions)
-        self.marks = Marks(self.links, lambda: None)
-        self.news = News(volume, host)
+        self.marks = Marks(self.links, self.agenda)
+        self.news = News(volume, self.agenda)
         self.readmission = Readmission(
             self.links,
             self.quorum,
             self.marks,
             unflushed,
-            Unsettled(),
+            InFlight(),
             Extents(self.links.regions),
+            self.agenda,
             window=2,
             source=lambda: self.links[A],
             suspect=lambda _trouble: None,
             refresh=lambda: None,
-            changed=lambda: None,
             emit=lambda code, _message, _severity: self.notes.append(code),
         )
         options = JivaOptions(
@@ -64,7 +64,7 @@ class Ladder:
         self.faults = Faults(
             volume,
             options,
-            host,
+            self.agenda,
             self.links,
             self.quorum,
             self.readmission,
@@ -73,6 +73,14 @@ class Ladder:
             refresh=lambda: self.notes.append("refresh"),
             show=lambda: self.notes.append("show"),
         )
+
+    @property
+    def events(self) -> list[Event]:
+        return events_of(self.agenda)
+
+    @property
+    def restarts(self) -> list[str]:
+        return restarts_of(self.agenda)
 
     def fault(self, *names: str, reason: str = "planned") -> None:
         for name in names:

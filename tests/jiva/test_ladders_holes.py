@@ -62,7 +62,7 @@ def test_a_question_waits_for_no_write_and_tells_what_is_parked_as_data(cluster:
     status = cluster.status(0, MIB)
     cluster.run()
     assert write.status is None
-    assert not any(link.writes for link in cluster.target.links), "it is parked"
+    assert not any(link.writes for link in cluster.target.links), "it is pending"
     assert holes(status) == [(GRANULE, MIB - GRANULE)]
 
 
@@ -225,8 +225,9 @@ def test_a_replica_that_tells_what_was_not_asked_is_hung_up_on_and_another_is_as
     link = cluster.target.links[liar]
     (sequence,) = link.questions
     frames = frames_of(encode_found(sequence, cluster.target.links.ballot, found))
-    cluster.target.received(liar, frames)
-    assert [name for name, _ in cluster.target.hangups] == [liar]
+    cluster.target.received(cluster.now, liar, frames)
+    cluster.carry_out()
+    assert [hangup.name for hangup in cluster.hangups] == [liar]
     assert not link.is_ready
     for name in cluster.nodes:
         cluster.release(name)
@@ -283,13 +284,12 @@ class Model:
 
     def submit(self, request: Request, done: Callable[[Request], None]) -> None:
         target = self.cluster.target
-        target.links.now = self.cluster.now
 
         def settled(requests: list[Request]) -> None:
             for one in requests:
                 done(one)
 
-        target.submit([request], settled)
+        target.submit(self.cluster.now, [request], settled)
         if request.status is not None:
             done(request)
 

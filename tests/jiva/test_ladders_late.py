@@ -119,7 +119,7 @@ def test_the_targets_own_stall_is_forgiven() -> None:
     write = cluster.write(0, b"b" * BLOCK)
     cluster.run(0.2)
     cluster.now += 15.0
-    cluster.target.tick(cluster.now)
+    cluster.tick()
     cluster.run(0.2)
     assert voted_out(cluster) == []
     assert write.status is None
@@ -135,7 +135,7 @@ def test_a_connection_that_was_away_while_the_target_stood_still_gets_its_grace(
     cluster.kill_replica(B)
     cluster.run(0.2)
     cluster.now += 60.0
-    cluster.target.tick(cluster.now)
+    cluster.tick()
     assert voted_out(cluster) == []
     cluster.start_replica(B)
     cluster.run(0.5)

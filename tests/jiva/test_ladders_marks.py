@@ -239,10 +239,9 @@ def test_a_replica_whose_power_failed_at_an_opening_is_compared_where_it_was_mar
 def test_an_orderly_end_leaves_no_mark() -> None:
     cluster = opened()
     cluster.put(0, b"a" * BLOCK)
-    closed: list[None] = []
-    cluster.target.close(lambda: closed.append(None))
+    cluster.close()
     cluster.run()
-    assert closed
+    assert cluster.ends
     assert marked(cluster) == [set()] * 3
     assert cluster.durable(0) == [b"a"] * 3
 

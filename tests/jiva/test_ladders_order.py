@@ -84,18 +84,15 @@ def test_a_write_that_was_given_up_is_not_applied_any_more_once_that_was_answere
 def test_what_was_given_up_is_told_quiet_only_when_its_extents_are_equal_again() -> None:
     cluster = opened(not_ready_after_s=2.0)
     cluster.put(0, b"0" * BLOCK)
-    quiet: list[bool] = []
-    cluster.target.when_quiet(lambda: quiet.append(True))
-    assert quiet, "nothing was given up"
+    assert cluster.target.is_quiet, "nothing was given up"
     hang(cluster, B, C)
     cluster.write(0, b"1" * BLOCK)
     cluster.run(2.5)
-    cluster.target.when_quiet(lambda: quiet.append(cluster.cached(0) == [b"0"] * 3))
     cluster.run(1)
-    assert len(quiet) == 1
+    assert not cluster.target.is_quiet
     hang(cluster, B, C, is_hung=False)
-    cluster.run(2)
-    assert quiet == [True, True]
+    cluster.step_until(lambda: cluster.target.is_quiet)
+    assert cluster.cached(0) == [b"0"] * 3
 
 
 def test_what_arrives_late_on_the_old_connection_is_refused_in_the_same_ballot() -> None:

@@ -15,7 +15,7 @@ A, B, C = ("replica-1", "replica-2", "replica-3")
 
 @pytest.fixture
 def cluster() -> Cluster:
-    """A volume whose regions are clean: a write is parked until its region is marked."""
+    """A volume whose regions are clean: a write is pending until its region is marked."""
     return opened()
 
 
@@ -29,8 +29,7 @@ class Device:
         self._cluster = cluster
 
     def submit(self, batch: list[Request], settled: Completed) -> None:
-        self._cluster.target.links.now = self._cluster.now
-        self._cluster.target.submit(batch, settled)
+        self._cluster.target.submit(self._cluster.now, batch, settled)
 
     def close(self, closed: object) -> None:
         """Not asked for."""
@@ -72,7 +71,7 @@ def test_a_write_waits_for_a_parked_write_that_it_overlaps(cluster: Cluster) -> 
     cluster.put((4 << 20) - BLOCK, b"0" * BLOCK)
     wide = cluster.write((4 << 20) - BLOCK, b"1" * 2 * BLOCK)
     narrow = cluster.write((4 << 20) - BLOCK, b"2" * BLOCK)
-    assert not any(link.writes for link in cluster.target.links), "both are parked"
+    assert not any(link.writes for link in cluster.target.links), "both are pending"
     cluster.run()
     assert wide.status is narrow.status is GOOD
     assert cluster.cached((4 << 20) - BLOCK) == [b"2"] * 3

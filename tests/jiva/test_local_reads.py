@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from jiva.cluster import Cluster, bytes_of
 from jiva.nodes import MemoryStore
 from tierce import Code, Request, Status
@@ -13,37 +11,29 @@ from tierce_jiva.links import Head
 class SlowFile:
     """A local file of which nothing is in the page cache: reads come back when the test says."""
 
-    def __init__(self, store: MemoryStore) -> None:
-        self.store = store
-        self.waiting: list[tuple[list[Request], Callable[[list[Request]], None]]] = []
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.store: MemoryStore = cluster.nodes["replica-1"].store
         self.fails = False
-        self.forgotten: list[Head] = []
 
-    def read(
-        self, head: Head, requests: list[Request], done: Callable[[list[Request]], None]
-    ) -> list[Request] | None:
+    def read_cached(self, head: Head, requests: list[Request]) -> list[Request]:
         assert head.path == "/replica-1/head"
-        self.waiting.append((requests, done))
         return requests
 
-    def forget(self, head: Head) -> None:
-        self.forgotten.append(head)
-
     def come_back(self) -> None:
-        waiting, self.waiting = self.waiting, []
-        for requests, done in waiting:
-            for request in requests:
+        for read in self.cluster.reads:
+            for request in read.requests:
                 if self.fails:
                     request.status = Status(Code.READ_ERROR, "bad sector")
                 else:
                     assert request.buffer is not None
                     self.store.read_cached(request.offset, request.buffer)
-            done(requests)
+        self.cluster.read_files()
 
 
 def local_cluster() -> tuple[Cluster, SlowFile]:
     cluster = Cluster()
-    file = SlowFile(cluster.nodes["replica-1"].store)
+    file = SlowFile(cluster)
     cluster.local = file
     cluster.boot_id = cluster.nodes["replica-1"].boot_id
     cluster.start_target()

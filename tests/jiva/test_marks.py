@@ -10,6 +10,7 @@ from jiva.ladder import ack, answer, answer_frame, ready_links, taken
 from tierce import ProtocolError
 from tierce_jiva.links import Link, Links, LinkState
 from tierce_jiva.marks import Marks
+from tierce_jiva.target_actions import Agenda
 
 A, B, C = ("replica-1", "replica-2", "replica-3")
 
@@ -20,13 +21,13 @@ def links() -> Links:
 
 
 @pytest.fixture
-def changes() -> list[None]:
-    return []
+def agenda() -> Agenda:
+    return Agenda()
 
 
 @pytest.fixture
-def marks(links: Links, changes: list[None]) -> Marks:
-    marks = Marks(links, lambda: changes.append(None))
+def marks(links: Links, agenda: Agenda) -> Marks:
+    marks = Marks(links, agenda)
     marks.use([links[A], links[B]], links)
     return marks
 
@@ -45,16 +46,17 @@ def obey(link: Link, number: int) -> None:
 
 
 def test_a_region_may_be_written_when_it_is_marked_on_every_required_replica(
-    links: Links, marks: Marks, changes: list[None]
+    links: Links, marks: Marks, agenda: Agenda
 ) -> None:
     marks.want([3])
     assert [order(link) for link in links] == [(1, 0, "08")] * 3
     obey(links[A], 1)
     obey(links[C], 1)
     assert marks.writable == set()
+    assert not agenda.may_admit
     obey(links[B], 1)
     assert marks.writable == {3}
-    assert len(changes) == 1
+    assert agenda.may_admit
 
 
 def test_one_that_is_let_in_while_it_is_away_is_told_when_it_is_back(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from jiva.ladder import answer, asked, ready_links, volume_of
+from jiva.ladder import answer, asked, events_of, ready_links, restarts_of, said, volume_of
 from tierce import Event, ProtocolError
 from tierce_jiva.ballot import NO_BALLOT, Ballot, Membership
 from tierce_jiva.host import Host, Standing, State
@@ -16,6 +16,7 @@ from tierce_jiva.opener import REBID_S, REOPEN_S, REOPEN_S_MAX, Opener
 from tierce_jiva.options import JivaOptions, ReplicaOptions
 from tierce_jiva.promise import Promise
 from tierce_jiva.quorum import Quorum
+from tierce_jiva.target_actions import Agenda, Fence
 
 A, B, C = NAMES = ("replica-1", "replica-2", "replica-3")
 OWN = 7
@@ -32,21 +33,12 @@ class Ladder:
         self.links.ballot = NO_BALLOT
         for link in self.links:
             link.state = LinkState.DOWN
-        self.events: list[Event] = []
-        self.fenced: list[str] = []
-        self.restarts: list[str] = []
+        self.agenda = Agenda()
         self.hangups: list[tuple[str, str]] = []
         self.ready: list[str] = []
         self.in_force: list[Membership] = []
         self.wall = 1000
-        host = Host(
-            emit=self.events.append,
-            publish=lambda _shown: None,
-            fenced=self.fenced.append,
-            restart=self.restarts.append,
-            local=None,
-            wall_ms=lambda: self.wall,
-        )
+        host = Host(local=None, wall_ms=lambda: self.wall)
         volume = volume_of(self.links)
         self.standing = Standing()
         self.quorum = Quorum(self.links, self.in_force.append)
@@ -58,14 +50,27 @@ class Ladder:
                 dead_s=DEAD_S,
             ),
             host,
+            self.agenda,
             self.standing,
             self.links,
             self.quorum,
-            News(volume, host),
+            News(volume, self.agenda),
             promised=self._promised,
             hang_up=self._hang_up,
             show=lambda: None,
         )
+
+    @property
+    def events(self) -> list[Event]:
+        return events_of(self.agenda)
+
+    @property
+    def restarts(self) -> list[str]:
+        return restarts_of(self.agenda)
+
+    @property
+    def fenced(self) -> list[str]:
+        return [fence.reason for fence in said(self.agenda, Fence)]
 
     def _promised(self, link: Link) -> None:
         self.ready.append(link.name)

@@ -2,56 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from jiva.ladder import BALLOT, ack, answer_frame, frames_of, ready_links, taken
-from tierce import GOOD, Code, Completed, Op, ProtocolError, Request, Status
+from jiva.ladder import BALLOT, ack, answer_frame, frames_of, ready_links, said, taken
+from tierce import GOOD, Code, Op, ProtocolError, Request, Status
+from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Head, Link, Links, LinkState
+from tierce_jiva.pending import Pending
 from tierce_jiva.read_path import ReadPath
 from tierce_jiva.regions import Extents
 from tierce_jiva.replica_actions import Fetch
 from tierce_jiva.replica_data import encode_data
+from tierce_jiva.target_actions import Agenda, ForgetFile, ReadFile, Unread
 from tierce_jiva.wire import BATCH_BYTES_MAX, ENTRY, Frame, Kind, encode
 
 A, B, C = NAMES = ("replica-1", "replica-2", "replica-3")
 GAVE_UP = Status(Code.NOT_READY, "too late")
-Done = Callable[[list[Request]], None]
 
 
 class File:
-    """Files of this machine: what is cached is filled at once, the rest when the test says."""
+    """Files of this machine, and what of them is cached."""
 
     def __init__(self) -> None:
         self.cached: set[int] = set()
         self.is_missing = False
         self.asked: list[tuple[Head, list[int]]] = []
-        self.waiting: list[tuple[list[Request], Done]] = []
-        self.forgotten: list[Head] = []
 
-    def read(self, head: Head, requests: list[Request], done: Done) -> list[Request] | None:
+    def read_cached(self, head: Head, requests: list[Request]) -> list[Request] | None:
         if self.is_missing:
             return None
         self.asked.append((head, [request.offset for request in requests]))
-        missed = [request for request in requests if request.offset not in self.cached]
-        if missed:
-            self.waiting.append((missed, done))
-        return missed
-
-    def forget(self, head: Head) -> None:
-        self.forgotten.append(head)
-
-    def come_back(self, *failed: int) -> None:
-        """The oldest has been read; at these offsets it could not be."""
-        requests, done = self.waiting.pop(0)
-        for request in requests:
-            if request.offset in failed:
-                request.status = Status(Code.READ_ERROR, "bad sector")
-            else:
-                assert request.buffer is not None
-                request.buffer[:] = b"f" * request.length
-        done(requests)
+        return [request for request in requests if request.offset not in self.cached]
 
 
 class Ladder:
@@ -59,29 +40,44 @@ class Ladder:
 
     def __init__(self, *, local: File | None = None) -> None:
         self.links: Links = ready_links()
-        self.local = local
-        self.answered: list[Request] = []
-        self.parked: list[tuple[list[Request], float]] = []
-        self.failures: list[tuple[str, str, list[int]]] = []
-        self.notes: list[str] = []
-        self.standing_against: set[int] = set()
+        self.agenda = Agenda()
+        self.in_flight = InFlight()
+        self.unequal = Extents(self.links.regions)
+        self.waiting = Pending()
         self.reads = ReadPath(
-            self.links,
-            lambda offset, _length: offset in self.standing_against,
-            local,
-            answer=lambda request, _settled: self.answered.append(request),
-            again=self._again,
-            changed=lambda: self.notes.append("changed"),
-            failed=self._failed,
-            finished=lambda: self.notes.append("finished"),
+            self.links, self.in_flight, self.unequal, self.waiting, local, self.agenda
         )
         self.use(*NAMES)
 
-    def _again(self, requests: list[Request], _settled: Completed, since: float) -> None:
-        self.parked.append((requests, since))
+    @property
+    def answered(self) -> list[Request]:
+        return [request for requests in self.agenda.completed.values() for request in requests]
 
-    def _failed(self, link: Link, reason: str, requests: list[Request]) -> None:
-        self.failures.append((link.name, reason, [request.offset for request in requests]))
+    @property
+    def pending(self) -> list[tuple[list[Request], float]]:
+        return [(group.requests, group.since) for group in self.waiting.groups]
+
+    @property
+    def failures(self) -> list[tuple[str, str, list[int]]]:
+        return [
+            (found.link.name, found.reason, [request.offset for request in found.requests])
+            for found in said(self.agenda, Unread)
+        ]
+
+    def come_back(self, *failed: int) -> None:
+        """The oldest that a thread was asked for is read; at these offsets it could not be."""
+        (read, *_) = said(self.agenda, ReadFile)
+        self.agenda.actions.remove(read)
+        for request in read.requests:
+            if request.offset in failed:
+                request.status = Status(Code.READ_ERROR, "bad sector")
+            else:
+                assert request.buffer is not None
+                request.buffer[:] = b"f" * request.length
+        unread = self.reads.find_unread(read)
+        if unread is not None:
+            self.agenda.findings.append(unread)
+        self.reads.file_read(read)
 
     def use(self, *names: str, readable: tuple[str, ...] = ()) -> None:
         sources = [self.links[name] for name in names]
@@ -170,13 +166,13 @@ def test_a_batch_is_one_question_of_bounded_size(ladder: Ladder) -> None:
 
 
 def test_what_was_overtaken_by_a_write_is_read_again_and_the_rest_stands(ladder: Ladder) -> None:
-    first, second = ladder.read(0, 4096)
+    first, second = ladder.read(0, 1 << 16)
     link = ladder.one_asked()
-    ladder.standing_against = {4096}
-    ladder.come(link, (0, b"r" * 512), (4096, b"r" * 512))
+    ladder.in_flight.add(1 << 16, 512)
+    ladder.come(link, (0, b"r" * 512), (1 << 16, b"r" * 512))
     assert first.status is GOOD
     assert second.status is None
-    assert ladder.parked == [([second], 3.0)]
+    assert ladder.pending == [([second], 3.0)]
 
 
 @pytest.mark.parametrize("how", ["out", "unrest"])
@@ -189,8 +185,8 @@ def test_what_came_to_be_in_question_meanwhile_is_read_again(ladder: Ladder, how
         ladder.disturb(0)
     ladder.come(link, (0, b"r" * 512))
     assert read.status is None
-    assert ladder.parked == [([read], 3.0)]
-    assert ladder.notes == ["changed"], "it may be admitted at once"
+    assert ladder.pending == [([read], 3.0)]
+    assert ladder.agenda.may_admit, "it may be admitted at once"
 
 
 def test_what_came_to_be_in_question_elsewhere_hinders_no_read(ladder: Ladder) -> None:
@@ -224,7 +220,7 @@ def test_one_that_may_be_read_again_later_is_waited_for_before_that(ladder: Ladd
     (read,) = ladder.read(0)
     answer_frame(ladder.one_asked(), ack(1, [(0, Code.READ_ERROR)]))
     assert read.status is None
-    assert ladder.parked == [([read], 3.0)]
+    assert ladder.pending == [([read], 3.0)]
 
 
 def test_with_nobody_to_ask_a_read_waits(ladder: Ladder) -> None:
@@ -232,7 +228,7 @@ def test_with_nobody_to_ask_a_read_waits(ladder: Ladder) -> None:
         link.state = LinkState.DOWN
     (read,) = ladder.read(0)
     assert read.status is None
-    assert ladder.parked == [([read], 3.0)]
+    assert ladder.pending == [([read], 3.0)]
 
 
 def test_a_link_that_is_lost_hands_its_reads_to_another(ladder: Ladder) -> None:
@@ -317,10 +313,9 @@ def test_what_is_not_cached_here_comes_later_and_is_told() -> None:
     file.cached = {0}
     cached, cold = ladder.read(0, 512)
     assert (cached.status, cold.status) == (GOOD, None)
-    file.come_back()
+    ladder.come_back()
     assert cold.status is GOOD
     assert ladder.answered == [cold]
-    assert ladder.notes == ["finished"]
 
 
 def test_of_several_here_each_is_read_for_its_own_extents() -> None:
@@ -346,9 +341,9 @@ def test_a_file_that_is_not_found_here_is_read_from_its_replica() -> None:
 
 
 def test_what_a_file_can_not_give_is_told_and_comes_from_another_replica() -> None:
-    ladder, file = at_home(B)
+    ladder, _ = at_home(B)
     good, bad = ladder.read(0, 512)
-    file.come_back(512)
+    ladder.come_back(512)
     assert good.status is GOOD
     assert bad.status is None
     assert ladder.failures == [(B, "bad sector", [512])]
@@ -360,33 +355,33 @@ def test_what_a_file_can_not_give_is_told_and_comes_from_another_replica() -> No
 
 @pytest.mark.parametrize("how", ["connection", "out", "unrest"])
 def test_a_file_that_came_to_be_in_question_meanwhile_is_read_again(how: str) -> None:
-    ladder, file = at_home(B)
+    ladder, _ = at_home(B)
     good, bad = ladder.read(0, 512)
     link = ladder.links[B]
     if how == "connection":
         assert link.head is not None
         ladder.reads.lost(link)
-        assert file.forgotten == [link.head]
+        assert [action.head for action in said(ladder.agenda, ForgetFile)] == [link.head]
         link.head = Head("/replica-2", 1, 99, 6, link.connection + 1)
     elif how == "out":
         ladder.use(A, C)
     else:
         ladder.disturb(0)
-    file.come_back(512)
+    ladder.come_back(512)
     assert good.status is None
-    assert ([good], 3.0) in ladder.parked
+    assert ([good], 3.0) in ladder.pending
     assert bad.status is None
     # What failed on a file that was given up is nobody's fault.
     assert ladder.failures == ([] if how == "connection" else [(B, "bad sector", [512])])
 
 
 def test_a_file_that_a_write_overtook_is_read_again() -> None:
-    ladder, file = at_home(B)
+    ladder, _ = at_home(B)
     (read,) = ladder.read(0)
-    ladder.standing_against = {0}
-    file.come_back()
+    ladder.in_flight.add(0, 512)
+    ladder.come_back()
     assert read.status is None
-    assert ladder.parked == [([read], 3.0)]
+    assert ladder.pending == [([read], 3.0)]
 
 
 def test_nothing_of_this_machine_is_read_where_its_memory_is_not_shared() -> None:
@@ -397,9 +392,9 @@ def test_nothing_of_this_machine_is_read_where_its_memory_is_not_shared() -> Non
 
 
 def test_reads_of_files_are_not_given_up_while_a_thread_fills_their_buffers() -> None:
-    ladder, file = at_home(B)
+    ladder, _ = at_home(B)
     (read,) = ladder.read(0, since=0.0)
     ladder.reads.give_up(99.0, GAVE_UP)
     assert read.status is None
-    file.come_back()
+    ladder.come_back()
     assert read.status is GOOD

@@ -9,6 +9,7 @@ import pytest
 from jiva.ladder import BALLOT, ack, answer, answer_frame, ready_links
 from tierce_jiva.ballot import Membership
 from tierce_jiva.extent_copy import Trouble
+from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Link, Links, LinkState
 from tierce_jiva.marks import Marks
 from tierce_jiva.promise import Promise
@@ -21,8 +22,8 @@ from tierce_jiva.readmission import (
     STEADY_S,
     Readmission,
 )
+from tierce_jiva.target_actions import Agenda
 from tierce_jiva.unflushed import Unflushed
-from tierce_jiva.unsettled import Unsettled
 
 A, B, C = NAMES = ("replica-1", "replica-2", "replica-3")
 
@@ -32,17 +33,17 @@ class Ladder:
 
     def __init__(self) -> None:
         self.links: Links = ready_links()
+        self.agenda = Agenda()
         for link in self.links:
             link.missed.clear()
         self.quorum = Quorum(self.links, self._in_force)
         self.quorum.adopt(Membership(BALLOT, 0, NAMES, (A,)))
         self.unflushed = Unflushed(self.links.regions)
-        self.marks = Marks(self.links, lambda: None)
-        self.locked = Unsettled()
+        self.marks = Marks(self.links, self.agenda)
+        self.locked = InFlight()
         self.codes: list[str] = []
         self.messages: list[str] = []
         self.refreshes = 0
-        self.changes = 0
         self.troubles: list[Trouble] = []
         self.readmission = Readmission(
             self.links,
@@ -51,11 +52,11 @@ class Ladder:
             self.unflushed,
             self.locked,
             self.links[A].doubt.copy(),
+            self.agenda,
             window=2,
             source=lambda: self.links[A],
             suspect=self.troubles.append,
             refresh=self._refresh,
-            changed=self._changed,
             emit=self._emit,
         )
 
@@ -64,9 +65,6 @@ class Ladder:
 
     def _refresh(self) -> None:
         self.refreshes += 1
-
-    def _changed(self) -> None:
-        self.changes += 1
 
     def _emit(self, code: str, message: str, _severity: str) -> None:
         self.codes.append(code.removeprefix("jiva.replica."))
@@ -203,7 +201,7 @@ def test_one_that_was_a_mirror_may_miss_what_is_marked_now(ladder: Ladder) -> No
     ladder.mark(link)
     ladder.readmission.lost(link, "cut")
     assert link.missed.regions() == {0, 2}
-    assert ladder.changes
+    assert ladder.agenda.may_admit
 
 
 def test_what_was_written_to_a_mirror_may_not_be_on_its_disk(ladder: Ladder) -> None:

@@ -9,11 +9,12 @@ from tierce import Code
 from tierce_jiva.ballot import Ballot, Membership
 from tierce_jiva.digests import zero_digest
 from tierce_jiva.extent_copy import Trouble
+from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Batch, Link, Links, LinkState
 from tierce_jiva.promise import Promise
+from tierce_jiva.regions import Extents
 from tierce_jiva.repair import Members, Repair
 from tierce_jiva.unflushed import Unflushed
-from tierce_jiva.unsettled import Unsettled
 from tierce_jiva.wire import ENTRY, Kind
 
 A, B, C = ("replica-1", "replica-2", "replica-3")
@@ -26,7 +27,7 @@ class Ladder:
 
     def __init__(self, window: int = 2) -> None:
         self.links: Links = ready_links()
-        self.locked = Unsettled()
+        self.locked = InFlight()
         self.unflushed = Unflushed(self.links.regions)
         self.members: Members | None = Members(tuple(self.links), tuple(self.links))
         self.may_write = True
@@ -35,6 +36,7 @@ class Ladder:
         self.repair = Repair(
             self.links,
             self.locked,
+            Extents(self.links.regions),
             self.unflushed,
             window=window,
             members=lambda: self.members,

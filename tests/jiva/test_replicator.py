@@ -85,7 +85,7 @@ def test_a_fenced_target_answers_nothing_good_any_more(cluster: Cluster) -> None
     cluster.run(3)
     assert cluster.is_serving
     for name in cluster.nodes:
-        old.disconnected(name, "superseded")
+        old.disconnected(cluster.now, name, "superseded")
     assert not old.links.ready()
 
 

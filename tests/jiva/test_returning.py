@@ -7,18 +7,20 @@ from typing import Any
 import attrs
 import pytest
 
-from jiva.ladder import BALLOT, idle_writes, quiet_host, ready_links, volume_of
+from jiva.ladder import BALLOT, events_of, ready_links, volume_of
 from tierce import Code, Event, Op, Request
 from tierce_jiva.ballot import NO_BALLOT, Membership, Order
 from tierce_jiva.doubts import Doubts
+from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Batch, Link, Links
 from tierce_jiva.news import News
 from tierce_jiva.opening import OLDER, Opening
 from tierce_jiva.promise import Promise
 from tierce_jiva.quorum import Quorum
 from tierce_jiva.returning import Returning
+from tierce_jiva.target_actions import Agenda
 from tierce_jiva.unflushed import Unflushed
-from tierce_jiva.unsettled import Unsettled
+from tierce_jiva.write_path import WritePath
 
 A, B, C = NAMES = ("replica-1", "replica-2", "replica-3")
 SET = Membership(BALLOT, 1, NAMES, (A, B))
@@ -30,8 +32,8 @@ class Ladder:
     def __init__(self, in_sync: tuple[str, ...] = (A, B)) -> None:
         self.links: Links = ready_links()
         self.unflushed = Unflushed(self.links.regions)
-        self.unsettled = Unsettled()
-        self.events: list[Event] = []
+        self.in_flight = InFlight()
+        self.agenda = Agenda()
         self.hangups: list[tuple[str, str]] = []
         self.quorum = Quorum(self.links, lambda _membership: None)
         self.quorum.adopt(attrs.evolve(SET, in_sync=in_sync))
@@ -48,13 +50,17 @@ class Ladder:
             self.links,
             self.quorum,
             self.doubts,
-            idle_writes(self.links, self.unflushed, self.unsettled),
-            News(volume, quiet_host(self.events)),
+            WritePath(self.links, self.in_flight, self.unflushed, self.agenda),
+            News(volume, self.agenda),
             lambda link, reason: self.hangups.append((link.name, reason)),
         )
         for link in self.links:
             link.missed.clear()
             link.welcomed = link.has_promised = BALLOT
+
+    @property
+    def events(self) -> list[Event]:
+        return events_of(self.agenda)
 
     def back(self, name: str, **said: Any) -> Link:
         """It is connected again, and has promised."""
@@ -163,12 +169,12 @@ def test_one_that_is_what_it_was_is_welcome_again(ladder: Ladder) -> None:
 def test_a_write_that_the_only_sound_member_failed_has_failed_everywhere(ladder: Ladder) -> None:
     ladder.links[B].is_unproved = True
     found = batch(ladder.links[A], failed=True)
-    found.failures[0] = Code.NO_SPACE
+    found.failures = {0: Code.NO_SPACE}
     found.requests.append(Request(Op.WRITE, 0, 512))
-    ladder.unsettled.add(0, 512)
+    ladder.in_flight.add(0, 512)
     link = ladder.back(A)
     assert not link.fault, "nobody can go on without it"
-    assert found.is_settled
+    assert found.has_outcome
     assert not link.writes
 
 

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 from jiva.ladder import BALLOT, SIZE_BYTES, ack, answer_frame, frames_of, ready_links, taken
 from tierce import EXTENT_COUNT_MAX, GOOD, Code, Extent, Op, ProtocolError, Request
+from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Link, LinkState
+from tierce_jiva.pending import Pending
 from tierce_jiva.read_path import ReadPath
 from tierce_jiva.regions import Extents
 from tierce_jiva.status_path import CHANGING_COUNT_MAX, StatusPath, cover
-from tierce_jiva.unsettled import Unsettled
+from tierce_jiva.target_actions import Agenda
 from tierce_jiva.wire import ENTRY, STATUS_BYTES_MAX, Kind, encode, encode_found
 
 A, B, C = NAMES = ("replica-1", "replica-2", "replica-3")
@@ -26,29 +28,26 @@ class Ladder:
 
     def __init__(self, size_bytes: int = SIZE_BYTES) -> None:
         self.links = ready_links(size_bytes=size_bytes)
-        self.answered: list[Request] = []
-        self.parked, self.under_way = Unsettled(), Unsettled()
+        self.agenda = Agenda()
+        self.pending, self.under_way = InFlight(), InFlight()
         self.unequal = Extents(self.links.regions)
         self.reads = ReadPath(
-            self.links,
-            lambda _offset, _length: False,
-            None,
-            answer=lambda _request, _settled: None,
-            again=lambda _requests, _settled, _since: None,
-            changed=lambda: None,
-            failed=lambda _link, _reason, _requests: None,
-            finished=lambda: None,
+            self.links, self.under_way, self.unequal, Pending(), None, self.agenda
         )
         self.statuses = StatusPath(
             self.links,
             self.reads,
-            (self.parked, self.under_way),
+            (self.pending, self.under_way),
             self.unequal,
-            lambda request, _settled: self.answered.append(request),
+            self.agenda,
         )
         for link in self.links:
             link.knows_status = True
         self.use(*NAMES)
+
+    @property
+    def answered(self) -> list[Request]:
+        return [request for requests in self.agenda.completed.values() for request in requests]
 
     def use(self, *names: str) -> None:
         links = [self.links[name] for name in names]
@@ -181,11 +180,11 @@ def test_what_takes_too_long_is_told_as_data_once(ladder: Ladder) -> None:
 # -- what is not certain ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", ["parked", "under_way"])
+@pytest.mark.parametrize("how", ["pending", "under_way"])
 def test_what_is_to_change_is_data_though_the_replica_has_a_hole(ladder: Ladder, how: str) -> None:
     request = ladder.ask(0, 256 * KIB)
     link = ladder.one_asked()
-    changing: Unsettled = getattr(ladder, how)
+    changing: InFlight = getattr(ladder, how)
     changing.add(64 * KIB + 4096, 4096)
     tell(link, (0, 256 * KIB, HOLE))
     assert told(request) == [

@@ -39,7 +39,7 @@ def test_a_clean_volume_sleeps_and_a_marked_one_does_until_it_is_flushed(cluster
     assert not cluster.target.is_busy
 
 
-@pytest.mark.parametrize("how", ["away", "out", "in doubt", "asked", "parked", "opening"])
+@pytest.mark.parametrize("how", ["away", "out", "in doubt", "asked", "pending", "opening"])
 def test_time_matters_while(cluster: Cluster, how: str) -> None:
     cluster.put(0, b"a" * BLOCK)
     if how == "away":
@@ -60,7 +60,7 @@ def test_time_matters_while(cluster: Cluster, how: str) -> None:
         cluster.read(0, BLOCK)
         cluster.read(0, BLOCK)
         cluster.run()
-    elif how == "parked":
+    elif how == "pending":
         for name in (B, C):
             cluster.break_pipe(name, "cut")
         cluster.cut = {B, C}
@@ -73,7 +73,7 @@ def test_time_matters_while(cluster: Cluster, how: str) -> None:
 def test_an_ended_target_looks_after_nothing(cluster: Cluster) -> None:
     cluster.put(0, b"a" * BLOCK)
     cluster.write(0, b"b" * BLOCK)
-    cluster.target.close(lambda: None)
+    cluster.close()
     assert cluster.target.state is State.ENDED, "something is under way: it is not clean"
     assert not cluster.target.is_busy
     cluster.run()
@@ -83,23 +83,21 @@ def test_an_ended_target_looks_after_nothing(cluster: Cluster) -> None:
 def test_a_close_that_takes_too_long_ends_all_the_same(cluster: Cluster) -> None:
     cluster.put(0, b"a" * BLOCK)
     cluster.nodes[B].held = {Sync}
-    closed: list[None] = []
-    cluster.target.close(lambda: closed.append(None))
+    cluster.close()
     cluster.run(4)
-    assert not closed
+    assert not cluster.ends
     cluster.run(2)
-    assert closed
+    assert cluster.ends
     assert cluster.target.state is State.ENDED
     assert cluster.nodes[A].record.marks, "it was not closed clean"
 
 
 def test_no_request_is_taken_once_the_volume_closes(cluster: Cluster) -> None:
     cluster.put(0, b"a" * BLOCK)
-    closed: list[None] = []
-    cluster.target.close(lambda: closed.append(None))
+    cluster.close()
     write = cluster.write(0, b"b" * BLOCK)
     cluster.run()
-    assert closed
+    assert cluster.ends == 1
     assert write.status is None or not write.status.is_good
     assert cluster.cached(0) == [b"a"] * 3
 

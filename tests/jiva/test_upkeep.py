@@ -11,8 +11,7 @@ from jiva.ladder import (
     answer_frame,
     asked,
     digests,
-    idle_writes,
-    quiet_host,
+    events_of,
     ready_links,
     taken,
     volume_of,
@@ -20,15 +19,17 @@ from jiva.ladder import (
 from tierce import Code, Event, Op, Request
 from tierce_jiva.ballot import Membership
 from tierce_jiva.host import Standing, State
+from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Link, Links, LinkState
 from tierce_jiva.news import News
 from tierce_jiva.options import JivaOptions, ReplicaOptions
 from tierce_jiva.quorum import Quorum
 from tierce_jiva.regions import Extents
+from tierce_jiva.target_actions import Agenda
 from tierce_jiva.unflushed import Unflushed
-from tierce_jiva.unsettled import Unsettled
 from tierce_jiva.upkeep import Upkeep
 from tierce_jiva.wire import Kind
+from tierce_jiva.write_path import WritePath
 
 A, B, C = NAMES = ("replica-1", "replica-2", "replica-3")
 REGION = 4 << 20
@@ -40,14 +41,14 @@ class Ladder:
 
     def __init__(self) -> None:
         self.links: Links = ready_links()
-        self.events: list[Event] = []
+        self.agenda = Agenda()
         self.notes: list[str] = []
         self.suspected: list[str] = []
         self.quorum = Quorum(self.links, lambda _membership: None)
         self.quorum.adopt(Membership(BALLOT, 0, NAMES, (A, B)))
         self.standing = Standing(State.SERVING)
         self.unflushed = Unflushed(self.links.regions)
-        self.writes = idle_writes(self.links, self.unflushed, Unsettled())
+        self.writes = WritePath(self.links, InFlight(), self.unflushed, self.agenda)
         options = JivaOptions(
             replicas=tuple(ReplicaOptions(folder=name) for name in NAMES),
             clean_after_s=CLEAN_AFTER_S,
@@ -59,9 +60,10 @@ class Ladder:
             self.quorum,
             self.writes,
             self.unflushed,
-            Unsettled(),
-            News(volume_of(self.links), quiet_host(self.events)),
-            changed=lambda: self.notes.append("changed"),
+            InFlight(),
+            Extents(self.links.regions),
+            News(volume_of(self.links), self.agenda),
+            self.agenda,
             refresh=self.refresh,
             doubted=lambda _reason: self.notes.append("doubted"),
             suspect=lambda links, _reason: self.suspected.extend(link.name for link in links),
@@ -70,9 +72,12 @@ class Ladder:
         members = [self.links[name] for name in (A, B)]
         for link in self.links:
             link.missed.clear()
-        self.writes.targets = tuple(members)
-        self.writes.required = self.links.mask({A, B})
+        self.writes.use(members, self.links.mask({A, B}))
         self.upkeep.marks.use(members, members)
+
+    @property
+    def events(self) -> list[Event]:
+        return events_of(self.agenda)
 
     def refresh(self) -> None:
         """As the steward does."""
@@ -288,7 +293,7 @@ def test_what_is_equal_again_is_tidied_too(ladder: Ladder) -> None:
         answer_frame(ladder.links[name], digests(b"o" * 16))
     assert ladder.upkeep.is_done
     assert ladder.sent(A) == ["FLUSH"]
-    assert "changed" in ladder.notes
+    assert ladder.agenda.may_admit
 
 
 def test_one_that_can_not_flush_what_was_written_again_is_at_fault_beside_a_sound_one(

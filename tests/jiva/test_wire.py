@@ -172,7 +172,7 @@ def test_a_target_ends_the_link_on_any_bytes(parts: list[bytes], size: int) -> N
             frames = feed(reader, data[at : at + size])
         except ProtocolError:
             break
-        cluster.target.received("replica-2", frames)
+        cluster.target.received(cluster.now, "replica-2", frames)
 
 
 @pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
@@ -194,7 +194,7 @@ def test_an_order_without_a_finite_number_ends_a_connection_not_the_replica(numb
 def test_a_welcome_without_a_finite_number_ends_a_connection_not_the_target(number: float) -> None:
     cluster = opened()
     cluster.break_pipe("replica-1", "blip")
-    cluster.target.connected("replica-1")
+    cluster.target.connected(cluster.now, "replica-1")
     link = cluster.target.links["replica-1"]
     (sequence,) = link.questions
     message = {
@@ -209,7 +209,8 @@ def test_a_welcome_without_a_finite_number_ends_a_connection_not_the_target(numb
         "incarnation": 1,
     }
     frames = frames_of(encode_control(sequence, cluster.target.links.ballot, message))
-    cluster.target.received("replica-1", frames)
+    cluster.target.received(cluster.now, "replica-1", frames)
+    cluster.carry_out()
     assert not link.is_ready
-    assert [name for name, _reason in cluster.target.hangups] == ["replica-1"]
+    assert [hangup.name for hangup in cluster.hangups] == ["replica-1"]
     assert cluster.is_serving

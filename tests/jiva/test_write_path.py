@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import pytest
 from crc32c import crc32c
 
 from jiva.ladder import ack, ready_links, taken
-from tierce import GOOD, Code, Completed, Op, ProtocolError, Request, Status
+from tierce import GOOD, Code, Op, ProtocolError, Request, Status
+from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Batch, Link, Links, LinkState
+from tierce_jiva.target_actions import (
+    Agenda,
+    AtFault,
+    Failed,
+    Flushed,
+    LeftUnanswered,
+    Unequal,
+)
 from tierce_jiva.unflushed import Unflushed
-from tierce_jiva.unsettled import Unsettled
 from tierce_jiva.wire import BATCH_BYTES_MAX, ENTRY, ENTRY_COUNT_MAX, Kind
 from tierce_jiva.write_path import UNFLUSHED_COUNT_MAX, WritePath
 
@@ -26,34 +34,45 @@ class Ladder:
 
     def __init__(self, required: Iterable[str] = (A, B), targets: Iterable[str] = NAMES) -> None:
         self.links: Links = ready_links()
-        self.unsettled = Unsettled()
+        self.in_flight = InFlight()
         self.unflushed = Unflushed(self.links.regions)
-        self.answered: list[Request] = []
-        self.on_answer: Callable[[], None] = lambda: None
+        self.agenda = Agenda()
         self.suspected: list[str] = []
-        self.failed_syncs: list[str] = []
-        self.doubted: list[str] = []
+        self.failed: list[tuple[str, str]] = []
         self.unequal: list[tuple[list[tuple[int, int]], int]] = []
         self.silent: list[str] = []
         self.flushed: list[Batch] = []
-        self.writes = WritePath(
-            self.links,
-            self.unsettled,
-            self.unflushed,
-            answer=self._answer,
-            suspect=lambda links, _reason: self.suspected.extend(link.name for link in links),
-            sync_failed=lambda link: self.failed_syncs.append(link.name),
-            doubted=self.doubted.append,
-            unequal=lambda extents, lacking: self.unequal.append((extents, lacking)),
-            given_up=lambda links: self.silent.extend(link.name for link in links),
-            flushed=self.flushed.append,
-        )
-        self.writes.required = self.links.mask(set(required))
-        self.writes.targets = tuple(self.links[name] for name in targets)
+        self.writes = WritePath(self.links, self.in_flight, self.unflushed, self.agenda)
+        self.writes.use([self.links[name] for name in targets], self.links.mask(set(required)))
 
-    def _answer(self, request: Request, _settled: Completed) -> None:
-        self.answered.append(request)
-        self.on_answer()
+    @property
+    def answered(self) -> list[Request]:
+        return [request for requests in self.agenda.completed.values() for request in requests]
+
+    def weigh(self) -> None:
+        """Keep what was found; who has failed is judged then."""
+        while self.agenda.findings:
+            found = self.agenda.findings.pop(0)
+            match found:
+                case Failed():
+                    what = "flush" if found.batch.is_flush else "write"
+                    self.failed.append((what, found.link.name))
+                    self.writes.judge(found.batch)
+                case AtFault():
+                    self.suspected.extend(link.name for link in found.links)
+                case Unequal():
+                    self.unequal.append((found.extents, found.lacking))
+                case LeftUnanswered():
+                    self.silent.extend(link.name for link in found.links)
+                case Flushed():
+                    self.flushed.append(found.flush)
+
+    def drop(self, name: str, *, stays: str) -> None:
+        """It is not a target any more, and another one is all that is required."""
+        targets = [link for link in self.writes.targets if link.name != name]
+        self.writes.use(targets, self.links.mask({stays}))
+        self.writes.drop(self.links[name])
+        self.weigh()
 
     def write(self, *offsets: int, length: int = 512) -> list[Request]:
         requests = [
@@ -73,6 +92,7 @@ class Ladder:
             link = self.links[name]
             sequence = number or min((*link.writes, *link.flushes))
             assert self.writes.acknowledged(link, ack(sequence, failures))
+            self.weigh()
 
     def kinds(self, name: str) -> list[Kind]:
         return [frame.kind for frame in taken(self.links[name])]
@@ -96,13 +116,13 @@ def ladder() -> Ladder:
 def test_a_write_goes_to_every_target_and_settles_when_all_have_it(ladder: Ladder) -> None:
     (write,) = ladder.write(0)
     assert [ladder.kinds(name) for name in NAMES] == [[Kind.BATCH]] * 3
-    assert ladder.unsettled.overlaps(0, 512)
+    assert ladder.in_flight.overlaps(0, 512)
     ladder.ack(A, B)
     assert write.status is None, "the one that catches up must have it too"
     ladder.ack(C)
     assert write.status is GOOD
     assert ladder.answered == [write]
-    assert not ladder.unsettled
+    assert not ladder.in_flight
     assert ladder.writes.is_idle
 
 
@@ -156,13 +176,12 @@ def test_an_answer_to_nothing_is_somebody_elses(ladder: Ladder) -> None:
 def test_a_write_that_one_failed_is_settled_when_that_one_is_out(ladder: Ladder) -> None:
     (write,) = ladder.write(0)
     ladder.ack(A, failures=BROKEN)
-    assert ladder.doubted == ["replica-1 failed a write"]
+    assert ladder.failed == [("write", A)]
     assert ladder.suspected == [], "the others have not answered"
     ladder.ack(B, C)
     assert ladder.suspected == [A]
     assert write.status is None
-    ladder.writes.required = ladder.links.mask({B})
-    ladder.writes.drop(ladder.links[A])
+    ladder.drop(A, stays=B)
     assert write.status is GOOD
     assert ladder.unequal == []
 
@@ -184,7 +203,6 @@ def test_a_write_that_all_required_failed_is_answered_so_and_may_differ(ladder: 
 def test_one_that_catches_up_and_fails_is_at_fault_whatever_the_others_do(ladder: Ladder) -> None:
     ladder.write(0)
     ladder.ack(C, failures=FULL)
-    assert ladder.doubted == [], "it is no source"
     ladder.ack(A, B, failures=FULL)
     assert ladder.suspected == [C]
 
@@ -203,8 +221,7 @@ def test_one_in_doubt_is_no_copy_to_vote_the_others_out_for(ladder: Ladder) -> N
 def test_a_write_whose_targets_are_all_out_is_never_good() -> None:
     ladder = Ladder(required=(A,), targets=(A,))
     (write,) = ladder.write(0)
-    ladder.writes.required = ladder.links.mask({B})
-    ladder.writes.drop(ladder.links[A])
+    ladder.drop(A, stays=B)
     assert write.status is not None
     assert write.status.code is Code.WRITE_ERROR
     assert ladder.unequal
@@ -215,19 +232,8 @@ def test_what_has_settled_is_not_settled_again_by_a_drop(ladder: Ladder) -> None
     ladder.ack(A, failures=FULL)
     ladder.ack(B, failures=FULL)
     ladder.ack(C)
-    ladder.writes.drop(ladder.links[A])
+    ladder.drop(A, stays=B)
     assert ladder.answered == [write]
-
-
-def test_what_settles_may_lead_to_another_drop_of_the_same_link(ladder: Ladder) -> None:
-    writes = ladder.write(0) + ladder.write(512)
-    ladder.ack(B, C, number=1)
-    ladder.ack(B, failures=FULL, number=2)
-    ladder.ack(C, number=2)
-    ladder.writes.required = ladder.links.mask({B})
-    ladder.on_answer = lambda: ladder.writes.drop(ladder.links[A])
-    ladder.writes.drop(ladder.links[A])
-    assert ladder.answered == writes
 
 
 def test_an_answer_about_what_was_not_sent_breaks_the_protocol(ladder: Ladder) -> None:
@@ -242,6 +248,7 @@ def test_what_must_have_failed_everywhere_is_owed_to_nobody(ladder: Ladder) -> N
     (later,) = ladder.write(0)
     ladder.ack(A, failures=FULL)
     ladder.writes.end_failed(ladder.links[A])
+    ladder.weigh()
     assert first.status is not None
     assert first.status.code is Code.NO_SPACE
     assert second.status is not None
@@ -300,11 +307,10 @@ def test_one_in_doubt_is_sent_its_flushes_when_it_is_not_any_more(ladder: Ladder
 def test_a_flush_that_one_failed_is_done_when_that_one_is_out(ladder: Ladder) -> None:
     flush = ladder.flush()
     ladder.ack(A, failures=BROKEN)
-    assert ladder.failed_syncs == [A]
+    assert ladder.failed == [("flush", A)]
     ladder.ack(B)
     assert ladder.suspected == [A]
-    ladder.writes.required = ladder.links.mask({B})
-    ladder.writes.drop(ladder.links[A])
+    ladder.drop(A, stays=B)
     assert flush.status is GOOD
 
 
@@ -357,6 +363,7 @@ def test_a_write_that_is_given_up_is_owed_to_nobody_and_may_differ(ladder: Ladde
     ladder.links.now = 5.0
     (fresh,) = ladder.write(512)
     ladder.writes.give_up(5.0, GAVE_UP)
+    ladder.weigh()
     assert write.status is GAVE_UP
     assert fresh.status is None
     assert ladder.unequal == [([(0, 512)], ladder.links.mask({B, C}))]
@@ -369,6 +376,7 @@ def test_who_has_failed_it_is_not_silent(ladder: Ladder) -> None:
     ladder.write(0)
     ladder.ack(A, failures=FULL)
     ladder.writes.give_up(5.0, GAVE_UP)
+    ladder.weigh()
     assert ladder.silent == [B, C]
     assert ladder.unequal == [([(0, 512)], ladder.links.mask(set(NAMES)))]
 
@@ -376,8 +384,10 @@ def test_who_has_failed_it_is_not_silent(ladder: Ladder) -> None:
 def test_a_flush_that_is_given_up_goes_on_by_itself(ladder: Ladder) -> None:
     flush = ladder.flush()
     ladder.writes.give_up(5.0, GAVE_UP)
+    ladder.weigh()
     assert flush.status is GAVE_UP
     ladder.writes.give_up(5.0, GAVE_UP)
+    ladder.weigh()
     ladder.ack(A, B)
     assert ladder.answered == [flush]
     assert len(ladder.flushed) == 1

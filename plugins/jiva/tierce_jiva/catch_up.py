@@ -15,11 +15,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tierce_jiva.extent_copy import ExtentCopy, Trouble
+from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Link, Links
 from tierce_jiva.marks import Marks
 from tierce_jiva.regions import Extents
 from tierce_jiva.unflushed import Unflushed
-from tierce_jiva.unsettled import Unsettled
 from tierce_jiva.wire import Frame
 
 #: It is marked this many regions ahead of what is compared: few orders, and little in doubt if
@@ -61,7 +61,7 @@ class CatchUp:
         source: Callable[[], Link | None],
         must_wait: Callable[[int], bool],
         window: int,
-        locked: Unsettled,
+        locked: InFlight,
         join: Callable[[], None],
         unlocked: Callable[[], None],
         finishing: Callable[[], None],

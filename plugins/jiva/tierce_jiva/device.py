@@ -23,10 +23,21 @@ from tierce import (
     explain,
 )
 from tierce_jiva.host import Host, Volume
+from tierce_jiva.links import Link
 from tierce_jiva.local_reader import LocalFiles
 from tierce_jiva.options import JivaOptions
 from tierce_jiva.replicator import Replicator
 from tierce_jiva.socket_link import SocketLink, connect
+from tierce_jiva.target_actions import (
+    End,
+    Fence,
+    ForgetFile,
+    Hangup,
+    Publish,
+    ReadFile,
+    Report,
+    Restart,
+)
 from tierce_jiva.wire import BATCH_BYTES_MAX, Frame
 
 #: How often the state machine is woken while it is busy.
@@ -51,9 +62,7 @@ class JivaDevice(BaseDevice):
         self.capabilities = Capabilities(discard=True, write_zeroes=True, block_status=True)
         self._context = context
         self._reactor = context.reactor
-        self._local = LocalFiles(
-            context.reactor, volume.size_bytes, before=self._enter, after=self._move
-        )
+        self._local = LocalFiles(context.reactor, volume.size_bytes)
         self._timer: Timer | None = None
         self._links: dict[str, SocketLink] = {}
         self._retries: dict[str, Timer] = {}
@@ -69,42 +78,47 @@ class JivaDevice(BaseDevice):
                 boot_id=context.boot_id,
             ),
             options,
-            Host(
-                emit=context.emit,
-                publish=context.publish,
-                fenced=context.fenced,
-                restart=_restart,
-                local=self._local,
-                wall_ms=lambda: time.time_ns() // 1_000_000,
-            ),
+            Host(local=self._local, wall_ms=lambda: time.time_ns() // 1_000_000),
         )
+        self._members = self._replicator.links.all
+        self._agenda = self._replicator.agenda
+        #: To be called once nothing that was given up can be seen any more, and at the end.
+        self._quiet: list[Callable[[], None]] = []
+        self._closed: Closed | None = None
         self._replicator.tick(self._reactor.now())
+        self._carry_out()
         for name in names:
             self._connect(name, _CONNECT_S_MIN)
-        self._wake()
 
-    def submit(self, batch: list[Request], settled: Completed) -> None:
+    def submit(self, batch: list[Request], completed: Completed) -> None:
         """Take a batch; never wait."""
-        if self._timer is None:
-            # The state machine has slept: it must not judge by a time long past.
-            self._replicator.links.now = self._reactor.now()
-        self._replicator.submit(batch, settled)
-        self._send()
+        self._replicator.submit(self._reactor.now(), batch, completed)
+        if self._agenda.actions:
+            self._act()
+        for link in self._members:
+            if link.outgoing:
+                self._send(link)
         # Where all is answered, nothing has begun that time matters to.
         if self._timer is None and any(request.status is None for request in batch):
             self._wake()
 
     def when_quiet(self, quiet: Callable[[], None]) -> None:
         """Call `quiet` once nothing that was answered NOT READY can change what a read finds."""
-        self._replicator.when_quiet(quiet)
+        if self._replicator.is_quiet:
+            quiet()
+        else:
+            self._quiet.append(quiet)
 
     def close(self, closed: Closed) -> None:
         """Flush, mark the replicas clean, disconnect."""
-        self._replicator.links.now = self._reactor.now()
-        self._replicator.close(partial(self._closed, closed))
-        self._move()
+        self._closed = closed
+        self._replicator.close(self._reactor.now())
+        self._carry_out()
 
-    def _closed(self, closed: Closed) -> None:
+    def _end(self) -> None:
+        """The state machine has ended."""
+        closed, self._closed = self._closed, None
+        assert closed is not None
         self._is_closed = True
         for timer in self._retries.values():
             timer.cancel()
@@ -139,74 +153,94 @@ class JivaDevice(BaseDevice):
         )
 
     def _connected(self, name: str) -> None:
-        self._enter()
-        self._replicator.connected(name)
-        self._move()
+        self._replicator.connected(self._reactor.now(), name)
+        self._carry_out()
 
     def _received(self, name: str, frames: list[Frame]) -> None:
-        self._replicator.received(name, frames)
-        self._move()
+        self._replicator.received(self._reactor.now(), name, frames)
+        self._carry_out()
+
+    def _file_read(self, read: ReadFile) -> None:
+        self._replicator.file_read(self._reactor.now(), read)
+        self._carry_out()
 
     def _lost(self, name: str, delay_s: float, reason: str) -> None:
         self._links.pop(name, None)
         if self._is_closed:
             return
         was_up = self._replicator.links[name].is_ready
-        self._enter()
-        self._replicator.disconnected(name, reason)
+        self._replicator.disconnected(self._reactor.now(), name, reason)
         self._connect_later(name, _CONNECT_S_MIN if was_up else delay_s)
-        self._move()
+        self._carry_out()
 
     def _connect_later(self, name: str, delay_s: float) -> None:
         again = partial(self._connect, name, min(delay_s * 2, _CONNECT_S_MAX))
         self._retries[name] = self._reactor.call_later(delay_s, again)
 
-    # -- moving ------------------------------------------------------------------------------------
+    # -- carrying out ------------------------------------------------------------------------------
 
-    def _enter(self) -> None:
-        self._replicator.links.now = self._reactor.now()
-
-    def _move(self) -> None:
-        """Send what is to be sent, and see to it that time passes while that matters."""
-        self._send()
+    def _carry_out(self) -> None:
+        """Do what the state machine asks for, and see to it that time passes while that matters."""
+        agenda = self._agenda
+        if agenda.actions:
+            self._act()
+        if agenda.completed:
+            for completed, requests in agenda.take_completed().items():
+                completed(requests)
+        if self._quiet and self._replicator.is_quiet:
+            quiet, self._quiet = self._quiet, []
+            for call in quiet:
+                call()
+        for link in self._members:
+            if link.outgoing:
+                self._send(link)
         if self._timer is None:
             self._wake()
 
-    def _send(self) -> None:
-        """Send what the state machine wants sent, close what it wants closed."""
-        replicator = self._replicator
-        if replicator.hangups:
-            self._hang_up()
-        for link in replicator.links:
-            if link.outgoing:
-                buffers, link.outgoing = link.outgoing, []
-                connection = self._links.get(link.name)
-                if connection is not None:
-                    connection.send(buffers)
+    def _send(self, link: Link) -> None:
+        buffers, link.outgoing = link.outgoing, []
+        connection = self._links.get(link.name)
+        if connection is not None:
+            connection.send(buffers)
 
-    def _hang_up(self) -> None:
-        hangups, self._replicator.hangups = self._replicator.hangups, []
-        for name, _reason in hangups:
-            connection = self._links.pop(name, None)
-            if connection is not None:
-                connection.close()
-            if name not in self._retries:
-                self._connect_later(name, _CONNECT_S_MIN)
+    def _act(self) -> None:
+        context = self._context
+        for action in self._agenda.take_actions():
+            match action:
+                case Report():
+                    context.emit(action.event)
+                case Publish():
+                    context.publish(action.shown)
+                case Hangup():
+                    self._hang_up(action.name)
+                case ReadFile():
+                    self._local.read(action.head, action.requests, partial(self._file_read, action))
+                case ForgetFile():
+                    self._local.forget(action.head)
+                case Fence():
+                    context.fenced(action.reason)
+                case Restart():
+                    # The supervisor starts this process again, and it opens afresh.
+                    raise TemporaryError(f"the volume must be opened anew: {action.reason}")
+                case End():
+                    self._end()
+
+    def _hang_up(self, name: str) -> None:
+        connection = self._links.pop(name, None)
+        if connection is not None:
+            connection.close()
+        if name not in self._retries:
+            self._connect_later(name, _CONNECT_S_MIN)
 
     def _wake(self) -> None:
         """Tick while the state machine is busy; an idle volume has no timer."""
-        if self._timer is None and not self._is_closed and self._replicator.is_busy:
+        if not self._is_closed and self._replicator.is_busy:
             self._timer = self._reactor.call_later(TICK_S, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
         self._replicator.tick(self._reactor.now())
-        self._move()
-
-
-def _restart(reason: str) -> None:
-    """End the target's process; the supervisor starts it again, and it opens afresh."""
-    raise TemporaryError(f"the volume must be opened anew: {reason}")
+        self._carry_out()
 
 
 def open_device(context: OpenContext) -> JivaDevice:

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable
 
 from tierce_jiva.ballot import Membership
 from tierce_jiva.extent_copy import Trouble
-from tierce_jiva.host import Host, Volume
+from tierce_jiva.host import Volume
 from tierce_jiva.lateness import choose_late, find_late, find_lost, has_shown_no_life
 from tierce_jiva.links import Link, Links
 from tierce_jiva.news import News
 from tierce_jiva.options import JivaOptions
 from tierce_jiva.quorum import Quorum
 from tierce_jiva.readmission import Readmission
+from tierce_jiva.target_actions import Agenda, Restart
 
 
 class Faults:
@@ -22,7 +23,7 @@ class Faults:
     Args:
         volume: The volume.
         options: What the operator set.
-        host: The surroundings.
+        agenda: Where it says what is to be done.
         links: The replicas.
         quorum: The votes.
         readmission: Who catches up.
@@ -36,7 +37,7 @@ class Faults:
         self,
         volume: Volume,
         options: JivaOptions,
-        host: Host,
+        agenda: Agenda,
         links: Links,
         quorum: Quorum,
         readmission: Readmission,
@@ -47,7 +48,7 @@ class Faults:
         show: Callable[[], None],
     ) -> None:
         self._options = options
-        self._host = host
+        self._agenda = agenda
         self._links = links
         self._quorum = quorum
         self._readmission = readmission
@@ -164,7 +165,7 @@ class Faults:
         fresh opening can weigh what is left; else wait for the one that has not."""
         links = [self._links[name] for name in latest.in_sync]
         if all(link.is_ready and not link.has_kept for link in links):
-            self._host.restart("every in-sync replica has lost its memory")
+            self._agenda.actions.append(Restart("every in-sync replica has lost its memory"))
         for link in links:
             if link.is_ready:
                 self._forgive(link)

@@ -7,8 +7,7 @@ from collections.abc import Callable
 
 import attrs
 
-from tierce import Event, VolumeStatus
-from tierce_jiva.read_path import LocalReader
+from tierce_jiva.target_actions import LocalReader
 
 
 class State(enum.Enum):
@@ -30,21 +29,13 @@ class Standing:
 
 @attrs.frozen
 class Host:
-    """What the state machine may call of its surroundings.
+    """What the state machine has at hand of its surroundings.
 
     Attributes:
-        emit: Reports an event.
-        publish: Shows the replicas' state to operators.
-        fenced: Another target has the volume: this one ends for good.
-        restart: No way on but a fresh opening: this process ends and is started again.
         local: Reads files of this machine, or None.
         wall_ms: Returns the wall clock in milliseconds, for the ballot's number.
     """
 
-    emit: Callable[[Event], None]
-    publish: Callable[[VolumeStatus], None]
-    fenced: Callable[[str], None]
-    restart: Callable[[str], None]
     local: LocalReader | None
     wall_ms: Callable[[], int]
 

@@ -69,16 +69,17 @@ def has_shown_no_life(link: Link, now: float, options: JivaOptions) -> bool:
     return asked is not None and now - max(link.heard_at, asked) > options.alone_after_s
 
 
-def forgive(links: Links, seconds: float) -> None:
-    """This process has stood still for so long: what it was waiting for may have come meanwhile."""
+def forgive(links: Links, seconds: float, now: float) -> None:
+    """This process has stood still for so long until now: what it was waiting for may have come
+    meanwhile."""
     items: dict[int, Batch | Question] = {}
     for link in links:
         for waiting in (link.writes, link.flushes, link.questions):
             items.update((id(item), item) for item in waiting.values())
-        link.heard_at += seconds
-        link.lost_at += seconds
+        link.heard_at = min(link.heard_at + seconds, now)
+        link.lost_at = min(link.lost_at + seconds, now)
     for item in items.values():
-        item.asked_at += seconds
+        item.asked_at = min(item.asked_at + seconds, now)
 
 
 def find_hung(links: Links, dead_s: float) -> list[Link]:

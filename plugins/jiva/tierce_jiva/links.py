@@ -87,33 +87,33 @@ class Batch:
 
     Attributes:
         sequence: Of its frame.
-        requests: What is answered when it settles; empty for what nobody waits for.
-        settled: Whom to tell.
+        requests: What is answered when it has its outcome; empty for what nobody waits for.
+        completed: Whom to tell.
         buffers: Its frame, kept to be sent again after a replica's restart.
         targets: Bits of the links that it was sent to, less those dropped since.
         waiting: Bits of those that have not answered with success.
         failed: Bits of those that have answered with a failure.
-        failures: Entry index -> what happened, for entries that failed anywhere.
+        failures: Entry index -> what happened, for entries that failed anywhere; None if none has.
         asked_at: When it was last sent, in seconds.
         began_at: When it was first sent, in seconds.
         is_flush: It is a flush.
         epoch: FLUSH: it covers what was written before that flush epoch.
-        is_settled: It has its outcome; nothing changes it any more.
+        has_outcome: Nothing changes it any more.
     """
 
     sequence: int
     requests: list[Request]
-    settled: Completed | None
+    completed: Completed | None
     buffers: list[Buffer]
     targets: int
     waiting: int
     asked_at: float
     began_at: float
     failed: int = 0
-    failures: dict[int, Code] = attrs.field(factory=dict)
+    failures: dict[int, Code] | None = None
     is_flush: bool = False
     epoch: int = 0
-    is_settled: bool = False
+    has_outcome: bool = False
 
 
 @attrs.define(eq=False)
@@ -276,13 +276,15 @@ class Links:
     def __init__(self, names: tuple[str, ...], regions: Regions) -> None:
         self.regions = regions
         self.by_name = {name: Link(name, 1 << index, regions) for index, name in enumerate(names)}
+        self.all = tuple(self.by_name.values())
         self.ballot: Ballot = NO_BALLOT
         self.now = 0.0
         self.unrest = Unrest(regions)
-        self._sequence = 0
+        #: The last frame's number.
+        self.sequence = 0
 
     def __iter__(self) -> Iterator[Link]:
-        return iter(self.by_name.values())
+        return iter(self.all)
 
     def __getitem__(self, name: str) -> Link:
         return self.by_name[name]
@@ -301,13 +303,8 @@ class Links:
 
     def next_sequence(self) -> int:
         """Return the next frame's number."""
-        self._sequence += 1
-        return self._sequence
-
-    @property
-    def sequence(self) -> int:
-        """The last number given out."""
-        return self._sequence
+        self.sequence += 1
+        return self.sequence
 
     def ask(
         self, link: Link, message: Mapping[str, Any], answer: Callable[[Frame | None], None]

@@ -35,28 +35,16 @@ class LocalFiles:
     Args:
         reactor: The target's loop.
         size_bytes: The volume's size in bytes.
-        before: Called before reads of a worker thread are passed on: time may have passed.
-        after: Called after reads of a worker thread were passed on.
     """
 
-    def __init__(
-        self,
-        reactor: Reactor,
-        size_bytes: int,
-        before: Callable[[], None],
-        after: Callable[[], None],
-    ) -> None:
+    def __init__(self, reactor: Reactor, size_bytes: int) -> None:
         self._reactor = reactor
-        self._before = before
-        self._after = after
         self._size_bytes = size_bytes
         self._files: dict[Head, _File] = {}
         self._is_closed = False
 
-    def read(
-        self, head: Head, requests: list[Request], done: Callable[[list[Request]], None]
-    ) -> list[Request] | None:
-        """Fill what is in the page cache at once; see `LocalReader`."""
+    def read_cached(self, head: Head, requests: list[Request]) -> list[Request] | None:
+        """Fill what is in the page cache; see `LocalReader`."""
         file = self._files.get(head)
         if file is None:
             file = self._open(head)
@@ -72,13 +60,17 @@ class LocalFiles:
                     missed.append(request)
             except OSError:
                 missed.append(request)
-        if missed:
-            file.readers += 1
-            self._reactor.offload(
-                lambda: _read_all(descriptor, missed),
-                lambda _result, error: self._done(file, missed, done, error),
-            )
         return missed
+
+    def read(self, head: Head, requests: list[Request], done: Callable[[], None]) -> None:
+        """Fill the requests on a worker thread, then call `done`: one that failed has a status,
+        the others none. The file is one that `read_cached` has found, and not forgotten."""
+        file = self._files[head]
+        file.readers += 1
+        self._reactor.offload(
+            lambda: _read_all(file.descriptor, requests),
+            lambda _result, error: self._done(file, done, error),
+        )
 
     def forget(self, head: Head) -> None:
         """Close the file, as soon as no worker reads it."""
@@ -107,21 +99,13 @@ class LocalFiles:
         file = self._files[head] = _File(descriptor)
         return file
 
-    def _done(
-        self,
-        file: _File,
-        requests: list[Request],
-        done: Callable[[list[Request]], None],
-        error: BaseException | None,
-    ) -> None:
+    def _done(self, file: _File, done: Callable[[], None], error: BaseException | None) -> None:
         file.readers -= 1
         file.close_if_unused()
         if error is not None:
             raise error
         if not self._is_closed:
-            self._before()
-            done(requests)
-            self._after()
+            done()
 
 
 def _read_all(descriptor: int, requests: list[Request]) -> None:

@@ -13,6 +13,7 @@ from functools import partial
 
 from tierce_jiva.ballot import Order
 from tierce_jiva.links import Link, Links
+from tierce_jiva.target_actions import Agenda
 
 
 class Marks:
@@ -20,12 +21,12 @@ class Marks:
 
     Args:
         links: The replicas.
-        changed: Called when more regions may be written.
+        agenda: Where it says that other regions may be written.
     """
 
-    def __init__(self, links: Links, changed: Callable[[], None]) -> None:
+    def __init__(self, links: Links, agenda: Agenda) -> None:
         self._links = links
-        self._changed = changed
+        self._agenda = agenda
         #: What all are to hold.
         self.common: frozenset[int] = frozenset()
         #: The regions that are marked on every required replica: those that may be written.
@@ -168,7 +169,7 @@ class Marks:
         writable = self.common.intersection(*held) if held else frozenset()
         if writable != self.writable:
             self.writable = writable
-            self._changed()
+            self._agenda.may_admit = True
 
     def _finish_clearing(self) -> None:
         if all(link.order == self.order or not link.is_ready for link in self._required):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tierce import Event, MemberStatus, VolumeStatus
-from tierce_jiva.host import Host, State, Volume
+from tierce_jiva.host import State, Volume
 from tierce_jiva.links import Link
 from tierce_jiva.opening import Opening
+from tierce_jiva.target_actions import Agenda, Publish, Report
 
 #: Different messages of troubles that may come again and again.
 TOLD_COUNT_MAX = 100
@@ -16,12 +17,12 @@ class News:
 
     Args:
         volume: The volume.
-        host: Who is told.
+        agenda: Where it says what is to be told.
     """
 
-    def __init__(self, volume: Volume, host: Host) -> None:
+    def __init__(self, volume: Volume, agenda: Agenda) -> None:
         self._volume = volume
-        self._host = host
+        self._agenda = agenda
         self._told: set[str] = set()
         self._shown: VolumeStatus | None = None
         #: Code -> the message told last.
@@ -34,7 +35,8 @@ class News:
     def emit(self, code: str, message: str, severity: str = "info") -> None:
         """Report an event."""
         name = self._volume.name
-        self._host.emit(Event(code, f"{name}: {message}", f"volume/{name}", severity))
+        event = Event(code, f"{name}: {message}", f"volume/{name}", severity)
+        self._agenda.actions.append(Report(event))
 
     def say(self, code: str, message: str) -> None:
         """Report a lasting trouble once, not on every tick."""
@@ -109,7 +111,7 @@ class News:
         status = VolumeStatus(state=shown, trouble=trouble, members=tuple(replicas))
         if status != self._shown:
             self._shown = status
-            self._host.publish(status)
+            self._agenda.actions.append(Publish(status))
 
 
 def describe(link: Link, *, is_in: bool, progress: float | None) -> MemberStatus:

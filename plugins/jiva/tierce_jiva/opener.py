@@ -23,6 +23,7 @@ from tierce_jiva.news import News
 from tierce_jiva.opening import Opening, Waiting, choose
 from tierce_jiva.options import JivaOptions
 from tierce_jiva.quorum import Quorum
+from tierce_jiva.target_actions import Agenda, Fence, Restart
 
 #: Between two bids of one opener for a higher ballot.
 REBID_S = 0.5
@@ -39,6 +40,7 @@ class Opener:
         volume: The volume.
         options: What the operator set.
         host: The surroundings.
+        agenda: Where it says what is to be done.
         standing: Where the target stands.
         links: The replicas.
         quorum: The votes.
@@ -53,6 +55,7 @@ class Opener:
         volume: Volume,
         options: JivaOptions,
         host: Host,
+        agenda: Agenda,
         standing: Standing,
         links: Links,
         quorum: Quorum,
@@ -65,6 +68,7 @@ class Opener:
         self._volume = volume
         self._options = options
         self._host = host
+        self._agenda = agenda
         self._standing = standing
         self._links = links
         self._quorum = quorum
@@ -179,7 +183,7 @@ class Opener:
         names = ", ".join(other.name for other in gone)
         reason = f"{names} have promised higher ballots to another target"
         self._news.emit("jiva.target.fenced", f"fenced: {reason}", severity="error")
-        self._host.fenced(reason)
+        self._agenda.actions.append(Fence(reason))
 
     def consider_reopening(self, *, is_idle: bool) -> None:
         """Only an opening outbids a promise to another target: open anew for those that gave one,
@@ -191,7 +195,8 @@ class Opener:
             self._outbid_since = now
         elif now - self._outbid_since > (REOPEN_S if is_idle else REOPEN_S_MAX):
             names = ", ".join(link.name for link in gone)
-            self._host.restart(f"to let in {names}, promised to a target that is gone")
+            reason = f"to let in {names}, promised to a target that is gone"
+            self._agenda.actions.append(Restart(reason))
 
     def _try_open(self) -> None:
         ready = self._links.ready()

@@ -1,38 +1,22 @@
 """Reads: from a local replica's file where there is one in the set, else from a replica.
 
-A read that overlaps an unsettled write waits until that settles; one that was under way when
+A read that overlaps a write under way waits until that settles; one that was under way when
 such a write began is repeated after it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from functools import partial
 
 import attrs
 
 from tierce import GOOD, Code, Completed, ProtocolError, Request, Status
-from tierce_jiva.links import Head, Link, Links
-from tierce_jiva.regions import EXTENT_SHIFT
+from tierce_jiva.in_flight import InFlight
+from tierce_jiva.links import Link, Links, LinkState
+from tierce_jiva.pending import Pending
+from tierce_jiva.regions import EXTENT_SHIFT, Extents
+from tierce_jiva.target_actions import Agenda, ForgetFile, LocalReader, ReadFile, Unread
 from tierce_jiva.wire import BATCH_BYTES_MAX, Frame, Kind, check_data
-
-
-class LocalReader(Protocol):
-    """Reads a replica's file on this machine. A shell's affair."""
-
-    def read(
-        self, head: Head, requests: list[Request], done: Callable[[list[Request]], None]
-    ) -> list[Request] | None:
-        """Fill what is in the page cache at once; return the requests that are not.
-
-        Those are filled on a worker thread and then passed to `done`: a request that failed
-        has a status, the others none. None if that file can't be found here.
-        """
-        ...
-
-    def forget(self, head: Head) -> None:
-        """Let the file go: the connection that told of it is no more."""
-        ...
 
 
 @attrs.define(eq=False)
@@ -40,16 +24,22 @@ class _Reading:
     """Reads asked of one replica.
 
     Attributes:
+        link: The replica.
         requests: They.
-        settled: Whom to tell.
+        extents: Their offsets and lengths.
+        completed: Whom to tell.
         since: When they first came, in seconds.
         unrest: The number of `Links.unrest` when they were asked.
+        tried: Bits of the links that could not read them.
     """
 
+    link: Link
     requests: list[Request]
-    settled: Completed
+    extents: list[tuple[int, int]]
+    completed: Completed
     since: float
     unrest: int
+    tried: int
 
 
 class ReadPath:
@@ -57,38 +47,28 @@ class ReadPath:
 
     Args:
         links: The replicas.
-        must_wait: Returns True if an extent may not be read now: a write to it is under way, or it
-            may differ between the replicas.
+        in_flight: Extents with writes under way.
+        unequal: Extents that may differ between the replicas.
+        pending: Where what must be read later waits.
         local: Reads files of this machine; None where there are none.
-        answer: Called with (request, settled) for each request that was parked and has its
-            status.
-        again: Called with requests that must be submitted anew, and when they first came.
-        changed: Called when requests that must be submitted anew can be admitted now.
-        failed: Called with a link whose replica could not be read, why, and what of it.
-        finished: Called when a worker thread's reads have come back and were dealt with: an event
-            of its own, with nobody else to tell the answers.
+        agenda: Where it says what has come of it.
     """
 
     def __init__(
         self,
         links: Links,
-        must_wait: Callable[[int, int], bool],
+        in_flight: InFlight,
+        unequal: Extents,
+        pending: Pending,
         local: LocalReader | None,
-        *,
-        answer: Callable[[Request, Completed], None],
-        again: Callable[[list[Request], Completed, float], None],
-        changed: Callable[[], None],
-        failed: Callable[[Link, str, list[Request]], None],
-        finished: Callable[[], None],
+        agenda: Agenda,
     ) -> None:
         self._links = links
-        self._must_wait = must_wait
+        self._in_flight = in_flight
+        self._unequal = unequal
+        self._pending = pending
         self._local = local
-        self._answer = answer
-        self._again = again
-        self._changed = changed
-        self._failed = failed
-        self._finished = finished
+        self._agenda = agenda
         self._turn = 0
         #: What replicas have not answered, in the order of asking.
         self._readings: dict[_Reading, None] = {}
@@ -115,50 +95,48 @@ class ReadPath:
     def lost(self, link: Link) -> None:
         """A connection is about to be lost: what it told of files is worth nothing any more."""
         if self._local is not None and link.head is not None:
-            self._local.forget(link.head)
+            self._agenda.actions.append(ForgetFile(link.head))
 
-    def read(self, requests: list[Request], settled: Completed, since: float) -> None:
+    def read(self, requests: list[Request], completed: Completed, since: float) -> None:
         """Read; what can be had at once has its status on return and is not answered.
 
         Args:
             requests: The reads.
-            settled: Whom to tell of the others.
+            completed: Whom to tell of the others.
             since: When they first came, in seconds.
         """
         links = self._local_links
         if not links:
-            self._remote(requests, settled, since, tried=0)
+            self._remote(requests, completed, since, tried=0)
         elif len(links) == 1:
-            self._read_local(links[0], requests, settled, since)
+            self._read_local(links[0], requests, completed, since)
         else:
             # By extent: each is cached once, not once on every replica, and all disks are read.
             parts: dict[int, list[Request]] = {}
             for request in requests:
                 parts.setdefault((request.offset >> EXTENT_SHIFT) % len(links), []).append(request)
             for index, part in parts.items():
-                self._read_local(links[index], part, settled, since)
+                self._read_local(links[index], part, completed, since)
 
     def _read_local(
-        self, link: Link, requests: list[Request], settled: Completed, since: float
+        self, link: Link, requests: list[Request], completed: Completed, since: float
     ) -> None:
-        head, unrest = link.head, self._links.unrest.number
+        head = link.head
         assert self._local is not None
         assert head is not None
-        missed = self._local.read(
-            head, requests, lambda done: self._local_done(link, head, done, settled, since, unrest)
-        )
+        missed = self._local.read_cached(head, requests)
         if missed is None:
             # That file can't be found here.
             self._local_links = tuple(other for other in self._local_links if other is not link)
-            self._remote(requests, settled, since, tried=0)
-        elif missed:
+            self._remote(requests, completed, since, tried=0)
+            return
+        if missed:
+            unrest = self._links.unrest.number
+            self._agenda.actions.append(ReadFile(link, head, missed, completed, since, unrest))
             waiting = set(map(id, missed))
-            for request in requests:
-                if id(request) not in waiting:
-                    request.status = GOOD
-        else:
-            for request in requests:
-                request.status = GOOD
+            requests = [request for request in requests if id(request) not in waiting]
+        for request in requests:
+            request.status = GOOD
 
     def give_up(self, before: float, status: Status) -> None:
         """Answer what came before that time and no replica has sent; bytes that come later are
@@ -168,68 +146,84 @@ class ReadPath:
             del self._readings[reading]
             for request in reading.requests:
                 request.status = status
-                self._answer(request, reading.settled)
+            self._agenda.complete(reading.requests, reading.completed)
 
-    def _local_done(
-        self,
-        link: Link,
-        head: Head,
-        requests: list[Request],
-        settled: Completed,
-        since: float,
-        unrest: int,
-    ) -> None:
-        failed = [request for request in requests if request.status is not None]
-        if failed and link.head is head:
-            status = failed[0].status
-            assert status is not None
-            self._failed(link, status.reason, failed)
+    @staticmethod
+    def find_unread(read: ReadFile) -> Unread | None:
+        """Return what a worker thread could not read, if the file still is the replica's."""
+        failed = [request for request in read.requests if request.status is not None]
+        if not failed or read.link.head is not read.head:
+            return None
+        assert failed[0].status is not None
+        return Unread(read.link, failed[0].status.reason, failed)
+
+    def file_read(self, read: ReadFile) -> None:
+        """A worker thread has read a file; what it could not read has been seen to."""
+        link, completed, since = read.link, read.completed, read.since
+        good = [request for request in read.requests if request.status is None]
+        failed = [request for request in read.requests if request.status is not None]
         for request in failed:
             request.status = None
-        good = [request for request in requests if request not in failed]
-        if link.head is head:
-            self._arrived(link, good, settled, since, unrest)
+        if link.head is read.head:
+            self._arrived(link, good, completed, since, read.unrest)
         else:
             # What another connection has told of belongs to another incarnation.
-            self._ask_again(good, settled, since)
+            self._ask_again(good, completed, since)
         if failed:
-            self._remote(failed, settled, since, tried=link.bit)
-        self._finished()
+            self._remote(failed, completed, since, tried=link.bit)
 
     def _arrived(
-        self, link: Link, requests: list[Request], settled: Completed, since: float, unrest: int
+        self, link: Link, requests: list[Request], completed: Completed, since: float, unrest: int
     ) -> None:
         """The bytes are there: they stand unless a write to them has begun meanwhile, or what the
         replica holds has come to be in question since they were asked for."""
         if link not in self.sources:
-            self._ask_again(requests, settled, since)
+            self._ask_again(requests, completed, since)
             return
-        overtaken, moved = [], []
+        # Where nothing is under way or in question, nothing is asked about extents.
+        if self._must_wait or self._links.unrest.number != unrest:
+            requests = self._sort_out(requests, completed, since, unrest)
+        if requests:
+            for request in requests:
+                request.status = GOOD
+            self._agenda.complete(requests, completed)
+
+    @property
+    def _must_wait(self) -> bool:
+        """True if there are extents that may not be read now."""
+        return bool(self._in_flight.granules or self._unequal.parts)
+
+    def _sort_out(
+        self, requests: list[Request], completed: Completed, since: float, unrest: int
+    ) -> list[Request]:
+        """Return those whose bytes stand; see to it that the others are read again."""
+        standing, overtaken, moved = list[Request](), list[Request](), list[Request]()
         for request in requests:
             offset, length = request.offset, request.length
-            if self._must_wait(offset, length):
+            if self._in_flight.overlaps(offset, length) or self._unequal.overlaps(offset, length):
                 overtaken.append(request)
             elif self._links.unrest.has_touched(unrest, offset, length):
                 moved.append(request)
             else:
-                request.status = GOOD
-                self._answer(request, settled)
+                standing.append(request)
         if overtaken:
-            self._again(overtaken, settled, since)
+            self._pending.add(overtaken, completed, since)
         if moved:
-            self._ask_again(moved, settled, since)
+            self._ask_again(moved, completed, since)
+        return standing
 
-    def _ask_again(self, requests: list[Request], settled: Completed, since: float) -> None:
+    def _ask_again(self, requests: list[Request], completed: Completed, since: float) -> None:
         """Nothing stands against reading them anew at once."""
-        self._again(requests, settled, since)
-        self._changed()
+        self._pending.add(requests, completed, since)
+        self._agenda.may_admit = True
 
     def _remote(
-        self, requests: list[Request], settled: Completed, since: float, tried: int
+        self, requests: list[Request], completed: Completed, since: float, tried: int
     ) -> None:
-        candidates = [link for link in self.sources if link.is_ready and not link.bit & tried]
+        ready = LinkState.READY
+        candidates = [link for link in self.sources if link.state is ready and not link.bit & tried]
         if not candidates:
-            self._nobody(requests, settled, since, tried)
+            self._nobody(requests, completed, since, tried)
             return
         self._turn += 1
         link = candidates[self._turn % len(candidates)]
@@ -237,42 +231,48 @@ class ReadPath:
         length = 0
         for request in requests:
             if part and length + request.length > BATCH_BYTES_MAX:
-                self._ask(link, _Reading(part, settled, since, self._links.unrest.number), tried)
+                self._ask(link, part, completed, since, tried)
                 part, length = [], 0
             part.append(request)
             length += request.length
-        self._ask(link, _Reading(part, settled, since, self._links.unrest.number), tried)
+        self._ask(link, part, completed, since, tried)
 
-    def _ask(self, link: Link, reading: _Reading, tried: int) -> None:
-        requests, settled, since = reading.requests, reading.settled, reading.since
-
-        def answered(frame: Frame | None) -> None:
-            if reading not in self._readings:
-                return  # Given up: its buffers are their owner's again.
-            if frame is not None and frame.kind is Kind.DATA:
-                _scatter(frame, requests)
-            elif frame is not None and frame.kind is not Kind.ACK:
-                raise ProtocolError(f"a READ was answered with {frame.kind.name}")
-            del self._readings[reading]
-            if frame is None:
-                self._remote(requests, settled, since, tried)
-            elif frame.kind is not Kind.DATA:
-                self._failed(link, "it can't read", requests)
-                self._remote(requests, settled, since, tried | link.bit)
-            else:
-                self._arrived(link, requests, settled, since, reading.unrest)
-
-        self._readings[reading] = None
-        self._links.ask_extents(
-            link, Kind.READ, [(request.offset, request.length) for request in requests], answered
+    def _ask(
+        self, link: Link, requests: list[Request], completed: Completed, since: float, tried: int
+    ) -> None:
+        extents = [(request.offset, request.length) for request in requests]
+        reading = _Reading(
+            link, requests, extents, completed, since, self._links.unrest.number, tried
         )
+        self._readings[reading] = None
+        answer = partial(self._answered, reading)
+        self._links.ask_extents(link, Kind.READ, extents, answer)
+
+    def _answered(self, reading: _Reading, frame: Frame | None) -> None:
+        if reading not in self._readings:
+            return  # Given up: its buffers are their owner's again.
+        link, requests, tried = reading.link, reading.requests, reading.tried
+        if frame is not None and frame.kind is Kind.DATA:
+            for request, data in zip(requests, check_data(frame, reading.extents), strict=True):
+                assert request.buffer is not None
+                request.buffer[:] = data
+        elif frame is not None and frame.kind is not Kind.ACK:
+            raise ProtocolError(f"a READ was answered with {frame.kind.name}")
+        del self._readings[reading]
+        if frame is None:
+            self._remote(requests, reading.completed, reading.since, tried)
+        elif frame.kind is not Kind.DATA:
+            self._agenda.findings.append(Unread(link, "it can't read", requests))
+            self._remote(requests, reading.completed, reading.since, tried | link.bit)
+        else:
+            self._arrived(link, requests, reading.completed, reading.since, reading.unrest)
 
     def _nobody(
-        self, requests: list[Request], settled: Completed, since: float, tried: int
+        self, requests: list[Request], completed: Completed, since: float, tried: int
     ) -> None:
         if not tried or self._links.mask({link.name for link in self.readable}) & ~tried:
             # One that was not asked is away for a moment, or in doubt: it may have the bytes.
-            self._again(requests, settled, since)
+            self._pending.add(requests, completed, since)
             return
         for request in requests:
             request.status = Status(
@@ -280,11 +280,4 @@ class ReadPath:
                 f"no replica could read {request.length} bytes at {request.offset}",
                 request.offset,
             )
-            self._answer(request, settled)
-
-
-def _scatter(frame: Frame, requests: list[Request]) -> None:
-    extents = [(request.offset, request.length) for request in requests]
-    for request, data in zip(requests, check_data(frame, extents), strict=True):
-        assert request.buffer is not None
-        request.buffer[:] = data
+        self._agenda.complete(requests, completed)

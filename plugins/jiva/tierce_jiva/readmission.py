@@ -8,12 +8,13 @@ import attrs
 
 from tierce_jiva.catch_up import CatchUp
 from tierce_jiva.extent_copy import Trouble
+from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Link, Links
 from tierce_jiva.marks import Marks
 from tierce_jiva.quorum import Quorum
 from tierce_jiva.regions import Extents
+from tierce_jiva.target_actions import Agenda
 from tierce_jiva.unflushed import Unflushed
-from tierce_jiva.unsettled import Unsettled
 
 #: A replica that failed to catch up waits this long, doubling, before it tries again.
 RETRY_S_MIN = 1.0
@@ -36,11 +37,11 @@ class Readmission:
         unflushed: The account of what is not flushed.
         locked: Extents that writes must not enter.
         unequal: Extents that may differ between the members.
+        agenda: Where it says what is to be done.
         window: Extents compared at once.
         source: Returns a member to copy from, or None if there is none now.
         suspect: Called with what a member could not do.
         refresh: Called when `mirror` or `is_finishing` has changed.
-        changed: Called when parked writes may be admitted.
         emit: Reports an event: code, message, severity.
     """
 
@@ -50,14 +51,14 @@ class Readmission:
         quorum: Quorum,
         marks: Marks,
         unflushed: Unflushed,
-        locked: Unsettled,
+        locked: InFlight,
         unequal: Extents,
+        agenda: Agenda,
         *,
         window: int,
         source: Callable[[], Link | None],
         suspect: Callable[[Trouble], None],
         refresh: Callable[[], None],
-        changed: Callable[[], None],
         emit: Callable[[str, str, str], None],
     ) -> None:
         #: The replica that catches up, once every write goes to it.
@@ -74,7 +75,7 @@ class Readmission:
         self._source = source
         self._suspect = suspect
         self._refresh = refresh
-        self._changed = changed
+        self._agenda = agenda
         self._emit = emit
         self._catch_up: CatchUp | None = None
 
@@ -150,7 +151,7 @@ class Readmission:
         self._refresh()
 
     def _unlocked(self) -> None:
-        self._changed()
+        self._agenda.may_admit = True
         if self._catch_up is not None and self._catch_up.done_count % _SHOW_COUNT == 0:
             self._refresh()
 
@@ -181,7 +182,7 @@ class Readmission:
             f"{link.name} is not let in: {reason}; next try in {link.patience_s:g} s",
             "warning",
         )
-        self._changed()
+        self._agenda.may_admit = True
         self._refresh()
 
     @staticmethod

@@ -21,10 +21,10 @@ import attrs
 
 from tierce_jiva.ballot import NO_BALLOT
 from tierce_jiva.extent_copy import ExtentCopy, Trouble
+from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Link, Links
 from tierce_jiva.regions import EXTENT_SHIFT, Extents
 from tierce_jiva.unflushed import Unflushed
-from tierce_jiva.unsettled import Unsettled
 
 _RETRY_S = 1.0
 #: So often the one that is not in doubt, or the only one, is tried to be read, before it is given
@@ -68,6 +68,7 @@ class Repair:
     Args:
         links: The replicas.
         locked: Extents that writes must not enter, shared with who admits them.
+        unequal: Extents that nobody may read or write, shared with who admits reads and writes.
         unflushed: Where copies are noted as writes.
         window: How many extents are under way at once.
         members: Returns who is to be equal, or None where that is being decided.
@@ -81,7 +82,8 @@ class Repair:
     def __init__(
         self,
         links: Links,
-        locked: Unsettled,
+        locked: InFlight,
+        unequal: Extents,
         unflushed: Unflushed,
         *,
         window: int,
@@ -100,8 +102,7 @@ class Repair:
         self._changed = changed
         self._failed = failed
         self._unreadable = unreadable
-        #: Nobody may read or write these.
-        self.unequal = Extents(links.regions)
+        self.unequal = unequal
         #: Those that somebody waits for.
         self._hurried: dict[int, None] = {}
         #: Extent -> bits of links to copy it from, if that is possible.

@@ -1,7 +1,7 @@
 """The target's side of replication as a state machine: events in, frames and answers out.
 
-No socket, no clock: time comes with `tick`; what is to be sent lies in `Link.outgoing`;
-connections to be closed lie in `hangups`. The shell (`device.py`) moves both.
+No socket, no clock: each event says when it is. What is to be sent lies in `Link.outgoing`, all
+else that is to be done in the `Agenda`; the shell (`device.py`) carries it out.
 
 ::
 
@@ -9,29 +9,42 @@ connections to be closed lie in `hangups`. The shell (`device.py`) moves both.
        ^                                |                                   |
        +------- a connection lost ------+              fenced by a higher ballot --> ENDED
 
-This room admits requests, parks what can't go on now, and answers. `Steward` decides who is in
+This room admits requests, keeps what can't go on now, and answers. `Steward` decides who is in
 the set, `WritePath`, `ReadPath` and `StatusPath` carry the I/O, `Repair` mends what failed
 everywhere.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-
-import attrs
+from typing import Any
 
 from tierce import Code, Completed, Op, ProtocolError, Request, Status
 from tierce_jiva.host import Host, State, Volume
+from tierce_jiva.in_flight import InFlight
 from tierce_jiva.lateness import forgive
 from tierce_jiva.links import Batch, Link, Links, LinkState
 from tierce_jiva.options import JivaOptions
-from tierce_jiva.parking import Parking
+from tierce_jiva.pending import Pending
 from tierce_jiva.read_path import ReadPath
-from tierce_jiva.regions import Regions
+from tierce_jiva.regions import Extents, Regions
 from tierce_jiva.status_path import StatusPath
 from tierce_jiva.steward import Steward
+from tierce_jiva.target_actions import (
+    Agenda,
+    AtFault,
+    End,
+    Failed,
+    Finding,
+    Flushed,
+    Hangup,
+    LeftUnanswered,
+    ReadFile,
+    Unequal,
+    Unread,
+)
 from tierce_jiva.unflushed import Unflushed
-from tierce_jiva.unsettled import Unsettled
 from tierce_jiva.wire import Frame, Kind
 from tierce_jiva.write_path import WritePath
 
@@ -41,15 +54,9 @@ CLOSE_S_MAX = 5.0
 STALL_S = 1.0
 
 
-@attrs.define(eq=False)
-class _Closing:
-    flush: Batch
-    closed: Callable[[], None]
-    until: float
-
-
 class Replicator:
-    """One volume's replicas, shown as one device.
+    """One volume's replicas, shown as one device. Each event says when it is, in seconds, and
+    leaves what is to be done in `agenda` and in each `Link.outgoing`.
 
     Args:
         volume: The volume.
@@ -59,47 +66,29 @@ class Replicator:
 
     def __init__(self, volume: Volume, options: JivaOptions, host: Host) -> None:
         self.links = Links(volume.members, Regions(volume.size_bytes))
-        #: Links that the shell must close and connect anew, with the reason.
-        self.hangups: list[tuple[str, str]] = []
+        self.agenda = agenda = Agenda()
         self._volume = volume
         self._options = options
-        self._unsettled = Unsettled()
-        self._locked = Unsettled()
-        self._parking = Parking()
+        self._in_flight = InFlight()
+        self._locked = InFlight()
+        self._pending = Pending()
+        self._unequal = Extents(self.links.regions)
         unflushed = Unflushed(self.links.regions)
-        #: When time last passed, in seconds.
-        self._ticked_at: float | None = None
-        #: Asked for when nothing that was given up can be seen any more.
-        self._quiet: list[Callable[[], None]] = []
+        #: What comes after this time comes late: this process has stood still.
+        self._stalls_at = math.inf
+        self._has_stalled = False
         self._has_given_up = False
-        self._patience_s = options.not_ready_after_s
-        self._answers: dict[Completed, list[Request]] = {}
-        self._must_retry = False
-        self._must_repair = False
-        self._closing: _Closing | None = None
-        self._writes = WritePath(
-            self.links,
-            self._unsettled,
-            unflushed,
-            answer=self._answer,
-            suspect=self._suspect,
-            sync_failed=self._sync_failed,
-            doubted=self._doubted,
-            unequal=self._unequal,
-            given_up=self._given_up,
-            flushed=self._flushed,
-        )
+        #: The last flush, and when it is not waited for any more.
+        self._closing: Batch | None = None
+        self._close_until = math.inf
+        self._has_ended = False
+        self._writes = WritePath(self.links, self._in_flight, unflushed, agenda)
         self._reads = ReadPath(
-            self.links,
-            self._must_wait,
-            host.local,
-            answer=self._answer,
-            again=self._parking.park,
-            changed=self._changed,
-            failed=self._read_failed,
-            finished=self._finish,
+            self.links, self._in_flight, self._unequal, self._pending, host.local, agenda
         )
-        self._steward = Steward(
+        changing = (self._in_flight, self._pending.waiting)
+        self._statuses = StatusPath(self.links, self._reads, changing, self._unequal, agenda)
+        self._steward = steward = Steward(
             volume,
             options,
             host,
@@ -108,24 +97,32 @@ class Replicator:
             self._reads,
             unflushed,
             self._locked,
-            changed=self._changed,
+            self._unequal,
+            agenda,
             hang_up=self._hang_up,
         )
-        #: Empty where all is equal.
-        unequal = self._steward.upkeep.repair.unequal
-        self._unequal_parts = unequal.parts
-        changing = (self._unsettled, self._parking.waiting)
-        self._statuses = StatusPath(self.links, self._reads, changing, unequal, self._answer)
+        self._handlers: dict[type[Finding], Callable[[Any], None]] = {
+            Failed: self._failed,
+            AtFault: lambda found: steward.faults.suspect(found.links, found.reason),
+            Unequal: self._found_unequal,
+            LeftUnanswered: self._given_up,
+            Flushed: self._flushed,
+            Unread: lambda found: steward.upkeep.read_failed(
+                found.link, found.reason, found.requests
+            ),
+        }
 
     # -- events ------------------------------------------------------------------------------------
 
-    def connected(self, name: str) -> None:
+    def connected(self, now: float, name: str) -> None:
         """The shell has connected to a replica."""
+        self._at(now)
         self._steward.connected(self.links[name])
         self._finish()
 
-    def disconnected(self, name: str, reason: str) -> None:
+    def disconnected(self, now: float, name: str, reason: str) -> None:
         """The connection was lost, or could not be made."""
+        self._at(now)
         link = self.links[name]
         if link.state is LinkState.DOWN:
             link.trouble = reason
@@ -133,60 +130,93 @@ class Replicator:
         self._steward.lost(link, reason)
         self._finish()
 
-    def received(self, name: str, frames: list[Frame]) -> None:
+    def received(self, now: float, name: str, frames: list[Frame]) -> None:
         """Frames have arrived from a replica."""
-        link = self.links[name]
-        link.heard_at = self.links.now
-        acknowledged = self._writes.acknowledged
+        if now > self._stalls_at:
+            self._forgive(now)
+        agenda, link = self.agenda, self.links.by_name[name]
+        self.links.now = link.heard_at = now
+        acknowledged, ack = self._writes.acknowledged, Kind.ACK
         try:
             for frame in frames:
-                if frame.kind is Kind.ACK and acknowledged(link, frame):
-                    continue
-                self._reply(link, frame)
+                if frame.kind is not ack or not acknowledged(link, frame):
+                    self._reply(link, frame)
+                if agenda.findings:
+                    self._weigh()
         except ProtocolError as error:
             self._hang_up(link, f"broke the protocol: {error}")
-        self._finish()
+        if self._pending.groups or agenda.findings or agenda.must_repair or self._has_given_up:
+            self._finish()
+        else:
+            agenda.may_admit = False
 
-    def submit(self, batch: list[Request], settled: Completed) -> None:
+    def submit(self, now: float, batch: list[Request], completed: Completed) -> None:
         """Take a batch; what can be answered at once has its status on return."""
+        if now > self._stalls_at:
+            self._forgive(now)
+        self.links.now = now
         steward = self._steward
-        if steward.has_majority and steward.state is State.SERVING:
-            self._admit(batch, settled, self.links.now)
-            if self._must_repair:
-                self._must_repair = False
+        if steward.has_majority and steward.standing.state is State.SERVING:
+            self._admit(batch, completed, now)
+            if self.agenda.must_repair:
+                self.agenda.must_repair = False
                 steward.upkeep.repair.advance()
+            if self.agenda.findings:
+                self._weigh()
         elif steward.state is State.ENDED:
             for request in batch:
                 request.status = Status(Code.FENCED, "this target no longer serves the volume")
         else:
-            self._parking.park(batch, settled, self.links.now)
+            self._pending.add(batch, completed, now)
+
+    def file_read(self, now: float, read: ReadFile) -> None:
+        """A worker thread has read a file."""
+        self._at(now)
+        unread = self._reads.find_unread(read)
+        if unread is not None:
+            # Who can't read it is no source for the rest of it either.
+            self.agenda.findings.append(unread)
+            self._weigh()
+        self._reads.file_read(read)
+        self._finish()
 
     def tick(self, now: float) -> None:
-        """Time has passed: now in seconds. Called a few times a second while `is_busy`, and once
-        before what happens after a sleep."""
-        stall_s = 0.0 if self._ticked_at is None else now - self._ticked_at
-        self.links.now = now
-        if stall_s > STALL_S:
+        """Time has passed. Called a few times a second while `is_busy`, and once before what
+        happens after a sleep."""
+        self._at(now)
+        if self._has_stalled:
             # What has come meanwhile is taken first; nobody is judged before.
-            forgive(self.links, stall_s)
+            self._has_stalled = False
         else:
             self._steward.advance()
             self._give_up_late()
-        self._ticked_at = now if self.is_busy else None
-        if self._closing is not None and now > self._closing.until:
+        self._stalls_at = now + STALL_S if self.is_busy else math.inf
+        if now > self._close_until:
             self._end()
         self._finish()
 
-    def close(self, closed: Callable[[], None]) -> None:
+    def close(self, now: float) -> None:
         """Flush, mark the replicas clean, end. Nothing is under way."""
+        self._at(now)
         steward = self._steward
         if steward.is_settled and steward.upkeep.can_be_cleaned and self._writes.is_idle:
             steward.state = State.CLOSING
-            flush = self._writes.flush([], None)
-            self._closing = _Closing(flush, closed, self.links.now + CLOSE_S_MAX)
+            self._closing = self._writes.flush([], None)
+            self._close_until = now + CLOSE_S_MAX
         else:
-            steward.state = State.ENDED
-            closed()
+            self._end()
+
+    def _at(self, now: float) -> None:
+        """Something happens; as `received` and `submit` do it without a call."""
+        if now > self._stalls_at:
+            self._forgive(now)
+        self.links.now = now
+
+    def _forgive(self, now: float) -> None:
+        """Time in which this process stood still counts for nobody."""
+        forgive(self.links, now + STALL_S - self._stalls_at, now)
+        self._stalls_at = now + STALL_S
+        self._has_stalled = True
 
     @property
     def state(self) -> State:
@@ -197,26 +227,32 @@ class Replicator:
     def is_busy(self) -> bool:
         """True while `tick` has something to look after. An idle volume sleeps."""
         return self._steward.state is not State.ENDED and (
-            bool(self._parking or self._unsettled)
+            bool(self._pending or self._in_flight)
             or self._steward.is_busy
             or any(link.flushes or link.questions for link in self.links)
         )
 
+    @property
+    def is_quiet(self) -> bool:
+        """True if nothing that was answered NOT READY can change what a read finds any more: the
+        extents of a write that was given up are equal again."""
+        return not self._has_given_up
+
     # -- admission ---------------------------------------------------------------------------------
 
-    def _admit(self, batch: list[Request], settled: Completed, since: float) -> None:
+    def _admit(self, batch: list[Request], completed: Completed, since: float) -> None:
         reads: list[Request] = []
         writes: list[Request] = []
         flushes: list[Request] = []
         later: list[Request] = []
-        steward, read, flush, status = self._steward, Op.READ, Op.FLUSH, Op.BLOCK_STATUS
-        writable, shift = steward.upkeep.marks.writable, self.links.regions.shift
+        upkeep, read, flush, status = self._steward.upkeep, Op.READ, Op.FLUSH, Op.BLOCK_STATUS
+        writable, shift = upkeep.marks.writable, self.links.regions.shift
         # Where nothing is under way, nothing is asked about extents.
         stands = bool(
-            self._unsettled.granules
+            self._in_flight.granules
             or self._locked.granules
-            or self._parking.waiting.granules
-            or self._unequal_parts
+            or self._pending.waiting.granules
+            or self._unequal.parts
         )
         for request in batch:
             op = request.op
@@ -227,94 +263,81 @@ class Replicator:
             elif op is read:
                 reads.append(request)
             elif op is status:
-                self._statuses.ask(request, settled, since)
+                self._statuses.ask(request, completed, since)
             else:
                 offset, length = request.offset, request.length
                 region = offset >> shift
                 if (region in writable and offset + length - 1 >> shift == region) or (
-                    steward.upkeep.may_write(offset, length)
+                    upkeep.may_write(offset, length)
                 ):
                     writes.append(request)
                 else:
                     later.append(request)
                     # What overlaps it and comes after it waits behind it.
-                    self._parking.hold(request)
+                    self._pending.hold(request)
                     stands = True
         if reads:
-            self._reads.read(reads, settled, since)
+            self._reads.read(reads, completed, since)
         if writes:
-            self._writes.write(writes, settled)
+            self._writes.write(writes, completed)
         if flushes:
-            self._writes.flush(flushes, settled)
+            self._writes.flush(flushes, completed)
         if later:
-            self._parking.park(later, settled, since)
+            self._pending.add(later, completed, since)
 
     def _must_wait_for(self, request: Request) -> bool:
-        """True if what is under way stands against the request; then it is to be parked."""
+        """True if what is under way stands against the request; then it is to wait."""
         offset, length, is_read = request.offset, request.length, request.op is Op.READ
-        if self._parking.waiting.overlaps(offset, length):
+        if self._pending.waiting.overlaps(offset, length):
             must_wait = True
-        elif self._steward.upkeep.repair.unequal.overlaps(offset, length):
+        elif self._unequal.overlaps(offset, length):
             must_wait = True
             if self._steward.upkeep.repair.hurry(offset, length):
-                self._must_repair = True
+                self.agenda.must_repair = True
         else:
-            extents = self._unsettled if is_read else self._locked
+            extents = self._in_flight if is_read else self._locked
             must_wait = extents.overlaps(offset, length)
         if must_wait and not is_read:
-            self._parking.hold(request)
+            self._pending.hold(request)
         return must_wait
 
-    def _changed(self) -> None:
-        self._must_retry = True
-
     def _retry(self) -> None:
-        """Something has changed: what was parked may be admitted now."""
-        self._must_retry = False
-        if not self._parking or not self._steward.has_majority:
+        """Something has changed: what is pending may be admitted now."""
+        agenda = self.agenda
+        agenda.may_admit = False
+        if not self._pending or not self._steward.has_majority:
             return
         if self._steward.state is not State.SERVING:
             return
-        for group in self._parking.take_all():
-            self._admit(group.requests, group.settled, group.since)
-            for request in group.requests:
-                if request.status is not None:
-                    self._answers.setdefault(group.settled, []).append(request)
+        for group in self._pending.take_all():
+            self._admit(group.requests, group.completed, group.since)
+            done = [request for request in group.requests if request.status is not None]
+            if done:
+                # Nothing more can be admitted for that.
+                may_admit = agenda.may_admit
+                agenda.complete(done, group.completed)
+                agenda.may_admit = may_admit
 
-    def _answer(self, request: Request, settled: Completed) -> None:
-        self._must_retry = True
-        answers = self._answers.get(settled)
-        if answers is None:
-            self._answers[settled] = [request]
-        else:
-            answers.append(request)
+    def _weigh(self) -> None:
+        """Hand what was found out to whom it concerns, until nothing is left of it."""
+        agenda = self.agenda
+        while agenda.findings:
+            findings, agenda.findings = agenda.findings, []
+            for finding in findings:
+                self._handlers[type(finding)](finding)
 
     def _finish(self) -> None:
-        """The end of every event but `submit`: admit what waited, then tell."""
-        while self._must_retry or self._must_repair:
-            if self._must_retry:
+        """The end of every event but `submit`: weigh what was found, and admit what has waited."""
+        agenda = self.agenda
+        while agenda.findings or agenda.may_admit or agenda.must_repair:
+            self._weigh()
+            if agenda.may_admit:
                 self._retry()
-            if self._must_repair:
-                self._must_repair = False
+            if agenda.must_repair:
+                agenda.must_repair = False
                 self._steward.upkeep.repair.advance()
         if self._has_given_up and not self._steward.upkeep.repair.unequal:
             self._has_given_up = False
-        if self._answers:
-            answers, self._answers = self._answers, {}
-            for settled, requests in answers.items():
-                settled(requests)
-        if self._quiet and not self._has_given_up:
-            quiet, self._quiet = self._quiet, []
-            for call in quiet:
-                call()
-
-    def when_quiet(self, quiet: Callable[[], None]) -> None:
-        """Call `quiet` once nothing that was answered NOT READY can be seen any more, which may be
-        now: the extents of a write that was given up are equal again."""
-        if self._has_given_up:
-            self._quiet.append(quiet)
-        else:
-            quiet()
 
     def _give_up_late(self) -> None:
         before = self.links.now - self._options.not_ready_after_s
@@ -326,10 +349,10 @@ class Replicator:
         self._writes.give_up(before, status)
         self._reads.give_up(before, status)
         self._statuses.give_up(before)
-        for group in self._parking.take_late(before):
+        for group in self._pending.take_late(before):
             for request in group.requests:
                 request.status = status
-                self._answer(request, group.settled)
+            self.agenda.complete(group.requests, group.completed)
 
     # -- what comes back ---------------------------------------------------------------------------
 
@@ -350,47 +373,45 @@ class Replicator:
             question.answer(None)
 
     def _hang_up(self, link: Link, reason: str) -> None:
-        self.hangups.append((link.name, reason))
+        self.agenda.actions.append(Hangup(link.name, reason))
         if link.state is not LinkState.DOWN:
             self._steward.lost(link, reason)
 
-    def _suspect(self, at_fault: list[Link], reason: str) -> None:
-        self._steward.faults.suspect(at_fault, reason)
+    # -- what was found ----------------------------------------------------------------------------
 
-    def _sync_failed(self, link: Link) -> None:
-        self._steward.upkeep.sync_failed(link)
+    def _failed(self, found: Failed) -> None:
+        """What follows for the replica comes before anybody is judged."""
+        batch, link = found.batch, found.link
+        if batch.is_flush:
+            self._steward.upkeep.sync_failed(link)
+        elif link.bit & self._writes.required:
+            # Before anything that it has read since is known.
+            self._steward.restart_catch_up(f"{link.name} failed a write")
+        self._writes.judge(batch)
 
-    def _read_failed(self, link: Link, reason: str, requests: list[Request]) -> None:
-        self._steward.upkeep.read_failed(link, reason, requests)
-
-    def _must_wait(self, offset: int, length: int) -> bool:
-        repair = self._steward.upkeep.repair
-        return self._unsettled.overlaps(offset, length) or repair.unequal.overlaps(offset, length)
-
-    def _doubted(self, reason: str) -> None:
-        self._steward.restart_catch_up(reason)
-
-    def _unequal(self, extents: list[tuple[int, int]], lacking: int) -> None:
+    def _found_unequal(self, found: Unequal) -> None:
         self._steward.restart_catch_up("a write failed on the members it is compared with")
-        for offset, length in extents:
-            self._steward.upkeep.repair.add(offset, length, lacking)
-        self._must_repair = True
+        for offset, length in found.extents:
+            self._steward.upkeep.repair.add(offset, length, found.lacking)
+        self.agenda.must_repair = True
 
-    def _given_up(self, silent: list[Link]) -> None:
+    def _given_up(self, found: LeftUnanswered) -> None:
         """What was given up must not be applied by those that have not answered: what a new
         connection does not bring any more is dropped with the old one."""
         self._has_given_up = True
-        for link in silent:
-            self._hang_up(link, f"left what it was sent unanswered for {self._patience_s:g} s")
+        patience_s = self._options.not_ready_after_s
+        for link in found.links:
+            self._hang_up(link, f"left what it was sent unanswered for {patience_s:g} s")
 
-    def _flushed(self, flush: Batch) -> None:
-        if self._closing is not None and flush is self._closing.flush:
+    def _flushed(self, found: Flushed) -> None:
+        if found.flush is self._closing:
             self._steward.upkeep.clean(self._end)
         else:
-            self._steward.flushed(flush)
+            self._steward.flushed(found.flush)
 
     def _end(self) -> None:
-        closing, self._closing = self._closing, None
-        if closing is not None:
+        if not self._has_ended:
+            self._has_ended = True
+            self._close_until = math.inf
             self._steward.state = State.ENDED
-            closing.closed()
+            self.agenda.actions.append(End())

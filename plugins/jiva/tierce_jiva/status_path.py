@@ -3,7 +3,7 @@
 Data may be told anywhere; a hole only where whatever may be read is zeroes. So nothing waits here
 for writes, however long the extent is. What may be otherwise elsewhere, or soon, is told as data:
 
-- where something that changes bytes is parked or under way: the replica may have taken a discard
+- where something that changes bytes is pending or under way: the replica may have taken a discard
   that another one has not, and what is read may come from that one;
 - what may differ between the members, or is in doubt on the replica that was asked, now or when it
   was asked: it may have looked before that was mended, and told of it afterwards;
@@ -16,16 +16,17 @@ shows. Where nobody can tell, all is data: a question is never an error.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
 import attrs
 
 from tierce import EXTENT_COUNT_MAX, GOOD, Completed, Extent, Request
+from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Link, Links
 from tierce_jiva.read_path import ReadPath
 from tierce_jiva.regions import Extents
-from tierce_jiva.unsettled import Unsettled
+from tierce_jiva.target_actions import Agenda
 from tierce_jiva.wire import STATUS_BYTES_MAX, Frame, Kind, check_found
 
 #: First byte, and one past the last.
@@ -36,12 +37,12 @@ CHANGING_COUNT_MAX = 1024
 
 
 @attrs.define(eq=False)
-class _Question:
+class _Call:
     """One BLOCK_STATUS on its way.
 
     Attributes:
         request: It.
-        settled: Whom to tell.
+        completed: Whom to tell.
         since: When it first came, in seconds.
         length: How much is asked about, in bytes.
         unrest: The number of `Links.unrest` when it was asked.
@@ -50,7 +51,7 @@ class _Question:
     """
 
     request: Request
-    settled: Completed
+    completed: Completed
     since: float
     length: int
     unrest: int = 0
@@ -64,48 +65,48 @@ class StatusPath:
     Args:
         links: The replicas.
         reads: Whom to ask: who may be read.
-        changing: What is to change, parked or under way.
+        changing: What is to change, pending or under way.
         unequal: What may differ between the members.
-        answer: Called with (request, settled) for each request that was parked and has its status.
+        agenda: Where it says what has come of it.
     """
 
     def __init__(
         self,
         links: Links,
         reads: ReadPath,
-        changing: tuple[Unsettled, ...],
+        changing: tuple[InFlight, ...],
         unequal: Extents,
-        answer: Callable[[Request, Completed], None],
+        agenda: Agenda,
     ) -> None:
         self._links = links
         self._reads = reads
         self._changing = changing
         self._unequal = unequal
-        self._answer = answer
+        self._agenda = agenda
         self._turn = 0
         #: What replicas have not answered, in the order of asking.
-        self._questions: dict[_Question, None] = {}
+        self._calls: dict[_Call, None] = {}
 
-    def ask(self, request: Request, settled: Completed, since: float) -> None:
+    def ask(self, request: Request, completed: Completed, since: float) -> None:
         """Ask; if there is nobody to be asked it has its status on return and is not answered.
 
         Args:
             request: The BLOCK_STATUS.
-            settled: Whom to tell otherwise.
+            completed: Whom to tell otherwise.
             since: When it first came, in seconds.
         """
-        question = _Question(request, settled, since, min(request.length, STATUS_BYTES_MAX))
+        question = _Call(request, completed, since, min(request.length, STATUS_BYTES_MAX))
         if self._send(question):
-            self._questions[question] = None
+            self._calls[question] = None
         else:
             _tell(request, None)
 
     def give_up(self, before: float) -> None:
         """Answer what came before that time and no replica has told of."""
-        for question in [one for one in self._questions if one.since < before]:
+        for question in [one for one in self._calls if one.since < before]:
             self._finish(question, None)
 
-    def _send(self, question: _Question) -> bool:
+    def _send(self, question: _Call) -> bool:
         """Ask one that knows the question and was not tried; False if there is none."""
         able = [
             link
@@ -123,8 +124,8 @@ class StatusPath:
         self._links.ask_extents(link, Kind.STATUS, [extent], answered)
         return True
 
-    def _answered(self, question: _Question, link: Link, frame: Frame | None) -> None:
-        if question not in self._questions:
+    def _answered(self, question: _Call, link: Link, frame: Frame | None) -> None:
+        if question not in self._calls:
             return  # Given up.
         if frame is not None and frame.kind is Kind.ACK:
             question.tried |= link.bit
@@ -136,13 +137,13 @@ class StatusPath:
         if not self._send(question):
             self._finish(question, None)
 
-    def _finish(self, question: _Question, found: tuple[Extent, ...] | None) -> None:
-        del self._questions[question]
+    def _finish(self, question: _Call, found: tuple[Extent, ...] | None) -> None:
+        del self._calls[question]
         _tell(question.request, found)
-        self._answer(question.request, question.settled)
+        self._agenda.complete([question.request], question.completed)
 
     def _certain(
-        self, question: _Question, link: Link, found: tuple[Extent, ...]
+        self, question: _Call, link: Link, found: tuple[Extent, ...]
     ) -> tuple[Extent, ...] | None:
         """Return what a replica has told of with what is not certain as data; None for all."""
         offset = question.request.offset

@@ -13,6 +13,7 @@ from tierce_jiva.ballot import Membership
 from tierce_jiva.extent_copy import Trouble
 from tierce_jiva.faults import Faults
 from tierce_jiva.host import Host, Standing, State, Volume
+from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Batch, Link, Links
 from tierce_jiva.news import News, describe
 from tierce_jiva.opener import Opener
@@ -21,9 +22,10 @@ from tierce_jiva.options import JivaOptions
 from tierce_jiva.quorum import Quorum
 from tierce_jiva.read_path import ReadPath
 from tierce_jiva.readmission import Readmission
+from tierce_jiva.regions import Extents
 from tierce_jiva.returning import Returning
+from tierce_jiva.target_actions import Agenda
 from tierce_jiva.unflushed import Unflushed
-from tierce_jiva.unsettled import Unsettled
 from tierce_jiva.upkeep import Upkeep
 from tierce_jiva.write_path import WritePath
 
@@ -40,7 +42,8 @@ class Steward:
         reads: The reads under way.
         unflushed: The account of what is not flushed.
         locked: Extents that writes must not enter.
-        changed: Called when what was parked may be admitted now.
+        unequal: Extents that may differ between the members.
+        agenda: Where it says what is to be done.
         hang_up: Closes a link; it is connected anew.
     """
 
@@ -53,12 +56,13 @@ class Steward:
         writes: WritePath,
         reads: ReadPath,
         unflushed: Unflushed,
-        locked: Unsettled,
+        locked: InFlight,
+        unequal: Extents,
+        agenda: Agenda,
         *,
-        changed: Callable[[], None],
         hang_up: Callable[[Link, str], None],
     ) -> None:
-        self._standing = Standing()
+        self.standing = Standing()
         #: A majority of the replicas is connected and has promised.
         self.has_majority = False
         self._volume = volume
@@ -68,30 +72,31 @@ class Steward:
         self._writes = writes
         self._reads = reads
         self._unflushed = unflushed
-        self._changed = changed
+        self._agenda = agenda
         self._hang_up = hang_up
         self._majority = len(volume.members) // 2 + 1
         self._members_before: set[str] = set()
         #: Everyone that had to hold what was acknowledged since then.
         self._required_before: set[str] = set()
-        self._news = News(volume, host)
+        self._news = News(volume, agenda)
         self._quorum = Quorum(links, self._in_force)
-        self._build_mending(locked)
+        self._build_mending(locked, unequal)
         self._build_judging()
 
-    def _build_mending(self, locked: Unsettled) -> None:
+    def _build_mending(self, locked: InFlight, unequal: Extents) -> None:
         """What marks, and makes equal and durable what may not be."""
         links, options, unflushed = self._links, self._options, self._unflushed
         self.upkeep = Upkeep(
             options,
-            self._standing,
+            self.standing,
             links,
             self._quorum,
             self._writes,
             unflushed,
             locked,
+            unequal,
             self._news,
-            changed=self._changed,
+            self._agenda,
             refresh=self._refresh,
             doubted=self.restart_catch_up,
             suspect=self._suspect,
@@ -106,12 +111,12 @@ class Steward:
             self.upkeep.marks,
             unflushed,
             locked,
-            self.upkeep.repair.unequal,
+            unequal,
+            self._agenda,
             window=options.rebuild_window,
             source=self._source,
             suspect=self._blame,
             refresh=self._refresh,
-            changed=self._changed,
             emit=self._news.emit,
         )
 
@@ -122,7 +127,8 @@ class Steward:
             volume,
             options,
             host,
-            self._standing,
+            self._agenda,
+            self.standing,
             links,
             self._quorum,
             self._news,
@@ -133,7 +139,7 @@ class Steward:
         self.faults = Faults(
             volume,
             options,
-            host,
+            self._agenda,
             links,
             self._quorum,
             self._readmission,
@@ -146,11 +152,11 @@ class Steward:
     @property
     def state(self) -> State:
         """Where the target stands."""
-        return self._standing.state
+        return self.standing.state
 
     @state.setter
     def state(self, state: State) -> None:
-        self._standing.state = state
+        self.standing.state = state
 
     # -- links -------------------------------------------------------------------------------------
 
@@ -229,7 +235,7 @@ class Steward:
         self._members_before, self._required_before = members, set(members)
         self._readmission.in_force(membership.in_sync)
         self._refresh()
-        self._changed()
+        self._agenda.may_admit = True
 
     def _begin(self, opening: Opening) -> None:
         """Begin to serve: who holds what, and what must be made equal."""
@@ -254,8 +260,7 @@ class Steward:
             if mirror is not None and self._readmission.is_finishing:
                 required.add(mirror.name)
             targets = [link for link in links if link.name in required or link is mirror]
-            self._writes.targets = tuple(targets)
-            self._writes.required = links.mask(required)
+            self._writes.use(targets, links.mask(required))
             # An older copy must not be made to look new before it is voted out.
             held = [link for link in targets if not link.is_older]
             self.upkeep.marks.use([link for link in held if link.name in required], held)
@@ -264,7 +269,7 @@ class Steward:
                 if link not in targets:
                     self._writes.drop(link)
             if self.has_majority:
-                self._changed()
+                self._agenda.may_admit = True
         self._show()
 
     def _readable(self) -> tuple[list[Link], list[Link]]:

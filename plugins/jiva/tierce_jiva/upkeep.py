@@ -10,6 +10,7 @@ from tierce_jiva.cleaning import Cleaning
 from tierce_jiva.doubts import Doubts
 from tierce_jiva.extent_copy import Trouble
 from tierce_jiva.host import Standing, State
+from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Link, Links
 from tierce_jiva.marks import Marks
 from tierce_jiva.news import News
@@ -17,8 +18,8 @@ from tierce_jiva.options import JivaOptions
 from tierce_jiva.quorum import Quorum
 from tierce_jiva.regions import Extents
 from tierce_jiva.repair import Members, Repair
+from tierce_jiva.target_actions import Agenda
 from tierce_jiva.unflushed import Unflushed
-from tierce_jiva.unsettled import Unsettled
 from tierce_jiva.write_path import WritePath
 
 
@@ -33,8 +34,9 @@ class Upkeep:
         writes: The writes under way.
         unflushed: The account of what is not flushed.
         locked: Extents that writes must not enter.
+        unequal: Extents that may differ between the members.
         news: Tells operators.
-        changed: Called when what was parked may be admitted now.
+        agenda: Where it says what is to be done.
         refresh: Called when it has changed whom to read.
         doubted: Called with the reason when what replicas are copied from is in doubt.
         suspect: Called with links that are at fault, and why.
@@ -49,10 +51,11 @@ class Upkeep:
         quorum: Quorum,
         writes: WritePath,
         unflushed: Unflushed,
-        locked: Unsettled,
+        locked: InFlight,
+        unequal: Extents,
         news: News,
+        agenda: Agenda,
         *,
-        changed: Callable[[], None],
         refresh: Callable[[], None],
         doubted: Callable[[str], None],
         suspect: Callable[[list[Link], str], None],
@@ -63,16 +66,17 @@ class Upkeep:
         self._quorum = quorum
         self._writes = writes
         self._news = news
-        self._changed = changed
+        self._agenda = agenda
         self._refresh = refresh
         self._doubted = doubted
         self._suspect = suspect
         self._majority = len(options.replicas) // 2 + 1
-        self.marks = Marks(links, changed)
+        self.marks = Marks(links, agenda)
         self.cleaning = Cleaning(self.marks, unflushed, options.clean_after_s)
         self.repair = Repair(
             links,
             locked,
+            unequal,
             unflushed,
             window=options.rebuild_window,
             members=self._members,
@@ -210,7 +214,7 @@ class Upkeep:
         self._tidy()
 
     def _repaired(self) -> None:
-        self._changed()
+        self._agenda.may_admit = True
         if not self.repair.unequal:
             self._tidy()
         self.doubts.advance(self._required())

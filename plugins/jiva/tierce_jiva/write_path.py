@@ -1,16 +1,24 @@
 """Writes and flushes under way: one frame per batch, sent to every target replica before any
-answer is awaited; settled when all of them have answered."""
+answer is awaited; completed when all of them have answered."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from crc32c import crc32c
 
 from tierce import GOOD, Code, Completed, Op, ProtocolError, Request, Status
+from tierce_jiva.in_flight import GRANULE_SHIFT, InFlight
 from tierce_jiva.links import Batch, Buffer, Link, Links
-from tierce_jiva.unflushed import GRANULE_SHIFT, Unflushed
-from tierce_jiva.unsettled import Unsettled
+from tierce_jiva.target_actions import (
+    Agenda,
+    AtFault,
+    Failed,
+    Flushed,
+    LeftUnanswered,
+    Unequal,
+)
+from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.wire import (
     BATCH_BYTES_MAX,
     ENTRY,
@@ -64,93 +72,77 @@ class WritePath:
 
     Args:
         links: The replicas.
-        unsettled: Extents under way, shared with the reads.
+        in_flight: Extents under way, shared with the reads.
         unflushed: What was written since each replica's last completed flush began.
-        answer: Called with (request, settled) for each request that has its status.
-        suspect: Called with the links that failed an operation which others did.
-        sync_failed: Called with each link that failed a flush, before anybody is judged.
-        doubted: Called with the reason when a required replica lacks what it should hold, before
-            anything that it has read since is known.
-        unequal: Called with the extents of writes that failed on every required replica, or were
-            given up, and may now differ between them; and with the bits of the links that are
-            not known to have taken them.
-        given_up: Called with the links that have left unanswered what is not waited for any more.
-        flushed: Called with each flush that all required replicas have done.
+        agenda: Where it says what has come of it.
     """
 
     def __init__(
-        self,
-        links: Links,
-        unsettled: Unsettled,
-        unflushed: Unflushed,
-        *,
-        answer: Callable[[Request, Completed], None],
-        suspect: Callable[[list[Link], str], None],
-        sync_failed: Callable[[Link], None],
-        doubted: Callable[[str], None],
-        unequal: Callable[[list[tuple[int, int]], int], None],
-        given_up: Callable[[list[Link]], None],
-        flushed: Callable[[Batch], None],
+        self, links: Links, in_flight: InFlight, unflushed: Unflushed, agenda: Agenda
     ) -> None:
         self._links = links
-        self._unsettled = unsettled
+        self._in_flight = in_flight
         self._unflushed = unflushed
-        self._answer = answer
-        self._suspect = suspect
-        self._sync_failed = sync_failed
-        self._doubted = doubted
-        self._unequal = unequal
-        self._given_up = given_up
-        self._flushed = flushed
-        #: Links that every write goes to: the required ones and one that catches up.
+        self._agenda = agenda
+        #: Links that every write goes to: the required ones and one that is rebuilt; their bits.
         self.targets: tuple[Link, ...] = ()
+        self._target_mask = 0
         #: Bits of the links that must hold what is acknowledged.
         self.required = 0
 
-    def write(self, requests: list[Request], settled: Completed) -> None:
+    def use(self, targets: Iterable[Link], required: int) -> None:
+        """Write to these from now on.
+
+        Args:
+            targets: Links that every write goes to.
+            required: Bits of those that must hold what is acknowledged.
+        """
+        self.targets, self.required = tuple(targets), required
+        self._target_mask = sum(link.bit for link in self.targets)
+
+    def write(self, requests: list[Request], completed: Completed) -> None:
         """Send writes, in frames of bounded size."""
         length, first = 0, 0
         for index, request in enumerate(requests):
             payload = request.length if request.op is Op.WRITE else 0
             length += payload
             if length > BATCH_BYTES_MAX or index - first >= ENTRY_COUNT_MAX:
-                self._send(requests[first:index], settled)
+                self._send(requests[first:index], completed)
                 length, first = payload, index
-        self._send(requests[first:] if first else requests, settled)
+        self._send(requests[first:] if first else requests, completed)
 
-    def _send(self, requests: list[Request], settled: Completed) -> None:
-        links, targets = self._links, self.targets
-        sequence = links.next_sequence()
+    def _send(self, requests: list[Request], completed: Completed) -> None:
+        links = self._links
+        links.sequence = sequence = links.sequence + 1
         buffers = encode_batch(links, sequence, requests)
-        add, unflushed = self._unsettled.add, self._unflushed.current
+        # As `InFlight.add` and `Unflushed.add`: a call for each costs as much as all that it does.
+        granules, unflushed = self._in_flight.granules, self._unflushed.current
         for request in requests:
             offset, length = request.offset, request.length
-            add(offset, length)
-            # As `Unflushed.add`: a call for each write costs as much as all it does.
             first, last = offset >> GRANULE_SHIFT, offset + length - 1 >> GRANULE_SHIFT
             if first == last:
+                granules[first] = granules.get(first, 0) + 1
                 unflushed.add(first)
             else:
+                self._in_flight.add(offset, length)
                 unflushed.update(range(first, last + 1))
-        mask = 0
-        for link in targets:
-            mask |= link.bit
-        batch = Batch(sequence, requests, settled, buffers, mask, mask, links.now, links.now)
-        for link in targets:
+        mask, now = self._target_mask, links.now
+        batch = Batch(sequence, requests, completed, buffers, mask, mask, now, now)
+        for link in self.targets:
             link.writes[sequence] = batch
             if link.is_current:
                 link.outgoing += buffers
         if len(unflushed) + self._unflushed.owed_count > UNFLUSHED_COUNT_MAX:
             self.flush([], None)
 
-    def flush(self, requests: list[Request], settled: Completed | None) -> Batch:
+    def flush(self, requests: list[Request], completed: Completed | None) -> Batch:
         """Send one flush for all of `requests`, to the required replicas; to those in doubt once
         they are not."""
         links = self._links
         sequence = links.next_sequence()
         frame: list[Buffer] = [encode(Kind.FLUSH, sequence, links.ballot)]
         mask = self.required
-        batch = Batch(sequence, requests, settled, frame, mask, mask, links.now, links.now)
+        batch = Batch(sequence, requests, completed, frame, mask, mask, links.now, links.now)
         batch.is_flush, batch.epoch = True, self._unflushed.begin_flush()
         self._unflushed.owed_count = 0
         for link in links.of(mask):
@@ -165,17 +157,17 @@ class WritePath:
             batch.asked_at = self._links.now
             batch.failed &= ~link.bit
             if not batch.failed:
-                batch.failures.clear()
+                batch.failures = None
             link.outgoing += batch.buffers
 
     def acknowledged(self, link: Link, frame: Frame) -> bool:
         """Take an ACK; False if it answers no write and no flush."""
         sequence = frame.sequence
-        batch = link.writes.get(sequence)
         table = link.writes
+        batch = table.get(sequence)
         if batch is None:
-            batch = link.flushes.get(sequence)
             table = link.flushes
+            batch = table.get(sequence)
             if batch is None:
                 return False
         if frame.count:
@@ -186,9 +178,12 @@ class WritePath:
         if batch.is_flush:
             self._has_flushed(link, batch.epoch)
         if not batch.waiting:
-            self._settle(batch)
+            if batch.failed or batch.is_flush or not batch.targets:
+                self._finish(batch)
+            else:
+                self._end(batch, {}, 0)
         elif batch.failed:
-            self._judge(batch)
+            self.judge(batch)
         return True
 
     def drop(self, link: Link) -> None:
@@ -198,23 +193,22 @@ class WritePath:
         link.writes.clear()
         link.flushes.clear()
         for batch in batches:
-            if batch.is_settled:
-                continue  # What settled another one has led here before.
             batch.targets &= ~link.bit
             batch.waiting &= ~link.bit
             batch.failed &= ~link.bit
             if not batch.waiting:
-                self._settle(batch)
+                self._finish(batch)
             elif batch.failed:
                 # It may have been the last whose answer was awaited.
-                self._judge(batch)
+                self.judge(batch)
 
     def end_failed(self, link: Link) -> None:
         """The link has failed writes that others may still take, and can't be done without: they
         have failed everywhere, and so has what was sent in one frame with them: who has not
         answered may never have got that. What is owed to it is then what came after them."""
         for batch in [batch for batch in link.writes.values() if batch.failed & link.bit]:
-            codes = dict.fromkeys(range(len(batch.requests)), Code.WRITE_ERROR) | batch.failures
+            codes = dict.fromkeys(range(len(batch.requests)), Code.WRITE_ERROR)
+            codes |= batch.failures or {}
             statuses = {index: Status(code, _REASONS[code]) for index, code in codes.items()}
             for other in self._links.of(batch.targets):
                 other.writes.pop(batch.sequence, None)
@@ -236,24 +230,24 @@ class WritePath:
         have not answered are named, and its extents have to be made equal before they are read."""
         silent = 0
         for batch in self._under_way():
-            if batch.began_at >= before or batch.settled is None:
+            if batch.began_at >= before or batch.completed is None:
                 continue
             if batch.is_flush:
                 # It goes on by itself: what it makes durable is durable.
                 self._answer_all(batch, status)
-                batch.settled = None
+                batch.requests, batch.completed = [], None
                 continue
             silent |= batch.waiting & ~batch.failed
             for link in self._links.of(batch.targets):
                 link.writes.pop(batch.sequence, None)
             self._end(batch, dict.fromkeys(range(len(batch.requests)), status), batch.waiting)
         if silent:
-            self._given_up(self._links.of(silent))
+            self._agenda.findings.append(LeftUnanswered(self._links.of(silent)))
 
     @property
     def is_idle(self) -> bool:
         """True if no write is under way."""
-        return not self._unsettled and not any(link.writes for link in self._links)
+        return not self._in_flight.granules and not any(link.writes for link in self._links)
 
     def _under_way(self) -> list[Batch]:
         found = {
@@ -269,20 +263,17 @@ class WritePath:
 
     def _failed(self, batch: Batch, link: Link, frame: Frame) -> None:
         batch.failed |= link.bit
+        failures = batch.failures = batch.failures or {}
         for index, code in decode_failures(frame):
             if index >= max(len(batch.requests), 1):
                 raise ProtocolError(f"an ACK names entry {index} of {len(batch.requests)}")
-            batch.failures[index] = code
-        if batch.is_flush:
-            self._sync_failed(link)
-        elif link.bit & self.required:
-            self._doubted(f"{link.name} failed a write")
-        if not batch.is_settled:
-            self._judge(batch)
+            failures[index] = code
+        # What follows for the link is seen to first, then the batch is judged.
+        self._agenda.findings.append(Failed(batch, link))
 
-    def _judge(self, batch: Batch) -> None:
-        """All but those that failed have answered: either they are at fault, or the world is."""
-        if batch.waiting & ~batch.failed:
+    def judge(self, batch: Batch) -> None:
+        """If all but those that failed have answered: either they are at fault, or the world is."""
+        if batch.has_outcome or batch.waiting & ~batch.failed:
             return
         required = self.required & batch.targets
         # Who is not sound is no copy to go on with: the others must not be voted out for it.
@@ -293,35 +284,39 @@ class WritePath:
             for link in at_fault:
                 link.writes.pop(batch.sequence, None)
                 link.flushes.pop(batch.sequence, None)
-            self._settle(batch)
+            self._finish(batch)
             at_fault = [link for link in at_fault if not link.bit & required]
         if at_fault:
-            self._suspect(at_fault, "it failed an operation that other replicas did")
+            reason = "it failed an operation that other replicas did"
+            self._agenda.findings.append(AtFault(at_fault, reason))
 
-    def _settle(self, batch: Batch) -> None:
+    def _finish(self, batch: Batch) -> None:
         """Everyone that it was sent to has answered."""
-        failures = batch.failures if batch.failed else {}
-        if not batch.targets:
-            # All that it was sent to are out: who is in by now need not have it.
-            failures = dict.fromkeys(range(max(len(batch.requests), 1)), Code.WRITE_ERROR)
-        statuses = {index: Status(code, _REASONS[code]) for index, code in failures.items()}
-        if batch.is_flush:
-            self._end_flush(batch, statuses.get(0, GOOD))
+        if not batch.failed and batch.targets:
+            failures: dict[int, Status] = {}
         else:
-            self._end(batch, statuses, batch.failed)
+            codes = batch.failures or {}
+            if not batch.targets:
+                # All that it was sent to are out: who is in by now need not have it.
+                codes = dict.fromkeys(range(max(len(batch.requests), 1)), Code.WRITE_ERROR)
+            failures = {index: Status(code, _REASONS[code]) for index, code in codes.items()}
+        if batch.is_flush:
+            self._end_flush(batch, failures.get(0, GOOD))
+        else:
+            self._end(batch, failures, batch.failed)
 
     def _end_flush(self, batch: Batch, status: Status) -> None:
-        assert not batch.is_settled
-        batch.is_settled = True
+        assert not batch.has_outcome
+        batch.has_outcome = True
         self._answer_all(batch, status)
         if status.is_good:
-            self._flushed(batch)
+            self._agenda.findings.append(Flushed(batch))
 
     def _answer_all(self, batch: Batch, status: Status) -> None:
-        if batch.settled is not None:
+        if batch.completed is not None:
             for request in batch.requests:
                 request.status = status
-                self._answer(request, batch.settled)
+            self._agenda.complete(batch.requests, batch.completed)
 
     def _end(self, batch: Batch, failures: dict[int, Status], lacking: int) -> None:
         """Answer a batch of writes.
@@ -331,16 +326,23 @@ class WritePath:
             failures: Entry index -> its status, for those that failed.
             lacking: Bits of the links that are not known to have taken those.
         """
-        assert not batch.is_settled
-        batch.is_settled = True
+        assert not batch.has_outcome
+        batch.has_outcome = True
+        requests, granules = batch.requests, self._in_flight.granules
+        # As `InFlight.remove`.
+        for request in requests:
+            request.status = GOOD
+            offset, length = request.offset, request.length
+            granule = offset >> GRANULE_SHIFT
+            if granule == offset + length - 1 >> GRANULE_SHIFT and granules[granule] == 1:
+                del granules[granule]
+            else:
+                self._in_flight.remove(offset, length)
         if failures:
-            # Before anybody is answered: who reads next must find that it has to wait.
-            unequal = [batch.requests[index] for index in sorted(failures)]
-            self._unequal([(request.offset, request.length) for request in unequal], lacking)
-        remove, settled = self._unsettled.remove, batch.settled
-        for request in batch.requests:
-            remove(request.offset, request.length)
-        if settled is not None:
-            for index, request in enumerate(batch.requests):
-                request.status = failures.get(index, GOOD)
-                self._answer(request, settled)
+            for index, status in failures.items():
+                requests[index].status = status
+            unequal = [requests[index] for index in sorted(failures)]
+            extents = [(request.offset, request.length) for request in unequal]
+            self._agenda.findings.append(Unequal(extents, lacking))
+        if batch.completed is not None:
+            self._agenda.complete(requests, batch.completed)

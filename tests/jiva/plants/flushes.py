@@ -48,11 +48,11 @@ def settle_a_flush_on_the_first_answer(patch: pytest.MonkeyPatch) -> None:
     def acknowledged(genuine: Any, self: WritePath, link: Link, frame: Frame) -> Any:
         batch = link.flushes.get(frame.sequence)
         known = genuine(self, link, frame)
-        if batch is not None and not batch.is_settled and not frame.count:
+        if batch is not None and not batch.has_outcome and not frame.count:
             for other in self._links:
                 other.flushes.pop(frame.sequence, None)
             batch.waiting = batch.failed = 0
-            self._settle(batch)
+            self._finish(batch)
         return known
 
     wrap(patch, WritePath, "acknowledged", acknowledged)

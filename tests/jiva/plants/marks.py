@@ -42,7 +42,7 @@ def write_before_all_are_marked(patch: pytest.MonkeyPatch) -> None:
         writable = self.common & frozenset().union(*held)
         if writable != self.writable:
             self.writable = writable
-            self._changed()
+            self._agenda.may_admit = True
 
     patch.setattr(Marks, "_weigh", weigh)
 
@@ -139,12 +139,12 @@ def forget_the_number_of_an_order(patch: pytest.MonkeyPatch) -> None:
 def close_without_a_flush(patch: pytest.MonkeyPatch) -> None:
     """An orderly close takes the marks away at once."""
 
-    def close(genuine: Any, self: Replicator, closed: Any) -> None:
+    def close(genuine: Any, self: Replicator, now: float) -> None:
         upkeep = self._steward.upkeep
         if self._steward.is_settled and upkeep.can_be_cleaned and self._writes.is_idle:
-            upkeep.marks.clear(upkeep.marks.common, closed)
+            upkeep.marks.clear(upkeep.marks.common, self._end)
         else:
-            genuine(self, closed)
+            genuine(self, now)
 
     wrap(patch, Replicator, "close", close)
 

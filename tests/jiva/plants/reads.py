@@ -8,8 +8,10 @@ import pytest
 
 from jiva.plants.plant import on_targets, plants_of, wrap
 from tierce import GOOD
+from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Link
 from tierce_jiva.read_path import ReadPath
+from tierce_jiva.regions import Extents
 from tierce_jiva.steward import Steward
 
 
@@ -17,7 +19,7 @@ def read_what_is_not_settled(patch: pytest.MonkeyPatch) -> None:
     """A read does not wait for a write under way."""
 
     def change(replicator: Any) -> None:
-        patch.setattr(replicator._unsettled, "overlaps", lambda _offset, _length: False)
+        patch.setattr(replicator._in_flight, "overlaps", lambda _offset, _length: False)
 
     on_targets(patch, change)
 
@@ -26,7 +28,8 @@ def keep_a_read_that_a_write_has_overtaken(patch: pytest.MonkeyPatch) -> None:
     """What a read brings stands, though a write to it is under way by now."""
 
     def change(replicator: Any) -> None:
-        replicator._reads._must_wait = lambda _offset, _length: False
+        replicator._reads._in_flight = InFlight()
+        replicator._reads._unequal = Extents(replicator.links.regions)
 
     on_targets(patch, change)
 
@@ -55,19 +58,24 @@ def read_who_catches_up(patch: pytest.MonkeyPatch) -> None:
 def keep_what_a_thread_reads_of_a_lost_link(patch: pytest.MonkeyPatch) -> None:
     """What a worker thread has read stands, whatever has become of the replica meanwhile."""
 
-    def local_done(genuine: Any, self: ReadPath, link: Link, *args: Any) -> None:
-        again = self._again
+    class Stand:
+        """Where what must be read again would wait; it is answered instead."""
 
-        def stand(requests: Any, settled: Any, _since: float) -> None:
+        def __init__(self, agenda: Any) -> None:
+            self._agenda = agenda
+
+        def add(self, requests: Any, completed: Any, _since: float) -> None:
             for request in requests:
                 request.status = GOOD
-                self._answer(request, settled)
+            self._agenda.complete(requests, completed)
 
-        patch.setattr(self, "_again", stand)
-        genuine(self, link, *args)
-        patch.setattr(self, "_again", again)
+    def file_read(genuine: Any, self: ReadPath, read: Any) -> None:
+        pending = self._pending
+        self._pending = Stand(self._agenda)  # type: ignore[assignment]
+        genuine(self, read)
+        self._pending = pending
 
-    wrap(patch, ReadPath, "_local_done", local_done)
+    wrap(patch, ReadPath, "file_read", file_read)
 
 
 class _Everybody(tuple[Any, ...]):

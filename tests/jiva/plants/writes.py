@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from jiva.plants.plant import leave_out, on_targets, plants_of, wrap
-from tierce import Op
+from tierce import Code, Op
+from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Link, Links
 from tierce_jiva.replica_bytes import ReplicaBytes
-from tierce_jiva.replicator import Replicator
-from tierce_jiva.unsettled import Unsettled
+from tierce_jiva.target_actions import Unequal
 from tierce_jiva.wire import Frame, encode_ack
 from tierce_jiva.write_path import WritePath
 
@@ -22,11 +22,11 @@ def settle_on_the_first_answer(patch: pytest.MonkeyPatch) -> None:
     def acknowledged(genuine: Any, self: WritePath, link: Link, frame: Frame) -> Any:
         batch = link.writes.get(frame.sequence)
         known = genuine(self, link, frame)
-        if batch is not None and not batch.is_settled and not frame.count:
+        if batch is not None and not batch.has_outcome and not frame.count:
             for other in self._links:
                 other.writes.pop(frame.sequence, None)
             batch.waiting = 0
-            self._settle(batch)
+            self._finish(batch)
         return known
 
     wrap(patch, WritePath, "acknowledged", acknowledged)
@@ -38,13 +38,13 @@ def settle_on_a_majority(patch: pytest.MonkeyPatch) -> None:
     def acknowledged(genuine: Any, self: WritePath, link: Link, frame: Frame) -> Any:
         batch = link.writes.get(frame.sequence)
         known = genuine(self, link, frame)
-        if batch is not None and not batch.is_settled and not frame.count:
+        if batch is not None and not batch.has_outcome and not frame.count:
             done = (batch.targets & ~batch.waiting).bit_count()
             if 2 * done > batch.targets.bit_count():
                 for other in self._links:
                     other.writes.pop(frame.sequence, None)
                 batch.waiting = 0
-                self._settle(batch)
+                self._finish(batch)
         return known
 
     wrap(patch, WritePath, "acknowledged", acknowledged)
@@ -74,8 +74,8 @@ def take_what_is_not_resent_for_done(patch: pytest.MonkeyPatch) -> None:
     def resend(self: WritePath, link: Link) -> None:
         for batch in [*link.writes.values(), *link.flushes.values()]:
             batch.waiting &= ~link.bit
-            if not batch.waiting and not batch.is_settled:
-                self._settle(batch)
+            if not batch.waiting and not batch.has_outcome:
+                self._finish(batch)
         link.writes.clear()
         link.flushes.clear()
 
@@ -102,40 +102,38 @@ def keep_who_has_failed_a_write(patch: pytest.MonkeyPatch) -> None:
                 for link in self._links.of(batch.failed):
                     link.writes.pop(batch.sequence, None)
                 batch.failed, batch.waiting = 0, 0
-                self._settle(batch)
+                self._finish(batch)
                 return
         genuine(self, batch)
 
-    wrap(patch, WritePath, "_judge", judge)
+    wrap(patch, WritePath, "judge", judge)
 
 
 def leave_a_failed_write_unequal(patch: pytest.MonkeyPatch) -> None:
     """A write that failed everywhere is answered, and its extents are left as they are."""
 
-    def unequal(genuine: Any, self: Replicator, extents: Any, lacking: int) -> None:
-        if not self._has_given_up_now:  # type: ignore[attr-defined]
-            return
-        genuine(self, extents, lacking)
+    def end(genuine: Any, self: WritePath, batch: Any, failures: Any, lacking: int) -> None:
+        genuine(self, batch, failures, lacking)
+        if all(status.code is not Code.NOT_READY for status in failures.values()):
+            forget_unequal(self)
 
-    def give_up_late(genuine: Any, self: Replicator) -> None:
-        self._has_given_up_now = True  # type: ignore[attr-defined]
-        genuine(self)
-        self._has_given_up_now = False  # type: ignore[attr-defined]
-
-    patch.setattr(Replicator, "_has_given_up_now", False, raising=False)
-    wrap(patch, Replicator, "_unequal", unequal)
-    wrap(patch, Replicator, "_give_up_late", give_up_late)
+    wrap(patch, WritePath, "_end", end)
 
 
 def leave_a_given_up_write_unequal(patch: pytest.MonkeyPatch) -> None:
     """A write that was given up is answered, and its extents are left as they are."""
 
-    def give_up_late(genuine: Any, self: Replicator) -> None:
-        patch.setattr(self._writes, "_unequal", lambda *_args: None)
-        genuine(self)
-        patch.setattr(self._writes, "_unequal", self._unequal)
+    def give_up(genuine: Any, self: WritePath, *args: Any) -> None:
+        genuine(self, *args)
+        forget_unequal(self)
 
-    wrap(patch, Replicator, "_give_up_late", give_up_late)
+    wrap(patch, WritePath, "give_up", give_up)
+
+
+def forget_unequal(writes: WritePath) -> None:
+    """Nobody learns what was found to be unequal just now."""
+    agenda = writes._agenda
+    agenda.findings = [found for found in agenda.findings if not isinstance(found, Unequal)]
 
 
 def write_into_an_extent_under_copy(patch: pytest.MonkeyPatch) -> None:
@@ -148,10 +146,10 @@ def write_into_an_extent_under_copy(patch: pytest.MonkeyPatch) -> None:
 
 
 def pass_what_waits(patch: pytest.MonkeyPatch) -> None:
-    """What overlaps a write that is parked does not wait behind it."""
+    """What overlaps a write that is pending does not wait behind it."""
 
     def change(replicator: Any) -> None:
-        waiting = replicator._parking.waiting
+        waiting = replicator._pending.waiting
         patch.setattr(waiting, "overlaps", lambda _offset, _length: False)
 
     on_targets(patch, change)
@@ -160,21 +158,21 @@ def pass_what_waits(patch: pytest.MonkeyPatch) -> None:
 def know_the_first_granule_only(patch: pytest.MonkeyPatch) -> None:
     """Of a write across granules the first one is known to be under way."""
 
-    def first(genuine: Any, self: Unsettled, offset: int, _length: int) -> None:
+    def first(genuine: Any, self: InFlight, offset: int, _length: int) -> None:
         genuine(self, offset, 1)
 
-    wrap(patch, Unsettled, "add", first)
-    wrap(patch, Unsettled, "remove", first)
+    wrap(patch, InFlight, "add", first)
+    wrap(patch, InFlight, "remove", first)
 
 
 def write_to_the_required_only(patch: pytest.MonkeyPatch) -> None:
     """A replica that catches up gets no live writes."""
 
-    def send(genuine: Any, self: WritePath, requests: Any, settled: Any) -> None:
-        targets = self.targets
-        self.targets = tuple(link for link in targets if link.bit & self.required)
-        genuine(self, requests, settled)
-        self.targets = targets
+    def send(genuine: Any, self: WritePath, requests: Any, completed: Any) -> None:
+        targets, required = self.targets, self.required
+        self.use([link for link in targets if link.bit & required], required)
+        genuine(self, requests, completed)
+        self.use(targets, required)
 
     wrap(patch, WritePath, "_send", send)
 
@@ -183,12 +181,12 @@ def ask_nobody_twice(patch: pytest.MonkeyPatch) -> None:
     """Zeroing an extent is sent to the first replica only, and taken as done by the others."""
     genuine = WritePath._send
 
-    def send(self: WritePath, requests: Any, settled: Any) -> None:
+    def send(self: WritePath, requests: Any, completed: Any) -> None:
         targets, required = self.targets, self.required
         if all(request.op is not Op.WRITE for request in requests):
-            self.targets = targets[:1]
-        genuine(self, requests, settled)
-        self.targets, self.required = targets, required
+            self.use(targets[:1], required)
+        genuine(self, requests, completed)
+        self.use(targets, required)
 
     patch.setattr(WritePath, "_send", send)
 

@@ -3,12 +3,12 @@ disks: descriptors that outlive their path, reads that wait on a worker thread, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from jiva.sim.disks import Disk
 from tierce import Code, Request, Status
 from tierce_jiva.links import Head
+from tierce_jiva.target_actions import ReadFile
 
 if TYPE_CHECKING:
     from jiva.sim.target import Target
@@ -30,10 +30,8 @@ class SimLocalFiles:
         self._random = target.random
         self._files: dict[Head, Disk] = {}
 
-    def read(
-        self, head: Head, requests: list[Request], done: Callable[[list[Request]], None]
-    ) -> list[Request] | None:
-        """Fill what is in the page cache at once; see `LocalReader`."""
+    def read_cached(self, head: Head, requests: list[Request]) -> list[Request] | None:
+        """Fill what is in the page cache; see `LocalReader`."""
         file = self._files.get(head)
         if file is None:
             file = self._open(head)
@@ -47,10 +45,13 @@ class SimLocalFiles:
                 missed.append(request)
             else:
                 self._world.tally["local read"] += 1
-        if missed:
-            delay = self._random.random() * self._random.choice(_THREADS_S)
-            self._world.later(delay, lambda: self._read_all(file, missed, done))
         return missed
+
+    def read(self, action: ReadFile) -> None:
+        """Read it on a worker thread, in some time."""
+        file = self._files[action.head]
+        delay = self._random.random() * self._random.choice(_THREADS_S)
+        self._world.later(delay, lambda: self._read_all(file, action))
 
     def forget(self, head: Head) -> None:
         """Let the file go."""
@@ -68,15 +69,15 @@ class SimLocalFiles:
                 return disk
         return None
 
-    def _read_all(
-        self, file: Disk, requests: list[Request], done: Callable[[list[Request]], None]
-    ) -> None:
+    def _read_all(self, file: Disk, action: ReadFile) -> None:
         """On a worker thread; what it has read is told a while later."""
-        for request in requests:
+        for request in action.requests:
             assert request.buffer is not None
             there = 0 if file.read_error else file.read_into(request.offset, request.buffer)
             if there < request.length:
                 request.status = Status(Code.READ_ERROR, "planned, or short", request.offset)
-        self._world.tally["local read on a thread"] += len(requests)
+        self._world.tally["local read on a thread"] += len(action.requests)
         delay = self._random.random() * self._random.choice(_THREADS_S)
-        self._world.later(delay, lambda: self._target.wakened(lambda: done(requests)))
+        self._world.later(
+            delay, lambda: self._target.wakened(lambda: self._target.file_read(action))
+        )

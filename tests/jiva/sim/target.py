@@ -16,6 +16,16 @@ from tierce.volume.emulate import Emulator
 from tierce_jiva.ballot import Membership
 from tierce_jiva.host import Host, State, Volume
 from tierce_jiva.replicator import Replicator
+from tierce_jiva.target_actions import (
+    Action,
+    End,
+    Fence,
+    ForgetFile,
+    Hangup,
+    ReadFile,
+    Report,
+    Restart,
+)
 from tierce_jiva.wire import BATCH_BYTES_MAX, Frame
 
 if TYPE_CHECKING:
@@ -74,17 +84,12 @@ class Target:
         self._is_ticking = False
         boot_id = machine.boot_id if machine else "a machine without replicas"
         names, bits = tuple(world.nodes), self.random.getrandbits(64)
+        self._local = SimLocalFiles(self) if machine else None
+        self._closed: Callable[[], None] | None = None
         self.replicator = Replicator(
             Volume("demo", UUID, world.size_bytes, names, bits, boot_id),
             world.options,
-            Host(
-                emit=world.note,
-                publish=lambda shown: None,
-                fenced=self._fenced,
-                restart=self._restart,
-                local=SimLocalFiles(self) if machine else None,
-                wall_ms=world.wall_ms,
-            ),
+            Host(local=self._local, wall_ms=world.wall_ms),
         )
         self.device = Emulator(_Volume(self))
         self.client = Client(self)
@@ -94,22 +99,16 @@ class Target:
 
     # -- the shell ---------------------------------------------------------------------------------
 
-    def _fenced(self, _reason: str) -> None:
-        self.is_fenced = True
-
-    def _restart(self, reason: str) -> None:
-        raise RestartError(reason)
-
     def guarded(self, call: Callable[[], None]) -> None:
-        """Run what may end the process, then move what the state machine wants moved."""
+        """Run what may end the process, then do what the state machine asks for."""
         if not self.is_alive:
             return
         try:
             call()
+            self._carry_out()
         except RestartError:
             self._end_and_come_back()
             return
-        self._move()
         if self.is_fenced:
             self._end_and_come_back()
 
@@ -137,26 +136,46 @@ class Target:
         self.end()
         self.world.later(_RESTART_S, self.world.start_target_if_owner(self))
 
-    def _move(self) -> None:
-        replicator = self.replicator
-        hangups, replicator.hangups = replicator.hangups, []
-        for name, _reason in hangups:
-            connection = self.connections.pop(name, None)
-            if connection is not None:
-                connection.close_at_target()
-        for link in replicator.links:
+    def _carry_out(self) -> None:
+        agenda = self.replicator.agenda
+        self._act()
+        for completed, requests in agenda.take_completed().items():
+            completed(requests)
+        for link in self.replicator.links:
             if link.outgoing:
                 buffers, link.outgoing = link.outgoing, []
                 if link.name in self.connections:
                     self.connections[link.name].ask(buffers)
         self.world.look(self)
-        if not self._is_ticking and replicator.is_busy:
+        if not self._is_ticking and self.replicator.is_busy:
             self._is_ticking = True
             self.world.later(_TICK_S, lambda: self.wakened(self._tick))
 
-    def enter(self) -> None:
-        """Tell the state machine the time, where the product's shell does."""
-        self.replicator.links.now = self.world.now
+    def _act(self) -> None:
+        for action in self.replicator.agenda.take_actions():
+            self._do(action)
+
+    def _do(self, action: Action) -> None:
+        match action:
+            case Report():
+                self.world.note(action.event)
+            case Hangup():
+                connection = self.connections.pop(action.name, None)
+                if connection is not None:
+                    connection.close_at_target()
+            case ReadFile():
+                assert self._local is not None
+                self._local.read(action)
+            case ForgetFile():
+                assert self._local is not None
+                self._local.forget(action.head)
+            case Fence():
+                self.is_fenced = True
+            case Restart():
+                raise RestartError(action.reason)
+            case End():
+                assert self._closed is not None
+                self._closed()
 
     def _tick(self) -> None:
         self._is_ticking = False
@@ -164,9 +183,8 @@ class Target:
 
     def submit(self, batch: list[Request], settled: Completed) -> None:
         """Take requests, as `JivaDevice.submit` does."""
-        if not self._is_ticking:
-            self.enter()
-        self.replicator.submit(batch, settled)
+        self.replicator.submit(self.world.now, batch, settled)
+        self._act()
 
     # -- connections -------------------------------------------------------------------------------
 
@@ -191,12 +209,15 @@ class Target:
         world.later(_CONNECT_S, self._connect)
 
     def _connected(self, name: str) -> None:
-        self.enter()
-        self.replicator.connected(name)
+        self.replicator.connected(self.world.now, name)
 
     def received(self, name: str, frames: list[Frame]) -> None:
         """Frames have arrived."""
-        self.guarded(lambda: self.replicator.received(name, frames))
+        self.guarded(lambda: self.replicator.received(self.world.now, name, frames))
+
+    def file_read(self, read: ReadFile) -> None:
+        """A worker thread has read a file."""
+        self.replicator.file_read(self.world.now, read)
 
     def lost(self, name: str, connection: Connection) -> None:
         """A connection has ended."""
@@ -205,8 +226,7 @@ class Target:
             self.wakened(lambda: self._lost(name))
 
     def _lost(self, name: str) -> None:
-        self.enter()
-        self.replicator.disconnected(name, "lost")
+        self.replicator.disconnected(self.world.now, name, "lost")
 
     def is_client_write(self, sequence: int) -> bool:
         """True if a frame of that sequence carries a client's write or flush."""
@@ -223,7 +243,6 @@ class Target:
         self.client.drain(lambda: self.guarded(lambda: self._close(closed)))
 
     def _close(self, closed: Callable[[], None]) -> None:
-        self.enter()
         was_serving = self.replicator.state is State.SERVING
 
         def done() -> None:
@@ -232,7 +251,8 @@ class Target:
             self.end()
             closed()
 
-        self.replicator.close(done)
+        self._closed = done
+        self.replicator.close(self.world.now)
 
     def end(self) -> None:
         """kill -9; what lies in the sockets may still arrive."""

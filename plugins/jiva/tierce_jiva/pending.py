@@ -1,6 +1,6 @@
 """Requests that can't go on now, in the order in which they came.
 
-What overlaps a parked change and came after it waits behind it: a read must not be answered before
+What overlaps a pending change and came after it waits behind it: a read must not be answered before
 a write that it overlaps, and a comparison must see what was written before it. Other requests pass.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import attrs
 
 from tierce import Completed, Op, Request
-from tierce_jiva.unsettled import Unsettled
+from tierce_jiva.in_flight import InFlight
 
 
 @attrs.frozen(eq=False)
@@ -18,47 +18,47 @@ class Group:
 
     Attributes:
         requests: They.
-        settled: Whom to tell.
+        completed: Whom to tell.
         since: When they first came, in seconds.
     """
 
     requests: list[Request]
-    settled: Completed
+    completed: Completed
     since: float
 
 
-class Parking:
-    """What is parked."""
+class Pending:
+    """What is pending."""
 
     def __init__(self) -> None:
-        self._groups: list[Group] = []
-        #: What the parked requests would change.
-        self.waiting = Unsettled()
+        self.groups: list[Group] = []
+        #: What the pending requests would change.
+        self.waiting = InFlight()
 
     def __bool__(self) -> bool:
-        return bool(self._groups)
+        return bool(self.groups)
 
-    def park(self, requests: list[Request], settled: Completed, since: float) -> None:
+    def add(self, requests: list[Request], completed: Completed, since: float) -> None:
         """Keep requests; `hold` has been called for those that change something."""
-        self._groups.append(Group(requests, settled, since))
+        self.groups.append(Group(requests, completed, since))
 
     def hold(self, request: Request) -> None:
         """What overlaps this one waits behind it from now on."""
         self.waiting.add(request.offset, request.length)
 
     def take_all(self) -> list[Group]:
-        """Return what is parked, to be admitted or parked anew in this order."""
-        groups, self._groups = self._groups, []
+        """Return what is pending, to be admitted or kept anew in this order."""
+        groups, self.groups = self.groups, []
         self.waiting.clear()
         return groups
 
     def take_late(self, before: float) -> list[Group]:
         """Return what came before that time, and keep the rest."""
-        late = [group for group in self._groups if group.since < before]
+        late = [group for group in self.groups if group.since < before]
         if late:
-            self._groups = [group for group in self._groups if group.since >= before]
+            self.groups = [group for group in self.groups if group.since >= before]
             self.waiting.clear()
-            for group in self._groups:
+            for group in self.groups:
                 for request in group.requests:
                     if request.op not in _HARMLESS:
                         self.hold(request)

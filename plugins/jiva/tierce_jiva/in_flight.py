@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-_GRANULE_SHIFT = 16
+GRANULE_SHIFT = 16
 
 
-class Unsettled:
+class InFlight:
     """A multiset of extents."""
 
     def __init__(self) -> None:
@@ -25,16 +25,16 @@ class Unsettled:
     def add(self, offset: int, length: int) -> None:
         """A write to the extent is under way."""
         granules = self.granules
-        first = offset >> _GRANULE_SHIFT
-        last = (offset + length - 1) >> _GRANULE_SHIFT
+        first = offset >> GRANULE_SHIFT
+        last = (offset + length - 1) >> GRANULE_SHIFT
         for granule in (first,) if first == last else range(first, last + 1):
             granules[granule] = granules.get(granule, 0) + 1
 
     def remove(self, offset: int, length: int) -> None:
         """Take back one `add` of the same extent."""
         granules = self.granules
-        first = offset >> _GRANULE_SHIFT
-        last = (offset + length - 1) >> _GRANULE_SHIFT
+        first = offset >> GRANULE_SHIFT
+        last = (offset + length - 1) >> GRANULE_SHIFT
         for granule in (first,) if first == last else range(first, last + 1):
             count = granules[granule]
             if count == 1:
@@ -51,14 +51,14 @@ class Unsettled:
         granules = self.granules
         if not granules:
             return False
-        first = offset >> _GRANULE_SHIFT
-        last = (offset + length - 1) >> _GRANULE_SHIFT
+        first = offset >> GRANULE_SHIFT
+        last = (offset + length - 1) >> GRANULE_SHIFT
         return any(granule in granules for granule in range(first, last + 1))
 
     def spans(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
         """Yield (first byte, end) of the granules in which a write may be under way there."""
-        first = offset >> _GRANULE_SHIFT
-        last = (offset + length - 1) >> _GRANULE_SHIFT
+        first = offset >> GRANULE_SHIFT
+        last = (offset + length - 1) >> GRANULE_SHIFT
         for granule in self.granules:
             if first <= granule <= last:
-                yield granule << _GRANULE_SHIFT, (granule + 1) << _GRANULE_SHIFT
+                yield granule << GRANULE_SHIFT, (granule + 1) << GRANULE_SHIFT

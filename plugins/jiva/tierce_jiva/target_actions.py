@@ -1,0 +1,201 @@
+"""What the target's side asks for: files at hand, and actions.
+
+No part of it calls the one above: what it has to say it adds to the `Agenda`. There are two kinds.
+A *finding* is for the state machine itself: `Replicator` hands it to whom it concerns when the
+part that found it has returned. An *action* is for the shell, which carries it out when the event
+is over. So nothing is changed below the feet of whoever is at work.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import attrs
+
+from tierce import Completed, Event, Request, VolumeStatus
+from tierce_jiva.links import Batch, Head, Link
+
+
+class LocalReader(Protocol):
+    """Reads replicas' files on this machine, on the data thread."""
+
+    def read_cached(self, head: Head, requests: list[Request]) -> list[Request] | None:
+        """Fill what is in the page cache; return the requests that are not, or None if that file
+        can't be found here."""
+        ...
+
+
+# -- findings --------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Failed:
+    """A replica has failed a batch; nobody is judged yet."""
+
+    batch: Batch
+    link: Link
+
+
+@attrs.frozen
+class AtFault:
+    """These failed what others did."""
+
+    links: list[Link]
+    reason: str
+
+
+@attrs.frozen
+class Unequal:
+    """These extents may differ between the replicas: a write to them failed on every required one,
+    or was given up.
+
+    Attributes:
+        extents: Offsets and lengths, in bytes.
+        lacking: Bits of the links that are not known to have taken them.
+    """
+
+    extents: list[tuple[int, int]]
+    lacking: int
+
+
+@attrs.frozen
+class LeftUnanswered:
+    """These have not answered what is not waited for any more."""
+
+    links: list[Link]
+
+
+@attrs.frozen
+class Flushed:
+    """All required replicas have done this flush."""
+
+    flush: Batch
+
+
+@attrs.frozen
+class Unread:
+    """A replica could not be read."""
+
+    link: Link
+    reason: str
+    requests: list[Request]
+
+
+Finding = Failed | AtFault | Unequal | LeftUnanswered | Flushed | Unread
+
+
+# -- actions ---------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Report:
+    """Tell operators of an event."""
+
+    event: Event
+
+
+@attrs.frozen
+class Publish:
+    """Show operators how the replicas are."""
+
+    shown: VolumeStatus
+
+
+@attrs.frozen
+class Hangup:
+    """Close the connection, and connect anew."""
+
+    name: str
+    reason: str
+
+
+@attrs.frozen(eq=False)
+class ReadFile:
+    """Fill the requests from a file of this machine on a worker thread, then call `file_read`: one
+    that failed has a status then, the others none.
+
+    Attributes:
+        link: Whose file it is.
+        head: The file.
+        requests: They.
+        completed: Whom to tell.
+        since: When they first came, in seconds.
+        unrest: The number of `Links.unrest` when they were asked for.
+    """
+
+    link: Link
+    head: Head
+    requests: list[Request]
+    completed: Completed
+    since: float
+    unrest: int
+
+
+@attrs.frozen
+class ForgetFile:
+    """Let the file go once it is not read any more: who told of it is no longer connected."""
+
+    head: Head
+
+
+@attrs.frozen
+class Fence:
+    """Another target has the volume: this one ends for good."""
+
+    reason: str
+
+
+@attrs.frozen
+class Restart:
+    """There is no way on but a fresh opening: the process ends and is started again."""
+
+    reason: str
+
+
+@attrs.frozen
+class End:
+    """The volume is closed."""
+
+
+Action = Report | Publish | Hangup | ReadFile | ForgetFile | Fence | Restart | End
+
+
+class Agenda:
+    """What an event leaves to be done.
+
+    Attributes:
+        findings: For the state machine itself, in order.
+        actions: For the shell, in order.
+        completed: For the shell: requests that have their status, by whom to tell. Not those that
+            had it when `submit` returned.
+        may_admit: Something has changed: pending requests may be admitted now.
+        must_repair: Somebody waits for an extent to be made equal.
+    """
+
+    __slots__ = ("actions", "completed", "findings", "may_admit", "must_repair")
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+        self.actions: list[Action] = []
+        self.completed: dict[Completed, list[Request]] = {}
+        self.may_admit = False
+        self.must_repair = False
+
+    def complete(self, requests: list[Request], completed: Completed) -> None:
+        """These have their status. The list is kept."""
+        self.may_admit = True
+        known = self.completed.get(completed)
+        if known is None:
+            self.completed[completed] = requests
+        else:
+            known += requests
+
+    def take_actions(self) -> list[Action]:
+        """Return what the shell has to do, and forget it."""
+        actions, self.actions = self.actions, []
+        return actions
+
+    def take_completed(self) -> dict[Completed, list[Request]]:
+        """Return whom to tell of what, and forget it."""
+        completed, self.completed = self.completed, {}
+        return completed
