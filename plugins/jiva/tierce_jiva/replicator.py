@@ -9,9 +9,8 @@ else that is to be done in the `Agenda`; the shell (`device.py`) carries it out.
        ^                                |                                   |
        +------- a connection lost ------+              fenced by a higher ballot --> ENDED
 
-This room admits requests, keeps what can't go on now, and answers. `Steward` decides who is in
-the set, `WritePath`, `ReadPath` and `StatusPath` carry the I/O, `Repair` mends what failed
-everywhere.
+`Admission` lets requests in, or lets them wait. `Steward` decides who is in the set, `WritePath`,
+`ReadPath` and `StatusPath` carry the I/O, `Repair` mends what failed everywhere.
 """
 
 from __future__ import annotations
@@ -20,7 +19,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from tierce import Code, Completed, Op, ProtocolError, Request, Status
+from tierce import Code, Completed, ProtocolError, Request, Status
+from tierce_jiva.admission import Admission
 from tierce_jiva.host import Host, State, Volume
 from tierce_jiva.in_flight import InFlight
 from tierce_jiva.lateness import forgive
@@ -70,9 +70,9 @@ class Replicator:
         self._volume = volume
         self._options = options
         self._in_flight = InFlight()
-        self._locked = InFlight()
+        locked = InFlight()
         self._pending = Pending()
-        self._unequal = Extents(self.links.regions)
+        unequal = Extents(self.links.regions)
         unflushed = Unflushed(self.links.regions)
         #: What comes after this time comes late: this process has stood still.
         self._stalls_at = math.inf
@@ -84,10 +84,10 @@ class Replicator:
         self._has_ended = False
         self._writes = WritePath(self.links, self._in_flight, unflushed, agenda)
         self._reads = ReadPath(
-            self.links, self._in_flight, self._unequal, self._pending, host.local, agenda
+            self.links, self._in_flight, unequal, self._pending, host.local, agenda
         )
         changing = (self._in_flight, self._pending.waiting)
-        self._statuses = StatusPath(self.links, self._reads, changing, self._unequal, agenda)
+        self._statuses = StatusPath(self.links, self._reads, changing, unequal, agenda)
         self._steward = steward = Steward(
             volume,
             options,
@@ -96,10 +96,22 @@ class Replicator:
             self._writes,
             self._reads,
             unflushed,
-            self._locked,
-            self._unequal,
+            locked,
+            unequal,
             agenda,
             hang_up=self._hang_up,
+        )
+        self._admission = Admission(
+            self.links,
+            self._in_flight,
+            locked,
+            unequal,
+            self._pending,
+            self._writes,
+            self._reads,
+            self._statuses,
+            steward.upkeep,
+            agenda,
         )
         self._handlers: dict[type[Finding], Callable[[Any], None]] = {
             Failed: self._failed,
@@ -157,7 +169,7 @@ class Replicator:
         self.links.now = now
         steward = self._steward
         if steward.has_majority and steward.standing.state is State.SERVING:
-            self._admit(batch, completed, now)
+            self._admission.admit(batch, completed, now)
             if self.agenda.must_repair:
                 self.agenda.must_repair = False
                 steward.upkeep.repair.advance()
@@ -238,85 +250,13 @@ class Replicator:
         extents of a write that was given up are equal again."""
         return not self._has_given_up
 
-    # -- admission ---------------------------------------------------------------------------------
-
-    def _admit(self, batch: list[Request], completed: Completed, since: float) -> None:
-        reads: list[Request] = []
-        writes: list[Request] = []
-        flushes: list[Request] = []
-        later: list[Request] = []
-        upkeep, read, flush, status = self._steward.upkeep, Op.READ, Op.FLUSH, Op.BLOCK_STATUS
-        writable, shift = upkeep.marks.writable, self.links.regions.shift
-        # Where nothing is under way, nothing is asked about extents.
-        stands = bool(
-            self._in_flight.granules
-            or self._locked.granules
-            or self._pending.waiting.granules
-            or self._unequal.parts
-        )
-        for request in batch:
-            op = request.op
-            if op is flush:
-                flushes.append(request)
-            elif stands and op is not status and self._must_wait_for(request):
-                later.append(request)
-            elif op is read:
-                reads.append(request)
-            elif op is status:
-                self._statuses.ask(request, completed, since)
-            else:
-                offset, length = request.offset, request.length
-                region = offset >> shift
-                if (region in writable and offset + length - 1 >> shift == region) or (
-                    upkeep.may_write(offset, length)
-                ):
-                    writes.append(request)
-                else:
-                    later.append(request)
-                    # What overlaps it and comes after it waits behind it.
-                    self._pending.hold(request)
-                    stands = True
-        if reads:
-            self._reads.read(reads, completed, since)
-        if writes:
-            self._writes.write(writes, completed)
-        if flushes:
-            self._writes.flush(flushes, completed)
-        if later:
-            self._pending.add(later, completed, since)
-
-    def _must_wait_for(self, request: Request) -> bool:
-        """True if what is under way stands against the request; then it is to wait."""
-        offset, length, is_read = request.offset, request.length, request.op is Op.READ
-        if self._pending.waiting.overlaps(offset, length):
-            must_wait = True
-        elif self._unequal.overlaps(offset, length):
-            must_wait = True
-            if self._steward.upkeep.repair.hurry(offset, length):
-                self.agenda.must_repair = True
-        else:
-            extents = self._in_flight if is_read else self._locked
-            must_wait = extents.overlaps(offset, length)
-        if must_wait and not is_read:
-            self._pending.hold(request)
-        return must_wait
+    # -- the end of an event -----------------------------------------------------------------------
 
     def _retry(self) -> None:
         """Something has changed: what is pending may be admitted now."""
-        agenda = self.agenda
-        agenda.may_admit = False
-        if not self._pending or not self._steward.has_majority:
-            return
-        if self._steward.state is not State.SERVING:
-            return
-        for group in self._pending.take_all():
-            self._admit(group.requests, group.completed, group.since)
-            done = [request for request in group.requests if request.status is not None]
-            if done:
-                # Nothing more can be admitted for that.
-                may_admit = agenda.may_admit
-                agenda.complete(done, group.completed)
-                agenda.may_admit = may_admit
+        self.agenda.may_admit = False
+        if self._steward.has_majority and self._steward.state is State.SERVING:
+            self._admission.retry()
 
     def _weigh(self) -> None:
         """Hand what was found out to whom it concerns, until nothing is left of it."""

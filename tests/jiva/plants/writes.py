@@ -140,7 +140,7 @@ def write_into_an_extent_under_copy(patch: pytest.MonkeyPatch) -> None:
     """Writes enter an extent while it is copied."""
 
     def change(replicator: Any) -> None:
-        patch.setattr(replicator._locked, "overlaps", lambda _offset, _length: False)
+        patch.setattr(replicator._admission._locked, "overlaps", lambda _offset, _length: False)
 
     on_targets(patch, change)
 
