@@ -375,6 +375,20 @@ def test_a_file_that_came_to_be_in_question_meanwhile_is_read_again(how: str) ->
     assert ladder.failures == ([] if how == "connection" else [(B, "bad sector", [512])])
 
 
+@pytest.mark.parametrize("how", ["there", "connection", "out"])
+def test_of_what_a_file_can_give_nothing_of_nothing_waits(how: str) -> None:
+    ladder, _ = at_home(B)
+    (bad,) = ladder.read(0)
+    if how == "connection":
+        ladder.links[B].head = None
+    elif how == "out":
+        ladder.use(A, C)
+    ladder.come_back(0)
+    assert ladder.pending == [], "whoever waits for nothing would be told of nothing"
+    ladder.come(ladder.one_asked(), (0, b"r" * 512))
+    assert bad.status is GOOD
+
+
 def test_a_file_that_a_write_overtook_is_read_again() -> None:
     ladder, _ = at_home(B)
     (read,) = ladder.read(0)

@@ -164,9 +164,9 @@ class ReadPath:
         failed = [request for request in read.requests if request.status is not None]
         for request in failed:
             request.status = None
-        if link.head is read.head:
+        if good and link.head is read.head:
             self._arrived(link, good, completed, since, read.unrest)
-        else:
+        elif good:
             # What another connection has told of belongs to another incarnation.
             self._ask_again(good, completed, since)
         if failed:
