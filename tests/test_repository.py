@@ -29,6 +29,7 @@ TESTED_BY = {
     "plugins/engines/tierce_engines/events.py": "core/test_core_events.py",
     "plugins/iscsi/tierce_iscsi/events.py": "core/test_core_events.py",
     "plugins/jiva/tierce_jiva/events.py": "core/test_core_events.py",
+    "plugins/jiva/tierce_jiva/findings.py": "jiva/test_target_actions.py",
     "core/tierce/block/": "core/volume/test_pipeline.py",
     "core/tierce/cli/reference/": "core/cli/test_docs.py",
     "core/tierce/cli/data_folder.py": "core/server/test_volume_commands.py",

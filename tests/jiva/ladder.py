@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from tierce import Event
 from tierce_jiva.ballot import Ballot
+from tierce_jiva.findings import Finding
 from tierce_jiva.host import Volume
 from tierce_jiva.links import Link, Links, LinkState
 from tierce_jiva.regions import Regions
@@ -72,6 +74,22 @@ def ack(sequence: int = 1, failures: Any = ()) -> Frame:
 def said(agenda: Agenda, kind: type[T]) -> list[T]:
     """Return what of that kind was found, or is asked for."""
     return [one for one in (*agenda.findings, *agenda.actions) if isinstance(one, kind)]
+
+
+class _Told(list[Finding]):
+    def __init__(self, hear: Callable[[Finding], None]) -> None:
+        self._hear = hear
+
+    def append(self, found: Finding) -> None:
+        super().append(found)
+        self._hear(found)
+
+
+def hearing(hear: Callable[[Finding], None]) -> Agenda:
+    """Return an agenda of one part alone, whose findings are heard as they come."""
+    agenda = Agenda()
+    agenda.findings = _Told(hear)
+    return agenda
 
 
 def events_of(agenda: Agenda) -> list[Event]:

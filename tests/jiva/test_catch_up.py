@@ -6,15 +6,17 @@ from collections.abc import Callable
 
 import pytest
 
-from jiva.ladder import SIZE_BYTES, ack, answer, answer_frame, digests, ready_links, taken
+from jiva.ladder import SIZE_BYTES, ack, answer, answer_frame, digests, hearing, ready_links, taken
 from tierce import Code
 from tierce_jiva.catch_up import FLUSH_BYTES, CatchUp
 from tierce_jiva.digests import zero_digest
-from tierce_jiva.extent_copy import Trouble
+from tierce_jiva.findings import CopyEnded, CopyFailed, Finding, NotRebuilt, Proved, Trouble
 from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Link, Links, Question
 from tierce_jiva.marks import Marks
-from tierce_jiva.regions import EXTENT_BYTES
+from tierce_jiva.pending import Pending
+from tierce_jiva.read_path import ReadPath
+from tierce_jiva.regions import EXTENT_BYTES, Extents
 from tierce_jiva.target_actions import Agenda
 from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.wire import ENTRY, Kind
@@ -41,26 +43,34 @@ class Ladder:
         for extent in missed:
             self.link.missed.add(extent)
         self.locked = InFlight()
-        self.source: Link | None = self.member
-        self.unequal: set[int] = set()
+        self.unequal = Extents(self.links.regions)
+        self.agenda = hearing(self._hear)
         self.notes: list[str] = []
         self.troubles: list[Trouble] = []
+        self.reads = ReadPath(self.links, InFlight(), self.unequal, Pending(), None, self.agenda)
+        self.reads.use([self.member], members, "elsewhere")
         self.catch_up = CatchUp(
             self.links,
             self.link,
             self.marks,
             self.unflushed,
-            source=lambda: self.source,
-            must_wait=self.unequal.__contains__,
+            self.reads,
+            self.unequal,
+            self.locked,
+            self.agenda,
             window=window,
-            locked=self.locked,
-            join=lambda: self.notes.append("join"),
-            unlocked=lambda: self.notes.append("unlocked"),
-            finishing=lambda: self.notes.append("finishing"),
-            suspect=self.troubles.append,
-            proved=lambda: self.notes.append("proved"),
-            failed=self.notes.append,
         )
+
+    def _hear(self, found: Finding) -> None:
+        match found:
+            case CopyEnded():
+                self.catch_up.ended(found.copy, found.trouble)
+            case CopyFailed():
+                self.troubles.append(found.trouble)
+            case Proved():
+                self.notes.append("proved")
+            case NotRebuilt():
+                self.notes.append(found.reason)
 
     def sent(self, link: Link) -> list[str]:
         """Return what a replica is asked now."""
@@ -111,7 +121,7 @@ def test_it_is_marked_before_anything_is_compared_or_written_to_it() -> None:
     assert ladder.notes == []
     assert ladder.compared() == []
     ladder.obey()
-    assert ladder.notes == ["join"]
+    assert ladder.catch_up.has_joined
     assert ladder.compared() == [0]
 
 
@@ -120,14 +130,15 @@ def test_it_is_proved_when_it_is_equal_holds_every_mark_has_flushed_and_agrees()
     ladder.begin()
     assert ladder.locked.overlaps(0, EXTENT_BYTES)
     ladder.digest_both()
-    assert ladder.notes == ["join", "unlocked", "finishing"]
+    assert ladder.agenda.may_admit, "what waited for that extent may go on"
+    assert ladder.catch_up.is_finishing
     assert not ladder.locked
     assert ladder.sent(ladder.link) == ["mark"]
     ladder.obey()
     assert ladder.sent(ladder.link) == ["FLUSH"]
     answer_frame(ladder.link, ack())
     assert ladder.sent(ladder.link) == ["redone"]
-    assert ladder.notes[-1] == "finishing"
+    assert ladder.catch_up.is_finishing
     answer(ladder.link, {"kind": "redone", "done": True})
     assert ladder.notes[-1] == "proved"
     assert (ladder.catch_up.done_count, ladder.catch_up.copied_bytes) == (1, 0)
@@ -152,7 +163,7 @@ def test_what_is_compared_is_bounded_and_goes_on_as_it_is_done() -> None:
     for _ in range(6):
         ladder.digest_both()
     assert not ladder.link.missed
-    assert ladder.notes[-1] == "finishing"
+    assert ladder.catch_up.is_finishing
 
 
 def test_what_is_copied_is_noted_before_it_is_sent_as_its_own() -> None:
@@ -179,9 +190,9 @@ def test_much_that_is_copied_is_flushed_on_the_way() -> None:
             flushes.append(questions.pop(next(iter(questions))))
     assert len(flushes) == 1
     assert not ladder.link.missed
-    assert "finishing" not in ladder.notes, "its disk is behind"
+    assert not ladder.catch_up.is_finishing, "its disk is behind"
     flushes[0].answer(ack())
-    assert "finishing" in ladder.notes
+    assert ladder.catch_up.is_finishing
     assert len(ladder.link.copied) == 4, "what was copied since is not flushed"
 
 
@@ -213,11 +224,11 @@ def test_what_is_unequal_on_the_members_themselves_waits_for_them() -> None:
     ladder.begin()
     ladder.digest_both()
     assert list(ladder.link.missed) == [0]
-    assert "finishing" not in ladder.notes
+    assert not ladder.catch_up.is_finishing
     ladder.unequal.clear()
     ladder.catch_up.advance()
     ladder.digest_both()
-    assert "finishing" in ladder.notes
+    assert ladder.catch_up.is_finishing
 
 
 def test_what_is_in_doubt_on_the_member_itself_waits_until_it_was_written_again() -> None:
@@ -228,7 +239,7 @@ def test_what_is_in_doubt_on_the_member_itself_waits_until_it_was_written_again(
     for _ in range(2):
         ladder.digest_both()
     assert ladder.compared() == []
-    assert ladder.notes.count("finishing") == 0
+    assert not ladder.catch_up.is_finishing
     ladder.member.doubt.discard(1)
     ladder.catch_up.advance()
     assert ladder.compared() == [1]
@@ -249,7 +260,7 @@ def test_regions_are_marked_ahead_of_what_is_compared() -> None:
     assert ladder.compared() == []
     ladder.obey()
     assert ladder.compared() == [12]
-    assert "finishing" not in ladder.notes
+    assert not ladder.catch_up.is_finishing
 
 
 def test_a_block_that_is_wrong_after_its_copy_is_told_with_its_extent() -> None:
@@ -274,7 +285,7 @@ def test_a_member_that_fails_is_suspected() -> None:
 
 def test_without_a_member_to_copy_from_it_is_not_let_in() -> None:
     ladder = Ladder(3)
-    ladder.source = None
+    ladder.reads.use([], [], "elsewhere")
     ladder.begin()
     assert ladder.notes[-1] == "no member is there to copy from"
 

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from jiva.ladder import ack, answer, answer_frame, asked, ready_links, taken
+from jiva.ladder import (
+    ack,
+    answer,
+    answer_frame,
+    asked,
+    events_of,
+    ready_links,
+    said,
+    taken,
+    volume_of,
+)
 from tierce import Code
 from tierce_jiva.doubts import Doubts
+from tierce_jiva.findings import FailedAgain, Sound
 from tierce_jiva.links import Link, Links, LinkState
+from tierce_jiva.news import News
 from tierce_jiva.regions import Extents
+from tierce_jiva.target_actions import Agenda
 from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.wire import Kind
 
@@ -23,21 +36,21 @@ class Ladder:
         self.links: Links = ready_links()
         self.link: Link = self.links[B]
         self.unflushed = Unflushed(self.links.regions)
-        self.told: list[str] = []
-        self.released: list[Link] = []
-        self.changes = 0
-        self.failed_again: list[Link] = []
-        self.doubts = Doubts(
-            self.links,
-            self.unflushed,
-            emit=lambda _code, message, _severity: self.told.append(message),
-            released=self.released.append,
-            failed_again=self.failed_again.append,
-            changed=self._changed,
-        )
+        self.agenda = Agenda()
+        news = News(volume_of(self.links), self.agenda)
+        self.doubts = Doubts(self.links, self.unflushed, news, self.agenda)
 
-    def _changed(self) -> None:
-        self.changes += 1
+    @property
+    def told(self) -> list[str]:
+        return [event.message.removeprefix("demo: ") for event in events_of(self.agenda)]
+
+    @property
+    def released(self) -> list[Link]:
+        return [found.link for found in said(self.agenda, Sound)]
+
+    @property
+    def failed_again(self) -> list[Link]:
+        return [found.link for found in said(self.agenda, FailedAgain)]
 
     def put(self, *extents: int, must_renew: bool = False) -> None:
         found = Extents(self.links.regions)
@@ -65,7 +78,7 @@ def test_one_in_doubt_is_flushed_only_when_all_was_written_again(ladder: Ladder)
     ladder.put(3, 4)
     assert ladder.link.is_in_doubt
     assert ladder.doubts
-    assert ladder.changes == 1
+    assert ladder.doubts.count == 1
     ladder.advance()
     assert ladder.sent() == []
     ladder.link.doubt.discard(3)
@@ -85,7 +98,7 @@ def test_one_in_doubt_is_flushed_only_when_all_was_written_again(ladder: Ladder)
 def test_nothing_in_doubt_is_no_doubt(ladder: Ladder) -> None:
     ladder.put()
     assert not ladder.link.is_in_doubt
-    assert ladder.changes == 0
+    assert ladder.doubts.count == 0
 
 
 def test_a_restart_puts_what_it_had_not_flushed_in_doubt(ladder: Ladder) -> None:

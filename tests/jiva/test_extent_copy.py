@@ -8,13 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jiva.ladder import BALLOT, ack, digests, frames_of, ready_links, taken
+from jiva.ladder import BALLOT, ack, digests, frames_of, ready_links, said, taken
 from tierce import Code, Op, ProtocolError
 from tierce_jiva.digests import digest_state, zero_digest
-from tierce_jiva.extent_copy import ExtentCopy, Trouble, split
+from tierce_jiva.extent_copy import ExtentCopy, split
+from tierce_jiva.findings import CopyEnded, Trouble
 from tierce_jiva.links import Link
 from tierce_jiva.replica_actions import Fetch
 from tierce_jiva.replica_data import encode_data
+from tierce_jiva.target_actions import Agenda
+from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.wire import ENTRY, Frame, Kind, encode
 
 A, B, C = ("replica-1", "replica-2", "replica-3")
@@ -27,18 +30,28 @@ class Ladder:
 
     def __init__(self, *targets: str, always: tuple[str, ...] = ()) -> None:
         self.links = ready_links()
-        self.notes: list[str] = []
-        self.troubles: list[Trouble | None] = []
+        self.agenda = Agenda()
+        self.unflushed = Unflushed(self.links.regions)
         self.copy = ExtentCopy(
             self.links,
             self.links[A],
             {self.links[name]: name in always for name in targets},
             1 << 20,
             LENGTH,
-            writing=lambda: self.notes.append("writing"),
-            done=self.troubles.append,
+            unflushed=self.unflushed,
+            agenda=self.agenda,
         )
         self.copy.start()
+
+    @property
+    def troubles(self) -> list[Trouble | None]:
+        ended = said(self.agenda, CopyEnded)
+        assert all(found.copy is self.copy for found in ended)
+        return [found.trouble for found in ended]
+
+    @property
+    def is_written(self) -> bool:
+        return bool(self.unflushed.current)
 
     def asked(self, name: str) -> list[Kind]:
         return [frame.kind for frame in taken(self.links[name])]
@@ -77,7 +90,7 @@ def test_what_is_equal_is_not_copied() -> None:
     for name in (B, A, C):
         ladder.digest(name, OLD)
     assert ladder.troubles == [None]
-    assert ladder.notes == []
+    assert not ladder.is_written
     assert ladder.copy.copied_bytes == 0
 
 
@@ -88,7 +101,7 @@ def test_what_differs_is_copied_and_proved() -> None:
     ladder.digest(C, OLD)
     assert ladder.asked(A) == [Kind.DIGEST, Kind.READ]
     ladder.read(A, NEW)
-    assert ladder.notes == ["writing"], "a flush that covers it begins later"
+    assert ladder.is_written, "a flush that covers it begins later"
     assert ladder.asked(B) == [Kind.DIGEST]
     assert ladder.asked(C) == [Kind.DIGEST, Kind.BATCH, Kind.DIGEST]
     ladder.answer(C, ack())
@@ -167,7 +180,7 @@ def test_a_source_that_fails_is_named(is_reading: bool) -> None:
     ladder.answer(A, ack(1, [(0, Code.READ_ERROR)]))
     assert ladder.trouble.link is ladder.links[A]
     assert not ladder.trouble.is_lost
-    assert ladder.notes == []
+    assert not ladder.is_written
 
 
 def test_a_link_that_is_lost_is_at_no_fault() -> None:
@@ -209,7 +222,7 @@ def test_bytes_that_arrive_damaged_are_not_written() -> None:
     damaged[-1] ^= 1
     with pytest.raises(ProtocolError, match="damaged"):
         ladder.answer(A, frames_of(bytes(damaged))[0])
-    assert ladder.notes == []
+    assert not ladder.is_written
     assert ladder.asked(B) == [Kind.DIGEST]
 
 
@@ -239,8 +252,6 @@ def test_the_source_is_asked_behind_the_writes_that_were_sent_to_it() -> None:
     links = ready_links()
     links[A].outgoing.append(encode(Kind.BATCH, 9, BALLOT))
     targets = {links[B]: False}
-    copy = ExtentCopy(
-        links, links[A], targets, 0, LENGTH, writing=lambda: None, done=lambda _trouble: None
-    )
+    copy = ExtentCopy(links, links[A], targets, 0, LENGTH, unflushed=None, agenda=Agenda())
     copy.start()
     assert [frame.kind for frame in taken(links[A])] == [Kind.BATCH, Kind.DIGEST]

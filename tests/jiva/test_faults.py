@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from jiva.ladder import BALLOT, answer, asked, events_of, ready_links, restarts_of, volume_of
+from jiva.ladder import BALLOT, answer, asked, events_of, ready_links, restarts_of, said, volume_of
 from tierce import Event
 from tierce_jiva.ballot import Membership
-from tierce_jiva.extent_copy import Trouble
 from tierce_jiva.faults import Faults
+from tierce_jiva.findings import Trouble, Useless
 from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Links, LinkState
 from tierce_jiva.marks import Marks
 from tierce_jiva.news import News
 from tierce_jiva.options import JivaOptions, ReplicaOptions
+from tierce_jiva.pending import Pending
 from tierce_jiva.promise import Promise
 from tierce_jiva.quorum import Quorum
+from tierce_jiva.read_path import ReadPath
 from tierce_jiva.readmission import Readmission
 from tierce_jiva.regions import Extents
 from tierce_jiva.target_actions import Agenda
@@ -30,10 +32,8 @@ class Ladder:
     def __init__(self, *in_sync: str) -> None:
         self.links: Links = ready_links()
         self.agenda = Agenda()
-        self.hangups: list[tuple[str, str]] = []
-        self.notes: list[str] = []
         self.membership = Membership(BALLOT, 0, NAMES, in_sync or NAMES)
-        self.quorum = Quorum(self.links, lambda _membership: None)
+        self.quorum = Quorum(self.links, self.agenda)
         self.quorum.adopt(self.membership)
         for link in self.links:
             link.promise = Promise(self.membership)
@@ -49,12 +49,17 @@ class Ladder:
             unflushed,
             InFlight(),
             Extents(self.links.regions),
+            ReadPath(
+                self.links,
+                InFlight(),
+                Extents(self.links.regions),
+                Pending(),
+                None,
+                self.agenda,
+            ),
+            self.news,
             self.agenda,
             window=2,
-            source=lambda: self.links[A],
-            suspect=lambda _trouble: None,
-            refresh=lambda: None,
-            emit=lambda code, _message, _severity: self.notes.append(code),
         )
         options = JivaOptions(
             replicas=tuple(ReplicaOptions(folder=name) for name in NAMES),
@@ -69,10 +74,11 @@ class Ladder:
             self.quorum,
             self.readmission,
             self.news,
-            hang_up=lambda link, reason: self.hangups.append((link.name, reason)),
-            refresh=lambda: self.notes.append("refresh"),
-            show=lambda: self.notes.append("show"),
         )
+
+    @property
+    def hangups(self) -> list[tuple[str, str]]:
+        return [(found.link.name, found.reason) for found in said(self.agenda, Useless)]
 
     @property
     def events(self) -> list[Event]:
@@ -119,7 +125,7 @@ def test_one_at_fault_is_voted_out_told_of_and_hung_up_on(ladder: Ladder) -> Non
     assert (event.code, event.severity) == ("jiva.replica.voted-out", "warning")
     assert event.message == "demo: replica-2 is voted out: planned"
     assert ladder.hangups == [(B, "planned")]
-    assert "refresh" in ladder.notes
+    assert ladder.agenda.must_refresh
 
 
 def test_one_that_stays_away_is_voted_out_after_its_grace(ladder: Ladder) -> None:

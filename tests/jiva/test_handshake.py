@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from jiva.ladder import ack, answer, answer_frame, asked, frames_of, ready_links
+from jiva.ladder import ack, answer, answer_frame, asked, frames_of, ready_links, said
 from tierce import ProtocolError
 from tierce_jiva.ballot import NO_BALLOT, Ballot, Membership
+from tierce_jiva.findings import Greeted, Promised, Refused
 from tierce_jiva.handshake import Handshake
 from tierce_jiva.links import Link, LinkState
+from tierce_jiva.target_actions import Agenda
 
 A = "replica-1"
 WELCOME: dict[str, Any] = {
@@ -44,16 +46,20 @@ class Ladder:
         self.links = ready_links(1)
         self.link = self.links[A]
         self.link.state = LinkState.DOWN
-        self.greeted: list[Ballot] = []
-        self.promised: list[Link] = []
-        self.refused: list[tuple[str, Ballot]] = []
-        self.handshake = Handshake(
-            self.links,
-            "00ff",
-            greeted=lambda _link, promised: self.greeted.append(promised),
-            promised=self.promised.append,
-            refused=lambda _link, why, promised: self.refused.append((why, promised)),
-        )
+        self.agenda = Agenda()
+        self.handshake = Handshake(self.links, "00ff", self.agenda)
+
+    @property
+    def greeted(self) -> list[Ballot]:
+        return [found.promised for found in said(self.agenda, Greeted)]
+
+    @property
+    def promised(self) -> list[Link]:
+        return [found.link for found in said(self.agenda, Promised)]
+
+    @property
+    def refused(self) -> list[tuple[str, Ballot]]:
+        return [(found.why, found.promised) for found in said(self.agenda, Refused)]
 
     def greet(self, **changes: Any) -> None:
         self.handshake.greet(self.link)

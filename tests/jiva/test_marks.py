@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from jiva.ladder import ack, answer, answer_frame, ready_links, taken
+from jiva.ladder import ack, answer, answer_frame, ready_links, said, taken
 from tierce import ProtocolError
+from tierce_jiva.findings import Cleared
 from tierce_jiva.links import Link, Links, LinkState
 from tierce_jiva.marks import Marks
 from tierce_jiva.target_actions import Agenda
@@ -134,17 +135,18 @@ def test_what_an_answer_says_that_was_overtaken_by_a_clearing_is_forgotten(
     assert marks.writable == {0}
 
 
-def test_clearing_is_done_when_all_have_answered_or_are_lost(links: Links, marks: Marks) -> None:
-    done: list[None] = []
+def test_clearing_is_done_when_all_have_answered_or_are_lost(
+    links: Links, marks: Marks, agenda: Agenda
+) -> None:
     marks.want([0])
     for name in (A, B):
         obey(links[name], 1)
-    marks.clear([0], lambda: done.append(None))
+    marks.clear([0], is_last=True)
     obey(links[A], 2)
-    assert not done
+    assert said(agenda, Cleared) == []
     links.lose(links[B], "cut")
     marks.lost(links[B])
-    assert done
+    assert said(agenda, Cleared) == [Cleared()]
 
 
 def test_a_link_that_comes_back_is_told_anew(links: Links, marks: Marks) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from jiva.ladder import answer, asked, events_of, ready_links, restarts_of, said, volume_of
+from jiva.ladder import answer, asked, events_of, hearing, ready_links, restarts_of, said, volume_of
 from tierce import Event, ProtocolError
 from tierce_jiva.ballot import NO_BALLOT, Ballot, Membership
+from tierce_jiva.findings import Finding, Greeted, InForce, Promised, Refused, Useless
 from tierce_jiva.host import Host, Standing, State
 from tierce_jiva.links import Link, Links, LinkState
 from tierce_jiva.news import News
@@ -16,7 +17,7 @@ from tierce_jiva.opener import REBID_S, REOPEN_S, REOPEN_S_MAX, Opener
 from tierce_jiva.options import JivaOptions, ReplicaOptions
 from tierce_jiva.promise import Promise
 from tierce_jiva.quorum import Quorum
-from tierce_jiva.target_actions import Agenda, Fence
+from tierce_jiva.target_actions import Fence
 
 A, B, C = NAMES = ("replica-1", "replica-2", "replica-3")
 OWN = 7
@@ -33,7 +34,7 @@ class Ladder:
         self.links.ballot = NO_BALLOT
         for link in self.links:
             link.state = LinkState.DOWN
-        self.agenda = Agenda()
+        self.agenda = hearing(self._hear)
         self.hangups: list[tuple[str, str]] = []
         self.ready: list[str] = []
         self.in_force: list[Membership] = []
@@ -41,7 +42,7 @@ class Ladder:
         host = Host(local=None, wall_ms=lambda: self.wall)
         volume = volume_of(self.links)
         self.standing = Standing()
-        self.quorum = Quorum(self.links, self.in_force.append)
+        self.quorum = Quorum(self.links, self.agenda)
         self.opener = Opener(
             volume,
             JivaOptions(
@@ -55,9 +56,6 @@ class Ladder:
             self.links,
             self.quorum,
             News(volume, self.agenda),
-            promised=self._promised,
-            hang_up=self._hang_up,
-            show=lambda: None,
         )
 
     @property
@@ -72,13 +70,29 @@ class Ladder:
     def fenced(self) -> list[str]:
         return [fence.reason for fence in said(self.agenda, Fence)]
 
-    def _promised(self, link: Link) -> None:
-        self.ready.append(link.name)
-        self.opener.advance()
+    def _hear(self, found: Finding) -> None:
+        match found:
+            case Greeted():
+                self.opener.greeted(found.link, found.promised)
+            case Promised():
+                self.ready.append(found.link.name)
+                self.opener.promised(found.link)
+                self.opener.advance()
+            case Refused():
+                self.opener.refused(found.link, found.why, found.promised)
+            case InForce():
+                self.in_force.append(self.quorum.latest)
+            case Useless():
+                self.hang_up(found.link, found.reason)
+                found.link.trouble = found.trouble or found.link.trouble
 
-    def _hang_up(self, link: Link, reason: str) -> None:
+    def hang_up(self, link: Link, reason: str) -> None:
         self.hangups.append((link.name, reason))
         self.lose(link.name)
+
+    def hang_up_on_hung(self) -> None:
+        for link in self.opener.find_hung():
+            self.hang_up(link, "it hangs")
 
     def stands(self, state: State) -> bool:
         return self.standing.state is state
@@ -278,19 +292,19 @@ def test_one_that_does_not_finish_its_handshake_is_hung_up_on(ladder: Ladder) ->
     ladder.opener.handshake.greet(ladder.links[C])
     ladder.promise(A, B)
     ladder.links.now = DEAD_S + 0.1
-    ladder.opener.hang_up_on_hung()
-    assert ladder.hangups == [(C, "has not answered for 5 s")]
+    ladder.hang_up_on_hung()
+    assert ladder.hangups == [(C, "it hangs")]
 
 
 def test_one_that_hangs_while_the_target_serves_is_somebody_elses_affair(ladder: Ladder) -> None:
     ladder.serve()
     ladder.links.ask(ladder.links[B], {"kind": "mark"}, lambda _frame: None)
     ladder.links.now = DEAD_S + 0.1
-    ladder.opener.hang_up_on_hung()
+    ladder.hang_up_on_hung()
     assert ladder.hangups == []
     ladder.standing.state = State.ELECTING
-    ladder.opener.hang_up_on_hung()
-    assert ladder.hangups == [(B, "has not answered for 5 s")]
+    ladder.hang_up_on_hung()
+    assert ladder.hangups == [(B, "it hangs")]
 
 
 # -- outbid while it serves ------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jiva.ladder import BALLOT, ack, answer, answer_frame, asked, ready_links, taken
+from jiva.ladder import BALLOT, ack, answer, answer_frame, asked, hearing, ready_links, taken
 from tierce import ProtocolError
 from tierce_jiva.ballot import Membership
 from tierce_jiva.links import Links, LinkState
@@ -27,9 +27,14 @@ def in_force() -> list[Membership]:
 
 @pytest.fixture
 def quorum(links: Links, in_force: list[Membership]) -> Quorum:
-    quorum = Quorum(links, in_force.append)
-    quorum.adopt(Membership(BALLOT, 0, NAMES, NAMES))
-    return quorum
+    votes: Quorum
+
+    def hear(_found: object) -> None:
+        in_force.append(votes.latest)
+
+    votes = Quorum(links, hearing(hear))
+    votes.adopt(Membership(BALLOT, 0, NAMES, NAMES))
+    return votes
 
 
 def test_a_vote_goes_first_to_one_that_stays(
@@ -111,8 +116,8 @@ def test_a_vote_ends_when_nobody_is_missing_any_more(
         answer(links[name], ACCEPTED)
     assert not in_force
     links[A].state = LinkState.READY
-    quorum.advance()
-    assert in_force
+    assert quorum.advance(), "it is in force"
+    assert not quorum.is_voting
 
 
 def test_until_a_larger_set_is_in_force_the_old_and_the_new_are_required(

@@ -6,6 +6,7 @@ import pytest
 
 from jiva.ladder import BALLOT, ack, answer_frame, frames_of, ready_links, said, taken
 from tierce import GOOD, Code, Op, ProtocolError, Request, Status
+from tierce_jiva.findings import Unread
 from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Head, Link, Links, LinkState
 from tierce_jiva.pending import Pending
@@ -13,7 +14,7 @@ from tierce_jiva.read_path import ReadPath
 from tierce_jiva.regions import Extents
 from tierce_jiva.replica_actions import Fetch
 from tierce_jiva.replica_data import encode_data
-from tierce_jiva.target_actions import Agenda, ForgetFile, ReadFile, Unread
+from tierce_jiva.target_actions import Agenda, ForgetFile, ReadFile
 from tierce_jiva.wire import BATCH_BYTES_MAX, ENTRY, Frame, Kind, encode
 
 A, B, C = NAMES = ("replica-1", "replica-2", "replica-3")

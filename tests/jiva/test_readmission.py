@@ -6,14 +6,26 @@ import itertools
 
 import pytest
 
-from jiva.ladder import BALLOT, ack, answer, answer_frame, ready_links
+from jiva.ladder import (
+    BALLOT,
+    ack,
+    answer,
+    answer_frame,
+    events_of,
+    hearing,
+    ready_links,
+    volume_of,
+)
 from tierce_jiva.ballot import Membership
-from tierce_jiva.extent_copy import Trouble
+from tierce_jiva.findings import CopyEnded, Finding, InForce, NotRebuilt, Proved
 from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Link, Links, LinkState
 from tierce_jiva.marks import Marks
+from tierce_jiva.news import News
+from tierce_jiva.pending import Pending
 from tierce_jiva.promise import Promise
 from tierce_jiva.quorum import Quorum
+from tierce_jiva.read_path import ReadPath
 from tierce_jiva.readmission import (
     LATE_S_MAX,
     LATE_S_MIN,
@@ -22,7 +34,7 @@ from tierce_jiva.readmission import (
     STEADY_S,
     Readmission,
 )
-from tierce_jiva.target_actions import Agenda
+from tierce_jiva.regions import Extents
 from tierce_jiva.unflushed import Unflushed
 
 A, B, C = NAMES = ("replica-1", "replica-2", "replica-3")
@@ -33,42 +45,48 @@ class Ladder:
 
     def __init__(self) -> None:
         self.links: Links = ready_links()
-        self.agenda = Agenda()
+        self.agenda = hearing(self._hear)
         for link in self.links:
             link.missed.clear()
-        self.quorum = Quorum(self.links, self._in_force)
+        self.quorum = Quorum(self.links, self.agenda)
         self.quorum.adopt(Membership(BALLOT, 0, NAMES, (A,)))
         self.unflushed = Unflushed(self.links.regions)
         self.marks = Marks(self.links, self.agenda)
         self.locked = InFlight()
-        self.codes: list[str] = []
-        self.messages: list[str] = []
-        self.refreshes = 0
-        self.troubles: list[Trouble] = []
+        unequal = Extents(self.links.regions)
+        self.reads = ReadPath(self.links, InFlight(), unequal, Pending(), None, self.agenda)
+        self.reads.use([self.links[A]], [self.links[A]], "elsewhere")
         self.readmission = Readmission(
             self.links,
             self.quorum,
             self.marks,
             self.unflushed,
             self.locked,
-            self.links[A].doubt.copy(),
+            unequal,
+            self.reads,
+            News(volume_of(self.links), self.agenda),
             self.agenda,
             window=2,
-            source=lambda: self.links[A],
-            suspect=self.troubles.append,
-            refresh=self._refresh,
-            emit=self._emit,
         )
 
-    def _in_force(self, membership: Membership) -> None:
-        self.readmission.in_force(membership.in_sync)
+    def _hear(self, found: Finding) -> None:
+        match found:
+            case InForce():
+                self.readmission.in_force(self.quorum.latest.in_sync)
+            case CopyEnded():
+                self.readmission.ended(found.copy, found.trouble)
+            case Proved():
+                self.readmission.proved(found.link)
+            case NotRebuilt():
+                self.readmission.lost(found.link, found.reason)
 
-    def _refresh(self) -> None:
-        self.refreshes += 1
+    @property
+    def codes(self) -> list[str]:
+        return [event.code.removeprefix("jiva.replica.") for event in events_of(self.agenda)]
 
-    def _emit(self, code: str, message: str, _severity: str) -> None:
-        self.codes.append(code.removeprefix("jiva.replica."))
-        self.messages.append(message)
+    @property
+    def messages(self) -> list[str]:
+        return [event.message.removeprefix("demo: ") for event in events_of(self.agenda)]
 
     def begun(self) -> list[str]:
         """Return who catches up now."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from jiva.ladder import BALLOT, ack, answer_frame, digests, ready_links, taken
+from jiva.ladder import BALLOT, ack, answer_frame, digests, hearing, ready_links, taken, volume_of
 from tierce import Code
 from tierce_jiva.ballot import Ballot, Membership
 from tierce_jiva.digests import zero_digest
-from tierce_jiva.extent_copy import Trouble
+from tierce_jiva.doubts import Doubts
+from tierce_jiva.findings import CopyEnded, CopyFailed, Finding, Trouble
 from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Batch, Link, Links, LinkState
+from tierce_jiva.marks import Marks
+from tierce_jiva.news import News
 from tierce_jiva.promise import Promise
 from tierce_jiva.regions import Extents
 from tierce_jiva.repair import Members, Repair
@@ -29,25 +32,33 @@ class Ladder:
         self.links: Links = ready_links()
         self.locked = InFlight()
         self.unflushed = Unflushed(self.links.regions)
-        self.members: Members | None = Members(tuple(self.links), tuple(self.links))
-        self.may_write = True
-        self.changes = 0
+        self.agenda = hearing(self._hear)
         self.troubles: list[Trouble] = []
+        self.marks = Marks(self.links, self.agenda)
+        self.marks.writable = self.links.regions.every()
+        news = News(volume_of(self.links), self.agenda)
+        self.doubts = Doubts(self.links, self.unflushed, news, self.agenda)
         self.repair = Repair(
             self.links,
             self.locked,
             Extents(self.links.regions),
             self.unflushed,
+            self.marks,
+            self.doubts,
+            self.agenda,
             window=window,
-            members=lambda: self.members,
-            may_write=lambda _offset, _length: self.may_write,
-            changed=self._changed,
-            failed=self.troubles.append,
-            unreadable=lambda link, extent: link.doubt.add(extent),
         )
+        self.repair.members = Members(tuple(self.links), tuple(self.links))
 
-    def _changed(self) -> None:
-        self.changes += 1
+    def _hear(self, found: Finding) -> None:
+        match found:
+            case CopyEnded():
+                assert self.repair.ended(found.copy, found.trouble)
+                if self.agenda.must_repair:
+                    self.agenda.must_repair = False
+                    self.repair.advance()
+            case CopyFailed():
+                self.troubles.append(found.trouble)
 
     def asked(self) -> dict[str, list[int]]:
         """Return the extents that each was asked to digest."""
@@ -94,7 +105,7 @@ def test_what_is_unequal_is_compared_on_all_members(ladder: Ladder) -> None:
     ladder.all_answer()
     assert not ladder.repair
     assert not ladder.locked
-    assert ladder.changes == 1
+    assert ladder.agenda.has_mended
 
 
 def test_a_write_over_several_extents_makes_all_of_them_unequal(ladder: Ladder) -> None:
@@ -119,18 +130,18 @@ def test_what_one_in_doubt_has_is_not_taken_for_good_while_a_sound_one_is_only_b
     """The vote may be superseded by one that leaves it in: then the two would differ."""
     ladder.doubt(A, 0)
     a, b = ladder.links[A], ladder.links[B]
-    ladder.members = Members((a, b), (a,))
+    ladder.repair.members = Members((a, b), (a,))
     ladder.repair.advance()
     assert ladder.asked() == {}
     assert 0 in a.doubt
-    ladder.members = Members((a, b), (a, b))
+    ladder.repair.members = Members((a, b), (a, b))
     assert ladder.source() == B
 
 
 def test_what_one_in_doubt_has_is_taken_once_the_sound_one_is_out(ladder: Ladder) -> None:
     ladder.doubt(A, 0)
     a = ladder.links[A]
-    ladder.members = Members((a,), (a,))
+    ladder.repair.members = Members((a,), (a,))
     assert ladder.source() == A
 
 
@@ -154,11 +165,11 @@ def test_a_copy_is_noted_as_a_write_before_it_is_sent(ladder: Ladder) -> None:
 
 
 def test_nothing_is_copied_into_a_region_that_is_not_marked(ladder: Ladder) -> None:
-    ladder.may_write = False
+    ladder.marks.writable = frozenset()
     ladder.repair.add(0, 1)
     ladder.repair.advance()
     assert ladder.asked() == {}
-    ladder.may_write = True
+    ladder.marks.writable = ladder.links.regions.every()
     ladder.repair.advance()
     assert ladder.asked()
 
@@ -174,7 +185,7 @@ def test_what_is_unequal_waits_until_all_members_are_here(ladder: Ladder) -> Non
 
 
 def test_while_the_set_is_being_decided_nothing_is_done(ladder: Ladder) -> None:
-    ladder.members = None
+    ladder.repair.members = None
     ladder.repair.add(0, 1)
     ladder.repair.advance()
     assert ladder.asked() == {}
@@ -190,7 +201,7 @@ def test_what_is_in_doubt_on_one_is_written_to_that_one_only(ladder: Ladder) -> 
     answer_frame(ladder.links[B], ack())
     answer_frame(ladder.links[B], digests(zero_digest(MIB)))
     assert not ladder.links[B].doubt
-    assert ladder.changes == 1
+    assert ladder.agenda.has_mended
 
 
 def test_one_that_is_not_in_doubt_is_copied_from(ladder: Ladder) -> None:
@@ -277,10 +288,10 @@ def test_who_has_not_taken_a_failed_write_is_copied_from_first(all_in_doubt: Lad
 def test_who_is_behind_is_copied_from_if_nobody_else_is_left(ladder: Ladder) -> None:
     ladder.repair.begin([0], {ladder.links[A]: frozenset({0})}, 0)
     alone: tuple[Link, ...] = (ladder.links[A],)
-    ladder.members = Members(alone, alone)
+    ladder.repair.members = Members(alone, alone)
     ladder.repair.advance()
     assert not ladder.repair, "one alone is equal to itself"
-    assert ladder.changes
+    assert ladder.agenda.has_mended
 
 
 def test_who_is_behind_is_not_copied_from_while_another_is_in_the_set(ladder: Ladder) -> None:
@@ -376,7 +387,7 @@ def fail_alone(ladder: Ladder, code: Code) -> None:
 
 def test_what_a_lone_replica_can_not_read_is_tried_again_and_left_at_last(ladder: Ladder) -> None:
     alone: tuple[Link, ...] = (ladder.links[A],)
-    ladder.members = Members(alone, alone)
+    ladder.repair.members = Members(alone, alone)
     ladder.doubt(A, 5)
     for _ in range(9):
         fail_alone(ladder, Code.READ_ERROR)
@@ -384,7 +395,7 @@ def test_what_a_lone_replica_can_not_read_is_tried_again_and_left_at_last(ladder
     fail_alone(ladder, Code.READ_ERROR)
     assert len(ladder.troubles) == 10
     assert not ladder.links[A].doubt
-    assert ladder.changes == 1
+    assert ladder.agenda.has_mended
 
 
 def test_of_one_in_doubt_nothing_is_believed_while_a_sound_one_may_be_read_again(
@@ -392,7 +403,7 @@ def test_of_one_in_doubt_nothing_is_believed_while_a_sound_one_may_be_read_again
 ) -> None:
     # What it holds may be what a failed sync has left of it.
     alone = (ladder.links[A], ladder.links[B])
-    ladder.members = Members(alone, alone)
+    ladder.repair.members = Members(alone, alone)
     ladder.doubt(B, 5)
     for _ in range(9):
         fail_alone(ladder, Code.READ_ERROR)
@@ -407,7 +418,7 @@ def test_of_one_in_doubt_nothing_is_believed_while_a_sound_one_may_be_read_again
 
 def test_what_a_lone_replica_can_not_write_stays_in_doubt(ladder: Ladder) -> None:
     alone: tuple[Link, ...] = (ladder.links[A],)
-    ladder.members = Members(alone, alone)
+    ladder.repair.members = Members(alone, alone)
     ladder.doubt(A, 5)
     for _ in range(20):
         fail_alone(ladder, Code.WRITE_ERROR)

@@ -7,10 +7,11 @@ from typing import Any
 import attrs
 import pytest
 
-from jiva.ladder import BALLOT, events_of, ready_links, volume_of
+from jiva.ladder import BALLOT, events_of, ready_links, said, volume_of
 from tierce import Code, Event, Op, Request
 from tierce_jiva.ballot import NO_BALLOT, Membership, Order
 from tierce_jiva.doubts import Doubts
+from tierce_jiva.findings import Useless
 from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Batch, Link, Links
 from tierce_jiva.news import News
@@ -34,16 +35,13 @@ class Ladder:
         self.unflushed = Unflushed(self.links.regions)
         self.in_flight = InFlight()
         self.agenda = Agenda()
-        self.hangups: list[tuple[str, str]] = []
-        self.quorum = Quorum(self.links, lambda _membership: None)
+        self.quorum = Quorum(self.links, self.agenda)
         self.quorum.adopt(attrs.evolve(SET, in_sync=in_sync))
         self.doubts = Doubts(
             self.links,
             self.unflushed,
-            emit=lambda _code, _message, _severity: None,
-            released=lambda _link: None,
-            failed_again=lambda _link: None,
-            changed=lambda: None,
+            News(volume_of(self.links), self.agenda),
+            self.agenda,
         )
         volume = volume_of(self.links)
         self.returning = Returning(
@@ -52,11 +50,15 @@ class Ladder:
             self.doubts,
             WritePath(self.links, self.in_flight, self.unflushed, self.agenda),
             News(volume, self.agenda),
-            lambda link, reason: self.hangups.append((link.name, reason)),
+            self.agenda,
         )
         for link in self.links:
             link.missed.clear()
             link.welcomed = link.has_promised = BALLOT
+
+    @property
+    def hangups(self) -> list[tuple[str, str]]:
+        return [(found.link.name, found.reason) for found in said(self.agenda, Useless)]
 
     @property
     def events(self) -> list[Event]:

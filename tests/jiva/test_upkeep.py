@@ -12,12 +12,15 @@ from jiva.ladder import (
     asked,
     digests,
     events_of,
+    hearing,
     ready_links,
+    said,
     taken,
     volume_of,
 )
 from tierce import Code, Event, Op, Request
 from tierce_jiva.ballot import Membership
+from tierce_jiva.findings import AtFault, Cleared, CopyEnded, Doubted, FailedAgain, Finding, Sound
 from tierce_jiva.host import Standing, State
 from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Link, Links, LinkState
@@ -25,7 +28,6 @@ from tierce_jiva.news import News
 from tierce_jiva.options import JivaOptions, ReplicaOptions
 from tierce_jiva.quorum import Quorum
 from tierce_jiva.regions import Extents
-from tierce_jiva.target_actions import Agenda
 from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.upkeep import Upkeep
 from tierce_jiva.wire import Kind
@@ -41,10 +43,11 @@ class Ladder:
 
     def __init__(self) -> None:
         self.links: Links = ready_links()
-        self.agenda = Agenda()
+        self.agenda = hearing(self._hear)
         self.notes: list[str] = []
         self.suspected: list[str] = []
-        self.quorum = Quorum(self.links, lambda _membership: None)
+        self.is_refreshed = False
+        self.quorum = Quorum(self.links, self.agenda)
         self.quorum.adopt(Membership(BALLOT, 0, NAMES, (A, B)))
         self.standing = Standing(State.SERVING)
         self.unflushed = Unflushed(self.links.regions)
@@ -64,30 +67,42 @@ class Ladder:
             Extents(self.links.regions),
             News(volume_of(self.links), self.agenda),
             self.agenda,
-            refresh=self.refresh,
-            doubted=lambda _reason: self.notes.append("doubted"),
-            suspect=lambda links, _reason: self.suspected.extend(link.name for link in links),
-            blame=lambda trouble: self.suspected.append(trouble.link.name),
         )
         members = [self.links[name] for name in (A, B)]
         for link in self.links:
             link.missed.clear()
         self.writes.use(members, self.links.mask({A, B}))
         self.upkeep.marks.use(members, members)
+        self.refresh()
 
     @property
     def events(self) -> list[Event]:
         return events_of(self.agenda)
 
+    def _hear(self, found: Finding) -> None:
+        match found:
+            case AtFault():
+                self.suspected.extend(link.name for link in found.links)
+            case Doubted():
+                self.notes.append("doubted")
+            case Sound():
+                self.upkeep.released(found.link)
+            case FailedAgain():
+                self.upkeep.failed_again(found.link)
+            case CopyEnded():
+                assert self.upkeep.repair.ended(found.copy, found.trouble)
+                if self.agenda.has_mended:
+                    self.upkeep.mended()
+
     def refresh(self) -> None:
         """As the steward does."""
-        self.notes.append("refresh")
-        self.upkeep.check_doubts()
+        self.agenda.must_refresh = False
+        self.upkeep.use(has_majority=len(self.links.ready()) > 1)
 
     def mark(self, *regions: int) -> None:
         """Mark and write these on both."""
         for region in regions:
-            self.upkeep.may_write(region * REGION, 512)
+            self.upkeep.marks.may_write(region * REGION, 512)
             self.unflushed.add(region * REGION, 512)
         self.obey()
 
@@ -109,6 +124,8 @@ class Ladder:
         for extent in extents:
             found.add(extent)
         self.upkeep.doubts.put(self.links[name], found)
+        self.is_refreshed = self.agenda.must_refresh
+        self.refresh()
         return self.links[name]
 
 
@@ -121,11 +138,11 @@ def ladder() -> Ladder:
 
 
 def test_bytes_may_be_written_when_all_their_regions_are_marked(ladder: Ladder) -> None:
-    assert not ladder.upkeep.may_write(REGION - 512, 1024)
+    assert not ladder.upkeep.marks.may_write(REGION - 512, 1024)
     assert asked(ladder.links[A]) == ["mark"]
     ladder.obey()
-    assert ladder.upkeep.may_write(REGION - 512, 1024)
-    assert not ladder.upkeep.may_write(2 * REGION - 512, 1024)
+    assert ladder.upkeep.marks.may_write(REGION - 512, 1024)
+    assert not ladder.upkeep.marks.may_write(2 * REGION - 512, 1024)
 
 
 # -- cleaning --------------------------------------------------------------------------------------
@@ -166,21 +183,20 @@ def test_the_mark_of_what_is_unequal_stays(ladder: Ladder) -> None:
 
 
 def test_at_an_orderly_end_all_marks_go_but_those_that_are_needed(ladder: Ladder) -> None:
-    done: list[None] = []
     ladder.mark(0, 1)
     ladder.upkeep.repair.unequal.add(4)
     assert ladder.upkeep.can_be_cleaned
-    ladder.upkeep.clean(lambda: done.append(None))
+    ladder.upkeep.clean()
     assert ladder.upkeep.marks.common == {1}
-    assert not done
+    assert said(ladder.agenda, Cleared) == []
     ladder.obey()
-    assert done
+    assert said(ladder.agenda, Cleared) == [Cleared()]
 
 
 def test_there_is_something_to_clean_while_an_order_is_under_way(ladder: Ladder) -> None:
     assert not ladder.upkeep.can_be_cleaned
     ladder.mark(0)
-    ladder.upkeep.clean(lambda: None)
+    ladder.upkeep.clean()
     assert not ladder.upkeep.marks.common
     assert ladder.upkeep.can_be_cleaned, "it is not durable yet"
     ladder.obey()
@@ -231,7 +247,7 @@ def test_a_failed_sync_matters_on_those_that_are_required(ladder: Ladder) -> Non
 
 def test_one_in_doubt_changes_whom_to_read(ladder: Ladder) -> None:
     ladder.doubt(B, 5)
-    assert ladder.notes == ["refresh"]
+    assert ladder.is_refreshed
     assert not ladder.upkeep.repair.unequal
 
 
@@ -279,7 +295,7 @@ def test_one_that_is_sound_again_gets_the_flushes_that_waited_and_all_is_tidied(
     # Its own, the one that waited, and one more so that the marks may go.
     assert len(kinds) == 3
     assert ladder.sent(A) == ["FLUSH"]
-    assert ladder.notes[-1] == "refresh"
+    assert ladder.agenda.must_refresh
 
 
 def test_what_is_equal_again_is_tidied_too(ladder: Ladder) -> None:

@@ -67,8 +67,8 @@ class Admission:
         writes: list[Request] = []
         flushes: list[Request] = []
         later: list[Request] = []
-        upkeep, read, flush, status = self._upkeep, Op.READ, Op.FLUSH, Op.BLOCK_STATUS
-        writable, shift = upkeep.marks.writable, self._links.regions.shift
+        marks, read, flush, status = self._upkeep.marks, Op.READ, Op.FLUSH, Op.BLOCK_STATUS
+        writable, shift = marks.writable, self._links.regions.shift
         # Where nothing is under way, nothing is asked about extents.
         stands = bool(
             self._in_flight.granules
@@ -90,7 +90,7 @@ class Admission:
                 offset, length = request.offset, request.length
                 region = offset >> shift
                 if (region in writable and offset + length - 1 >> shift == region) or (
-                    upkeep.may_write(offset, length)
+                    marks.may_write(offset, length)
                 ):
                     writes.append(request)
                 else:

@@ -14,11 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tierce_jiva.extent_copy import ExtentCopy, Trouble
+from tierce_jiva.extent_copy import ExtentCopy
+from tierce_jiva.findings import Copy, CopyFailed, NotRebuilt, Proved, Trouble
 from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Link, Links
 from tierce_jiva.marks import Marks
+from tierce_jiva.read_path import ReadPath
 from tierce_jiva.regions import Extents
+from tierce_jiva.target_actions import Agenda
 from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.wire import Frame
 
@@ -28,6 +31,8 @@ _AHEAD = 32
 #: It flushes whenever so much was copied to it, or so many granules were written by others since.
 FLUSH_BYTES = 64 << 20
 FLUSH_COUNT = 16384
+#: Progress is shown in steps of this many extents.
+_SHOW_COUNT = 32
 
 
 class CatchUp:
@@ -38,17 +43,12 @@ class CatchUp:
         link: The one that catches up; ready.
         marks: The marks.
         unflushed: The account of what is not flushed.
-        source: Returns a member to copy from, or None if there is none now.
-        must_wait: Returns True if an extent is not equal on the members themselves yet.
-        window: Extents under way at once.
+        reads: Who may be read is who may be copied from.
+        unequal: Extents that are not equal on the members themselves yet.
         locked: Extents that writes must not enter: shared with who admits them. A write that was
             admitted before is ahead of the copy on every connection, and so needs no waiting for.
-        join: Called when it is marked: from now on every write goes to it too, and waits for it.
-        unlocked: Called when an extent was taken out of `locked`.
-        finishing: Called before its last flush: from now on every flush waits for it too.
-        suspect: Called with what a member could not do.
-        proved: Called when it is equal and has flushed: it may be proposed.
-        failed: Called with the reason when it will not be.
+        agenda: Where it says what has come of it.
+        window: Extents under way at once.
     """
 
     def __init__(
@@ -57,17 +57,12 @@ class CatchUp:
         link: Link,
         marks: Marks,
         unflushed: Unflushed,
-        *,
-        source: Callable[[], Link | None],
-        must_wait: Callable[[int], bool],
-        window: int,
+        reads: ReadPath,
+        unequal: Extents,
         locked: InFlight,
-        join: Callable[[], None],
-        unlocked: Callable[[], None],
-        finishing: Callable[[], None],
-        suspect: Callable[[Trouble], None],
-        proved: Callable[[], None],
-        failed: Callable[[str], None],
+        agenda: Agenda,
+        *,
+        window: int,
     ) -> None:
         self.link = link
         self.copied_bytes = 0
@@ -76,21 +71,19 @@ class CatchUp:
         self._links = links
         self._marks = marks
         self._unflushed = unflushed
-        self._source = source
-        self._must_wait = must_wait
-        self._window = window
+        self._reads = reads
+        self._unequal = unequal
         self._locked = locked
-        self._join = join
-        self._unlocked = unlocked
-        self._finishing = finishing
-        self._suspect = suspect
-        self._proved = proved
-        self._failed = failed
+        self._agenda = agenda
+        self._window = window
         self._copying: dict[int, ExtentCopy] = {}
         #: Regions that it is marked in.
         self._marked: frozenset[int] = frozenset()
         self._is_marking = False
-        self._has_joined = False
+        #: It is marked: every write goes to it too, and waits for it.
+        self.has_joined = False
+        #: Every flush goes to it too.
+        self.is_finishing = False
         #: Copied since the last flush on the way began; whether one is under way.
         self._unflushed_bytes = 0
         self._is_flushing = False
@@ -109,7 +102,7 @@ class CatchUp:
 
     def advance(self) -> None:
         """Begin what can be begun; called when something has changed, and on every tick."""
-        if not self._is_over and self._has_joined:
+        if not self._is_over and self.has_joined:
             self._fill()
 
     def stop(self) -> None:
@@ -126,7 +119,7 @@ class CatchUp:
         """Give up and say why."""
         if not self._is_over:
             self.stop()
-            self._failed(reason)
+            self._agenda.findings.append(NotRebuilt(self.link, reason))
 
     @property
     def progress(self) -> float:
@@ -147,13 +140,19 @@ class CatchUp:
                 return
             self._is_marking = False
             self._marked = wanted
-            if not self._has_joined:
-                self._has_joined = True
+            if not self.has_joined:
                 self._join()
             self._fill()
 
         self._is_marking = True
         self._marks.keep(self.link, frozenset(ahead), marked)
+
+    def _join(self) -> None:
+        self.has_joined = True
+        # What is written from now on goes to it, and is not flushed there.
+        self.link.flushed_epoch = self._unflushed.begin_flush()
+        self.link.is_current = True
+        self._agenda.must_refresh = True
 
     def _fill(self) -> None:
         written_count = self._unflushed.count_ended(self.link.flushed_epoch)
@@ -162,11 +161,11 @@ class CatchUp:
                 return  # Its disk is behind.
             self._flush_on_the_way()
         region_of, is_marked = self._links.regions.region_of, True
-        source = self._source()
+        source = self._reads.source()
         # What a cache may let go of before it was written again is not what will be read there.
         in_doubt = () if source is None else source.doubt
         for extent in self.link.missed.first(2 * self._window):
-            if extent in self._copying or extent in in_doubt or self._must_wait(extent):
+            if extent in self._copying or extent in in_doubt or extent in self._unequal:
                 continue
             if len(self._copying) >= self._window or self._is_over:
                 return
@@ -180,7 +179,7 @@ class CatchUp:
             self._finish()
 
     def _begin(self, extent: int) -> None:
-        source = self._source()
+        source = self._reads.source()
         if source is None:
             self.fail("no member is there to copy from")
             return
@@ -192,22 +191,21 @@ class CatchUp:
             {self.link: extent in self.link.doubt},
             offset,
             length,
-            writing=lambda: self._writing(extent, length),
-            done=lambda trouble: self._copied(extent, copy, trouble),
+            unflushed=None,
+            agenda=self._agenda,
         )
         self._copying[extent] = copy
         copy.start()
 
-    def _writing(self, extent: int, length: int) -> None:
-        self.link.copied.add(extent)
-        self._unflushed_bytes += length
-
-    def _copied(self, extent: int, copy: ExtentCopy, trouble: Trouble | None) -> None:
-        if self._is_over:
+    def ended(self, copy: Copy, trouble: Trouble | None) -> None:
+        """A copy has ended; nothing if it is none of these."""
+        extent = copy.extent
+        found = self._copying.get(extent)
+        if found is None or found is not copy:
             return
         if trouble is not None:
             if trouble.link is not self.link and not trouble.is_lost:
-                self._suspect(trouble)
+                self._agenda.findings.append(CopyFailed(trouble))
             self.fail(trouble.reason)
             return
         del self._copying[extent]
@@ -215,8 +213,11 @@ class CatchUp:
         self.link.missed.discard(extent)
         self.link.doubt.discard(extent)
         self.done_count += 1
-        self.copied_bytes += copy.copied_bytes
-        self._unlocked()
+        self.copied_bytes += found.copied_bytes
+        self._unflushed_bytes += found.copied_bytes
+        self._agenda.may_admit = True
+        if self.done_count % _SHOW_COUNT == 0:
+            self._agenda.must_show = True
         self._fill()
 
     def _flush_on_the_way(self) -> None:
@@ -233,7 +234,8 @@ class CatchUp:
     def _finish(self) -> None:
         """Every flush and every mark waits for it from now on; then prove that it can flush."""
         self._is_over = True
-        self._finishing()
+        self.is_finishing = True
+        self._agenda.must_refresh = True
         self._marks.keep(self.link, frozenset(), lambda: self._flush(self._prove))
 
     def _flush(self, then: Callable[[], None]) -> None:
@@ -271,7 +273,7 @@ class CatchUp:
             if self._is_stopped:
                 return
             if is_done:
-                self._proved()
+                self._agenda.findings.append(Proved(self.link))
             else:
                 self._is_over = False
                 self.fail(f"{self.link.name} failed a flush again")

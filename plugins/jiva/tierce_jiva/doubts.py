@@ -12,10 +12,13 @@ a member completes no flush, serves no read, and is no source while another can 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
+from tierce_jiva.findings import FailedAgain, Sound
 from tierce_jiva.links import Link, Links
+from tierce_jiva.news import News
 from tierce_jiva.regions import Extents
+from tierce_jiva.target_actions import Agenda
 from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.wire import Frame
 
@@ -28,28 +31,17 @@ class Doubts:
     Args:
         links: The replicas.
         unflushed: The account of what is not flushed.
-        emit: Reports an event: code, message, severity.
-        released: Called with a link that is sound again.
-        failed_again: Called with a link that could not flush what was written to it again.
-        changed: Called when a link has come to be in doubt.
+        news: Tells operators.
+        agenda: Where it says what has come of it.
     """
 
-    def __init__(
-        self,
-        links: Links,
-        unflushed: Unflushed,
-        *,
-        emit: Callable[[str, str, str], None],
-        released: Callable[[Link], None],
-        failed_again: Callable[[Link], None],
-        changed: Callable[[], None],
-    ) -> None:
+    def __init__(self, links: Links, unflushed: Unflushed, news: News, agenda: Agenda) -> None:
         self._links = links
         self._unflushed = unflushed
-        self._emit = emit
-        self._released = released
-        self._failed_again = failed_again
-        self._changed = changed
+        self._news = news
+        self._agenda = agenda
+        #: How often something came to be in doubt.
+        self.count = 0
         #: Links of which something was asked for that has not been answered.
         self._asking: set[Link] = set()
         self._not_before: dict[Link, float] = {}
@@ -69,13 +61,14 @@ class Doubts:
         link.must_renew = link.must_renew or must_renew
         link.has_failed_sync = link.has_failed_sync or must_renew
         link.is_unproved = True
-        self._changed()
+        self.count += 1
+        self._agenda.must_refresh = True
 
     def restarted(self, link: Link) -> None:
         """Its process has restarted, and kept its memory: a sync may have failed unrecorded."""
         found = self._unflushed.since(link.flushed_epoch)
         if found:
-            self._emit(
+            self._news.emit(
                 "jiva.replica.in-doubt",
                 f"{link.name} has restarted: {len(found)} MiB that it had not flushed are written "
                 "to it again",
@@ -129,7 +122,7 @@ class Doubts:
                 return
             if frame.count:
                 self.sync_failed(link)
-                self._failed_again(link)
+                self._agenda.findings.append(FailedAgain(link))
                 return
             link.flushed_epoch = max(link.flushed_epoch, epoch)
             self._asking.add(link)
@@ -139,7 +132,7 @@ class Doubts:
             self._asking.discard(link)
             if is_agreed and not link.doubt and not link.must_renew and link.is_unproved:
                 link.is_unproved = link.has_failed_sync = False
-                self._released(link)
+                self._agenda.findings.append(Sound(link))
 
         self._asking.add(link)
         self._links.ask_flush(link, flushed)

@@ -11,36 +11,19 @@ import itertools
 from collections.abc import Callable, Mapping
 from functools import partial
 
-import attrs
-
 from tierce import Code, Op, Request
 from tierce_jiva.digests import zero_digest
+from tierce_jiva.findings import CopyEnded, Trouble
 from tierce_jiva.links import Link, Links
+from tierce_jiva.regions import EXTENT_SHIFT
+from tierce_jiva.target_actions import Agenda
+from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.wire import DIGEST_BYTES, Frame, Kind, check_data, decode_failures
 from tierce_jiva.write_path import encode_batch
 
 #: What is discarded rather than written if it is all zeroes: a block of the usual file systems.
 _BLOCK_BYTES = 4096
 _ZEROES = bytes(_BLOCK_BYTES)
-
-
-@attrs.frozen
-class Trouble:
-    """Why an extent is not equal.
-
-    Attributes:
-        link: Whose fault it is.
-        reason: What the matter is; the extent is named.
-        is_unread: It could not read.
-        is_full: Its disk is full.
-        is_lost: It did not answer: its connection was lost.
-    """
-
-    link: Link
-    reason: str
-    is_unread: bool = False
-    is_full: bool = False
-    is_lost: bool = False
 
 
 class ExtentCopy:
@@ -54,9 +37,10 @@ class ExtentCopy:
             source may be one of them.
         offset: First byte.
         length: Bytes.
-        writing: Called before anything is written: from now on a flush that is to cover it must
-            begin later.
-        done: Called once, with None, or with what went wrong.
+        unflushed: Where what is written is noted, before it is: a flush that is to cover it must
+            begin later. None for targets that are no members: what is copied to one alone is its
+            own affair.
+        agenda: Where it says, once, that it has ended.
     """
 
     def __init__(
@@ -67,15 +51,17 @@ class ExtentCopy:
         offset: int,
         length: int,
         *,
-        writing: Callable[[], None],
-        done: Callable[[Trouble | None], None],
+        unflushed: Unflushed | None,
+        agenda: Agenda,
     ) -> None:
         self._links = links
+        self.extent = offset >> EXTENT_SHIFT
         self.source = source
         self.targets = targets
         self._extent = (offset, length)
-        self._writing = writing
-        self._done: Callable[[Trouble | None], None] | None = done
+        self._unflushed = unflushed
+        self._agenda = agenda
+        self._is_over = False
         self._digests: dict[Link, bytes] = {}
         self._wanted = b""
         self._differ: list[Link] = []
@@ -91,8 +77,8 @@ class ExtentCopy:
             self._ask_digest(link, self._compare)
 
     def abandon(self) -> None:
-        """Copy nothing any more, whatever is still answered; `done` is not called."""
-        self._done = None
+        """Copy nothing any more, whatever is still answered; that it has ended is not said."""
+        self._is_over = True
 
     def _ask_digest(self, link: Link, then: Callable[[], None]) -> None:
         self._links.ask_extents(
@@ -100,7 +86,7 @@ class ExtentCopy:
         )
 
     def _digested(self, link: Link, then: Callable[[], None], frame: Frame | None) -> None:
-        if self._done is None:
+        if self._is_over:
             return
         if frame is not None and frame.kind is Kind.DIGESTS and frame.count == 1:
             self._digests[link] = bytes(frame.table[:DIGEST_BYTES])
@@ -127,7 +113,7 @@ class ExtentCopy:
             self._links.ask_extents(self.source, Kind.READ, [self._extent], self._copy)
 
     def _copy(self, frame: Frame | None) -> None:
-        if self._done is None:
+        if self._is_over:
             return  # A copy that comes late would undo what was written since.
         offset = self._extent[0]
         if frame is None or frame.kind is not Kind.DATA:
@@ -138,7 +124,7 @@ class ExtentCopy:
 
     def _write(self, requests: list[Request]) -> None:
         self.copied_bytes = self._extent[1]
-        self._writing()
+        self._note_writing()
         self._awaited = len(self._differ)
         for link in list(self._differ):
             self._links.ask_acked(
@@ -146,10 +132,17 @@ class ExtentCopy:
                 lambda number: encode_batch(self._links, number, requests),
                 partial(self._written, link),
             )
-            if self._done is None:
+            if self._is_over:
                 return
             # Behind the copy on the same connection, so it digests what the copy left.
             self._ask_digest(link, self._prove)
+
+    def _note_writing(self) -> None:
+        if self._unflushed is not None:
+            self._unflushed.add(*self._extent)
+        else:
+            for link in self._differ:
+                link.copied.add(self.extent)
 
     def _written(self, link: Link, frame: Frame | None) -> None:
         if frame is None or frame.count:
@@ -163,14 +156,14 @@ class ExtentCopy:
         self._succeed()
 
     def _succeed(self) -> None:
-        done, self._done = self._done, None
-        if done is not None:
-            done(None)
+        if not self._is_over:
+            self._is_over = True
+            self._agenda.findings.append(CopyEnded(self, None))
 
     def _end(self, link: Link, what: str, frame: Frame | None, is_lost: bool | None = None) -> None:
-        done, self._done = self._done, None
-        if done is None:
+        if self._is_over:
             return
+        self._is_over = True
         failures = decode_failures(frame) if frame is not None and frame.kind is Kind.ACK else []
         codes = {code for _, code in failures}
         is_full = Code.NO_SPACE in codes
@@ -180,7 +173,8 @@ class ExtentCopy:
         )
         lost = frame is None if is_lost is None else is_lost
         is_unread = Code.READ_ERROR in codes
-        done(Trouble(link, reason, is_unread=is_unread, is_full=is_full, is_lost=lost))
+        trouble = Trouble(link, reason, is_unread=is_unread, is_full=is_full, is_lost=lost)
+        self._agenda.findings.append(CopyEnded(self, trouble))
 
 
 def split(offset: int, data: bytes) -> list[Request]:

@@ -3,10 +3,10 @@ lost its memory, or stays away."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from tierce_jiva.ballot import Membership
-from tierce_jiva.extent_copy import Trouble
+from tierce_jiva.findings import Trouble, Useless
 from tierce_jiva.host import Volume
 from tierce_jiva.lateness import choose_late, find_late, find_lost, has_shown_no_life
 from tierce_jiva.links import Link, Links
@@ -28,9 +28,6 @@ class Faults:
         quorum: The votes.
         readmission: Who catches up.
         news: Tells operators.
-        hang_up: Closes a link; it is connected anew.
-        refresh: Called when a vote has begun.
-        show: Shows operators what has changed.
     """
 
     def __init__(
@@ -42,10 +39,6 @@ class Faults:
         quorum: Quorum,
         readmission: Readmission,
         news: News,
-        *,
-        hang_up: Callable[[Link, str], None],
-        refresh: Callable[[], None],
-        show: Callable[[], None],
     ) -> None:
         self._options = options
         self._agenda = agenda
@@ -53,9 +46,6 @@ class Faults:
         self._quorum = quorum
         self._readmission = readmission
         self._news = news
-        self._hang_up = hang_up
-        self._refresh = refresh
-        self._show = show
         self._member_count = len(volume.members)
         self._majority = self._member_count // 2 + 1
 
@@ -68,7 +58,7 @@ class Faults:
         """These failed what others did."""
         for link in at_fault:
             if link is self._readmission.mirror and link.name not in self._quorum.required():
-                self._hang_up(link, reason)
+                self._agenda.findings.append(Useless(link, reason))
             else:
                 link.fault = link.fault or reason
         self.consider_voting()
@@ -87,7 +77,7 @@ class Faults:
             is_alone = required == {name}
             is_dead = is_alone and has_shown_no_life(link, self._links.now, self._options)
             if link.is_ready and (name not in required or is_dead):
-                self._hang_up(link, reason)
+                self._agenda.findings.append(Useless(link, reason))
         members = self._quorum.latest.in_sync
         for name, reason in choose_late(self._links, self._options, members, required).items():
             self._links[name].fault = reason
@@ -101,13 +91,13 @@ class Faults:
         was_waiting, self._news.is_waiting = self._news.is_waiting, False
         self._vote()
         if was_waiting != self._news.is_waiting:
-            self._show()
+            self._agenda.must_show = True
 
     def _vote(self) -> None:
         if self._has_lost_the_best():
             # Those that were to stay have come to be in doubt: the others are needed again.
             self._quorum.propose(self._quorum.candidates())
-            self._refresh()
+            self._agenda.must_refresh = True
         latest = self._quorum.latest
         out = sorted(find_lost(self._links, latest.in_sync, self._options.reconnect_grace_s))
         stay = frozenset(latest.in_sync) - frozenset(out)
@@ -125,7 +115,7 @@ class Faults:
                 f"stopped: {len(self._links.ready())} of {self._member_count} replicas "
                 f"answer, {self._majority} must",
             )
-            self._show()
+            self._agenda.must_show = True
             return
         for name in out:
             reason = self._links[name].fault or self._links[name].trouble
@@ -134,10 +124,10 @@ class Faults:
             self._news.emit("jiva.replica.voted-out", f"{name} is voted out: {reason}", "warning")
             self._readmission.lost(self._links[name], "voted out")
         self._quorum.propose(stay)
-        self._refresh()
+        self._agenda.must_refresh = True
         for name in out:
             if self._links[name].is_ready:
-                self._hang_up(self._links[name], self._links[name].fault)
+                self._agenda.findings.append(Useless(self._links[name], self._links[name].fault))
 
     def _worth(self, names: Iterable[str]) -> int:
         """Return how far the best of these can be trusted."""
@@ -178,4 +168,4 @@ class Faults:
         fault, link.fault = link.fault, ""
         is_dead = has_shown_no_life(link, self._links.now, self._options)
         if link.is_ready and (is_dead or not link.is_current):
-            self._hang_up(link, fault)
+            self._agenda.findings.append(Useless(link, fault))

@@ -3,14 +3,16 @@ one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from tierce import ProtocolError
 from tierce_jiva.ballot import NO_BALLOT, Ballot, is_number
+from tierce_jiva.findings import Greeted, Promised, Refused
 from tierce_jiva.links import Head, Link, Links, LinkState, control_of
 from tierce_jiva.promise import Promise
+from tierce_jiva.target_actions import Agenda
 from tierce_jiva.wire import Frame, Kind
 
 
@@ -20,25 +22,13 @@ class Handshake:
     Args:
         links: The replicas.
         uuid: The volume's uuid.
-        greeted: Called with the link and the ballot that its replica has promised so far.
-        promised: Called when a link has become ready.
-        refused: Called with the link, why, and the ballot that its replica has promised.
+        agenda: Where it says who has come how far.
     """
 
-    def __init__(
-        self,
-        links: Links,
-        uuid: str,
-        *,
-        greeted: Callable[[Link, Ballot], None],
-        promised: Callable[[Link], None],
-        refused: Callable[[Link, str, Ballot], None],
-    ) -> None:
+    def __init__(self, links: Links, uuid: str, agenda: Agenda) -> None:
         self._links = links
         self._uuid = uuid
-        self._greeted = greeted
-        self._promised = promised
-        self._refused = refused
+        self._agenda = agenda
 
     def greet(self, link: Link) -> None:
         """Say who we are and whom we want."""
@@ -62,7 +52,7 @@ class Handshake:
             promised = Ballot.from_json(message.get("promised"))
         except ValueError as error:
             raise ProtocolError(str(error)) from error
-        self._refused(link, str(message.get("why")), promised)
+        self._agenda.findings.append(Refused(link, str(message.get("why")), promised))
 
     def _welcome(self, link: Link, frame: Frame | None) -> None:
         if frame is None:
@@ -80,14 +70,14 @@ class Handshake:
         link.is_restarted = link.is_restarted or link.incarnation not in {0, incarnation}
         link.incarnation = incarnation
         link.state = LinkState.GREETED
-        self._greeted(link, promised)
+        self._agenda.findings.append(Greeted(link, promised))
 
     def _promise(self, link: Link, frame: Frame | None) -> None:
         if frame is None:
             return
         link.promise = Promise.from_json(control_of(frame, "promise"), self._links.regions)
         link.state = LinkState.READY
-        self._promised(link)
+        self._agenda.findings.append(Promised(link))
 
 
 def _incarnation(message: Mapping[str, Any]) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from tierce_jiva.ballot import Order
+from tierce_jiva.findings import Cleared
 from tierce_jiva.links import Link, Links
 from tierce_jiva.target_actions import Agenda
 
@@ -39,7 +40,7 @@ class Marks:
         self._adding: frozenset[int] = frozenset()
         self._required: tuple[Link, ...] = ()
         self._targets: tuple[Link, ...] = ()
-        self._cleared: Callable[[], None] | None = None
+        self._is_clearing = False
 
     def begin(self, regions: Iterable[int]) -> None:
         """Begin with what an opening has found to be marked."""
@@ -77,8 +78,17 @@ class Marks:
             if link.is_ready:
                 self._send(link)
 
-    def clear(self, regions: Iterable[int], done: Callable[[], None] | None = None) -> None:
-        """Take marks away; `done` is called when all have answered, or are lost."""
+    def may_write(self, offset: int, length: int) -> bool:
+        """True if these bytes are marked everywhere; if not, that is seen to."""
+        regions = self._links.regions.covering(offset, length)
+        if self.writable.issuperset(regions):
+            return True
+        self.want(regions)
+        return False
+
+    def clear(self, regions: Iterable[int], *, is_last: bool = False) -> None:
+        """Take marks away; if that is the last that is asked for, it is said when all have
+        answered, or are lost."""
         # What is being marked is waited for.
         gone = frozenset(regions).difference(self._wanted, self._adding if self.is_pending else ())
         self.common -= gone
@@ -87,13 +97,13 @@ class Marks:
             if link in self._targets and link not in self._required:
                 # It catches up: what was written there it need not have flushed.
                 link.kept |= gone
-        self._cleared = done
+        self._is_clearing = is_last
         self._give_order()
 
     def lost(self, link: Link) -> None:
         """A link was lost: it will be told anew."""
         self._weigh()
-        if self._cleared is not None and not link.is_ready:
+        if self._is_clearing and not link.is_ready:
             self._finish_clearing()
 
     @property
@@ -157,7 +167,7 @@ class Marks:
         link.order, link.held = order, held
         link.answered = max(link.answered, Order(self._links.ballot, order))
         self._weigh()
-        if self._cleared is not None:
+        if self._is_clearing:
             self._finish_clearing()
         self._advance()
         if done is not None:
@@ -173,6 +183,5 @@ class Marks:
 
     def _finish_clearing(self) -> None:
         if all(link.order == self.order or not link.is_ready for link in self._required):
-            done, self._cleared = self._cleared, None
-            if done is not None:
-                done()
+            self._is_clearing = False
+            self._agenda.findings.append(Cleared())

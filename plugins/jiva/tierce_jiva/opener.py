@@ -12,9 +12,8 @@ nobody: that replica has failed, and only losing a majority that way ends the ta
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from tierce_jiva.ballot import NO_BALLOT, Ballot, Membership
+from tierce_jiva.findings import Useless
 from tierce_jiva.handshake import Handshake
 from tierce_jiva.host import Host, Standing, State, Volume
 from tierce_jiva.lateness import find_hung
@@ -45,9 +44,6 @@ class Opener:
         links: The replicas.
         quorum: The votes.
         news: Tells operators.
-        promised: Called when a link has become ready.
-        hang_up: Closes a link; it is connected anew.
-        show: Shows operators what has changed.
     """
 
     def __init__(
@@ -60,10 +56,6 @@ class Opener:
         links: Links,
         quorum: Quorum,
         news: News,
-        *,
-        promised: Callable[[Link], None],
-        hang_up: Callable[[Link, str], None],
-        show: Callable[[], None],
     ) -> None:
         self._volume = volume
         self._options = options
@@ -73,9 +65,6 @@ class Opener:
         self._links = links
         self._quorum = quorum
         self._news = news
-        self._hang_up = hang_up
-        self._show = show
-        self._promised = promised
         self._majority = len(volume.members) // 2 + 1
         self._majority_at: float | None = None
         #: The highest ballot number that a replica has told of.
@@ -90,13 +79,7 @@ class Opener:
         self._forgetful: set[str] = set()
         #: How the volume is being opened.
         self.opening: Opening | None = None
-        self.handshake = Handshake(
-            links,
-            volume.uuid,
-            greeted=self._greeted,
-            promised=self._vowed,
-            refused=self._refused,
-        )
+        self.handshake = Handshake(links, volume.uuid, agenda)
 
     def lost(self) -> None:
         """A connection was lost."""
@@ -115,20 +98,19 @@ class Opener:
             self._standing.state = State.OPENING
             self._bid()
 
-    def hang_up_on_hung(self) -> None:
-        """One that does not finish its handshake, or leaves the opening's vote unanswered, must
-        not keep the others waiting. Of those that serve, `Faults` judges."""
+    def find_hung(self) -> list[Link]:
+        """Return who does not finish its handshake, or leaves the opening's vote unanswered: it
+        must not keep the others waiting. Of those that serve, `Faults` judges."""
         is_opening = self._standing.state in {State.OPENING, State.ELECTING}
-        for link in find_hung(self._links, self._options.dead_s):
-            if is_opening or not link.is_ready:
-                self._hang_up(link, f"has not answered for {self._options.dead_s:g} s")
+        hung = find_hung(self._links, self._options.dead_s)
+        return [link for link in hung if is_opening or not link.is_ready]
 
-    def _vowed(self, link: Link) -> None:
+    def promised(self, link: Link) -> None:
         """It has promised our ballot."""
         self._vows[link.name] = self._links.ballot
-        self._promised(link)
 
-    def _greeted(self, link: Link, promised: Ballot) -> None:
+    def greeted(self, link: Link, promised: Ballot) -> None:
+        """It has said which ballot it has promised so far."""
         links = self._links
         if promised < self._vows.get(link.name, NO_BALLOT):
             self._forgetful.add(link.name)
@@ -154,9 +136,10 @@ class Opener:
                 link.promised_elsewhere = False
                 self.handshake.prepare(link)
 
-    def _refused(self, link: Link, why: str, promised: Ballot) -> None:
+    def refused(self, link: Link, why: str, promised: Ballot) -> None:
+        """It has refused something, and said which ballot it has promised."""
         if why != "ballot" or promised <= self._links.ballot:
-            self._hang_up(link, f"refused: {why}")
+            self._agenda.findings.append(Useless(link, f"refused: {why}"))
             return
         self._highest = max(promised.number, self._highest)
         self._outbid(link, promised)
@@ -172,9 +155,9 @@ class Opener:
             return
         reason = f"has promised ballot {promised.number} to another target"
         link.promised_elsewhere = True
-        if link.is_ready:
-            self._hang_up(link, reason)
         link.trouble = f"{reason}; it is let in when the volume is opened anew"
+        if link.is_ready:
+            self._agenda.findings.append(Useless(link, reason, link.trouble))
         gone = [other for other in self._links if other.promised_elsewhere]
         if len(self._volume.members) - len(gone) >= self._majority:
             self._news.emit("jiva.replica.outbid", f"{link.name} {reason}", "warning")
@@ -223,7 +206,7 @@ class Opener:
         )
         if isinstance(found, Waiting):
             self._news.say("jiva.volume.waiting", f"can't open: {found}")
-            self._show()
+            self._agenda.must_show = True
             return
         self.opening = found
         self._quorum.adopt(found.adopted)

@@ -8,11 +8,12 @@ set proposed since, because a successor may adopt any of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 from tierce_jiva.ballot import Membership
+from tierce_jiva.findings import InForce
 from tierce_jiva.links import Link, Links
+from tierce_jiva.target_actions import Agenda
 
 
 class Quorum:
@@ -20,12 +21,12 @@ class Quorum:
 
     Args:
         links: The replicas.
-        in_force: Called when a proposal has come into force.
+        agenda: Where it says that a proposal has come into force.
     """
 
-    def __init__(self, links: Links, in_force: Callable[[Membership], None]) -> None:
+    def __init__(self, links: Links, agenda: Agenda) -> None:
         self._links = links
-        self._tell = in_force
+        self._agenda = agenda
         self.membership: Membership | None = None
         self._proposals: list[Membership] = []
         #: Who is let in, each with the incarnation that was found fit for it.
@@ -100,27 +101,27 @@ class Quorum:
         self._asked.clear()
         self.advance()
 
-    def advance(self) -> None:
+    def advance(self) -> bool:
         """End the vote under way, or ask whom it can ask now: called when a link has become ready,
-        and when one has accepted."""
+        and when one has accepted. Return True if the proposal is in force now."""
         if not self._proposals:
-            return
+            return False
         proposal = self._proposals[-1]
         if self._counted() >= proposal.majority and self._let_in.keys() <= self._accepted:
             self.membership = proposal
             self._proposals.clear()
-            self._tell(proposal)
-            return
+            return True
         stays = self._may_go_first(proposal)
         leaves_out = not self.required() <= set(proposal.in_sync)
         if leaves_out and not self._accepted & set(proposal.in_sync):
             # One of those that stay, and only one, until it has accepted.
             if stays and not self._asked.intersection(link.name for link in stays):
                 self._ask(stays[0], proposal)
-            return
+            return False
         for link in self._links.ready():
             if link.name not in self._asked and (link.has_vote or self._may_ask(link)):
                 self._ask(link, proposal)
+        return False
 
     def _may_go_first(self, proposal: Membership) -> list[Link]:
         """Return who may be what others are left out for, in the start that is known: nobody that
@@ -173,4 +174,5 @@ class Quorum:
             self._links[name].accepted = proposal.rank
         else:
             self._asked.discard(name)
-        self.advance()
+        if self.advance():
+            self._agenda.findings.append(InForce())

@@ -11,11 +11,12 @@ from functools import partial
 import attrs
 
 from tierce import GOOD, Code, Completed, ProtocolError, Request, Status
+from tierce_jiva.findings import Unread
 from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Link, Links, LinkState
 from tierce_jiva.pending import Pending
 from tierce_jiva.regions import EXTENT_SHIFT, Extents
-from tierce_jiva.target_actions import Agenda, ForgetFile, LocalReader, ReadFile, Unread
+from tierce_jiva.target_actions import Agenda, ForgetFile, LocalReader, ReadFile
 from tierce_jiva.wire import BATCH_BYTES_MAX, Frame, Kind, check_data
 
 
@@ -91,6 +92,11 @@ class ReadPath:
         if self._local is not None:
             local = [link for link in sources if link.head and link.boot_id == boot_id]
             self._local_links = tuple(local)
+
+    def source(self) -> Link | None:
+        """Return a member to copy from, or None if there is none now. One that failed a write
+        which may yet succeed elsewhere lacks what it should hold."""
+        return next((link for link in self.sources if not link.has_failed), None)
 
     def lost(self, link: Link) -> None:
         """A connection is about to be lost: what it told of files is worth nothing any more."""

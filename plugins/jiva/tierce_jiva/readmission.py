@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import attrs
 
 from tierce_jiva.catch_up import CatchUp
-from tierce_jiva.extent_copy import Trouble
+from tierce_jiva.findings import Copy, Trouble
 from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Link, Links
 from tierce_jiva.marks import Marks
+from tierce_jiva.news import News
 from tierce_jiva.quorum import Quorum
+from tierce_jiva.read_path import ReadPath
 from tierce_jiva.regions import Extents
 from tierce_jiva.target_actions import Agenda
 from tierce_jiva.unflushed import Unflushed
@@ -23,8 +23,6 @@ RETRY_S_MAX = 30.0
 STEADY_S = 120.0
 LATE_S_MIN = 30.0
 LATE_S_MAX = 900.0
-#: Progress is shown in steps of this many extents.
-_SHOW_COUNT = 32
 
 
 class Readmission:
@@ -37,12 +35,10 @@ class Readmission:
         unflushed: The account of what is not flushed.
         locked: Extents that writes must not enter.
         unequal: Extents that may differ between the members.
+        reads: Who may be read is who may be copied from.
+        news: Tells operators.
         agenda: Where it says what is to be done.
         window: Extents compared at once.
-        source: Returns a member to copy from, or None if there is none now.
-        suspect: Called with what a member could not do.
-        refresh: Called when `mirror` or `is_finishing` has changed.
-        emit: Reports an event: code, message, severity.
     """
 
     def __init__(
@@ -53,34 +49,37 @@ class Readmission:
         unflushed: Unflushed,
         locked: InFlight,
         unequal: Extents,
+        reads: ReadPath,
+        news: News,
         agenda: Agenda,
         *,
         window: int,
-        source: Callable[[], Link | None],
-        suspect: Callable[[Trouble], None],
-        refresh: Callable[[], None],
-        emit: Callable[[str, str, str], None],
     ) -> None:
-        #: The replica that catches up, once every write goes to it.
-        self.mirror: Link | None = None
-        #: Every flush goes to it too.
-        self.is_finishing = False
         self._links = links
         self._quorum = quorum
         self._marks = marks
         self._unflushed = unflushed
         self._locked = locked
         self._unequal = unequal
-        self._window = window
-        self._source = source
-        self._suspect = suspect
-        self._refresh = refresh
+        self._reads = reads
+        self._news = news
         self._agenda = agenda
-        self._emit = emit
+        self._window = window
         self._catch_up: CatchUp | None = None
 
     def __bool__(self) -> bool:
         return self._catch_up is not None
+
+    @property
+    def mirror(self) -> Link | None:
+        """The replica that is rebuilt, once every write goes to it."""
+        catch_up = self._catch_up
+        return catch_up.link if catch_up is not None and catch_up.has_joined else None
+
+    @property
+    def is_finishing(self) -> bool:
+        """True if every flush goes to it too."""
+        return self._catch_up is not None and self._catch_up.is_finishing
 
     def progress(self, link: Link) -> float | None:
         """Return the share of what there is to compare that is done, 0 to 1, if this one catches
@@ -102,19 +101,10 @@ class Readmission:
                     return
 
     def _begin(self, link: Link) -> None:
-        def proved() -> None:
-            for extents in (link.missed, link.copied, link.doubt):
-                extents.clear()
-            # It holds what a member holds, from now on.
-            self._count(link, counts=True)
-            members = frozenset(self._quorum.latest.in_sync)
-            self._quorum.propose(members | {link.name}, frozenset([link.name]))
-            self._refresh()
-
         # What it was voted out for is over.
         link.fault = ""
         count = len(link.missed)
-        self._emit(
+        self._news.emit(
             "jiva.replica.catching-up",
             f"{link.name} is compared with a member in {count} MiB",
             "info",
@@ -124,36 +114,30 @@ class Readmission:
             link,
             self._marks,
             self._unflushed,
-            source=self._source,
-            must_wait=self._unequal.__contains__,
+            self._reads,
+            self._unequal,
+            self._locked,
+            self._agenda,
             window=self._window,
-            locked=self._locked,
-            join=self._join,
-            unlocked=self._unlocked,
-            finishing=self._finish,
-            suspect=self._suspect,
-            proved=proved,
-            failed=self.stop,
         )
         self._catch_up.start()
-        self._refresh()
+        self._agenda.must_refresh = True
 
-    def _join(self) -> None:
-        assert self._catch_up is not None
-        self.mirror = self._catch_up.link
-        # What is written from now on goes to it, and is not flushed there.
-        self.mirror.flushed_epoch = self._unflushed.begin_flush()
-        self.mirror.is_current = True
-        self._refresh()
+    def ended(self, copy: Copy, trouble: Trouble | None) -> None:
+        """A copy of an extent has ended."""
+        if self._catch_up is not None:
+            self._catch_up.ended(copy, trouble)
 
-    def _finish(self) -> None:
-        self.is_finishing = True
-        self._refresh()
-
-    def _unlocked(self) -> None:
-        self._agenda.may_admit = True
-        if self._catch_up is not None and self._catch_up.done_count % _SHOW_COUNT == 0:
-            self._refresh()
+    def proved(self, link: Link) -> None:
+        """It holds what a member holds, from now on: let it in."""
+        if self._catch_up is None or self._catch_up.link is not link:
+            return
+        for extents in (link.missed, link.copied, link.doubt):
+            extents.clear()
+        self._count(link, counts=True)
+        members = frozenset(self._quorum.latest.in_sync)
+        self._quorum.propose(members | {link.name}, frozenset([link.name]))
+        self._agenda.must_refresh = True
 
     def lost(self, link: Link, reason: str) -> None:
         """A link was lost, or is of no use any more."""
@@ -163,27 +147,25 @@ class Readmission:
     def stop(self, reason: str) -> None:
         """It is not let in now; nothing waits for it any more."""
         catch_up, self._catch_up = self._catch_up, None
-        was_mirror, self.mirror = self.mirror is not None, None
-        self.is_finishing = False
         if catch_up is None:
             return
         catch_up.stop()
         link = catch_up.link
         self._count(link, counts=False)
-        if was_mirror:
+        if catch_up.has_joined:
             # What is under way, and what comes from now on, it may miss.
             link.missed.add_regions(self._marks.common)
             link.copied.update(self._unflushed.since(link.flushed_epoch))
         self._take_back(link)
         link.patience_s = min(max(RETRY_S_MIN, link.patience_s * 2), RETRY_S_MAX)
         link.not_before = self._links.now + link.patience_s
-        self._emit(
+        self._news.emit(
             "jiva.replica.not-let-in",
             f"{link.name} is not let in: {reason}; next try in {link.patience_s:g} s",
             "warning",
         )
         self._agenda.may_admit = True
-        self._refresh()
+        self._agenda.must_refresh = True
 
     @staticmethod
     def _count(link: Link, *, counts: bool) -> None:
@@ -212,11 +194,9 @@ class Readmission:
             return
         link = catch_up.link
         self._catch_up = None
-        self.mirror = None
-        self.is_finishing = False
         link.patience_s = 0.0
         link.in_since = self._links.now
-        self._emit(
+        self._news.emit(
             "jiva.replica.in-sync",
             f"{link.name} is in sync again; {catch_up.copied_bytes} bytes were copied",
             "info",

@@ -15,15 +15,19 @@ flush that begins after it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import attrs
 
 from tierce_jiva.ballot import NO_BALLOT
-from tierce_jiva.extent_copy import ExtentCopy, Trouble
+from tierce_jiva.doubts import Doubts
+from tierce_jiva.extent_copy import ExtentCopy
+from tierce_jiva.findings import Copy, CopyFailed, Trouble
 from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Link, Links
+from tierce_jiva.marks import Marks
 from tierce_jiva.regions import EXTENT_SHIFT, Extents
+from tierce_jiva.target_actions import Agenda
 from tierce_jiva.unflushed import Unflushed
 
 _RETRY_S = 1.0
@@ -34,7 +38,7 @@ _READ_COUNT_MAX = 10
 
 @attrs.frozen
 class Members:
-    """Who is to hold what all hold, as the steward sees it now.
+    """Who is to hold what all hold now.
 
     Attributes:
         all: Every replica that must.
@@ -70,13 +74,10 @@ class Repair:
         locked: Extents that writes must not enter, shared with who admits them.
         unequal: Extents that nobody may read or write, shared with who admits reads and writes.
         unflushed: Where copies are noted as writes.
+        marks: The marks: nothing is written where they are not.
+        doubts: Which members are in doubt: one that could not be copied from for long is.
+        agenda: Where it says what has come of it.
         window: How many extents are under way at once.
-        members: Returns who is to be equal, or None where that is being decided.
-        may_write: Returns True if an extent's region is marked everywhere; asks for that if not.
-        changed: Called when an extent is as it should be again.
-        failed: Called with what kept a copy from being made, where it is a replica's fault.
-        unreadable: Called with a link and an extent that it could not be copied from for long,
-            though it was not in doubt: it is, from then on.
     """
 
     def __init__(
@@ -85,23 +86,21 @@ class Repair:
         locked: InFlight,
         unequal: Extents,
         unflushed: Unflushed,
+        marks: Marks,
+        doubts: Doubts,
+        agenda: Agenda,
         *,
         window: int,
-        members: Callable[[], Members | None],
-        may_write: Callable[[int, int], bool],
-        changed: Callable[[], None],
-        failed: Callable[[Trouble], None],
-        unreadable: Callable[[Link, int], None],
     ) -> None:
         self._links = links
         self._locked = locked
         self._unflushed = unflushed
         self._window = window
-        self._members = members
-        self._may_write = may_write
-        self._changed = changed
-        self._failed = failed
-        self._unreadable = unreadable
+        self._marks = marks
+        self._doubts = doubts
+        self._agenda = agenda
+        #: Who is to be equal, or None where that is being decided.
+        self.members: Members | None = None
         self.unequal = unequal
         #: Those that somebody waits for.
         self._hurried: dict[int, None] = {}
@@ -172,7 +171,7 @@ class Repair:
 
     def advance(self) -> None:
         """Begin what can be begun: called on every tick, and when something has changed."""
-        members = self._members()
+        members = self.members
         if members is None:
             return
         for extent in self._next(members):
@@ -210,7 +209,7 @@ class Repair:
         if not targets:
             self._finish(extent, ())
             return
-        if not self._may_write(offset, length):
+        if not self._marks.may_write(offset, length):
             return
         copy = ExtentCopy(
             self._links,
@@ -218,8 +217,8 @@ class Repair:
             targets,
             offset,
             length,
-            writing=lambda: self._unflushed.add(offset, length),
-            done=lambda trouble: self._done(extent, copy, trouble),
+            unflushed=self._unflushed,
+            agenda=self._agenda,
         )
         self._copies[extent] = copy
         self._locked.add(offset, length)
@@ -261,27 +260,34 @@ class Repair:
             return None if any(extent not in link.doubt for link in others) else best
         return best
 
-    def _done(self, extent: int, copy: ExtentCopy, trouble: Trouble | None) -> None:
-        self._unlock(extent)
+    def ended(self, copy: Copy, trouble: Trouble | None) -> bool:
+        """A copy has ended; False if it is none of these."""
+        found = self._copies.get(copy.extent)
+        if found is None or found is not copy:
+            return False
+        self._unlock(copy.extent)
         if trouble is None:
-            self._finish(extent, copy.targets)
+            self._finish(copy.extent, found.targets)
         elif not trouble.is_lost:
-            self._weigh(extent, copy, trouble)
-        else:
-            return  # It goes on when the link is there again, or is voted out.
-        self.advance()
+            self._weigh(copy.extent, found, trouble)
+        # Else it goes on when the link is there again, or is voted out.
+        if trouble is None or not trouble.is_lost:
+            self._agenda.must_repair = True
+        return True
 
     def _weigh(self, extent: int, copy: ExtentCopy, trouble: Trouble) -> None:
         """Try from another source, or later. One that is not in doubt is so only after many reads
         have failed: then what others hold is the best that there is. What a lone replica can't
         read is left then: its reads are errors, and nothing else must wait for it."""
-        members = self._members()
+        members = self.members
         failure = self._failures.setdefault(extent, _Failure())
         failure.tried |= copy.source.bit
         if trouble.is_unread and trouble.link is copy.source:
             failure.unread_count += 1
             if failure.unread_count >= _READ_COUNT_MAX and extent not in copy.source.doubt:
-                self._unreadable(copy.source, extent)
+                unreadable = Extents(self._links.regions)
+                unreadable.add(extent)
+                self._doubts.put(copy.source, unreadable)
             if extent in copy.source.doubt:
                 failure.unread |= copy.source.bit
         is_alone = members is not None and len(members.all) == 1
@@ -293,7 +299,7 @@ class Repair:
             )
         if not trouble.is_full:
             # Those whose disks are full are not to blame.
-            self._failed(trouble)
+            self._agenda.findings.append(CopyFailed(trouble))
 
     def _has_another(self, extent: int, members: Members, failure: _Failure) -> bool:
         """True if it may be copied from one that was not tried. Another may lack what there is no
@@ -314,7 +320,8 @@ class Repair:
         self._failures.pop(extent, None)
         if not self.unequal:
             self._unfit, self._better = {}, 0
-        self._changed()
+        self._agenda.may_admit = True
+        self._agenda.has_mended = True
 
     def _restart(self, extent: int) -> None:
         copy = self._copies.get(extent)

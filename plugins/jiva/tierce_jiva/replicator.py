@@ -16,11 +16,10 @@ else that is to be done in the `Agenda`; the shell (`device.py`) carries it out.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 from tierce import Code, Completed, ProtocolError, Request, Status
 from tierce_jiva.admission import Admission
+from tierce_jiva.findings import Cleared, Due, Failed, Flushed, LeftUnanswered, Unjudged, Useless
 from tierce_jiva.host import Host, State, Volume
 from tierce_jiva.in_flight import InFlight
 from tierce_jiva.lateness import forgive
@@ -31,19 +30,7 @@ from tierce_jiva.read_path import ReadPath
 from tierce_jiva.regions import Extents, Regions
 from tierce_jiva.status_path import StatusPath
 from tierce_jiva.steward import Steward
-from tierce_jiva.target_actions import (
-    Agenda,
-    AtFault,
-    End,
-    Failed,
-    Finding,
-    Flushed,
-    Hangup,
-    LeftUnanswered,
-    ReadFile,
-    Unequal,
-    Unread,
-)
+from tierce_jiva.target_actions import Agenda, End, Hangup, ReadFile
 from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.wire import Frame, Kind
 from tierce_jiva.write_path import WritePath
@@ -99,7 +86,6 @@ class Replicator:
             locked,
             unequal,
             agenda,
-            hang_up=self._hang_up,
         )
         self._admission = Admission(
             self.links,
@@ -113,16 +99,6 @@ class Replicator:
             steward.upkeep,
             agenda,
         )
-        self._handlers: dict[type[Finding], Callable[[Any], None]] = {
-            Failed: self._failed,
-            AtFault: lambda found: steward.faults.suspect(found.links, found.reason),
-            Unequal: self._found_unequal,
-            LeftUnanswered: self._given_up,
-            Flushed: self._flushed,
-            Unread: lambda found: steward.upkeep.read_failed(
-                found.link, found.reason, found.requests
-            ),
-        }
 
     # -- events ------------------------------------------------------------------------------------
 
@@ -149,15 +125,18 @@ class Replicator:
         agenda, link = self.agenda, self.links.by_name[name]
         self.links.now = link.heard_at = now
         acknowledged, ack = self._writes.acknowledged, Kind.ACK
+        is_stirred = self._has_given_up
         try:
             for frame in frames:
                 if frame.kind is not ack or not acknowledged(link, frame):
                     self._reply(link, frame)
-                if agenda.findings:
+                if agenda.findings or agenda.must_refresh or agenda.has_mended:
                     self._weigh()
+                    is_stirred = True
         except ProtocolError as error:
             self._hang_up(link, f"broke the protocol: {error}")
-        if self._pending.groups or agenda.findings or agenda.must_repair or self._has_given_up:
+            is_stirred = True
+        if is_stirred or self._pending.groups:
             self._finish()
         else:
             agenda.may_admit = False
@@ -170,11 +149,8 @@ class Replicator:
         steward = self._steward
         if steward.has_majority and steward.standing.state is State.SERVING:
             self._admission.admit(batch, completed, now)
-            if self.agenda.must_repair:
-                self.agenda.must_repair = False
-                steward.upkeep.repair.advance()
-            if self.agenda.findings:
-                self._weigh()
+            if self.agenda.must_repair or self.agenda.findings:
+                self._mend()
         elif steward.state is State.ENDED:
             for request in batch:
                 request.status = Status(Code.FENCED, "this target no longer serves the volume")
@@ -200,7 +176,8 @@ class Replicator:
             # What has come meanwhile is taken first; nobody is judged before.
             self._has_stalled = False
         else:
-            self._steward.advance()
+            self.agenda.findings.append(Due())
+            self._weigh()
             self._give_up_late()
         self._stalls_at = now + STALL_S if self.is_busy else math.inf
         if now > self._close_until:
@@ -213,6 +190,7 @@ class Replicator:
         steward = self._steward
         if steward.is_settled and steward.upkeep.can_be_cleaned and self._writes.is_idle:
             steward.state = State.CLOSING
+            steward.refresh()
             self._closing = self._writes.flush([], None)
             self._close_until = now + CLOSE_S_MAX
         else:
@@ -259,23 +237,55 @@ class Replicator:
             self._admission.retry()
 
     def _weigh(self) -> None:
-        """Hand what was found out to whom it concerns, until nothing is left of it."""
-        agenda = self.agenda
-        while agenda.findings:
-            findings, agenda.findings = agenda.findings, []
-            for finding in findings:
-                self._handlers[type(finding)](finding)
+        """Hand what was found out to whom it concerns, until nothing is left of it. What follows
+        from one finding comes before the next."""
+        agenda, steward = self.agenda, self._steward
+        while agenda.must_weigh:
+            if agenda.must_refresh:
+                steward.refresh()
+                continue
+            if agenda.has_mended:
+                steward.upkeep.mended()
+                continue
+            found, *rest = agenda.findings
+            agenda.findings = []
+            match found:
+                case Failed():
+                    steward.failed(found)
+                    agenda.findings.append(Unjudged(found.batch))
+                case Unjudged():
+                    self._writes.judge(found.batch)
+                case LeftUnanswered():
+                    self._given_up(found.links)
+                case Useless():
+                    self._hang_up(found.link, found.reason)
+                    found.link.trouble = found.trouble or found.link.trouble
+                case Flushed() if found.flush is self._closing:
+                    steward.upkeep.clean()
+                case Cleared():
+                    self._end()
+                case _:
+                    steward.weigh(found)
+            agenda.findings += rest
 
-    def _finish(self) -> None:
-        """The end of every event but `submit`: weigh what was found, and admit what has waited."""
+    def _mend(self) -> None:
+        """Weigh what was found, and begin to make equal what can be."""
         agenda = self.agenda
-        while agenda.findings or agenda.may_admit or agenda.must_repair:
+        while agenda.is_stirred:
             self._weigh()
-            if agenda.may_admit:
-                self._retry()
             if agenda.must_repair:
                 agenda.must_repair = False
                 self._steward.upkeep.repair.advance()
+
+    def _finish(self) -> None:
+        """The end of every event but `submit`: see to what was found, and admit what has waited."""
+        agenda = self.agenda
+        while agenda.is_stirred or agenda.may_admit:
+            self._mend()
+            if agenda.may_admit:
+                self._retry()
+        if agenda.must_show:
+            self._steward.show()
         if self._has_given_up and not self._steward.upkeep.repair.unequal:
             self._has_given_up = False
 
@@ -317,37 +327,13 @@ class Replicator:
         if link.state is not LinkState.DOWN:
             self._steward.lost(link, reason)
 
-    # -- what was found ----------------------------------------------------------------------------
-
-    def _failed(self, found: Failed) -> None:
-        """What follows for the replica comes before anybody is judged."""
-        batch, link = found.batch, found.link
-        if batch.is_flush:
-            self._steward.upkeep.sync_failed(link)
-        elif link.bit & self._writes.required:
-            # Before anything that it has read since is known.
-            self._steward.restart_catch_up(f"{link.name} failed a write")
-        self._writes.judge(batch)
-
-    def _found_unequal(self, found: Unequal) -> None:
-        self._steward.restart_catch_up("a write failed on the members it is compared with")
-        for offset, length in found.extents:
-            self._steward.upkeep.repair.add(offset, length, found.lacking)
-        self.agenda.must_repair = True
-
-    def _given_up(self, found: LeftUnanswered) -> None:
+    def _given_up(self, silent: list[Link]) -> None:
         """What was given up must not be applied by those that have not answered: what a new
         connection does not bring any more is dropped with the old one."""
         self._has_given_up = True
         patience_s = self._options.not_ready_after_s
-        for link in found.links:
+        for link in silent:
             self._hang_up(link, f"left what it was sent unanswered for {patience_s:g} s")
-
-    def _flushed(self, found: Flushed) -> None:
-        if found.flush is self._closing:
-            self._steward.upkeep.clean(self._end)
-        else:
-            self._steward.flushed(found.flush)
 
     def _end(self) -> None:
         if not self._has_ended:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import attrs
 
 from tierce_jiva.ballot import NO_BALLOT, NO_ORDER
 from tierce_jiva.doubts import Doubts
+from tierce_jiva.findings import Useless
 from tierce_jiva.links import Link, Links
 from tierce_jiva.news import News
 from tierce_jiva.opening import OLDER, Opening
 from tierce_jiva.quorum import Quorum
 from tierce_jiva.regions import Extents
+from tierce_jiva.target_actions import Agenda
 from tierce_jiva.write_path import WritePath
 
 
@@ -25,7 +25,7 @@ class Returning:
         doubts: Which members are in doubt.
         writes: The writes under way.
         news: Tells operators.
-        hang_up: Closes a link; it is connected anew.
+        agenda: Where it says what is to be done.
     """
 
     def __init__(
@@ -35,14 +35,14 @@ class Returning:
         doubts: Doubts,
         writes: WritePath,
         news: News,
-        hang_up: Callable[[Link, str], None],
+        agenda: Agenda,
     ) -> None:
         self._links = links
         self._quorum = quorum
         self._doubts = doubts
         self._writes = writes
         self._news = news
-        self._hang_up = hang_up
+        self._agenda = agenda
 
     def begin(self, opening: Opening) -> None:
         """The volume is open: note what each that is here may lack."""
@@ -97,7 +97,7 @@ class Returning:
         link.fault = OLDER
         if len(self._quorum.latest.in_sync) == 1:
             self._news.say("jiva.volume.waiting", f"stopped: {link.name}: {OLDER}")
-            self._hang_up(link, OLDER)
+            self._agenda.findings.append(Useless(link, OLDER))
 
     def _send_again(self, link: Link) -> None:
         """Send what it owes; what it failed puts it at fault, or has failed everywhere."""

@@ -6,15 +6,14 @@ The steward decides; `WritePath` and `ReadPath` carry the I/O and are told whom 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from tierce_jiva.ballot import Membership
-from tierce_jiva.extent_copy import Trouble
+from tierce_jiva import findings
 from tierce_jiva.faults import Faults
 from tierce_jiva.host import Host, Standing, State, Volume
 from tierce_jiva.in_flight import InFlight
-from tierce_jiva.links import Batch, Link, Links
+from tierce_jiva.links import Link, Links
 from tierce_jiva.news import News, describe
 from tierce_jiva.opener import Opener
 from tierce_jiva.opening import Opening
@@ -44,7 +43,6 @@ class Steward:
         locked: Extents that writes must not enter.
         unequal: Extents that may differ between the members.
         agenda: Where it says what is to be done.
-        hang_up: Closes a link; it is connected anew.
     """
 
     def __init__(
@@ -59,8 +57,6 @@ class Steward:
         locked: InFlight,
         unequal: Extents,
         agenda: Agenda,
-        *,
-        hang_up: Callable[[Link, str], None],
     ) -> None:
         self.standing = Standing()
         #: A majority of the replicas is connected and has promised.
@@ -73,13 +69,12 @@ class Steward:
         self._reads = reads
         self._unflushed = unflushed
         self._agenda = agenda
-        self._hang_up = hang_up
         self._majority = len(volume.members) // 2 + 1
         self._members_before: set[str] = set()
         #: Everyone that had to hold what was acknowledged since then.
         self._required_before: set[str] = set()
         self._news = News(volume, agenda)
-        self._quorum = Quorum(links, self._in_force)
+        self._quorum = Quorum(links, agenda)
         self._build_mending(locked, unequal)
         self._build_judging()
 
@@ -97,13 +92,9 @@ class Steward:
             unequal,
             self._news,
             self._agenda,
-            refresh=self._refresh,
-            doubted=self.restart_catch_up,
-            suspect=self._suspect,
-            blame=self._blame,
         )
         self._returning = Returning(
-            links, self._quorum, self.upkeep.doubts, self._writes, self._news, self._hang_up
+            links, self._quorum, self.upkeep.doubts, self._writes, self._news, self._agenda
         )
         self._readmission = Readmission(
             links,
@@ -112,12 +103,10 @@ class Steward:
             unflushed,
             locked,
             unequal,
+            self._reads,
+            self._news,
             self._agenda,
             window=options.rebuild_window,
-            source=self._source,
-            suspect=self._blame,
-            refresh=self._refresh,
-            emit=self._news.emit,
         )
 
     def _build_judging(self) -> None:
@@ -132,9 +121,6 @@ class Steward:
             links,
             self._quorum,
             self._news,
-            promised=self._promised,
-            hang_up=self._hang_up,
-            show=self._show,
         )
         self.faults = Faults(
             volume,
@@ -144,9 +130,6 @@ class Steward:
             self._quorum,
             self._readmission,
             self._news,
-            hang_up=self._hang_up,
-            refresh=self._refresh,
-            show=self._show,
         )
 
     @property
@@ -177,40 +160,115 @@ class Steward:
         self.upkeep.marks.lost(link)
         link.fault = ""
         self._opener.lost()
-        self._refresh()
+        self._agenda.must_refresh = True
 
     def _promised(self, link: Link) -> None:
         promise = link.promise
         assert promise is not None
+        self._opener.promised(link)
         known = set(promise.accepted.members)
         if known != set(self._volume.members):
-            self._hang_up(link, f"it knows the replicas {', '.join(sorted(known))} instead")
+            reason = f"it knows the replicas {', '.join(sorted(known))} instead"
+            self._agenda.findings.append(findings.Useless(link, reason))
             return
         link.trouble = ""
         link.heard_at = self._links.now
         if self.state is State.SERVING:
             self._returning.welcome_back(link)
-        self._refresh()
-        self._quorum.advance()
-        self.advance()
+        self.refresh()
+        if self._quorum.advance():
+            self._in_force()
+        self._agenda.findings.append(findings.Due())
+
+    # -- what is found -----------------------------------------------------------------------------
+
+    def weigh(self, found: findings.Finding) -> None:
+        """See to what a part has found out."""
+        match found:
+            case findings.Greeted():
+                self._opener.greeted(found.link, found.promised)
+            case findings.Promised():
+                self._promised(found.link)
+            case findings.Refused():
+                self._opener.refused(found.link, found.why, found.promised)
+            case findings.InForce():
+                self._in_force()
+            case findings.Due():
+                self._advance(found.stage)
+            case findings.AtFault():
+                self.faults.suspect(found.links, found.reason)
+            case findings.Proved():
+                self._readmission.proved(found.link)
+            case findings.NotRebuilt():
+                self._readmission.lost(found.link, found.reason)
+            case _:
+                self._weigh_bytes(found)
+
+    def _weigh_bytes(self, found: findings.Finding) -> None:
+        """See to what was found out about the replicas' bytes."""
+        match found:
+            case findings.Unread():
+                self.upkeep.read_failed(found.link, found.reason, found.requests)
+            case findings.Doubted():
+                self._restart_catch_up(found.reason)
+            case findings.Sound():
+                self.upkeep.released(found.link)
+            case findings.FailedAgain():
+                self.upkeep.failed_again(found.link)
+            case findings.CopyEnded():
+                if not self.upkeep.repair.ended(found.copy, found.trouble):
+                    self._readmission.ended(found.copy, found.trouble)
+            case findings.CopyFailed():
+                self.faults.blame(found.trouble)
+            case findings.Flushed():
+                self.upkeep.cleaning.flushed(found.flush.epoch, self._links.now)
+            case findings.Unequal():
+                self._found_unequal(found)
+
+    def failed(self, found: findings.Failed) -> None:
+        """A replica has failed a batch: what follows for it comes before anybody is judged."""
+        if found.batch.is_flush:
+            self.upkeep.sync_failed(found.link)
+        elif found.link.bit & self._writes.required:
+            # Before anything that it has read since is known.
+            self._restart_catch_up(f"{found.link.name} failed a write")
+
+    def _found_unequal(self, found: findings.Unequal) -> None:
+        self._restart_catch_up("a write failed on the members it is compared with")
+        for offset, length in found.extents:
+            self.upkeep.repair.add(offset, length, found.lacking)
+        self._agenda.must_repair = True
 
     # -- opening -----------------------------------------------------------------------------------
 
-    def advance(self) -> None:
-        """Do what can be done now: called on every tick and when a replica has become ready."""
-        self._opener.hang_up_on_hung()
-        if self.state in {State.OPENING, State.ELECTING}:
-            self._opener.advance()
+    def _advance(self, stage: int) -> None:
+        """Do what can be done now: on every tick, and when a replica has become ready. What is
+        found in one stage is seen to before the next one."""
+        if stage == 0:
+            reason = f"has not answered for {self._options.dead_s:g} s"
+            hung = self._opener.find_hung()
+            self._agenda.findings += [findings.Useless(link, reason) for link in hung]
+        elif stage == 1:
+            if self.state in {State.OPENING, State.ELECTING}:
+                self._opener.advance()
+            elif self.state is State.SERVING:
+                self.faults.advance()
         elif self.state is State.SERVING:
-            self.faults.advance()
-            if self._news.watch_vote(self._links.now, self._options.dead_s, self._quorum.is_voting):
-                self._show()
-            if self.has_majority:
-                self._readmission.consider()
-            self.upkeep.advance(is_settled=self.is_settled)
-            self._opener.consider_reopening(is_idle=self._writes.is_idle)
+            self._go_on()
+        if stage < 2:
+            self._agenda.findings.append(findings.Due(stage + 1))
 
-    def _in_force(self, membership: Membership) -> None:
+    def _go_on(self) -> None:
+        if self._news.watch_vote(self._links.now, self._options.dead_s, self._quorum.is_voting):
+            self._agenda.must_show = True
+        if self.has_majority:
+            self._readmission.consider()
+        self.upkeep.advance(is_settled=self.is_settled)
+        self._opener.consider_reopening(is_idle=self._writes.is_idle)
+
+    def _in_force(self) -> None:
+        membership = self._quorum.membership
+        assert membership is not None
         members = set(membership.in_sync)
         if self.state is State.ELECTING:
             self.state = State.SERVING
@@ -231,10 +289,10 @@ class Steward:
                 self.upkeep.doubts.forget(link)
             if link.is_ready and link.fault and link.name not in members:
                 # It returned while it was still required: it comes anew, as who it is now.
-                self._hang_up(link, link.fault)
+                self._agenda.findings.append(findings.Useless(link, link.fault))
         self._members_before, self._required_before = members, set(members)
         self._readmission.in_force(membership.in_sync)
-        self._refresh()
+        self._agenda.must_refresh = True
         self._agenda.may_admit = True
 
     def _begin(self, opening: Opening) -> None:
@@ -247,15 +305,17 @@ class Steward:
 
     # -- who must hold what ------------------------------------------------------------------------
 
-    def _refresh(self) -> None:
+    def refresh(self) -> None:
         """Tell the read and write paths whom to use; drop whom nothing waits for any more."""
+        self._agenda.must_refresh = False
+        self._agenda.must_show = True
         links = self._links
         ready = links.ready()
         self.has_majority = len(ready) >= self._majority
         if self.state in {State.SERVING, State.CLOSING}:
             required = set(self._quorum.required())
             self._required_before |= required
-            self.upkeep.check_doubts()
+            self.upkeep.use(has_majority=self.has_majority)
             mirror = self._readmission.mirror
             if mirror is not None and self._readmission.is_finishing:
                 required.add(mirror.name)
@@ -270,7 +330,6 @@ class Steward:
                     self._writes.drop(link)
             if self.has_majority:
                 self._agenda.may_admit = True
-        self._show()
 
     def _readable(self) -> tuple[list[Link], list[Link]]:
         """Return whom to read: members that are not in doubt, or all where all are (then what is
@@ -281,29 +340,12 @@ class Steward:
         sources = [link for link in sound if link.is_ready and not link.fault and not link.is_older]
         return sources, members
 
-    def _source(self) -> Link | None:
-        """Return a member to copy from, or None if there is none now. One that failed a write
-        which may yet succeed elsewhere lacks what it should hold."""
-        return next((link for link in self._reads.sources if not link.has_failed), None)
-
-    def restart_catch_up(self, reason: str) -> None:
+    def _restart_catch_up(self, reason: str) -> None:
         """What replicas are being copied from is in doubt: begin anew, later."""
         self.upkeep.repair.abandon()
         mirror = self._readmission.mirror
         if mirror is None or mirror.name not in self._quorum.required():
             self._readmission.stop(reason)
-
-    def _suspect(self, at_fault: list[Link], reason: str) -> None:
-        self.faults.suspect(at_fault, reason)
-
-    def _blame(self, trouble: Trouble) -> None:
-        self.faults.blame(trouble)
-
-    # -- clean and dirty ---------------------------------------------------------------------------
-
-    def flushed(self, flush: Batch) -> None:
-        """All required replicas have done a flush."""
-        self.upkeep.cleaning.flushed(flush.epoch, self._links.now)
 
     @property
     def is_settled(self) -> bool:
@@ -332,7 +374,9 @@ class Steward:
             or any(not self._links[name].is_ready for name in self._quorum.latest.in_sync)
         )
 
-    def _show(self) -> None:
+    def show(self) -> None:
+        """Show operators how the replicas are."""
+        self._agenda.must_show = False
         replicas = []
         for link in self._links:
             is_in = self._quorum.membership is not None and link.name in self._quorum.latest.in_sync

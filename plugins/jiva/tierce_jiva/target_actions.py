@@ -13,7 +13,8 @@ from typing import Protocol
 import attrs
 
 from tierce import Completed, Event, Request, VolumeStatus
-from tierce_jiva.links import Batch, Head, Link
+from tierce_jiva.findings import Finding
+from tierce_jiva.links import Head, Link
 
 
 class LocalReader(Protocol):
@@ -23,68 +24,6 @@ class LocalReader(Protocol):
         """Fill what is in the page cache; return the requests that are not, or None if that file
         can't be found here."""
         ...
-
-
-# -- findings --------------------------------------------------------------------------------------
-
-
-@attrs.frozen
-class Failed:
-    """A replica has failed a batch; nobody is judged yet."""
-
-    batch: Batch
-    link: Link
-
-
-@attrs.frozen
-class AtFault:
-    """These failed what others did."""
-
-    links: list[Link]
-    reason: str
-
-
-@attrs.frozen
-class Unequal:
-    """These extents may differ between the replicas: a write to them failed on every required one,
-    or was given up.
-
-    Attributes:
-        extents: Offsets and lengths, in bytes.
-        lacking: Bits of the links that are not known to have taken them.
-    """
-
-    extents: list[tuple[int, int]]
-    lacking: int
-
-
-@attrs.frozen
-class LeftUnanswered:
-    """These have not answered what is not waited for any more."""
-
-    links: list[Link]
-
-
-@attrs.frozen
-class Flushed:
-    """All required replicas have done this flush."""
-
-    flush: Batch
-
-
-@attrs.frozen
-class Unread:
-    """A replica could not be read."""
-
-    link: Link
-    reason: str
-    requests: list[Request]
-
-
-Finding = Failed | AtFault | Unequal | LeftUnanswered | Flushed | Unread
-
-
-# -- actions ---------------------------------------------------------------------------------------
 
 
 @attrs.frozen
@@ -169,17 +108,42 @@ class Agenda:
         completed: For the shell: requests that have their status, by whom to tell. Not those that
             had it when `submit` returned.
         may_admit: Something has changed: pending requests may be admitted now.
-        must_repair: Somebody waits for an extent to be made equal.
+        has_mended: An extent is as it should be again.
+        must_repair: There may be an extent that can be made equal now.
+        must_refresh: Something has changed that decides who must hold what.
+        must_show: Something has changed that operators see.
     """
 
-    __slots__ = ("actions", "completed", "findings", "may_admit", "must_repair")
+    __slots__ = (
+        "actions",
+        "completed",
+        "findings",
+        "has_mended",
+        "may_admit",
+        "must_refresh",
+        "must_repair",
+        "must_show",
+    )
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
         self.actions: list[Action] = []
         self.completed: dict[Completed, list[Request]] = {}
         self.may_admit = False
+        self.has_mended = False
         self.must_repair = False
+        self.must_refresh = False
+        self.must_show = False
+
+    @property
+    def is_stirred(self) -> bool:
+        """True if there is something that the state machine itself has to see to."""
+        return self.must_weigh or self.must_repair
+
+    @property
+    def must_weigh(self) -> bool:
+        """True if something was found out."""
+        return bool(self.findings) or self.must_refresh or self.has_mended
 
     def complete(self, requests: list[Request], completed: Completed) -> None:
         """These have their status. The list is kept."""

@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from tierce import Request
 from tierce_jiva.cleaning import Cleaning
 from tierce_jiva.doubts import Doubts
-from tierce_jiva.extent_copy import Trouble
+from tierce_jiva.findings import AtFault, Doubted
 from tierce_jiva.host import Standing, State
 from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Link, Links
@@ -37,10 +35,6 @@ class Upkeep:
         unequal: Extents that may differ between the members.
         news: Tells operators.
         agenda: Where it says what is to be done.
-        refresh: Called when it has changed whom to read.
-        doubted: Called with the reason when what replicas are copied from is in doubt.
-        suspect: Called with links that are at fault, and why.
-        blame: Called with what kept a copy from being made.
     """
 
     def __init__(
@@ -55,11 +49,6 @@ class Upkeep:
         unequal: Extents,
         news: News,
         agenda: Agenda,
-        *,
-        refresh: Callable[[], None],
-        doubted: Callable[[str], None],
-        suspect: Callable[[list[Link], str], None],
-        blame: Callable[[Trouble], None],
     ) -> None:
         self._standing = standing
         self._links = links
@@ -67,34 +56,22 @@ class Upkeep:
         self._writes = writes
         self._news = news
         self._agenda = agenda
-        self._refresh = refresh
-        self._doubted = doubted
-        self._suspect = suspect
-        self._majority = len(options.replicas) // 2 + 1
         self.marks = Marks(links, agenda)
         self.cleaning = Cleaning(self.marks, unflushed, options.clean_after_s)
+        self.doubts = Doubts(links, unflushed, news, agenda)
         self.repair = Repair(
             links,
             locked,
             unequal,
             unflushed,
+            self.marks,
+            self.doubts,
+            agenda,
             window=options.rebuild_window,
-            members=self._members,
-            may_write=self.may_write,
-            changed=self._repaired,
-            failed=blame,
-            unreadable=self._unreadable,
         )
-        self.doubts = Doubts(
-            links,
-            unflushed,
-            emit=news.emit,
-            released=self._released,
-            failed_again=self._failed_again,
-            changed=self._came_to_doubt,
-        )
-        #: The members that are all in doubt, and what follows from that was seen to.
-        self._all_in_doubt: frozenset[str] = frozenset()
+        #: The members that are all in doubt, and how often something had come to be so, when what
+        #: follows from that was seen to.
+        self._all_in_doubt: tuple[frozenset[str], int] = (frozenset(), 0)
 
     def advance(self, *, is_settled: bool) -> None:
         """Do what can be done now: called on every tick while the target serves.
@@ -120,14 +97,6 @@ class Upkeep:
 
     # -- what happens ------------------------------------------------------------------------------
 
-    def may_write(self, offset: int, length: int) -> bool:
-        """True if these bytes are marked everywhere; if not, that is seen to."""
-        regions = self._links.regions.covering(offset, length)
-        if self.marks.writable.issuperset(regions):
-            return True
-        self.marks.want(regions)
-        return False
-
     def read_failed(self, link: Link, reason: str, requests: list[Request]) -> None:
         """A replica could not be read: what others hold is written to it again, which cures a bad
         sector, or shows that its disk is past it."""
@@ -139,17 +108,16 @@ class Upkeep:
                 extents.add_bytes(request.offset, request.length)
             self.doubts.put(link, extents)
         else:
-            self._suspect([link], reason)
+            self._agenda.findings.append(AtFault([link], reason))
 
     def sync_failed(self, link: Link) -> None:
         """A replica could not flush."""
         if link.name in self._quorum.required():
             self.doubts.sync_failed(link)
 
-    def clean(self, done: Callable[[], None]) -> None:
-        """Take the marks away; everything written is flushed on every member. `done` is called
-        when all have answered, or are lost."""
-        self.marks.clear(self.marks.common - self._busy(), done)
+    def clean(self) -> None:
+        """Take the marks away at the end; everything written is flushed on every member."""
+        self.marks.clear(self.marks.common - self._busy(), is_last=True)
 
     @property
     def can_be_cleaned(self) -> bool:
@@ -162,30 +130,28 @@ class Upkeep:
         names = self._quorum.required()
         return [link for link in self._links if link.name in names]
 
-    def _members(self) -> Members | None:
-        if self._standing.state is not State.SERVING:
-            return None
-        if len(self._links.ready()) < self._majority:
-            return None
-        required, names = self._required(), self._quorum.readable()
-        return Members(tuple(required), tuple(link for link in required if link.name in names))
+    def use(self, *, has_majority: bool) -> None:
+        """Look who is to hold what all hold, and whether they are in doubt."""
+        if self._standing.state is not State.SERVING or not has_majority:
+            self.repair.members = None
+        else:
+            required, names = self._required(), self._quorum.readable()
+            sources = [link for link in required if link.name in names]
+            self.repair.members = Members(tuple(required), tuple(sources))
+        self._check_doubts()
 
-    def _came_to_doubt(self) -> None:
-        """A member is in doubt, in more than it was."""
-        self._all_in_doubt = frozenset()
-        self._refresh()
-
-    def check_doubts(self) -> None:
+    def _check_doubts(self) -> None:
         """Look whether all members that may be read are in doubt: then they may differ, and so may
-        one that catches up from what they were made equal to before."""
+        one that is rebuilt from what they were made equal to before."""
         readable, required = self._quorum.readable(), self._quorum.required()
         members = [link for link in self._links if link.name in readable and not link.is_older]
         if any(link.is_sound for link in members):
             members = []
         names = frozenset(link.name for link in members)
-        if names == self._all_in_doubt:
+        all_in_doubt = (names, self.doubts.count)
+        if all_in_doubt == self._all_in_doubt:
             return
-        self._all_in_doubt = names
+        self._all_in_doubt = all_in_doubt
         if not names:
             return
         in_doubt = Extents(self._links.regions)
@@ -196,25 +162,22 @@ class Upkeep:
         for link in self._links:
             if link.name not in required:
                 link.missed.update(in_doubt)
-        self._doubted("its members came to be in doubt")
+        self._agenda.findings.append(Doubted("its members came to be in doubt"))
 
-    def _unreadable(self, link: Link, extent: int) -> None:
-        extents = Extents(self._links.regions)
-        extents.add(extent)
-        self.doubts.put(link, extents)
-
-    def _failed_again(self, link: Link) -> None:
+    def failed_again(self, link: Link) -> None:
         """It could not flush what was written to it again: go on with those that are sound."""
         if any(other.is_sound and other.is_ready for other in self._required()):
-            self._suspect([link], "its disk fails every flush")
+            self._agenda.findings.append(AtFault([link], "its disk fails every flush"))
 
-    def _released(self, link: Link) -> None:
+    def released(self, link: Link) -> None:
+        """It is not in doubt any more."""
         self._writes.send_flushes(link)
-        self._refresh()
+        self._agenda.must_refresh = True
         self._tidy()
 
-    def _repaired(self) -> None:
-        self._agenda.may_admit = True
+    def mended(self) -> None:
+        """An extent is as it should be again."""
+        self._agenda.has_mended = False
         if not self.repair.unequal:
             self._tidy()
         self.doubts.advance(self._required())

@@ -8,16 +8,10 @@ from collections.abc import Iterable
 from crc32c import crc32c
 
 from tierce import GOOD, Code, Completed, Op, ProtocolError, Request, Status
+from tierce_jiva.findings import AtFault, Failed, Flushed, LeftUnanswered, Unequal
 from tierce_jiva.in_flight import GRANULE_SHIFT, InFlight
 from tierce_jiva.links import Batch, Buffer, Link, Links
-from tierce_jiva.target_actions import (
-    Agenda,
-    AtFault,
-    Failed,
-    Flushed,
-    LeftUnanswered,
-    Unequal,
-)
+from tierce_jiva.target_actions import Agenda
 from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.wire import (
     BATCH_BYTES_MAX,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from jiva.plants.membership import answer_before_saving
-from jiva.plants.plant import plants_of, wrap
+from jiva.plants.plant import leave_out, plants_of, wrap
 from tierce_jiva.cleaning import Cleaning
 from tierce_jiva.extent_copy import ExtentCopy
 from tierce_jiva.host import State
@@ -50,20 +50,20 @@ def write_before_all_are_marked(patch: pytest.MonkeyPatch) -> None:
 def write_before_marking(patch: pytest.MonkeyPatch) -> None:
     """Marks are asked for, and not waited for."""
 
-    def may_write(genuine: Any, self: Upkeep, offset: int, length: int) -> bool:
+    def may_write(genuine: Any, self: Marks, offset: int, length: int) -> bool:
         genuine(self, offset, length)
         return True
 
-    wrap(patch, Upkeep, "may_write", may_write)
+    wrap(patch, Marks, "may_write", may_write)
 
 
 def mark_the_first_region_only(patch: pytest.MonkeyPatch) -> None:
     """A write across a border marks the region in which it begins."""
 
-    def may_write(genuine: Any, self: Upkeep, offset: int, _length: int) -> Any:
+    def may_write(genuine: Any, self: Marks, offset: int, _length: int) -> Any:
         return genuine(self, offset, 1)
 
-    wrap(patch, Upkeep, "may_write", may_write)
+    wrap(patch, Marks, "may_write", may_write)
 
 
 def count_from_the_end_of_a_flush(patch: pytest.MonkeyPatch) -> None:
@@ -88,11 +88,7 @@ def clear_what_is_not_equal(patch: pytest.MonkeyPatch) -> None:
 def take_no_copy_for_a_write(patch: pytest.MonkeyPatch) -> None:
     """What repairs copy need not be flushed before marks go."""
 
-    def init(genuine: Any, self: ExtentCopy, *args: Any, **kw: Any) -> None:
-        genuine(self, *args, **kw)
-        self._writing = lambda: None
-
-    wrap(patch, ExtentCopy, "__init__", init)
+    leave_out(patch, ExtentCopy, "_note_writing")
 
 
 def forget_what_the_absent_miss(patch: pytest.MonkeyPatch) -> None:
@@ -110,10 +106,11 @@ def forget_what_the_absent_miss(patch: pytest.MonkeyPatch) -> None:
 def forget_what_who_leaves_may_lack(patch: pytest.MonkeyPatch) -> None:
     """One that is voted out is compared only where somebody writes later."""
 
-    def in_force(genuine: Any, self: Steward, membership: Any) -> None:
+    def in_force(genuine: Any, self: Steward) -> None:
         missed = {link: link.missed.copy() for link in self._links}
         is_first = self.state is not State.SERVING
-        genuine(self, membership)
+        genuine(self)
+        membership = self._quorum.latest
         for link, extents in missed.items():
             if link.name not in membership.in_sync and not is_first:
                 link.missed = extents
@@ -142,7 +139,7 @@ def close_without_a_flush(patch: pytest.MonkeyPatch) -> None:
     def close(genuine: Any, self: Replicator, now: float) -> None:
         upkeep = self._steward.upkeep
         if self._steward.is_settled and upkeep.can_be_cleaned and self._writes.is_idle:
-            upkeep.marks.clear(upkeep.marks.common, self._end)
+            upkeep.marks.clear(upkeep.marks.common, is_last=True)
         else:
             genuine(self, now)
 
@@ -152,9 +149,9 @@ def close_without_a_flush(patch: pytest.MonkeyPatch) -> None:
 def write_what_is_being_cleared(patch: pytest.MonkeyPatch) -> None:
     """While an order that clears marks is under way, what it clears may be written."""
 
-    def clear(genuine: Any, self: Marks, regions: Any, done: Any = None) -> None:
+    def clear(genuine: Any, self: Marks, regions: Any, **kw: Any) -> None:
         writable = self.writable
-        genuine(self, regions, done)
+        genuine(self, regions, **kw)
         self.writable = writable
 
     wrap(patch, Marks, "clear", clear)

@@ -41,15 +41,12 @@ def let_a_joiner_in_without_a_copy(patch: pytest.MonkeyPatch) -> None:
 def copy_without_live_writes(patch: pytest.MonkeyPatch) -> None:
     """A replica that catches up gets no live writes."""
 
-    def join(self: Readmission) -> None:
-        assert self._catch_up is not None
-
-    patch.setattr(Readmission, "_join", join)
+    patch.setattr(Readmission, "mirror", None)
 
 
 def flush_without_who_is_being_proved(patch: pytest.MonkeyPatch) -> None:
     """Flushes and writes do not wait for one that has nearly caught up."""
-    leave_out(patch, Readmission, "_finish")
+    patch.setattr(Readmission, "is_finishing", False)
 
 
 def take_an_unreadable_source_for_equal(patch: pytest.MonkeyPatch) -> None:
@@ -105,7 +102,7 @@ def keep_a_joiner_that_failed_a_write(patch: pytest.MonkeyPatch) -> None:
 
 def let_a_joiner_in_whose_source_failed_a_write(patch: pytest.MonkeyPatch) -> None:
     """What a failed write may have left on the source is copied nonetheless."""
-    leave_out(patch, Steward, "restart_catch_up")
+    leave_out(patch, Steward, "_restart_catch_up")
 
 
 def repair_some_of_the_members(patch: pytest.MonkeyPatch) -> None:

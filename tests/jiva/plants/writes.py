@@ -8,10 +8,10 @@ import pytest
 
 from jiva.plants.plant import leave_out, on_targets, plants_of, wrap
 from tierce import Code, Op
+from tierce_jiva.findings import Unequal
 from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Link, Links
 from tierce_jiva.replica_bytes import ReplicaBytes
-from tierce_jiva.target_actions import Unequal
 from tierce_jiva.wire import Frame, encode_ack
 from tierce_jiva.write_path import WritePath
 
