@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from jiva.plants.membership import answer_before_saving
-from jiva.plants.plant import leave_out, plants_of, wrap
+from jiva.plants.plant import plants_of, wrap
 from tierce_jiva.cleaning import Cleaning
-from tierce_jiva.extent_copy import ExtentCopy
 from tierce_jiva.host import State
 from tierce_jiva.marks import Marks
 from tierce_jiva.record_keeper import RecordKeeper
@@ -83,12 +82,6 @@ def clear_what_is_written_meanwhile(patch: pytest.MonkeyPatch) -> None:
 def clear_what_is_not_equal(patch: pytest.MonkeyPatch) -> None:
     """Marks go though what they cover is not as it should be everywhere."""
     patch.setattr(Upkeep, "_busy", lambda _self: frozenset())
-
-
-def take_no_copy_for_a_write(patch: pytest.MonkeyPatch) -> None:
-    """What repairs copy need not be flushed before marks go."""
-
-    leave_out(patch, ExtentCopy, "_note_writing")
 
 
 def forget_what_the_absent_miss(patch: pytest.MonkeyPatch) -> None:
@@ -168,7 +161,6 @@ PLANTS = plants_of(
         count_from_the_end_of_a_flush,
         clear_what_is_written_meanwhile,
         clear_what_is_not_equal,
-        take_no_copy_for_a_write,
         forget_what_the_absent_miss,
         forget_what_who_leaves_may_lack,
         settle_an_order_at_once,
