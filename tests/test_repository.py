@@ -45,7 +45,6 @@ TESTED_BY = {
     "core/tierce/inventory/changes.py": "core/inventory/test_volume_inventory.py",
     "core/tierce/inventory/deciding.py": "core/inventory/test_volume_inventory.py",
     "core/tierce/inventory/engines.py": "core/inventory/test_volume_inventory.py",
-    "core/tierce/inventory/making.py": "core/inventory/test_volume_inventory.py",
     "core/tierce/inventory/planning.py": "core/inventory/test_differing.py",
     "core/tierce/server/action_requests.py": "core/server/test_acting.py",
     "core/tierce/server/commands.py": "core/server/test_wrong_commands.py",

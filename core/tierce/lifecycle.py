@@ -109,7 +109,8 @@ class Lifecycle:
     def spare(self, volume: VolumeSpec) -> None:
         """Undo `condemn`, whole or cut off, of which `empty` has not begun.
 
-        Failure: the deletion goes on waiting.
+        Failure: a deletion that is cancelled goes on waiting, and who asked is told; after a
+            `condemn` that failed the volume is served, and `volume.not-spared` tells it.
         """
 
     def empty(self, volume: VolumeSpec, without: tuple[str, ...]) -> None:

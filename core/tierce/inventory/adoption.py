@@ -11,7 +11,7 @@ from pathlib import Path
 
 import attrs
 
-from tierce.errors import ConflictError, TierceError, UsageError, explain
+from tierce.errors import ConflictError, FormatError, UsageError, explain
 from tierce.lifecycle import Lifecycle
 from tierce.process.paths import Paths
 from tierce.registry import Registry
@@ -86,26 +86,38 @@ def adopt_record(store: StateStore, registry: Registry, wanted: Adoption) -> Ado
         if (wanted.engine and name != wanted.engine) or not description.lifecycle:
             continue
         try:
-            mapping = dict(lifecycle_of(registry, name).adopt(wanted.folders, wanted.without))
-        except (TierceError, OSError) as error:
+            adopted = _ask(registry, name, wanted)
+        except Exception as error:  # noqa: BLE001 - a bug in one's lifecycle keeps no other from it
             reasons.append((name, error))
             continue
-        uuid, created = str(mapping.pop("uuid")), float(mapping.pop("created"))
-        loss = str(mapping.pop("loss", ""))
-        mapping["engine"] = name
-        mapping.setdefault("frontend", wanted.frontend or min(registry.frontends, default=""))
-        _refuse_known(store, uuid, str(mapping["name"]))
-        record = VolumeRecord(
-            name=str(mapping["name"]),
-            uuid=uuid,
-            created=created,
-            owner=Owner.STATE,
-            phase=Phase.READY,
-            mapping=mapping,
-            origin="tierce volume adopt",
-        )
-        return Adopted(record, loss)
+        _refuse_known(store, adopted.record.uuid, adopted.record.name)
+        return adopted
     raise UsageError(f"these folders hold no volume that can be adopted: {_why(reasons, wanted)}")
+
+
+def _ask(registry: Registry, engine: str, wanted: Adoption) -> Adopted:
+    """Return what an engine says that the folders hold. It may raise anything."""
+    mapping = dict(lifecycle_of(registry, engine).adopt(wanted.folders, wanted.without))
+    missing = [key for key in ("name", "uuid", "created") if key not in mapping]
+    if missing:
+        raise FormatError(
+            f"the engine took it for a volume, but did not say its {', '.join(missing)}",
+            path=wanted.folders[0],
+        )
+    uuid, created = str(mapping.pop("uuid")), float(mapping.pop("created"))
+    loss = str(mapping.pop("loss", ""))
+    mapping["engine"] = engine
+    mapping.setdefault("frontend", wanted.frontend or min(registry.frontends, default=""))
+    record = VolumeRecord(
+        name=str(mapping["name"]),
+        uuid=uuid,
+        created=created,
+        owner=Owner.STATE,
+        phase=Phase.READY,
+        mapping=mapping,
+        origin="tierce volume adopt",
+    )
+    return Adopted(record, loss)
 
 
 def _why(reasons: list[tuple[str, Exception]], wanted: Adoption) -> str:
@@ -126,14 +138,14 @@ def explain_conflict(
     error: ConflictError, store: StateStore, lifecycle: Lifecycle, spec: VolumeSpec
 ) -> ConflictError:
     """If the folders hold a volume already, say which, and what is to be done."""
-    members = lifecycle.members(spec)
-    lost = tuple(member.name for member in members if _is_lost(member.folder))
-    folders = tuple(member.folder for member in members if member.name not in lost)
     try:
+        members = lifecycle.members(spec)
+        lost = tuple(member.name for member in members if _is_lost(member.folder))
+        folders = tuple(member.folder for member in members if member.name not in lost)
         found = lifecycle.adopt(folders or (spec.folder,), lost)
-    except (TierceError, OSError):
+        known = _known(store, str(found["uuid"]))
+    except Exception:  # noqa: BLE001 - no engine knows more of it: what is known is told
         return error
-    known = _known(store, str(found["uuid"]))
     if known is not None:
         return ConflictError(
             f"volume {spec.name}: its folders hold volume {known.name}, which the state knows "

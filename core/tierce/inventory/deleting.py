@@ -18,7 +18,7 @@ from collections.abc import Callable
 import attrs
 
 from tierce.durable import remove_folders
-from tierce.errors import TemporaryError, TierceError, UsageError, explain
+from tierce.errors import TemporaryError, UsageError, explain
 from tierce.inventory.engines import Engines
 from tierce.inventory.frontend_folder import remove_frontend_folders
 from tierce.lifecycle import Lifecycle
@@ -154,7 +154,7 @@ class Deletions:
         except Exception as error:  # noqa: BLE001 - a bug in a plugin's lifecycle must not end us
             try:
                 lifecycle.spare(volume)
-            except (TierceError, OSError) as failure:
+            except Exception as failure:  # noqa: BLE001 - as above
                 message = f"volume {record.name} stays, but part of it says that it is deleted"
                 self._tell(
                     record.name, "volume.not-spared", f"{message}: {explain(failure)}", "error"

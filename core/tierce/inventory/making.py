@@ -90,7 +90,8 @@ class Making:
         try:
             make_folder(volume.folder)
             lifecycle.create(volume)
-        except (TierceError, OSError) as error:
+        except Exception as error:
+            # Whatever it is, a bug in a plugin's lifecycle included: nothing of it is to stay.
             self.give_up(record)
             if isinstance(error, ConflictError):
                 raise explain_conflict(error, self._store, lifecycle, volume) from error

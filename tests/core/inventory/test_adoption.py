@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tierce import ConflictError, UsageError, VolumeSpec
+from core.scenes import Scene
+from tierce import ConflictError, Lifecycle, UsageError, VolumeSpec
 from tierce.codec import from_json, to_json
 from tierce.inventory.adoption import Adoption, adopt_record, adopt_without_server, explain_conflict
 from tierce.process.paths import Paths
@@ -75,6 +77,43 @@ def test_folders_that_hold_no_volume_leave_the_refusal_as_it_is(
     for folder in folders(volume):
         (folder / "volume.json").write_bytes(b"damaged")
     assert explain(store, volume) == str(REFUSED)
+
+
+class Buggy(Lifecycle):
+    """One that fails on folders that it does not expect."""
+
+    def adopt(self, folders: tuple[Path, ...], without: tuple[str, ...] = ()) -> Mapping[str, Any]:
+        raise RuntimeError("a bug")
+
+
+class Forgetful(Lifecycle):
+    """One that takes everything for a volume, but knows none."""
+
+    def adopt(self, folders: tuple[Path, ...], without: tuple[str, ...] = ()) -> Mapping[str, Any]:
+        return {"name": "demo"}
+
+
+@pytest.mark.parametrize("lifecycle", [Buggy(), Forgetful()])
+def test_a_bug_of_an_engine_that_is_asked_for_the_way_back_hides_no_refusal(
+    store: StateStore, volume: VolumeSpec, lifecycle: Lifecycle
+) -> None:
+    assert explain_conflict(REFUSED, store, lifecycle, volume) is REFUSED
+
+
+@pytest.mark.parametrize(
+    ("note", "why"),
+    [
+        ("[]", "folder: TypeError: "),
+        ("{}", "folder: .*: the engine took it for a volume, but did not say its name, uuid"),
+    ],
+)
+def test_a_bug_of_one_engine_keeps_no_other_from_being_asked(
+    scene: Scene, note: str, why: str
+) -> None:
+    (scene.folder / "note").write_text(note)
+    with StateStore(scene.paths.state) as store, pytest.raises(UsageError, match=why) as refused:
+        adopt_record(store, scene.registry, Adoption((scene.folder,)))
+    assert "stranger: " in str(refused.value)
 
 
 def test_a_volume_that_the_state_has_is_not_to_be_adopted(

@@ -140,11 +140,14 @@ def test_a_deletion_that_can_not_be_done_is_over_and_the_volume_is_as_it_was(
     assert inventory.find("demo").owner is Owner.FILE
 
 
+@pytest.mark.parametrize(
+    "fault", [OSError(30, "Read-only file system", "/disk"), RuntimeError("a bug")]
+)
 def test_what_can_not_be_marked_as_staying_is_told(
-    scene: Scene, inventory: VolumeInventory
+    scene: Scene, inventory: VolumeInventory, fault: Exception
 ) -> None:
     FolderLifecycle.faults["condemn"] = ConflictError("no")
-    FolderLifecycle.faults["spare"] = OSError(30, "Read-only file system", "/disk")
+    FolderLifecycle.faults["spare"] = fault
     inventory.begin_delete("demo")
     inventory.advance("demo")
     assert scene.codes() == ["volume.not-spared"]
