@@ -28,7 +28,8 @@ class Acceptor:
 
     Thread: data thread.
     Blocking: no.
-    Failure: it raises nothing: a connection that can't be accepted is gone.
+    Failure: it raises nothing: a connection that can't be accepted is gone; where there is no
+        descriptor for it, it waits and is tried again after a second.
     Since: contract 2.
     """
 

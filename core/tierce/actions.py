@@ -131,8 +131,13 @@ class Job:
         return self._is_cancelled
 
     def when_cancelled(self, call: Callable[[], None]) -> None:
-        """Call once, on the data thread, if the job is cancelled before it is answered."""
-        self._cancelled.append(call)
+        """Call once, on the data thread, if the job is cancelled before it is answered; now, if it
+        has been cancelled already."""
+        self._check_thread("told what a cancellation does")
+        if self._is_cancelled and not self.is_answered:
+            call()
+        else:
+            self._cancelled.append(call)
 
     def progress(self, fraction: float, text: str = "") -> None:
         """Tell how far it is: from 0 to 1, and what is being done."""

@@ -50,7 +50,7 @@ class FrontendContext:
 
     Thread: data thread.
     Blocking: no.
-    Failure: its calls raise nothing.
+    Failure: as of OpenContext.
     Since: contract 2.
     """
 

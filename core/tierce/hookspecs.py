@@ -1,8 +1,10 @@
 """Every hook that Tierce calls, in the order of a volume's life.
 
-Hooks are called whenever a registry is built, in each process once, and at each event; never per
-I/O. A hook returns *descriptions*; what they describe is imported and started later, in the process
-that it runs in. A hook that raises, or returns what it should not, disables its plugin and is
+Hooks are called when a registry is built: by a command, by the server when it starts and whenever
+it reads a config file (`tierce config diff` and a reload too), and by the fork server, whose
+registry every data process is forked with. `tierce_event` is called at each event. None is called
+per I/O. A hook returns *descriptions*; what they describe is imported and started later, in the
+process that it runs in. A hook that raises, or returns what it should not, disables its plugin and is
 reported by `tierce plugin list`; it never stops another plugin.
 
 A plugin is a module (or object) behind an entry point of group ``tierce.plugins``; it implements
@@ -12,7 +14,7 @@ not a hook here disables the plugin: it was written for another version, or miss
 
 Of each hook that says nothing else:
 
-Thread: main thread, of every process, when the registry is built.
+Thread: main thread, of each of these.
 Blocking: no; it imports nothing heavy.
 Failure: the plugin is left out, `tierce plugin explain` says why, and the others go on.
 Since: contract 2.
@@ -101,14 +103,16 @@ def tierce_events() -> Iterable[EventDescription]:
 
 @hookspec
 def tierce_event(event: Event) -> None:
-    """Hear of an event, in the supervisor, after it was recorded.
+    """Hear of an event, in the server, after it was recorded, or could not be.
 
-    Called for every event, in order. What computes belongs into a service. The return value is
+    Called for each event, in order, but for those that came too fast for the server, whose number
+    is told (`serve.events-left-out`). What computes belongs into a service. The return value is
     ignored.
 
     Thread: own thread.
     Blocking: yes; one that is slow hears later, and beyond a thousand events that wait the next
         ones are left out, whose number is told (`plugin.listener-behind`).
-    Failure: it is told (`plugin.listener-failed`), and it is not called again.
+    Failure: it is told (`plugin.listener-failed`), and it is not called again before the config
+        file is read again.
     Since: contract 2.
     """

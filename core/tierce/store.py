@@ -63,7 +63,7 @@ class StoreOpenContext(StoreContext):
 
     Thread: data thread.
     Blocking: no.
-    Failure: its calls raise nothing.
+    Failure: as of OpenContext.
     Since: contract 2.
     """
 

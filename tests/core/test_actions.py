@@ -51,6 +51,17 @@ def test_a_job_is_answered_on_its_own_thread_only() -> None:
     assert "another thread" in faults[0]
 
 
+def test_who_asks_late_to_hear_of_a_cancellation_hears_of_it_all_the_same() -> None:
+    job, answers, _told, _faults = make()
+    job.cancel()
+    heard: list[str] = []
+    job.when_cancelled(lambda: heard.append("cancelled"))
+    assert heard == ["cancelled"]
+    job.fail("it was cancelled")
+    assert len(answers) == 1
+    job.when_cancelled(lambda: pytest.fail("it is answered"))
+
+
 def test_who_carries_out_a_job_hears_that_it_is_cancelled_and_answers_all_the_same() -> None:
     job, answers, _told, faults = make()
     heard: list[str] = []

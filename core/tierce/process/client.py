@@ -88,7 +88,11 @@ def _replies(data: Path, message: Message, patience_s: float) -> Iterator[Messag
             f"{_SAY_WHICH}"
         ) from error
     with connection:
-        send(connection, encode({**message, "id": 1}))
+        request = encode({**message, "id": 1})
+        try:
+            send(connection, request)
+        except OSError as error:
+            raise TemporaryError(f"the server ended: {explain(error)}") from error
         poll = select.poll()
         poll.register(connection, select.POLLIN)
         patience_ms = None if message["do"] == _CANCELLABLE else patience_s * 1000

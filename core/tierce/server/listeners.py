@@ -2,7 +2,7 @@
 
 What a stranger's listener does, none of it may hold the supervisor's loop: one that is slow gets
 its events later, one that hangs is given no more once its queue is full, and how many that are is
-told. One that raises is told of and not called again.
+told. One that raises is told of and not called again before the config file is read again.
 """
 
 from __future__ import annotations

@@ -44,8 +44,8 @@ class Children:
         paths: Where things lie.
         reactor: The supervisor's loop.
         emit: Reports an event.
-        changed: Called with a child after anything of it has changed: its phase, its facts, or that
-            it has ended.
+        changed: Called with a child whose phase or facts have changed, which has ended or has
+            recovered from failures, and whose fork was answered: others waited for their turn.
         restart_delay_s_max: The longest back-off.
     """
 

@@ -4,11 +4,12 @@
 
     front ends -> Emulator -> [Boundary -> filter] -> ... -> Boundary -> engine
 
-Hooks are resolved here, once; what front ends call is bound methods.
+Factories are resolved here, once; what front ends call is bound methods.
 
 **Which thread.** Everything here, and every call of a `Device`, is on the data thread. A simple
 device of `Concurrency.SERIAL` is made, called and closed on one and the same worker thread; one of
-`PARALLEL` is made here, and called and closed on any worker thread.
+`PARALLEL` is made here, and called and closed on any worker thread; one of `INLINE` is made and
+called here, and closed on a worker thread.
 """
 
 from __future__ import annotations
