@@ -3,9 +3,11 @@
 Hooks are called when a registry is built: by a command, by the server when it starts and whenever
 it reads a config file (`tierce config diff` and a reload too), and by the fork server, whose
 registry every data process is forked with. `tierce_event` is called at each event. None is called
-per I/O. A hook returns *descriptions*; what they describe is imported and started later, in the
-process that it runs in. A hook that raises, or returns what it should not, disables its plugin and is
-reported by `tierce plugin list`; it never stops another plugin.
+per I/O.
+
+A hook returns *descriptions*; what they describe is imported and started later, in the process that
+it runs in. A hook that raises, or returns what it should not, disables its plugin and is reported
+by `tierce plugin list`; it never stops another plugin.
 
 A plugin is a module (or object) behind an entry point of group ``tierce.plugins``; it implements
 any of these with ``@tierce.hookimpl``. A hook it does not implement is simply not asked. An

@@ -20,6 +20,7 @@ from tierce import (
     FormatError,
     FrontendDescription,
     Lifecycle,
+    Listens,
     MemberSpec,
     PolicyHandlerDescription,
     TemporaryError,
@@ -226,7 +227,8 @@ def tierce_frontends() -> list[FrontendDescription]:
         volume_options=Nothing,
         contract=2,
     )
-    return [names, attrs.evolve(names, name="live-names", options=LiveSection)]
+    alone = attrs.evolve(names, name="alone", listens=Listens.ITSELF, router="")
+    return [names, attrs.evolve(names, name="live-names", options=LiveSection), alone]
 
 
 class Scene:

@@ -12,8 +12,9 @@ from typing import Any
 import attrs
 
 from tierce.codec import to_json
-from tierce.config import Config, volume_to_mapping
+from tierce.config import Config, portal_sections, volume_to_mapping
 from tierce.inventory.engines import Served
+from tierce.process.live_options import split
 from tierce.process.plan import Plan, Role
 
 
@@ -222,11 +223,21 @@ class _Comparison:
                 yield Change(what, Effect.REFUSED, why=ports[name])
             options = tuple(self._section(name))
             if options:
-                why = "the portal starts anew: sessions go on, new ones wait"
-                portal = Role.PORTAL.value
-                yield self._stop(what, Effect.RESTART, [portal], options=options, why=why)
+                yield self._frontend(what, name, options)
             elif name not in ports:
                 yield Change(what, Effect.NOTHING)
+
+    def _frontend(self, what: str, name: str, options: tuple[str, ...]) -> Change:
+        """One whose section has changed."""
+        portal = Role.PORTAL.value
+        if name in portal_sections(self._after.config) and self._changed([portal]):
+            why = "the portal starts anew: sessions go on, new ones wait"
+            return self._stop(what, Effect.RESTART, [portal], options=options, why=why)
+        was, now = (split(one.config.frontends[name])[0] for one in (self._before, self._after))
+        if was != now:
+            # It listens itself, in the targets, which are told by their volumes.
+            return Change(what, Effect.RESTART, options, why="with the volumes that it serves")
+        return Change(what, Effect.LIVE, options)
 
     # -- what else there is ------------------------------------------------------------------------
 

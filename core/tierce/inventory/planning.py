@@ -9,6 +9,7 @@ from tierce.codec import to_json
 from tierce.config import Config, portal_sections, volume_to_mapping
 from tierce.inventory.engines import Served
 from tierce.inventory.volume_inventory import VolumeInventory
+from tierce.process.live_options import split
 from tierce.process.plan import Plan, Role, fork_server_plan
 from tierce.process.settings import MemberSettings, TargetSettings
 from tierce.registry import Registry
@@ -31,14 +32,12 @@ def plan_all(inventory: Inventory) -> Iterator[Plan]:
     not all can be had, the last volumes do without."""
     config = inventory.config
     yield fork_server_plan(enabled_plugins(config.registry))
+    sections = {name: split(section) for name, section in portal_sections(config).items()}
     yield Plan(
         Role.PORTAL.value,
         Role.PORTAL,
-        settings={
-            "frontends": {
-                name: to_json(section) for name, section in portal_sections(config).items()
-            }
-        },
+        settings={"frontends": {name: fixed for name, (fixed, _live) in sections.items()}},
+        live={name: live for name, (_fixed, live) in sections.items() if live},
     )
     for served in inventory.served.values():
         yield from plan_members(served)

@@ -3,6 +3,9 @@
 It accepts, lets a connection router answer what needs no volume, and passes the connection with
 what that has read to the volume's target (SCM_RIGHTS). It never sees data; killing it stops no I/O.
 
+What live options of a front end change is for who comes from then on: addresses that stay are not
+closed, and who has not named a volume yet goes on.
+
 It accepts nothing before the supervisor has sent every route and `open`: an initiator that comes
 while the portal restarts waits in the kernel's backlog, instead of being told that its target
 does not exist.
@@ -65,18 +68,19 @@ class Portal:
         self._log_budget = LogBudget()
         self._door = Door()
         self._ports = Ports(process.reactor, self)
-        for name, section in process.plan.settings["frontends"].items():
-            try:
-                self._bind(name, load_section(registry, name, section))
-            except Exception as error:  # noqa: BLE001 - whatever is wrong with one, others are fine
-                message = f"portal: front end {name!r} can't be served: {explain(error)}"
-                self.tell(Event("portal.frontend-failed", message, "process/portal", "error"))
-        self.ports_changed()
+        self._addresses: dict[str, tuple[str, ...]] = {}
+        self._use(process.plan.live)
 
     @property
     def commands(self) -> Mapping[str, Command]:
-        """`route`: this volume may be led to; `unroute`: no more; `open`: begin to accept."""
-        return {"route": self._route, "unroute": self._unroute, "open": self._open}
+        """`route`: this volume may be led to; `unroute`: no more; `open`: begin to accept;
+        `reconfigure`: take other live options of front ends."""
+        return {
+            "route": self._route,
+            "unroute": self._unroute,
+            "open": self._open,
+            "reconfigure": self._reconfigure,
+        }
 
     def close(self, closed: Callable[[], None]) -> None:
         """Stop accepting, drop who has named no volume yet, then `closed()`."""
@@ -108,6 +112,24 @@ class Portal:
         self._ports.open()
         return {}
 
+    def _reconfigure(self, message: Message, descriptors: list[int]) -> Message:
+        close_all(descriptors)
+        self._use(message["live"])
+        return {}
+
+    def _use(self, live: Mapping[str, Any]) -> None:
+        """Take the sections of the front ends, for who comes from now on."""
+        for name, fixed in self._process.plan.settings["frontends"].items():
+            try:
+                section = {**fixed, **live.get(name, {})}
+                self._bind(name, load_section(self._registry, name, section))
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with one, others are fine
+                what = "keeps its options" if name in self._routers else "can't be served"
+                message = f"portal: front end {name!r} {what}: {explain(error)}"
+                self.tell(Event("portal.frontend-failed", message, "process/portal", "error"))
+        self._ports.use(self._addresses)
+        self.ports_changed()
+
     # -- connections -------------------------------------------------------------------------------
 
     def _bind(self, name: str, options: Any) -> None:
@@ -115,7 +137,7 @@ class Portal:
         assert callable(router), "a front end's connection router is a class or function"
         self._routes.setdefault(name, {})
         self._routers[name] = lambda local, remote: router(options, local, remote)
-        self._ports.add(name, options.listen)
+        self._addresses[name] = tuple(options.listen)
 
     def accept(self, frontend: str, listener: socket.socket) -> None:
         """Accept those who have come, and hear which volumes they name."""

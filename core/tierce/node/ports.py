@@ -5,7 +5,7 @@ there."""
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import attrs
@@ -73,17 +73,18 @@ class Ports:
         self._host = host
         self._ports: list[_Port] = []
         self._is_open = False
-        self._is_closed = False
 
-    def add(self, frontend: str, addresses: Iterable[str]) -> None:
-        """Listen at these addresses, as far as it can be done now."""
-        for address in addresses:
-            port = _Port(frontend, address)
-            self._ports.append(port)
-            try:
-                port.listener = open_listener(address)
-            except (TierceError, OSError) as error:
-                self._miss(port, error)
+    def use(self, addresses: Mapping[str, Sequence[str]]) -> None:
+        """Listen at these addresses of each front end and nowhere else, as far as it can be done
+        now. Where it listens already it goes on: nobody who waits there is turned away."""
+        before = {(port.frontend, port.address): port for port in self._ports}
+        wanted = [(name, one) for name, listed in addresses.items() for one in listed]
+        # First: what one front end leaves another may take.
+        for key in before.keys() - set(wanted):
+            self._drop(before[key])
+        for key in wanted:
+            if key not in before:
+                self._add(_Port(*key))
 
     def open(self) -> None:
         """Begin to accept."""
@@ -94,14 +95,7 @@ class Ports:
 
     def close(self) -> None:
         """Stop listening; harmless twice."""
-        self._is_closed = True
-        for port in self._ports:
-            if port.retry is not None:
-                port.retry.cancel()
-            if port.listener is not None:
-                self._reactor.unwatch(port.listener.fileno())
-                port.listener.close()
-        self._ports.clear()
+        self.use({})
 
     def facts(self) -> dict[str, Any]:
         """Return where the portal listens and where it can't, by front end and configured address;
@@ -115,6 +109,24 @@ class Ports:
             else:
                 missing.setdefault(port.frontend, {})[port.address] = port.trouble
         return {"listening": listening, "missing": missing}
+
+    def _add(self, port: _Port) -> None:
+        self._ports.append(port)
+        try:
+            port.listener = open_listener(port.address)
+        except (TierceError, OSError) as error:
+            self._miss(port, error)
+        else:
+            if self._is_open:
+                self._watch(port.frontend, port.listener)
+
+    def _drop(self, port: _Port) -> None:
+        self._ports.remove(port)
+        if port.retry is not None:
+            port.retry.cancel()
+        if port.listener is not None:
+            self._reactor.unwatch(port.listener.fileno())
+            port.listener.close()
 
     def _watch(self, frontend: str, listener: socket.socket) -> None:
         self._reactor.watch(
@@ -135,7 +147,8 @@ class Ports:
         """Off the loop: a host's name may take its time."""
 
         def tried(listener: socket.socket | None, error: BaseException | None) -> None:
-            if self._is_closed:
+            if port not in self._ports:
+                # It is wanted no more.
                 if listener is not None:
                     listener.close()
             elif error is not None:

@@ -140,7 +140,7 @@ def _running(node: Node) -> dict[str, str]:
 
 def keep_ports(before: Config, after: Config, portal_pid: int) -> tuple[Config, dict[str, str]]:
     """Return the new config with the old addresses of each front end whose new ones can't be had:
-    a portal that was started anew for them would serve nobody.
+    a portal that took them would serve nobody.
 
     Args:
         before: The config in force.

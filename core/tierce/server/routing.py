@@ -60,7 +60,9 @@ class Router:
         listening = self._fact("listening").get(frontend)
         if isinstance(listening, Mapping):
             # In the order of the config file: the first is the one that is shown first.
-            return dialled(listening[one] for one in section.listen if one in listening)
+            found = [listening[one] for one in section.listen if one in listening]
+            # None just after a reload: the portal has not said yet where it listens now.
+            return dialled(found or section.listen)
         return dialled(section.listen)
 
     def unreachable_why(self, frontend: str) -> str:

@@ -136,8 +136,32 @@ def edit(
             {"frontends": {"live-names": {"depth": 5}}},
             {
                 "volume demo": "live: frontends.live-names.depth",
+                "front end live-names": "live: frontends.live-names.depth",
+            },
+        ),
+        (
+            [volume(), {**volume("other"), "frontend": "live-names"}],
+            [volume(), {**volume("other"), "frontend": "live-names"}],
+            {"frontends": {"live-names": {"depth": 5}, "names": {"depth": 5}}},
+            {
+                "volume demo": "restart: frontends.names.depth; stops target.demo (within 10 s); "
+                "sessions log in again, I/O waits until then",
+                "volume other": "live: frontends.live-names.depth",
                 "front end live-names": "restart: frontends.live-names.depth; stops portal (within "
                 "10 s); the portal starts anew: sessions go on, new ones wait",
+                "front end names": "restart: frontends.names.depth; stops portal (within 10 s); "
+                "the portal starts anew: sessions go on, new ones wait",
+            },
+        ),
+        (
+            [{**volume(), "frontend": "alone"}],
+            [{**volume(), "frontend": "alone"}],
+            {"frontends": {"alone": {"depth": 5}}},
+            {
+                "volume demo": "restart: frontends.alone.depth; stops target.demo (within 10 s); "
+                "sessions log in again, I/O waits until then",
+                "front end alone": "restart: frontends.alone.depth; with the volumes that it "
+                "serves",
             },
         ),
         (

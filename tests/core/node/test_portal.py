@@ -36,7 +36,9 @@ from tierce.process.process_loop import Process
 
 @attrs.frozen
 class Section:
-    listen: tuple[str, ...] = option(doc="Where.", default=("127.0.0.1:0",))
+    listen: tuple[str, ...] = option(doc="Where.", default=("127.0.0.1:0",), live=True)
+    greeting: str = option(doc="What a stranger reads.", default="hello", live=True)
+    depth: int = option(doc="A live one is checked with it.", default=1)
 
 
 @attrs.frozen
@@ -44,16 +46,19 @@ class PerVolume:
     colour: str = option(doc="Any.", default="red")
 
 
+LIVE = {"listen": ["127.0.0.1:0"], "greeting": "welcome"}
+
+
 class Names(ConnectionRouter):
     """A connection router: a volume's name hands over, `?` lists, `!` can't even be built."""
 
-    def __init__(
-        self, _options: Section, _local: tuple[str, int], _remote: tuple[str, int]
-    ) -> None:
-        pass
+    def __init__(self, options: Section, _local: tuple[str, int], _remote: tuple[str, int]) -> None:
+        self._greeting = options.greeting
 
     def receive(self, data: bytes, routes: Mapping[str, Route]) -> list[Send | Handover | Hangup]:
         name = data.decode()
+        if name == "who?":
+            return [Send(self._greeting.encode())]
         if name == "?":
             rows = [f"{one.volume}:{one.options.colour}:{one.is_up}" for one in routes.values()]
             return [Send(",".join(rows).encode()), Hangup("told")]
@@ -92,23 +97,30 @@ class Scene:
             volume_options=PerVolume,
             contract=2,
         )
-        settings = {"frontends": {"names": {"listen": ["127.0.0.1:0"]}}}
+        settings = {"frontends": {"names": {"depth": 2}}}
         self.shown: dict[str, Any] = {}
         self.logged: list[Event] = []
         process = SimpleNamespace(
             reactor=reactor,
             paths=self.paths,
-            plan=Plan("portal", Role.PORTAL, settings=settings),
+            plan=Plan("portal", Role.PORTAL, settings=settings, live={"names": LIVE}),
             show=self.shown.update,
             emit=self.logged.append,
             log=self.logged.append,
         )
         registry = SimpleNamespace(frontends={"names": description})
         self.portal = Portal(cast("Process", process), cast("Any", registry))
-        where = Address.parse(self.shown["listening"]["names"]["127.0.0.1:0"])
-        self.address = (where.host, where.port)
+        self.dial("127.0.0.1:0")
         self.clients: list[socket.socket] = []
         self.listeners: list[socket.socket] = []
+
+    def dial(self, configured: str) -> None:
+        """Come to this address from now on."""
+        where = Address.parse(self.shown["listening"]["names"][configured])
+        self.address = (where.host, where.port)
+
+    def reconfigure(self, **changed: Any) -> None:
+        self.tell(do="reconfigure", live={"names": {**LIVE, **changed}})
 
     def tell(self, **message: Any) -> None:
         self.portal.commands[message["do"]](message, [])
@@ -273,3 +285,38 @@ def test_nothing_is_watched_after_close(scene: Scene) -> None:
     scene.connect()
     scene.portal.close(lambda: None)
     assert not scene.reactor.watched
+
+
+def test_live_options_of_a_front_end_are_taken_and_who_is_there_stays(scene: Scene) -> None:
+    scene.tell(do="open")
+    before = scene.connect()
+    assert scene.ask("who?") == b"welcome"
+    scene.reconfigure(greeting="good evening")
+    assert scene.ask("who?") == b"good evening"
+    # It came when the other was in force.
+    before.sendall(b"who?")
+    scene.reactor.turn()
+    assert before.recv(1000) == b"welcome"
+
+
+def test_other_addresses_are_listened_at_by_the_same_portal(scene: Scene) -> None:
+    scene.tell(do="open")
+    scene.route("demo")
+    before = scene.connect()
+    scene.reconfigure(listen=["[::1]:0"])
+    assert list(scene.shown["listening"]["names"]) == ["[::1]:0"]
+    with pytest.raises(ConnectionRefusedError):
+        scene.connect()
+    scene.dial("[::1]:0")
+    assert scene.ask("?") == b"demo:red:True"
+    before.sendall(b"?")
+    scene.reactor.turn()
+    assert before.recv(1000) == b"demo:red:True"
+
+
+def test_a_section_that_can_not_be_taken_is_told_and_the_old_one_stays(scene: Scene) -> None:
+    scene.tell(do="open")
+    scene.reconfigure(greeting=5)
+    assert [event.code for event in scene.logged] == ["portal.frontend-failed"]
+    assert "front end 'names' keeps its options: " in scene.logged[0].message
+    assert scene.ask("who?") == b"welcome"

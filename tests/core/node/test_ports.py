@@ -60,7 +60,7 @@ def taken() -> tuple[socket.socket, str]:
 
 
 def test_one_missing_address_keeps_no_other_from_being_served(scene: Scene) -> None:
-    scene.ports.add("iscsi", [NOT_HERE, "127.0.0.1:0"])
+    scene.ports.use({"iscsi": [NOT_HERE, "127.0.0.1:0"]})
     scene.ports.open()
     assert scene.codes() == ["portal.address-missing"]
     facts = scene.ports.facts()
@@ -71,7 +71,7 @@ def test_one_missing_address_keeps_no_other_from_being_served(scene: Scene) -> N
 
 
 def test_what_is_missing_is_told_once_and_tried_again_more_and_more_rarely(scene: Scene) -> None:
-    scene.ports.add("iscsi", [NOT_HERE])
+    scene.ports.use({"iscsi": [NOT_HERE]})
     scene.ports.open()
     waits = []
     for _try in range(7):
@@ -84,7 +84,7 @@ def test_what_is_missing_is_told_once_and_tried_again_more_and_more_rarely(scene
 
 def test_an_address_is_served_as_soon_as_it_can_be_had(scene: Scene) -> None:
     holder, address = taken()
-    scene.ports.add("iscsi", [address])
+    scene.ports.use({"iscsi": [address]})
     scene.ports.open()
     assert "is taken by process" in scene.events[0].message
     holder.close()
@@ -98,7 +98,7 @@ def test_an_address_is_served_as_soon_as_it_can_be_had(scene: Scene) -> None:
 
 def test_nobody_is_accepted_before_the_portal_is_open(scene: Scene) -> None:
     holder, address = taken()
-    scene.ports.add("iscsi", ["127.0.0.1:0", address])
+    scene.ports.use({"iscsi": ["127.0.0.1:0", address]})
     holder.close()
     scene.reactor.advance(RETRY_S_MIN)
     for where in scene.ports.facts()["listening"]["iscsi"].values():
@@ -111,7 +111,7 @@ def test_nobody_is_accepted_before_the_portal_is_open(scene: Scene) -> None:
 
 def test_another_trouble_is_told_too(scene: Scene) -> None:
     holder, address = taken()
-    scene.ports.add("iscsi", [address])
+    scene.ports.use({"iscsi": [address]})
     other, _address = taken()
     scene.ports._ports[0].address = NOT_HERE
     scene.reactor.advance(RETRY_S_MIN)
@@ -120,8 +120,39 @@ def test_another_trouble_is_told_too(scene: Scene) -> None:
     other.close()
 
 
+def test_other_addresses_are_taken_while_those_that_stay_go_on(scene: Scene) -> None:
+    scene.ports.use({"iscsi": ["127.0.0.1:0", NOT_HERE]})
+    scene.ports.open()
+    stays = scene.ports.facts()["listening"]["iscsi"]["127.0.0.1:0"]
+    holder, other = taken()
+    holder.close()
+    scene.ports.use({"iscsi": [other, "127.0.0.1:0"]})
+    assert scene.ports.facts() == {
+        "listening": {"iscsi": {"127.0.0.1:0": stays, other: other}},
+        "missing": {},
+    }
+    assert all(timer.is_cancelled for timer in scene.reactor.timers)
+    for address in (stays, other):
+        scene.connect(address)
+    assert scene.accepted == ["iscsi", "iscsi"]
+    scene.ports.use({"iscsi": ["127.0.0.1:0"]})
+    with pytest.raises(ConnectionRefusedError):
+        scene.connect(other)
+
+
+def test_what_one_front_end_leaves_another_takes(scene: Scene) -> None:
+    holder, address = taken()
+    holder.close()
+    scene.ports.use({"first": [address], "second": []})
+    scene.ports.open()
+    scene.ports.use({"second": [address], "first": []})
+    assert scene.codes() == []
+    scene.connect(address)
+    assert scene.accepted == ["second"]
+
+
 def test_a_closed_portal_tries_no_more_and_keeps_nothing(scene: Scene) -> None:
-    scene.ports.add("iscsi", [NOT_HERE, "127.0.0.1:0"])
+    scene.ports.use({"iscsi": [NOT_HERE, "127.0.0.1:0"]})
     scene.ports.open()
     scene.ports.close()
     assert not scene.reactor.watched
@@ -144,7 +175,7 @@ def test_a_socket_that_comes_after_the_end_is_closed(reactor: Any) -> None:
     scene = Scene(reactor)
     ports = Ports(loop, scene)
     holder, address = taken()
-    ports.add("iscsi", [address])
+    ports.use({"iscsi": [address]})
     holder.close()
     reactor.advance(RETRY_S_MIN)
     ports.close()

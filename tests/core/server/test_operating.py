@@ -142,8 +142,8 @@ class TestAnAddressThatCanNotBeHad:
         old = server.pid("portal")
         self.listen(server, other, here, NOT_HERE)
         assert "frontends.iscsi.listen has changed" in reload(server)
-        server.new_pid("portal", old)
         wait_until(lambda: NOT_HERE in said(server), "what is missing is told")
+        assert server.pid("portal") == old
         server.initiator().write(1)
         shown = json.loads(server.command("volume", "show", "demo", "--output", "json").stdout)
         assert shown["usage"]["url"].startswith(f"iscsi://{other}/")
