@@ -25,6 +25,8 @@ TEXT_CHARS_MAX = 1000
 LEFT_OUT = "_left_out"
 
 ENGINE, MEMBER, PLUGIN_ERRORS = "engine", "member", "plugin_errors"
+#: States in which I/O waits, and the engine knows why.
+_WAITING = frozenset({"opening", "electing", "stopped", "stalled"})
 _FILTER, _FRONTEND = "filter.", "frontend."
 #: What readers of `tierce volume show` know a volume's members as.
 _SHOWN_AS = {"members": "replicas"}
@@ -92,6 +94,11 @@ class VolumeStatus:
     members: tuple[MemberStatus, ...] = attrs.field(default=(), validator=_all_of(MemberStatus))
     left_out: int = 0
     details: Mapping[str, Any] = _details()
+
+    @property
+    def is_waiting(self) -> bool:
+        """True if it says itself that its I/O waits, so that nobody need wonder why it does."""
+        return self.state in _WAITING
 
 
 @attrs.frozen(kw_only=True)

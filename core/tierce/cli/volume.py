@@ -41,13 +41,21 @@ volume.add_command(actions)
     metavar="KEY=VALUE|JSON",
     help="An option of the engine; a VALUE that is JSON is taken as such. Or all as one object.",
 )
-@click.option("--frontend", default="iscsi", show_default=True, help="What serves it.")
+@click.option("--frontend", help="What serves it: iscsi, if neither this nor --export is given.")
 @click.option(
     "--frontend-option",
     "frontend_options",
     multiple=True,
     metavar="KEY=VALUE|JSON",
     help="An option of the volume for its front end.",
+)
+@click.option(
+    "--export",
+    "exports",
+    multiple=True,
+    metavar="FRONTEND[:ro]|JSON",
+    help="One of several ways to it, in place of --frontend; one writes at most. As JSON with its "
+    'options: {"frontend": "iscsi", "access": "ro", "options": {...}}.',
 )
 @click.option("--block-size", type=int, default=512, show_default=True, help="512 or 4096.")
 @server_options
@@ -57,8 +65,9 @@ def create(
     size: str,
     engine: str,
     options: tuple[str, ...],
-    frontend: str,
+    frontend: str | None,
     frontend_options: tuple[str, ...],
+    exports: tuple[str, ...],
     block_size: int,
     data_dir: Path | None,
     config: Path | None,
@@ -74,8 +83,7 @@ def create(
         "block_size": block_size,
         "engine": engine,
         "options": parse_options(options),
-        "frontend": frontend,
-        "frontend_options": parse_options(frontend_options),
+        **served_by(frontend, frontend_options, exports),
     }
     request = {"do": "create", "volume": mapping, "base": str(Path.cwd())}
     _rows, made = _ask(find_data_dir(data_dir, config), request)
@@ -250,6 +258,27 @@ def _ask(data: Path, request: dict[str, Any]) -> tuple[list[dict[str, Any]], dic
     return ask(data, request)
 
 
+def served_by(
+    frontend: str | None, options: tuple[str, ...], exports: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return how a volume is to be served, as the config file would say it."""
+    if not exports:
+        return {"frontend": frontend or "iscsi", "frontend_options": parse_options(options)}
+    if frontend or options:
+        raise UsageError(
+            "--export says already how the volume is served: name the front end of --frontend, and "
+            "its options, in an --export of its own"
+        )
+    return {"exports": [_parse_export(word) for word in exports]}
+
+
+def _parse_export(word: str) -> dict[str, Any]:
+    if word.lstrip().startswith("{"):
+        return _parse_object(word, "--export")
+    frontend, _, access = word.partition(":")
+    return {"frontend": frontend, **({"access": access} if access else {})}
+
+
 def parse_options(words: tuple[str, ...]) -> dict[str, Any]:
     """Return the options that KEY=VALUE words and JSON objects say.
 
@@ -271,10 +300,10 @@ def parse_options(words: tuple[str, ...]) -> dict[str, Any]:
     return options
 
 
-def _parse_object(word: str) -> dict[str, Any]:
+def _parse_object(word: str, option: str = "--option") -> dict[str, Any]:
     try:
         values = json.loads(word)
     except ValueError as error:
-        raise UsageError(f"--option {word}: not JSON: {error}") from error
+        raise UsageError(f"{option} {word}: not JSON: {error}") from error
     assert isinstance(values, dict), "JSON that starts with a brace is an object"
     return values

@@ -8,6 +8,9 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+#: What is too late is told so after so many seconds once more, as long as it goes on.
+AGAIN_S = 1.0
+
 
 class TooLongError(BaseException):
     """It took longer than it may. Not an Exception, so that what is limited does not catch it as
@@ -29,10 +32,12 @@ def limited(work: Callable[[], T], seconds: float) -> T:
 
     before = signal.signal(signal.SIGALRM, late)
     try:
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        # Again and again: what a signal raises within a finalizer is lost.
+        signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN_S)
         try:
             return work()
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

@@ -63,6 +63,7 @@ class Boundary:
         operations: The operations that it knows; None for all that its capabilities name.
         flags: The flags that it knows; None for all that its capabilities name.
         below: What a filter lies on: closed after it.
+        is_waiting: True if the device says itself that its I/O waits: then that is no mistake.
         clock: Returns nanoseconds.
     """
 
@@ -76,6 +77,7 @@ class Boundary:
         operations: Collection[Op] | None = None,
         flags: Flag | None = None,
         below: Boundary | None = None,
+        is_waiting: Callable[[], bool] = lambda: False,
         clock: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         self.clock = clock
@@ -83,6 +85,7 @@ class Boundary:
         self._blame = blame
         self._reactor = reactor
         self._below = below
+        self._is_waiting = is_waiting
         self._stage = stage
         self._add = stage.add
         self._submit: Callable[[list[Request], Completed], object] = device.submit
@@ -104,7 +107,7 @@ class Boundary:
         #: The last submitter and what it is answered through. One object for one submitter lets
         #: the device below answer several batches in one call.
         self._submitter: Completed | None = None
-        self._complete: Completed = _ignore
+        self._complete: Completed = lambda _requests: None
         self._is_watched = False
         self._closed: Callable[[Status], None] | None = None
         self._is_closed = False
@@ -355,7 +358,8 @@ class Boundary:
         self._is_watched = False
         if not self._began:
             return
-        if self.is_stalled() and not (self._below is not None and self._below.is_stalled()):
+        is_known = self._is_waiting() or (self._below is not None and self._below.is_stalled())
+        if self.is_stalled() and not is_known:
             oldest, began = next(iter(self._began.items()))
             waited_s = (self.clock() - began) // 1_000_000_000
             self._blame.mistake(
@@ -394,7 +398,3 @@ class Boundary:
     def _look_whether_closed(self) -> None:
         if not self._is_closed:
             self._blame.mistake("does not close", f"waited for {STALL_S} s")
-
-
-def _ignore(_requests: list[Request]) -> None:
-    """Nobody has submitted anything."""

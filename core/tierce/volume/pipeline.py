@@ -57,6 +57,8 @@ class Pipeline:
         self._context = context
         self._registry = registry
         self._publish = publish
+        #: What the engine has said of itself last.
+        self._status = VolumeStatus()
         self._blames = Blames(context, partial(publish, PLUGIN_ERRORS))
         self.engine: object = None
         self.filters: tuple[object, ...] = ()
@@ -95,7 +97,14 @@ class Pipeline:
         )
         device = open_engine(context, registry, description, blame)
         self.engine = device.simple if isinstance(device, SimpleAdapter) else device
-        return self._bound(Boundary(device, context.stage("device"), blame, context.reactor), name)
+        boundary = Boundary(
+            device,
+            context.stage("device"),
+            blame,
+            context.reactor,
+            is_waiting=lambda: self._status.is_waiting,
+        )
+        return self._bound(boundary, name)
 
     def _open_filter(self, name: str, instance: str, options: object) -> Boundary:
         registry, below = self._registry, self.boundaries[-1]
@@ -125,6 +134,7 @@ class Pipeline:
 
     def _publish_status(self, status: VolumeStatus) -> None:
         self._publish(ENGINE, to_mapping(status, VolumeStatus))
+        self._status = status
 
     def _publish_details(self, owner: str, status: VolumeStatus) -> None:
         """Show what a filter says of itself: how the volume is is for its engine to say."""

@@ -30,3 +30,25 @@ def test_what_raises_leaves_no_timer_behind() -> None:
     with pytest.raises(ZeroDivisionError):
         limited(lambda: 1 // 0, 60)
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_what_is_raised_where_it_is_lost_is_raised_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception within a finalizer ends nothing but that."""
+    lost: list[object] = []
+    monkeypatch.setattr("sys.unraisablehook", lost.append)
+    monkeypatch.setattr("tierce.node.timebox.AGAIN_S", 0.01)
+
+    class Slow:
+        def __del__(self) -> None:
+            while True:
+                pass
+
+    def hang() -> None:
+        Slow()
+        while True:
+            pass
+
+    with pytest.raises(TooLongError):
+        limited(hang, 0.01)
+    assert len(lost) == 1
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)

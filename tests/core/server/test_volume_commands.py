@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tierce import ConfigError, TemporaryError, UsageError
 from tierce.cli.data_folder import find_data_dir
-from tierce.cli.volume import parse_options, volume
+from tierce.cli.volume import parse_options, served_by, volume
 from tierce.process.client import ask, is_running
 from tierce.process.paths import Paths
 
@@ -36,6 +36,44 @@ def test_options_are_words_or_json(words: tuple[str, ...], options: dict[str, ob
 def test_what_is_no_option_is_refused(word: str) -> None:
     with pytest.raises(UsageError, match="--option"):
         parse_options((word,))
+
+
+@pytest.mark.parametrize(
+    ("frontend", "options", "exports", "said"),
+    [
+        (None, (), (), {"frontend": "iscsi", "frontend_options": {}}),
+        ("nbd", ("tls=true",), (), {"frontend": "nbd", "frontend_options": {"tls": True}}),
+        (
+            None,
+            (),
+            ("iscsi", "nbd:ro"),
+            {"exports": [{"frontend": "iscsi"}, {"frontend": "nbd", "access": "ro"}]},
+        ),
+        (
+            None,
+            (),
+            ('{"frontend": "iscsi", "options": {"alias": "a"}}',),
+            {"exports": [{"frontend": "iscsi", "options": {"alias": "a"}}]},
+        ),
+    ],
+)
+def test_a_volume_is_served_by_one_front_end_or_by_exports(
+    frontend: str | None, options: tuple[str, ...], exports: tuple[str, ...], said: object
+) -> None:
+    assert served_by(frontend, options, exports) == said
+
+
+@pytest.mark.parametrize(("frontend", "options"), [("iscsi", ()), (None, ("a=b",))])
+def test_exports_and_the_short_form_exclude_each_other(
+    frontend: str | None, options: tuple[str, ...]
+) -> None:
+    with pytest.raises(UsageError, match="in an --export of its own"):
+        served_by(frontend, options, ("iscsi",))
+
+
+def test_an_export_that_is_half_of_an_object_is_named() -> None:
+    with pytest.raises(UsageError, match="--export .: not JSON"):
+        served_by(None, (), ("{",))
 
 
 @given(st.text(max_size=40))

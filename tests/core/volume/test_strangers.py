@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
 
 from core.volume.model import BLOCK, SIZE, Run, open_context, volume_spec
 from core.volume.test_boundary import Bell
-from tierce import Code, Event, Flag, NoOptions, Op, Request, Status
+from tierce import Code, Event, Flag, NoOptions, Op, Request, Status, VolumeStatus
 from tierce.process.epoll import EpollReactor
 from tierce.registry import Registry
 from tierce.volume.boundary import STALL_S
@@ -114,6 +115,23 @@ def test_a_filter_that_completes_twice_is_heard_once(tmp_path: Path, reactor: Ep
         "filter repeats (plugin 'repeats' (package tierce-repeats)) completed a request twice"
         in (event.message)
     )
+
+
+def test_an_engine_that_says_itself_that_its_io_waits_is_not_told_as_one_that_hangs(
+    tmp_path: Path,
+) -> None:
+    loop = Bell()
+    scene = Scene(tmp_path, loop, "hangs", "hangs")
+    engine: Any = scene.pipeline.engine
+    engine.context.publish(VolumeStatus(state="stopped", trouble="too few replicas answer"))
+    scene.pipeline.device.submit([read(0)], lambda _requests: pytest.fail("was answered"))
+    scene.pipeline.boundaries[0].clock = lambda: 1 << 62
+    loop.ring()
+    assert scene.events == []
+    # What still waits when it says that it serves is its mistake again.
+    engine.context.publish(VolumeStatus(state="serving"))
+    loop.ring()
+    assert "engine hangs" in scene.events[0].message
 
 
 @pytest.mark.parametrize(

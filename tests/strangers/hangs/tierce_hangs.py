@@ -16,6 +16,7 @@ class HangingEngine(tierce.SimpleDevice):
     """Waits in `read` for what never comes."""
 
     def __init__(self, context: tierce.OpenContext) -> None:
+        self.context = context
         self.never = threading.Event()
 
     def read(self, offset: int, buffer: memoryview) -> None:
