@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-from tierce_jiva.ballot import BID_COUNT_MAX, NO_BALLOT, NO_ORDER, Ballot, Membership, Order, Record
+from tierce_jiva.ballot import (
+    BID_COUNT_MAX,
+    FIRST_START,
+    NO_BALLOT,
+    NO_ORDER,
+    Ballot,
+    Membership,
+    Order,
+    Record,
+    Start,
+)
 
 BALLOT = Ballot(5, 7)
 MEMBERSHIP = Membership(BALLOT, 2, ("a", "b", "c"), ("a", "c"))
@@ -16,6 +26,13 @@ RECORD = Record(BALLOT, MEMBERSHIP, "boot", marks=frozenset({3}))
 def test_ballots_are_ordered_by_number_then_by_target() -> None:
     assert NO_BALLOT < Ballot(1, 9) < Ballot(2, 0) < Ballot(2, 1)
     assert NO_ORDER < Order(Ballot(1, 1), 1) < Order(Ballot(1, 1), 2) < Order(Ballot(2, 0), 0)
+
+
+def test_of_processes_the_one_of_the_lower_ballot_then_that_which_joined_first_is_older() -> None:
+    joined = Start(BALLOT).joining(BALLOT, 4)
+    assert FIRST_START < Start(Ballot(4, 7)) < joined < Start(BALLOT, 6) < Start(BALLOT)
+    assert joined.joining(BALLOT, 9) == joined, "it is connected again"
+    assert Start(BALLOT).joining(Ballot(6, 7), 4) == Start(BALLOT), "that target is gone"
 
 
 def test_of_memberships_the_later_ballot_ranks_higher_then_the_later_sequence() -> None:
@@ -35,6 +52,8 @@ def test_values_are_read_as_they_were_written() -> None:
     assert Ballot.from_json(BALLOT.to_json()) == BALLOT
     assert Membership.from_json(MEMBERSHIP.to_json()) == MEMBERSHIP
     assert Order.from_json(Order(BALLOT, 4).to_json()) == Order(BALLOT, 4)
+    for began in (Start(BALLOT), Start(BALLOT, 4)):
+        assert Start.from_json(began.to_json()) == began
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 
+import pytest
+
 from jiva.cluster import Cluster, opened
-from jiva.steps import work_off
+from jiva.steps import end_by_a_failed_sync, flush, work_off
 from tierce import GOOD
-from tierce_jiva.replica_actions import DigestExtents, Save
+from tierce_jiva.replica_actions import DigestExtents, Fetch, Save
 
 BLOCK = 4096
 A, B, C = ("replica-1", "replica-2", "replica-3")
@@ -246,3 +248,31 @@ def test_a_target_that_found_all_that_stay_suspect_waits_for_what_it_writes_agai
     assert flush.status is GOOD
     assert cluster.durable(0) == [b"a"] * 3
     assert not any(node.record.suspect for node in cluster.nodes.values())
+
+
+@pytest.mark.parametrize("comes_back", ["to its target", "when that is gone"])
+@pytest.mark.parametrize(("early", "late"), [(A, B), (B, A)])
+def test_of_two_that_were_started_again_under_one_target_the_earlier_is_believed(
+    early: str, late: str, comes_back: str
+) -> None:
+    cluster = opened(2)
+    cluster.put(0, b"a" * BLOCK)
+    flush(cluster)
+    # Nothing is owed to it, so that its target has nothing to write to it again.
+    cluster.kill_replica(early)
+    cluster.start_replica(early)
+    cluster.run()
+    cluster.put(0, b"b" * BLOCK)
+    # The other one forgets that, and nobody knows; the target ends before it has seen to it.
+    cluster.nodes[early].held = {Fetch, DigestExtents}
+    end_by_a_failed_sync(cluster, late)
+    if comes_back == "when that is gone":
+        cluster.cut = {late}
+    cluster.start_replica(late)
+    cluster.run()
+    assert set(cluster.cached(0)) == {b"a", b"b"}
+    cluster.nodes[early].held, cluster.nodes[early].waiting = set(), []
+    start(cluster, early, late)
+    assert cluster.is_serving
+    assert cluster.get(0) == b"b" * BLOCK
+    assert cluster.cached(0) == [b"b"] * 2

@@ -8,7 +8,7 @@ import pytest
 
 from jiva.cluster import Cluster
 from tierce import ProtocolError
-from tierce_jiva.ballot import Ballot, Membership, Order
+from tierce_jiva.ballot import Ballot, Membership, Order, Start
 from tierce_jiva.promise import Promise
 from tierce_jiva.regions import Regions
 
@@ -26,7 +26,10 @@ MESSAGE: dict[str, Any] = {
     "doubt": "01",
     "copied": True,
     "began": [3, 9],
+    "joined": 5,
 }
+#: What a replica of an older release says nothing of.
+LATER = {"joined"}
 
 
 def test_a_promise_is_read_as_it_was_sent() -> None:
@@ -40,11 +43,23 @@ def test_a_promise_is_read_as_it_was_sent() -> None:
         suspect=False,
         doubt=frozenset({0}),
         copied=True,
-        began=Ballot(3, 9),
+        began=Start(Ballot(3, 9), 5),
     )
 
 
-@pytest.mark.parametrize("field", sorted(MESSAGE.keys() - {"kind"}))
+def test_an_older_replica_does_not_say_when_it_joined_and_is_taken_for_the_later_one() -> None:
+    lacking = {name: known for name, known in MESSAGE.items() if name not in LATER}
+    assert Promise.from_json(lacking, REGIONS).began == Start(Ballot(3, 9))
+    assert Start(Ballot(3, 9)) > Start(Ballot(3, 9), 5)
+
+
+@pytest.mark.parametrize("value", ["zz", -1, 1 << 64, [[]]], ids=str)
+def test_a_process_joined_by_a_frame_of_64_bits(value: Any) -> None:
+    with pytest.raises(ProtocolError, match="a promise that is none"):
+        Promise.from_json(MESSAGE | {"joined": value}, REGIONS)
+
+
+@pytest.mark.parametrize("field", sorted(MESSAGE.keys() - {"kind"} - LATER))
 @pytest.mark.parametrize("value", [None, "zz", 7, [[]]], ids=str)
 def test_what_lacks_a_field_or_has_another_in_its_place_is_no_promise(
     field: str, value: Any

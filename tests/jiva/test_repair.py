@@ -6,7 +6,7 @@ import pytest
 
 from jiva.ladder import BALLOT, ack, answer_frame, digests, hearing, ready_links, taken, volume_of
 from tierce import Code
-from tierce_jiva.ballot import Ballot, Membership
+from tierce_jiva.ballot import Ballot, Membership, Start
 from tierce_jiva.digests import zero_digest
 from tierce_jiva.doubts import Doubts
 from tierce_jiva.findings import CopyEnded, CopyFailed, Finding, Trouble
@@ -263,11 +263,12 @@ def test_who_has_not_lost_power_is_copied_from_first_though_its_sync_failed(
 
 
 @pytest.mark.parametrize("name", [A, B, C])
+@pytest.mark.parametrize("earlier", [Start(Ballot(3, 9)), Start(Ballot(5, 9), 3)], ids=str)
 def test_whose_process_has_run_longest_is_copied_from_first(
-    all_in_doubt: Ladder, name: str
+    all_in_doubt: Ladder, name: str, earlier: Start
 ) -> None:
     for link in all_in_doubt.links:
-        began = Ballot(3 if link.name == name else 5, 9)
+        began = earlier if link.name == name else Start(Ballot(5, 9), 4)
         link.promise = Promise(Membership(BALLOT, 1, (A, B, C), (A, B, C)), began=began)
     # What was given up may be there or not; what was acknowledged may not be lost.
     all_in_doubt.repair.add(5 * MIB, 1, preferred=all_in_doubt.links[A].bit)

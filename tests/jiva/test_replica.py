@@ -85,6 +85,18 @@ def test_a_promise_tells_of_the_replica() -> None:
     )
 
 
+def test_a_process_tells_when_it_joined_the_target_under_which_it_was_started() -> None:
+    ladder = Ladder(FRESH)
+    ladder.connect(1)
+    first = ladder.prepare(1, T1)["joined"]
+    ladder.connect(2)
+    assert ladder.prepare(2, T1)["joined"] == first, "it is the same process"
+    assert ladder.prepare(2, T2)["joined"] == first, "and so it is for the next target"
+    late = Ladder(FRESH)
+    late.connect(1)
+    assert late.prepare(1, T2)["joined"] is None, "it has seen nothing of the target before"
+
+
 def test_an_older_copy_is_not_taught_the_ballot_that_it_had_promised() -> None:
     # The target that it had promised it to may end before the copy is voted out: the next one
     # must find that it lacks the ballot of its set.

@@ -142,6 +142,55 @@ class Order:
         raise ValueError(f"an order is a ballot and a number, not {value!r}")
 
 
+#: Higher than the number of every frame: of a process that has joined no target yet.
+_NOT_JOINED = 1 << 64
+
+
+@attrs.frozen(order=True)
+class Start:
+    """When a replica's process was started, as its targets can tell: of two, the lower one has run
+    through all that the higher one has.
+
+    Attributes:
+        ballot: What it had promised then.
+        joined: The number of the first frame by which the target of that ballot asked this very
+            process for its promise: one target numbers its frames to all replicas together. The
+            highest of all if it never did: then that target had nothing written to this process.
+    """
+
+    ballot: Ballot
+    joined: int = _NOT_JOINED
+
+    def joining(self, ballot: Ballot, number: int) -> Start:
+        """Return what is known after a frame of that number has asked for that ballot."""
+        if ballot == self.ballot and self.joined == _NOT_JOINED:
+            return Start(ballot, number)
+        return self
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields of a promise that tell it."""
+        joined = None if self.joined == _NOT_JOINED else self.joined
+        return {"began": self.ballot.to_json(), "joined": joined}
+
+    @classmethod
+    def from_json(cls, message: Mapping[str, Any]) -> Start:
+        """Read what `to_json` returned; an older release says nothing of `joined`.
+
+        Raises:
+            KeyError: A field is missing.
+            ValueError: One is not what it should be.
+        """
+        joined = message.get("joined")
+        if joined is None:
+            return cls(Ballot.from_json(message["began"]))
+        if not is_number(joined):
+            raise ValueError(f"the number of a frame is one of 64 bits, not {joined!r}")
+        return cls(Ballot.from_json(message["began"]), joined)
+
+
+#: Of a process of which nothing is known but that nothing is in doubt on it.
+FIRST_START = Start(NO_BALLOT, 0)
+
 #: Openings in a row that came to nothing are remembered up to this many.
 BID_COUNT_MAX = 32
 

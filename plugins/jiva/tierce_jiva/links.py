@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from tierce import Code, Completed, ProtocolError, Request
-from tierce_jiva.ballot import NO_BALLOT, NO_ORDER, Ballot, is_number
+from tierce_jiva.ballot import FIRST_START, NO_BALLOT, NO_ORDER, Ballot, Start, is_number
 from tierce_jiva.promise import Promise
 from tierce_jiva.regions import Extents, Regions
 from tierce_jiva.unrest import Unrest
@@ -232,9 +232,9 @@ class Link:
         return not self.is_older and (self.promise is None or self.promise.counts)
 
     @property
-    def began(self) -> Ballot:
-        """What it had promised when its process began."""
-        return NO_BALLOT if self.promise is None else self.promise.began
+    def began(self) -> Start:
+        """When its process was started."""
+        return FIRST_START if self.promise is None else self.promise.began
 
     @property
     def is_sound(self) -> bool:

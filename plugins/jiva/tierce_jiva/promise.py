@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from tierce import ProtocolError
-from tierce_jiva.ballot import NO_BALLOT, NO_ORDER, Ballot, Membership, Order
+from tierce_jiva.ballot import FIRST_START, NO_ORDER, Ballot, Membership, Order, Start
 from tierce_jiva.regions import Regions
 
 
@@ -26,8 +26,7 @@ class Promise:
         suspect: A sync failed on it.
         doubt: Regions in which what it reads may not be what a loss of power leaves.
         copied: Its bytes lie in another file than they did: the folder was copied or restored.
-        began: What it had promised when its process began, which has run through all that was
-            written under later ballots.
+        began: When its process was started: it has run through all that was written since.
     """
 
     accepted: Membership
@@ -39,7 +38,7 @@ class Promise:
     suspect: bool = False
     doubt: frozenset[int] = frozenset()
     copied: bool = False
-    began: Ballot = NO_BALLOT
+    began: Start = FIRST_START
 
     def has_joined(self, ballot: Ballot) -> bool:
         """True if it is known to have promised that ballot before it was asked this time."""
@@ -63,7 +62,7 @@ class Promise:
                 suspect=message["suspect"] is True,
                 doubt=regions.from_hex(message["doubt"]),
                 copied=message["copied"] is True,
-                began=Ballot.from_json(message["began"]),
+                began=Start.from_json(message),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ProtocolError(f"a promise that is none: {error}") from error

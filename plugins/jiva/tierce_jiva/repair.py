@@ -19,7 +19,7 @@ from collections.abc import Iterable
 
 import attrs
 
-from tierce_jiva.ballot import NO_BALLOT
+from tierce_jiva.ballot import FIRST_START
 from tierce_jiva.doubts import Doubts
 from tierce_jiva.extent_copy import ExtentCopy
 from tierce_jiva.findings import Copy, CopyFailed, Trouble
@@ -244,7 +244,7 @@ class Repair:
                 extent in link.doubt and link.has_failed_sync,
                 # Whose process has run for longer has seen more of what was acknowledged: one that
                 # was started again may have forgotten a failed sync.
-                link.began if extent in link.doubt else NO_BALLOT,
+                link.began if extent in link.doubt else FIRST_START,
                 not link.bit & preferred,
                 link.is_in_doubt,
             ),

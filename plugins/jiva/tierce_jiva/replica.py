@@ -26,7 +26,7 @@ from typing import Any
 import attrs
 
 from tierce import Extent, ProtocolError
-from tierce_jiva.ballot import Ballot, Membership, Order, Record
+from tierce_jiva.ballot import Ballot, Membership, Order, Record, Start
 from tierce_jiva.file_identity import is_same
 from tierce_jiva.record_keeper import RecordKeeper
 from tierce_jiva.regions import Regions
@@ -84,7 +84,7 @@ class Replica:
         self._head = head
         #: Marked at the start of this process, and not written again since.
         self._inherited = record.marks
-        self._began = record.promised
+        self._began = Start(record.promised)
         self._uuid = uuid
         self._size_bytes = size_bytes
         self._boot_id = boot_id
@@ -238,6 +238,7 @@ class Replica:
             self._actions.append(Hangup(self._writer, "superseded"))
             del self._connections[self._writer]
         self._writer = connection
+        self._began = self._began.joining(ballot, sequence)
         joined = [bid for bid in self.record.bids if bid != ballot]
 
         def answer() -> None:
@@ -256,8 +257,8 @@ class Replica:
                     "suspect": record.suspect,
                     "doubt": self._regions.to_hex(self._doubt()),
                     "copied": not is_same(record.head, self._head),
-                    "began": self._began.to_json(),
-                },
+                }
+                | self._began.to_json(),
             )
 
         if ballot == self.record.promised and not self._keeper.is_saving:
