@@ -149,6 +149,29 @@ def test_clearing_is_done_when_all_have_answered_or_are_lost(
     assert said(agenda, Cleared) == [Cleared()]
 
 
+def test_a_region_that_is_being_marked_is_not_cleared(links: Links, marks: Marks) -> None:
+    marks.want([0])
+    taken(links[A])
+    obey(links[B], 1)
+    marks.clear([0])
+    assert order(links[A]) == (2, 0, "01")
+
+
+def test_a_region_that_was_marked_is_cleared_while_another_clearing_is_under_way(
+    links: Links, marks: Marks
+) -> None:
+    marks.want([0])
+    for name in (A, B):
+        obey(links[name], 1)
+    marks.want([1])
+    for name in (A, B):
+        obey(links[name], 2)
+    marks.clear([0])
+    taken(links[A])
+    marks.clear([1])
+    assert order(links[A]) == (4, 2, "")
+
+
 def test_a_link_that_comes_back_is_told_anew(links: Links, marks: Marks) -> None:
     marks.want([0])
     for name in (A, B):

@@ -11,7 +11,22 @@ from jiva.simulation import run_seed
 #: random choice the code leads to, so after a change it plays another history than it did then:
 #: these are more seeds like the others, not the histories that failed. Those are told step by step
 #: in the tests of each module.
-REGRESSIONS = (52, 689, 788, 1527, 4229, 4560, 5536, 6106, 22288, 23537, 102003, 1008604, 7200513)
+REGRESSIONS = (
+    52,
+    689,
+    788,
+    1527,
+    4229,
+    4560,
+    5536,
+    6106,
+    22288,
+    23537,
+    102003,
+    1008604,
+    7200513,
+    8101404,
+)
 SEED_COUNT = 60
 
 

@@ -36,8 +36,9 @@ class Marks:
         #: What was marked since `Cleaning` last asked.
         self.recent: set[int] = set()
         self._wanted: set[int] = set()
-        #: What the last order that added any has added.
+        #: What the last order that added any has added, and its number.
         self._adding: frozenset[int] = frozenset()
+        self._adding_order = 0
         self._required: tuple[Link, ...] = ()
         self._targets: tuple[Link, ...] = ()
         self._is_clearing = False
@@ -90,7 +91,8 @@ class Marks:
         """Take marks away; if that is the last that is asked for, it is said when all have
         answered, or are lost."""
         # What is being marked is waited for.
-        gone = frozenset(regions).difference(self._wanted, self._adding if self.is_pending else ())
+        is_adding = any(link.order < self._adding_order for link in self._required)
+        gone = frozenset(regions).difference(self._wanted, self._adding if is_adding else ())
         self.common -= gone
         for link in self._links:
             link.held -= gone
@@ -124,7 +126,7 @@ class Marks:
         elif all(link.order == self.order for link in self._required):
             self.common |= self._wanted
             self.recent |= self._wanted
-            self._adding = frozenset(self._wanted)
+            self._adding, self._adding_order = frozenset(self._wanted), self.order + 1
             for link in self._links:
                 if link not in self._targets:
                     # What is written there from now on it does not get.
