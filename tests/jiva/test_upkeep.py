@@ -186,17 +186,27 @@ def test_at_an_orderly_end_all_marks_go_but_those_that_are_needed(ladder: Ladder
     ladder.mark(0, 1)
     ladder.upkeep.repair.unequal.add(4)
     assert ladder.upkeep.can_be_cleaned
-    ladder.upkeep.clean()
+    ladder.upkeep.clean(ladder.unflushed.begin_flush())
     assert ladder.upkeep.marks.common == {1}
     assert said(ladder.agenda, Cleared) == []
     ladder.obey()
     assert said(ladder.agenda, Cleared) == [Cleared()]
 
 
+def test_at_an_orderly_end_the_mark_of_what_a_copy_has_written_since_the_flush_stays(
+    ladder: Ladder,
+) -> None:
+    ladder.mark(0, 1)
+    epoch = ladder.unflushed.begin_flush()
+    ladder.unflushed.add(REGION, 512)
+    ladder.upkeep.clean(epoch)
+    assert ladder.upkeep.marks.common == {1}
+
+
 def test_there_is_something_to_clean_while_an_order_is_under_way(ladder: Ladder) -> None:
     assert not ladder.upkeep.can_be_cleaned
     ladder.mark(0)
-    ladder.upkeep.clean()
+    ladder.upkeep.clean(ladder.unflushed.begin_flush())
     assert not ladder.upkeep.marks.common
     assert ladder.upkeep.can_be_cleaned, "it is not durable yet"
     ladder.obey()

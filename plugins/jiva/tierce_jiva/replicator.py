@@ -261,7 +261,7 @@ class Replicator:
                     self._hang_up(found.link, found.reason)
                     found.link.trouble = found.trouble or found.link.trouble
                 case Flushed() if found.flush is self._closing:
-                    steward.upkeep.clean()
+                    steward.upkeep.clean(found.flush.epoch)
                 case Cleared():
                     self._end()
                 case _:

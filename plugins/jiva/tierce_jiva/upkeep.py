@@ -54,6 +54,7 @@ class Upkeep:
         self._links = links
         self._quorum = quorum
         self._writes = writes
+        self._unflushed = unflushed
         self._news = news
         self._agenda = agenda
         self.marks = Marks(links, agenda)
@@ -115,9 +116,15 @@ class Upkeep:
         if link.name in self._quorum.required():
             self.doubts.sync_failed(link)
 
-    def clean(self) -> None:
-        """Take the marks away at the end; everything written is flushed on every member."""
-        self.marks.clear(self.marks.common - self._busy(), is_last=True)
+    def clean(self, epoch: int) -> None:
+        """Take the marks away at the end, but those of what a copy that was under way has written
+        since.
+
+        Args:
+            epoch: What was written before that flush epoch is flushed on every member.
+        """
+        needed = self._busy() | self._unflushed.since(epoch).regions()
+        self.marks.clear(self.marks.common - needed, is_last=True)
 
     @property
     def can_be_cleaned(self) -> bool:
