@@ -281,15 +281,16 @@ def _check_whole(folder: Path) -> None:
 
 
 def _encode(event: Event, at: float) -> bytes:
-    """Return an event as JSON; one that is too long loses its fields, then its tail."""
+    """Return an event as JSON; one that is too long loses its fields, and if that is not enough the
+    end of what it says."""
     at = event.time_ns / 1e9 if event.time_ns else at
     values: dict[str, Any] = {"time": round(at, 3), **to_json(event)}
     data = json.dumps(values).encode()
-    if len(data) > EVENT_BYTES_MAX:
-        values["fields"] = {}
-        values["message"] = event.message[: EVENT_BYTES_MAX // 12]
-        values["subject"] = event.subject[:256]
-        data = json.dumps(values).encode()
+    said = {"message": event.message[: EVENT_BYTES_MAX // 12], "subject": event.subject[:256]}
+    for shorter in ({"fields": {}}, said):
+        if len(data) > EVENT_BYTES_MAX:
+            values |= shorter
+            data = json.dumps(values).encode()
     return _to_checked(data)
 
 

@@ -97,6 +97,14 @@ def test_an_event_that_is_too_long_is_cut_not_lost(tmp_path: Path) -> None:
     assert kept["fields"] == {}
 
 
+def test_an_event_whose_fields_are_too_long_keeps_every_word_that_it_says(tmp_path: Path) -> None:
+    event = Event("bug", "word " * 100, "volume/demo", fields={"traceback": "y" * 9000})
+    with StateStore(tmp_path) as store:
+        store.record([event])
+        kept = store.events(1)[0]
+    assert (kept["message"], kept["fields"]) == (event.message, {})
+
+
 def test_a_write_that_fails_is_an_error_that_may_pass_and_keeps_nothing(tmp_path: Path) -> None:
     with StateStore(tmp_path) as store:
         store._env.set_mapsize(64 << 10)
