@@ -287,7 +287,8 @@ def _encode(event: Event, at: float) -> bytes:
     values: dict[str, Any] = {"time": round(at, 3), **to_json(event)}
     data = json.dumps(values).encode()
     said = {"message": event.message[: EVENT_BYTES_MAX // 12], "subject": event.subject[:256]}
-    for shorter in ({"fields": {}}, said):
+    cuts: list[dict[str, Any]] = [{"fields": {}}, said]
+    for shorter in cuts:
         if len(data) > EVENT_BYTES_MAX:
             values |= shorter
             data = json.dumps(values).encode()
