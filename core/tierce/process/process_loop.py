@@ -29,6 +29,7 @@ from tierce.process.messages import Command, ControlServer, Message, Peer, close
 from tierce.process.paths import Paths, listen
 from tierce.process.plan import EXIT_FAILED, EXIT_ORDERLY, Plan
 from tierce.process.telling import log_line, stamped
+from tierce.process.whereabouts import answer_no_more, answer_where
 from tierce.reactor import READABLE
 from tierce.spec import Event
 from tierce.state import Lock, acquire
@@ -216,6 +217,7 @@ class Process:
         signal.set_wakeup_fd(outer.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        answer_where()
         # The wakeup descriptor carries the news into the loop; the handler has nothing to do.
         signal.signal(signal.SIGTERM, lambda _number, _frame: None)
 
@@ -230,6 +232,7 @@ class Process:
         self._control.close()
         # While the lock is held nobody else listens under this name.
         self.paths.socket(self.plan.name).unlink(missing_ok=True)
+        answer_no_more()
         signal.set_wakeup_fd(-1)
         for end in self._signals:
             end.close()

@@ -23,6 +23,7 @@ from tierce.process.messages import ControlServer
 from tierce.process.paths import Paths, listen
 from tierce.process.plan import Plan, Role
 from tierce.process.signals import caught_signals
+from tierce.process.whereabouts import Whereabouts
 from tierce.reactor import Timer
 from tierce.server.acting import Acting
 from tierce.server.action_requests import ActionRequests
@@ -125,7 +126,12 @@ class Supervisor:
             restart_delay_s_max=limits.restart_delay_s_max,
         )
         self.watchdog = Watchdog(
-            self.children, reactor, emit=emit, changed=self._changed, limits=limits
+            self.children,
+            reactor,
+            Whereabouts(paths),
+            emit=emit,
+            changed=self._changed,
+            limits=limits,
         )
         self.node = node = Node(paths, reactor, self.inventory, self.children, emit)
         self.router = router = Router(node, self.reachable)

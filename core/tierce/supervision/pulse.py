@@ -33,6 +33,7 @@ class Pulse:
         asked_at: When the question was put that it has not answered; CLOCK_MONOTONIC.
         due_at: When the next one is to be put.
         has_answered: It has answered once at least.
+        where_from: From where on its log says where it is; None if it was not asked.
         is_told: That it is silent has been told.
         is_stuck_told: That it is still there though it was killed has been told.
     """
@@ -40,6 +41,7 @@ class Pulse:
     asked_at: float | None = None
     due_at: float = 0.0
     has_answered: bool = False
+    where_from: int | None = None
     is_told: bool = False
     is_stuck_told: bool = False
 
@@ -60,6 +62,15 @@ class Pulse:
             return Verdict.TELL
         return Verdict.LEAVE
 
+    def is_half_silent(self, now: float, *, tell_s: float) -> bool:
+        """True if it should be asked where it is, so that this can be told with its silence."""
+        return (
+            self.asked_at is not None
+            and not self.is_told
+            and self.where_from is None
+            and now - self.asked_at >= tell_s / 2
+        )
+
     def asked(self, now: float, *, tell_s: float) -> None:
         """Note that the question was put."""
         self.asked_at, self.due_at = now, now + tell_s
@@ -67,6 +78,7 @@ class Pulse:
     def answered(self) -> bool:
         """Note an answer; return True if that ends a silence that was told."""
         was_told, self.is_told = self.is_told, False
+        self.where_from = None
         self.asked_at, self.has_answered = None, True
         return was_told
 

@@ -8,6 +8,7 @@ from tierce.config import Limits
 from tierce.errors import ProtocolError
 from tierce.process.messages import Message
 from tierce.process.process_loop import subject_of
+from tierce.process.whereabouts import Whereabouts
 from tierce.reactor import Reactor, Timer
 from tierce.spec import Event
 from tierce.supervision.child import Child
@@ -25,6 +26,7 @@ class Watchdog:
     Args:
         children: The processes.
         reactor: The loop.
+        whereabouts: Asks a silent process where it is.
         emit: Reports an event.
         changed: Called when a process falls silent or answers again.
         limits: How long they may be silent.
@@ -34,6 +36,7 @@ class Watchdog:
         self,
         children: Children,
         reactor: Reactor,
+        whereabouts: Whereabouts,
         *,
         emit: Callable[[Event], None],
         changed: Callable[[Child], None],
@@ -41,6 +44,7 @@ class Watchdog:
     ) -> None:
         self._children = children
         self._reactor = reactor
+        self._whereabouts = whereabouts
         self._emit = emit
         self._changed = changed
         self.limits = limits
@@ -90,10 +94,15 @@ class Watchdog:
             self._ask(child, now)
         elif verdict is Verdict.TELL:
             child.pulse.is_told = True
-            self._tell(child, f"has not answered for {self._silence(child, now)}: {_advice(child)}")
+            silence = self._silence(child, now)
+            self._tell(
+                child, f"has not answered for {silence}{self._where(child)}: {_advice(child)}"
+            )
             self._changed(child)
         elif verdict is Verdict.KILL:
             self._kill(child, now)
+        elif child.pulse.is_half_silent(now, tell_s=limits.silence_told_s):
+            child.pulse.where_from = self._whereabouts.ask(child.plan.name, child.pidfd)
 
     def _ask(self, child: Child, now: float) -> None:
         pulse, peer = child.pulse, child.peer
@@ -126,6 +135,10 @@ class Watchdog:
             self._tell(
                 child, f"has not answered for {silence}, was killed, and is still there: {why}"
             )
+
+    def _where(self, child: Child) -> str:
+        found = self._whereabouts.read(child.plan.name, child.pulse.where_from or 0)
+        return f", it is in {found}" if found else ""
 
     def _silence(self, child: Child, now: float) -> str:
         assert child.pulse.asked_at is not None, "who is silent was asked"

@@ -12,11 +12,29 @@ from tierce import Event
 from tierce.config import Limits
 from tierce.process.messages import Peer, encode, receive
 from tierce.process.plan import Plan, Role
+from tierce.process.whereabouts import Whereabouts
 from tierce.supervision.child import Child
 from tierce.supervision.children import Children
 from tierce.supervision.watchdog import Watchdog
 
 PERIOD_S = 5.0
+
+
+class Lost:
+    """Answers where a process is as the test says."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.answer = ""
+
+    def ask(self, name: str, pidfd: int) -> int:
+        assert pidfd == -1
+        self.asked.append(name)
+        return 100
+
+    def read(self, name: str, since: int) -> str:
+        assert (name, since) == ("target.demo", 100)
+        return self.answer
 
 
 class Scene:
@@ -31,9 +49,11 @@ class Scene:
         self.events: list[Event] = []
         self.changes: list[Child] = []
         self.killed: list[float] = []
+        self.whereabouts = Lost()
         self.watchdog = Watchdog(
             cast("Children", self),
             reactor,
+            cast("Whereabouts", self.whereabouts),
             emit=self.events.append,
             changed=self.changes.append,
             limits=Limits(silence_told_s=10.0, silence_killed_s=30.0),
@@ -183,3 +203,17 @@ def test_nobody_is_asked_after_the_end_has_begun(scene: Scene) -> None:
     scene.watchdog.stop()
     scene.wait(600)
     assert scene.questions() == []
+
+
+def test_one_that_hangs_in_a_plugins_call_is_told_of_with_the_call(scene: Scene) -> None:
+    scene.wait(10, answering=True)
+    assert scene.whereabouts.asked == []
+    scene.whereabouts.answer = "read of tierce_example.py, line 24"
+    scene.wait(20)
+    assert scene.whereabouts.asked == ["target.demo"], "once for each silence"
+    ((_severity, message),) = scene.told()
+    assert ", it is in read of tierce_example.py, line 24: it is stopped, or hangs" in message
+    scene.answer()
+    scene.told()
+    scene.wait(20)
+    assert scene.whereabouts.asked == ["target.demo"] * 2
