@@ -26,9 +26,7 @@ loop.run()
 """
 PLUGIN = """
 import threading
-def read(ready):
-    ready()
-    threading.Event().wait()
+def read(ready): ready(); threading.Event().wait()
 """
 
 
@@ -54,7 +52,7 @@ def test_a_call_that_never_returns_is_named_by_its_file_and_line(tmp_path: Path)
     found = ""
     while not found and child.poll() is None:
         found = whereabouts.read("target.demo", since)
-    assert found == "read of tierce_example.py, line 5"
+    assert found == "read of tierce_example.py, line 3"
     os.close(pidfd)
     child.kill()
     child.wait()
