@@ -26,6 +26,7 @@ from tierce.process.settings import TargetSettings
 from tierce.registry import Registry
 from tierce.spec import Event, VolumeSpec
 from tierce.stage import Stage
+from tierce.statuses import as_shown
 from tierce.volume.pipeline import Pipeline, open_pipeline
 from tierce.volume.statistics import StatisticsPage
 
@@ -210,5 +211,7 @@ def read_page(path: Path) -> dict[str, Any] | None:
 
 
 def read_snapshot(path: Path) -> dict[str, Any]:
-    """Return what a statistics page says now; empty if it can't be read."""
-    return read_page(path) or {"stages": {}, "published": {}, "start_ns": 0}
+    """Return what a statistics page says now, its statuses as users read them (see `as_shown`);
+    empty if it can't be read."""
+    page = read_page(path) or {"stages": {}, "published": {}, "start_ns": 0}
+    return {**page, "published": as_shown(page["published"])}

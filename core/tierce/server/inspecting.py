@@ -13,14 +13,14 @@ from tierce.errors import explain
 from tierce.health import Condition
 from tierce.inventory.adoption import describe_owner
 from tierce.inventory.engines import Served
-from tierce.node.target import read_page
+from tierce.node.target import read_page, read_snapshot
 from tierce.registry import resolve
 from tierce.server.conditions import Conditions
 from tierce.server.node import Node
 from tierce.server.routing import Router
 from tierce.spec import Access, Export
 from tierce.state import Phase, VolumeRecord
-from tierce.statuses import as_shown, from_mappings
+from tierce.statuses import from_mappings
 from tierce.supervision.child import describe
 
 #: Events that `show` tells of a volume: the last ones.
@@ -84,7 +84,7 @@ class Inspector:
         )
         if kept:
             row["kept_options"] = kept
-        snapshot = read_page(self._node.paths.page(record.name)) or {"stages": {}, "published": {}}
+        snapshot = read_snapshot(self._node.paths.page(record.name))
         return row | {
             "usage": self.usage(served),
             "data": data_folders(served),
@@ -94,11 +94,7 @@ class Inspector:
                 if child.plan.volume == record.name
             ],
             # What engines and front ends publish; their "state" has become part of ours.
-            **{
-                key: value
-                for key, value in as_shown(snapshot["published"]).items()
-                if key not in row
-            },
+            **{key: value for key, value in snapshot["published"].items() if key not in row},
             "statistics": {
                 stage: {
                     operation: {key: value for key, value in values.items() if key != "buckets"}

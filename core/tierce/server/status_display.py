@@ -8,7 +8,7 @@ from typing import Any
 import tierce
 from tierce.errors import TierceError
 from tierce.inventory.engines import Served
-from tierce.node.target import read_snapshot
+from tierce.node.target import read_page
 from tierce.reactor import Timer
 from tierce.server.conditions import Conditions
 from tierce.server.event_log import Console
@@ -73,7 +73,7 @@ class StatusDisplay:
         served = self._node.inventory.served.get(volume)
         if served is not None and volume not in self._shown:
             self._shown.add(volume)
-            self._before[volume] = totals(read_snapshot(self._node.paths.page(volume)))
+            self._before[volume] = totals(self._page(volume))
             self._console.say(describe_usage(self._inspector, served))
 
     def stopping(self, timeout_s: float) -> None:
@@ -134,9 +134,12 @@ class StatusDisplay:
         phase = "down" if target is None else target.phase
         return describe_volume(name, phase, snapshot, before, elapsed_s)
 
+    def _page(self, volume: str) -> Mapping[str, Any]:
+        return read_page(self._node.paths.page(volume)) or {"stages": {}, "published": {}}
+
     def _count(self, name: str) -> tuple[Totals, Totals, Mapping[str, Any]]:
         """Return what a volume had done at the last look, what it has done now, and its page."""
-        snapshot = read_snapshot(self._node.paths.page(name))
+        snapshot = self._page(name)
         now = totals(snapshot)
         # What a target that was taken over has done before is told to nobody.
         before = self._before.get(name, now)

@@ -37,7 +37,6 @@ from tierce.process.plan import Plan, Role
 from tierce.process.process_loop import Process
 from tierce.process.settings import TargetSettings
 from tierce.registry import Registry
-from tierce.statuses import as_shown
 
 LINES = Path(__file__).resolve().parents[2] / "strangers" / "lines" / "tierce_lines.py"
 EXPORTS = [
@@ -213,7 +212,7 @@ def test_each_export_is_counted_and_published_by_itself(scene: Scene) -> None:
     }
     # iSCSI counts what it does itself, and did nothing; core counts for the others.
     assert counts == {"device": 1, "frontend": 0, "frontend-lines": 0, "frontend-lines-local": 1}
-    assert as_shown(page["published"]) == {"lines-local-sessions": [{"initiator": "one"}]}
+    assert page["published"] == {"lines-local-sessions": [{"initiator": "one"}]}
 
 
 def test_each_front_end_has_a_folder_of_its_own(scene: Scene) -> None:

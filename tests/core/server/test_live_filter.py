@@ -21,7 +21,6 @@ from tierce.process.plan import Plan, Role
 from tierce.process.process_loop import Process, log_story
 from tierce.process.settings import TargetSettings
 from tierce.registry import Registry
-from tierce.statuses import as_shown
 
 PACE = Path(__file__).resolve().parents[2] / "strangers" / "pace" / "tierce_pace.py"
 
@@ -108,7 +107,7 @@ class Scene:
         return bytes(buffer)
 
     def published(self) -> dict[str, Any]:
-        return as_shown(read_snapshot(self.paths.page("demo"))["published"])
+        return dict(read_snapshot(self.paths.page("demo"))["published"])
 
 
 @pytest.fixture
