@@ -7,11 +7,13 @@ import re
 import sys
 import tomllib
 import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from core.cli.howto import FOLDER, howto_files, install
 from tierce import (
     ConflictError,
     Event,
@@ -26,9 +28,7 @@ from tierce import (
     VolumeStatistics,
 )
 from tierce.config import config_from_bytes, options_from_mapping
-from tierce.registry import Registry, resolve
-
-FOLDER = Path(__file__).parents[3] / "docs" / "howto"
+from tierce.registry import Registry, missing, resolve
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -37,18 +37,15 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 @pytest.fixture
-def shelf(monkeypatch: pytest.MonkeyPatch) -> Registry:
-    """The plugin of the how-to among the shipped ones, its modules importable."""
-    bodies = blocks("write-a-plugin.md", "python")
-    for name, body in zip(("tierce_shelf", "tierce_shelf_parts"), bodies, strict=True):
-        module = types.ModuleType(name)
-        monkeypatch.setitem(sys.modules, name, module)
-        exec(compile(body, name, "exec"), module.__dict__)
-    plugins = [
-        ("shelf", sys.modules["tierce_shelf"], "tierce-shelf"),
-        ("iscsi", "tierce_iscsi.plugin", "tierce"),
-    ]
-    return Registry.build(plugins)
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
+    """The plugin of the how-to, installed beside the shipped ones, and found as any is."""
+    site = tmp_path / "site"
+    install(howto_files(), site)
+    monkeypatch.syspath_prepend(str(site))
+    found = Registry.load(enable=["shelf", "iscsi", "jiva", "engines"])
+    yield found
+    for name in [name for name in sys.modules if name.partition(".")[0] == "tierce_shelf"]:
+        del sys.modules[name]
 
 
 @pytest.mark.parametrize("text", blocks("write-a-config.md", "yaml"))
@@ -65,16 +62,26 @@ def test_the_mistake_of_the_howto_is_told_as_it_says(tmp_path: Path) -> None:
 
 
 def test_the_plugin_of_the_howto_is_whole(shelf: Registry) -> None:
-    assert [(one.name, one.reason) for one in shelf.plugins] == [("shelf", ""), ("iscsi", "")]
-    assert "shelf" in shelf.engines
-    assert "diary" in shelf.services
-    assert "size-report" in shelf.policy_handlers
+    (own,) = [one for one in shelf.plugins if one.name == "shelf"]
+    assert (own.state, own.package, own.reason) == ("enabled", "tierce-shelf", "")
+    parts = ["stores", "engines", "filters", "frontends", "services", "policy_handlers"]
+    wanted = ("shelf", "shelf", "tally", "peek", "diary", "size-report")
+    assert all(name in getattr(shelf, part) for part, name in zip(parts, wanted, strict=True))
+    assert [one.plugin for one in shelf.listeners] == ["shelf"]
+    assert missing(shelf, {(family, one.name) for family, one in brought(shelf)}) == []
+
+
+def brought(registry: Registry) -> list[tuple[str, Any]]:
+    found = registry.descriptions()
+    return [(f, one) for f, _name, one in found if registry.owner(f, one.name).name == "shelf"]
 
 
 def test_its_package_names_its_modules() -> None:
-    (text,) = blocks("write-a-plugin.md", "toml")
-    project = tomllib.loads(text)
+    project = tomllib.loads(howto_files()["pyproject.toml"])
     assert project["project"]["entry-points"]["tierce.plugins"] == {"shelf": "tierce_shelf"}
+    modules = {name.partition("/")[0] for name in howto_files()} - {"pyproject.toml"}
+    kept = project["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]
+    assert set(kept) == modules == {"tierce_shelf"}
 
 
 def test_its_config_file_is_right(shelf: Registry) -> None:

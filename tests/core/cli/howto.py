@@ -1,0 +1,44 @@
+"""The plugin that docs/howto/write-a-plugin.md writes, as files, from the page itself."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+FOLDER = Path(__file__).parents[3] / "docs" / "howto"
+
+
+def howto_files() -> dict[str, str]:
+    """Return the files by name: the blocks of one name come one after another."""
+    text = (FOLDER / "write-a-plugin.md").read_text(encoding="utf-8")
+    found: dict[str, list[str]] = {}
+    for language, name, body in re.findall(
+        r"^```(python|toml) ?(\S*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL
+    ):
+        assert name or language == "toml", "a block of code that no file holds"
+        found.setdefault(name or "pyproject.toml", []).append(body)
+    return {name: "\n\n".join(bodies) for name, bodies in found.items()}
+
+
+def write(files: Mapping[str, str], folder: Path) -> None:
+    """Write the files, as their author would have them."""
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def install(files: Mapping[str, str], site: Path) -> None:
+    """Put the package where an installer would, with what it says of itself."""
+    write(files, site)
+    project = tomllib.loads((site / "pyproject.toml").read_text())["project"]
+    (site / "pyproject.toml").unlink()
+    info = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    info.mkdir()
+    head = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    (info / "METADATA").write_text(head)
+    points = project["entry-points"]["tierce.plugins"].items()
+    lines = ["[tierce.plugins]", *(f"{name} = {module}" for name, module in points), ""]
+    (info / "entry_points.txt").write_text("\n".join(lines))
