@@ -12,7 +12,7 @@ JOBS ?= $(shell nproc)
 SECONDS ?= 600
 MINUTES ?= 60
 
-.PHONY: help run setup check format test bench fuzz vm soak storms seeds plants wheels clean
+.PHONY: help run setup check format test bench fuzz vm soak storms seeds plants mistakes wheels clean
 
 help:  ## List the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -75,6 +75,9 @@ seeds: setup  ## Simulate SEEDS clusters with faults against the promise, from S
 
 plants: setup  ## Look for a seed that finds each bug planted on purpose; writes their table
 	PYTHONPATH=tests $(BIN)/python -m jiva.plants.search --jobs $(JOBS)
+
+mistakes: setup  ## Make every mistake that a plugin can make; writes what its user reads of it
+	PYTHONPATH=tests $(BIN)/python -m core.mistakes.page
 
 wheels: setup  ## Build the wheel and list the plugins from a bare environment
 	rm -rf build/wheels build/bare

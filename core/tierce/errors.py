@@ -67,6 +67,7 @@ class PluginError(TierceError):
     def __init__(self, message: str, *, plugin: str, package: str = "") -> None:
         origin = f"plugin {plugin!r}" + (f" (package {package})" if package else "")
         super().__init__(f"{origin}: {message}")
+        self.why = message
         self.plugin = plugin
         self.package = package
 

@@ -48,7 +48,7 @@ class FakeReactor:
     def offload(self, work: Callable[[], Any], done: Callable[[Any, Any], None]) -> None:
         try:
             result = work()
-        except Exception as error:  # noqa: BLE001 - it is the caller's
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - it is the caller's
             done(None, error)
         else:
             done(result, None)

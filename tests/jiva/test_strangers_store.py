@@ -26,7 +26,7 @@ from tierce import (
 from tierce.config import volume_from_mapping, volume_to_mapping
 from tierce.errors import ConfigError
 from tierce.registry import Registry
-from tierce.registry.lifecycles import lifecycle_of, store_of
+from tierce.registry.lifecycles import MistrustedLifecycle, lifecycle_of, store_of
 from tierce_jiva.device import JivaDevice, open_device
 from tierce_jiva.folder import ReplicaFolder
 from tierce_jiva.lifecycle import JivaLifecycle
@@ -220,7 +220,9 @@ def test_an_engine_of_two_words_takes_its_options_and_lifecycle_from_the_replica
 ) -> None:
     engine = registry.engines["jiva-sqlite"]
     assert engine.options is JivaOptions
-    assert isinstance(lifecycle_of(registry, "jiva-sqlite"), JivaLifecycle)
+    lifecycle = lifecycle_of(registry, "jiva-sqlite")
+    assert isinstance(lifecycle, MistrustedLifecycle)
+    assert isinstance(lifecycle.inner, JivaLifecycle)
     assert store_of(registry, "sqlite") == StoreChoice("sqlite", module.SqliteStore)
 
 

@@ -12,7 +12,7 @@ from tierce.config.sections import Section, find
 from tierce.config.source import Value
 from tierce.descriptions import Listens
 from tierce.errors import PluginError, explain
-from tierce.registry import Registry, resolve
+from tierce.registry import Registry, blaming, resolve
 from tierce.spec import Access, Export, VolumeSpec
 
 
@@ -169,9 +169,11 @@ def identity_of(registry: Registry, section: Any, volume: str, export: Export) -
         Exception: The function is the plugin's and may raise anything.
     """
     reference = registry.frontends[export.frontend].identity
-    identity = resolve(reference)
-    assert callable(identity), f"{reference} is no function"
-    return str(identity(section, volume, export.options))
+    with blaming(registry, "front end", export.frontend, "naming the volume"):
+        identity = resolve(reference)
+        if not callable(identity):
+            raise PluginError(f"{reference} is no function", plugin=export.frontend)
+        return str(identity(section, volume, export.options))
 
 
 def _identity(

@@ -24,7 +24,7 @@ from tierce.config.quantity import (
     parse_size,
 )
 from tierce.config.source import Value, from_plain
-from tierce.errors import ConfigError
+from tierce.errors import ConfigError, TierceError, explain
 from tierce.options import PATH_UNITS, OptionInfo, option_info
 from tierce.registry import (
     AnyType,
@@ -144,9 +144,14 @@ def _make(
         made = options(**found)
         wrong = _sentence(made, "check")
         advice = _sentence(made, "advice")
-    except Exception as error:
-        # Validators and checks are the plugin's own and may raise anything.
+    except (ValueError, TierceError) as error:
         raise value.error(f"{_at(path)}{error}") from error
+    except (Exception, SystemExit) as error:
+        # Validators and checks are the plugin's own and may raise anything.
+        whose = f"{options.__name__} of {options.__module__}"
+        raise value.error(
+            f"{_at(path)}its option class {whose} failed: {explain(error)}"
+        ) from error
     if wrong:
         raise value.error(f"{_at(path)}{wrong}")
     if advice:

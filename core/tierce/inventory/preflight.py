@@ -24,7 +24,7 @@ from tierce.config import (
 from tierce.errors import ConfigError, explain
 from tierce.inventory import capacity
 from tierce.process.paths import Paths
-from tierce.registry import resolve
+from tierce.registry import blaming, resolve
 from tierce.registry.lifecycles import lifecycle_of
 from tierce.spec import Export, MemberSpec, VolumeSpec
 
@@ -206,9 +206,10 @@ class _Examination:
         key = f"volumes.{volume.name}"
         section = self._config.frontends[export.frontend]
         try:
-            advise = resolve(description.advice)
-            assert callable(advise), "a front end's advice is a function"
-            advice = advise(section, volume.name, export.options)
+            with blaming(self._config.registry, "front end", export.frontend, "advice"):
+                advise = resolve(description.advice)
+                assert callable(advise), "a front end's advice is a function"
+                advice = advise(section, volume.name, export.options)
         except Exception as error:  # noqa: BLE001 - the function is the plugin's
             advice = f"its front end's advice failed: {explain(error)}"
         if advice:

@@ -9,15 +9,27 @@ from typing import Protocol
 
 from tierce.errors import explain
 from tierce.frontend import ConnectionRouter, Handover, Hangup, Route, Send
+from tierce.node.timebox import TooLongError, limited
 from tierce.reactor import Reactor
+from tierce.registry import is_promise
 from tierce.transport import Transport
 
 #: It takes as long, however much is said.
 ROUTING_TIMEOUT_S = 15.0
 #: Read in all.
 READ_BYTES_MAX = 1 << 20
+#: One call of a router: the portal, which is one for all volumes, waits no longer for a stranger's.
+ROUTER_S_MAX = 2.0
 #: Answers that wait for an initiator that does not read.
 SEND_BYTES_MAX = 1 << 20
+
+
+#: What a router may want, and of which types it is made.
+_HOLDS: Mapping[type, Mapping[str, type]] = {
+    Send: {"data": bytes},
+    Handover: {"volume": str, "state": bytes},
+    Hangup: {"reason": str},
+}
 
 
 class Host(Protocol):
@@ -40,6 +52,7 @@ class UnroutedConnection:
         reactor: The loop.
         connection: Non-blocking; ours from now on.
         frontend: The front end that it came for.
+        origin: Who brings the front end, as messages name it.
         remote: Whose it is, for the log.
         router: From the front end.
         routes: What the portal leads to; looked at whenever bytes arrive.
@@ -51,6 +64,7 @@ class UnroutedConnection:
         reactor: Reactor,
         connection: socket.socket,
         frontend: str,
+        origin: str,
         remote: str,
         router: ConnectionRouter,
         routes: Mapping[str, Route],
@@ -58,6 +72,7 @@ class UnroutedConnection:
     ) -> None:
         self.connection = connection
         self.frontend = frontend
+        self._origin = origin
         self.remote = remote
         self._router = router
         self._routes = routes
@@ -99,11 +114,14 @@ class UnroutedConnection:
 
     def _ask(self, ask: Callable[[], list[Send | Handover | Hangup]]) -> None:
         try:
-            wishes = ask()
-            out = b"".join(wish.data for wish in wishes if isinstance(wish, Send))
-        except Exception as error:  # noqa: BLE001 - a plugin's parser ends one connection at worst
-            self._hang_up(f"its connection router failed: {explain(error)}")
+            wishes = checked(limited(ask, ROUTER_S_MAX))
+        except TooLongError:
+            self._blame(f"takes longer than {ROUTER_S_MAX:g} s")
             return
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's parser ends one connection at worst
+            self._blame(f"failed: {explain(error)}")
+            return
+        out = b"".join(wish.data for wish in wishes if isinstance(wish, Send))
         if self._transport.unsent_count + len(out) > SEND_BYTES_MAX:
             self._hang_up("it does not read its answers")
             return
@@ -122,9 +140,38 @@ class UnroutedConnection:
             self.close()
             return
         # Better the protocol's own words than an end without any.
-        with contextlib.suppress(Exception):
-            self._transport.send(self._router.handover_failed())
+        with contextlib.suppress(Exception, SystemExit, TooLongError):
+            self._transport.send(limited(self._router.handover_failed, ROUTER_S_MAX))
         self._transport.finish("its volume's target could not take it")
+
+    def _blame(self, what: str) -> None:
+        self._hang_up(f"the connection router of {self.frontend} ({self._origin}) {what}")
+
+
+def checked(answer: object) -> list[Send | Handover | Hangup]:
+    """Return a router's answer, if it is one.
+
+    Raises:
+        TypeError: It is none, and what it is.
+    """
+    if is_promise(answer):
+        raise TypeError("it is an `async def`; nobody awaits it")
+    if not isinstance(answer, list | tuple):
+        raise TypeError(f"it returned {type(answer).__name__}; expected a list")
+    for one in answer:
+        kind = next((kind for kind in _HOLDS if isinstance(one, kind)), None)
+        if kind is None:
+            raise TypeError(
+                f"it returned {type(one).__name__} in its list; expected Send, Handover or Hangup"
+            )
+        for name, expected in _HOLDS[kind].items():
+            given = getattr(one, name)
+            if not isinstance(given, expected):
+                raise TypeError(
+                    f"{kind.__name__}.{name} is {type(given).__name__}; "
+                    f"expected {expected.__name__}"
+                )
+    return list(answer)
 
 
 class LogBudget:

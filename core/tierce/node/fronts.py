@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from typing import cast
 
-from tierce.errors import PluginError, ProtocolError
+from tierce.block.device import Geometry
+from tierce.errors import PluginError, ProtocolError, TierceError, explain
 from tierce.frontend import Frontend, FrontendContext
-from tierce.process.process_loop import Process
+from tierce.process.process_loop import Process, log_story
 from tierce.process.settings import TargetSettings
-from tierce.registry import Registry, resolve
-from tierce.spec import Access, Export
+from tierce.registry import Registry, blaming, mistake, resolve
+from tierce.spec import Access, Event, Export
 from tierce.stage import Stage
 from tierce.statuses import FrontendStatus, frontend_owner, to_mapping
 from tierce.volume.export_claims import ExportClaims
@@ -20,6 +23,11 @@ from tierce.volume.pipeline import Pipeline
 from tierce.volume.read_only import ReadOnly
 from tierce.volume.statistics import StatisticsPage
 
+#: A front end that has not closed after so long is told by name; a little later its target is
+#: killed (`limits.stop_timeout_s`).
+CLOSE_TOLD_S = 9.0
+#: What a front end has to have.
+_REQUIRED = ("adopt", "close", "abandon")
 #: A front end's own stage: what it calls it, and what readers see of the first export.
 STAGE = "frontend"
 
@@ -60,10 +68,11 @@ class Fronts:
         Raises:
             ProtocolError: It does not serve this volume.
         """
-        front = self._fronts.get(next(iter(self._fronts)) if frontend is None else frontend)
-        if front is None:
+        name = next(iter(self._fronts)) if frontend is None else frontend
+        if name not in self._fronts:
             raise ProtocolError(f"no export of this volume is by {frontend!r}")
-        front.adopt(connection, handover)
+        with blaming(self._registry, "front end", name, "adopt"):
+            self._fronts[name].adopt(connection, handover)
 
     def of(self, frontend: str) -> object:
         """Return what the factory of that front end returned."""
@@ -78,15 +87,26 @@ class Fronts:
             if name in open_fronts:
                 open_fronts.remove(name)
                 if not open_fronts:
+                    timer.cancel()
                     closed()
 
+        timer = self._process.reactor.call_later(
+            CLOSE_TOLD_S, lambda: self._look_whether_closed(open_fronts)
+        )
         for name, front in self._fronts.items():
-            front.close(lambda name=name: closed_one(name))  # type: ignore[misc]
+            try:
+                with blaming(self._registry, "front end", name, "close"):
+                    front.close(lambda name=name: closed_one(name))  # type: ignore[misc]
+            except (TierceError, OSError) as error:
+                self._tell(name, "close", error)
+                # What it was to answer is lost with it; the volume's bytes are not.
+                closed_one(name)
 
     def abandon(self, reason: str) -> None:
         """Fenced: every front end drops everything."""
-        for front in self._fronts.values():
-            front.abandon(reason)
+        for name, front in self._fronts.items():
+            with self._told(name, "abandon"):
+                front.abandon(reason)
 
     def _open(self, export: Export, *, is_first: bool) -> Frontend:
         name, settings = export.frontend, self._settings
@@ -107,27 +127,74 @@ class Fronts:
         device = self._pipeline.device
         if export.access is Access.RO:
             device = ReadOnly(device)
-        factory = resolve(description.factory)
-        assert callable(factory), "a front end's factory is a class or function"
-        opened = factory(
-            FrontendContext(
-                volume=settings.volume,
-                export=export,
-                options=settings.sections[name],
-                volume_options=export.options,
-                device=device if description.counts else Meter(device, stage(STAGE)),
-                reactor=self._process.reactor,
-                stage=stage,
-                emit=self._process.emit,
-                publish=publish,
-                folder=settings.volume.frontend_folder(name),
-                is_folder_lasting=(
-                    self._pipeline.device.capabilities.durable and not settings.members
-                ),
-                boot_id=self._process.boot_id,
-            )
+        context = FrontendContext(
+            volume=settings.volume,
+            export=export,
+            options=settings.sections[name],
+            volume_options=export.options,
+            device=device if description.counts else Meter(device, stage(STAGE)),
+            reactor=self._process.reactor,
+            stage=stage,
+            emit=self._process.emit,
+            publish=publish,
+            folder=settings.volume.frontend_folder(name),
+            is_folder_lasting=(self._pipeline.device.capabilities.durable and not settings.members),
+            boot_id=self._process.boot_id,
         )
-        hear = getattr(opened, "resized", None)
-        if hear is not None:
-            self._pipeline.resized.append(hear)
-        return cast("Frontend", opened)
+        with blaming(self._registry, "front end", name, "opening"):
+            opened = _made(description.factory, context)
+        if hasattr(opened, "resized"):
+            self._pipeline.resized.append(lambda shape: self._resized(name, opened, shape))
+        return opened
+
+    # -- what it does wrong ------------------------------------------------------------------------
+
+    def _resized(self, name: str, front: Frontend, geometry: Geometry) -> None:
+        with self._told(name, "resized"):
+            front.resized(geometry)
+
+    @contextlib.contextmanager
+    def _told(self, name: str, doing: str) -> Iterator[None]:
+        """Tell by an event what a front end raises in here, whatever it is, and go on."""
+        try:
+            with blaming(self._registry, "front end", name, doing):
+                yield
+        except (TierceError, OSError) as error:
+            self._tell(name, doing, error)
+
+    def _tell(self, name: str, doing: str, error: TierceError | OSError) -> None:
+        log_story(error)
+        wrong = error
+        if not isinstance(error, PluginError):
+            why = f"it failed in {doing}: {explain(error)}"
+            wrong = mistake(self._registry, "front end", name, why)
+        volume = self._settings.volume.name
+        text = f"volume {volume}: {wrong}"
+        self._process.emit(Event("volume.plugin-failed", text, f"volume/{volume}", "error"))
+
+    def _look_whether_closed(self, open_fronts: Collection[str]) -> None:
+        for name in open_fronts:
+            why = f"it does not close: waited for {CLOSE_TOLD_S:g} s"
+            self._tell(name, "close", mistake(self._registry, "front end", name, why))
+
+
+def _made(factory: str, context: FrontendContext) -> Frontend:
+    """Return what a factory makes, if it is a front end.
+
+    Raises:
+        PluginError: It is none.
+    """
+    make = resolve(factory)
+    if not callable(make):
+        raise PluginError(f"its factory {factory} is no class or function", plugin=factory)
+    opened = make(context)
+    made = f"its factory {factory} made an instance of {type(opened).__name__}"
+    for method in _REQUIRED:
+        if not callable(getattr(opened, method, None)):
+            why = f"{made}, which has no {method}(); expected a tierce.Frontend"
+            raise PluginError(why, plugin=factory)
+    for method in (name for name in vars(Frontend) if not name.startswith("_")):
+        if inspect.iscoroutinefunction(getattr(opened, method, None)):
+            why = f"{made}, whose {method} is an `async def`; nobody would await it"
+            raise PluginError(why, plugin=factory)
+    return cast("Frontend", opened)

@@ -13,7 +13,7 @@ from tierce.process.messages import Command
 from tierce.process.paths import replace_file
 from tierce.process.process_loop import Process
 from tierce.process.settings import MemberSettings, load_store_options
-from tierce.registry import Registry, resolve
+from tierce.registry import Registry, blaming, resolve
 from tierce.registry.lifecycles import store_of
 from tierce.statuses import MEMBER, MemberStatus, to_mapping
 from tierce.volume.statistics import StatisticsPage
@@ -47,7 +47,8 @@ class MemberProcess:
         paths = process.paths
         self._address = paths.address(settings.volume, settings.member.name)
         self._page = StatisticsPage.create(paths.page(settings.volume, settings.member.name))
-        factory = resolve(registry.replicators[replicator].member)
+        with blaming(registry, "replicator", replicator, "being imported"):
+            factory = resolve(registry.replicators[replicator].member)
         assert callable(factory), "a replicator's member is a class or function"
         store = store_options = None
         if engine.store:
@@ -73,7 +74,8 @@ class MemberProcess:
                 find_service=lambda name: find_service(process.paths, name),
             )
         )
-        process.manager.add(f"member.{settings.member.name}", self._member)
+        origin = registry.origin("replicator", replicator)
+        process.manager.add(f"member.{settings.member.name}", self._member, origin)
 
     def close(self, closed: Callable[[], None]) -> None:
         """End orderly; then `closed()`."""

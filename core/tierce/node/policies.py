@@ -191,9 +191,9 @@ class PoliciesProcess:
 
     def _fail(self, document: Document, why: str) -> None:
         document.due_at = self._clock() + FAILED_AGAIN_S
-        plugin = self._registry.owner("policy handler", document.kind).name
+        origin = self._registry.origin("policy handler", document.kind)
         message = (
-            f"policy {document.name}: {why} (handler {document.kind} of plugin {plugin}); it is "
+            f"policy {document.name}: {why} (handler {document.kind} of {origin}); it is "
             f"tried again in {FAILED_AGAIN_S:.0f} s"
         )
         subject = f"policy/{document.name}"

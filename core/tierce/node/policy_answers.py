@@ -8,6 +8,7 @@ from typing import Any
 from tierce.actions import ActionCall
 from tierce.errors import UsageError
 from tierce.policies import Evaluation
+from tierce.registry import is_promise
 from tierce.spec import Event
 
 #: What one document may ask for at once.
@@ -21,6 +22,8 @@ def checked(answer: Any) -> Evaluation:
     Raises:
         UsageError: It is none, and what it is.
     """
+    if is_promise(answer):
+        raise UsageError("its handler is an `async def`; nobody would await it")
     if not isinstance(answer, Evaluation):
         raise UsageError(
             f"its handler returned an instance of {type(answer).__name__}; expected a "

@@ -22,16 +22,17 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tierce.errors import ConflictError, ProtocolError, explain
+from tierce.errors import ConflictError, PluginError, ProtocolError, explain
 from tierce.frontend import Route
-from tierce.node.connection_routing import LogBudget, UnroutedConnection
+from tierce.node.connection_routing import ROUTER_S_MAX, LogBudget, UnroutedConnection
 from tierce.node.ports import Ports
+from tierce.node.timebox import TooLongError, limited
 from tierce.process.descriptors import Door
 from tierce.process.messages import MESSAGE_BYTES_MAX, Command, Message, close_all, encode, send
 from tierce.process.paths import connect
 from tierce.process.process_loop import Process
 from tierce.process.settings import load_section, load_volume_options
-from tierce.registry import Registry, resolve
+from tierce.registry import Registry, blaming, resolve
 from tierce.spec import Event
 
 #: Makes a connection router of a connection's two ends, ours first.
@@ -133,8 +134,12 @@ class Portal:
     # -- connections -------------------------------------------------------------------------------
 
     def _bind(self, name: str, options: Any) -> None:
-        router = resolve(self._registry.frontends[name].router)
-        assert callable(router), "a front end's connection router is a class or function"
+        with blaming(self._registry, "front end", name, "listening"):
+            reference = self._registry.frontends[name].router
+            router = resolve(reference)
+            if not callable(router):
+                why = f"its connection router {reference} is no class or function"
+                raise PluginError(why, plugin=name)
         self._routes.setdefault(name, {})
         self._routers[name] = lambda local, remote: router(options, local, remote)
         self._addresses[name] = tuple(options.listen)
@@ -161,12 +166,20 @@ class Portal:
     def _route_connection(self, frontend: str, connection: socket.socket, remote: Any) -> None:
         connection.setblocking(False)
         try:
-            router = self._routers[frontend](connection.getsockname()[:2], remote[:2])
-            name, routes = f"{remote[0]}:{remote[1]}", self._routes[frontend]
+            with blaming(self._registry, "front end", frontend, "making a connection router"):
+                ends = connection.getsockname()[:2], remote[:2]
+                router = limited(lambda: self._routers[frontend](*ends), ROUTER_S_MAX)
             unrouted = UnroutedConnection(
-                *(self._process.reactor, connection, frontend, name, router, routes, self)
+                self._process.reactor,
+                connection,
+                frontend,
+                self._registry.origin("front end", frontend),
+                f"{remote[0]}:{remote[1]}",
+                router,
+                self._routes[frontend],
+                self,
             )
-        except Exception as error:  # noqa: BLE001 - a plugin's bug ends one connection at worst
+        except (Exception, TooLongError) as error:  # noqa: BLE001 - a plugin's bug ends one connection at worst
             self._log(f"{remote[0]}:{remote[1]}: {explain(error)}", "portal.routing-failed")
             connection.close()
         else:

@@ -5,6 +5,7 @@ The service works on a thread of its own, so that the loop goes on answering the
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -23,7 +24,7 @@ from tierce.process.plan import EXIT_FAILED
 from tierce.process.process_loop import Process, log_story
 from tierce.process.settings import load_service_options
 from tierce.process.telling import stamped
-from tierce.registry import Registry, resolve
+from tierce.registry import Registry, blaming, mistake, resolve
 from tierce.services import Service, ServiceContext, VolumeStatistics
 from tierce.spec import Event
 
@@ -58,7 +59,7 @@ class ServiceProcess:
     def __init__(self, process: Process, registry: Registry, name: str, options: Any) -> None:
         self._process = process
         self._name = name
-        self._plugin = registry.owner("service", name).name
+        self._registry = registry
         self._stopping = threading.Event()
         self._closed: Callable[[], None] | None = None
         self._inbox = Inbox(process.reactor)
@@ -66,7 +67,7 @@ class ServiceProcess:
         self._follower = Follower(process.paths.place(process.plan.name), self._ask)
         factory = registry.services[name].factory
         self._service = self._make(factory, self._context(options))
-        process.manager.add("service", self._service)
+        process.manager.add("service", self._service, registry.origin("service", name))
         process.reactor.offload(self._service.run, self._ended)
 
     def close(self, closed: Callable[[], None]) -> None:
@@ -131,22 +132,26 @@ class ServiceProcess:
             return
         why = explain(error) if error is not None else "it returned before it was told to"
         name = self._process.plan.name
-        message = f"{name}: {why} (a service of plugin {self._plugin})"
+        origin = self._registry.origin("service", self._name)
+        message = f"{name}: {why} (a service of {origin})"
         self._process.emit(Event("node.process.failed", message, f"process/{name}", "error"))
         self._process.end(EXIT_FAILED)
 
     def _make(self, factory: str, context: ServiceContext) -> Service:
-        make = resolve(factory)
-        if not callable(make):
-            raise self._error(f"its factory {factory} is no class or function")
-        service = make(context)
+        with blaming(self._registry, "service", self._name, "being made"):
+            make = resolve(factory)
+            if not callable(make):
+                raise self._error(f"its factory {factory} is no class or function")
+            service = make(context)
         if not callable(getattr(service, "run", None)):
             made = type(service).__name__
             raise self._error(
                 f"its factory {factory} made an instance of {made}, which has no run(); expected "
                 "a tierce.Service"
             )
+        if inspect.iscoroutinefunction(service.run):
+            raise self._error("its run is an `async def`; nobody would await it")
         return service  # type: ignore[no-any-return]  # a stranger's
 
     def _error(self, why: str) -> PluginError:
-        return PluginError(f"service {self._name}: {why}", plugin=self._plugin)
+        return mistake(self._registry, "service", self._name, why)

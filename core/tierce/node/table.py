@@ -13,7 +13,7 @@ from tierce.node.target import start_target
 from tierce.process.paths import Paths
 from tierce.process.plan import Plan, Role
 from tierce.process.process_loop import Body, Process
-from tierce.registry import Registry
+from tierce.registry import Registry, culprit
 
 _START: Mapping[Role, Callable[[Process, Registry], Body]] = {
     Role.PORTAL: start_portal,
@@ -31,4 +31,6 @@ def run_role(paths: Paths, plan: Plan, registry: Registry, connection: socket.so
         ConflictError: A process of this name is alive.
     """
     process = Process(paths, plan, connection)
-    return process.run(lambda: _START[plan.role](process, registry))
+    return process.run(
+        lambda: _START[plan.role](process, registry), lambda error: culprit(registry, error)
+    )

@@ -21,7 +21,7 @@ from tierce.process.descriptors import is_spare, limit
 from tierce.process.messages import Command, Message, close_all
 from tierce.process.paths import Paths
 from tierce.process.plan import EXIT_FENCED
-from tierce.process.process_loop import Process
+from tierce.process.process_loop import Process, log_story
 from tierce.process.settings import TargetSettings
 from tierce.registry import Registry
 from tierce.spec import Event, VolumeSpec
@@ -76,8 +76,8 @@ class Target:
             emit=process.emit,
             show=lambda kept: process.show({"kept_options": kept}),
         )
-        for name, part in self._parts(volume):
-            process.manager.add(name, part)
+        for name, part, origin in self._parts(volume, registry):
+            process.manager.add(name, part, origin)
 
     @property
     def commands(self) -> Mapping[str, Command]:
@@ -107,18 +107,19 @@ class Target:
         assert self._fronts is not None, "closed only after it was opened"
         self._fronts.close(lambda: self._pipeline.close(pipeline_closed))
 
-    def _parts(self, volume: VolumeSpec) -> Iterator[tuple[str, object]]:
-        """Yield what has actions, by the name that they are asked of; the second of two filters of
-        one name, seen from the front end, is "filter.NAME:2"."""
-        yield "target", self._pipeline.holding
-        yield "engine", self._pipeline.engine
+    def _parts(self, volume: VolumeSpec, registry: Registry) -> Iterator[tuple[str, object, str]]:
+        """Yield what has actions, by the name that they are asked of, and who brings it; the second
+        of two filters of one name, seen from the front end, is "filter.NAME:2"."""
+        yield "target", self._pipeline.holding, ""
+        yield "engine", self._pipeline.engine, registry.origin("engine", volume.engine)
         seen: Counter[str] = Counter()
         for (name, _options), part in zip(volume.filters, self._pipeline.filters, strict=True):
             seen[name] += 1
-            yield f"filter.{name}" + (f":{seen[name]}" if seen[name] > 1 else ""), part
+            instance = f"filter.{name}" + (f":{seen[name]}" if seen[name] > 1 else "")
+            yield instance, part, registry.origin("filter", name)
         assert self._fronts is not None, "asked only after it was opened"
-        for export in volume.exports:
-            yield f"frontend.{export.frontend}", self._fronts.of(export.frontend)
+        for name in (export.frontend for export in volume.exports):
+            yield f"frontend.{name}", self._fronts.of(name), registry.origin("front end", name)
 
     def _stage(self, name: str) -> Stage:
         return self._page.stage(name)
@@ -141,6 +142,7 @@ class Target:
             self._fronts.adopt(message.get("frontend"), connection, handover)
         except Exception as error:
             # Part of the handover is what a stranger sent: it ends that connection at worst.
+            log_story(error)
             self._process.reactor.unwatch(connection.fileno())
             connection.close()
             raise ProtocolError(f"the front end failed on a handover: {explain(error)}") from error

@@ -23,7 +23,7 @@ from tierce.errors import PluginError, TemporaryError, TierceError, UsageError, 
 from tierce.options import NoOptions
 from tierce.process.messages import Message, Peer
 from tierce.reactor import Reactor
-from tierce.registry import ScalarType, nearest, option_types
+from tierce.registry import ScalarType, is_promise, nearest, option_types
 from tierce.spec import Event
 
 #: Jobs under way at once in one process; one more is refused.
@@ -41,7 +41,7 @@ class _Part:
         actions: Its actions, by name.
     """
 
-    manage: Callable[[str, Any, Job], None]
+    manage: Callable[[str, Any, Job], object]
     actions: Mapping[str, Action]
 
 
@@ -67,18 +67,26 @@ class Manager:
         self._emit = emit
         self._log_story = log_story
         self._parts: dict[str, _Part | None] = {}
+        self._origins: dict[str, str] = {}
         self._jobs: dict[tuple[Peer, int], Job] = {}
         self._is_closed = False
 
-    def add(self, name: str, part: object) -> None:
-        """Let the actions of a part be asked for. One that declares them wrongly has none."""
+    def add(self, name: str, part: object, origin: str = "") -> None:
+        """Let the actions of a part be asked for. One that declares them wrongly has none.
+
+        Args:
+            name: The part's name.
+            part: The part.
+            origin: Who brings it, as messages name it; empty for core's own.
+        """
         self._parts[name] = None
+        self._origins[name] = f" (a part of {origin})" if origin else ""
         declare, manage = getattr(part, "actions", None), getattr(part, "manage", None)
         if declare is None:
             return
         try:
             actions = _declared(declare(), manage)
-        except Exception as error:  # noqa: BLE001 - a plugin's mistake must not end its volume
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's mistake must not end its volume
             self._log_story(error)
             self._blame("action.misdeclared", name, f"its actions are wrong: {explain(error)}")
             return
@@ -143,8 +151,10 @@ class Manager:
             # Who asked knows by that to wait for it.
             peer.send(_progress(number, 0.0, ""))
         try:
-            part.manage(wanted, arguments, job)
-        except Exception as error:  # noqa: BLE001 - see the module
+            if is_promise(part.manage(wanted, arguments, job)):
+                why = TypeError("manage is an `async def`, which nobody awaits")
+                self._raised(name, action, job, why)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - see the module
             self._raised(name, action, job, error)
 
     def _find(self, name: str, wanted: str) -> tuple[_Part, Action]:
@@ -188,15 +198,17 @@ class Manager:
             why = f"{name}: {what}; it may have been done"
             return {"error": why, "exit_code": PluginError.exit_code}
 
-    def _raised(self, name: str, action: Action, job: Job, error: Exception) -> None:
+    def _raised(self, name: str, action: Action, job: Job, error: BaseException) -> None:
         is_bug = not isinstance(error, TierceError | OSError)
         if is_bug or job.is_answered:
             self._log_story(error)
             self._blame("action.failed", name, f"action {action.name!r} raised {explain(error)}")
         if not job.is_answered:
             if is_bug:
-                why = f"{name}: action {action.name!r} failed: {explain(error)}"
+                who = f"{name}{self._origins[name]}"
+                why = f"{who}: action {action.name!r} failed: {explain(error)}"
                 error = TierceError(f"{why}; it may have been done in part")
+            assert isinstance(error, Exception), "what is no Exception is a bug, and was replaced"
             job.fail(error)
 
     def _take_back(self, job: Job) -> None:
@@ -206,7 +218,8 @@ class Manager:
             self._log_story(error)
 
     def _blame(self, code: str, name: str, what: str) -> None:
-        self._emit(Event(code, f"{name}: {what}", self._subject, "error", {"part": name}))
+        text = f"{name}{self._origins[name]}: {what}"
+        self._emit(Event(code, text, self._subject, "error", {"part": name}))
 
 
 def _declared(actions: Any, manage: Any) -> tuple[Action, ...]:

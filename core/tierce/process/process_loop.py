@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tierce.codec import to_json
-from tierce.errors import ProtocolError, TierceError, UsageError, explain
+from tierce.errors import PluginError, ProtocolError, TierceError, UsageError, explain
 from tierce.libc import libc
 from tierce.process.epoll import EpollReactor
 from tierce.process.logs import rotate_output
@@ -120,17 +120,23 @@ class Process:
         self._is_over = True
         self.reactor.stop()
 
-    def run(self, start: Callable[[], Body]) -> int:
-        """Start the role and stay until it has closed; return the exit code."""
+    def run(
+        self, start: Callable[[], Body], whose: Callable[[BaseException], str] = lambda _error: ""
+    ) -> int:
+        """Start the role and stay until it has closed; return the exit code.
+
+        Args:
+            start: Starts it.
+            whose: Names the plugin whose mistake an error is; empty if it is none's.
+        """
         try:
             self._body = start()
             if not self._is_over:
                 self._set_phase("up")
                 self.reactor.run()
-        except Exception as error:  # noqa: BLE001 - whatever ends a process is told before
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever ends a process is told before
             log_story(error)
-            message = f"{self.plan.name}: {explain(error)}"
-            self.emit(Event("node.process.failed", message, subject_of(self.plan), "error"))
+            self.emit(failure_of(self.plan, error, whose(error)))
             self._exit_code = EXIT_FAILED
         finally:
             self._let_go()
@@ -262,6 +268,12 @@ def read_boot_id() -> str:
     return replaced or Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
+def failure_of(plan: Plan, error: BaseException, origin: str) -> Event:
+    """Return the event that tells why a process ends, and whose mistake that is."""
+    message = f"{plan.name}: {explain(error)}" + (f" (raised by {origin})" if origin else "")
+    return Event("node.process.failed", message, subject_of(plan), "error")
+
+
 def subject_of(plan: Plan) -> str:
     """Return what events about this process are about."""
     if not plan.volume:
@@ -279,8 +291,10 @@ def write_log(process: str, event: Event) -> None:
 
 
 def log_story(error: BaseException) -> None:
-    """Write the traceback of a bug to this process's log; what we or the machine say of ourselves
-    needs none."""
+    """Write the traceback of a bug, ours or a plugin's, to this process's log; what we or the
+    machine say of ourselves needs none."""
+    if isinstance(error, PluginError) and error.__cause__ is not None:
+        error = error.__cause__
     if not isinstance(error, TierceError | OSError):
         with contextlib.suppress(OSError):
             traceback.print_exception(error)

@@ -5,6 +5,7 @@ imported; each is checked by itself (`checks`), then all together (`registry`): 
 one leaves that one out, with a reason, and the others go on.
 """
 
+from tierce.registry.blaming import blaming, culprit, is_promise, mistake
 from tierce.registry.discovery import GROUP, OWN_PACKAGE, Candidate, PluginRecord, installed
 from tierce.registry.factories import missing
 from tierce.registry.names import nearest
@@ -37,8 +38,12 @@ __all__ = [
     "ScalarType",
     "TupleType",
     "UnsupportedOptionError",
+    "blaming",
+    "culprit",
     "installed",
+    "is_promise",
     "missing",
+    "mistake",
     "nearest",
     "option_types",
     "resolve",

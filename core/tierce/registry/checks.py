@@ -64,7 +64,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}", re.ASCII)
 #: What an event's code is.
 _CODE = re.compile(r"[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)+", re.ASCII)
 
-_A_NAME = "letters, digits, '-' and '_'"
+_A_NAME = "a letter, then letters, digits, '-' and '_', 63 in all at most"
 _A_CODE = "lower-case words with dots between them: 'diary.page.lost'"
 
 #: What a filter must know: a volume is nothing without.
@@ -124,6 +124,8 @@ def _check_names(plugin: object) -> None:
             raise BrokenPluginError(f"{name} is no hook of this Tierce{nearest(name, known)}")
         if mark is None:
             raise BrokenPluginError(f"{name} lacks @tierce.hookimpl, so it would not be called")
+        if inspect.iscoroutinefunction(getattr(plugin, name)):
+            raise BrokenPluginError(f"{name} is an `async def`; nobody would await it")
 
 
 def _descriptions(hooks: pluggy.PluginManager) -> Iterator[tuple[str, Description]]:

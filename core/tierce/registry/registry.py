@@ -26,6 +26,7 @@ from tierce.options import NoOptions
 from tierce.registry.checks import BrokenPluginError, Loaded, check_plugin
 from tierce.registry.discovery import Candidate, PluginRecord, candidate, installed
 from tierce.registry.names import nearest
+from tierce.registry.resolving import is_reference
 from tierce.spec import Event
 
 D = TypeVar("D", bound=Description)
@@ -164,6 +165,19 @@ class Registry:
                 if (its_family, one.name) == (family, name):
                     return entry.record()
         return PluginRecord(name, "", "", "disabled")
+
+    def modules(self) -> Iterator[tuple[str, PluginRecord]]:
+        """Yield the first name of each module that the enabled plugins name, and whose it is."""
+        for entry in self._entries:
+            if entry.loaded is None:
+                continue
+            plugins = (one for _name, one in entry.loaded.hooks.list_name_plugin())
+            named = {str(getattr(one, "__name__", "")) for one in plugins}
+            for _family, description in entry.loaded.described:
+                values = (getattr(description, one.name) for one in attrs.fields(type(description)))
+                named |= {one.partition(":")[0] for one in values if is_reference(one)}
+            record = entry.record()
+            yield from ((name, record) for name in {one.partition(".")[0] for one in named} - {""})
 
     def origin(self, family: str, name: str) -> str:
         """Return whose something is, as messages name it: the plugin and its package."""

@@ -14,7 +14,7 @@ from tierce.health import Condition
 from tierce.inventory.adoption import describe_owner
 from tierce.inventory.engines import Served
 from tierce.node.target import read_page, read_snapshot
-from tierce.registry import resolve
+from tierce.registry import blaming, resolve
 from tierce.server.conditions import Conditions
 from tierce.server.node import Node
 from tierce.server.routing import Router
@@ -158,9 +158,10 @@ class Inspector:
                 return {"url": "(not known yet: its portal listens nowhere)"}
             section = attrs.evolve(section, listen=addresses)
         try:
-            usage = resolve(config.registry.frontends[frontend].usage)
-            assert callable(usage), "a front end's usage is a function"
-            found = dict(usage(section, served.volume, export))
+            with blaming(config.registry, "front end", frontend, "usage"):
+                usage = resolve(config.registry.frontends[frontend].usage)
+                assert callable(usage), "a front end's usage is a function"
+                found = dict(usage(section, served.volume, export))
         except Exception as error:  # noqa: BLE001 - a plugin's bug here is no reason to end a server
             return {"url": f"(unknown: {explain(error)})"}
         if len(addresses) > 1:

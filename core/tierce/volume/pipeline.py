@@ -26,7 +26,7 @@ from tierce.block.operation import Op
 from tierce.block.status import Status
 from tierce.contexts import OpenContext
 from tierce.errors import PluginError
-from tierce.registry import Registry
+from tierce.registry import Registry, blaming, mistake
 from tierce.statuses import ENGINE, PLUGIN_ERRORS, VolumeStatus, filter_owner, to_mapping
 from tierce.volume.blame import Blames
 from tierce.volume.boundary import Boundary
@@ -95,7 +95,8 @@ class Pipeline:
         context = attrs.evolve(
             context, resized=partial(self._resized, 0), publish=self._publish_status
         )
-        device = open_engine(context, registry, description, blame)
+        with blaming(registry, "engine", name, "opening"):
+            device = open_engine(context, registry, description, blame)
         self.engine = device.simple if isinstance(device, SimpleAdapter) else device
         boundary = Boundary(
             device,
@@ -104,7 +105,7 @@ class Pipeline:
             context.reactor,
             is_waiting=lambda: self._status.is_waiting,
         )
-        return self._bound(boundary, name)
+        return self._bound(boundary, "engine", name)
 
     def _open_filter(self, name: str, instance: str, options: object) -> Boundary:
         registry, below = self._registry, self.boundaries[-1]
@@ -119,7 +120,8 @@ class Pipeline:
             publish=partial(self._publish_details, filter_owner(instance)),
         )
         blame = self._blames.of(f"filter {instance}", registry.origin("filter", name))
-        device = open_device(description.factory, name, context, below)
+        with blaming(registry, "filter", name, "opening"):
+            device = open_device(description.factory, name, context, below)
         self.filters = (device, *self.filters)
         boundary = Boundary(
             device,
@@ -130,7 +132,7 @@ class Pipeline:
             flags=description.flags,
             below=below,
         )
-        return self._bound(boundary, name)
+        return self._bound(boundary, "filter", name)
 
     def _publish_status(self, status: VolumeStatus) -> None:
         self._publish(ENGINE, to_mapping(status, VolumeStatus))
@@ -141,7 +143,7 @@ class Pipeline:
         shown = to_mapping(status, VolumeStatus)
         self._publish(owner, {key: value for key, value in shown.items() if key == "details"})
 
-    def _bound(self, boundary: Boundary, plugin: str) -> Boundary:
+    def _bound(self, boundary: Boundary, family: str, name: str) -> Boundary:
         """Return a boundary whose shape serves the volume.
 
         Raises:
@@ -149,11 +151,13 @@ class Pipeline:
         """
         volume, has = self._context.volume, boundary.geometry
         if has.size_bytes < volume.size_bytes or has.block_size != volume.block_size:
-            raise PluginError(
+            raise mistake(
+                self._registry,
+                family,
+                name,
                 f"it opened volume {volume.name} with {has.size_bytes} bytes in blocks of "
                 f"{has.block_size}; expected {volume.size_bytes} in blocks of "
                 f"{volume.block_size}. The volume is not served, so that nothing is lost",
-                plugin=plugin,
             )
         return boundary
 

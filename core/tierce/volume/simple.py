@@ -14,6 +14,7 @@ from tierce.block.operation import EXTENT_COUNT_MAX, Completed, Extent, Op, Requ
 from tierce.block.status import GOOD, Code, Status
 from tierce.errors import DeviceError, explain
 from tierce.reactor import Lane, Reactor
+from tierce.registry import is_promise
 from tierce.volume.blame import Blame
 
 _CHANGES = frozenset({Op.WRITE, Op.DISCARD, Op.WRITE_ZEROES})
@@ -119,9 +120,11 @@ class SimpleAdapter:
                 self._lane.close()
             if error is None:
                 closed(GOOD)
-            else:
-                why = f"engine {self._engine} failed to close: {explain(error)}"
-                closed(Status(Code.WRITE_ERROR, why))
+                return
+            if not isinstance(error, OSError | DeviceError):
+                self._blame.mistake("raised in close", "it counts as closed", error)
+            why = f"engine {self._engine} failed to close: {explain(error)}"
+            closed(Status(Code.WRITE_ERROR, why))
 
         if close is None:
             done(None, None)
@@ -182,7 +185,7 @@ class SimpleAdapter:
 def _refuse_promise(result: object) -> None:
     """Refuse what would do its work only when somebody awaits or iterates it. A count of bytes, as
     `os.pwrite` returns, is harmless."""
-    if result is not None and (inspect.isawaitable(result) or inspect.isgenerator(result)):
+    if result is not None and (is_promise(result) or inspect.isgenerator(result)):
         raise ReturnedError(f"it returned a {type(result).__name__}, which nobody awaits")
 
 

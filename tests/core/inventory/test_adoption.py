@@ -103,7 +103,7 @@ def test_a_bug_of_an_engine_that_is_asked_for_the_way_back_hides_no_refusal(
 @pytest.mark.parametrize(
     ("note", "why"),
     [
-        ("[]", "folder: TypeError: "),
+        ("[]", "folder: plugin .* it failed in adopt of its lifecycle: TypeError: "),
         ("{}", "folder: .*: the engine took it for a volume, but did not say its name, uuid"),
     ],
 )

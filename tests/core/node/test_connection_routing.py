@@ -64,7 +64,16 @@ class Scene:
         self.client.settimeout(5)
         routes = {"demo": Route("demo", None)}
         self.unrouted = UnroutedConnection(
-            *(reactor, server, "lines", "a client", LineRouter(), routes, self.host)
+            *(
+                reactor,
+                server,
+                "lines",
+                "plugin 'lines'",
+                "a client",
+                LineRouter(),
+                routes,
+                self.host,
+            )
         )
         self.unrouted.start()
 

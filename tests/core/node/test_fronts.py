@@ -86,7 +86,9 @@ class Scene:
             emit=self.events.append,
             log=self.events.append,
             show=self.shown.update,
-            manager=SimpleNamespace(add=lambda name, part: self.parts.update({name: part})),
+            manager=SimpleNamespace(
+                add=lambda name, part, _origin: self.parts.update({name: part})
+            ),
         )
         return cast("Process", made)
 

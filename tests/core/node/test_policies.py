@@ -150,7 +150,7 @@ def test_a_document_that_fails_costs_itself_and_is_tried_again_later(
     assert told.subject == "policy/bad"
     assert "policy bad: " in told.message
     assert said in told.message
-    assert "(handler do of plugin strange)" in told.message
+    assert "(handler do of plugin 'strange')" in told.message
     assert scene.requests == []
     scene.reactor.advance(FAILED_AGAIN_S)
     assert [name for name, _, _ in Handler.asked] == ["bad", "tell", "bad"]

@@ -24,6 +24,7 @@ from tierce import (
     Hangup,
     Route,
     Send,
+    hookimpl,
     option,
 )
 from tierce.address import Address
@@ -32,6 +33,7 @@ from tierce.process.messages import receive
 from tierce.process.paths import Paths, listen
 from tierce.process.plan import Plan, Role
 from tierce.process.process_loop import Process
+from tierce.registry import Registry
 
 
 @attrs.frozen
@@ -89,10 +91,10 @@ class Scene:
         description = FrontendDescription(
             name="names",
             summary="Names.",
-            factory="-",
+            factory="names_for_tests:Names",
             router="names_for_tests:Names",
-            usage="-",
-            identity="-",
+            usage="names_for_tests:Names",
+            identity="names_for_tests:Names",
             options=Section,
             volume_options=PerVolume,
             contract=2,
@@ -108,8 +110,9 @@ class Scene:
             emit=self.logged.append,
             log=self.logged.append,
         )
-        registry = SimpleNamespace(frontends={"names": description})
-        self.portal = Portal(cast("Process", process), cast("Any", registry))
+        plugin = SimpleNamespace(tierce_frontends=hookimpl(lambda: [description]))
+        registry = Registry.build([("names", plugin, "tierce-names")])
+        self.portal = Portal(cast("Process", process), registry)
         self.dial("127.0.0.1:0")
         self.clients: list[socket.socket] = []
         self.listeners: list[socket.socket] = []

@@ -108,7 +108,7 @@ def test_a_service_that_ends_by_itself_is_a_failure_that_names_its_plugin(
     assert process.exit_code == EXIT_FAILED
     expected = {"raises": "no sink", "returns": "it returned before it was told to"}[how]
     assert expected in process.events[-1].message
-    assert process.events[-1].message.endswith("(a service of plugin strange)")
+    assert process.events[-1].message.endswith("(a service of plugin 'strange')")
 
 
 def test_what_a_factory_makes_must_have_run(

@@ -14,7 +14,8 @@ _INTRODUCTION = """\
 What core calls of a plugin and what a plugin may call of core, in the order of life: on which
 thread, whether it may wait, what becomes of the rest when it fails, and since which version of the
 contract. What the hooks describe, and when they are called: [hooks](hooks.md). How to write each
-part: [the how-to](../howto/write-a-plugin.md).
+part: [the how-to](../howto/write-a-plugin.md). What a user reads of a failure, word for word:
+[mistakes of plugins](plugin-mistakes.md).
 
 A failure is an exception, `SystemExit` included."""
 
