@@ -241,7 +241,7 @@ class Store(abc.ABC):
     @abc.abstractmethod
     def flush(self) -> None:
         """On return every write and discard that returned before survives loss of power. Once it
-        has failed it fails until `renew`: a second try would succeed and be a lie.
+        has failed it fails until `reopen`: a second try would succeed and be a lie.
 
         Thread: worker thread; one at a time.
         Blocking: yes.
@@ -249,7 +249,7 @@ class Store(abc.ABC):
         """
 
     @abc.abstractmethod
-    def renew(self) -> None:
+    def reopen(self) -> None:
         """Forget a failed flush, so that what is written from now on can be flushed; what was
         written before it is written again by the replicator. Other calls may be under way.
 

@@ -38,7 +38,7 @@ class Plain(Store):
     def flush(self) -> None:
         """Nothing lasts."""
 
-    def renew(self) -> None:
+    def reopen(self) -> None:
         """Nothing fails."""
 
     def close(self) -> None:

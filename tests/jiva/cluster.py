@@ -24,7 +24,7 @@ from tierce_jiva.replica_actions import (  # fmt: skip
     Fetch,
     FindExtents,
     Hangup,
-    Renew,
+    Reopen,
     Save,
     Send,
     Stop,
@@ -307,8 +307,8 @@ class Cluster:
             return partial(self._digest, node, replica, action)
         if isinstance(action, FindExtents):
             return partial(self._find, node, replica, action)
-        assert isinstance(action, Renew)
-        return partial(self._renew, node, replica, action)
+        assert isinstance(action, Reopen)
+        return partial(self._reopen, node, replica, action)
 
     def _save(self, node: Node, replica: Replica, action: Save) -> None:
         if node.fail_save is not None:
@@ -358,9 +358,9 @@ class Cluster:
         else:
             tell()
 
-    def _renew(self, node: Node, replica: Replica, action: Renew) -> None:
-        node.store.renew()
-        self._carry_out(node, replica.renewed(action, None))
+    def _reopen(self, node: Node, replica: Replica, action: Reopen) -> None:
+        node.store.reopen()
+        self._carry_out(node, replica.reopened(action, None))
 
     def release(self, name: str) -> None:
         """What a replica's disk was asked to do is done, and nothing waits any more."""

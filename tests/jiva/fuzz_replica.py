@@ -31,7 +31,7 @@ from tierce_jiva.replica_actions import (
     Fetch,
     FindExtents,
     Hangup,
-    Renew,
+    Reopen,
     Save,
     Send,
     Sync,
@@ -191,8 +191,8 @@ class Session:
                 assert 0 < action.length <= SIZE - action.offset, "a question beyond the volume"
                 found = [Extent(action.offset, action.length, is_hole=True)]
                 self._carry_out(self.replica.found(action, found, None))
-            elif isinstance(action, Renew):
-                self._carry_out(self.replica.renewed(action, None))
+            elif isinstance(action, Reopen):
+                self._carry_out(self.replica.reopened(action, None))
             elif isinstance(action, Hangup):
                 self.readers.pop(action.connection, None)
             elif isinstance(action, Send):

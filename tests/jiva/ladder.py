@@ -51,14 +51,14 @@ def asked(link: Link) -> list[str]:
 
 def answer(link: Link, message: dict[str, Any]) -> None:
     """Answer the oldest question with a control message."""
-    sequence = next(iter(link.questions))
+    sequence = next(iter(link.calls))
     (frame,) = frames_of(encode_control(sequence, BALLOT, message))
-    link.questions.pop(sequence).answer(frame)
+    link.calls.pop(sequence).answer(frame)
 
 
 def answer_frame(link: Link, frame: Frame) -> None:
     """Answer the oldest question with any frame."""
-    link.questions.pop(next(iter(link.questions))).answer(frame)
+    link.calls.pop(next(iter(link.calls))).answer(frame)
 
 
 def digests(*found: bytes) -> Frame:

@@ -153,7 +153,7 @@ class MemoryStore:
         if self._sync_failed is not None:
             raise self._sync_failed
 
-    def renew(self) -> None:
+    def reopen(self) -> None:
         self.renewals += 1
         self._sync_failed = None
 

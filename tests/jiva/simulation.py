@@ -180,7 +180,7 @@ class World:
         """A target may have come to serve, or a membership into force."""
         if target.replicator.state is not State.SERVING:
             return
-        membership = target.replicator._steward._quorum.membership
+        membership = target.replicator._controller._quorum.membership
         if membership is target.seen:
             return
         assert membership is not None
@@ -194,7 +194,7 @@ class World:
 
     def check_durable(self, target: Target) -> None:
         """A target has answered a flush."""
-        quorum = target.replicator._steward._quorum
+        quorum = target.replicator._controller._quorum
         if target.era.number == self.history.newest and quorum.membership is not None:
             members = set(quorum.membership.in_sync) & set(quorum.latest.in_sync)
             self.memory.check_durable(self.hot, members)
@@ -415,14 +415,14 @@ class World:
 
     def is_whole(self) -> bool:
         """True if all replicas are in the set, and nothing is to be done."""
-        steward = self.owner.replicator._steward
+        controller = self.owner.replicator._controller
         return (
             self.owner.is_alive
             and not self.owner.is_closing
-            and steward.is_settled
-            and steward.upkeep.is_done
-            and not steward._readmission
-            and set(steward._quorum.latest.in_sync) == set(self.nodes)
+            and controller.is_settled
+            and controller.upkeep.is_done
+            and not controller._rebuilding
+            and set(controller._quorum.latest.in_sync) == set(self.nodes)
         )
 
 

@@ -28,7 +28,7 @@ class Ladder:
     def write(self, *regions: int) -> None:
         self.marks.want(regions)
         for link in self.links:
-            while link.questions:
+            while link.calls:
                 answer(link, {"kind": "marked", "order": self.marks.order})
         for region in regions:
             self.unflushed.add(region * REGION, 512)

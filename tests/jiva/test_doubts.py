@@ -19,8 +19,8 @@ from tierce import Code
 from tierce_jiva.doubts import Doubts
 from tierce_jiva.findings import FailedAgain, Sound
 from tierce_jiva.links import Link, Links, LinkState
-from tierce_jiva.news import News
 from tierce_jiva.regions import Extents
+from tierce_jiva.status_reporter import StatusReporter
 from tierce_jiva.target_actions import Agenda
 from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.wire import Kind
@@ -37,8 +37,8 @@ class Ladder:
         self.link: Link = self.links[B]
         self.unflushed = Unflushed(self.links.regions)
         self.agenda = Agenda()
-        news = News(volume_of(self.links), self.agenda)
-        self.doubts = Doubts(self.links, self.unflushed, news, self.agenda)
+        reporter = StatusReporter(volume_of(self.links), self.agenda)
+        self.doubts = Doubts(self.links, self.unflushed, reporter, self.agenda)
 
     @property
     def told(self) -> list[str]:
@@ -52,11 +52,11 @@ class Ladder:
     def failed_again(self) -> list[Link]:
         return [found.link for found in said(self.agenda, FailedAgain)]
 
-    def put(self, *extents: int, must_renew: bool = False) -> None:
+    def put(self, *extents: int, must_reopen: bool = False) -> None:
         found = Extents(self.links.regions)
         for extent in extents:
             found.add(extent)
-        self.doubts.put(self.link, found, must_renew=must_renew)
+        self.doubts.put(self.link, found, must_reopen=must_reopen)
 
     def advance(self) -> None:
         self.doubts.advance(self.links)
@@ -107,7 +107,7 @@ def test_a_restart_puts_what_it_had_not_flushed_in_doubt(ladder: Ladder) -> None
     ladder.unflushed.add(5 << 20, 512)
     ladder.doubts.restarted(ladder.link)
     assert list(ladder.link.doubt) == [5]
-    assert not ladder.link.must_renew
+    assert not ladder.link.must_reopen
     assert "1 MiB" in ladder.told[0]
 
 
@@ -131,9 +131,9 @@ def test_after_a_failed_sync_the_bytes_are_opened_anew_before_anything_is_writte
     ladder.links.now += 2.0
     ladder.advance()
     assert ladder.sent() == ["renew"]
-    assert ladder.link.must_renew
+    assert ladder.link.must_reopen
     answer(ladder.link, {"kind": "renewed"})
-    assert not ladder.link.must_renew
+    assert not ladder.link.must_reopen
     ladder.link.doubt.discard(0)
     ladder.advance()
     assert ladder.sent() == ["FLUSH"]
@@ -150,7 +150,7 @@ def test_a_flush_that_fails_again_begins_it_all_anew(ladder: Ladder) -> None:
     ladder.sent()
     answer_frame(ladder.link, FAILED)
     assert list(ladder.link.doubt) == [3]
-    assert ladder.link.must_renew
+    assert ladder.link.must_reopen
     assert ladder.released == []
 
 
@@ -166,7 +166,7 @@ def test_a_flush_covers_what_was_written_before_it_began(ladder: Ladder) -> None
 
 @pytest.mark.parametrize("step", ["renew", "FLUSH", "redone"])
 def test_a_link_that_is_lost_is_asked_anew_when_it_is_back(ladder: Ladder, step: str) -> None:
-    ladder.put(must_renew=step == "renew")
+    ladder.put(must_reopen=step == "renew")
     if step != "renew":
         ladder.put(3)
         ladder.link.doubt.discard(3)
@@ -203,16 +203,16 @@ def test_what_came_to_be_in_doubt_meanwhile_is_not_forgotten(ladder: Ladder, tro
     if trouble == "more is in doubt":
         ladder.put(4)
     else:
-        ladder.put(must_renew=True)
+        ladder.put(must_reopen=True)
     answer(ladder.link, {"kind": "redone", "done": True})
     assert ladder.link.is_in_doubt
     assert ladder.released == []
 
 
 def test_one_that_is_no_member_any_more_is_forgotten(ladder: Ladder) -> None:
-    ladder.put(3, must_renew=True)
+    ladder.put(3, must_reopen=True)
     ladder.doubts.forget(ladder.link)
     assert not ladder.link.is_in_doubt
-    assert not ladder.link.must_renew
+    assert not ladder.link.must_reopen
     assert not ladder.doubts
     assert asked(ladder.link) == []

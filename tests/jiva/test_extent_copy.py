@@ -59,7 +59,7 @@ class Ladder:
     def answer(self, name: str, frame: Frame | None) -> None:
         """Answer the oldest question."""
         link = self.links[name]
-        link.questions.pop(next(iter(link.questions))).answer(frame)
+        link.calls.pop(next(iter(link.calls))).answer(frame)
 
     def digest(self, name: str, data: bytes) -> None:
         state = digest_state()
@@ -242,7 +242,7 @@ def test_nothing_comes_of_a_copy_that_was_abandoned(reached: int) -> None:
     taken(ladder.links[B])
     # What was asked is answered all the same.
     for step in steps[reached:]:
-        if ladder.links[A].questions or ladder.links[B].questions:
+        if ladder.links[A].calls or ladder.links[B].calls:
             step()
     assert ladder.troubles == []
     assert ladder.asked(B) == []

@@ -12,14 +12,14 @@ from tierce_jiva.findings import Trouble, Useless
 from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Links, LinkState
 from tierce_jiva.marks import Marks
-from tierce_jiva.news import News
 from tierce_jiva.options import JivaOptions, ReplicaOptions
 from tierce_jiva.pending import Pending
 from tierce_jiva.promise import Promise
 from tierce_jiva.quorum import Quorum
 from tierce_jiva.read_path import ReadPath
-from tierce_jiva.readmission import Readmission
+from tierce_jiva.rebuilding import Rebuilding
 from tierce_jiva.regions import Extents
+from tierce_jiva.status_reporter import StatusReporter
 from tierce_jiva.target_actions import Agenda
 from tierce_jiva.unflushed import Unflushed
 
@@ -41,8 +41,8 @@ class Ladder:
         volume = volume_of(self.links)
         unflushed = Unflushed(self.links.regions)
         self.marks = Marks(self.links, self.agenda)
-        self.news = News(volume, self.agenda)
-        self.readmission = Readmission(
+        self.reporter = StatusReporter(volume, self.agenda)
+        self.rebuilding = Rebuilding(
             self.links,
             self.quorum,
             self.marks,
@@ -57,7 +57,7 @@ class Ladder:
                 None,
                 self.agenda,
             ),
-            self.news,
+            self.reporter,
             self.agenda,
             window=2,
         )
@@ -72,8 +72,8 @@ class Ladder:
             self.agenda,
             self.links,
             self.quorum,
-            self.readmission,
-            self.news,
+            self.rebuilding,
+            self.reporter,
         )
 
     @property
@@ -269,9 +269,9 @@ def test_one_that_was_to_be_let_in_and_is_not_does_not_come_in_so() -> None:
 def test_one_that_catches_up_and_fails_is_hung_up_on_and_not_voted_on() -> None:
     ladder = Ladder(A, B)
     ladder.links[C].missed.add(0)
-    ladder.readmission.consider()
+    ladder.rebuilding.consider()
     answer(ladder.links[C], {"kind": "marked", "order": ladder.marks.order})
-    assert ladder.readmission.mirror is ladder.links[C]
+    assert ladder.rebuilding.mirror is ladder.links[C]
     ladder.faults.suspect([ladder.links[C]], "no space")
     assert ladder.hangups == [(C, "no space")]
     assert not ladder.quorum.is_voting
@@ -345,14 +345,14 @@ def test_one_that_is_at_no_fault_may_come_back_at_once(ladder: Ladder, how: str)
 
 def test_one_that_is_voted_out_while_it_joins_does_not_go_on_with_that(ladder: Ladder) -> None:
     ladder = Ladder(A, B)
-    ladder.readmission.consider()
-    assert ladder.readmission
+    ladder.rebuilding.consider()
+    assert ladder.rebuilding
     # It is proposed already, and lost.
     ladder.quorum.propose(frozenset(NAMES), frozenset([C]))
     ladder.links[C].state = LinkState.DOWN
     ladder.links.now = 9.0
     ladder.faults.consider_voting()
-    assert not ladder.readmission
+    assert not ladder.rebuilding
     assert ladder.quorum.latest.in_sync == (A, B)
 
 

@@ -338,7 +338,7 @@ def test_an_old_copy_that_returns_while_it_is_voted_out_is_compared_in_full(head
     cluster.start_replica(C)
     cluster.run(0.5)
     assert "jiva.replica.voted-out" in cluster.codes()
-    assert cluster.target._steward._quorum.is_voting
+    assert cluster.target._controller._quorum.is_voting
     cluster.release(A)
     cluster.run(30)
     assert set(cluster.states().values()) == {"in-sync"}

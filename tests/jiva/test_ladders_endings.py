@@ -85,7 +85,7 @@ def test_a_vote_ends_however_slow_it_is_for_the_joiner_is_proposed_once() -> Non
     cluster = opened(opening_patience_s=0.1)
     miss_a_write(cluster, C)
     cluster.start_replica(C)
-    quorum = cluster.target._steward._quorum
+    quorum = cluster.target._controller._quorum
     for name in (A, B):
         cluster.nodes[name].held.add(Save)
     cluster.step_until(lambda: C in quorum.latest.in_sync)

@@ -161,7 +161,7 @@ def test_a_full_disk_makes_nobody_in_doubt_a_source_of_what_a_sound_member_has()
     cluster.release(B)
     fill(cluster, A)
     cluster.start_replica(A)
-    repair = cluster.target._steward.upkeep.repair
+    repair = cluster.target._controller.upkeep.repair
     cluster.step_until(lambda: bool(repair._failures))
     assert cluster.cached(0) == [b"o", b"n"]
     fill(cluster, A, is_full=False)

@@ -134,7 +134,7 @@ def test_what_was_equal_only_after_a_replica_had_looked_is_data() -> None:
     late = cluster.nodes[B]
     late.store.cached[:BLOCK] = bytes(BLOCK)
     late.is_slow = True
-    unequal = cluster.target._steward.upkeep.repair
+    unequal = cluster.target._controller.upkeep.repair
     unequal.add(0, BLOCK, cluster.target.links[A].bit)
     answers = [cluster.status(0, MIB) for _ in range(2)]
     cluster.run(3)
@@ -223,7 +223,7 @@ def test_a_replica_that_tells_what_was_not_asked_is_hung_up_on_and_another_is_as
     cluster.run()
     (liar,) = (name for name, node in cluster.nodes.items() if node.waiting)
     link = cluster.target.links[liar]
-    (sequence,) = link.questions
+    (sequence,) = link.calls
     frames = frames_of(encode_found(sequence, cluster.target.links.ballot, found))
     cluster.target.received(cluster.now, liar, frames)
     cluster.carry_out()
@@ -252,7 +252,7 @@ step = st.one_of(
 
 
 @attrs.define(eq=False)
-class Question:
+class PendingCall:
     """One BLOCK_STATUS.
 
     Attributes:
@@ -277,7 +277,7 @@ class Model:
         self.cluster = opened(not_ready_after_s=1.0, alone_after_s=0.5)
         self.may_hold: dict[int, dict[int, int]] = {block: {0: 0} for block in BLOCKS}
         self.pending: dict[int, set[int]] = {block: set() for block in BLOCKS}
-        self.questions: list[Question] = []
+        self.calls: list[PendingCall] = []
         self.told_as_holes: set[int] = set()
         self.version = 0
         self.answered = 0
@@ -302,7 +302,7 @@ class Model:
         self.pending[block].add(number)
         self.told_as_holes.discard(block)
         self.may_hold[block][number] = held
-        for question in self.questions:
+        for question in self.calls:
             question.may_hold[block].add(held)
 
         def done(request: Request) -> None:
@@ -320,12 +320,12 @@ class Model:
     def ask(self) -> None:
         request = Request(Op.BLOCK_STATUS, 0, 2 * MIB)
         may_hold = {block: set(held.values()) for block, held in self.may_hold.items()}
-        question = Question(request, self.version, may_hold)
-        self.questions.append(question)
+        question = PendingCall(request, self.version, may_hold)
+        self.calls.append(question)
         self.submit(request, lambda _request: self.judge(question))
 
-    def judge(self, question: Question) -> None:
-        self.questions.remove(question)
+    def judge(self, question: PendingCall) -> None:
+        self.calls.remove(question)
         assert question.request.status is not None
         if not question.request.status.is_good:
             assert question.request.status.code is Code.NOT_READY
@@ -397,7 +397,7 @@ def play(steps: Iterable[tuple[str, int]]) -> Model:
     for what, which in steps:
         model.take(what, which)
     model.read_all()
-    assert not model.questions
+    assert not model.calls
     return model
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from jiva.cluster import Cluster, opened
 from tierce import GOOD, Code
-from tierce_jiva.readmission import LATE_S_MIN, STEADY_S
+from tierce_jiva.rebuilding import LATE_S_MIN, STEADY_S
 from tierce_jiva.replica_actions import Sync
 
 BLOCK = 4096
@@ -202,7 +202,7 @@ def test_one_that_catches_up_and_hangs_is_hung_up_on() -> None:
     cluster.run(2)
     cluster.put(0, b"a" * BLOCK)
     cluster.start_replica(C)
-    cluster.step_until(lambda: cluster.states()[C] == "catching-up")
+    cluster.step_until(lambda: cluster.states()[C] == "rebuilding")
     cluster.nodes[C].is_hung = True
     write = cluster.write(3 << 20, b"b" * BLOCK)
     cluster.run(1.5)

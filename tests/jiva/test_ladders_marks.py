@@ -142,7 +142,7 @@ def test_a_joiner_is_let_in_only_after_a_flush_of_what_was_copied_to_it() -> Non
     cluster.start_replica(C)
     cluster.run(2)
     assert cluster.cached(0) == [b"b"] * 3
-    assert cluster.states()[C] == "catching-up"
+    assert cluster.states()[C] == "rebuilding"
     cluster.release(C)
     cluster.run(2)
     assert cluster.states()[C] == "in-sync"
@@ -204,7 +204,7 @@ def test_what_one_missed_is_remembered_for_it_until_it_is_back() -> None:
     cluster.start_replica(A)
     cluster.run(3)
     assert cluster.cached(REGION) == [b"a"] * 3
-    compared = [event.message for event in cluster.events if "catching-up" in event.code]
+    compared = [event.message for event in cluster.events if "rebuilding" in event.code]
     assert compared == ["demo: replica-1 is compared with a member in 4 MiB"]
 
 
@@ -232,7 +232,7 @@ def test_a_replica_whose_power_failed_at_an_opening_is_compared_where_it_was_mar
         cluster.start_replica(name)
     reopen(cluster)
     assert cluster.cached(REGION) == [b"a"] * 3
-    compared = [event.message for event in cluster.events if "catching-up" in event.code]
+    compared = [event.message for event in cluster.events if "rebuilding" in event.code]
     assert compared == ["demo: replica-1 is compared with a member in 4 MiB"]
 
 

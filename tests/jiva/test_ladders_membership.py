@@ -22,7 +22,7 @@ def test_who_lost_power_since_a_vote_began_is_not_the_one_that_the_vote_goes_to_
     cluster.break_pipe(C, "cut")
     cluster.run(2)
     assert "jiva.replica.voted-out" in cluster.codes()
-    assert cluster.target._steward._quorum.is_voting
+    assert cluster.target._controller._quorum.is_voting
     for name in (A, B):
         cluster.nodes[name].held.clear()
         cluster.power_off(name)
@@ -45,7 +45,7 @@ def test_a_joiner_that_lost_power_since_it_was_proposed_is_not_let_in() -> None:
     let in by that, it would seem to have kept its memory as soon as its connection broke once."""
     cluster = opened(opening_patience_s=0.1, reconnect_grace_s=5)
     miss_a_write(cluster, C)
-    quorum = cluster.target._steward._quorum
+    quorum = cluster.target._controller._quorum
     cluster.start_replica(C)
     cluster.step_until(lambda: C in quorum.latest.in_sync)
     assert quorum.is_voting
@@ -76,7 +76,7 @@ def test_a_joiner_in_doubt_that_is_gone_for_good_keeps_no_mark_and_no_tick() -> 
     and the volume would never sleep."""
     cluster = opened(opening_patience_s=0.1)
     miss_a_write(cluster, C)
-    quorum = cluster.target._steward._quorum
+    quorum = cluster.target._controller._quorum
     cluster.start_replica(C)
     cluster.step_until(lambda: C in quorum.latest.in_sync)
     for name in (A, B):

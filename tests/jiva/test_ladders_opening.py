@@ -149,7 +149,7 @@ def three_of_which_two_are_in_the_set() -> Cluster:
         cluster.nodes[name].held = {DigestExtents}
     cluster.start_replica(C)
     cluster.run(1)
-    assert cluster.states() == {A: "in-sync", B: "in-sync", C: "catching-up"}
+    assert cluster.states() == {A: "in-sync", B: "in-sync", C: "rebuilding"}
     return cluster
 
 
@@ -186,7 +186,7 @@ def test_who_is_being_voted_out_is_not_read() -> None:
     reads = [cluster.read(BLOCK, BLOCK) for _ in range(6)]
     # A read beside it in the same granule waits; one elsewhere is not asked of B.
     elsewhere = [cluster.read(1 << 20, BLOCK) for _ in range(6)]
-    assert not cluster.target.links[B].questions
+    assert not cluster.target.links[B].calls
     cluster.run()
     assert {read.status for read in elsewhere} == {GOOD}
     for name in (A, C):

@@ -211,7 +211,7 @@ def test_a_fault_that_is_taken_back_leaves_nothing_owed_behind_newer_writes() ->
     cluster.cut = {B}
     cluster.break_pipe(B, "cut")
     cluster.run(2)
-    quorum = cluster.target._steward._quorum
+    quorum = cluster.target._controller._quorum
     assert quorum.is_voting
     assert quorum.latest.in_sync == (A,)
     cluster.cut = set()

@@ -98,7 +98,7 @@ def test_members_that_are_left_alone_in_doubt_are_made_equal_before_they_are_rea
     cluster.power_off(B)
     cluster.start_replica(B)
     cluster.run(0.5)
-    membership = cluster.target._steward._quorum.membership
+    membership = cluster.target._controller._quorum.membership
     assert membership is not None
     assert membership.in_sync == (A, C)
     assert [cluster.cached(0)[number] for number in (0, 2)] == [b"o", b"n"]

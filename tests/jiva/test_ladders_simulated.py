@@ -191,7 +191,7 @@ def test_a_joiner_that_is_lost_while_it_is_voted_in_keeps_no_mark_for_ever() -> 
     cluster.start_replica(C)
     for name in (A, B):
         cluster.nodes[name].held = set()
-    cluster.step_until(lambda: cluster.states().get(C) == "catching-up")
+    cluster.step_until(lambda: cluster.states().get(C) == "rebuilding")
     for name in (A, B):
         cluster.nodes[name].held = {Save}
     cluster.run(1)

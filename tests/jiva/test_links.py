@@ -96,7 +96,7 @@ def test_who_is_down_is_asked_nothing_and_answers_none(links: Links) -> None:
     links.ask_flush(link, answers.append)
     assert answers == [None, False, False, None, None]
     assert not link.outgoing
-    assert not link.questions
+    assert not link.calls
 
 
 def test_a_lost_link_answers_every_question_and_keeps_what_is_to_be_sent_again(
@@ -143,7 +143,7 @@ def test_the_oldest_of_what_is_unanswered_is_known_flushes_apart(links: Links) -
     links.now = 3.0
     links.ask(link, {"kind": "mark"}, lambda _frame: None)
     assert link.oldest() == 3.0
-    link.questions.clear()
+    link.calls.clear()
     assert link.oldest() == 5.0
 
 

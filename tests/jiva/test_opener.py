@@ -12,11 +12,11 @@ from tierce_jiva.ballot import NO_BALLOT, Ballot, Membership
 from tierce_jiva.findings import Finding, Greeted, InForce, Promised, Refused, Useless
 from tierce_jiva.host import Host, Standing, State
 from tierce_jiva.links import Link, Links, LinkState
-from tierce_jiva.news import News
 from tierce_jiva.opener import REBID_S, REOPEN_S, REOPEN_S_MAX, Opener
 from tierce_jiva.options import JivaOptions, ReplicaOptions
 from tierce_jiva.promise import Promise
 from tierce_jiva.quorum import Quorum
+from tierce_jiva.status_reporter import StatusReporter
 from tierce_jiva.target_actions import Fence
 
 A, B, C = NAMES = ("replica-1", "replica-2", "replica-3")
@@ -55,7 +55,7 @@ class Ladder:
             self.standing,
             self.links,
             self.quorum,
-            News(volume, self.agenda),
+            StatusReporter(volume, self.agenda),
         )
 
     @property
@@ -139,7 +139,7 @@ class Ladder:
         self.promise(*NAMES)
         self.standing.state = State.SERVING
         for link in self.links:
-            link.questions.clear()
+            link.calls.clear()
             asked(link)
 
 

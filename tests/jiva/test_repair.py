@@ -13,10 +13,10 @@ from tierce_jiva.findings import CopyEnded, CopyFailed, Finding, Trouble
 from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Batch, Link, Links, LinkState
 from tierce_jiva.marks import Marks
-from tierce_jiva.news import News
 from tierce_jiva.promise import Promise
 from tierce_jiva.regions import Extents
 from tierce_jiva.repair import Members, Repair
+from tierce_jiva.status_reporter import StatusReporter
 from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.wire import ENTRY, Kind
 
@@ -36,8 +36,8 @@ class Ladder:
         self.troubles: list[Trouble] = []
         self.marks = Marks(self.links, self.agenda)
         self.marks.writable = self.links.regions.every()
-        news = News(volume_of(self.links), self.agenda)
-        self.doubts = Doubts(self.links, self.unflushed, news, self.agenda)
+        reporter = StatusReporter(volume_of(self.links), self.agenda)
+        self.doubts = Doubts(self.links, self.unflushed, reporter, self.agenda)
         self.repair = Repair(
             self.links,
             self.locked,
@@ -86,7 +86,7 @@ class Ladder:
     def all_answer(self, data: bytes = OLD) -> None:
         """Everybody answers the oldest question with a digest."""
         for link in self.links:
-            if link.questions:
+            if link.calls:
                 answer_frame(link, digests(data))
 
 
@@ -327,10 +327,10 @@ def fail_for_want_of_room(ladder: Ladder, source: str, target: str) -> None:
     """Everybody differs from the source, and one has no room for what that has."""
     for link in ladder.links:
         answer_frame(link, digests(zero_digest(MIB) if link.name == source else OLD))
-    questions = ladder.links[target].questions
+    questions = ladder.links[target].calls
     write = questions.pop(next(iter(questions)))
     for link in ladder.links:
-        link.questions.clear()
+        link.calls.clear()
     write.answer(ack(1, [(0, Code.NO_SPACE)]))
 
 
@@ -359,7 +359,7 @@ def test_nothing_is_written_to_an_older_copy_that_is_to_be_voted_out(ladder: Lad
     ladder.repair.advance()
     assert ladder.asked() == {A: [5]}, "what is unequal waits for that"
     answer_frame(ladder.links[A], digests(zero_digest(MIB)))
-    assert [bool(link.questions) for link in ladder.links] == [False, False, True]
+    assert [bool(link.calls) for link in ladder.links] == [False, False, True]
 
 
 def test_a_link_that_is_lost_meanwhile_is_waited_for(ladder: Ladder) -> None:
@@ -369,7 +369,7 @@ def test_a_link_that_is_lost_meanwhile_is_waited_for(ladder: Ladder) -> None:
     assert ladder.troubles == []
     assert not ladder.locked
     for link in ladder.links:
-        link.questions.clear()
+        link.calls.clear()
     ladder.asked()
     ladder.repair.advance()
     assert ladder.asked() == {}

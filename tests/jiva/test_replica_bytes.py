@@ -143,11 +143,11 @@ def test_after_a_failed_sync_every_flush_fails_until_the_bytes_are_opened_anew(
     ladder.flush(2)
     assert ladder.told() == [(Kind.ACK, 2, [Code.WRITE_ERROR])]
     assert ladder.take() == []
-    ladder.bytes.is_renewed = True
+    ladder.bytes.is_reopened = True
     ladder.flush(3)
     assert ladder.take() == [Sync()]
     ladder.bytes.synced(EIO)
-    assert not ladder.bytes.is_renewed
+    assert not ladder.bytes.is_reopened
 
 
 def test_what_was_asked_during_a_sync_that_fails_has_a_sync_of_its_own(ladder: Ladder) -> None:
@@ -300,7 +300,7 @@ def test_a_write_that_fails_is_told_once_until_it_succeeds(ladder: Ladder) -> No
 def test_a_flush_that_fails_is_told_once_until_one_succeeds(ladder: Ladder) -> None:
     told = []
     for error in (EIO, EIO, None, EIO):
-        ladder.bytes.is_renewed = True
+        ladder.bytes.is_reopened = True
         ladder.flush(1)
         ladder.bytes.synced(error)
         if ladder.keeper.is_saving:

@@ -10,7 +10,7 @@ import pytest
 
 from jiva.replica_ladder import FRESH, NAMES, T1, T2, Ladder, promised
 from tierce_jiva.ballot import Membership, Order
-from tierce_jiva.replica_actions import Hangup, Renew, Stop
+from tierce_jiva.replica_actions import Hangup, Reopen, Stop
 from tierce_jiva.wire import Kind, encode
 
 
@@ -176,9 +176,9 @@ def test_a_failed_sync_is_forgotten_only_after_its_bytes_were_opened_anew() -> N
     ladder.prepare(1, T1)
     assert ladder.say(1, T1, {"kind": "redone"}) == {"kind": "redone", "done": False}
     assert ladder.say(1, T1, {"kind": "renew"}) == {}
-    (renew,) = ladder.others
-    assert isinstance(renew, Renew)
-    ladder.do(ladder.replica.renewed(renew, None))
+    (reopen,) = ladder.others
+    assert isinstance(reopen, Reopen)
+    ladder.do(ladder.replica.reopened(reopen, None))
     assert ladder.sent[-1][1].control() == {"kind": "renewed"}
     ladder.is_held = True
     assert ladder.say(1, T1, {"kind": "redone"}) == {}, "durably"
@@ -192,9 +192,9 @@ def test_a_sync_that_fails_again_meanwhile_is_not_forgotten() -> None:
     ladder.connect(1)
     ladder.prepare(1, T1)
     ladder.say(1, T1, {"kind": "renew"})
-    (renew,) = ladder.others
-    assert isinstance(renew, Renew)
-    ladder.do(ladder.replica.renewed(renew, None))
+    (reopen,) = ladder.others
+    assert isinstance(reopen, Reopen)
+    ladder.do(ladder.replica.reopened(reopen, None))
     ladder.give(1, encode(Kind.FLUSH, 5, T1))
     ladder.do(ladder.replica.synced(OSError(errno.EIO, "lost")))
     assert ladder.say(1, T1, {"kind": "redone"}) == {"kind": "redone", "done": False}
@@ -213,8 +213,8 @@ def test_a_record_that_can_not_be_saved_ends_it_and_nothing_is_told(ladder: Ladd
 
 
 def test_bytes_that_can_not_be_opened_anew_end_it(ladder: Ladder) -> None:
-    renew = Renew(1, 5)
-    ladder.do(ladder.replica.renewed(renew, OSError(errno.EIO, "Input/output error")))
+    reopen = Reopen(1, 5)
+    ladder.do(ladder.replica.reopened(reopen, OSError(errno.EIO, "Input/output error")))
     assert ladder.others == [Stop("can't open its bytes anew: Input/output error")]
 
 

@@ -210,8 +210,8 @@ def test_a_flush_that_fails_is_counted_and_told_and_on_record(peer: Peer) -> Non
     site.work_off()
     peer.send(encode(Kind.FLUSH, 8, T1))
     site.work_off()
-    renewed, flushed = peer.received()
-    assert renewed.control()["kind"] == "renewed"
+    reopened, flushed = peer.received()
+    assert reopened.control()["kind"] == "renewed"
     assert flushed.count == 0
 
 

@@ -14,11 +14,11 @@ from tierce_jiva.doubts import Doubts
 from tierce_jiva.findings import Useless
 from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Batch, Link, Links
-from tierce_jiva.news import News
 from tierce_jiva.opening import OLDER, Opening
 from tierce_jiva.promise import Promise
 from tierce_jiva.quorum import Quorum
 from tierce_jiva.returning import Returning
+from tierce_jiva.status_reporter import StatusReporter
 from tierce_jiva.target_actions import Agenda
 from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.write_path import WritePath
@@ -40,7 +40,7 @@ class Ladder:
         self.doubts = Doubts(
             self.links,
             self.unflushed,
-            News(volume_of(self.links), self.agenda),
+            StatusReporter(volume_of(self.links), self.agenda),
             self.agenda,
         )
         volume = volume_of(self.links)
@@ -49,7 +49,7 @@ class Ladder:
             self.quorum,
             self.doubts,
             WritePath(self.links, self.in_flight, self.unflushed, self.agenda),
-            News(volume, self.agenda),
+            StatusReporter(volume, self.agenda),
             self.agenda,
         )
         for link in self.links:
@@ -112,7 +112,7 @@ def test_a_member_that_has_restarted_is_in_doubt_of_what_it_had_not_flushed(
 def test_a_member_whose_sync_failed_while_nobody_listened_must_be_renewed(ladder: Ladder) -> None:
     ladder.unflushed.add(5 << 20, 512)
     link = ladder.back(A, suspect=True)
-    assert link.must_renew
+    assert link.must_reopen
     assert list(link.doubt) == [5]
 
 
@@ -192,7 +192,7 @@ def test_one_that_is_no_member_may_differ_where_it_is_marked_or_in_doubt(ladder:
     assert link.missed.regions() == {1, 2}
     assert link.doubt.regions() == {2}
     assert link.kept == {1, 2}
-    assert not link.must_renew
+    assert not link.must_reopen
 
 
 @pytest.mark.parametrize("how", ["cut", "restarted", "failed a sync"])
@@ -213,7 +213,7 @@ def test_one_that_is_no_member_and_failed_a_sync_is_in_doubt_wherever_it_is_mark
 ) -> None:
     link = ladder.back(C, marks=frozenset({1, 2}), doubt=frozenset({2}), suspect=True)
     assert link.doubt.regions() == {1, 2}
-    assert link.must_renew
+    assert link.must_reopen
 
 
 def test_one_that_is_no_member_and_says_less_is_compared_in_full(ladder: Ladder) -> None:
@@ -238,7 +238,7 @@ def test_at_the_opening_members_are_in_doubt_where_their_last_process_may_have_l
         ladder.links[name].has_promised = NO_BALLOT
     ladder.returning.begin(Opening(SET, frozenset(NAMES), marks=marks))
     assert [link.doubt.regions() for link in ladder.links] == [set(), {2}, marks]
-    assert [link.must_renew for link in ladder.links] == [False, False, True]
+    assert [link.must_reopen for link in ladder.links] == [False, False, True]
     assert not any(link.missed for link in ladder.links)
     assert {link.has_promised for link in ladder.links} == {BALLOT}
     assert all(link.promise and link.promise.counts for link in ladder.links), "let in anew"

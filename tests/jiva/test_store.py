@@ -119,7 +119,7 @@ def test_zeroes_that_a_failed_flush_may_have_lost_are_written_again_where_no_hol
     with pytest.raises(OSError, match="lost"):
         store.flush()
     files.sync_error = None
-    store.renew()
+    store.reopen()
     # They read as zeroes: from the cache, not from the disk.
     files.written.clear()
     store.discard(0, 1 << 20)
@@ -143,7 +143,7 @@ def test_a_failed_flush_fails_until_the_file_is_opened_anew(
     files.sync_error = None
     with pytest.raises(OSError, match="lost"):
         store.flush()
-    store.renew()
+    store.reopen()
     store.flush()
 
 

@@ -209,7 +209,7 @@ def test_a_failed_flush_fails_until_the_store_is_renewed(site: Site) -> None:
     store._failed = failure
     with pytest.raises(OSError, match="planned"):
         store.flush()
-    store.renew()
+    store.reopen()
     store.flush()
     store.close()
     site.start("replica-1")

@@ -24,10 +24,10 @@ from tierce_jiva.findings import AtFault, Cleared, CopyEnded, Doubted, FailedAga
 from tierce_jiva.host import Standing, State
 from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Link, Links, LinkState
-from tierce_jiva.news import News
 from tierce_jiva.options import JivaOptions, ReplicaOptions
 from tierce_jiva.quorum import Quorum
 from tierce_jiva.regions import Extents
+from tierce_jiva.status_reporter import StatusReporter
 from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.upkeep import Upkeep
 from tierce_jiva.wire import Kind
@@ -65,7 +65,7 @@ class Ladder:
             self.unflushed,
             InFlight(),
             Extents(self.links.regions),
-            News(volume_of(self.links), self.agenda),
+            StatusReporter(volume_of(self.links), self.agenda),
             self.agenda,
         )
         members = [self.links[name] for name in (A, B)]
@@ -95,7 +95,7 @@ class Ladder:
                     self.upkeep.mended()
 
     def refresh(self) -> None:
-        """As the steward does."""
+        """As the controller does."""
         self.agenda.must_refresh = False
         self.upkeep.use(has_majority=len(self.links.ready()) > 1)
 
@@ -108,9 +108,9 @@ class Ladder:
 
     def obey(self) -> None:
         """Both carry out every order about marks."""
-        while any(self.links[name].questions for name in (A, B)):
+        while any(self.links[name].calls for name in (A, B)):
             for name in (A, B):
-                if self.links[name].questions:
+                if self.links[name].calls:
                     answer(self.links[name], {"kind": "marked", "order": self.upkeep.marks.order})
 
     def sent(self, name: str) -> list[str]:
@@ -249,7 +249,7 @@ def test_a_failed_sync_matters_on_those_that_are_required(ladder: Ladder) -> Non
     ladder.upkeep.sync_failed(ladder.links[C])
     assert not ladder.links[C].is_in_doubt
     ladder.upkeep.sync_failed(ladder.links[A])
-    assert ladder.links[A].must_renew
+    assert ladder.links[A].must_reopen
 
 
 # -- doubts ----------------------------------------------------------------------------------------
@@ -331,7 +331,7 @@ def test_one_that_can_not_flush_what_was_written_again_is_at_fault_beside_a_soun
             ladder.doubt(A, 6)
         link.doubt.clear()
         ladder.links.now += 10.0
-        link.must_renew = False
+        link.must_reopen = False
         ladder.upkeep.doubts.advance([link])
         answer_frame(link, ack(1, [(0, Code.WRITE_ERROR)]))
         assert ladder.suspected == [B], "once, and not again where nobody else is sound"

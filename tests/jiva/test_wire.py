@@ -196,7 +196,7 @@ def test_a_welcome_without_a_finite_number_ends_a_connection_not_the_target(numb
     cluster.break_pipe("replica-1", "blip")
     cluster.target.connected(cluster.now, "replica-1")
     link = cluster.target.links["replica-1"]
-    (sequence,) = link.questions
+    (sequence,) = link.calls
     message = {
         "kind": "welcome",
         "promised": [1, 1],

@@ -24,7 +24,7 @@ BROKEN = [(0, Code.WRITE_ERROR)]
 
 
 class Ladder:
-    """A and B are required, C catches up: every write goes to all three."""
+    """A and B are required, C is rebuilt: every write goes to all three."""
 
     def __init__(self, required: Iterable[str] = (A, B), targets: Iterable[str] = NAMES) -> None:
         self.links: Links = ready_links()
@@ -112,7 +112,7 @@ def test_a_write_goes_to_every_target_and_settles_when_all_have_it(ladder: Ladde
     assert [ladder.kinds(name) for name in NAMES] == [[Kind.BATCH]] * 3
     assert ladder.in_flight.overlaps(0, 512)
     ladder.ack(A, B)
-    assert write.status is None, "the one that catches up must have it too"
+    assert write.status is None, "the one that is rebuilt must have it too"
     ladder.ack(C)
     assert write.status is GOOD
     assert ladder.answered == [write]

@@ -26,7 +26,7 @@ class Admission:
         pending: What waits.
         writes: The writes under way.
         reads: The reads under way.
-        statuses: The questions under way.
+        statuses: The BLOCK_STATUS under way.
         upkeep: What marks, and makes equal.
         agenda: Where it says what is to be done.
     """
@@ -60,7 +60,7 @@ class Admission:
 
         Args:
             batch: The requests.
-            completed: Whom to tell of the others.
+            completed: Who is told of the others.
             since: When they first came, in seconds.
         """
         reads: list[Request] = []

@@ -16,8 +16,8 @@ from collections.abc import Iterable
 
 from tierce_jiva.findings import FailedAgain, Sound
 from tierce_jiva.links import Link, Links
-from tierce_jiva.news import News
 from tierce_jiva.regions import Extents
+from tierce_jiva.status_reporter import StatusReporter
 from tierce_jiva.target_actions import Agenda
 from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.wire import Frame
@@ -31,14 +31,16 @@ class Doubts:
     Args:
         links: The replicas.
         unflushed: The account of what is not flushed.
-        news: Tells operators.
+        reporter: Tells operators.
         agenda: Where it says what has come of it.
     """
 
-    def __init__(self, links: Links, unflushed: Unflushed, news: News, agenda: Agenda) -> None:
+    def __init__(
+        self, links: Links, unflushed: Unflushed, reporter: StatusReporter, agenda: Agenda
+    ) -> None:
         self._links = links
         self._unflushed = unflushed
-        self._news = news
+        self._reporter = reporter
         self._agenda = agenda
         #: How often something came to be in doubt.
         self.count = 0
@@ -46,20 +48,20 @@ class Doubts:
         self._asking: set[Link] = set()
         self._not_before: dict[Link, float] = {}
 
-    def put(self, link: Link, extents: Extents, *, must_renew: bool = False) -> None:
+    def put(self, link: Link, extents: Extents, *, must_reopen: bool = False) -> None:
         """These may not be on its disk.
 
         Args:
             link: A member.
             extents: What is in doubt; with nothing in it, the link stays as it is.
-            must_renew: A sync failed.
+            must_reopen: A sync failed.
         """
-        if not extents and not must_renew:
+        if not extents and not must_reopen:
             return
         self._links.unrest.note(extents)
         link.doubt.update(extents)
-        link.must_renew = link.must_renew or must_renew
-        link.has_failed_sync = link.has_failed_sync or must_renew
+        link.must_reopen = link.must_reopen or must_reopen
+        link.has_failed_sync = link.has_failed_sync or must_reopen
         link.is_unproved = True
         self.count += 1
         self._agenda.must_refresh = True
@@ -68,7 +70,7 @@ class Doubts:
         """Its process has restarted, and kept its memory: a sync may have failed unrecorded."""
         found = self._unflushed.since(link.flushed_epoch)
         if found:
-            self._news.emit(
+            self._reporter.emit(
                 "jiva.replica.in-doubt",
                 f"{link.name} has restarted: {len(found)} MiB that it had not flushed are written "
                 "to it again",
@@ -79,11 +81,11 @@ class Doubts:
     def sync_failed(self, link: Link) -> None:
         """It could not flush."""
         self._not_before[link] = self._links.now + _RETRY_S
-        self.put(link, self._unflushed.since(link.flushed_epoch), must_renew=True)
+        self.put(link, self._unflushed.since(link.flushed_epoch), must_reopen=True)
 
     def forget(self, link: Link) -> None:
-        """It is no member any more: it has to catch up."""
-        link.is_unproved = link.must_renew = link.has_failed_sync = False
+        """It is no member any more: it has to be rebuilt."""
+        link.is_unproved = link.must_reopen = link.has_failed_sync = False
 
     def lost(self, link: Link) -> None:
         """Its connection was lost."""
@@ -96,22 +98,22 @@ class Doubts:
                 continue
             if self._links.now < self._not_before.get(link, 0.0):
                 continue
-            if link.must_renew:
-                self._renew(link)
+            if link.must_reopen:
+                self._reopen(link)
             elif not link.doubt:
                 self._prove(link)
 
     def __bool__(self) -> bool:
         return any(link.is_unproved for link in self._links)
 
-    def _renew(self, link: Link) -> None:
-        def renewed(is_done: bool) -> None:
+    def _reopen(self, link: Link) -> None:
+        def reopened(is_done: bool) -> None:
             self._asking.discard(link)
             if is_done:
-                link.must_renew = False
+                link.must_reopen = False
 
         self._asking.add(link)
-        self._links.ask_control(link, {"kind": "renew"}, "renewed", renewed)
+        self._links.ask_control(link, {"kind": "renew"}, "renewed", reopened)
 
     def _prove(self, link: Link) -> None:
         epoch = self._unflushed.begin_flush()
@@ -130,7 +132,7 @@ class Doubts:
 
         def redone(is_agreed: bool) -> None:
             self._asking.discard(link)
-            if is_agreed and not link.doubt and not link.must_renew and link.is_unproved:
+            if is_agreed and not link.doubt and not link.must_reopen and link.is_unproved:
                 link.is_unproved = link.has_failed_sync = False
                 self._agenda.findings.append(Sound(link))
 

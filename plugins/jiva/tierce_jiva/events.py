@@ -47,7 +47,7 @@ EVENTS = (
         "A replica could not read; another one answered, and its bytes are written again.",
         "look at its disk",
     ),
-    _event("jiva.replica.catching-up", Severity.INFO, "A replica is being rebuilt."),
+    _event("jiva.replica.rebuilding", Severity.INFO, "A replica is being rebuilt."),
     _event("jiva.replica.in-sync", Severity.INFO, "A replica has all that was acknowledged again."),
     _event(
         "jiva.replica.in-doubt",

@@ -6,14 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tierce_jiva.ballot import Membership
+from tierce_jiva.failure_detection import choose_late, find_late, find_lost, has_shown_no_life
 from tierce_jiva.findings import Trouble, Useless
 from tierce_jiva.host import Volume
-from tierce_jiva.lateness import choose_late, find_late, find_lost, has_shown_no_life
 from tierce_jiva.links import Link, Links
-from tierce_jiva.news import News
 from tierce_jiva.options import JivaOptions
 from tierce_jiva.quorum import Quorum
-from tierce_jiva.readmission import Readmission
+from tierce_jiva.rebuilding import Rebuilding
+from tierce_jiva.status_reporter import StatusReporter
 from tierce_jiva.target_actions import Agenda, Restart
 
 
@@ -26,8 +26,8 @@ class Faults:
         agenda: Where it says what is to be done.
         links: The replicas.
         quorum: The votes.
-        readmission: Who catches up.
-        news: Tells operators.
+        rebuilding: Who is rebuilt.
+        reporter: Tells operators.
     """
 
     def __init__(
@@ -37,15 +37,15 @@ class Faults:
         agenda: Agenda,
         links: Links,
         quorum: Quorum,
-        readmission: Readmission,
-        news: News,
+        rebuilding: Rebuilding,
+        reporter: StatusReporter,
     ) -> None:
         self._options = options
         self._agenda = agenda
         self._links = links
         self._quorum = quorum
-        self._readmission = readmission
-        self._news = news
+        self._rebuilding = rebuilding
+        self._reporter = reporter
         self._member_count = len(volume.members)
         self._majority = self._member_count // 2 + 1
 
@@ -57,7 +57,7 @@ class Faults:
     def suspect(self, at_fault: list[Link], reason: str) -> None:
         """These failed what others did."""
         for link in at_fault:
-            if link is self._readmission.mirror and link.name not in self._quorum.required():
+            if link is self._rebuilding.mirror and link.name not in self._quorum.required():
                 self._agenda.findings.append(Useless(link, reason))
             else:
                 link.fault = link.fault or reason
@@ -65,7 +65,7 @@ class Faults:
 
     def blame(self, trouble: Trouble) -> None:
         """A copy of an extent failed at a replica."""
-        self._news.say_once("jiva.replica.failed", trouble.reason, severity="error")
+        self._reporter.say_once("jiva.replica.failed", trouble.reason, severity="error")
         self.suspect([trouble.link], trouble.reason)
 
     def _look_for_late(self) -> None:
@@ -88,9 +88,9 @@ class Faults:
 
     def consider_voting(self) -> None:
         """Vote out who is at fault or lost, if enough are there for that."""
-        was_waiting, self._news.is_waiting = self._news.is_waiting, False
+        was_waiting, self._reporter.is_waiting = self._reporter.is_waiting, False
         self._vote()
-        if was_waiting != self._news.is_waiting:
+        if was_waiting != self._reporter.is_waiting:
             self._agenda.must_show = True
 
     def _vote(self) -> None:
@@ -110,7 +110,7 @@ class Faults:
             self._nobody_sound_stays(out)
             return
         if not self._has_majority or not any(self._links[name].is_ready for name in stay):
-            self._news.say(
+            self._reporter.say(
                 "jiva.volume.no-majority",
                 f"stopped: {len(self._links.ready())} of {self._member_count} replicas "
                 f"answer, {self._majority} must",
@@ -120,9 +120,11 @@ class Faults:
         for name in out:
             reason = self._links[name].fault or self._links[name].trouble
             if self._links[name].fault and self._links[name].has_kept:
-                self._readmission.was_at_fault(self._links[name])
-            self._news.emit("jiva.replica.voted-out", f"{name} is voted out: {reason}", "warning")
-            self._readmission.lost(self._links[name], "voted out")
+                self._rebuilding.was_at_fault(self._links[name])
+            self._reporter.emit(
+                "jiva.replica.voted-out", f"{name} is voted out: {reason}", "warning"
+            )
+            self._rebuilding.lost(self._links[name], "voted out")
         self._quorum.propose(stay)
         self._agenda.must_refresh = True
         for name in out:
@@ -141,12 +143,12 @@ class Faults:
     def _nobody_sound_stays(self, out: list[str]) -> None:
         """Those that would stay are in doubt, and need what these have: wait for them."""
         names = ", ".join(out)
-        self._news.say(
+        self._reporter.say(
             "jiva.volume.waiting",
             f"stopped: waiting for {names}: the other replicas have restarted, or a sync of theirs "
             "has failed, and what they may lack is only there",
         )
-        self._news.is_waiting = True
+        self._reporter.is_waiting = True
         for name in out:
             self._forgive(self._links[name])
 

@@ -88,7 +88,7 @@ class Batch:
     Attributes:
         sequence: Of its frame.
         requests: What is answered when it has its outcome; empty for what nobody waits for.
-        completed: Whom to tell.
+        completed: Who is told.
         buffers: Its frame, kept to be sent again after a replica's restart.
         targets: Bits of the links that it was sent to, less those dropped since.
         waiting: Bits of those that have not answered with success.
@@ -117,7 +117,7 @@ class Batch:
 
 
 @attrs.define(eq=False)
-class Question:
+class PendingCall:
     """Something else asked of a replica. `answer(None)` means that the link was lost."""
 
     answer: Callable[[Frame | None], None]
@@ -135,7 +135,7 @@ class Link:
         outgoing: Buffers to send, in order.
         writes: Batches it has not answered, by sequence, oldest first.
         flushes: The same for flushes.
-        questions: Everything else asked of it.
+        calls: Everything else asked of it, pending.
         connection: Counts its connections.
         boot_id: Of its machine, as of the last WELCOME.
         incarnation: Of its process, as of the last WELCOME; 0 before the first.
@@ -154,7 +154,7 @@ class Link:
         accepted: Ballot and sequence of the last membership that it has answered to accept.
         doubt: Extents in which what it holds may not be what a loss of power leaves.
         is_unproved: Something was in doubt, and that it is durable now has not been proved.
-        must_renew: A sync of its failed: it must open its bytes anew before it can flush.
+        must_reopen: A sync of its failed: it must open its bytes anew before it can flush.
         has_failed_sync: What is in doubt is so because a sync of its failed.
         is_older: It is a member, and its folder is an older copy, or was copied: it takes no part.
         is_current: What it owed was sent to it on this connection, so that newer things may follow.
@@ -167,7 +167,7 @@ class Link:
         lost_at: When it was last ready, in seconds, if it is not.
         heard_at: When it last answered anything, in seconds.
         trouble: Why it is down or was voted out, for operators.
-        patience_s: How long to wait before it may try again to catch up.
+        patience_s: How long to wait before it may try again to be rebuilt.
         not_before: When it may try again, in seconds.
         in_since: When it was let in, in seconds.
         late_s: How long it waits if it is late again soon.
@@ -180,7 +180,7 @@ class Link:
         self.outgoing: list[Buffer] = []
         self.writes: dict[int, Batch] = {}
         self.flushes: dict[int, Batch] = {}
-        self.questions: dict[int, Question] = {}
+        self.calls: dict[int, PendingCall] = {}
         self.connection = 0
         self.boot_id = ""
         self.incarnation = 0
@@ -199,7 +199,7 @@ class Link:
         self.accepted = (NO_BALLOT, 0)
         self.doubt = Extents(regions)
         self.is_unproved = False
-        self.must_renew = False
+        self.must_reopen = False
         self.has_failed_sync = False
         self.is_older = False
         self.is_current = False
@@ -255,14 +255,14 @@ class Link:
     def oldest(self) -> float | None:
         """Return when the oldest unanswered thing but flushes was asked, in seconds."""
         write = next(iter(self.writes.values()), None)
-        question = next((item for item in self.questions.values() if not item.is_flush), None)
-        return min((item.asked_at for item in (write, question) if item), default=None)
+        call = next((item for item in self.calls.values() if not item.is_flush), None)
+        return min((item.asked_at for item in (write, call) if item), default=None)
 
     def oldest_flush(self) -> float | None:
         """Return when the oldest unanswered flush was asked, in seconds."""
         flush = next(iter(self.flushes.values()), None)
-        question = next((item for item in self.questions.values() if item.is_flush), None)
-        return min((item.asked_at for item in (flush, question) if item), default=None)
+        call = next((item for item in self.calls.values() if item.is_flush), None)
+        return min((item.asked_at for item in (flush, call) if item), default=None)
 
 
 class Links:
@@ -310,7 +310,7 @@ class Links:
         self, link: Link, message: Mapping[str, Any], answer: Callable[[Frame | None], None]
     ) -> None:
         """Send a control message; `answer` gets the reply, or None if the link is lost."""
-        sequence = self._question(link, answer)
+        sequence = self._begin_call(link, answer)
         if sequence:
             link.outgoing.append(encode_control(sequence, self.ballot, message))
 
@@ -343,7 +343,7 @@ class Links:
         answer: Callable[[Frame | None], None],
     ) -> None:
         """Send a READ, DIGEST or STATUS."""
-        sequence = self._question(link, answer)
+        sequence = self._begin_call(link, answer)
         if sequence:
             link.outgoing.append(encode_extents(kind, sequence, self.ballot, extents))
 
@@ -360,28 +360,28 @@ class Links:
                 raise ProtocolError(f"an ACK was due, a frame of kind {frame.kind.name} came")
             answer(frame)
 
-        sequence = self._question(link, answered)
+        sequence = self._begin_call(link, answered)
         if sequence:
             link.outgoing.extend(buffers(sequence))
 
-    def _question(self, link: Link, answer: Callable[[Frame | None], None]) -> int:
-        """Return the question's number, or 0 if the link is down and the answer was None."""
+    def _begin_call(self, link: Link, answer: Callable[[Frame | None], None]) -> int:
+        """Return the call's number, or 0 if the link is down and the answer was None."""
         if link.state is LinkState.DOWN:
             answer(None)
             return 0
         sequence = self.next_sequence()
-        link.questions[sequence] = Question(answer, self.now)
+        link.calls[sequence] = PendingCall(answer, self.now)
         return sequence
 
     def ask_flush(self, link: Link, answer: Callable[[Frame | None], None]) -> None:
         """Send a FLUSH whose ACK is the asker's own affair."""
         self.ask_acked(link, lambda number: [encode(Kind.FLUSH, number, self.ballot)], answer)
-        newest = next(reversed(link.questions.values()), None)
+        newest = next(reversed(link.calls.values()), None)
         if link.state is not LinkState.DOWN and newest is not None:
             newest.is_flush = True
 
     def lose(self, link: Link, reason: str) -> None:
-        """The connection is gone: questions are answered with None, batches stay to be resent."""
+        """The connection is gone: calls are answered with None, batches stay to be resent."""
         if link.is_ready:
             # One that never came so far has been away since before.
             link.lost_at = self.now
@@ -392,6 +392,6 @@ class Links:
         link.asked_order = link.order = 0
         link.outgoing.clear()
         link.trouble = reason
-        questions, link.questions = link.questions, {}
-        for question in questions.values():
-            question.answer(None)
+        calls, link.calls = link.calls, {}
+        for call in calls.values():
+            call.answer(None)

@@ -97,7 +97,7 @@ class Marks:
         for link in self._links:
             link.held -= gone
             if link in self._targets and link not in self._required:
-                # It catches up: what was written there it need not have flushed.
+                # It is rebuilt: what was written there it need not have flushed.
                 link.kept |= gone
         self._is_clearing = is_last
         self._give_order()

@@ -13,15 +13,15 @@ nobody: that replica has failed, and only losing a majority that way ends the ta
 from __future__ import annotations
 
 from tierce_jiva.ballot import NO_BALLOT, Ballot, Membership
+from tierce_jiva.failure_detection import find_hung
 from tierce_jiva.findings import Useless
 from tierce_jiva.handshake import Handshake
 from tierce_jiva.host import Host, Standing, State, Volume
-from tierce_jiva.lateness import find_hung
 from tierce_jiva.links import Link, Links, LinkState
-from tierce_jiva.news import News
 from tierce_jiva.opening import Opening, Waiting, choose
 from tierce_jiva.options import JivaOptions
 from tierce_jiva.quorum import Quorum
+from tierce_jiva.status_reporter import StatusReporter
 from tierce_jiva.target_actions import Agenda, Fence, Restart
 
 #: Between two bids of one opener for a higher ballot.
@@ -43,7 +43,7 @@ class Opener:
         standing: Where the target stands.
         links: The replicas.
         quorum: The votes.
-        news: Tells operators.
+        reporter: Tells operators.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Opener:
         standing: Standing,
         links: Links,
         quorum: Quorum,
-        news: News,
+        reporter: StatusReporter,
     ) -> None:
         self._volume = volume
         self._options = options
@@ -64,7 +64,7 @@ class Opener:
         self._standing = standing
         self._links = links
         self._quorum = quorum
-        self._news = news
+        self._reporter = reporter
         self._majority = len(volume.members) // 2 + 1
         self._majority_at: float | None = None
         #: The highest ballot number that a replica has told of.
@@ -160,12 +160,12 @@ class Opener:
             self._agenda.findings.append(Useless(link, reason, link.trouble))
         gone = [other for other in self._links if other.promised_elsewhere]
         if len(self._volume.members) - len(gone) >= self._majority:
-            self._news.emit("jiva.replica.outbid", f"{link.name} {reason}", "warning")
+            self._reporter.emit("jiva.replica.outbid", f"{link.name} {reason}", "warning")
             return
         self._standing.state = State.ENDED
         names = ", ".join(other.name for other in gone)
         reason = f"{names} have promised higher ballots to another target"
-        self._news.emit("jiva.target.fenced", f"fenced: {reason}", severity="error")
+        self._reporter.emit("jiva.target.fenced", f"fenced: {reason}", severity="error")
         self._agenda.actions.append(Fence(reason))
 
     def consider_reopening(self, *, is_idle: bool) -> None:
@@ -205,7 +205,7 @@ class Opener:
             forgetful=self._forgetful,
         )
         if isinstance(found, Waiting):
-            self._news.say("jiva.volume.waiting", f"can't open: {found}")
+            self._reporter.say("jiva.volume.waiting", f"can't open: {found}")
             self._agenda.must_show = True
             return
         self.opening = found

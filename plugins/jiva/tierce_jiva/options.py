@@ -90,7 +90,7 @@ class JivaOptions:
         minimum=1,
         maximum=16,
         doc="How many extents of 1 MiB are compared and copied at once for a replica that "
-        "catches up.",
+        "is rebuilt.",
     )
 
     def check(self) -> str | None:

@@ -18,7 +18,7 @@ class Group:
 
     Attributes:
         requests: They.
-        completed: Whom to tell.
+        completed: Who is told.
         since: When they first came, in seconds.
     """
 

@@ -55,7 +55,7 @@ class Quorum:
         return frozenset(names)
 
     def candidates(self) -> frozenset[str]:
-        """Return who can be agreed upon without catching up: the set in force, and who is to be
+        """Return who can be agreed upon without being rebuilt: the set in force, and who is to be
         let in still."""
         assert self.membership is not None
         return frozenset({*self.membership.in_sync, *self.latest.in_sync})

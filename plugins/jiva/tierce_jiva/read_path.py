@@ -28,7 +28,7 @@ class _Reading:
         link: The replica.
         requests: They.
         extents: Their offsets and lengths.
-        completed: Whom to tell.
+        completed: Who is told.
         since: When they first came, in seconds.
         unrest: The number of `Links.unrest` when they were asked.
         tried: Bits of the links that could not read them.
@@ -73,7 +73,7 @@ class ReadPath:
         self._turn = 0
         #: What replicas have not answered, in the order of asking.
         self._readings: dict[_Reading, None] = {}
-        #: Whom to read.
+        #: Who is read.
         self.sources: tuple[Link, ...] = ()
         #: Who may be read, now or again later.
         self.readable: tuple[Link, ...] = ()
@@ -84,7 +84,7 @@ class ReadPath:
         """Read these from now on.
 
         Args:
-            sources: Whom to read.
+            sources: Who is read.
             readable: Who may be read again later, though not now.
             boot_id: Those whose machine has this boot id may be read here.
         """
@@ -108,7 +108,7 @@ class ReadPath:
 
         Args:
             requests: The reads.
-            completed: Whom to tell of the others.
+            completed: Who is told of the others.
             since: When they first came, in seconds.
         """
         links = self._local_links

@@ -36,7 +36,7 @@ from tierce_jiva.replica_actions import (
     Fetch,
     FindExtents,
     Hangup,
-    Renew,
+    Reopen,
     Send,
     Stop,
     Store,
@@ -176,12 +176,12 @@ class Replica:
         self._bytes.found(wanted, extents, error)
         return self._take_actions()
 
-    def renewed(self, renew: Renew, error: OSError | None) -> list[Action]:
+    def reopened(self, reopen: Reopen, error: OSError | None) -> list[Action]:
         """The store was opened anew, or can't be."""
         if error is not None:
             return [Stop(f"can't open its bytes anew: {error.strerror}")]
-        self._bytes.is_renewed = True
-        self._say(renew.connection, renew.sequence, {"kind": "renewed"})
+        self._bytes.is_reopened = True
+        self._say(reopen.connection, reopen.sequence, {"kind": "renewed"})
         return self._take_actions()
 
     # -- control -----------------------------------------------------------------------------------
@@ -206,7 +206,7 @@ class Replica:
         elif kind == "mark":
             self._mark(connection, sequence, message)
         elif kind == "renew":
-            self._renew(connection, sequence)
+            self._reopen(connection, sequence)
         elif kind == "redone":
             self._redone(connection, sequence)
         else:
@@ -316,14 +316,14 @@ class Replica:
             lambda: self._say(connection, sequence, {"kind": "marked", "order": order.number})
         )
 
-    def _renew(self, connection: int, sequence: int) -> None:
+    def _reopen(self, connection: int, sequence: int) -> None:
         """Before what a failed flush put in doubt is written again: begin with a descriptor that
         can flush. It waits behind a flush under way."""
-        self._actions.append(Renew(connection, sequence))
+        self._actions.append(Reopen(connection, sequence))
 
     def _redone(self, connection: int, sequence: int) -> None:
         """All that was in doubt has been written again, and flushed; unless that failed since."""
-        is_done = not self.record.suspect or self._bytes.is_renewed
+        is_done = not self.record.suspect or self._bytes.is_reopened
         message = {"kind": "redone", "done": is_done}
         if is_done:
             self._inherited = frozenset()

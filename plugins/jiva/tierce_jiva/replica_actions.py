@@ -88,8 +88,8 @@ class FindExtents:
 
 
 @attrs.frozen
-class Renew:
-    """Run the store's `renew`, then call `renewed`."""
+class Reopen:
+    """Run the store's `reopen`, then call `reopened`."""
 
     connection: int
     sequence: int
@@ -111,4 +111,4 @@ class Stop:
     reason: str
 
 
-Action = Send | Hangup | Save | Sync | Fetch | DigestExtents | FindExtents | Renew | Report | Stop
+Action = Send | Hangup | Save | Sync | Fetch | DigestExtents | FindExtents | Reopen | Report | Stop

@@ -60,7 +60,7 @@ class ReplicaBytes:
         self._actions = actions
         self._answer = answer
         #: The store was opened anew after the sync that failed.
-        self.is_renewed = False
+        self.is_reopened = False
         #: A sync has failed, and nobody was told yet: what is read may be what the disk had before.
         self._is_failing = False
         #: What operators were told of, until the same succeeds: operation -> how it failed.
@@ -159,7 +159,7 @@ class ReplicaBytes:
     # -- flushes -----------------------------------------------------------------------------------
 
     def _flush(self, connection: int, frame: Frame) -> None:
-        if self._keeper.record.suspect and not self.is_renewed:
+        if self._keeper.record.suspect and not self.is_reopened:
             failed = encode_ack(frame.sequence, frame.ballot, [(0, Code.WRITE_ERROR)])
             self._answer(connection, failed)
             return
@@ -175,7 +175,7 @@ class ReplicaBytes:
         """Say so, but only once it is durable that the cache can't be trusted any more."""
         self._tell("flush", code)
         self._keeper.change(suspect=True)
-        self.is_renewed = False
+        self.is_reopened = False
         self._is_failing = True
 
         def answer() -> None:
@@ -204,7 +204,7 @@ class ReplicaBytes:
             self.fetched(fetch, None)
 
     def _answer_reader(self, connection: int, frame: bytes) -> None:
-        """Answer what was read, behind the news of a failed sync if there are such: who gets it
+        """Answer what was read, behind the reporter of a failed sync if there are such: who gets it
         then knows what it is worth."""
         if self._is_failing:
             self._keeper.then(lambda: self._answer(connection, frame))

@@ -32,7 +32,7 @@ from tierce_jiva.replica_actions import (
     Fetch,
     FindExtents,
     Hangup,
-    Renew,
+    Reopen,
     Report,
     Save,
     Send,
@@ -233,8 +233,8 @@ class ReplicaProcess:
             elif isinstance(action, FindExtents):
                 find = partial(self._store.find_extents, action.offset, action.length)
                 self._offload(find, partial(self._found, action))
-            elif isinstance(action, Renew):
-                self._offload(self._store.renew, partial(self._renewed, action))
+            elif isinstance(action, Reopen):
+                self._offload(self._store.reopen, partial(self._reopened, action))
             elif isinstance(action, Hangup):
                 self._hang_up(action)
             elif isinstance(action, Report):
@@ -292,8 +292,8 @@ class ReplicaProcess:
             self._stage.fail(Op.FLUSH)
         self._carry_out(self._replica.synced(error))
 
-    def _renewed(self, renew: Renew, _result: None, error: OSError | None) -> None:
-        self._carry_out(self._replica.renewed(renew, error))
+    def _reopened(self, reopen: Reopen, _result: None, error: OSError | None) -> None:
+        self._carry_out(self._replica.reopened(reopen, error))
 
     def _fetch(self, fetch: Fetch) -> None:
         view, position = memoryview(fetch.buffer), 0

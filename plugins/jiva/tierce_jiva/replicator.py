@@ -9,8 +9,8 @@ else that is to be done in the `Agenda`; the shell (`device.py`) carries it out.
        ^                                |                                   |
        +------- a connection lost ------+              fenced by a higher ballot --> ENDED
 
-`Admission` lets requests in, or lets them wait. `Steward` decides who is in the set, `WritePath`,
-`ReadPath` and `StatusPath` carry the I/O, `Repair` mends what failed everywhere.
+`Admission` lets requests in, or lets them wait. `MembershipController` decides who is in the set,
+`WritePath`, `ReadPath` and `StatusPath` carry the I/O, `Repair` mends what failed everywhere.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ import math
 
 from tierce import Code, Completed, ProtocolError, Request, Status
 from tierce_jiva.admission import Admission
+from tierce_jiva.failure_detection import forgive
 from tierce_jiva.findings import Cleared, Due, Failed, Flushed, LeftUnanswered, Unjudged, Useless
 from tierce_jiva.host import Host, State, Volume
 from tierce_jiva.in_flight import InFlight
-from tierce_jiva.lateness import forgive
 from tierce_jiva.links import Batch, Link, Links, LinkState
+from tierce_jiva.membership import MembershipController
 from tierce_jiva.options import JivaOptions
 from tierce_jiva.pending import Pending
 from tierce_jiva.read_path import ReadPath
 from tierce_jiva.regions import Extents, Regions
 from tierce_jiva.status_path import StatusPath
-from tierce_jiva.steward import Steward
 from tierce_jiva.target_actions import Agenda, End, Hangup, ReadFile
 from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.wire import Frame, Kind
@@ -75,7 +75,7 @@ class Replicator:
         )
         changing = (self._in_flight, self._pending.waiting)
         self._statuses = StatusPath(self.links, self._reads, changing, unequal, agenda)
-        self._steward = steward = Steward(
+        self._controller = controller = MembershipController(
             volume,
             options,
             host,
@@ -96,7 +96,7 @@ class Replicator:
             self._writes,
             self._reads,
             self._statuses,
-            steward.upkeep,
+            controller.upkeep,
             agenda,
         )
 
@@ -105,7 +105,7 @@ class Replicator:
     def connected(self, now: float, name: str) -> None:
         """The shell has connected to a replica."""
         self._at(now)
-        self._steward.connected(self.links[name])
+        self._controller.connected(self.links[name])
         self._finish()
 
     def disconnected(self, now: float, name: str, reason: str) -> None:
@@ -115,7 +115,7 @@ class Replicator:
         if link.state is LinkState.DOWN:
             link.trouble = reason
             return
-        self._steward.lost(link, reason)
+        self._controller.lost(link, reason)
         self._finish()
 
     def received(self, now: float, name: str, frames: list[Frame]) -> None:
@@ -146,12 +146,12 @@ class Replicator:
         if now > self._stalls_at:
             self._forgive(now)
         self.links.now = now
-        steward = self._steward
-        if steward.has_majority and steward.standing.state is State.SERVING:
+        controller = self._controller
+        if controller.has_majority and controller.standing.state is State.SERVING:
             self._admission.admit(batch, completed, now)
             if self.agenda.must_repair or self.agenda.findings:
                 self._mend()
-        elif steward.state is State.ENDED:
+        elif controller.state is State.ENDED:
             for request in batch:
                 request.status = Status(Code.FENCED, "this target no longer serves the volume")
         else:
@@ -187,10 +187,10 @@ class Replicator:
     def close(self, now: float) -> None:
         """Flush, mark the replicas clean, end. Nothing is under way."""
         self._at(now)
-        steward = self._steward
-        if steward.is_settled and steward.upkeep.can_be_cleaned and self._writes.is_idle:
-            steward.state = State.CLOSING
-            steward.refresh()
+        controller = self._controller
+        if controller.is_settled and controller.upkeep.can_be_cleaned and self._writes.is_idle:
+            controller.state = State.CLOSING
+            controller.refresh()
             self._closing = self._writes.flush([], None)
             self._close_until = now + CLOSE_S_MAX
         else:
@@ -211,15 +211,15 @@ class Replicator:
     @property
     def state(self) -> State:
         """Where the target stands."""
-        return self._steward.state
+        return self._controller.state
 
     @property
     def is_busy(self) -> bool:
         """True while `tick` has something to look after. An idle volume sleeps."""
-        return self._steward.state is not State.ENDED and (
+        return self._controller.state is not State.ENDED and (
             bool(self._pending or self._in_flight)
-            or self._steward.is_busy
-            or any(link.flushes or link.questions for link in self.links)
+            or self._controller.is_busy
+            or any(link.flushes or link.calls for link in self.links)
         )
 
     @property
@@ -233,25 +233,25 @@ class Replicator:
     def _retry(self) -> None:
         """Something has changed: what is pending may be admitted now."""
         self.agenda.may_admit = False
-        if self._steward.has_majority and self._steward.state is State.SERVING:
+        if self._controller.has_majority and self._controller.state is State.SERVING:
             self._admission.retry()
 
     def _weigh(self) -> None:
         """Hand what was found out to whom it concerns, until nothing is left of it. What follows
         from one finding comes before the next."""
-        agenda, steward = self.agenda, self._steward
+        agenda, controller = self.agenda, self._controller
         while agenda.must_weigh:
             if agenda.must_refresh:
-                steward.refresh()
+                controller.refresh()
                 continue
             if agenda.has_mended:
-                steward.upkeep.mended()
+                controller.upkeep.mended()
                 continue
             found, *rest = agenda.findings
             agenda.findings = []
             match found:
                 case Failed():
-                    steward.failed(found)
+                    controller.failed(found)
                     agenda.findings.append(Unjudged(found.batch))
                 case Unjudged():
                     self._writes.judge(found.batch)
@@ -261,11 +261,11 @@ class Replicator:
                     self._hang_up(found.link, found.reason)
                     found.link.trouble = found.trouble or found.link.trouble
                 case Flushed() if found.flush is self._closing:
-                    steward.upkeep.clean(found.flush.epoch)
+                    controller.upkeep.clean(found.flush.epoch)
                 case Cleared():
                     self._end()
                 case _:
-                    steward.weigh(found)
+                    controller.weigh(found)
             agenda.findings += rest
 
     def _mend(self) -> None:
@@ -275,7 +275,7 @@ class Replicator:
             self._weigh()
             if agenda.must_repair:
                 agenda.must_repair = False
-                self._steward.upkeep.repair.advance()
+                self._controller.upkeep.repair.advance()
 
     def _finish(self) -> None:
         """The end of every event but `submit`: see to what was found, and admit what has waited."""
@@ -285,8 +285,8 @@ class Replicator:
             if agenda.may_admit:
                 self._retry()
         if agenda.must_show:
-            self._steward.show()
-        if self._has_given_up and not self._steward.upkeep.repair.unequal:
+            self._controller.show()
+        if self._has_given_up and not self._controller.upkeep.repair.unequal:
             self._has_given_up = False
 
     def _give_up_late(self) -> None:
@@ -307,25 +307,25 @@ class Replicator:
     # -- what comes back ---------------------------------------------------------------------------
 
     def _reply(self, link: Link, frame: Frame) -> None:
-        """An answer to a question; one that nobody waits for any more is dropped."""
+        """An answer to a call; one that nobody waits for any more is dropped."""
         if frame.kind is Kind.CONTROL:
             message = frame.control()
             if message.get("kind") == "refused":
-                self._steward.refusal(link, message)
+                self._controller.refusal(link, message)
                 return
-        question = link.questions.pop(frame.sequence, None)
-        if question is None:
+        call = link.calls.pop(frame.sequence, None)
+        if call is None:
             return
         try:
-            question.answer(frame)
+            call.answer(frame)
         except ProtocolError as error:
             self._hang_up(link, f"broke the protocol: {error}")
-            question.answer(None)
+            call.answer(None)
 
     def _hang_up(self, link: Link, reason: str) -> None:
         self.agenda.actions.append(Hangup(link.name, reason))
         if link.state is not LinkState.DOWN:
-            self._steward.lost(link, reason)
+            self._controller.lost(link, reason)
 
     def _given_up(self, silent: list[Link]) -> None:
         """What was given up must not be applied by those that have not answered: what a new
@@ -339,5 +339,5 @@ class Replicator:
         if not self._has_ended:
             self._has_ended = True
             self._close_until = math.inf
-            self._steward.state = State.ENDED
+            self._controller.state = State.ENDED
             self.agenda.actions.append(End())

@@ -8,10 +8,10 @@ from tierce_jiva.ballot import NO_BALLOT, NO_ORDER
 from tierce_jiva.doubts import Doubts
 from tierce_jiva.findings import Useless
 from tierce_jiva.links import Link, Links
-from tierce_jiva.news import News
 from tierce_jiva.opening import OLDER, Opening
 from tierce_jiva.quorum import Quorum
 from tierce_jiva.regions import Extents
+from tierce_jiva.status_reporter import StatusReporter
 from tierce_jiva.target_actions import Agenda
 from tierce_jiva.write_path import WritePath
 
@@ -24,7 +24,7 @@ class Returning:
         quorum: The votes.
         doubts: Which members are in doubt.
         writes: The writes under way.
-        news: Tells operators.
+        reporter: Tells operators.
         agenda: Where it says what is to be done.
     """
 
@@ -34,14 +34,14 @@ class Returning:
         quorum: Quorum,
         doubts: Doubts,
         writes: WritePath,
-        news: News,
+        reporter: StatusReporter,
         agenda: Agenda,
     ) -> None:
         self._links = links
         self._quorum = quorum
         self._doubts = doubts
         self._writes = writes
-        self._news = news
+        self._reporter = reporter
         self._agenda = agenda
 
     def begin(self, opening: Opening) -> None:
@@ -57,7 +57,7 @@ class Returning:
                 link.promise = attrs.evolve(promise, counts=True)
                 in_doubt = promise.marks if promise.suspect else promise.doubt
                 extents = Extents(self._links.regions, in_doubt)
-                self._doubts.put(link, extents, must_renew=promise.suspect)
+                self._doubts.put(link, extents, must_reopen=promise.suspect)
                 continue
             if link.name in opening.near:
                 link.missed.clear()
@@ -75,7 +75,7 @@ class Returning:
         link.has_vote = link.has_vote and not link.is_older
         link.has_promised = self._links.ballot
         if is_restarted or promise.suspect:
-            # What it took while it caught up it may have lost.
+            # What it took while it was rebuilt it may have lost.
             link.doubt.update(link.copied)
             link.missed.update(link.copied)
             link.copied.clear()
@@ -86,7 +86,7 @@ class Returning:
         elif not promise.counts:
             link.fault = "its machine has lost power"
         else:
-            if promise.suspect and not link.must_renew:
+            if promise.suspect and not link.must_reopen:
                 self._doubts.sync_failed(link)
             if is_restarted:
                 self._doubts.restarted(link)
@@ -96,7 +96,7 @@ class Returning:
         """It is no member any more, as soon as it can be voted out; until then it takes no part."""
         link.fault = OLDER
         if len(self._quorum.latest.in_sync) == 1:
-            self._news.say("jiva.volume.waiting", f"stopped: {link.name}: {OLDER}")
+            self._reporter.say("jiva.volume.waiting", f"stopped: {link.name}: {OLDER}")
             self._agenda.findings.append(Useless(link, OLDER))
 
     def _send_again(self, link: Link) -> None:
@@ -135,7 +135,7 @@ class Returning:
         if link.is_older:
             link.missed.add_regions(self._links.regions.every())
             link.is_older = False
-        link.must_renew = link.must_renew or promise.suspect
+        link.must_reopen = link.must_reopen or promise.suspect
         link.doubt.add_regions(promise.marks if promise.suspect else promise.doubt)
         link.missed.update(link.doubt)
         link.missed.add_regions(promise.marks)

@@ -42,7 +42,7 @@ class _Call:
 
     Attributes:
         request: It.
-        completed: Whom to tell.
+        completed: Who is told.
         since: When it first came, in seconds.
         length: How much is asked about, in bytes.
         unrest: The number of `Links.unrest` when it was asked.
@@ -64,7 +64,7 @@ class StatusPath:
 
     Args:
         links: The replicas.
-        reads: Whom to ask: who may be read.
+        reads: Who may be read is who is asked.
         changing: What is to change, pending or under way.
         unequal: What may differ between the members.
         agenda: Where it says what has come of it.
@@ -92,67 +92,67 @@ class StatusPath:
 
         Args:
             request: The BLOCK_STATUS.
-            completed: Whom to tell otherwise.
+            completed: Who is told otherwise.
             since: When it first came, in seconds.
         """
-        question = _Call(request, completed, since, min(request.length, STATUS_BYTES_MAX))
-        if self._send(question):
-            self._calls[question] = None
+        call = _Call(request, completed, since, min(request.length, STATUS_BYTES_MAX))
+        if self._send(call):
+            self._calls[call] = None
         else:
             _tell(request, None)
 
     def give_up(self, before: float) -> None:
         """Answer what came before that time and no replica has told of."""
-        for question in [one for one in self._calls if one.since < before]:
-            self._finish(question, None)
+        for call in [one for one in self._calls if one.since < before]:
+            self._finish(call, None)
 
-    def _send(self, question: _Call) -> bool:
+    def _send(self, call: _Call) -> bool:
         """Ask one that knows the question and was not tried; False if there is none."""
         able = [
             link
             for link in self._reads.sources
-            if link.is_ready and link.knows_status and not link.bit & question.tried
+            if link.is_ready and link.knows_status and not link.bit & call.tried
         ]
         if not able:
             return False
         self._turn += 1
         link = able[self._turn % len(able)]
-        question.unrest = self._links.unrest.number
-        extent = (question.request.offset, question.length)
-        question.in_question = self._in_question(link, *extent)
-        answered = partial(self._answered, question, link)
+        call.unrest = self._links.unrest.number
+        extent = (call.request.offset, call.length)
+        call.in_question = self._in_question(link, *extent)
+        answered = partial(self._answered, call, link)
         self._links.ask_extents(link, Kind.STATUS, [extent], answered)
         return True
 
-    def _answered(self, question: _Call, link: Link, frame: Frame | None) -> None:
-        if question not in self._calls:
+    def _answered(self, call: _Call, link: Link, frame: Frame | None) -> None:
+        if call not in self._calls:
             return  # Given up.
         if frame is not None and frame.kind is Kind.ACK:
-            question.tried |= link.bit
+            call.tried |= link.bit
         elif frame is not None:
-            found = check_found(frame, question.request.offset, question.length)
+            found = check_found(frame, call.request.offset, call.length)
             if link in self._reads.sources:
-                self._finish(question, self._certain(question, link, found))
+                self._finish(call, self._certain(call, link, found))
                 return
-        if not self._send(question):
-            self._finish(question, None)
+        if not self._send(call):
+            self._finish(call, None)
 
-    def _finish(self, question: _Call, found: tuple[Extent, ...] | None) -> None:
-        del self._calls[question]
-        _tell(question.request, found)
-        self._agenda.complete([question.request], question.completed)
+    def _finish(self, call: _Call, found: tuple[Extent, ...] | None) -> None:
+        del self._calls[call]
+        _tell(call.request, found)
+        self._agenda.complete([call.request], call.completed)
 
     def _certain(
-        self, question: _Call, link: Link, found: tuple[Extent, ...]
+        self, call: _Call, link: Link, found: tuple[Extent, ...]
     ) -> tuple[Extent, ...] | None:
         """Return what a replica has told of with what is not certain as data; None for all."""
-        offset = question.request.offset
+        offset = call.request.offset
         length = found[-1].offset + found[-1].length - offset
-        if self._links.unrest.has_touched(question.unrest, offset, length):
+        if self._links.unrest.has_touched(call.unrest, offset, length):
             return None
         if sum(len(changing.granules) for changing in self._changing) > CHANGING_COUNT_MAX:
             return None
-        spans = question.in_question + self._in_question(link, offset, length)
+        spans = call.in_question + self._in_question(link, offset, length)
         for changing in self._changing:
             spans += changing.spans(offset, length)
         return cover(found, sorted(spans)) if spans else found

@@ -40,8 +40,8 @@ class SparseFileStore(Store):
     """One replica's bytes.
 
     `write`, `discard` and `read_cached` are called on the data thread; `read`, `digest`,
-    `find_extents`, `flush` and `renew` may wait and are called on worker threads. Overlapping reads
-    and writes are the caller's to order.
+    `find_extents`, `flush` and `reopen` may wait and are called on worker threads. Overlapping
+    reads and writes are the caller's to order.
 
     Args:
         path: The file; it exists and is `size_bytes` long.
@@ -115,7 +115,7 @@ class SparseFileStore(Store):
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_RANDOM)
         return descriptor
 
-    def renew(self) -> None:
+    def reopen(self) -> None:
         """Open the file anew after a failed flush: what is written from now on can be flushed.
         What was written before must be written again. Waits for a flush under way.
 

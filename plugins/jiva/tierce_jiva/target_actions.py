@@ -57,7 +57,7 @@ class ReadFile:
         link: Whose file it is.
         head: The file.
         requests: They.
-        completed: Whom to tell.
+        completed: Who is told.
         since: When they first came, in seconds.
         unrest: The number of `Links.unrest` when they were asked for.
     """

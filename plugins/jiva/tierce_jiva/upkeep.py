@@ -11,11 +11,11 @@ from tierce_jiva.host import Standing, State
 from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Link, Links
 from tierce_jiva.marks import Marks
-from tierce_jiva.news import News
 from tierce_jiva.options import JivaOptions
 from tierce_jiva.quorum import Quorum
 from tierce_jiva.regions import Extents
 from tierce_jiva.repair import Members, Repair
+from tierce_jiva.status_reporter import StatusReporter
 from tierce_jiva.target_actions import Agenda
 from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.write_path import WritePath
@@ -33,7 +33,7 @@ class Upkeep:
         unflushed: The account of what is not flushed.
         locked: Extents that writes must not enter.
         unequal: Extents that may differ between the members.
-        news: Tells operators.
+        reporter: Tells operators.
         agenda: Where it says what is to be done.
     """
 
@@ -47,7 +47,7 @@ class Upkeep:
         unflushed: Unflushed,
         locked: InFlight,
         unequal: Extents,
-        news: News,
+        reporter: StatusReporter,
         agenda: Agenda,
     ) -> None:
         self._standing = standing
@@ -55,11 +55,11 @@ class Upkeep:
         self._quorum = quorum
         self._writes = writes
         self._unflushed = unflushed
-        self._news = news
+        self._reporter = reporter
         self._agenda = agenda
         self.marks = Marks(links, agenda)
         self.cleaning = Cleaning(self.marks, unflushed, options.clean_after_s)
-        self.doubts = Doubts(links, unflushed, news, agenda)
+        self.doubts = Doubts(links, unflushed, reporter, agenda)
         self.repair = Repair(
             links,
             locked,
@@ -101,7 +101,9 @@ class Upkeep:
     def read_failed(self, link: Link, reason: str, requests: list[Request]) -> None:
         """A replica could not be read: what others hold is written to it again, which cures a bad
         sector, or shows that its disk is past it."""
-        self._news.say_once("jiva.replica.read-failed", f"{link.name}: {reason}", severity="error")
+        self._reporter.say_once(
+            "jiva.replica.read-failed", f"{link.name}: {reason}", severity="error"
+        )
         members = self._required()
         if link in members and any(other.is_sound and other is not link for other in members):
             extents = Extents(self._links.regions)

@@ -63,11 +63,11 @@ def test_a_degraded_volume_names_the_replicas_that_are_not_in_sync() -> None:
     replicas = (
         MemberStatus(name="replica-1", state="in-sync"),
         MemberStatus(name="replica-2", state="down", trouble="its process is not up"),
-        MemberStatus(name="replica-3", state="catching-up", progress=0.254),
+        MemberStatus(name="replica-3", state="rebuilding", progress=0.254),
     )
     found = see(published=VolumeStatus(state="degraded", members=replicas))
     assert found.health is Health.DEGRADED
-    assert found.why == ("replica-2 is down: its process is not up; replica-3 is catching-up (25%)")
+    assert found.why == ("replica-2 is down: its process is not up; replica-3 is rebuilding (25%)")
 
 
 def test_a_worse_state_is_not_hidden_by_the_portals() -> None:

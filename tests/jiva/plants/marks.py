@@ -11,10 +11,10 @@ from jiva.plants.plant import plants_of, wrap
 from tierce_jiva.cleaning import Cleaning
 from tierce_jiva.host import State
 from tierce_jiva.marks import Marks
+from tierce_jiva.membership import MembershipController
 from tierce_jiva.record_keeper import RecordKeeper
 from tierce_jiva.replica import Replica
 from tierce_jiva.replicator import Replicator
-from tierce_jiva.steward import Steward
 from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.upkeep import Upkeep
 
@@ -99,7 +99,7 @@ def forget_what_the_absent_miss(patch: pytest.MonkeyPatch) -> None:
 def forget_what_who_leaves_may_lack(patch: pytest.MonkeyPatch) -> None:
     """One that is voted out is compared only where somebody writes later."""
 
-    def in_force(genuine: Any, self: Steward) -> None:
+    def in_force(genuine: Any, self: MembershipController) -> None:
         missed = {link: link.missed.copy() for link in self._links}
         is_first = self.state is not State.SERVING
         genuine(self)
@@ -108,7 +108,7 @@ def forget_what_who_leaves_may_lack(patch: pytest.MonkeyPatch) -> None:
             if link.name not in membership.in_sync and not is_first:
                 link.missed = extents
 
-    wrap(patch, Steward, "_in_force", in_force)
+    wrap(patch, MembershipController, "_in_force", in_force)
 
 
 def settle_an_order_at_once(patch: pytest.MonkeyPatch) -> None:
@@ -130,8 +130,8 @@ def close_without_a_flush(patch: pytest.MonkeyPatch) -> None:
     """An orderly close takes the marks away at once."""
 
     def close(genuine: Any, self: Replicator, now: float) -> None:
-        upkeep = self._steward.upkeep
-        if self._steward.is_settled and upkeep.can_be_cleaned and self._writes.is_idle:
+        upkeep = self._controller.upkeep
+        if self._controller.is_settled and upkeep.can_be_cleaned and self._writes.is_idle:
             upkeep.marks.clear(upkeep.marks.common, is_last=True)
         else:
             genuine(self, now)

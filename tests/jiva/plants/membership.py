@@ -10,9 +10,9 @@ from jiva.plants.plant import plants_of, wrap
 from tierce_jiva.ballot import Membership
 from tierce_jiva.host import State
 from tierce_jiva.links import Link
+from tierce_jiva.membership import MembershipController
 from tierce_jiva.quorum import Quorum
 from tierce_jiva.replica import Replica
-from tierce_jiva.steward import Steward
 from tierce_jiva.wire import Frame, Kind, encode_ack
 
 
@@ -114,7 +114,7 @@ def acknowledge_by_the_old_set_until_the_new_is_in_force(patch: pytest.MonkeyPat
 def keep_an_opening_vote_whose_link_was_lost(patch: pytest.MonkeyPatch) -> None:
     """A link lost during an opening changes nothing about what was decided."""
 
-    def lost(genuine: Any, self: Steward, link: Link, reason: str) -> None:
+    def lost(genuine: Any, self: MembershipController, link: Link, reason: str) -> None:
         was_electing = self.state is State.ELECTING
         proposals = list(self._quorum._proposals)
         genuine(self, link, reason)
@@ -122,7 +122,7 @@ def keep_an_opening_vote_whose_link_was_lost(patch: pytest.MonkeyPatch) -> None:
             self.state = State.ELECTING
             self._quorum._proposals = proposals
 
-    wrap(patch, Steward, "lost", lost)
+    wrap(patch, MembershipController, "lost", lost)
 
 
 def adopt_by_ballot_alone(patch: pytest.MonkeyPatch) -> None:

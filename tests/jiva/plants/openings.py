@@ -14,10 +14,10 @@ from tierce_jiva.doubts import Doubts
 from tierce_jiva.faults import Faults
 from tierce_jiva.handshake import Handshake
 from tierce_jiva.links import Link
+from tierce_jiva.membership import MembershipController
 from tierce_jiva.opener import Opener
 from tierce_jiva.promise import Promise
 from tierce_jiva.returning import Returning
-from tierce_jiva.steward import Steward
 
 
 def open_without_a_majority(patch: pytest.MonkeyPatch) -> None:
@@ -33,7 +33,7 @@ def open_without_a_majority(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr("tierce_jiva.opener.choose", alone)
     patch.setattr(Membership, "majority", property(lambda _self: 1))
-    for owner in (Steward, Opener, Faults):
+    for owner in (MembershipController, Opener, Faults):
         wrap(patch, owner, "__init__", init)
 
 

@@ -10,9 +10,9 @@ from jiva.plants.plant import on_targets, plants_of, wrap
 from tierce import GOOD
 from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Link
+from tierce_jiva.membership import MembershipController
 from tierce_jiva.read_path import ReadPath
 from tierce_jiva.regions import Extents
-from tierce_jiva.steward import Steward
 
 
 def read_what_is_not_settled(patch: pytest.MonkeyPatch) -> None:
@@ -38,7 +38,7 @@ def read_what_is_not_equal(patch: pytest.MonkeyPatch) -> None:
     """A read does not wait for what may differ between the members."""
 
     def change(replicator: Any) -> None:
-        unequal = replicator._steward.upkeep.repair.unequal
+        unequal = replicator._controller.upkeep.repair.unequal
         patch.setattr(unequal, "overlaps", lambda _offset, _length: False)
 
     on_targets(patch, change)
@@ -47,12 +47,12 @@ def read_what_is_not_equal(patch: pytest.MonkeyPatch) -> None:
 def read_who_catches_up(patch: pytest.MonkeyPatch) -> None:
     """A replica that gets live writes is read too."""
 
-    def readable(genuine: Any, self: Steward) -> tuple[list[Link], list[Link]]:
+    def readable(genuine: Any, self: MembershipController) -> tuple[list[Link], list[Link]]:
         found, members = genuine(self)
-        mirror = self._readmission.mirror
+        mirror = self._rebuilding.mirror
         return ([mirror, *found] if mirror is not None and mirror.is_ready else found), members
 
-    wrap(patch, Steward, "_readable", readable)
+    wrap(patch, MembershipController, "_readable", readable)
 
 
 def keep_what_a_thread_reads_of_a_lost_link(patch: pytest.MonkeyPatch) -> None:

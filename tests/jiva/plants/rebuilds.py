@@ -1,4 +1,4 @@
-"""Catching up and copies, each with a clause left out."""
+"""Rebuilding and copies, each with a clause left out."""
 
 from __future__ import annotations
 
@@ -8,45 +8,45 @@ from typing import Any
 import pytest
 
 from jiva.plants.plant import leave_out, plants_of, wrap
-from tierce_jiva.catch_up import CatchUp
 from tierce_jiva.extent_copy import ExtentCopy
 from tierce_jiva.faults import Faults
 from tierce_jiva.links import Link
-from tierce_jiva.readmission import Readmission
+from tierce_jiva.membership import MembershipController
+from tierce_jiva.rebuild import Rebuild
+from tierce_jiva.rebuilding import Rebuilding
 from tierce_jiva.repair import Members, Repair
-from tierce_jiva.steward import Steward
 
 
 def let_a_joiner_in_before_its_flush(patch: pytest.MonkeyPatch) -> None:
     """A replica is let in with what is copied in its cache only."""
 
-    def flush(self: CatchUp, then: Callable[[], None]) -> None:
+    def flush(self: Rebuild, then: Callable[[], None]) -> None:
         if not self._is_stopped:
             then()
 
-    patch.setattr(CatchUp, "_flush", flush)
+    patch.setattr(Rebuild, "_flush", flush)
 
 
 def let_a_joiner_in_without_a_copy(patch: pytest.MonkeyPatch) -> None:
     """A replica is let in as it is."""
 
-    def fill(self: CatchUp) -> None:
+    def fill(self: Rebuild) -> None:
         if not self._is_over:
             self.link.missed.clear()
             self._finish()
 
-    patch.setattr(CatchUp, "_fill", fill)
+    patch.setattr(Rebuild, "_fill", fill)
 
 
 def copy_without_live_writes(patch: pytest.MonkeyPatch) -> None:
-    """A replica that catches up gets no live writes."""
+    """A replica that is rebuilt gets no live writes."""
 
-    patch.setattr(Readmission, "mirror", None)
+    patch.setattr(Rebuilding, "mirror", None)
 
 
 def flush_without_who_is_being_proved(patch: pytest.MonkeyPatch) -> None:
-    """Flushes and writes do not wait for one that has nearly caught up."""
-    patch.setattr(Readmission, "is_finishing", False)
+    """Flushes and writes do not wait for one that has nearly was rebuilt."""
+    patch.setattr(Rebuilding, "is_finishing", False)
 
 
 def take_an_unreadable_source_for_equal(patch: pytest.MonkeyPatch) -> None:
@@ -64,34 +64,34 @@ def take_an_unreadable_source_for_equal(patch: pytest.MonkeyPatch) -> None:
 def compare_the_first_extent_only(patch: pytest.MonkeyPatch) -> None:
     """One extent of each region that a replica may lack is compared."""
 
-    def start(genuine: Any, self: CatchUp) -> None:
+    def start(genuine: Any, self: Rebuild) -> None:
         regions = self._links.regions
         for extent in list(self.link.missed):
             if extent != regions.extents_of(regions.region_of(extent))[0]:
                 self.link.missed.discard(extent)
         genuine(self)
 
-    wrap(patch, CatchUp, "start", start)
+    wrap(patch, Rebuild, "start", start)
 
 
 def forget_what_a_stopped_joiner_misses(patch: pytest.MonkeyPatch) -> None:
-    """A replica that stops catching up misses nothing of what is written then."""
+    """A replica that stops being rebuilt misses nothing of what is written then."""
 
-    def stop(genuine: Any, self: Readmission, reason: str) -> None:
+    def stop(genuine: Any, self: Rebuilding, reason: str) -> None:
         link = self.mirror
         missed = link.missed.copy() if link is not None else None
         genuine(self, reason)
         if link is not None and missed is not None:
             link.missed = missed
 
-    wrap(patch, Readmission, "stop", stop)
+    wrap(patch, Rebuilding, "stop", stop)
 
 
 def keep_a_joiner_that_failed_a_write(patch: pytest.MonkeyPatch) -> None:
-    """A replica that fails a live write while it catches up goes on."""
+    """A replica that fails a live write while it is rebuilt goes on."""
 
     def suspect(genuine: Any, self: Faults, at_fault: list[Link], reason: str) -> None:
-        mirror = self._readmission.mirror
+        mirror = self._rebuilding.mirror
         for link in at_fault:
             if link is mirror:
                 link.writes.clear()
@@ -102,7 +102,7 @@ def keep_a_joiner_that_failed_a_write(patch: pytest.MonkeyPatch) -> None:
 
 def let_a_joiner_in_whose_source_failed_a_write(patch: pytest.MonkeyPatch) -> None:
     """What a failed write may have left on the source is copied nonetheless."""
-    leave_out(patch, Steward, "_restart_catch_up")
+    leave_out(patch, MembershipController, "_restart_rebuild")
 
 
 def repair_some_of_the_members(patch: pytest.MonkeyPatch) -> None:

@@ -166,7 +166,7 @@ def know_the_first_granule_only(patch: pytest.MonkeyPatch) -> None:
 
 
 def write_to_the_required_only(patch: pytest.MonkeyPatch) -> None:
-    """A replica that catches up gets no live writes."""
+    """A replica that is rebuilt gets no live writes."""
 
     def send(genuine: Any, self: WritePath, requests: Any, completed: Any) -> None:
         targets, required = self.targets, self.required

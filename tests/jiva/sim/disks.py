@@ -130,7 +130,7 @@ class Disk:
             found.append(Extent(at * BLOCK, (1 + len(rest)) * BLOCK, is_hole))
         return found
 
-    def renew(self) -> None:
+    def reopen(self) -> None:
         """Open the file anew: what is written from now on can be synced."""
         self.is_broken = False
 

@@ -22,7 +22,7 @@ from tierce_jiva.replica_actions import (
     Fetch,
     FindExtents,
     Hangup,
-    Renew,
+    Reopen,
     Report,
     Save,
     Send,
@@ -235,8 +235,8 @@ class Process:
                 self._later(lambda action=action: self._digested(action), 0.02)  # type: ignore[misc]
             elif isinstance(action, FindExtents):
                 self._later(lambda action=action: self._found(action), 0.02)  # type: ignore[misc]
-            elif isinstance(action, Renew):
-                self._later(lambda action=action: self._renewed(action), 0.02)  # type: ignore[misc]
+            elif isinstance(action, Reopen):
+                self._later(lambda action=action: self._reopened(action), 0.02)  # type: ignore[misc]
             elif isinstance(action, Hangup):
                 connection = self.connections.pop(action.connection, None)
                 if connection is not None:
@@ -328,10 +328,10 @@ class Process:
         self.world.saw("failed sync" if has_failed else "synced", self.node)
         self.carry_out(self.replica.synced(OSError(errno.EIO, "planned") if has_failed else None))
 
-    def _renewed(self, renew: Renew) -> None:
-        self.node.disk.renew()
+    def _reopened(self, reopen: Reopen) -> None:
+        self.node.disk.reopen()
         self.world.tally["renewal"] += 1
-        self.carry_out(self.replica.renewed(renew, None))
+        self.carry_out(self.replica.reopened(reopen, None))
 
     def _fetched(self, fetch: Fetch) -> None:
         view, position, error = memoryview(fetch.buffer), 0, None

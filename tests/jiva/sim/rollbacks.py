@@ -78,9 +78,9 @@ class Rollbacks:
         """Cut a replica's file short; an operator puts a copy in its place later."""
         world = self._world
         # Nobody could tell while nobody has it open, or while all rests on it at that moment.
-        steward = world.owner.replicator._steward
-        is_served = world.owner.is_alive and steward.state is State.SERVING
-        is_quiet = is_served and not steward._quorum.is_voting
+        controller = world.owner.replicator._controller
+        is_served = world.owner.is_alive and controller.state is State.SERVING
+        is_quiet = is_served and not controller._quorum.is_voting
         if not is_quiet or node.process is None or not self._is_covered(node):
             return
         length = self._random.choice([0, *world.hot[1:]]) * BLOCK

@@ -285,7 +285,7 @@ def give_up(world: World) -> Steps:
 
 
 def disturbed_rejoin(world: World) -> Steps:
-    """A replica is voted out, comes back, and is struck, or others are, while it catches up."""
+    """A replica is voted out, comes back, and is struck, or others are, while it is rebuilt."""
     node, other = _two(world)
     world.kill_replica(node)
     yield "voted out"

@@ -400,7 +400,7 @@ class Store(tierce.Store):
         """Do what the mistake says."""
         does(self.mistake, "flush")
 
-    def renew(self) -> None:
+    def reopen(self) -> None:
         """Do nothing."""
 
     def close(self) -> None:

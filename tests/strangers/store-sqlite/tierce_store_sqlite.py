@@ -171,7 +171,7 @@ class SqliteStore(tierce.Store):
                     "PRAGMA wal_checkpoint(PASSIVE)"
                 ).fetchone()
 
-    def renew(self) -> None:
+    def reopen(self) -> None:
         """Connect anew: what SQLite knows of the failure goes with the old connections."""
         with medium(), self._workers:
             self._reader.close()

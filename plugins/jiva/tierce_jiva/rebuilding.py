@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import attrs
 
-from tierce_jiva.catch_up import CatchUp
 from tierce_jiva.findings import Copy, Trouble
 from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Link, Links
 from tierce_jiva.marks import Marks
-from tierce_jiva.news import News
 from tierce_jiva.quorum import Quorum
 from tierce_jiva.read_path import ReadPath
+from tierce_jiva.rebuild import Rebuild
 from tierce_jiva.regions import Extents
+from tierce_jiva.status_reporter import StatusReporter
 from tierce_jiva.target_actions import Agenda
 from tierce_jiva.unflushed import Unflushed
 
-#: A replica that failed to catch up waits this long, doubling, before it tries again.
+#: A replica that could not be rebuilt waits this long, doubling, before it tries again.
 RETRY_S_MIN = 1.0
 RETRY_S_MAX = 30.0
 #: One that is voted out for a fault this soon after it was let in waits longer each time.
@@ -25,8 +25,8 @@ LATE_S_MIN = 30.0
 LATE_S_MAX = 900.0
 
 
-class Readmission:
-    """At most one replica catches up at a time.
+class Rebuilding:
+    """At most one replica is rebuilt at a time.
 
     Args:
         links: The replicas.
@@ -36,7 +36,7 @@ class Readmission:
         locked: Extents that writes must not enter.
         unequal: Extents that may differ between the members.
         reads: Who may be read is who may be copied from.
-        news: Tells operators.
+        reporter: Tells operators.
         agenda: Where it says what is to be done.
         window: Extents compared at once.
     """
@@ -50,7 +50,7 @@ class Readmission:
         locked: InFlight,
         unequal: Extents,
         reads: ReadPath,
-        news: News,
+        reporter: StatusReporter,
         agenda: Agenda,
         *,
         window: int,
@@ -62,37 +62,37 @@ class Readmission:
         self._locked = locked
         self._unequal = unequal
         self._reads = reads
-        self._news = news
+        self._reporter = reporter
         self._agenda = agenda
         self._window = window
-        self._catch_up: CatchUp | None = None
+        self._rebuild: Rebuild | None = None
 
     def __bool__(self) -> bool:
-        return self._catch_up is not None
+        return self._rebuild is not None
 
     @property
     def mirror(self) -> Link | None:
         """The replica that is rebuilt, once every write goes to it."""
-        catch_up = self._catch_up
-        return catch_up.link if catch_up is not None and catch_up.has_joined else None
+        rebuild = self._rebuild
+        return rebuild.link if rebuild is not None and rebuild.has_joined else None
 
     @property
     def is_finishing(self) -> bool:
         """True if every flush goes to it too."""
-        return self._catch_up is not None and self._catch_up.is_finishing
+        return self._rebuild is not None and self._rebuild.is_finishing
 
     def progress(self, link: Link) -> float | None:
-        """Return the share of what there is to compare that is done, 0 to 1, if this one catches
-        up."""
-        if self._catch_up is None or self._catch_up.link is not link:
+        """Return the share of what there is to compare that is done, 0 to 1, if this one is
+        rebuilt."""
+        if self._rebuild is None or self._rebuild.link is not link:
             return None
-        return round(self._catch_up.progress, 3)
+        return round(self._rebuild.progress, 3)
 
     def consider(self) -> None:
         """Begin with the next one, if there is one and nothing stands against it; go on with what
         is under way."""
-        if self._catch_up is not None:
-            self._catch_up.advance()
+        if self._rebuild is not None:
+            self._rebuild.advance()
         elif not self._quorum.is_voting:
             members = self._quorum.latest.in_sync
             for link in self._links.ready():
@@ -104,12 +104,12 @@ class Readmission:
         # What it was voted out for is over.
         link.fault = ""
         count = len(link.missed)
-        self._news.emit(
-            "jiva.replica.catching-up",
+        self._reporter.emit(
+            "jiva.replica.rebuilding",
             f"{link.name} is compared with a member in {count} MiB",
             "info",
         )
-        self._catch_up = CatchUp(
+        self._rebuild = Rebuild(
             self._links,
             link,
             self._marks,
@@ -120,17 +120,17 @@ class Readmission:
             self._agenda,
             window=self._window,
         )
-        self._catch_up.start()
+        self._rebuild.start()
         self._agenda.must_refresh = True
 
     def ended(self, copy: Copy, trouble: Trouble | None) -> None:
         """A copy of an extent has ended."""
-        if self._catch_up is not None:
-            self._catch_up.ended(copy, trouble)
+        if self._rebuild is not None:
+            self._rebuild.ended(copy, trouble)
 
     def proved(self, link: Link) -> None:
         """It holds what a member holds, from now on: let it in."""
-        if self._catch_up is None or self._catch_up.link is not link:
+        if self._rebuild is None or self._rebuild.link is not link:
             return
         for extents in (link.missed, link.copied, link.doubt):
             extents.clear()
@@ -141,25 +141,25 @@ class Readmission:
 
     def lost(self, link: Link, reason: str) -> None:
         """A link was lost, or is of no use any more."""
-        if self._catch_up is not None and self._catch_up.link is link:
+        if self._rebuild is not None and self._rebuild.link is link:
             self.stop(reason)
 
     def stop(self, reason: str) -> None:
         """It is not let in now; nothing waits for it any more."""
-        catch_up, self._catch_up = self._catch_up, None
-        if catch_up is None:
+        rebuild, self._rebuild = self._rebuild, None
+        if rebuild is None:
             return
-        catch_up.stop()
-        link = catch_up.link
+        rebuild.stop()
+        link = rebuild.link
         self._count(link, counts=False)
-        if catch_up.has_joined:
+        if rebuild.has_joined:
             # What is under way, and what comes from now on, it may miss.
             link.missed.add_regions(self._marks.common)
             link.copied.update(self._unflushed.since(link.flushed_epoch))
         self._take_back(link)
         link.patience_s = min(max(RETRY_S_MIN, link.patience_s * 2), RETRY_S_MAX)
         link.not_before = self._links.now + link.patience_s
-        self._news.emit(
+        self._reporter.emit(
             "jiva.replica.not-let-in",
             f"{link.name} is not let in: {reason}; next try in {link.patience_s:g} s",
             "warning",
@@ -188,17 +188,17 @@ class Readmission:
             self._quorum.propose(others or frozenset(membership.in_sync))
 
     def in_force(self, members: tuple[str, ...]) -> None:
-        """A membership has come into force: it may be what the catch-up was for."""
-        catch_up = self._catch_up
-        if catch_up is None or catch_up.link.name not in members:
+        """A membership has come into force: it may be what the rebuild was for."""
+        rebuild = self._rebuild
+        if rebuild is None or rebuild.link.name not in members:
             return
-        link = catch_up.link
-        self._catch_up = None
+        link = rebuild.link
+        self._rebuild = None
         link.patience_s = 0.0
         link.in_since = self._links.now
-        self._news.emit(
+        self._reporter.emit(
             "jiva.replica.in-sync",
-            f"{link.name} is in sync again; {catch_up.copied_bytes} bytes were copied",
+            f"{link.name} is in sync again; {rebuild.copied_bytes} bytes were copied",
             "info",
         )
 

@@ -35,12 +35,12 @@ FLUSH_COUNT = 16384
 _SHOW_COUNT = 32
 
 
-class CatchUp:
-    """One replica catching up.
+class Rebuild:
+    """One replica being rebuilt.
 
     Args:
         links: The replicas.
-        link: The one that catches up; ready.
+        link: The one that is rebuilt; ready.
         marks: The marks.
         unflushed: The account of what is not flushed.
         reads: Who may be read is who may be copied from.
@@ -95,8 +95,8 @@ class CatchUp:
 
     def start(self) -> None:
         """Begin."""
-        if self.link.must_renew:
-            self._ask({"kind": "renew"}, "renewed", self._renewed)
+        if self.link.must_reopen:
+            self._ask({"kind": "renew"}, "renewed", self._reopened)
         else:
             self._mark_more()
 
@@ -126,8 +126,8 @@ class CatchUp:
         """The share of what there is to compare that is done, 0 to 1."""
         return self.done_count / self.extent_count if self.extent_count else 1.0
 
-    def _renewed(self) -> None:
-        self.link.must_renew = False
+    def _reopened(self) -> None:
+        self.link.must_reopen = False
         self._mark_more()
 
     def _mark_more(self) -> None:
@@ -260,7 +260,7 @@ class CatchUp:
         """All that it has not flushed is to be written to it again."""
         link = self.link
         if not is_lost:
-            link.must_renew = True
+            link.must_reopen = True
             link.copied.update(self._flushing)
             link.copied.update(self._unflushed.since(link.flushed_epoch))
             link.missed.update(link.copied)

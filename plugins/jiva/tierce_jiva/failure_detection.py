@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tierce_jiva.links import Batch, Link, Links, LinkState, Question
+from tierce_jiva.links import Batch, Link, Links, LinkState, PendingCall
 from tierce_jiva.options import JivaOptions
 
-#: Lateness alone leaves no fewer copies than this.
+#: To be late alone leaves no fewer copies than this.
 COPY_COUNT_MIN = 2
 #: So many times as long is waited where nobody answers.
 ALL_HUNG = 4
@@ -72,9 +72,9 @@ def has_shown_no_life(link: Link, now: float, options: JivaOptions) -> bool:
 def forgive(links: Links, seconds: float, now: float) -> None:
     """This process has stood still for so long until now: what it was waiting for may have come
     meanwhile."""
-    items: dict[int, Batch | Question] = {}
+    items: dict[int, Batch | PendingCall] = {}
     for link in links:
-        for waiting in (link.writes, link.flushes, link.questions):
+        for waiting in (link.writes, link.flushes, link.calls):
             items.update((id(item), item) for item in waiting.values())
         link.heard_at = min(link.heard_at + seconds, now)
         link.lost_at = min(link.lost_at + seconds, now)
@@ -83,18 +83,18 @@ def forgive(links: Links, seconds: float, now: float) -> None:
 
 
 def find_hung(links: Links, dead_s: float) -> list[Link]:
-    """Return the connected replicas that have left a question unanswered for `dead_s` seconds; if
+    """Return the connected replicas that have left a call unanswered for `dead_s` seconds; if
     all of them have, those that have for much longer: then the fault may be ours, and asking anew
     would not help, but for what a connection has lost."""
     up = [link for link in links if link.state is not LinkState.DOWN]
-    hung = [link for link in up if _has_left_a_question(link, links.now - dead_s)]
+    hung = [link for link in up if _has_left_a_call(link, links.now - dead_s)]
     if len(hung) < len(up):
         return hung
-    return [link for link in up if _has_left_a_question(link, links.now - ALL_HUNG * dead_s)]
+    return [link for link in up if _has_left_a_call(link, links.now - ALL_HUNG * dead_s)]
 
 
-def _has_left_a_question(link: Link, before: float) -> bool:
-    oldest = next(iter(link.questions.values()), None)
+def _has_left_a_call(link: Link, before: float) -> bool:
+    oldest = next(iter(link.calls.values()), None)
     return oldest is not None and oldest.asked_at < before
 
 

@@ -12,7 +12,7 @@ from tierce_jiva.target_actions import Agenda, Publish, Report
 TOLD_COUNT_MAX = 100
 
 
-class News:
+class StatusReporter:
     """What was told last, so that nothing is told twice.
 
     Args:
@@ -120,13 +120,13 @@ def describe(link: Link, *, is_in: bool, progress: float | None) -> MemberStatus
     Args:
         link: The replica.
         is_in: It is in the in-sync set.
-        progress: The share of the volume compared, 0 to 1, if it catches up.
+        progress: The share of the volume compared, 0 to 1, if it is rebuilt.
     """
     if not link.is_ready:
         state = "down"
     elif is_in:
         state = "in-doubt" if link.is_in_doubt else "in-sync"
     else:
-        state = "waiting" if progress is None else "catching-up"
+        state = "waiting" if progress is None else "rebuilding"
     trouble = link.fault or link.trouble or ""
     return MemberStatus(name=link.name, state=state, progress=progress, trouble=trouble)

@@ -1,4 +1,4 @@
-"""Whose turn it is to catch up, and what became of it."""
+"""Whose turn it is to be rebuilt, and what became of it."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from tierce_jiva.findings import CopyEnded, Finding, InForce, NotRebuilt, Proved
 from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Link, Links, LinkState
 from tierce_jiva.marks import Marks
-from tierce_jiva.news import News
 from tierce_jiva.pending import Pending
 from tierce_jiva.promise import Promise
 from tierce_jiva.quorum import Quorum
 from tierce_jiva.read_path import ReadPath
-from tierce_jiva.readmission import (
+from tierce_jiva.rebuilding import (
     LATE_S_MAX,
     LATE_S_MIN,
     RETRY_S_MAX,
     RETRY_S_MIN,
     STEADY_S,
-    Readmission,
+    Rebuilding,
 )
 from tierce_jiva.regions import Extents
+from tierce_jiva.status_reporter import StatusReporter
 from tierce_jiva.unflushed import Unflushed
 
 A, B, C = NAMES = ("replica-1", "replica-2", "replica-3")
@@ -56,7 +56,7 @@ class Ladder:
         unequal = Extents(self.links.regions)
         self.reads = ReadPath(self.links, InFlight(), unequal, Pending(), None, self.agenda)
         self.reads.use([self.links[A]], [self.links[A]], "elsewhere")
-        self.readmission = Readmission(
+        self.rebuilding = Rebuilding(
             self.links,
             self.quorum,
             self.marks,
@@ -64,7 +64,7 @@ class Ladder:
             self.locked,
             unequal,
             self.reads,
-            News(volume_of(self.links), self.agenda),
+            StatusReporter(volume_of(self.links), self.agenda),
             self.agenda,
             window=2,
         )
@@ -72,13 +72,13 @@ class Ladder:
     def _hear(self, found: Finding) -> None:
         match found:
             case InForce():
-                self.readmission.in_force(self.quorum.latest.in_sync)
+                self.rebuilding.in_force(self.quorum.latest.in_sync)
             case CopyEnded():
-                self.readmission.ended(found.copy, found.trouble)
+                self.rebuilding.ended(found.copy, found.trouble)
             case Proved():
-                self.readmission.proved(found.link)
+                self.rebuilding.proved(found.link)
             case NotRebuilt():
-                self.readmission.lost(found.link, found.reason)
+                self.rebuilding.lost(found.link, found.reason)
 
     @property
     def codes(self) -> list[str]:
@@ -89,14 +89,14 @@ class Ladder:
         return [event.message.removeprefix("demo: ") for event in events_of(self.agenda)]
 
     def begun(self) -> list[str]:
-        """Return who catches up now."""
-        progress = self.readmission.progress
+        """Return who is rebuilt now."""
+        progress = self.rebuilding.progress
         return [link.name for link in self.links if progress(link) is not None]
 
     def mark(self, link: Link) -> None:
         """It carries out the last order about marks; what else it was asked is forgotten."""
-        newest = max(link.questions)
-        link.questions = {newest: link.questions[newest]}
+        newest = max(link.calls)
+        link.calls = {newest: link.calls[newest]}
         answer(link, {"kind": "marked", "order": self.marks.order})
 
     def until_proved(self, link: Link) -> None:
@@ -117,64 +117,64 @@ def ladder() -> Ladder:
 
 
 def test_one_at_a_time_catches_up(ladder: Ladder) -> None:
-    assert not ladder.readmission
-    ladder.readmission.consider()
-    assert ladder.readmission
+    assert not ladder.rebuilding
+    ladder.rebuilding.consider()
+    assert ladder.rebuilding
     assert ladder.begun() == [B]
-    assert ladder.readmission.progress(ladder.links[C]) is None
-    ladder.readmission.consider()
+    assert ladder.rebuilding.progress(ladder.links[C]) is None
+    ladder.rebuilding.consider()
     assert ladder.begun() == [B]
-    assert ladder.codes == ["catching-up"]
+    assert ladder.codes == ["rebuilding"]
 
 
 def test_one_that_is_not_here_or_must_wait_is_passed_over(ladder: Ladder) -> None:
     ladder.links[B].not_before = 5.0
     ladder.links[C].state = LinkState.DOWN
-    ladder.readmission.consider()
-    assert not ladder.readmission
+    ladder.rebuilding.consider()
+    assert not ladder.rebuilding
     ladder.links[C].state = LinkState.READY
-    ladder.readmission.consider()
+    ladder.rebuilding.consider()
     assert ladder.begun() == [C]
 
 
 def test_while_a_vote_is_under_way_nobody_begins(ladder: Ladder) -> None:
     ladder.quorum.propose(frozenset({A}))
-    ladder.readmission.consider()
-    assert not ladder.readmission
+    ladder.rebuilding.consider()
+    assert not ladder.rebuilding
 
 
 def test_every_write_goes_to_it_once_it_is_marked(ladder: Ladder) -> None:
     link = ladder.links[B]
     link.missed.add(0)
-    ladder.readmission.consider()
-    assert ladder.readmission.mirror is None
+    ladder.rebuilding.consider()
+    assert ladder.rebuilding.mirror is None
     ladder.mark(link)
-    assert ladder.readmission.mirror is link
-    assert not ladder.readmission.is_finishing
+    assert ladder.rebuilding.mirror is link
+    assert not ladder.rebuilding.is_finishing
 
 
 def test_every_flush_waits_for_it_once_all_is_compared(ladder: Ladder) -> None:
-    ladder.readmission.consider()
+    ladder.rebuilding.consider()
     ladder.mark(ladder.links[B])
-    assert ladder.readmission.is_finishing
+    assert ladder.rebuilding.is_finishing
 
 
 def test_one_that_is_proved_is_proposed_and_in_force_it_is_in_sync(ladder: Ladder) -> None:
-    ladder.readmission.consider()
+    ladder.rebuilding.consider()
     link = ladder.links[B]
     link.doubt.add(3)
     link.copied.add(3)
     ladder.until_proved(link)
     assert ladder.quorum.latest.in_sync == (A, B)
-    assert ladder.readmission.mirror is link, "until it is in force"
+    assert ladder.rebuilding.mirror is link, "until it is in force"
     # Whose memory counts from now on must have accepted itself.
     ladder.accept(A, C)
     assert ladder.quorum.is_voting
     ladder.accept(B)
-    assert not ladder.readmission
-    assert ladder.readmission.mirror is None
-    assert not ladder.readmission.is_finishing
-    assert ladder.codes == ["catching-up", "in-sync"]
+    assert not ladder.rebuilding
+    assert ladder.rebuilding.mirror is None
+    assert not ladder.rebuilding.is_finishing
+    assert ladder.codes == ["rebuilding", "in-sync"]
     assert link.patience_s == 0.0
 
 
@@ -182,11 +182,11 @@ def test_it_counts_from_when_it_is_proved_until_that_comes_to_nothing(ladder: La
     # It is required by then: the members may be voted out for it before it is in force.
     link = ladder.links[B]
     link.promise = Promise(ladder.quorum.latest, counts=False, suspect=True)
-    ladder.readmission.consider()
+    ladder.rebuilding.consider()
     ladder.until_proved(link)
     assert link.has_kept
     assert not link.promise.suspect
-    ladder.readmission.stop("planned")
+    ladder.rebuilding.stop("planned")
     assert not link.has_kept
 
 
@@ -195,13 +195,13 @@ def test_a_failure_waits_twice_as_long_each_time_and_success_forgets_it(ladder: 
     waits = []
     for _ in range(8):
         ladder.links.now = link.not_before
-        ladder.readmission.consider()
-        ladder.readmission.stop("planned")
+        ladder.rebuilding.consider()
+        ladder.rebuilding.stop("planned")
         waits.append(link.not_before - ladder.links.now)
     assert waits == [min(RETRY_S_MIN * 2**turn, RETRY_S_MAX) for turn in range(8)]
     assert "planned; next try in 30 s" in ladder.messages[-1]
     ladder.links.now = link.not_before
-    ladder.readmission.consider()
+    ladder.rebuilding.consider()
     ladder.until_proved(link)
     ladder.accept(A, B)
     assert link.patience_s == 0.0
@@ -210,14 +210,14 @@ def test_a_failure_waits_twice_as_long_each_time_and_success_forgets_it(ladder: 
 def test_one_that_was_a_mirror_may_miss_what_is_marked_now(ladder: Ladder) -> None:
     link = ladder.links[B]
     ladder.marks.begin([2])
-    ladder.readmission.consider()
-    ladder.readmission.stop("before it was marked")
+    ladder.rebuilding.consider()
+    ladder.rebuilding.stop("before it was marked")
     assert not link.missed
     ladder.links.now = link.not_before
-    ladder.readmission.consider()
+    ladder.rebuilding.consider()
     link.missed.add(0)
     ladder.mark(link)
-    ladder.readmission.lost(link, "cut")
+    ladder.rebuilding.lost(link, "cut")
     assert link.missed.regions() == {0, 2}
     assert ladder.agenda.may_admit
 
@@ -226,38 +226,38 @@ def test_what_was_written_to_a_mirror_may_not_be_on_its_disk(ladder: Ladder) -> 
     link = ladder.links[B]
     link.missed.add(0)
     ladder.unflushed.add(7 << 20, 512)
-    ladder.readmission.consider()
+    ladder.rebuilding.consider()
     ladder.mark(link)
     ladder.unflushed.add(9 << 20, 512)
-    ladder.readmission.lost(link, "cut")
+    ladder.rebuilding.lost(link, "cut")
     assert list(link.copied) == [9], "since it has joined"
 
 
 def test_one_that_is_lost_while_it_is_voted_on_is_taken_back(ladder: Ladder) -> None:
-    ladder.readmission.consider()
+    ladder.rebuilding.consider()
     ladder.until_proved(ladder.links[B])
     assert B in ladder.quorum.latest.in_sync
-    ladder.readmission.lost(ladder.links[B], "cut")
+    ladder.rebuilding.lost(ladder.links[B], "cut")
     assert ladder.quorum.is_voting
     assert B not in ladder.quorum.latest.in_sync
 
 
 def test_only_the_one_that_catches_up_is_given_up_when_it_is_lost(ladder: Ladder) -> None:
-    ladder.readmission.consider()
-    ladder.readmission.lost(ladder.links[C], "cut")
-    assert ladder.readmission
-    ladder.readmission.lost(ladder.links[B], "cut")
-    assert not ladder.readmission
-    ladder.readmission.stop("nothing is under way")
-    assert ladder.codes == ["catching-up", "not-let-in"]
+    ladder.rebuilding.consider()
+    ladder.rebuilding.lost(ladder.links[C], "cut")
+    assert ladder.rebuilding
+    ladder.rebuilding.lost(ladder.links[B], "cut")
+    assert not ladder.rebuilding
+    ladder.rebuilding.stop("nothing is under way")
+    assert ladder.codes == ["rebuilding", "not-let-in"]
 
 
 def test_a_membership_without_it_changes_nothing(ladder: Ladder) -> None:
-    ladder.readmission.consider()
-    ladder.readmission.in_force((A,))
-    assert ladder.readmission
-    ladder.readmission.stop("enough")
-    ladder.readmission.in_force((A, B))
+    ladder.rebuilding.consider()
+    ladder.rebuilding.in_force((A,))
+    assert ladder.rebuilding
+    ladder.rebuilding.stop("enough")
+    ladder.rebuilding.in_force((A, B))
     assert "in-sync" not in ladder.codes
 
 
@@ -265,7 +265,7 @@ def test_one_that_is_late_soon_after_it_was_let_in_waits_longer_each_time(ladder
     link = ladder.links[B]
     waits = []
     for _ in range(8):
-        ladder.readmission.was_at_fault(link)
+        ladder.rebuilding.was_at_fault(link)
         waits.append(link.not_before - ladder.links.now)
         link.in_since = ladder.links.now = link.not_before + 1
     assert waits[0] == 0
@@ -274,7 +274,7 @@ def test_one_that_is_late_soon_after_it_was_let_in_waits_longer_each_time(ladder
         assert later == min(2 * wait, LATE_S_MAX)
     assert waits[-1] == LATE_S_MAX
     ladder.links.now = link.in_since + STEADY_S + 1
-    ladder.readmission.was_at_fault(link)
+    ladder.rebuilding.was_at_fault(link)
     assert link.not_before == ladder.links.now
 
 
@@ -282,6 +282,6 @@ def test_it_is_told_how_much_is_compared(ladder: Ladder) -> None:
     link = ladder.links[B]
     for extent in range(32):
         link.missed.add(extent)
-    ladder.readmission.consider()
+    ladder.rebuilding.consider()
     assert ladder.messages == ["replica-2 is compared with a member in 32 MiB"]
-    assert ladder.readmission.progress(link) == 0.0
+    assert ladder.rebuilding.progress(link) == 0.0

@@ -1,4 +1,4 @@
-"""Ladders: what happens around a replica while it catches up."""
+"""Ladders: what happens around a replica while it is rebuilt."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BLOCK = 4096
 MIB = 1 << 20
 REGION = 4 * MIB
 A, B, C = ("replica-1", "replica-2", "replica-3")
-#: Written while C catches up, in a region that it did not miss.
+#: Written while C is rebuilt, in a region that it did not miss.
 ELSEWHERE = 3 * REGION
 
 
@@ -36,7 +36,7 @@ def catching_up() -> Cluster:
     cluster = four_regions()
     miss_two_regions(cluster, C)
     cluster.start_replica(C)
-    cluster.step_until(lambda: cluster.target._steward._readmission.mirror is not None)
+    cluster.step_until(lambda: cluster.target._controller._rebuilding.mirror is not None)
     write = cluster.write(ELSEWHERE, b"w" * BLOCK)
     carry_until_answered(cluster, write)
     assert write.status is GOOD
@@ -46,7 +46,7 @@ def catching_up() -> Cluster:
 
 
 def catches_up(cluster: Cluster) -> bool:
-    return bool(cluster.target._steward._readmission)
+    return bool(cluster.target._controller._rebuilding)
 
 
 def test_what_is_written_and_cleaned_while_a_replica_catches_up_survives_its_loss_of_power() -> (
@@ -153,7 +153,7 @@ def test_a_catch_ups_last_flush_has_the_time_that_a_flush_has() -> None:
     assert cluster.options.dead_s + 2 < cluster.options.flush_dead_s / 2
     cluster.run(cluster.options.dead_s + 2)
     assert node.waiting
-    assert cluster.states()[C] == "catching-up"
+    assert cluster.states()[C] == "rebuilding"
     cluster.release(C)
     cluster.run(0.5)
     assert "jiva.replica.not-let-in" not in cluster.codes()
@@ -183,7 +183,7 @@ def test_a_member_that_is_copied_from_may_break_its_connection_for_a_moment() ->
     for name in (A, B):
         cluster.nodes[name].held.add(DigestExtents)
     cluster.start_replica(C)
-    cluster.step_until(lambda: cluster.target._steward._readmission.mirror is not None)
+    cluster.step_until(lambda: cluster.target._controller._rebuilding.mirror is not None)
     cluster.run()
     (source,) = (name for name in (A, B) if cluster.nodes[name].waiting)
     cluster.break_pipe(source, "blip")
@@ -200,7 +200,7 @@ def test_the_account_of_what_a_mirror_has_not_flushed_stays_small() -> None:
     cluster = opened(opening_patience_s=0.1)
     miss_a_write(cluster, C)
     cluster.start_replica(C)
-    cluster.step_until(lambda: cluster.target._steward._readmission.mirror is not None)
+    cluster.step_until(lambda: cluster.target._controller._rebuilding.mirror is not None)
     cluster.nodes[C].held.add(DigestExtents)
     for number in range(500):
         cluster.write(2 * MIB, bytes([number % 256]) * BLOCK)
@@ -208,7 +208,7 @@ def test_the_account_of_what_a_mirror_has_not_flushed_stays_small() -> None:
         carry_until_answered(cluster, request)
         assert request.status is GOOD
     assert catches_up(cluster)
-    assert len(cluster.target._steward._unflushed._ended) < 100
+    assert len(cluster.target._controller._unflushed._ended) < 100
 
 
 def test_members_do_not_owe_what_was_copied_to_another() -> None:
@@ -217,7 +217,7 @@ def test_members_do_not_owe_what_was_copied_to_another() -> None:
     cluster = four_regions()
     miss_two_regions(cluster, C)
     flush(cluster)
-    unflushed = cluster.target._steward._unflushed
+    unflushed = cluster.target._controller._unflushed
     member = cluster.target.links[A]
     assert not unflushed.since(member.flushed_epoch)
     cluster.start_replica(C)

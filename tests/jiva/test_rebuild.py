@@ -8,14 +8,14 @@ import pytest
 
 from jiva.ladder import SIZE_BYTES, ack, answer, answer_frame, digests, hearing, ready_links, taken
 from tierce import Code
-from tierce_jiva.catch_up import FLUSH_BYTES, CatchUp
 from tierce_jiva.digests import zero_digest
 from tierce_jiva.findings import CopyEnded, CopyFailed, Finding, NotRebuilt, Proved, Trouble
 from tierce_jiva.in_flight import InFlight
-from tierce_jiva.links import Link, Links, Question
+from tierce_jiva.links import Link, Links, PendingCall
 from tierce_jiva.marks import Marks
 from tierce_jiva.pending import Pending
 from tierce_jiva.read_path import ReadPath
+from tierce_jiva.rebuild import FLUSH_BYTES, Rebuild
 from tierce_jiva.regions import EXTENT_BYTES, Extents
 from tierce_jiva.target_actions import Agenda
 from tierce_jiva.unflushed import Unflushed
@@ -26,7 +26,7 @@ OLD = b"o" * 16
 
 
 class Ladder:
-    """A and B are members, C catches up: two extents at once."""
+    """A and B are members, C is rebuilt: two extents at once."""
 
     def __init__(self, *missed: int, size_bytes: int = SIZE_BYTES, window: int = 2) -> None:
         self.links: Links = ready_links(3, size_bytes)
@@ -49,7 +49,7 @@ class Ladder:
         self.troubles: list[Trouble] = []
         self.reads = ReadPath(self.links, InFlight(), self.unequal, Pending(), None, self.agenda)
         self.reads.use([self.member], members, "elsewhere")
-        self.catch_up = CatchUp(
+        self.rebuild = Rebuild(
             self.links,
             self.link,
             self.marks,
@@ -64,7 +64,7 @@ class Ladder:
     def _hear(self, found: Finding) -> None:
         match found:
             case CopyEnded():
-                self.catch_up.ended(found.copy, found.trouble)
+                self.rebuild.ended(found.copy, found.trouble)
             case CopyFailed():
                 self.troubles.append(found.trouble)
             case Proved():
@@ -92,12 +92,12 @@ class Ladder:
         answer(self.link, {"kind": "marked", "order": self.marks.order})
 
     def digest_both(self, data: bytes = OLD) -> None:
-        """The member and the one that catches up hold the same."""
+        """The member and the one that is rebuilt hold the same."""
         answer_frame(self.member, digests(data))
         answer_frame(self.link, digests(data))
 
     def differ(self) -> None:
-        """The member has a hole where the one that catches up holds something."""
+        """The member has a hole where the one that is rebuilt holds something."""
         answer_frame(self.member, digests(zero_digest(EXTENT_BYTES)))
         answer_frame(self.link, digests(OLD))
 
@@ -108,20 +108,20 @@ class Ladder:
 
     def begin(self) -> None:
         """Go on until it is marked."""
-        self.catch_up.start()
+        self.rebuild.start()
         self.obey()
         taken(self.link)
 
 
 def test_it_is_marked_before_anything_is_compared_or_written_to_it() -> None:
     ladder = Ladder(0)
-    ladder.catch_up.start()
+    ladder.rebuild.start()
     (message, *_) = [frame.control() for frame in taken(ladder.link)]
     assert (message["kind"], message["marks"]) == ("mark", "81")
     assert ladder.notes == []
     assert ladder.compared() == []
     ladder.obey()
-    assert ladder.catch_up.has_joined
+    assert ladder.rebuild.has_joined
     assert ladder.compared() == [0]
 
 
@@ -131,22 +131,22 @@ def test_it_is_proved_when_it_is_equal_holds_every_mark_has_flushed_and_agrees()
     assert ladder.locked.overlaps(0, EXTENT_BYTES)
     ladder.digest_both()
     assert ladder.agenda.may_admit, "what waited for that extent may go on"
-    assert ladder.catch_up.is_finishing
+    assert ladder.rebuild.is_finishing
     assert not ladder.locked
     assert ladder.sent(ladder.link) == ["mark"]
     ladder.obey()
     assert ladder.sent(ladder.link) == ["FLUSH"]
     answer_frame(ladder.link, ack())
     assert ladder.sent(ladder.link) == ["redone"]
-    assert ladder.catch_up.is_finishing
+    assert ladder.rebuild.is_finishing
     answer(ladder.link, {"kind": "redone", "done": True})
     assert ladder.notes[-1] == "proved"
-    assert (ladder.catch_up.done_count, ladder.catch_up.copied_bytes) == (1, 0)
+    assert (ladder.rebuild.done_count, ladder.rebuild.copied_bytes) == (1, 0)
 
 
 def test_where_nothing_is_missed_it_flushes_at_once() -> None:
     ladder = Ladder()
-    assert ladder.catch_up.progress == 1.0
+    assert ladder.rebuild.progress == 1.0
     ladder.begin()
     ladder.obey()
     assert ladder.sent(ladder.link)[-1] == "FLUSH"
@@ -158,12 +158,12 @@ def test_what_is_compared_is_bounded_and_goes_on_as_it_is_done() -> None:
     assert len(ladder.link.missed) == 8
     ladder.digest_both()
     ladder.digest_both()
-    assert ladder.catch_up.progress == 0.25
+    assert ladder.rebuild.progress == 0.25
     # What comes next lies in the next region, which is marked already.
     for _ in range(6):
         ladder.digest_both()
     assert not ladder.link.missed
-    assert ladder.catch_up.is_finishing
+    assert ladder.rebuild.is_finishing
 
 
 def test_what_is_copied_is_noted_before_it_is_sent_as_its_own() -> None:
@@ -173,7 +173,7 @@ def test_what_is_copied_is_noted_before_it_is_sent_as_its_own() -> None:
     assert list(ladder.link.copied) == [3]
     assert not ladder.unflushed.since(0), "the members were not written to"
     ladder.answer_copy()
-    assert ladder.catch_up.copied_bytes == EXTENT_BYTES
+    assert ladder.rebuild.copied_bytes == EXTENT_BYTES
     assert not ladder.link.missed
 
 
@@ -181,18 +181,18 @@ def test_much_that_is_copied_is_flushed_on_the_way() -> None:
     count = FLUSH_BYTES // EXTENT_BYTES
     ladder = Ladder(*range(count + 4), size_bytes=2 * FLUSH_BYTES, window=1)
     ladder.begin()
-    flushes: list[Question] = []
+    flushes: list[PendingCall] = []
     for _ in range(count + 4):
         ladder.differ()
         ladder.answer_copy()
         if "FLUSH" in ladder.sent(ladder.link):
-            questions = ladder.link.questions
+            questions = ladder.link.calls
             flushes.append(questions.pop(next(iter(questions))))
     assert len(flushes) == 1
     assert not ladder.link.missed
-    assert not ladder.catch_up.is_finishing, "its disk is behind"
+    assert not ladder.rebuild.is_finishing, "its disk is behind"
     flushes[0].answer(ack())
-    assert ladder.catch_up.is_finishing
+    assert ladder.rebuild.is_finishing
     assert len(ladder.link.copied) == 4, "what was copied since is not flushed"
 
 
@@ -210,11 +210,11 @@ def test_what_is_in_doubt_is_written_without_comparing() -> None:
 
 def test_after_a_failed_sync_its_bytes_are_opened_anew_first() -> None:
     ladder = Ladder(0)
-    ladder.link.must_renew = True
-    ladder.catch_up.start()
+    ladder.link.must_reopen = True
+    ladder.rebuild.start()
     assert ladder.sent(ladder.link) == ["renew"]
     answer(ladder.link, {"kind": "renewed"})
-    assert not ladder.link.must_renew
+    assert not ladder.link.must_reopen
     assert "mark" in ladder.sent(ladder.link)
 
 
@@ -224,11 +224,11 @@ def test_what_is_unequal_on_the_members_themselves_waits_for_them() -> None:
     ladder.begin()
     ladder.digest_both()
     assert list(ladder.link.missed) == [0]
-    assert not ladder.catch_up.is_finishing
+    assert not ladder.rebuild.is_finishing
     ladder.unequal.clear()
-    ladder.catch_up.advance()
+    ladder.rebuild.advance()
     ladder.digest_both()
-    assert ladder.catch_up.is_finishing
+    assert ladder.rebuild.is_finishing
 
 
 def test_what_is_in_doubt_on_the_member_itself_waits_until_it_was_written_again() -> None:
@@ -239,9 +239,9 @@ def test_what_is_in_doubt_on_the_member_itself_waits_until_it_was_written_again(
     for _ in range(2):
         ladder.digest_both()
     assert ladder.compared() == []
-    assert not ladder.catch_up.is_finishing
+    assert not ladder.rebuild.is_finishing
     ladder.member.doubt.discard(1)
-    ladder.catch_up.advance()
+    ladder.rebuild.advance()
     assert ladder.compared() == [1]
 
 
@@ -260,7 +260,7 @@ def test_regions_are_marked_ahead_of_what_is_compared() -> None:
     assert ladder.compared() == []
     ladder.obey()
     assert ladder.compared() == [12]
-    assert not ladder.catch_up.is_finishing
+    assert not ladder.rebuild.is_finishing
 
 
 def test_a_block_that_is_wrong_after_its_copy_is_told_with_its_extent() -> None:
@@ -295,13 +295,13 @@ def test_if_its_flush_fails_all_that_it_has_not_flushed_is_to_be_written_again()
     ladder.unflushed.add(4 << 20, 512)
     ladder.link.flushed_epoch = ladder.unflushed.begin_flush()
     ladder.begin()
-    # A write that it took while it caught up is as much in doubt as what was copied.
+    # A write that it took while it was rebuilt is as much in doubt as what was copied.
     ladder.unflushed.add(6 << 20, 512)
     ladder.digest_both()
     ladder.obey()
     answer_frame(ladder.link, ack(1, [(0, Code.WRITE_ERROR)]))
     assert "can't flush" in ladder.notes[-1]
-    assert ladder.link.must_renew
+    assert ladder.link.must_reopen
     assert list(ladder.link.missed) == list(ladder.link.doubt) == [6]
 
 
@@ -311,7 +311,7 @@ def test_if_it_is_lost_while_it_flushes_it_is_not_let_in() -> None:
     ladder.obey()
     ladder.links.lose(ladder.link, "cut")
     assert "can't flush" in ladder.notes[-1]
-    assert not ladder.link.must_renew, "its sync has not failed as far as is known"
+    assert not ladder.link.must_reopen, "its sync has not failed as far as is known"
 
 
 def test_a_member_that_is_lost_is_at_no_fault() -> None:
@@ -352,17 +352,17 @@ def test_nothing_comes_of_one_that_was_stopped(reached: int) -> None:
         lambda: answer_frame(ladder.link, ack()),
         lambda: answer(ladder.link, {"kind": "redone", "done": True}),
     ]
-    ladder.catch_up.start()
+    ladder.rebuild.start()
     for step in steps[:reached]:
         step()
     taken(ladder.link)
     notes = list(ladder.notes)
-    ladder.catch_up.stop()
+    ladder.rebuild.stop()
     assert not ladder.locked
     # What was asked is answered all the same.
     steps[reached]()
-    ladder.catch_up.advance()
-    ladder.catch_up.fail("too late")
+    ladder.rebuild.advance()
+    ladder.rebuild.fail("too late")
     assert ladder.notes == notes
     assert ladder.sent(ladder.link) == []
 
@@ -370,7 +370,7 @@ def test_nothing_comes_of_one_that_was_stopped(reached: int) -> None:
 def test_a_copy_that_was_stopped_writes_nothing_that_comes_late() -> None:
     ladder = Ladder(3)
     ladder.begin()
-    ladder.catch_up.stop()
+    ladder.rebuild.stop()
     taken(ladder.link)
     answer_frame(ladder.member, digests(zero_digest(EXTENT_BYTES)))
     answer_frame(ladder.link, digests(OLD))

@@ -1,6 +1,6 @@
-"""Who is in the set: opening, voting out, catching up.
+"""Who is in the set: opening, voting out, rebuilding.
 
-The steward decides; `WritePath` and `ReadPath` carry the I/O and are told whom to use. See
+The controller decides; `WritePath` and `ReadPath` carry the I/O and are told whom to use. See
 `replicator.py` for the whole and docs/explanation/replication.md for the rules.
 """
 
@@ -14,22 +14,22 @@ from tierce_jiva.faults import Faults
 from tierce_jiva.host import Host, Standing, State, Volume
 from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Link, Links
-from tierce_jiva.news import News, describe
 from tierce_jiva.opener import Opener
 from tierce_jiva.opening import Opening
 from tierce_jiva.options import JivaOptions
 from tierce_jiva.quorum import Quorum
 from tierce_jiva.read_path import ReadPath
-from tierce_jiva.readmission import Readmission
+from tierce_jiva.rebuilding import Rebuilding
 from tierce_jiva.regions import Extents
 from tierce_jiva.returning import Returning
+from tierce_jiva.status_reporter import StatusReporter, describe
 from tierce_jiva.target_actions import Agenda
 from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.upkeep import Upkeep
 from tierce_jiva.write_path import WritePath
 
 
-class Steward:
+class MembershipController:
     """Keeps the membership.
 
     Args:
@@ -73,7 +73,7 @@ class Steward:
         self._members_before: set[str] = set()
         #: Everyone that had to hold what was acknowledged since then.
         self._required_before: set[str] = set()
-        self._news = News(volume, agenda)
+        self._reporter = StatusReporter(volume, agenda)
         self._quorum = Quorum(links, agenda)
         self._build_mending(locked, unequal)
         self._build_judging()
@@ -90,13 +90,13 @@ class Steward:
             unflushed,
             locked,
             unequal,
-            self._news,
+            self._reporter,
             self._agenda,
         )
         self._returning = Returning(
-            links, self._quorum, self.upkeep.doubts, self._writes, self._news, self._agenda
+            links, self._quorum, self.upkeep.doubts, self._writes, self._reporter, self._agenda
         )
-        self._readmission = Readmission(
+        self._rebuilding = Rebuilding(
             links,
             self._quorum,
             self.upkeep.marks,
@@ -104,7 +104,7 @@ class Steward:
             locked,
             unequal,
             self._reads,
-            self._news,
+            self._reporter,
             self._agenda,
             window=options.rebuild_window,
         )
@@ -120,7 +120,7 @@ class Steward:
             self.standing,
             links,
             self._quorum,
-            self._news,
+            self._reporter,
         )
         self.faults = Faults(
             volume,
@@ -128,8 +128,8 @@ class Steward:
             self._agenda,
             links,
             self._quorum,
-            self._readmission,
-            self._news,
+            self._rebuilding,
+            self._reporter,
         )
 
     @property
@@ -153,7 +153,7 @@ class Steward:
 
     def lost(self, link: Link, reason: str) -> None:
         """The connection to a replica was lost."""
-        self._readmission.lost(link, reason)
+        self._rebuilding.lost(link, reason)
         self._reads.lost(link)
         self._links.lose(link, reason)
         self.upkeep.doubts.lost(link)
@@ -198,9 +198,9 @@ class Steward:
             case findings.AtFault():
                 self.faults.suspect(found.links, found.reason)
             case findings.Proved():
-                self._readmission.proved(found.link)
+                self._rebuilding.proved(found.link)
             case findings.NotRebuilt():
-                self._readmission.lost(found.link, found.reason)
+                self._rebuilding.lost(found.link, found.reason)
             case _:
                 self._weigh_bytes(found)
 
@@ -210,14 +210,14 @@ class Steward:
             case findings.Unread():
                 self.upkeep.read_failed(found.link, found.reason, found.requests)
             case findings.Doubted():
-                self._restart_catch_up(found.reason)
+                self._restart_rebuild(found.reason)
             case findings.Sound():
                 self.upkeep.released(found.link)
             case findings.FailedAgain():
                 self.upkeep.failed_again(found.link)
             case findings.CopyEnded():
                 if not self.upkeep.repair.ended(found.copy, found.trouble):
-                    self._readmission.ended(found.copy, found.trouble)
+                    self._rebuilding.ended(found.copy, found.trouble)
             case findings.CopyFailed():
                 self.faults.blame(found.trouble)
             case findings.Flushed():
@@ -231,10 +231,10 @@ class Steward:
             self.upkeep.sync_failed(found.link)
         elif found.link.bit & self._writes.required:
             # Before anything that it has read since is known.
-            self._restart_catch_up(f"{found.link.name} failed a write")
+            self._restart_rebuild(f"{found.link.name} failed a write")
 
     def _found_unequal(self, found: findings.Unequal) -> None:
-        self._restart_catch_up("a write failed on the members it is compared with")
+        self._restart_rebuild("a write failed on the members it is compared with")
         for offset, length in found.extents:
             self.upkeep.repair.add(offset, length, found.lacking)
         self._agenda.must_repair = True
@@ -259,10 +259,10 @@ class Steward:
             self._agenda.findings.append(findings.Due(stage + 1))
 
     def _go_on(self) -> None:
-        if self._news.watch_vote(self._links.now, self._options.dead_s, self._quorum.is_voting):
+        if self._reporter.watch_vote(self._links.now, self._options.dead_s, self._quorum.is_voting):
             self._agenda.must_show = True
         if self.has_majority:
-            self._readmission.consider()
+            self._rebuilding.consider()
         self.upkeep.advance(is_settled=self.is_settled)
         self._opener.consider_reopening(is_idle=self._writes.is_idle)
 
@@ -273,7 +273,7 @@ class Steward:
         if self.state is State.ELECTING:
             self.state = State.SERVING
             assert self._opener.opening is not None
-            self._news.tell_opening(self._opener.opening)
+            self._reporter.tell_opening(self._opener.opening)
             self._begin(self._opener.opening)
         for link in self._links:
             if link.name in members - self._members_before:
@@ -291,7 +291,7 @@ class Steward:
                 # It returned while it was still required: it comes anew, as who it is now.
                 self._agenda.findings.append(findings.Useless(link, link.fault))
         self._members_before, self._required_before = members, set(members)
-        self._readmission.in_force(membership.in_sync)
+        self._rebuilding.in_force(membership.in_sync)
         self._agenda.must_refresh = True
         self._agenda.may_admit = True
 
@@ -316,8 +316,8 @@ class Steward:
             required = set(self._quorum.required())
             self._required_before |= required
             self.upkeep.use(has_majority=self.has_majority)
-            mirror = self._readmission.mirror
-            if mirror is not None and self._readmission.is_finishing:
+            mirror = self._rebuilding.mirror
+            if mirror is not None and self._rebuilding.is_finishing:
                 required.add(mirror.name)
             targets = [link for link in links if link.name in required or link is mirror]
             self._writes.use(targets, links.mask(required))
@@ -340,12 +340,12 @@ class Steward:
         sources = [link for link in sound if link.is_ready and not link.fault and not link.is_older]
         return sources, members
 
-    def _restart_catch_up(self, reason: str) -> None:
+    def _restart_rebuild(self, reason: str) -> None:
         """What replicas are being copied from is in doubt: begin anew, later."""
         self.upkeep.repair.abandon()
-        mirror = self._readmission.mirror
+        mirror = self._rebuilding.mirror
         if mirror is None or mirror.name not in self._quorum.required():
-            self._readmission.stop(reason)
+            self._rebuilding.stop(reason)
 
     @property
     def is_settled(self) -> bool:
@@ -361,10 +361,10 @@ class Steward:
 
     @property
     def is_busy(self) -> bool:
-        """True while time matters to the steward."""
+        """True while time matters to the controller."""
         return (
             self.state is not State.SERVING
-            or bool(self.upkeep or self._readmission)
+            or bool(self.upkeep or self._rebuilding)
             or self._quorum.is_voting
             or any(link.promised_elsewhere for link in self._links)
             or any(
@@ -380,5 +380,5 @@ class Steward:
         replicas = []
         for link in self._links:
             is_in = self._quorum.membership is not None and link.name in self._quorum.latest.in_sync
-            replicas.append(describe(link, is_in=is_in, progress=self._readmission.progress(link)))
-        self._news.show(self.state, replicas, has_majority=self.has_majority)
+            replicas.append(describe(link, is_in=is_in, progress=self._rebuilding.progress(link)))
+        self._reporter.show(self.state, replicas, has_majority=self.has_majority)

@@ -106,7 +106,7 @@ def test_all_members_are_read_in_turn_and_nobody_else(cluster: Cluster) -> None:
     asked = set()
     for _ in range(9):
         cluster.read(0, BLOCK)
-        asked |= {link.name for link in cluster.target.links if link.questions}
+        asked |= {link.name for link in cluster.target.links if link.calls}
         cluster.run()
     assert asked == {A, B, C}
     cluster.kill_replica(C)
@@ -115,11 +115,11 @@ def test_all_members_are_read_in_turn_and_nobody_else(cluster: Cluster) -> None:
     cluster.nodes[A].held = cluster.nodes[B].held = {DigestExtents}
     cluster.start_replica(C)
     cluster.run(1)
-    assert cluster.states()[C] == "catching-up"
+    assert cluster.states()[C] == "rebuilding"
     for _ in range(9):
-        before = set(cluster.target.links[C].questions)
+        before = set(cluster.target.links[C].calls)
         cluster.read(3 << 20, BLOCK)
-        assert set(cluster.target.links[C].questions) == before
+        assert set(cluster.target.links[C].calls) == before
         cluster.run()
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from jiva.cluster import Cluster
 from tierce import Code
-from tierce_jiva.lateness import choose_late, find_hung, find_late, find_lost
+from tierce_jiva.failure_detection import choose_late, find_hung, find_late, find_lost
 from tierce_jiva.links import Links, LinkState
 from tierce_jiva.options import JivaOptions, ReplicaOptions
 from tierce_jiva.regions import Regions
@@ -98,7 +98,7 @@ def test_if_all_that_are_connected_are_late_nobody_is_hung_up_on_soon(links: Lin
     links.now = 4.1
     assert find_hung(links, 1.0) == [links["replica-1"], links["replica-2"]]
     links.now = 2.0
-    links["replica-2"].questions.clear()
+    links["replica-2"].calls.clear()
     assert find_hung(links, 1.0) == [links["replica-1"]]
 
 
