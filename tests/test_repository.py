@@ -55,7 +55,6 @@ TESTED_BY = {
     "core/tierce/server/telling.py": "core/server/test_side_processes.py",
     "core/tierce/process/asking.py": "core/server/test_side_processes.py",
     "core/tierce/process/inbox.py": "core/server/test_listeners.py",
-    "core/tierce/process/loggers.py": "core/node/test_servicing.py",
     "core/tierce/process/refusals.py": "core/server/test_volume_commands.py",
     "core/tierce/registry/lifecycles.py": "jiva/test_strangers_store.py",
     "core/tierce/node/member.py": "core/server/test_serving.py",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -16,6 +17,9 @@ from tierce.spec import Event, MemberSpec, VolumeSpec
 from tierce.stage import Stage
 from tierce.statuses import MemberStatus, VolumeStatus
 from tierce.store import StoreChoice
+
+#: What a part logs to that was made apart from a process.
+_LOGGER = logging.getLogger("tierce.plugin")
 
 
 def no_services(name: str) -> socket.socket:
@@ -56,6 +60,8 @@ class OpenContext:
         resized: To be called when the device has another shape: core passes it to what lies above,
             and the front end tells its initiators. The block size stays. A device on the simple
             level calls it from its own thread.
+        logger: Writes to this process's log, as JSON lines that name this part; on any thread. Not
+            per I/O.
 
     Thread: data thread.
     Blocking: no.
@@ -78,6 +84,7 @@ class OpenContext:
     publish: Callable[[VolumeStatus], None] = _not_shown
     find_service: Callable[[str], socket.socket] = no_services
     resized: Callable[[Geometry], None] = _not_open
+    logger: logging.Logger = _LOGGER
 
 
 @attrs.define
@@ -99,6 +106,7 @@ class MemberContext:
         store: The engine's store; None if it names none.
         store_options: The store's option instance.
         find_service: As in OpenContext.
+        logger: As in OpenContext.
 
     Thread: data thread.
     Blocking: no.
@@ -120,6 +128,7 @@ class MemberContext:
     store: StoreChoice | None
     store_options: Any
     find_service: Callable[[str], socket.socket] = no_services
+    logger: logging.Logger = _LOGGER
 
 
 class Member(Protocol):

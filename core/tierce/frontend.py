@@ -7,6 +7,7 @@ has no part in the portal.
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,6 +21,9 @@ from tierce.reactor import Reactor
 from tierce.spec import Event, Export, VolumeSpec
 from tierce.stage import Stage
 from tierce.statuses import FrontendStatus
+
+#: What a part logs to that was made apart from a process.
+_LOGGER = logging.getLogger("tierce.plugin")
 
 
 @attrs.define
@@ -47,6 +51,7 @@ class FrontendContext:
             where those survive what the folder does not: members keep them elsewhere; and where
             they are gone with the target.
         boot_id: As in OpenContext.
+        logger: As in OpenContext.
 
     Thread: data thread.
     Blocking: no.
@@ -66,6 +71,7 @@ class FrontendContext:
     folder: Path
     is_folder_lasting: bool
     boot_id: str
+    logger: logging.Logger = _LOGGER
 
 
 class Frontend:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import logging
 import socket
 from collections.abc import Callable, Collection, Iterator
 from typing import cast
@@ -140,6 +141,7 @@ class Fronts:
             folder=settings.volume.frontend_folder(name),
             is_folder_lasting=(self._pipeline.device.capabilities.durable and not settings.members),
             boot_id=self._process.boot_id,
+            logger=logging.getLogger(f"tierce.frontend.{name}"),
         )
         with blaming(self._registry, "front end", name, "opening"):
             opened = _made(description.factory, context)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Mapping
 
 from tierce.codec import from_json
@@ -72,6 +73,7 @@ class MemberProcess:
                 store=store,
                 store_options=store_options,
                 find_service=lambda name: find_service(process.paths, name),
+                logger=logging.getLogger(f"tierce.member.{settings.member.name}"),
             )
         )
         origin = registry.origin("replicator", replicator)

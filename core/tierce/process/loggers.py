@@ -25,11 +25,32 @@ class EventHandler(logging.Handler):
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the record."""
+        """Write the record; one whose arguments don't fit its text is told on stderr."""
         fields = {"logger": record.name}
-        if record.exc_info:
-            fields["traceback"] = logging.Formatter().formatException(record.exc_info)
-        self._log(Event(CODE, record.getMessage(), self._subject, _severity(record), fields))
+        try:
+            if record.exc_info:
+                fields["traceback"] = logging.Formatter().formatException(record.exc_info)
+            self._log(Event(CODE, record.getMessage(), self._subject, _severity(record), fields))
+        except Exception:  # noqa: BLE001 - a line of a log ends nobody's call
+            self.handleError(record)
+
+
+def log_as(subject: str, log: Callable[[Event], None]) -> EventHandler:
+    """Let everything that is logged in this process be lines of its log; return what does it.
+
+    Args:
+        subject: What the process is about.
+        log: Writes one line, on any thread.
+    """
+    handler = EventHandler(subject, log)
+    logging.getLogger().addHandler(handler)
+    logging.getLogger("tierce").setLevel(logging.INFO)
+    return handler
+
+
+def log_no_more(handler: EventHandler) -> None:
+    """Undo `log_as`."""
+    logging.getLogger().removeHandler(handler)
 
 
 def plugin_logger(

@@ -16,6 +16,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +24,7 @@ from tierce.codec import to_json
 from tierce.errors import PluginError, ProtocolError, TierceError, UsageError, explain
 from tierce.libc import libc
 from tierce.process.epoll import EpollReactor
+from tierce.process.loggers import log_as, log_no_more
 from tierce.process.logs import rotate_output
 from tierce.process.managing import Manager
 from tierce.process.messages import Command, ControlServer, Message, Peer, close_all
@@ -79,6 +81,8 @@ class Process:
         self._backlog: collections.deque[Message] = collections.deque(maxlen=EVENT_BACKLOG_MAX)
         self._lock = take_process_lock(paths, plan)
         self.reactor = EpollReactor()
+        # Not `log`: what is logged may come from any thread, and the log is put aside by the loop.
+        self._logging = log_as(subject_of(plan), partial(write_log, plan.name))
         self._signals = self._catch_signals()
         #: The actions of what lives here; the role adds its parts.
         self.manager = Manager(subject_of(plan), self.reactor, self.emit, log_story)
@@ -239,6 +243,7 @@ class Process:
         # While the lock is held nobody else listens under this name.
         self.paths.socket(self.plan.name).unlink(missing_ok=True)
         answer_no_more()
+        log_no_more(self._logging)
         signal.set_wakeup_fd(-1)
         for end in self._signals:
             end.close()

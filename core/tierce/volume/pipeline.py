@@ -14,6 +14,7 @@ called here, and closed on a worker thread.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -93,7 +94,10 @@ class Pipeline:
             raise PluginError(f"no engine {name!r} is enabled", plugin=name)
         blame = self._blames.of(f"engine {name}", registry.origin("engine", name))
         context = attrs.evolve(
-            context, resized=partial(self._resized, 0), publish=self._publish_status
+            context,
+            resized=partial(self._resized, 0),
+            publish=self._publish_status,
+            logger=logging.getLogger(f"tierce.engine.{name}"),
         )
         with blaming(registry, "engine", name, "opening"):
             device = open_engine(context, registry, description, blame)
@@ -118,6 +122,7 @@ class Pipeline:
             options=options,
             resized=door,
             publish=partial(self._publish_details, filter_owner(instance)),
+            logger=logging.getLogger(f"tierce.filter.{instance}"),
         )
         blame = self._blames.of(f"filter {instance}", registry.origin("filter", name))
         with blaming(registry, "filter", name, "opening"):

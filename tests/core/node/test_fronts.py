@@ -217,8 +217,10 @@ def test_each_export_is_counted_and_published_by_itself(scene: Scene) -> None:
     assert page["published"] == {"lines-local-sessions": [{"initiator": "one"}]}
 
 
-def test_each_front_end_has_a_folder_of_its_own(scene: Scene) -> None:
+def test_each_front_end_has_a_folder_and_a_logger_of_its_own(scene: Scene) -> None:
     scene.open(scene.settings())
+    logger = scene.front("lines-local").context.logger
+    assert logger.name == "tierce.frontend.lines-local"
     folders = [scene.front(name).context.folder.name for name in ("lines", "lines-local")]
     assert folders == ["frontend.lines", "frontend.lines-local"]
 

@@ -151,3 +151,9 @@ def test_what_hangs_is_named_within_10_seconds(tmp_path: Path, engine: str, part
     )
     assert "READ of 512 bytes at 0" in event.message
     assert "does not answer" in scene.shown()
+
+
+def test_each_part_logs_by_its_own_name(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, Bell(), "hangs", "hangs")
+    engine: Any = scene.pipeline.engine
+    assert engine.context.logger.name == "tierce.engine.hangs"
