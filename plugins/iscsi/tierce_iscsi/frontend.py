@@ -36,8 +36,9 @@ from tierce_iscsi.text import RECV_SEGMENT_BYTES, parse_text
 
 assert limits.OPTIMAL_BYTES <= RECV_SEGMENT_BYTES, "what is named as best travels in one PDU"
 
-#: An orderly end waits so long for what is under way.
-CLOSE_TIMEOUT_S = 10.0
+#: An orderly end waits so long for what is under way. The engine closes after it, and both must be
+#: done before the process is killed (`limits.stop_timeout_s`).
+CLOSE_TIMEOUT_S = 4.0
 #: Logins under way at once, besides the sessions; one more is in the place of the oldest, which is
 #: told to try again. A login that is all there is done at once, however many come.
 LOGIN_COUNT_MAX = 256

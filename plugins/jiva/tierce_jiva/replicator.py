@@ -35,7 +35,8 @@ from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.wire import Frame, Kind
 from tierce_jiva.write_path import WritePath
 
-#: How long an orderly close may take to flush and to mark the replicas clean.
+#: How long an orderly close may take to flush and to mark the replicas clean. It begins when the
+#: front ends have closed, and ends before the process is killed (`limits.stop_timeout_s`).
 CLOSE_S_MAX = 5.0
 #: No tick for so long, though one was due: this process stood still.
 STALL_S = 1.0

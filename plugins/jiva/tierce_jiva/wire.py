@@ -68,8 +68,8 @@ ENTRY = struct.Struct("<BxxxIQIxxxx")
 FAILURE = struct.Struct("<II")
 DIGEST_BYTES = 16
 
-#: The largest frame body. A batch is at most what one receive buffer of a front end holds
-#: (4 MiB) plus its table; core splits what is larger.
+#: The largest frame body: a batch of `BATCH_BYTES_MAX` and its table fit in. Core splits what is
+#: larger (`Geometry.io_bytes_max`).
 BODY_BYTES_MAX = 12 << 20
 #: The most entries in one frame.
 ENTRY_COUNT_MAX = 4096
@@ -135,7 +135,8 @@ FAILURE_NUMBERS: Mapping[Code, int] = {code: number for number, code in FAILURES
 
 @attrs.define(eq=False)
 class Frame:
-    """One frame that has arrived. Its views die at the reader's next `space()`.
+    """One frame that has arrived. Its views are of the reader's buffer, and are good until the
+    reader's next `space()`, which may move what lies there or hand it out anew.
 
     Attributes:
         kind: What it is.
