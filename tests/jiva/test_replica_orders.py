@@ -50,6 +50,37 @@ def test_one_whose_sync_has_failed_since_is_not_what_others_are_left_out_for(
     assert ladder.accept(1, T1, 2, "a", suspect=True)["kind"] == "accepted", "it is known"
 
 
+def test_it_does_not_agree_to_a_set_if_a_sync_fails_before_that_is_on_its_way_to_the_disk() -> None:
+    ladder = promised()
+    ladder.mark(1, T1, 1, "01")
+    ladder.give(1, encode(Kind.FLUSH, 500, T1))
+    before = ladder.record.accepted
+    ladder.is_held = True
+    ladder.mark(1, T1, 2, "03")
+    assert ladder.accept(1, T1, 1, "a", "b") == {}
+    assert ladder.accept(1, T1, 2, "a") == {}
+    # Whom the vote leaves out may hold what is lost here.
+    ladder.do(ladder.replica.synced(OSError(errno.EIO, "lost")))
+    ladder.release()
+    assert (ladder.durable.suspect, ladder.durable.accepted) == (True, before)
+    assert ladder.durable.bids == (T1,), "it has joined, all the same"
+    answers = [frame.control() for _, frame in ladder.sent if frame.kind is Kind.CONTROL]
+    assert [answer["kind"] for answer in answers[-3:]] == ["marked", "refused", "refused"]
+    assert answers[-1]["why"] == "its last sync has failed"
+    assert ladder.accept(1, T1, 3, "a", suspect=True)["kind"] == "accepted", "it is known"
+
+
+def test_what_it_has_agreed_to_stays_so_if_that_is_on_its_way_to_the_disk() -> None:
+    ladder = promised()
+    ladder.give(1, encode(Kind.FLUSH, 500, T1))
+    ladder.is_held = True
+    assert ladder.accept(1, T1, 1, "a") == {}
+    ladder.do(ladder.replica.synced(OSError(errno.EIO, "lost")))
+    ladder.release()
+    assert ladder.durable.suspect
+    assert ladder.durable.accepted.in_sync == ("a",)
+
+
 @pytest.mark.parametrize("value", [None, {}, "absent"])
 @pytest.mark.parametrize("field", ["membership", "let_in", "suspect"])
 def test_a_vote_on_nothing_breaks_the_protocol(ladder: Ladder, field: str, value: Any) -> None:

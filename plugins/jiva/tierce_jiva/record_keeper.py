@@ -22,6 +22,8 @@ class RecordKeeper:
 
     def __init__(self, record: Record, actions: list[Action]) -> None:
         self.record = record
+        #: As of the last save that has begun.
+        self.begun = record
         self._actions = actions
         #: What waits for the save under way, and for the next one.
         self._saving: list[Callable[[], None]] | None = None
@@ -62,4 +64,5 @@ class RecordKeeper:
 
     def _begin(self) -> None:
         self._saving, self._to_save = self._to_save, []
+        self.begun = self.record
         self._actions.append(Save(self.record))

@@ -26,7 +26,7 @@ from typing import Any
 import attrs
 
 from tierce import Extent, ProtocolError
-from tierce_jiva.ballot import Ballot, Membership, Order, Record, Start
+from tierce_jiva.ballot import BID_COUNT_MAX, Ballot, Membership, Order, Record, Start
 from tierce_jiva.file_identity import is_same
 from tierce_jiva.record_keeper import RecordKeeper
 from tierce_jiva.regions import Regions
@@ -43,6 +43,9 @@ from tierce_jiva.replica_actions import (
 )
 from tierce_jiva.replica_bytes import ReplicaBytes
 from tierce_jiva.wire import KNOWN, Frame, Kind, encode_ack, encode_control
+
+#: Why it does not agree to a set that it is in.
+_SUSPECT = "its last sync has failed"
 
 
 @attrs.define(eq=False)
@@ -154,6 +157,8 @@ class Replica:
 
     def synced(self, error: OSError | None) -> list[Action]:
         """The last `Sync` has ended."""
+        if error is not None:
+            self._withdraw_vote()
         self._bytes.synced(error)
         return self._take_actions()
 
@@ -281,7 +286,7 @@ class Replica:
             self._refuse(connection, sequence, "sequence")
             return
         if self.record.suspect and not is_known and self.name in membership.in_sync:
-            self._refuse(connection, sequence, "its last sync has failed")
+            self._refuse(connection, sequence, _SUSPECT)
             return
         if is_let_in and let_in[self.name] != self._facts["incarnation"]:
             self._refuse(connection, sequence, "it has restarted since it was found fit")
@@ -289,7 +294,25 @@ class Replica:
         self._keeper.replace(self.record.accept(membership))
         if is_let_in:
             self._keeper.change(let_in_boot=self._boot_id, head=self._head)
-        self._keeper.then(lambda: self._say(connection, sequence, {"kind": "accepted"}))
+        self._keeper.then(lambda: self._accepted(connection, sequence, membership))
+
+    def _withdraw_vote(self) -> None:
+        """A sync has failed: a set that it has agreed to be in, as one that none had failed of, it
+        does not agree to, if nothing of that is on its way to the disk. Who leaves by that vote may
+        hold what is lost here."""
+        begun, record = self._keeper.begun, self.record
+        if record.suspect or self.name not in record.accepted.in_sync:
+            return
+        if begun.accepted != record.accepted:
+            bids = (*begun.bids, *record.bids)[-BID_COUNT_MAX:]
+            self._keeper.change(accepted=begun.accepted, bids=bids, head=begun.head)
+
+    def _accepted(self, connection: int, sequence: int, membership: Membership) -> None:
+        """The record is durable with its vote, unless that was withdrawn."""
+        if membership.rank > self._keeper.begun.accepted.rank:
+            self._refuse(connection, sequence, _SUSPECT)
+        else:
+            self._say(connection, sequence, {"kind": "accepted"})
 
     def _mark(self, connection: int, sequence: int, message: dict[str, Any]) -> None:
         """Hold exactly these marks."""
