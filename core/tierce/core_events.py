@@ -108,7 +108,7 @@ _VOLUMES = (
     _event(
         "volume.plugin-failed",
         _ERROR,
-        "A plugin made a mistake on a volume's data path; what it cost was answered as an error.",
+        "A plugin made a mistake in a volume's target; what it cost was answered as an error.",
         _AUTHOR,
     ),
 )

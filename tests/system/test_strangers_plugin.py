@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from core.cli.howto import blocks, howto_files, write
 from system.serving import Server, volume
 
 pytestmark = [pytest.mark.system, pytest.mark.needs("libiscsi")]
@@ -54,3 +55,18 @@ def test_a_20_line_engine_is_installed_enabled_written_and_read(tmp_path: Path) 
         server.stop()
     finally:
         server.close()
+
+
+def test_the_plugin_of_the_howto_is_installed_by_pip_and_found_whole(tmp_path: Path) -> None:
+    write(howto_files(), tmp_path / "written")
+    install(tmp_path / "source", tmp_path / "installed", tmp_path / "written")
+    path = os.pathsep.join((str(tmp_path / "installed"), os.environ.get("PYTHONPATH", "")))
+    server = Server(tmp_path, {"PYTHONPATH": path})
+    for words in (("plugin", "check", "shelf"), ("plugin", "explain", "shelf")):
+        done = server.command(*words)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "package tierce-shelf" in done.stdout
+    (text,) = [one for one in blocks("write-a-plugin.md", "yaml") if "jiva-shelf" in one]
+    server.file.write_text(text)
+    done = server.command("config", "check", str(server.file))
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -108,7 +108,7 @@ class Blame:
         self._context.emit(
             Event(
                 "volume.plugin-failed",
-                message,
+                f"volume {self._context.volume.name}: {message}",
                 f"volume/{self._context.volume.name}",
                 "error",
                 {"part": self.part, "count": self.count},

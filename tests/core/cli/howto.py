@@ -10,6 +10,12 @@ from pathlib import Path
 FOLDER = Path(__file__).parents[3] / "docs" / "howto"
 
 
+def blocks(page: str, language: str) -> list[str]:
+    """Return the blocks of a language on a page."""
+    text = (FOLDER / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
 def howto_files() -> dict[str, str]:
     """Return the files by name: the blocks of one name come one after another."""
     text = (FOLDER / "write-a-plugin.md").read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from core.cli.howto import FOLDER, howto_files, install
+from core.cli.howto import blocks, howto_files, install
 from tierce import (
     ConflictError,
     Event,
@@ -29,11 +29,6 @@ from tierce import (
 )
 from tierce.config import config_from_bytes, options_from_mapping
 from tierce.registry import Registry, missing, resolve
-
-
-def blocks(page: str, language: str) -> list[str]:
-    text = (FOLDER / page).read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture

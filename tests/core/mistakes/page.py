@@ -22,9 +22,11 @@ stranger's plugin makes the mistake (`mistaken`, of the package `tierce-mistaken
 `tests/strangers`), and this is the text. Every text names the plugin or its module. Where it
 is a process that calls, the traceback is in its log, `DATA/logs/PROCESS.log`.
 
-Not in the table, since there it is the process that is named: an engine that declares `INLINE` and
-hangs, or another call on the data thread that does, silences its own target, which is told and then
-killed. A lifecycle that hangs keeps the server from answering commands, while I/O goes on.
+Not in the table: an engine that declares `INLINE` and hangs, or another call on the data thread
+that does, silences its own process. That is told within 20 s with the call that it is in ("it is in
+read of tierce_mistaken.py, line 90"), and the process is killed and started anew
+([how](../howto/monitor.md)). A lifecycle that hangs keeps the server from answering commands, while
+I/O goes on.
 
 How each part is called: [calls](calls.md). How to write one:
 [the how-to](../howto/write-a-plugin.md)."""

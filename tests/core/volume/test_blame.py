@@ -64,10 +64,10 @@ def test_the_first_is_told_with_its_traceback_and_shown(caplog: pytest.LogCaptur
     )
     assert event.fields == {"part": "filter f", "count": 1}
     assert event.message == (
-        "filter f (plugin 'p' (package q)) raised in submit: ValueError: no table; "
+        "volume model: filter f (plugin 'p' (package q)) raised in submit: ValueError: no table; "
         "1 request is lost"
     )
-    assert scene.shown["filter f"]["last"] == event.message
+    assert scene.shown["filter f"]["last"] == event.message.removeprefix("volume model: ")
     assert caplog.records[0].levelno == logging.ERROR
     assert caplog.records[0].exc_info is not None
 

@@ -235,7 +235,7 @@ def test_what_raises_in_submit_is_answered_and_told_once(error: BaseException) -
     (event,) = events
     assert event.severity == "error"
     assert event.message.startswith(
-        "engine bad (plugin 'bad' (package tierce-bad)) raised in submit"
+        "volume model: engine bad (plugin 'bad' (package tierce-bad)) raised in submit"
     )
     assert "2 requests are answered with an error" in event.message
 
@@ -448,7 +448,7 @@ def test_what_is_not_answered_in_time_is_told_by_the_lowest_that_has_it() -> Non
     stack.now_ns += 9_000_000_000
     stack.reactor.ring()
     (event,) = stack.events
-    assert event.message.startswith("device (")
+    assert event.message.startswith("volume model: device (")
     assert "does not answer; READ of 512 bytes at 0 waits for 9 s, 3 requests" in event.message
 
 
@@ -462,7 +462,7 @@ def test_a_filter_that_hangs_is_told_though_what_lies_below_answers() -> None:
     stack.now_ns += 9_000_000_000
     stack.reactor.ring()
     (event,) = stack.events
-    assert event.message.startswith("filter (")
+    assert event.message.startswith("volume model: filter (")
 
 
 def test_what_is_answered_in_time_is_not_told_and_leaves_no_timer() -> None:

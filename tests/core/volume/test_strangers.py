@@ -86,7 +86,7 @@ def test_a_filter_that_raises_costs_its_volumes_requests_and_names_itself(
     assert event.code == "volume.plugin-failed"
     assert event.subject == "volume/model"
     assert event.message == (
-        "filter raises (plugin 'raises' (package tierce-raises)) raised in submit: "
+        "volume model: filter raises (plugin 'raises' (package tierce-raises)) raised in submit: "
         "KeyError: 'forgot to fill the table'; 1 requests are answered with an error"
     )
     assert "forgot to fill the table" in scene.shown()
@@ -147,7 +147,7 @@ def test_what_hangs_is_named_within_10_seconds(tmp_path: Path, engine: str, part
     loop.ring()
     (event,) = scene.events
     assert event.message.startswith(
-        f"{part} (plugin 'hangs' (package tierce-hangs)) does not answer"
+        f"volume model: {part} (plugin 'hangs' (package tierce-hangs)) does not answer"
     )
     assert "READ of 512 bytes at 0" in event.message
     assert "does not answer" in scene.shown()
