@@ -6,12 +6,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from tierce_jiva.in_flight import GRANULE_SHIFT
 from tierce_jiva.regions import EXTENT_BYTES, Regions
-from tierce_jiva.unflushed import EPOCH_COUNT_MAX, GRANULES_PER_EXTENT, Unflushed
+from tierce_jiva.unflushed import EPOCH_COUNT_MAX, Unflushed
 
 REGION = 4 << 20
 SIZE = 3 * REGION
-GRANULE = EXTENT_BYTES // GRANULES_PER_EXTENT
+GRANULE = 1 << GRANULE_SHIFT
 
 
 class ModelOfUnflushed(RuleBasedStateMachine):

@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from tierce_jiva.in_flight import GRANULE_SHIFT
-from tierce_jiva.regions import EXTENT_BYTES, EXTENT_SHIFT, Extents, Regions
+from tierce_jiva.regions import EXTENT_SHIFT, Extents, Regions
 
-GRANULES_PER_EXTENT = EXTENT_BYTES >> GRANULE_SHIFT
 _TO_EXTENT = EXTENT_SHIFT - GRANULE_SHIFT
 #: So many epochs are kept apart; where one replica has not flushed for longer, the oldest are
 #: merged into the last of them: it is taken to have flushed less than it may have.
