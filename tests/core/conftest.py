@@ -10,6 +10,7 @@ import pytest
 
 from core import scenes
 from core.fake_reactor import FakeReactor
+from core.served import Served
 from core.serving import Server
 
 
@@ -29,5 +30,12 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[scenes.Sc
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     made = Server(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def served(tmp_path: Path, reactor: FakeReactor) -> Iterator[Served]:
+    made = Served(tmp_path, reactor)
     yield made
     made.close()

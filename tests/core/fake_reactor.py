@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -19,14 +20,41 @@ class FakeTimer:
         self.is_cancelled = True
 
 
-class FakeReactor:
-    """The Reactor protocol over `select.poll`; only `turn` and `advance` make things happen."""
+class FakeLane:
+    """A thread of its own that there is none of; notes that it was closed."""
 
-    def __init__(self) -> None:
+    def __init__(self, reactor: FakeReactor) -> None:
+        self.offload = reactor.offload
+        self.is_closed = False
+
+    def run(self, work: Callable[[], Any]) -> Any:
+        return work()
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+class FakeReactor:
+    """The Reactor protocol over `select.poll`; only `turn` and `advance` make things happen.
+
+    Args:
+        by_hand: What is offloaded waits for `work_off`; otherwise it is done at once.
+    """
+
+    def __init__(self, *, by_hand: bool = False) -> None:
+        self.by_hand = by_hand
+        self.work: deque[tuple[Callable[[], Any], Callable[..., None]]] = deque()
         self.time = 1000.0
         self.watched: dict[int, tuple[int, Callable[[int], None]]] = {}
         self.timers: list[FakeTimer] = []
         self.soon: list[Callable[[], None]] = []
+        #: What happens while the loop runs, as a process's own `run` makes it.
+        self.script: Callable[[], None] = self.turn
+        self.failed: Callable[[Exception], None] | None = None
+        self.is_stopped = False
+
+    def close(self) -> None:
+        """Nothing of the kernel's is held."""
 
     def now(self) -> float:
         return self.time
@@ -45,13 +73,34 @@ class FakeReactor:
     def call_soon(self, call: Callable[[], None]) -> None:
         self.soon.append(call)
 
-    def offload(self, work: Callable[[], Any], done: Callable[[Any, Any], None]) -> None:
-        try:
-            result = work()
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - it is the caller's
-            done(None, error)
-        else:
-            done(result, None)
+    def offload(self, work: Callable[[], Any], done: Callable[..., None]) -> None:
+        self.work.append((work, done))
+        if not self.by_hand:
+            self.work_off()
+
+    def lane(self) -> FakeLane:
+        return FakeLane(self)
+
+    def work_off(self, count: int = 1) -> None:
+        """Do what was offloaded, the oldest first."""
+        for _ in range(count):
+            work, done = self.work.popleft()
+            try:
+                result = work()
+            except BaseException as error:  # noqa: BLE001 - as a worker thread does
+                done(None, error)
+            else:
+                done(result, None)
+
+    def run(self, failed: Callable[[Exception], None] | None = None) -> None:
+        """Play the script of the test, which has to see to it that `stop` is called."""
+        self.is_stopped = False
+        self.failed = failed
+        self.script()
+        assert self.is_stopped, "the loop was left before anybody stopped it"
+
+    def stop(self) -> None:
+        self.is_stopped = True
 
     def turn(self) -> None:
         """Do what is ready, until nothing is (a loop that never rests is an error)."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import attrs
 
-from core.volume.hand_reactor import HandReactor
+from core.fake_reactor import FakeReactor
 from core.volume.model import open_context, volume_spec
 from tierce import Code, Event, Op, Request, Status, VolumeStatus
 from tierce.volume.statistics import StatisticsPage
@@ -30,7 +30,7 @@ class Bench:
         if size_bytes:
             self.volume = attrs.evolve(self.volume, size_bytes=size_bytes)
         FileLifecycle().create(self.volume)
-        self.reactor, self.page = HandReactor(), StatisticsPage.create(folder / "page")
+        self.reactor, self.page = FakeReactor(by_hand=True), StatisticsPage.create(folder / "page")
         self.events: list[Event] = []
         self.shown = VolumeStatus()
         self.late: list[Request] = []

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import tierce
-from core.volume.hand_reactor import HandReactor
+from core.fake_reactor import FakeReactor
 from jiva.nodes import MemoryStore
 from tierce import (
     Address,
@@ -94,7 +94,7 @@ class Site:
     def __init__(self, path: Path) -> None:
         self.path = path
         create_folder(IDENTITY, path, "boot")
-        self.reactor = HandReactor()
+        self.reactor = FakeReactor(by_hand=True)
         self.stage = Stage()
         self.events: list[Event] = []
         self.addresses: list[str] = []

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from core.volume.hand_reactor import HandReactor
+from core.fake_reactor import FakeReactor
 from tierce import Code, Op, Request
 from tierce_jiva.links import Head
 from tierce_jiva.local_reader import LocalFiles
@@ -24,7 +24,7 @@ class Site:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.path.write_bytes(b"a" * SIZE)
-        self.reactor = HandReactor()
+        self.reactor = FakeReactor(by_hand=True)
         self.notes: list[str] = []
         self.files = LocalFiles(self.reactor, SIZE)
 

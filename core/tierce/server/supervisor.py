@@ -45,6 +45,7 @@ from tierce.state.store import StateStore
 from tierce.supervision.child import Child
 from tierce.supervision.children import Children
 from tierce.supervision.reconcile import GiveUp, Kill, Look, Observed, Start, Stop, reconcile
+from tierce.supervision.system import System
 from tierce.supervision.watchdog import Watchdog
 
 #: A second signal gives processes this long before they are killed.
@@ -101,6 +102,7 @@ class Supervisor:
         store: The state.
         reactor: The loop.
         console: The operator's screen.
+        system: What starts, watches and signals processes.
     """
 
     def __init__(
@@ -110,6 +112,7 @@ class Supervisor:
         store: StateStore,
         reactor: EpollReactor,
         console: Console,
+        system: System | None = None,
     ) -> None:
         self.paths = paths
         self.reactor = reactor
@@ -124,6 +127,7 @@ class Supervisor:
             emit=emit,
             changed=self._changed,
             restart_delay_s_max=limits.restart_delay_s_max,
+            system=system,
         )
         self.watchdog = Watchdog(
             self.children,

@@ -15,7 +15,6 @@ from collections.abc import Callable
 
 from tierce.codec import from_json, to_json
 from tierce.errors import ConflictError, ProtocolError, TierceError, explain
-from tierce.libc import libc
 from tierce.process.descriptors import demand
 from tierce.process.messages import Message, Peer, close_all
 from tierce.process.paths import Paths, connect
@@ -27,10 +26,8 @@ from tierce.state import find_holder
 from tierce.supervision.child import Child
 from tierce.supervision.reconcile import RECOVERED_S
 from tierce.supervision.repeats import Repeats
-from tierce.supervision.spawning import spawn_fork_server
+from tierce.supervision.system import Linux, System
 
-#: prctl(2): orphans of our descendants become our children.
-_PR_SET_CHILD_SUBREAPER = 36
 #: Forks asked of the fork server that it has not answered: the rest waits for its turn.
 FORK_COUNT_MAX = 64
 #: A living process whose connection was lost is connected to again after so long.
@@ -47,6 +44,7 @@ class Children:
         changed: Called with a child whose phase or facts have changed, which has ended or has
             recovered from failures, and whose fork was answered: others waited for their turn.
         restart_delay_s_max: The longest back-off.
+        system: What starts, watches and signals them.
     """
 
     def __init__(
@@ -57,7 +55,9 @@ class Children:
         emit: Callable[[Event], None],
         changed: Callable[[Child], None],
         restart_delay_s_max: float,
+        system: System | None = None,
     ) -> None:
+        self._system = system if system is not None else Linux()
         self._paths = paths
         self._reactor = reactor
         self._emit = emit
@@ -66,7 +66,7 @@ class Children:
         self._forking = 0
         self._repeats = Repeats()
         self._children: dict[str, Child] = {}
-        libc().prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        self._system.adopt_orphans()
 
     def all(self) -> list[Child]:
         """Return every process that is known, alive or not."""
@@ -180,7 +180,7 @@ class Children:
         child = self._begin(plan)
         child.peer = self._peer(child, ours)
         with theirs:
-            pid = spawn_fork_server(plan, self._paths, theirs)
+            pid = self._system.spawn(plan, self._paths, theirs)
         # It serves as soon as it has imported everything; what is asked before waits for it.
         child.phase = "up"
         watched = self._watch(child, pid)
@@ -237,7 +237,7 @@ class Children:
         """Watch a process; return False if it is gone, or can't be watched (why: `reason`)."""
         child.pid = pid
         try:
-            child.pidfd = os.pidfd_open(pid)
+            child.pidfd = self._system.watch(pid)
         except OSError as error:
             if not isinstance(error, ProcessLookupError):
                 child.reason = explain(error)
@@ -307,8 +307,7 @@ class Children:
         child.drain()
         pid = child.pid
         self._let_go(child)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
+        self._system.reap(pid)
         self._ended(child)
 
     def _ended(self, child: Child) -> None:
@@ -396,5 +395,4 @@ class Children:
 
     def _signal(self, child: Child, number: signal.Signals) -> None:
         if child.pidfd >= 0:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(child.pidfd, number)
+            self._system.signal(child.pidfd, number)

@@ -130,6 +130,7 @@ def reconcile(
                 times.append(since + stop_timeout_s)
             elif one.killed_at is None:
                 actions.append(Kill(name))
+                times.append(now + stop_timeout_s)
             elif not desired:
                 actions.append(GiveUp(name))
     for name, plan in desired.items():

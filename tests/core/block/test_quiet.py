@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from core.volume.hand_reactor import HandReactor
+from core.fake_reactor import FakeReactor
 from core.volume.model import Tally, blame
 from tierce import (
     GOOD,
@@ -68,7 +68,7 @@ class GivesUp(Plain):
 
 def pipeline(engine: Device, own_filter: Device) -> Device:
     """As core puts them on one another."""
-    reactor = HandReactor()
+    reactor = FakeReactor(by_hand=True)
     below = Boundary(engine, Tally(), blame(reactor), reactor)
     return Emulator(Boundary(own_filter, Tally(), blame(reactor), reactor, below=below))
 
@@ -86,7 +86,9 @@ def test_a_device_that_says_nothing_of_it_is_quiet() -> None:
 @pytest.mark.parametrize("fua", [False, True], ids=["plain", "emulated"])
 def test_a_write_that_was_given_up_is_waited_for_through_the_whole_pipeline(*, fua: bool) -> None:
     engine, heard = GivesUp(), list[bool]()
-    device = Emulator(Boundary(engine, Tally(), blame(HandReactor()), HandReactor()))
+    device = Emulator(
+        Boundary(engine, Tally(), blame(FakeReactor(by_hand=True)), FakeReactor(by_hand=True))
+    )
     request = write(fua=fua)
     device.submit([request], lambda _requests: None)
     assert request.status is not None

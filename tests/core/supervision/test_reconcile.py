@@ -119,10 +119,10 @@ def test_when_all_must_go_the_portal_goes_first_and_the_fork_server_last() -> No
     ]
 
 
-def test_what_does_not_stop_in_time_is_killed_once() -> None:
+def test_what_does_not_stop_in_time_is_killed_once_and_looked_for_again() -> None:
     asked = attrs.evolve(running(TARGET), stop_asked_at=90.0)
     assert decide([], [asked], now=99.0) == [Look(100.0)]
-    assert decide([], [asked], now=100.0) == [Kill("target.demo")]
+    assert decide([], [asked], now=100.0) == [Kill("target.demo"), Look(110.0)]
 
 
 def test_what_was_killed_and_is_still_there_is_waited_for_while_anything_is_wanted() -> None:
@@ -140,7 +140,7 @@ def test_what_the_kernel_keeps_is_left_behind_at_the_end_of_everything() -> None
 def test_what_was_asked_to_stop_stops_even_if_it_is_wanted_again() -> None:
     asked = attrs.evolve(running(TARGET), stop_asked_at=90.0)
     assert decide([TARGET], [asked], now=95.0) == [Look(100.0)]
-    assert decide([TARGET], [asked], now=100.0) == [Kill("target.demo")]
+    assert decide([TARGET], [asked], now=100.0) == [Kill("target.demo"), Look(110.0)]
 
 
 def test_what_was_fenced_stays_down() -> None:

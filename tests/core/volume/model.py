@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import tierce
-from tierce import Code, Device, Event, NoOptions, Op, OpenContext, Request, VolumeSpec
-from tierce.process.epoll import EpollReactor
+from tierce import Code, Device, Event, NoOptions, Op, OpenContext, Reactor, Request, VolumeSpec
 from tierce.volume.blame import Blame, Blames
 from tierce.volume.statistics import StatisticsPage
 
@@ -29,7 +28,7 @@ def volume_spec(folder: Path, engine: str = "memory", options: Any = None) -> Vo
     )
 
 
-def open_context(volume: VolumeSpec, reactor: EpollReactor, page: StatisticsPage) -> OpenContext:
+def open_context(volume: VolumeSpec, reactor: Reactor, page: StatisticsPage) -> OpenContext:
     return OpenContext(
         volume=volume,
         options=volume.engine_options,
@@ -43,9 +42,7 @@ def open_context(volume: VolumeSpec, reactor: EpollReactor, page: StatisticsPage
     )
 
 
-def blame(
-    reactor: EpollReactor, events: list[Event] | None = None, part: str = "engine bad"
-) -> Blame:
+def blame(reactor: Reactor, events: list[Event] | None = None, part: str = "engine bad") -> Blame:
     """Where the mistakes of a part go: to a list of events."""
     spec = volume_spec(Path())
     context = OpenContext(
@@ -88,9 +85,9 @@ def _no_fence(reason: str) -> None:
 class Run:
     """Submits requests and runs the loop until all have their status."""
 
-    def __init__(self, device: Device, reactor: EpollReactor) -> None:
+    def __init__(self, device: Device, reactor: Reactor) -> None:
         self.device = device
-        self.reactor = reactor
+        self.reactor: Any = reactor
 
     def submit(self, *requests: Request) -> list[Request]:
         waiting: set[int] = set()
@@ -173,4 +170,4 @@ class Oracle:
             assert status.is_good, status
 
 
-Make = Callable[[Path, EpollReactor, StatisticsPage], Device]
+Make = Callable[[Path, Reactor, StatisticsPage], Device]

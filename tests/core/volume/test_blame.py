@@ -3,42 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
 
-from core.volume.hand_reactor import HandReactor
+from core.fake_reactor import FakeReactor
 from core.volume.model import Tally, open_context, volume_spec
 from tierce import Code, Event, Op, Request
-from tierce.process.epoll import EpollTimer
 from tierce.volume.blame import TELL_AGAIN_S, Blames, failure
-
-
-class Minutes(HandReactor):
-    """A loop whose minutes pass when the test says so."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.timers: list[EpollTimer] = []
-
-    def call_later(self, delay_s: float, call: Callable[[], None]) -> EpollTimer:
-        assert delay_s == TELL_AGAIN_S
-        self.timers.append(EpollTimer(delay_s, call))
-        return self.timers[-1]
-
-    def minute(self) -> None:
-        timers, self.timers = self.timers, []
-        for timer in timers:
-            if timer.call is not None:
-                timer.call()
 
 
 class Scene:
     def __init__(self) -> None:
-        self.reactor, self.events = Minutes(), list[Event]()
+        self.reactor, self.events = FakeReactor(), list[Event]()
         self.shown: Mapping[str, Any] = {}
         page: Any = Tally()
         page.stage = None
@@ -77,7 +57,7 @@ def test_what_goes_on_is_told_each_minute_with_how_many_there_were() -> None:
     for _ in range(5):
         scene.blame.mistake("raised in submit", "lost")
     assert len(scene.events) == 1
-    scene.reactor.minute()
+    scene.reactor.advance(TELL_AGAIN_S)
     assert scene.events[1].message.endswith("(4 more times since this was told)")
     assert scene.events[1].fields["count"] == 5
     assert scene.shown["filter f"]["count"] == 5
@@ -86,7 +66,7 @@ def test_what_goes_on_is_told_each_minute_with_how_many_there_were() -> None:
 def test_what_has_ended_is_told_at_once_when_it_comes_again() -> None:
     scene = Scene()
     scene.blame.mistake("raised in submit", "lost")
-    scene.reactor.minute()
+    scene.reactor.advance(TELL_AGAIN_S)
     assert len(scene.events) == 1
     assert scene.reactor.timers == [], "an idle loop sleeps"
     scene.blame.mistake("raised in submit", "lost")
@@ -109,7 +89,7 @@ def test_what_was_not_told_yet_is_told_when_the_volume_closes() -> None:
     scene.blame.mistake("raised in submit", "lost")
     scene.blames.close()
     assert "(1 more times" in scene.events[1].message
-    scene.reactor.minute()
+    scene.reactor.advance(TELL_AGAIN_S)
     assert len(scene.events) == 2
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from core.volume.hand_reactor import HandReactor
+from core.fake_reactor import FakeReactor
 from core.volume.model import Tally, blame
 from tierce import (
     GOOD,
@@ -24,12 +24,11 @@ from tierce import (
     Request,
     Status,
 )
-from tierce.process.epoll import EpollTimer
 from tierce.volume.boundary import STALL_S, Boundary
 
 
 def bounded(device: Device, tally: Tally, events: list[Event] | None = None) -> Boundary:
-    reactor = HandReactor()
+    reactor = FakeReactor(by_hand=True)
     return Boundary(device, tally, blame(reactor, events), reactor)
 
 
@@ -138,7 +137,7 @@ class Noting(BaseDevice):
 
 
 def over(device: Device, *operations: Op, flags: Flag | None = None) -> Boundary:
-    reactor = HandReactor()
+    reactor = FakeReactor(by_hand=True)
     known = operations or None
     return Boundary(device, Tally(), blame(reactor), reactor, operations=known, flags=flags)
 
@@ -329,31 +328,13 @@ def test_a_device_that_closes_twice_has_closed_once() -> None:
 # -- a filter and what lies below it ---------------------------------------------------------------
 
 
-class Bell(HandReactor):
-    """A loop whose timers ring when the test says so."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls: list[Callable[[], None]] = []
-
-    def call_later(self, delay_s: float, call: Callable[[], None]) -> EpollTimer:
-        if delay_s <= STALL_S:
-            self.calls.append(call)
-        return EpollTimer(delay_s, call)
-
-    def ring(self) -> None:
-        calls, self.calls = self.calls, []
-        for call in calls:
-            call()
-
-
 class Stack:
     """A filter over a device that parks."""
 
     def __init__(self, kind: type[Filter]) -> None:
         self.device, self.events, self.answered = Parking(), list[Event](), list[Request]()
         self.now_ns = 1
-        self.reactor = reactor = Bell()
+        self.reactor = reactor = FakeReactor(by_hand=True)
         below = Boundary(
             self.device,
             Tally(),
@@ -446,7 +427,7 @@ def test_what_is_not_answered_in_time_is_told_by_the_lowest_that_has_it() -> Non
     stack.submit(3)
     assert not stack.top.is_stalled()
     stack.now_ns += 9_000_000_000
-    stack.reactor.ring()
+    stack.reactor.advance(STALL_S)
     (event,) = stack.events
     assert event.message.startswith("volume model: device (")
     assert "does not answer; READ of 512 bytes at 0 waits for 9 s, 3 requests" in event.message
@@ -460,7 +441,7 @@ def test_a_filter_that_hangs_is_told_though_what_lies_below_answers() -> None:
     stack = Stack(Hangs)
     stack.submit(1)
     stack.now_ns += 9_000_000_000
-    stack.reactor.ring()
+    stack.reactor.advance(STALL_S)
     (event,) = stack.events
     assert event.message.startswith("volume model: filter (")
 
@@ -470,9 +451,9 @@ def test_what_is_answered_in_time_is_not_told_and_leaves_no_timer() -> None:
     stack.submit(1)
     stack.device.answer()
     stack.now_ns += 9_000_000_000
-    stack.reactor.ring()
+    stack.reactor.advance(STALL_S)
     assert stack.events == []
-    assert stack.reactor.calls == []
+    assert all(timer.due > stack.reactor.now() + STALL_S for timer in stack.reactor.timers)
 
 
 def test_a_close_that_does_not_come_back_is_told() -> None:
@@ -480,7 +461,7 @@ def test_a_close_that_does_not_come_back_is_told() -> None:
         def close(self, closed: Callable[[Status], None]) -> None:
             """Never."""
 
-    reactor, events = Bell(), list[Event]()
+    reactor, events = FakeReactor(by_hand=True), list[Event]()
     Boundary(Stuck(), Tally(), blame(reactor, events), reactor).close(lambda _status: None)
-    reactor.ring()
+    reactor.advance(STALL_S)
     assert "does not close" in events[0].message

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from core.volume.hand_reactor import HandReactor
+from core.fake_reactor import FakeReactor
 from core.volume.model import blame
 from tierce import (
     EXTENT_COUNT_MAX,
@@ -76,14 +76,14 @@ class Full(Noting):
 
 @pytest.fixture
 def reactor() -> Any:
-    loop = HandReactor()
+    loop = FakeReactor(by_hand=True)
     yield loop
     loop.close()
 
 
 def adapted(
     simple: Simple,
-    reactor: HandReactor,
+    reactor: FakeReactor,
     concurrency: Concurrency = Concurrency.PARALLEL,
     events: list[Event] | None = None,
 ) -> SimpleAdapter:
@@ -112,7 +112,7 @@ def nothing(_requests: list[Request]) -> None:
 
 
 def test_an_inline_device_is_called_on_the_data_thread_and_answers_at_once(
-    reactor: HandReactor,
+    reactor: FakeReactor,
 ) -> None:
     simple, batch = Noting(), [write(0), read(0), Request(Op.FLUSH)]
     adapted(simple, reactor, Concurrency.INLINE).submit(batch, nothing)
@@ -120,7 +120,7 @@ def test_an_inline_device_is_called_on_the_data_thread_and_answers_at_once(
     assert simple.threads == {threading.get_ident()}
 
 
-def test_a_serial_device_has_one_call_under_way_and_in_order(reactor: HandReactor) -> None:
+def test_a_serial_device_has_one_call_under_way_and_in_order(reactor: FakeReactor) -> None:
     simple, completed = Noting(), list[Request]()
     batch = [write(0), read(4096), Request(Op.FLUSH), write(8192)]
     adapted(simple, reactor, Concurrency.SERIAL).submit(batch, completed.extend)
@@ -131,7 +131,7 @@ def test_a_serial_device_has_one_call_under_way_and_in_order(reactor: HandReacto
 
 
 def test_a_parallel_device_has_all_calls_under_way_that_do_not_overlap(
-    reactor: HandReactor,
+    reactor: FakeReactor,
 ) -> None:
     simple, completed = Noting(), list[Request]()
     batch = [write(0), write(4096), read(0), write(0), Request(Op.FLUSH), read(4096)]
@@ -144,7 +144,7 @@ def test_a_parallel_device_has_all_calls_under_way_that_do_not_overlap(
     assert len(completed) == len(batch)
 
 
-def test_readers_of_one_extent_run_at_once(reactor: HandReactor) -> None:
+def test_readers_of_one_extent_run_at_once(reactor: FakeReactor) -> None:
     adapted(Noting(), reactor).submit([read(0), read(0)], nothing)
     assert len(reactor.work) == 2
     reactor.work.clear()
@@ -162,7 +162,7 @@ def test_readers_of_one_extent_run_at_once(reactor: HandReactor) -> None:
     ],
 )
 def test_what_a_call_raises_becomes_a_status(
-    reactor: HandReactor, request_: Request, error: Exception, code: Code
+    reactor: FakeReactor, request_: Request, error: Exception, code: Code
 ) -> None:
     simple = Noting()
     simple.error = error
@@ -176,7 +176,7 @@ def test_what_a_call_raises_becomes_a_status(
         assert again.status.offset == 512
 
 
-def test_a_failed_call_lets_those_go_on_that_waited_for_it(reactor: HandReactor) -> None:
+def test_a_failed_call_lets_those_go_on_that_waited_for_it(reactor: FakeReactor) -> None:
     simple, completed = Noting(), list[Request]()
     simple.error = OSError(errno.EIO, "lost")
     adapted(simple, reactor).submit([write(0), write(0)], completed.extend)
@@ -184,7 +184,7 @@ def test_a_failed_call_lets_those_go_on_that_waited_for_it(reactor: HandReactor)
     assert len(completed) == 2
 
 
-def test_a_capability_is_the_presence_of_a_method(reactor: HandReactor) -> None:
+def test_a_capability_is_the_presence_of_a_method(reactor: FakeReactor) -> None:
     least, most = adapted(Noting(), reactor).capabilities, adapted(Full(), reactor).capabilities
     for op in (Op.DISCARD, Op.WRITE_ZEROES, Op.BLOCK_STATUS):
         assert not least.does(op)
@@ -193,14 +193,14 @@ def test_a_capability_is_the_presence_of_a_method(reactor: HandReactor) -> None:
 
 
 @pytest.mark.parametrize("op", [Op.DISCARD, Op.WRITE_ZEROES, Op.FLUSH])
-def test_each_operation_is_its_method(reactor: HandReactor, op: Op) -> None:
+def test_each_operation_is_its_method(reactor: FakeReactor, op: Op) -> None:
     simple = Full()
     asked = Request(op) if op is Op.FLUSH else Request(op, 0, 1024)
     adapted(simple, reactor, Concurrency.INLINE).submit([asked], nothing)
     assert simple.calls == [(op.name.lower(), 0)]
 
 
-def test_extents_are_handed_on(reactor: HandReactor) -> None:
+def test_extents_are_handed_on(reactor: FakeReactor) -> None:
     asked = Request(Op.BLOCK_STATUS, 0, 1024)
     adapted(Full(), reactor, Concurrency.INLINE).submit([asked], nothing)
     assert asked.extents == Full.found
@@ -211,7 +211,7 @@ def test_extents_are_handed_on(reactor: HandReactor) -> None:
     [(), (Extent(0, 512, is_hole=True),), (Extent(512, 512, is_hole=True),)],
 )
 def test_extents_that_leave_a_gap_are_an_error_of_the_engine(
-    reactor: HandReactor, found: tuple[Extent, ...]
+    reactor: FakeReactor, found: tuple[Extent, ...]
 ) -> None:
     simple, asked = Full(), Request(Op.BLOCK_STATUS, 0, 1024)
     simple.found = found
@@ -221,7 +221,7 @@ def test_extents_that_leave_a_gap_are_an_error_of_the_engine(
     assert asked.extents == ()
 
 
-def test_no_more_extents_are_taken_than_one_answer_may_have(reactor: HandReactor) -> None:
+def test_no_more_extents_are_taken_than_one_answer_may_have(reactor: FakeReactor) -> None:
     size = 512 * 2 * EXTENT_COUNT_MAX
     made: list[int] = []
 
@@ -237,7 +237,7 @@ def test_no_more_extents_are_taken_than_one_answer_may_have(reactor: HandReactor
     assert len(asked.extents) == len(made) == EXTENT_COUNT_MAX
 
 
-def test_closing_closes_the_engines_device_on_a_worker(reactor: HandReactor) -> None:
+def test_closing_closes_the_engines_device_on_a_worker(reactor: FakeReactor) -> None:
     simple, closed = Full(), list[Status]()
     adapted(simple, reactor).close(closed.append)
     assert not closed
@@ -246,7 +246,7 @@ def test_closing_closes_the_engines_device_on_a_worker(reactor: HandReactor) -> 
     assert closed[0].is_good
 
 
-def test_a_close_that_raises_is_reported(reactor: HandReactor) -> None:
+def test_a_close_that_raises_is_reported(reactor: FakeReactor) -> None:
     simple, closed = Full(), list[Status]()
     simple.error = OSError(errno.EIO, "lost")
     adapted(simple, reactor).close(closed.append)
@@ -254,7 +254,7 @@ def test_a_close_that_raises_is_reported(reactor: HandReactor) -> None:
     assert closed[0] == Status(Code.WRITE_ERROR, "engine noting failed to close: lost")
 
 
-def test_a_device_without_close_is_closed_at_once(reactor: HandReactor) -> None:
+def test_a_device_without_close_is_closed_at_once(reactor: FakeReactor) -> None:
     closed: list[Status] = []
     adapted(Noting(), reactor).close(closed.append)
     assert closed[0].is_good
@@ -267,7 +267,7 @@ class Returning(Noting):
         return b"r" * len(buffer)
 
 
-def test_a_read_that_returns_its_bytes_is_an_error_and_is_told(reactor: HandReactor) -> None:
+def test_a_read_that_returns_its_bytes_is_an_error_and_is_told(reactor: FakeReactor) -> None:
     asked, events = read(512), list[Event]()
     adapted(Returning(), reactor, Concurrency.INLINE, events).submit([asked], nothing)
     assert asked.status is not None
@@ -287,7 +287,7 @@ class Lazy(Noting):
         yield
 
 
-def test_a_write_that_promises_to_do_it_later_is_an_error(reactor: HandReactor) -> None:
+def test_a_write_that_promises_to_do_it_later_is_an_error(reactor: FakeReactor) -> None:
     asked, events = write(512), list[Event]()
     adapted(Lazy(), reactor, Concurrency.INLINE, events).submit([asked], nothing)
     assert asked.status is not None
@@ -297,7 +297,7 @@ def test_a_write_that_promises_to_do_it_later_is_an_error(reactor: HandReactor) 
 
 @pytest.mark.parametrize("concurrency", [Concurrency.INLINE, Concurrency.SERIAL])
 def test_an_engine_that_would_end_the_process_costs_the_request(
-    reactor: HandReactor, concurrency: Concurrency
+    reactor: FakeReactor, concurrency: Concurrency
 ) -> None:
     class Ending(Noting):
         def read(self, offset: int, buffer: memoryview) -> None:
@@ -312,7 +312,7 @@ def test_an_engine_that_would_end_the_process_costs_the_request(
     assert "SystemExit" in events[0].message
 
 
-def test_what_the_medium_does_is_no_mistake_of_the_plugin(reactor: HandReactor) -> None:
+def test_what_the_medium_does_is_no_mistake_of_the_plugin(reactor: FakeReactor) -> None:
     simple, events = Noting(), list[Event]()
     simple.error = OSError(errno.EIO, "lost")
     adapted(simple, reactor, Concurrency.INLINE, events).submit([read(0)], nothing)
