@@ -77,16 +77,31 @@ def test_a_lost_majority_stops_writes_for_a_bounded_time(cluster: Cluster) -> No
     assert equal_copies(cluster)
 
 
-def test_a_fenced_target_answers_nothing_good_any_more(cluster: Cluster) -> None:
-    cluster.write(0, b"a" * BLOCK)
-    cluster.run()
+def test_a_fenced_target_serves_nothing_any_more(cluster: Cluster) -> None:
+    cluster.put(0, b"a" * BLOCK)
     old = cluster.target
-    cluster.start_target()
+    new = cluster.start_target()
     cluster.run(3)
     assert cluster.is_serving
+    cluster.put(0, b"b" * BLOCK)
+    # The old one is still there; it finds its connections lost, and makes them anew.
+    cluster.target = old
     for name in cluster.nodes:
-        old.disconnected(cluster.now, name, "superseded")
-    assert not old.links.ready()
+        cluster.break_pipe(name, "lost")
+    unaware = [cluster.write(0, b"c" * BLOCK), cluster.read(0, BLOCK), cluster.flush()]
+    cluster.run(3)
+    assert cluster.fenced
+    for request in (*unaware, cluster.write(0, b"c" * BLOCK), cluster.read(0, BLOCK)):
+        assert request.status is None or request.status.code is Code.FENCED
+    asked_late = cluster.read(0, BLOCK)
+    assert asked_late.status is not None
+    assert asked_late.status.code is Code.FENCED
+    # Nobody answers it, and it asks nobody: the volume is the new one's, as that left it.
+    cluster.run(30)
+    cluster.target = new
+    cluster.run(5)
+    assert cluster.is_serving
+    assert cluster.get(0) == b"b" * BLOCK
 
 
 def test_a_restarted_process_counts_and_a_rebooted_machine_does_not(
