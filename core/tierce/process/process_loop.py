@@ -30,9 +30,9 @@ from tierce.process.managing import Manager
 from tierce.process.messages import Command, ControlServer, Message, Peer, close_all
 from tierce.process.paths import Paths, listen
 from tierce.process.plan import EXIT_FAILED, EXIT_ORDERLY, Plan
+from tierce.process.signals import caught_signals
 from tierce.process.telling import log_line, stamped
 from tierce.process.whereabouts import answer_no_more, answer_where
-from tierce.reactor import READABLE
 from tierce.spec import Event
 from tierce.state import Lock, acquire
 
@@ -64,12 +64,19 @@ class Process:
         paths: Where things lie.
         plan: What it is to be.
         connection: The supervisor's end of it, None if nobody waits.
+        reactor: Its loop.
 
     Raises:
         ConflictError: A process of this name is alive.
     """
 
-    def __init__(self, paths: Paths, plan: Plan, connection: socket.socket | None) -> None:
+    def __init__(
+        self,
+        paths: Paths,
+        plan: Plan,
+        connection: socket.socket | None,
+        reactor: EpollReactor | None = None,
+    ) -> None:
         self.paths = paths
         self.plan = plan
         self.phase = "starting"
@@ -80,10 +87,15 @@ class Process:
         self._is_over = False
         self._backlog: collections.deque[Message] = collections.deque(maxlen=EVENT_BACKLOG_MAX)
         self._lock = take_process_lock(paths, plan)
-        self.reactor = EpollReactor()
+        self.reactor = EpollReactor() if reactor is None else reactor
         # Not `log`: what is logged may come from any thread, and the log is put aside by the loop.
         self._logging = log_as(subject_of(plan), partial(write_log, plan.name))
-        self._signals = self._catch_signals()
+        self._held = contextlib.ExitStack()
+        # SIGTERM closes; what a terminal sends is not for us.
+        self._held.enter_context(caught_signals(self.reactor, {signal.SIGTERM: self.close}))
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        answer_where()
         #: The actions of what lives here; the role adds its parts.
         self.manager = Manager(subject_of(plan), self.reactor, self.emit, log_story)
         self._control = ControlServer(
@@ -219,34 +231,13 @@ class Process:
         while self._backlog:
             peer.send(self._backlog.popleft())
 
-    def _catch_signals(self) -> tuple[socket.socket, socket.socket]:
-        """SIGTERM closes; what a terminal sends is not for us."""
-        inner, outer = socket.socketpair()
-        inner.setblocking(False)
-        outer.setblocking(False)
-        signal.set_wakeup_fd(outer.fileno(), warn_on_full_buffer=False)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        answer_where()
-        # The wakeup descriptor carries the news into the loop; the handler has nothing to do.
-        signal.signal(signal.SIGTERM, lambda _number, _frame: None)
-
-        def arrived(_events: int) -> None:
-            if signal.SIGTERM in inner.recv(64):
-                self.close()
-
-        self.reactor.watch(inner.fileno(), READABLE, arrived)
-        return inner, outer
-
     def _let_go(self) -> None:
         self._control.close()
         # While the lock is held nobody else listens under this name.
         self.paths.socket(self.plan.name).unlink(missing_ok=True)
         answer_no_more()
         log_no_more(self._logging)
-        signal.set_wakeup_fd(-1)
-        for end in self._signals:
-            end.close()
+        self._held.close()
         self.reactor.close()
         self._lock.release()
 

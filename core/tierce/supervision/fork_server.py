@@ -23,7 +23,7 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tierce.codec import from_json, prepare, to_json
@@ -69,9 +69,17 @@ class ForkServer:
         paths: Where things lie.
         plan: Its own plan.
         connection: The supervisor's end, None if nobody waits.
+        fork: Forks this process: os.fork.
     """
 
-    def __init__(self, paths: Paths, plan: Plan, connection: socket.socket | None) -> None:
+    def __init__(
+        self,
+        paths: Paths,
+        plan: Plan,
+        connection: socket.socket | None,
+        fork: Callable[[], int] = os.fork,
+    ) -> None:
+        self._fork_process = fork
         self._plan = plan
         self._lock = take_process_lock(paths, plan)
         self._listener = listen(paths.socket(plan.name))
@@ -182,7 +190,12 @@ class ForkServer:
         # A SIGTERM that comes before the child has a handler of its own must end it, not be
         # swallowed by the fork server's.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        pid = os.fork()
+        try:
+            pid = self._fork_process()
+        except OSError:
+            # It is forked from again: blocked, SIGTERM would never end it, nor those after this.
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            raise
         if pid:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
             return pid
