@@ -202,7 +202,6 @@ def claim(name: str, data_dir: Path | None, config: Path | None) -> None:
     """Serve the volume NAME here again, after another writer had taken it."""
     _ask(find_data_dir(data_dir, config), {"do": "claim", "name": name})
     click.echo(f"volume {name} is served here again")
-    click.echo(f"volume {name} is served here again")
 
 
 @volume.command()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
 
+from core.scripted_server import ScriptedServer
 from tierce.cli.main import main
 
 
@@ -31,3 +34,21 @@ def tierce(capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
         return Done(ended.value.code, out, err)
 
     return run
+
+
+@pytest.fixture
+def scripted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., ScriptedServer]]:
+    """Make a server for the data folder that commands find, with its answers."""
+    monkeypatch.setenv("TIERCE_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    made: list[ScriptedServer] = []
+
+    def make(*scripts: list[Any]) -> ScriptedServer:
+        made.append(ScriptedServer(tmp_path / "data", *scripts))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
