@@ -9,10 +9,13 @@ SEEDS ?= 20000
 # Fresh seeds each time; a failing one is printed.
 START ?= $(shell date +%s)
 JOBS ?= $(shell nproc)
+N ?= 100
+# Another one each time, which is printed.
+SEED ?= $(START)
 SECONDS ?= 600
 MINUTES ?= 60
 
-.PHONY: help run setup check format test bench fuzz vm soak storms seeds plants mistakes wheels clean
+.PHONY: help run setup check format test bench fuzz vm soak storms seeds plants mistakes mutants sizes wheels clean
 
 help:  ## List the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -34,12 +37,13 @@ $(VENV)/ready-dev: pyproject.toml $(VENV)/ready
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-check: setup  ## Format, lint, types, layers, unit tests with coverage, wheels
+check: setup  ## Format, lint, types, layers, unit tests with coverage of each package, wheels
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest --cov --cov-report=term:skip-covered -q
+	$(BIN)/pytest --cov --cov-report=term:skip-covered --cov-report=json:build/coverage.json -q
+	PYTHONPATH=tests $(BIN)/python -m measures.covered build/coverage.json
 	$(MAKE) --no-print-directory wheels
 
 format: setup  ## Format and mend what can be mended
@@ -78,6 +82,12 @@ plants: setup  ## Look for a seed that finds each bug planted on purpose; writes
 
 mistakes: setup  ## Make every mistake that a plugin can make; writes what its user reads of it
 	PYTHONPATH=tests $(BIN)/python -m core.mistakes.page
+
+mutants: setup  ## Change N lines of core and jiva at random, from SEED; 80 of 100 must be noticed
+	PYTHONPATH=tests nice $(BIN)/python -m measures.mutants --count $(N) --seed $(SEED)
+
+sizes: setup  ## Count modules, functions, tests to code, and circles of imports
+	PYTHONPATH=tests $(BIN)/python -m measures.sizes
 
 wheels: setup  ## Build the wheel and list the plugins from a bare environment
 	rm -rf build/wheels build/bare
