@@ -17,7 +17,7 @@ from tierce.codec import from_json, to_json
 from tierce.locking import lock_file
 from tierce.process.messages import ControlServer, Message, Peer, close_all
 from tierce.process.paths import Paths, listen
-from tierce.process.plan import Plan, Role
+from tierce.process.plan import FORK_SERVER, Plan, Role
 
 
 @attrs.define
@@ -132,6 +132,12 @@ class Program:
     def _fork(self, peer: Peer, message: Message, descriptors: list[int]) -> None:
         (descriptor,) = descriptors
         connection = socket.socket(fileno=descriptor)
+        if self.machine.keeps_forks:
+            self.machine.kept_forks.append((peer, message, connection))
+            return
+        self._forked(peer, message, connection)
+
+    def _forked(self, peer: Peer, message: Message, connection: socket.socket) -> None:
         if self.machine.refuses_forks:
             connection.close()
             peer.send({"id": message["id"], "error": self.machine.refuses_forks})
@@ -157,6 +163,9 @@ class FakeMachine:
         self.keeps: set[str] = set()
         self.kept: dict[str, tuple[Message, Peer]] = {}
         self.refuses_forks = ""
+        #: Forks are not answered until `fork_kept`.
+        self.keeps_forks = False
+        self.kept_forks: list[tuple[Peer, Message, socket.socket]] = []
         #: Raised by the next spawn.
         self.refusal: OSError | None = None
         self.adopts_orphans = False
@@ -176,12 +185,20 @@ class FakeMachine:
         """Name what lives."""
         return sorted(one.plan.name for one in self.programs.values())
 
+    def fork_kept(self) -> None:
+        """Carry out the forks that were kept."""
+        kept, self.kept_forks = self.kept_forks, []
+        for peer, message, connection in kept:
+            self.program(FORK_SERVER)._forked(peer, message, connection)
+
     def habit(self, name: str, change: Callable[[Habits], None]) -> None:
         change(self.habits.setdefault(name, Habits()))
 
     def close(self) -> None:
         for one in self.made:
             one.close()
+        for _peer, _message, connection in self.kept_forks:
+            connection.close()
 
     # -- as System ---------------------------------------------------------------------------------
 

@@ -14,10 +14,10 @@ from core.fake_machine import FakeMachine
 from core.fake_reactor import FakeReactor
 from tierce.config import load_config
 from tierce.inventory.preflight import Findings, examine
-from tierce.node.event_log import Console
-from tierce.node.supervisor import Supervisor
 from tierce.process.messages import Message, encode, receive, send
 from tierce.process.paths import Paths, connect
+from tierce.server.event_log import Console
+from tierce.server.supervisor import Supervisor
 from tierce.state.store import StateStore
 from tierce.supervision.child import Child
 

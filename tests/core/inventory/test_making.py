@@ -1,8 +1,73 @@
-"""A volume is made whole, or nothing of it stays, whatever its engine does; others are served."""
+"""A volume is made whole or not at all, and a crash in between is gone on from."""
 
 from __future__ import annotations
 
-from core.scenes import FolderLifecycle, Scene, note, volume
+import errno
+
+import pytest
+
+from core.scenes import Crash, FolderLifecycle, Scene, note, volume
+from tierce import ConflictError, TemporaryError, TierceError, UsageError
+from tierce.state import Phase
+
+
+def create(scene: Scene) -> None:
+    scene.write()
+    scene.start().create(volume(), base=scene.folder)
+
+
+def test_it_is_ready_when_its_folders_are_there(scene: Scene) -> None:
+    create(scene)
+    record = scene.store.volume("demo")
+    assert record is not None
+    assert (record.phase, note(scene).exists()) == (Phase.READY, True)
+    assert "volume.created" in scene.codes()
+
+
+@pytest.mark.parametrize(
+    ("fault", "raised", "said"),
+    [
+        (OSError(errno.EIO, "Input/output error"), ConflictError, "Input/output error"),
+        (OSError(errno.EFBIG, "File too large"), UsageError, "make it smaller, or choose"),
+        (TemporaryError("later"), TemporaryError, "later"),
+        (ConflictError("it is another's"), ConflictError, "it is another's"),
+    ],
+)
+def test_what_can_not_be_made_leaves_nothing_behind(
+    scene: Scene, fault: Exception, raised: type[TierceError], said: str
+) -> None:
+    FolderLifecycle.faults["create"] = fault
+    with pytest.raises(raised, match=said):
+        create(scene)
+    assert scene.store.volume("demo") is None
+    assert not note(scene).exists()
+    assert "volume.left-over" not in scene.codes()
+
+
+def test_what_is_left_of_it_is_told(scene: Scene) -> None:
+    FolderLifecycle.faults["create"] = TemporaryError("later")
+    FolderLifecycle.faults["delete"] = ZeroDivisionError("by zero")
+    with pytest.raises(TemporaryError, match="later"):
+        create(scene)
+    (left,) = [event for event in scene.events if event.code == "volume.left-over"]
+    assert left.message == (
+        "volume demo was not made, and something is left of it: ZeroDivisionError: by zero"
+    )
+
+
+def test_a_crash_leaves_an_intent_from_which_the_next_server_goes_on(scene: Scene) -> None:
+    scene.write(volume())
+    FolderLifecycle.faults["create"] = Crash()
+    with pytest.raises(Crash):
+        scene.start()
+    intent = scene.store.volume("demo")
+    assert intent is not None
+    assert intent.phase is Phase.CREATING
+    FolderLifecycle.faults.clear()
+    inventory = scene.start()
+    assert inventory.find("demo").uuid == intent.uuid
+    assert inventory.find("demo").phase is Phase.READY
+    assert "demo" in inventory.made
 
 
 def test_a_creation_that_ends_in_a_bug_of_its_engine_is_undone_and_costs_no_other_volume(

@@ -1,4 +1,4 @@
-"""Members, as a role in a process that is not there."""
+"""A member process, as a role in a process that is not there."""
 
 from __future__ import annotations
 

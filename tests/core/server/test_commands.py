@@ -5,74 +5,15 @@ from __future__ import annotations
 import shutil
 from typing import Any
 
-import pytest
-
 from core.served import Served, kept, memory, replicated, while_serving
-from tierce.node.supervisor import DELETION_RETRY_S
 from tierce.process.client import ANSWER_TIMEOUT_S
-from tierce.volume.statistics import StatisticsPage
+from tierce.server.supervisor import DELETION_RETRY_S
 
 
 def create(served: Served, volume: dict[str, Any]) -> Any:
     client = served.client()
     client.send(do="create", id=1, volume=volume, base=str(served.folder))
     return client
-
-
-@while_serving(memory(), kept("other"))
-def test_list_has_a_row_for_each_volume(served: Served) -> None:
-    *rows, end = served.ask("list")
-    assert end == {"ok": {}}
-    assert [row["row"]["name"] for row in rows] == ["demo", "other"]
-    row = rows[0]["row"]
-    assert (row["engine"], row["state"], row["size"]) == ("memory", "up", 1 << 20)
-    assert row["wanted"]
-
-
-@while_serving(kept())
-def test_show_tells_its_settings_where_they_are_from_its_data_and_its_processes(
-    served: Served,
-) -> None:
-    page = StatisticsPage.create(served.paths.page("demo"))
-    page.publish({"sessions": [], "uuid": "a stranger's"})
-    (answer,) = served.ask("show", name="demo")
-    shown = answer["ok"]
-    assert shown["settings"]["size"] == 1 << 20
-    assert shown["origins"]["size"] == f"{served.file}:1"
-    assert shown["origins"]["block_size"] == "default"
-    assert shown["data"] == [str(served.folder / "demo.img")]
-    (process,) = shown["processes"]
-    assert (process["name"], process["phase"]) == ("target.demo", "up")
-    # What is published may add to ours, and hides nothing of it.
-    assert shown["sessions"] == []
-    assert len(shown["uuid"]) == 32
-    assert shown["usage"]["url"] == "iscsi://127.0.0.1:3260/iqn.2026-11.io.tierce:demo/0"
-    page.close()
-
-
-@while_serving(replicated())
-def test_show_of_a_replicated_volume_names_each_folder_and_process(served: Served) -> None:
-    (answer,) = served.ask("show", name="demo")
-    shown = answer["ok"]
-    assert shown["data"] == [str(served.folder / f"demo-{number}") for number in (1, 2, 3)]
-    assert len(shown["processes"]) == 4
-
-
-@while_serving(memory())
-def test_the_engine_s_word_for_its_state_is_part_of_the_row(served: Served) -> None:
-    page = StatisticsPage.create(served.paths.page("demo"))
-    page.publish({"state": "degraded"})
-    (row, _end) = served.ask("list")
-    assert row["row"]["state"] == "up, degraded"
-    page.close()
-
-
-@while_serving(memory())
-def test_options_that_are_kept_though_others_are_wanted_are_shown(served: Served) -> None:
-    served.machine.program("target.demo").show(kept_options={"engine": "it said no"})
-    served.reactor.turn()
-    (answer,) = served.ask("show", name="demo")
-    assert answer["ok"]["kept_options"] == {"engine": "it said no"}
 
 
 @while_serving(memory())
@@ -232,34 +173,6 @@ def test_what_a_loss_would_be_is_said_before_it_is_accepted(served: Served) -> N
     assert served.child("target.demo").phase == "up"
 
 
-@while_serving(kept())
-def test_every_process_and_every_health_is_told(served: Served) -> None:
-    served.ask("list")
-    *rows, end = served.ask("processes")
-    assert end == {"ok": {}}
-    (processes,) = [row["row"]["processes"] for row in rows if "processes" in row["row"]]
-    assert {one["name"]: one["state"] for one in processes} == dict.fromkeys(
-        served.machine.names(), "up"
-    )
-    (health,) = [row["row"]["health"] for row in rows if "health" in row["row"]]
-    assert set(health) == {"demo"}
-
-
-@while_serving()
-def test_events_are_told_after_a_number_and_without_one_their_last_number(served: Served) -> None:
-    create(served, kept("new"))
-    served.reactor.turn()
-    (answer,) = served.ask("events")
-    last = answer["ok"]["last"]
-    assert last > 0
-    *rows, end = served.ask("events", after=0)
-    assert end == {"ok": {"last": last}}
-    assert sum(len(row["row"]["events"]) for row in rows) == last
-    assert served.ask("events", after=last) == [{"ok": {"last": last}}]
-    (answer,) = served.ask("events", after="x")
-    assert answer["error"] == "events after 'x': expected a number"
-
-
 def test_folders_that_hold_a_volume_are_adopted_and_served(served: Served) -> None:
     folders: list[str] = []
 
@@ -277,18 +190,3 @@ def test_folders_that_hold_a_volume_are_adopted_and_served(served: Served) -> No
         assert served.child("target.new").phase == "up"
 
     served.serve(next_one)
-
-
-@pytest.mark.parametrize("verb", ["act", "actions"])
-def test_actions_are_asked_of_the_process_that_has_the_part(served: Served, verb: str) -> None:
-    served.write(memory())
-
-    def script() -> None:
-        target = served.machine.program("target.demo")
-        client = served.client()
-        more = {"part": "engine", "action": "resize", "arguments": {}, "words": {}, "base": "/"}
-        client.send(do=verb, id=1, volume="demo", **(more if verb == "act" else {}))
-        served.reactor.turn()
-        assert verb in [one["do"] for one in target.heard]
-
-    served.serve(script)

@@ -8,9 +8,9 @@ import pytest
 
 from core.served import Served, kept, memory, replicated, while_serving
 from tierce import ConflictError, TierceError
-from tierce.node.event_log import Console
-from tierce.node.supervisor import serve
 from tierce.process.plan import FORK_SERVER, Plan, Role, fork_server_plan
+from tierce.server.event_log import Console
+from tierce.server.supervisor import serve
 from tierce.state import acquire
 
 SIGTERM, SIGKILL = signal.SIGTERM, signal.SIGKILL

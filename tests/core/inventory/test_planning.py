@@ -1,0 +1,72 @@
+"""Which processes should run for what is to be served."""
+
+from __future__ import annotations
+
+from core.scenes import Scene, volume
+from tierce.inventory.planning import enabled_plugins, plan_all, policy_documents
+from tierce.process.plan import FORK_SERVER, Plan, Role
+
+
+def plans(scene: Scene) -> dict[str, Plan]:
+    return {plan.name: plan for plan in plan_all(scene.start())}
+
+
+def test_what_others_need_comes_first(scene: Scene) -> None:
+    scene.write(volume("demo"), volume("other"))
+    members = ["member.demo.one", "member.demo.two", "target.demo"]
+    others = [name.replace("demo", "other") for name in members]
+    assert list(plans(scene)) == [FORK_SERVER, "portal", *members, *others]
+
+
+def test_a_fenced_volume_has_its_members_and_no_target(scene: Scene) -> None:
+    scene.write(volume("demo"))
+    inventory = scene.start()
+    inventory.fence("demo", "ballot 9")
+    scene.store.put_volume(inventory.find("demo"))
+    assert set(plans(scene)) == {FORK_SERVER, "portal", "member.demo.one", "member.demo.two"}
+
+
+def test_a_live_option_is_told_and_any_other_is_a_new_plan(scene: Scene) -> None:
+    scene.write(volume("demo", rate=1))
+    before = plans(scene)["target.demo"]
+    scene.write(volume("demo", rate=2))
+    live = plans(scene)["target.demo"]
+    assert live.digest == before.digest
+    assert live.live != before.live
+    scene.write(volume("demo", tone="high"))
+    assert plans(scene)["target.demo"].digest != before.digest
+
+
+def test_what_would_be_lost_by_a_restart_is_said(scene: Scene) -> None:
+    memory = {"name": "gone", "size": "1 MiB", "engine": "memory", "frontend": "names"}
+    scene.write(volume("demo"), memory)
+    found = plans(scene)
+    assert (found["target.demo"].is_volatile, found["target.gone"].is_volatile) == (False, True)
+
+
+def test_a_member_knows_its_volume_and_its_place(scene: Scene) -> None:
+    scene.write(volume("demo"))
+    member = plans(scene)["member.demo.one"]
+    assert (member.role, member.volume) == (Role.MEMBER, "demo")
+    assert member.settings["size_bytes"] == 1 << 20
+    assert member.settings["member"]["folder"] == str(scene.folder / "demo-folder")
+
+
+def test_policies_are_given_the_volumes_that_they_name_or_all_without_secrets(
+    scene: Scene,
+) -> None:
+    policies = [
+        {"kind": "watch", "name": "all"},
+        {"kind": "watch", "name": "one", "selector": {"volumes": ["other"]}},
+    ]
+    scene.write(volume("demo", word="hidden"), volume("other"), policies=policies)
+    everything, one = policy_documents(scene.start())
+    assert set(everything["volumes"]) == {"demo", "other"}
+    assert set(one["volumes"]) == {"other"}
+    assert everything["volumes"]["demo"]["options"]["word"] == "***"
+
+
+def test_the_plugins_of_the_fork_server_are_those_in_use(scene: Scene) -> None:
+    scene.write()
+    assert enabled_plugins(scene.registry) == ("tests",)
+    assert plans(scene)[FORK_SERVER].settings == {"plugins": ["tests"]}

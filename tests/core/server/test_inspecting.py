@@ -1,0 +1,62 @@
+"""What `list` and `show` tell of a volume."""
+
+from __future__ import annotations
+
+from core.served import Served, kept, memory, replicated, while_serving
+from tierce.volume.statistics import StatisticsPage
+
+
+@while_serving(memory(), kept("other"))
+def test_list_has_a_row_for_each_volume(served: Served) -> None:
+    *rows, end = served.ask("list")
+    assert end == {"ok": {}}
+    assert [row["row"]["name"] for row in rows] == ["demo", "other"]
+    row = rows[0]["row"]
+    assert (row["engine"], row["state"], row["size"]) == ("memory", "up", 1 << 20)
+    assert row["wanted"]
+
+
+@while_serving(kept())
+def test_show_tells_its_settings_where_they_are_from_its_data_and_its_processes(
+    served: Served,
+) -> None:
+    page = StatisticsPage.create(served.paths.page("demo"))
+    page.publish({"sessions": [], "uuid": "a stranger's"})
+    (answer,) = served.ask("show", name="demo")
+    shown = answer["ok"]
+    assert shown["settings"]["size"] == 1 << 20
+    assert shown["origins"]["size"] == f"{served.file}:1"
+    assert shown["origins"]["block_size"] == "default"
+    assert shown["data"] == [str(served.folder / "demo.img")]
+    (process,) = shown["processes"]
+    assert (process["name"], process["phase"]) == ("target.demo", "up")
+    # What is published may add to ours, and hides nothing of it.
+    assert shown["sessions"] == []
+    assert len(shown["uuid"]) == 32
+    assert shown["usage"]["url"] == "iscsi://127.0.0.1:3260/iqn.2026-11.io.tierce:demo/0"
+    page.close()
+
+
+@while_serving(replicated())
+def test_show_of_a_replicated_volume_names_each_folder_and_process(served: Served) -> None:
+    (answer,) = served.ask("show", name="demo")
+    shown = answer["ok"]
+    assert shown["data"] == [str(served.folder / f"demo-{number}") for number in (1, 2, 3)]
+    assert len(shown["processes"]) == 4
+
+
+@while_serving(memory())
+def test_the_engine_s_word_for_its_state_is_part_of_the_row(served: Served) -> None:
+    page = StatisticsPage.create(served.paths.page("demo"))
+    page.publish({"state": "degraded"})
+    (row, _end) = served.ask("list")
+    assert row["row"]["state"] == "up, degraded"
+    page.close()
+
+
+@while_serving(memory())
+def test_options_that_are_kept_though_others_are_wanted_are_shown(served: Served) -> None:
+    served.machine.program("target.demo").show(kept_options={"engine": "it said no"})
+    served.reactor.turn()
+    (answer,) = served.ask("show", name="demo")
+    assert answer["ok"]["kept_options"] == {"engine": "it said no"}

@@ -1,0 +1,33 @@
+"""What services are told: the processes, the healths, the events."""
+
+from __future__ import annotations
+
+from core.served import Served, kept, while_serving
+
+
+@while_serving(kept())
+def test_every_process_and_every_health_is_told(served: Served) -> None:
+    served.ask("list")
+    *rows, end = served.ask("processes")
+    assert end == {"ok": {}}
+    (processes,) = [row["row"]["processes"] for row in rows if "processes" in row["row"]]
+    assert {one["name"]: one["state"] for one in processes} == dict.fromkeys(
+        served.machine.names(), "up"
+    )
+    (health,) = [row["row"]["health"] for row in rows if "health" in row["row"]]
+    assert set(health) == {"demo"}
+
+
+@while_serving()
+def test_events_are_told_after_a_number_and_without_one_their_last_number(served: Served) -> None:
+    served.client().send(do="create", id=1, volume=kept("new"), base=str(served.folder))
+    served.reactor.turn()
+    (answer,) = served.ask("events")
+    last = answer["ok"]["last"]
+    assert last > 0
+    *rows, end = served.ask("events", after=0)
+    assert end == {"ok": {"last": last}}
+    assert sum(len(row["row"]["events"]) for row in rows) == last
+    assert served.ask("events", after=last) == [{"ok": {"last": last}}]
+    (answer,) = served.ask("events", after="x")
+    assert answer["error"] == "events after 'x': expected a number"
