@@ -43,6 +43,7 @@ TESTED_BY = {
     "core/tierce/cli/reference/calls_page.py": ("core/cli/test_docs.py", _PAGE),
     "core/tierce/cli/reference/cli_page.py": ("core/cli/test_docs.py", _PAGE),
     "core/tierce/cli/reference/config_page.py": ("core/cli/test_docs.py", _PAGE),
+    "core/tierce/cli/reference/events_page.py": ("core/cli/test_docs.py", _PAGE),
     "core/tierce/cli/reference/exit_codes_page.py": ("core/cli/test_docs.py", _PAGE),
     "core/tierce/cli/reference/hooks_page.py": ("core/cli/test_docs.py", _PAGE),
     "core/tierce/cli/reference/markdown.py": ("core/cli/test_docs.py", _PAGE),

@@ -21,7 +21,7 @@ def test_show_tells_its_settings_where_they_are_from_its_data_and_its_processes(
     served: Served,
 ) -> None:
     page = StatisticsPage.create(served.paths.page("demo"))
-    page.publish({"sessions": [], "uuid": "a stranger's"})
+    page.publish("engine", {"state": "open", "details": {"depth": 4, "uuid": "a stranger's"}})
     (answer,) = served.ask("show", name="demo")
     shown = answer["ok"]
     assert shown["settings"]["size"] == 1 << 20
@@ -31,7 +31,7 @@ def test_show_tells_its_settings_where_they_are_from_its_data_and_its_processes(
     (process,) = shown["processes"]
     assert (process["name"], process["phase"]) == ("target.demo", "up")
     # What is published may add to ours, and hides nothing of it.
-    assert shown["sessions"] == []
+    assert shown["depth"] == 4
     assert len(shown["uuid"]) == 32
     assert shown["usage"]["url"] == "iscsi://127.0.0.1:3260/iqn.2026-11.io.tierce:demo/0"
     page.close()
@@ -48,7 +48,7 @@ def test_show_of_a_replicated_volume_names_each_folder_and_process(served: Serve
 @while_serving(memory())
 def test_the_engine_s_word_for_its_state_is_part_of_the_row(served: Served) -> None:
     page = StatisticsPage.create(served.paths.page("demo"))
-    page.publish({"state": "degraded"})
+    page.publish("engine", {"state": "degraded"})
     (row, _end) = served.ask("list")
     assert row["row"]["state"] == "up, degraded"
     page.close()
