@@ -50,9 +50,8 @@ def test_what_is_left_of_it_is_told(scene: Scene) -> None:
     with pytest.raises(TemporaryError, match="later"):
         create(scene)
     (left,) = [event for event in scene.events if event.code == "volume.left-over"]
-    assert left.message == (
-        "volume demo was not made, and something is left of it: ZeroDivisionError: by zero"
-    )
+    assert left.message.startswith("volume demo was not made, and something is left of it: ")
+    assert left.message.endswith("ZeroDivisionError: by zero")
 
 
 def test_a_crash_leaves_an_intent_from_which_the_next_server_goes_on(scene: Scene) -> None:
