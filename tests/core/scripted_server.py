@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from pathlib import Path
@@ -49,6 +50,8 @@ class ScriptedServer:
                 if packet is None:
                     continue
                 self.asked.append(packet[0])
-                for reply in script:
-                    one = reply if isinstance(reply, bytes) else encode({"id": 1, **reply})
-                    send(connection, one)
+                # Who asked may have hung up.
+                with contextlib.suppress(OSError):
+                    for reply in script:
+                        one = reply if isinstance(reply, bytes) else encode({"id": 1, **reply})
+                        send(connection, one)

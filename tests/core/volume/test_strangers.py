@@ -154,6 +154,6 @@ def test_what_hangs_is_named_within_10_seconds(tmp_path: Path, engine: str, part
 
 
 def test_each_part_logs_by_its_own_name(tmp_path: Path) -> None:
-    scene = Scene(tmp_path, Bell(), "hangs", "hangs")
+    scene = Scene(tmp_path, FakeReactor(by_hand=True), "hangs", "hangs")
     engine: Any = scene.pipeline.engine
     assert engine.context.logger.name == "tierce.engine.hangs"
