@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
+from core.scenes import Scene, volume
 from tierce import PolicyHandlerDescription, hookimpl
 from tierce.cli.config import flatten, values
-from tierce.config import config_from_bytes, origin_of
+from tierce.codec import HIDDEN
+from tierce.config import config_from_bytes, load_config, origin_of
 from tierce.registry import Registry
 
 GOOD = """\
@@ -104,6 +106,13 @@ def test_policies_exporters_and_broken_plugins_are_shown_too(tmp_path: Path) -> 
     assert "plugin 'bad' is left out: it implements no hook" in bad
     assert "plugin 'worse' is left out: it can't be imported" in worse
     assert "selects the volume 'demo', which this file does not name" in policy
+
+
+def test_the_secrets_of_a_volume_are_not_shown(scene: Scene) -> None:
+    scene.write(volume("demo", word="open sesame"))
+    shown = dict(values(load_config(scene.file, scene.registry)))
+    assert shown["volumes.demo.options.word"] == HIDDEN
+    assert "open sesame" not in str(shown)
 
 
 def test_a_plain_value_is_flattened_to_what_has_no_parts() -> None:

@@ -180,6 +180,13 @@ def test_of_many_volumes_the_live_line_tells_what_they_do_together(
     reactor.advance(PLAIN_PERIOD_S)
     rate = f"{VOLUME_COUNT_NAMED} IOPS (r 0 w {VOLUME_COUNT_NAMED})"
     assert scene.shown().startswith(f"1 volume, healthy | {rate}")
+    # What is shown is what was done since, of volumes that were only read or only written too.
+    for op, reads in ((Op.READ, VOLUME_COUNT_NAMED), (Op.WRITE, 0)):
+        for page in pages:
+            page.stage("frontend").add(op, 10, 40960, 1000)
+        reactor.advance(PLAIN_PERIOD_S)
+        rate = f"{VOLUME_COUNT_NAMED} IOPS (r {reads} w {VOLUME_COUNT_NAMED - reads})"
+        assert scene.shown().startswith(f"1 volume, healthy | {rate}")
 
 
 def test_a_volume_says_how_it_came_to_be_served(
