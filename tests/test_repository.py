@@ -66,10 +66,6 @@ TESTED_BY = {
         "core/inventory/test_preflight.py",
         "one of the checks before a start, tried with the others",
     ),
-    "core/tierce/inventory/changes.py": (
-        "core/inventory/test_volume_inventory.py",
-        "refusals, tried by reloads that are refused",
-    ),
     "core/tierce/inventory/engines.py": (
         "core/inventory/test_volume_inventory.py",
         "reads records for the inventory, tried as that",

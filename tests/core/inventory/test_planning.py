@@ -70,3 +70,73 @@ def test_the_plugins_of_the_fork_server_are_those_in_use(scene: Scene) -> None:
     scene.write()
     assert enabled_plugins(scene.registry) == ("tests",)
     assert plans(scene)[FORK_SERVER].settings == {"plugins": ["tests"]}
+
+
+def test_a_volume_needs_its_members_a_target_and_what_all_share(scene: Scene) -> None:
+    scene.write(volume())
+    plans = list(plan_all(scene.start()))
+    assert [(plan.name, plan.role) for plan in plans] == [
+        ("template", Role.FORK_SERVER),
+        ("portal", Role.PORTAL),
+        ("member.demo.one", Role.MEMBER),
+        ("member.demo.two", Role.MEMBER),
+        ("target.demo", Role.TARGET),
+    ]
+
+
+def test_a_changed_option_changes_the_plan_of_the_target_only(scene: Scene) -> None:
+    scene.write(volume())
+    inventory = scene.start()
+    before = {plan.name: plan.digest for plan in plan_all(inventory)}
+    scene.reload(inventory, volume(tone="high"))
+    after = {plan.name: plan.digest for plan in plan_all(inventory)}
+    assert {name for name in before if before[name] != after[name]} == {"target.demo"}
+
+
+def test_an_edited_section_of_a_front_end_restarts_only_who_can_not_take_it_while_it_runs(
+    scene: Scene,
+) -> None:
+    fixed, live = volume("fixed"), {**volume("live"), "frontend": "live-names"}
+    scene.write(fixed, live)
+    inventory = scene.start()
+    before = {plan.name: plan for plan in plan_all(inventory)}
+    section = {"listen": ["127.0.0.1:9"], "depth": 5}
+    scene.reload(inventory, fixed, live, frontends={"names": section, "live-names": section})
+    after = {plan.name: plan for plan in plan_all(inventory)}
+    changed = {name for name in before if before[name].digest != after[name].digest}
+    assert changed == {"target.fixed", "portal"}
+    sections = [found["target.live"].live["frontends.live-names"] for found in (before, after)]
+    assert [one["values"]["depth"] for one in sections] == [1, 5]
+
+
+def test_a_live_option_changes_what_the_target_is_told_and_restarts_nobody(scene: Scene) -> None:
+    scene.write(volume())
+    inventory = scene.start()
+    before = {plan.name: plan for plan in plan_all(inventory)}
+    scene.reload(inventory, volume(rate=7))
+    after = {plan.name: plan for plan in plan_all(inventory)}
+    assert {name for name in before if before[name].digest != after[name].digest} == set()
+    told = [found["target.demo"].live["options"] for found in (before, after)]
+    assert told == [{"of": "folder", "values": {"rate": rate}} for rate in (1, 7)]
+
+
+def test_a_live_option_does_not_wait_where_a_restart_would_empty_the_volume(scene: Scene) -> None:
+    memory = {"name": "demo", "size": "1 MiB", "engine": "memory", "frontend": "names"}
+    scene.write({**memory, "filters": [{"name": "slow"}]})
+    inventory = scene.start()
+    scene.reload(inventory, {**memory, "filters": [{"name": "slow", "delay_ms": 5}]})
+    assert scene.codes() == ["volume.created"]
+
+
+def test_a_volume_of_memory_keeps_its_settings_until_it_is_started_anew_and_that_is_told(
+    scene: Scene,
+) -> None:
+    memory = {"name": "demo", "size": "1 MiB", "engine": "memory", "frontend": "names"}
+    scene.write(memory)
+    inventory = scene.start()
+    (target,) = [plan for plan in plan_all(inventory) if plan.role is Role.TARGET]
+    assert target.is_volatile
+    scene.reload(inventory, memory)
+    assert scene.codes() == ["volume.created"]
+    scene.reload(inventory, {**memory, "frontend": "live-names"})
+    assert scene.codes() == ["volume.settings-wait"]

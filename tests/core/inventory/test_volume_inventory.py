@@ -5,18 +5,15 @@ from __future__ import annotations
 import errno
 import json
 import shutil
-from typing import Any
 
 import attrs
 import pytest
 
 from core.scenes import Crash, FolderLifecycle, Scene, note, volume
 from recorded_disk import RecordedDisk
-from tierce import ConfigError, ConflictError, Event, PluginError, UsageError
-from tierce.config import load_config
+from tierce import ConflictError, Event, PluginError, UsageError
 from tierce.inventory.adoption import Adoption, adopt_without_server
 from tierce.inventory.planning import plan_all, policy_documents
-from tierce.process.plan import Role
 from tierce.state import Owner, Phase
 
 
@@ -28,76 +25,6 @@ def test_a_volume_of_the_file_is_made_once_and_found_again(scene: Scene) -> None
     assert scene.codes() == ["volume.created"]
     assert scene.start().served["demo"] == served
     assert scene.codes() == []
-
-
-def test_a_volume_needs_its_members_a_target_and_what_all_share(scene: Scene) -> None:
-    scene.write(volume())
-    plans = list(plan_all(scene.start()))
-    assert [(plan.name, plan.role) for plan in plans] == [
-        ("template", Role.FORK_SERVER),
-        ("portal", Role.PORTAL),
-        ("member.demo.one", Role.MEMBER),
-        ("member.demo.two", Role.MEMBER),
-        ("target.demo", Role.TARGET),
-    ]
-
-
-def test_a_changed_option_changes_the_plan_of_the_target_only(scene: Scene) -> None:
-    scene.write(volume())
-    inventory = scene.start()
-    before = {plan.name: plan.digest for plan in plan_all(inventory)}
-    scene.reload(inventory, volume(tone="high"))
-    after = {plan.name: plan.digest for plan in plan_all(inventory)}
-    assert {name for name in before if before[name] != after[name]} == {"target.demo"}
-
-
-def test_an_edited_section_of_a_front_end_restarts_only_who_can_not_take_it_while_it_runs(
-    scene: Scene,
-) -> None:
-    fixed, live = volume("fixed"), {**volume("live"), "frontend": "live-names"}
-    scene.write(fixed, live)
-    inventory = scene.start()
-    before = {plan.name: plan for plan in plan_all(inventory)}
-    section = {"listen": ["127.0.0.1:9"], "depth": 5}
-    scene.reload(inventory, fixed, live, frontends={"names": section, "live-names": section})
-    after = {plan.name: plan for plan in plan_all(inventory)}
-    changed = {name for name in before if before[name].digest != after[name].digest}
-    assert changed == {"target.fixed", "portal"}
-    sections = [found["target.live"].live["frontends.live-names"] for found in (before, after)]
-    assert [one["values"]["depth"] for one in sections] == [1, 5]
-
-
-def test_a_live_option_changes_what_the_target_is_told_and_restarts_nobody(scene: Scene) -> None:
-    scene.write(volume())
-    inventory = scene.start()
-    before = {plan.name: plan for plan in plan_all(inventory)}
-    scene.reload(inventory, volume(rate=7))
-    after = {plan.name: plan for plan in plan_all(inventory)}
-    assert {name for name in before if before[name].digest != after[name].digest} == set()
-    told = [found["target.demo"].live["options"] for found in (before, after)]
-    assert told == [{"of": "folder", "values": {"rate": rate}} for rate in (1, 7)]
-
-
-def test_a_live_option_does_not_wait_where_a_restart_would_empty_the_volume(scene: Scene) -> None:
-    memory = {"name": "demo", "size": "1 MiB", "engine": "memory", "frontend": "names"}
-    scene.write({**memory, "filters": [{"name": "slow"}]})
-    inventory = scene.start()
-    scene.reload(inventory, {**memory, "filters": [{"name": "slow", "delay_ms": 5}]})
-    assert scene.codes() == ["volume.created"]
-
-
-def test_a_volume_of_memory_keeps_its_settings_until_it_is_started_anew_and_that_is_told(
-    scene: Scene,
-) -> None:
-    memory = {"name": "demo", "size": "1 MiB", "engine": "memory", "frontend": "names"}
-    scene.write(memory)
-    inventory = scene.start()
-    (target,) = [plan for plan in plan_all(inventory) if plan.role is Role.TARGET]
-    assert target.is_volatile
-    scene.reload(inventory, memory)
-    assert scene.codes() == ["volume.created"]
-    scene.reload(inventory, {**memory, "frontend": "live-names"})
-    assert scene.codes() == ["volume.settings-wait"]
 
 
 def test_a_crash_while_making_is_gone_on_with_by_uuid(scene: Scene) -> None:
@@ -122,100 +49,6 @@ def test_what_a_crash_left_of_another_plan_is_removed_first(scene: Scene) -> Non
     assert served.volume.uuid != uuid
     assert served.volume.size_bytes == 2 << 20
     assert scene.codes() == ["volume.created"]
-
-
-@pytest.mark.parametrize(
-    ("changed", "word"),
-    [
-        (volume(size="2 MiB"), "size: it was created with 1 MiB, the file says 2 MiB"),
-        ({**volume(), "block_size": 4096}, "created with 512, the file says 4096"),
-        (
-            {"name": "demo", "size": "1 MiB", "engine": "bare", "frontend": "names"},
-            "created with folder, the file says bare",
-        ),
-        (volume(folder="./elsewhere"), "options: volume demo lies in "),
-    ],
-)
-def test_what_can_not_change_is_refused_with_its_place(
-    scene: Scene, changed: dict[str, Any], word: str
-) -> None:
-    scene.write(volume())
-    inventory = scene.start()
-    before = inventory.served["demo"]
-    scene.reload(inventory, changed)
-    assert inventory.served["demo"] == before
-    assert scene.codes() == ["volume.created", "volume.refused"]
-    # At the next start alike: it is served as it was made.
-    inventory = scene.start()
-    assert inventory.served["demo"] == before
-    assert isinstance(inventory.errors["demo"], ConfigError)
-    assert word in inventory.refused["demo"]
-    assert "tierce.yaml:3" in inventory.refused["demo"]
-    (told,) = scene.events
-    assert told.message.endswith("; it is served with the settings that it had")
-    assert not told.message.startswith("volume demo: ")
-
-
-def test_old_settings_are_not_kept_under_a_name_that_another_volume_has_taken(
-    scene: Scene,
-) -> None:
-    # The front ends of these tests name a volume by its letters.
-    scene.write(volume("demo-1"))
-    scene.start()
-    moved = {**volume("demo-1", size="2 MiB"), "frontend": "live-names"}
-    scene.write(volume("demo-2"), moved)
-    inventory = scene.start()
-    assert list(inventory.served) == ["demo-2"]
-    assert "it was created with 1 MiB" in inventory.refused["demo-1"]
-
-
-def test_a_secret_that_only_the_file_has_is_not_replaced_by_another(scene: Scene) -> None:
-    scene.write(volume(word="open sesame"))
-    scene.start()
-    assert scene.store.volumes()["demo"].mapping["options"]["word"] == "***"
-    scene.write(volume(word="open sesame", size="2 MiB"))
-    inventory = scene.start()
-    # Its old settings would hold stars: it is left out, and named.
-    assert inventory.served == {}
-    assert "it was created with 1 MiB" in inventory.refused["demo"]
-
-
-def test_a_volume_that_was_found_wrong_before_keeps_its_settings(scene: Scene) -> None:
-    scene.write(volume("demo"), volume("other"))
-    before = scene.start().served["demo"]
-    scene.write(volume("demo", tone="high"), volume("other", tone="high"))
-    config = load_config(scene.file, scene.registry)
-    inventory = scene.start_with(config, demo=UsageError("its folder is another's"))
-    assert inventory.served["demo"] == before
-    assert inventory.served["other"].volume.engine_options.tone == "high"
-    assert inventory.unserved_why(before.record) == "its folder is another's"
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        volume(tnoe="high"),
-        {**volume(), "engine": "gone"},
-        {**volume(), "size": "much"},
-        {**volume(), "filters": [{"name": "gone"}]},
-    ],
-)
-def test_a_volume_with_a_mistake_keeps_its_settings_at_reload_and_restart_and_no_other_down(
-    scene: Scene, wrong: dict[str, Any]
-) -> None:
-    scene.write(volume())
-    inventory = scene.start()
-    before = inventory.served["demo"]
-    scene.reload(inventory, wrong, volume("other"))
-    assert inventory.served["demo"] == before
-    assert "other" in inventory.served
-    inventory = scene.start()
-    assert inventory.served["demo"] == before
-    assert "other" in inventory.served
-    assert "tierce.yaml:3: volumes.demo" in inventory.refused["demo"]
-    assert inventory.is_wanted(before.record)
-    with pytest.raises(UsageError, match="belongs to"):
-        inventory.begin_delete("demo")
 
 
 def test_of_two_volumes_of_one_identity_the_first_is_served(scene: Scene) -> None:
