@@ -28,6 +28,7 @@ ENGINE, MEMBER, PLUGIN_ERRORS = "engine", "member", "plugin_errors"
 #: States in which I/O waits, and the engine knows why.
 _WAITING = frozenset({"opening", "electing", "stopped", "stalled"})
 _FILTER, _FRONTEND = "filter.", "frontend."
+_OWNERS = frozenset({ENGINE, MEMBER, PLUGIN_ERRORS})
 #: What readers of `tierce volume show` know a volume's members as.
 _SHOWN_AS = {"members": "replicas"}
 
@@ -202,6 +203,9 @@ def _without_defaults(status: Any) -> dict[str, Any]:
 
 def from_mappings(shown: Mapping[str, Any]) -> Published | None:
     """Return what the owners' mappings say; None if nobody of this version wrote them."""
+    owners = (_FILTER, _FRONTEND)
+    if not all(key in _OWNERS or key.startswith(owners) for key in shown):
+        return None
     try:
         return _read(shown)
     except (ProtocolError, TypeError, AttributeError):

@@ -149,6 +149,7 @@ def test_what_is_of_another_type_is_refused_where_it_is_made(wrong: Any) -> None
         {ENGINE: {"state": 3}},
         {ENGINE: {"members": [{"name": "a"}]}},
         {ENGINE: "no mapping"},
+        {"state": "stalled", "replicas": []},
         {frontend_owner("a"): {"sessions": 3}},
         {PLUGIN_ERRORS: {"a": 1}},
     ],

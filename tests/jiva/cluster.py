@@ -219,6 +219,23 @@ class Cluster:
         self._carry_out(node, node.replica.received(pipe.number, frames))
         return True
 
+    def join_for_replicas(self) -> None:
+        """What the target has sent reaches every replica; what they answer stays on its way."""
+        for link in self.target.links:
+            if link.outgoing and link.name in self.pipes:
+                buffers, link.outgoing = link.outgoing, []
+                self.pipes[link.name].to_replica.append(b"".join(map(bytes, buffers)))
+        for name in list(self.pipes):
+            while self._to_replica(name):
+                pass
+
+    def join_for_target(self, name: str) -> None:
+        """What a replica has answered reaches the target in one segment."""
+        answers = self.pipes[name].to_target
+        whole = b"".join(answers)
+        answers.clear()
+        answers.append(whole)
+
     def _to_target(self, name: str) -> bool:
         pipe = self.pipes.get(name)
         if pipe is None or not pipe.to_target or self.nodes[name].is_mute:

@@ -9,10 +9,11 @@ from tierce.codec import to_json
 from tierce.config import Config, portal_sections, volume_to_mapping
 from tierce.inventory.engines import Served
 from tierce.inventory.volume_inventory import VolumeInventory
+from tierce.process.code_identity import code_identity
 from tierce.process.live_options import split
 from tierce.process.plan import Plan, Role, fork_server_plan
 from tierce.process.settings import MemberSettings, TargetSettings
-from tierce.registry import Registry
+from tierce.registry import PluginRecord, Registry
 
 
 class Inventory(Protocol):
@@ -31,7 +32,8 @@ def plan_all(inventory: Inventory) -> Iterator[Plan]:
     """Name every process that should run, those first that others are forked from or need: where
     not all can be had, the last volumes do without."""
     config = inventory.config
-    yield fork_server_plan(enabled_plugins(config.registry))
+    versions = [(one.name, one.version) for one in _enabled(config.registry)]
+    yield fork_server_plan(enabled_plugins(config.registry), code_identity(versions))
     sections = {name: split(section) for name, section in portal_sections(config).items()}
     yield Plan(
         Role.PORTAL.value,
@@ -108,4 +110,8 @@ def policy_documents(inventory: VolumeInventory) -> list[dict[str, Any]]:
 
 def enabled_plugins(registry: Registry) -> tuple[str, ...]:
     """Name the plugins that are in use."""
-    return tuple(sorted(plugin.name for plugin in registry.plugins if plugin.state == "enabled"))
+    return tuple(sorted(plugin.name for plugin in _enabled(registry)))
+
+
+def _enabled(registry: Registry) -> list[PluginRecord]:
+    return [plugin for plugin in registry.plugins if plugin.state == "enabled"]

@@ -68,6 +68,7 @@ class Plan:
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def fork_server_plan(plugins: tuple[str, ...]) -> Plan:
-    """Return the plan of a fork server with these plugins."""
-    return Plan(FORK_SERVER, Role.FORK_SERVER, settings={"plugins": sorted(plugins)})
+def fork_server_plan(plugins: tuple[str, ...], code: str) -> Plan:
+    """Return the plan of a fork server with these plugins, of that code (see `code_identity`)."""
+    settings = {"plugins": sorted(plugins), "code": code}
+    return Plan(FORK_SERVER, Role.FORK_SERVER, settings=settings)

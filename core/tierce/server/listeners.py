@@ -46,7 +46,7 @@ class Listeners:
         Who listened before goes on where it was, on its thread: one that hangs must not take
         another one with each reload.
         """
-        before = {one.plugin: one for one in self._mailboxes if not one.has_failed}
+        before = {one.plugin: one for one in self._mailboxes if one.is_heard}
         self._mailboxes = []
         for listener in registry.listeners:
             mailbox = before.pop(listener.plugin, None)
@@ -99,12 +99,18 @@ class Mailbox:
     ) -> None:
         self.listener = listener
         self.has_failed = False
+        self._has_raised = False
         self._report = failed
         self._waiting: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._lost = 0
         self._told_at: float | None = None
         self._is_full = False
         self._thread: threading.Thread | None = None
+
+    @property
+    def is_heard(self) -> bool:
+        """False once it has failed, though the loop may not have been told yet."""
+        return not self._has_raised and not self.has_failed
 
     @property
     def plugin(self) -> str:
@@ -150,6 +156,7 @@ class Mailbox:
             try:
                 self.listener.hear(event)
             except BaseException as error:  # noqa: BLE001 - it is told, and ends this thread alone
+                self._has_raised = True
                 self._report(self, error)
                 return
 

@@ -6,8 +6,12 @@ from typing import Any
 
 import attrs
 
+from tierce.codec import from_json
+from tierce.errors import ProtocolError
 from tierce.process.messages import Peer
 from tierce.process.plan import Plan
+from tierce.process.process_loop import subject_of
+from tierce.spec import Event
 from tierce.supervision.failures import Failures
 from tierce.supervision.pulse import Pulse
 from tierce.supervision.reconcile import Observed
@@ -93,3 +97,12 @@ def describe(child: Child) -> dict[str, Any]:
     if child.failures.count and child.failures.reason:
         described["trouble"] = child.failures.reason
     return described
+
+
+def event_of(child: Child, values: Any) -> Event:
+    """Return what a process tells; one of another version may tell what can't be read."""
+    try:
+        return from_json(Event, values)
+    except ProtocolError as error:
+        text = f"{child.plan.name} tells what can't be read: {error}"
+        return Event("event.unreadable", text, subject_of(child.plan), "warning")

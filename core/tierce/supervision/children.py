@@ -13,8 +13,8 @@ import signal
 import socket
 from collections.abc import Callable
 
-from tierce.codec import from_json, to_json
-from tierce.errors import ConflictError, ProtocolError, TierceError, explain
+from tierce.codec import to_json
+from tierce.errors import ConflictError, TierceError, explain
 from tierce.process.descriptors import demand
 from tierce.process.messages import Message, Peer, close_all
 from tierce.process.paths import Paths, connect
@@ -23,7 +23,7 @@ from tierce.process.process_loop import subject_of
 from tierce.reactor import READABLE, Reactor
 from tierce.spec import Event
 from tierce.state import find_holder
-from tierce.supervision.child import Child
+from tierce.supervision.child import Child, event_of
 from tierce.supervision.reconcile import RECOVERED_S
 from tierce.supervision.repeats import Repeats
 from tierce.supervision.system import Linux, System
@@ -270,8 +270,7 @@ class Children:
 
     def _hear(self, child: Child, message: Message) -> None:
         if "event" in message:
-            with contextlib.suppress(ProtocolError):
-                self._hear_event(child, from_json(Event, message["event"]))
+            self._hear_event(child, event_of(child, message["event"]))
         facts, phase = message.get("facts"), message.get("phase")
         has_changed = False
         if isinstance(facts, dict) and facts != child.facts:

@@ -1,9 +1,10 @@
 """The fork server: a warm, single-threaded process that others are forked from.
 
-`python -m tierce.supervision.fork_server DATA [--plugin NAME]... [--control-fd N]`. It imports
-what data processes and plugins need, freezes the collector's view of it (gc.freeze, so that
+`python -m tierce.supervision.fork_server DATA [--plugin NAME]... [--code ID] [--control-fd N]`. It
+imports what data processes and plugins need, freezes the collector's view of it (gc.freeze, so that
 children share the pages), and forks on request: about 1 ms and 1 MB for each process. It opens no
-lmdb environment and starts no thread, which would not survive a fork.
+lmdb environment and starts no thread, which would not survive a fork. One of other code (an upgrade
+came between) is replaced before anything is forked: it would read plans by the rules of its own.
 
 It reaps its children and knows nothing else of them. Killing it stops nobody; whoever needs it
 starts another.
@@ -285,6 +286,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("data", type=Path)
     parser.add_argument("--plugin", action="append", default=[])
+    parser.add_argument("--code", default="")
     parser.add_argument("--control-fd", type=int)
     options = parser.parse_args(arguments)
     paths = Paths(options.data)
@@ -300,7 +302,8 @@ def main(arguments: list[str] | None = None) -> int:
         registry = Registry.load(enable=options.plugin)
         importlib.import_module("tierce.node.table")
         warm(registry)
-        fork_server = ForkServer(paths, fork_server_plan(tuple(options.plugin)), connection)
+        plan = fork_server_plan(tuple(options.plugin), options.code)
+        fork_server = ForkServer(paths, plan, connection)
     except Exception as error:
         tell_end(connection, FORK_SERVER, error)
         raise

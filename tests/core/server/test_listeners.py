@@ -141,6 +141,28 @@ def test_one_that_failed_is_tried_again_after_a_reload(scene: Scene) -> None:
     assert has_heard.wait(PATIENCE_S)
 
 
+def test_one_that_failed_just_before_a_reload_is_called_again_after_it(scene: Scene) -> None:
+    failed = threading.Event()
+
+    def fail(event: Event) -> None:
+        failed.set()
+        raise RuntimeError("no room")
+
+    before = threading.active_count()
+    scene.use(bad=fail)
+    scene.listeners.hear(EVENT)
+    assert failed.wait(PATIENCE_S)
+    while threading.active_count() > before:
+        threading.Event().wait(0.001)
+    heard: list[str] = []
+    hear, has_heard = hearer(heard)
+    # The loop has not heard of the failure yet.
+    scene.use(bad=hear)
+    scene.reactor.turn()
+    scene.listeners.hear(EVENT)
+    assert has_heard.wait(PATIENCE_S)
+
+
 @pytest.mark.parametrize("error", [RuntimeError("no room"), SystemExit(3)])
 def test_one_that_raises_is_told_of_by_name_and_not_called_again(
     scene: Scene, error: BaseException

@@ -126,7 +126,7 @@ def test_a_fork_server_that_can_not_be_started_is_told_and_tried_again(
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr(os, "posix_spawn", refuse)
-    assert scene.children.start(fork_server_plan(()))
+    assert scene.children.start(fork_server_plan((), ""))
     (event,) = scene.events
     assert event.severity == "error"
     assert event.message.startswith(
@@ -136,7 +136,7 @@ def test_a_fork_server_that_can_not_be_started_is_told_and_tried_again(
     assert (child.phase, child.start_at) == ("down", scene.reactor.now() + 0.125)
     # The next tries are counted, not told.
     for _try in range(5):
-        scene.children.start(fork_server_plan(()))
+        scene.children.start(fork_server_plan((), ""))
     assert len(scene.events) == 1
     assert child.failures.count == 6
 
@@ -174,7 +174,7 @@ def test_the_last_words_of_a_process_are_told_with_its_end_once(scene: Scene) ->
 def forked(scene: Scene) -> tuple[socket.socket, int, socket.socket]:
     """Start a target by a fork server of ours; return that one's connection, the question's
     number, and the target's end of its own."""
-    scene.hold(fork_server_plan(()))
+    scene.hold(fork_server_plan((), ""))
     scene.children.adopt_living()
     server = scene.accept()
     scene.reactor.turn()
@@ -219,6 +219,19 @@ def test_last_words_of_one_that_is_gone_when_the_fork_is_answered_are_heard(scen
     scene.reactor.turn()
     (event,) = scene.events
     assert event.message.startswith("target.demo: no such file; starting it again in 0.125 s")
+
+
+def test_an_event_of_another_version_that_can_not_be_read_is_told_and_not_dropped(
+    scene: Scene,
+) -> None:
+    scene.hold()
+    scene.children.adopt_living()
+    say(scene.accept(), event={**LAST_WORDS, "code": "a.b", "severity": "critical"})
+    scene.reactor.turn()
+    (event,) = scene.events
+    assert (event.code, event.subject) == ("event.unreadable", "volume/demo")
+    assert event.message.startswith("target.demo tells what can't be read: ")
+    assert "critical" in event.message
 
 
 def test_one_that_is_fenced_stays_down_by_its_word_alone(scene: Scene) -> None:

@@ -54,8 +54,9 @@ def test_it_loads_neither_lmdb_nor_asyncio_nor_click() -> None:
 
 
 def test_it_is_another_fork_server_with_other_plugins_only() -> None:
-    assert fork_server_plan(("b", "a")) == fork_server_plan(("a", "b"))
-    assert fork_server_plan(("a",)).digest != fork_server_plan(("a", "b")).digest
+    assert fork_server_plan(("b", "a"), "1") == fork_server_plan(("a", "b"), "1")
+    assert fork_server_plan(("a",), "1").digest != fork_server_plan(("a", "b"), "1").digest
+    assert fork_server_plan(("a",), "1").digest != fork_server_plan(("a",), "2").digest
 
 
 def test_it_warms_what_runs_in_data_processes() -> None:
