@@ -7,7 +7,6 @@ their subreaper, so that what a dead fork server leaves behind is reaped here.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import socket

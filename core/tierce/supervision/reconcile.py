@@ -121,7 +121,11 @@ def reconcile(
     for name, why in unwanted.items():
         one = seen[name]
         if one.stop_asked_at is None:
-            if not _must_wait(one, (seen[other] for other in unwanted if other != name)):
+            # What the fork server has forked does not need it: another one's plans or code come at
+            # once, before anything is forked by those of before.
+            is_first = one.role is Role.FORK_SERVER and why is Why.CHANGED
+            others = (seen[other] for other in unwanted if other != name)
+            if is_first or not _must_wait(one, others):
                 actions.append(Stop(name, why.value))
                 times.append(now + stop_timeout_s)
         else:
@@ -133,7 +137,10 @@ def reconcile(
                 times.append(now + stop_timeout_s)
             elif not desired:
                 actions.append(GiveUp(name))
+    is_forker_going = any(seen[name].role is Role.FORK_SERVER for name in unwanted)
     for name, plan in desired.items():
+        if is_forker_going and plan.role is not Role.FORK_SERVER:
+            continue
         found = seen.get(name)
         if found is None:
             actions.append(Start(plan))

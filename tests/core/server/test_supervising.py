@@ -8,7 +8,8 @@ import pytest
 
 from core.served import Served, kept, memory, replicated, while_serving
 from tierce import ConflictError, TierceError
-from tierce.process.plan import FORK_SERVER, Plan, Role, fork_server_plan
+from tierce.inventory.planning import plan_all
+from tierce.process.plan import FORK_SERVER, Plan, Role
 from tierce.server.event_log import Console
 from tierce.server.supervisor import serve
 from tierce.state import acquire
@@ -277,7 +278,8 @@ def test_the_fork_server_is_started_by_its_plan(served: Served) -> None:
     served.write(memory())
 
     def script() -> None:
-        plan = fork_server_plan(("engines", "iscsi", "jiva"))
+        (plan,) = [one for one in plan_all(served.supervisor.inventory) if one.name == FORK_SERVER]
+        assert plan.settings["plugins"] == ["engines", "iscsi", "jiva"]
         assert served.child(FORK_SERVER).digest == plan.digest
 
     served.serve(script)

@@ -34,7 +34,7 @@ from tierce.supervision.fork_server import (
     warm,
 )
 
-PLAN = fork_server_plan(("engines",))
+PLAN = fork_server_plan(("engines",), "")
 CHILD = Plan("target.demo", Role.TARGET, "demo", {"size": 5}, {"rate": 1})
 
 LOADED = """

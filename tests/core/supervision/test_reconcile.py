@@ -52,6 +52,20 @@ def test_what_is_wanted_and_unknown_is_started() -> None:
     assert decide([TARGET, PORTAL], []) == [Start(TARGET), Start(PORTAL)]
 
 
+def test_nothing_is_forked_by_a_fork_server_of_other_plugins_or_other_code() -> None:
+    before = attrs.evolve(FORK_SERVER, settings={"code": "of before"})
+    portal = attrs.evolve(PORTAL, settings={"listen": "elsewhere"})
+    desired = [FORK_SERVER, portal, TARGET]
+    going = attrs.evolve(running(before), stop_asked_at=100.0)
+    # It goes at once, beside the portal, and what would be started waits for its successor.
+    assert decide(desired, [running(before), running(PORTAL)])[:2] == [
+        Stop("template", "its settings have changed"),
+        Stop("portal", "its settings have changed"),
+    ]
+    assert decide(desired, [going, down(PORTAL)]) == [Look(110.0)]
+    assert decide(desired, [running(FORK_SERVER), down(PORTAL)]) == [Start(portal), Start(TARGET)]
+
+
 def test_what_runs_as_planned_is_left_alone() -> None:
     assert decide(ALL, map(running, ALL)) == []
 
