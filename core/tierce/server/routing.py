@@ -8,7 +8,7 @@ from typing import Any
 from tierce.codec import to_json
 from tierce.config import portal_sections
 from tierce.process.listening import dialled
-from tierce.process.messages import Message
+from tierce.process.messages import Message, Peer
 from tierce.process.plan import Role
 from tierce.server.node import Node
 from tierce.supervision.child import Child
@@ -27,7 +27,8 @@ class Router:
         self._reachable = reachable
         #: What the portal was told, by volume and front end.
         self._routed: dict[tuple[str, str], Message] = {}
-        self._portal: Child | None = None
+        #: The connection that it was told over: what was sent over one that broke may be lost.
+        self._peer: Peer | None = None
         #: Volumes that are up and that no portal leads to.
         self._portalless: set[str] = set()
 
@@ -35,23 +36,24 @@ class Router:
         """Tell the portal what has changed; a new one everything, then that it may accept."""
         self._look_at_portalless()
         portal = self._find()
-        if portal is None or portal.peer is None:
-            self._portal = None
+        peer = portal.peer if portal is not None else None
+        if peer is None:
+            self._peer = None
             return
-        is_new = portal is not self._portal
+        is_new = peer is not self._peer
         if is_new:
-            self._portal, self._routed = portal, {}
+            self._peer, self._routed = peer, {}
         wanted = self._routes()
         for volume, frontend in self._routed.keys() - wanted.keys():
-            portal.peer.send({"do": "unroute", "volume": volume, "frontend": frontend})
+            peer.send({"do": "unroute", "volume": volume, "frontend": frontend})
         changed = [key for key, route in wanted.items() if self._routed.get(key) != route]
         # The portal answers in order: with a volume's last route it knows them all.
         last = {volume: (volume, frontend) for volume, frontend in changed}
         for key in changed:
-            portal.peer.ask(wanted[key], self._routed_now(key[0], is_last=last[key[0]] == key))
+            peer.ask(wanted[key], self._routed_now(key[0], is_last=last[key[0]] == key))
         self._routed = wanted
         if is_new:
-            portal.peer.send({"do": "open"})
+            peer.send({"do": "open"})
 
     def addresses(self, frontend: str) -> tuple[str, ...]:
         """Return where users can reach a front end now, as they dial it; where the portal can't be
@@ -106,8 +108,8 @@ class Router:
     def _routed_now(self, volume: str, *, is_last: bool) -> Callable[[Message], None]:
         """What is told to have come up must be reachable: it is told after the portal knows."""
 
-        def answered(_answer: Message) -> None:
-            if is_last and self._node.is_up(volume):
+        def answered(answer: Message) -> None:
+            if is_last and "error" not in answer and self._node.is_up(volume):
                 self._reachable(volume)
 
         return answered

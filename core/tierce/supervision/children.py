@@ -266,6 +266,8 @@ class Children:
             self._lost(child)
         else:
             self._subscribe(child)
+            # What it was told over the connection that broke may have been lost.
+            self._changed(child)
 
     def _hear(self, child: Child, message: Message) -> None:
         if "event" in message:

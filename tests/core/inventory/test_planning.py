@@ -69,7 +69,7 @@ def test_policies_are_given_the_volumes_that_they_name_or_all_without_secrets(
 def test_the_plugins_of_the_fork_server_are_those_in_use(scene: Scene) -> None:
     scene.write()
     assert enabled_plugins(scene.registry) == ("tests",)
-    assert plans(scene)[FORK_SERVER].settings == {"plugins": ["tests"]}
+    assert plans(scene)[FORK_SERVER].settings["plugins"] == ["tests"]
 
 
 def test_a_volume_needs_its_members_a_target_and_what_all_share(scene: Scene) -> None:

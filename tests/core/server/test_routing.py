@@ -6,6 +6,7 @@ from typing import Any
 
 from core.served import Served, kept, memory, while_serving
 from tierce.process.messages import Message
+from tierce.supervision.children import RECONNECT_S
 
 
 def told(served: Served, verb: str) -> list[Message]:
@@ -55,6 +56,21 @@ def test_a_volume_is_told_to_be_reachable_only_when_the_portal_knows(served: Ser
     served.machine.program("portal").answer_late("route", ok={})
     served.reactor.turn()
     assert "\nvolume late: " in served.out.getvalue()
+
+
+@while_serving(memory())
+def test_a_portal_that_hangs_up_while_it_is_told_breaks_nothing_and_nobody_is_called_reachable(
+    served: Served,
+) -> None:
+    served.write(memory(), kept("late"), kept("later"))
+    served.supervisor.reload()
+    served.machine.program("portal").hang_up()
+    # The supervisor has not seen it yet: the first message to it fails.
+    served.supervisor.router.update()
+    served.reactor.turn()
+    assert "a bug in Tierce" not in served.out.getvalue()
+    served.reactor.advance(RECONNECT_S)
+    assert {"late", "later"} <= {one["volume"] for one in told(served, "route")}
 
 
 @while_serving(memory())
