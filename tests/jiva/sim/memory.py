@@ -109,6 +109,8 @@ class Memory:
     def shake(self, node: Node, *, is_sync: bool = False) -> None:
         """It has lost some of what it had not made durable; or has failed to sync it."""
         (self._unsynced if is_sync else self._shaken).add(node.name)
+        if not is_sync:
+            self._secret.discard(node.name)
         self._joined.discard(node.name)
         self._claimed.discard(node.name)
         if node.name in self._members:
