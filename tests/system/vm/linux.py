@@ -80,7 +80,7 @@ class Linux:
         node = f"iscsiadm -m node -T {IQN}:{name} -p {self.portal()}"
         said = self.run(
             f"{new} -o new; {new} -o update -n iface.initiatorname -v {IQN}:second\n"
-            f"{node} -I second -o new; {node} -I second --login; udevadm complete\n"
+            f"{node} -I second -o new; {node} -I second --login; udevadm settle\n"
             "session=$(grep -l ^second$ /sys/class/iscsi_session/*/ifacename)\n"
             "ls ${session%/ifacename}/device/target*/*/block"
         )
