@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jiva.cluster import Cluster, bytes_of
 from jiva.nodes import MemoryStore
-from tierce import Code, Request, Status
+from tierce import GOOD, Code, Request, Status
 from tierce_jiva.links import Head
 
 
@@ -66,6 +66,24 @@ def test_a_local_read_that_a_write_overtook_is_repeated_after_it() -> None:
     assert write.status is not None
     file.come_back()
     assert read.status is not None
+    assert bytes_of(read) == b"b" * 4096
+
+
+def test_a_local_read_in_whose_time_a_write_has_come_and_gone_is_repeated() -> None:
+    cluster, file = local_cluster()
+    cluster.write(0, b"a" * 4096)
+    cluster.run()
+    read = cluster.read(0, 4096)
+    # The thread has copied half a page when the write is carried out, and the rest after it.
+    write = cluster.write(0, b"b" * 4096)
+    cluster.run()
+    assert write.status is GOOD
+    assert read.buffer is not None
+    read.buffer[:] = b"a" * 2048 + b"b" * 2048
+    cluster.read_files()
+    assert read.status is None
+    file.come_back()
+    assert read.status is GOOD
     assert bytes_of(read) == b"b" * 4096
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tierce import Request
+
 GRANULE_SHIFT = 16
 
 
@@ -18,6 +20,10 @@ class InFlight:
     def __init__(self) -> None:
         #: Granule -> how many; empty if nothing is under way.
         self.granules: dict[int, int] = {}
+        #: How many reads go on beside: while there are any, what is begun is noted.
+        self.watcher_count = 0
+        #: Granule -> the number of the last frame of writes to it.
+        self.begun: dict[int, int] = {}
 
     def __bool__(self) -> bool:
         return bool(self.granules)
@@ -54,6 +60,28 @@ class InFlight:
         first = offset >> GRANULE_SHIFT
         last = (offset + length - 1) >> GRANULE_SHIFT
         return any(granule in granules for granule in range(first, last + 1))
+
+    def note(self, requests: list[Request], number: int) -> None:
+        """These writes have begun, in the frame of that number, and somebody watches."""
+        for request in requests:
+            first = request.offset >> GRANULE_SHIFT
+            last = (request.offset + request.length - 1) >> GRANULE_SHIFT
+            for granule in range(first, last + 1):
+                self.begun[granule] = number
+
+    def has_begun(self, since: int, offset: int, length: int) -> bool:
+        """True if a write may have begun in the extent after the frame of that number, and be over
+        by now. Only for who has watched since."""
+        first = offset >> GRANULE_SHIFT
+        last = (offset + length - 1) >> GRANULE_SHIFT
+        begun = self.begun
+        return any(begun.get(granule, since) > since for granule in range(first, last + 1))
+
+    def unwatch(self) -> None:
+        """One of those who watch does so no more."""
+        self.watcher_count -= 1
+        if not self.watcher_count:
+            self.begun.clear()
 
     def spans(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
         """Yield (first byte, end) of the granules in which a write may be under way there."""

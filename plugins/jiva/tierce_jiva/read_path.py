@@ -31,6 +31,7 @@ class _Reading:
         completed: Who is told.
         since: When they first came, in seconds.
         unrest: The number of `Links.unrest` when they were asked.
+        order: The number of the last frame then.
         tried: Bits of the links that could not read them.
     """
 
@@ -40,6 +41,7 @@ class _Reading:
     completed: Completed
     since: float
     unrest: int
+    order: int
     tried: int
 
 
@@ -138,7 +140,10 @@ class ReadPath:
             return
         if missed:
             unrest = self._links.unrest.number
-            self._agenda.actions.append(ReadFile(link, head, missed, completed, since, unrest))
+            order = self._links.sequence
+            self._in_flight.watcher_count += 1
+            read = ReadFile(link, head, missed, completed, since, unrest, order)
+            self._agenda.actions.append(read)
             waiting = set(map(id, missed))
             requests = [request for request in requests if id(request) not in waiting]
         for request in requests:
@@ -150,6 +155,7 @@ class ReadPath:
         buffers."""
         for reading in [reading for reading in self._readings if reading.since < before]:
             del self._readings[reading]
+            self._in_flight.unwatch()
             for request in reading.requests:
                 request.status = status
             self._agenda.complete(reading.requests, reading.completed)
@@ -171,15 +177,22 @@ class ReadPath:
         for request in failed:
             request.status = None
         if good and link.head is read.head:
-            self._arrived(link, good, completed, since, read.unrest)
+            self._arrived(link, good, completed, since, read.unrest, read.order)
         elif good:
             # What another connection has told of belongs to another incarnation.
             self._ask_again(good, completed, since)
+        self._in_flight.unwatch()
         if failed:
             self._remote(failed, completed, since, tried=link.bit)
 
     def _arrived(
-        self, link: Link, requests: list[Request], completed: Completed, since: float, unrest: int
+        self,
+        link: Link,
+        requests: list[Request],
+        completed: Completed,
+        since: float,
+        unrest: int,
+        order: int,
     ) -> None:
         """The bytes are there: they stand unless a write to them has begun meanwhile, or what the
         replica holds has come to be in question since they were asked for."""
@@ -187,8 +200,9 @@ class ReadPath:
             self._ask_again(requests, completed, since)
             return
         # Where nothing is under way or in question, nothing is asked about extents.
-        if self._must_wait or self._links.unrest.number != unrest:
-            requests = self._sort_out(requests, completed, since, unrest)
+        links = self._links
+        if self._must_wait or links.unrest.number != unrest or links.sequence != order:
+            requests = self._sort_out(requests, completed, since, unrest, order)
         if requests:
             for request in requests:
                 request.status = GOOD
@@ -200,7 +214,12 @@ class ReadPath:
         return bool(self._in_flight.granules or self._unequal.parts)
 
     def _sort_out(
-        self, requests: list[Request], completed: Completed, since: float, unrest: int
+        self,
+        requests: list[Request],
+        completed: Completed,
+        since: float,
+        unrest: int,
+        order: int,
     ) -> list[Request]:
         """Return those whose bytes stand; see to it that the others are read again."""
         standing, overtaken, moved = list[Request](), list[Request](), list[Request]()
@@ -208,7 +227,10 @@ class ReadPath:
             offset, length = request.offset, request.length
             if self._in_flight.overlaps(offset, length) or self._unequal.overlaps(offset, length):
                 overtaken.append(request)
-            elif self._links.unrest.has_touched(unrest, offset, length):
+            elif self._links.unrest.has_touched(
+                unrest, offset, length
+            ) or self._in_flight.has_begun(order, offset, length):
+                # A write that has come and gone meanwhile may have been read in part.
                 moved.append(request)
             else:
                 standing.append(request)
@@ -247,12 +269,14 @@ class ReadPath:
         self, link: Link, requests: list[Request], completed: Completed, since: float, tried: int
     ) -> None:
         extents = [(request.offset, request.length) for request in requests]
-        reading = _Reading(
-            link, requests, extents, completed, since, self._links.unrest.number, tried
-        )
+        links = self._links
+        # The frame that asks has the next number itself.
+        unrest, order = links.unrest.number, links.sequence + 1
+        reading = _Reading(link, requests, extents, completed, since, unrest, order, tried)
         self._readings[reading] = None
+        self._in_flight.watcher_count += 1
         answer = partial(self._answered, reading)
-        self._links.ask_extents(link, Kind.READ, extents, answer)
+        links.ask_extents(link, Kind.READ, extents, answer)
 
     def _answered(self, reading: _Reading, frame: Frame | None) -> None:
         if reading not in self._readings:
@@ -271,7 +295,14 @@ class ReadPath:
             self._agenda.findings.append(Unread(link, "it can't read", requests))
             self._remote(requests, reading.completed, reading.since, tried | link.bit)
         else:
-            self._arrived(link, requests, reading.completed, reading.since, reading.unrest)
+            self._arrived(
+                link, requests, reading.completed, reading.since, reading.unrest, reading.order
+            )
+        in_flight = self._in_flight
+        # As `InFlight.unwatch`, where it has anything to do.
+        in_flight.watcher_count -= 1
+        if in_flight.begun and not in_flight.watcher_count:
+            in_flight.begun.clear()
 
     def _nobody(
         self, requests: list[Request], completed: Completed, since: float, tried: int

@@ -60,6 +60,7 @@ class ReadFile:
         completed: Who is told.
         since: When they first came, in seconds.
         unrest: The number of `Links.unrest` when they were asked for.
+        order: The number of the last frame then.
     """
 
     link: Link
@@ -68,6 +69,7 @@ class ReadFile:
     completed: Completed
     since: float
     unrest: int
+    order: int
 
 
 @attrs.frozen

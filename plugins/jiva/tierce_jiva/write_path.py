@@ -120,6 +120,8 @@ class WritePath:
             else:
                 self._in_flight.add(offset, length)
                 unflushed.update(range(first, last + 1))
+        if self._in_flight.watcher_count:
+            self._in_flight.note(requests, sequence)
         mask, now = self._target_mask, links.now
         batch = Batch(sequence, requests, completed, buffers, mask, mask, now, now)
         for link in self.targets:
