@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -26,3 +28,20 @@ def laid_out(names: tuple[str, ...], site: Path) -> dict[str, str]:
         (info / "entry_points.txt").write_text("\n".join(["[tierce.plugins]", *lines, ""]))
     path = os.pathsep.join((str(site), os.environ.get("PYTHONPATH", "")))
     return {"PYTHONPATH": path}
+
+
+def install(folder: Path, source: Path, into: Path) -> None:
+    """Copy a plugin's folder to `source`, and install it from there as an author would."""
+    shutil.copytree(folder, source)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
+            *("--no-deps", "--no-build-isolation", "--no-index", "--target", str(into)),
+            str(source),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from system.serving import Server, free_port
+from system.strangers import install
 
 pytestmark = [pytest.mark.system, pytest.mark.needs("libiscsi")]
 
@@ -41,25 +39,8 @@ class Client:
         self.connection.close()
 
 
-def install(source: Path, into: Path) -> None:
-    """Install as an author would, from the folder alone."""
-    shutil.copytree(LINES, source)
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
-            *("--no-deps", "--no-build-isolation", "--no-index", "--target", str(into)),
-            str(source),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-
-
 def test_what_one_writes_the_others_read_at_once_and_may_not_change(tmp_path: Path) -> None:
-    install(tmp_path / "source", tmp_path / "installed")
+    install(LINES, tmp_path / "source", tmp_path / "installed")
     path = os.pathsep.join((str(tmp_path / "installed"), os.environ.get("PYTHONPATH", "")))
     server, port = Server(tmp_path, {"PYTHONPATH": path}), free_port()
     exports = [

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from system.serving import Server, volume
-from system.test_strangers_plugin import install
+from system.strangers import install
 
 pytestmark = [pytest.mark.system, pytest.mark.needs("libiscsi")]
 
@@ -21,7 +21,7 @@ PACE = Path(__file__).resolve().parents[1] / "strangers" / "pace"
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    install(tmp_path / "source", tmp_path / "installed", PACE)
+    install(PACE, tmp_path / "source", tmp_path / "installed")
     path = os.pathsep.join((str(tmp_path / "installed"), os.environ.get("PYTHONPATH", "")))
     made = Server(tmp_path, {"PYTHONPATH": path})
     yield made

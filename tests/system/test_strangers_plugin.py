@@ -3,42 +3,23 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from core.cli.howto import blocks, howto_files, write
 from system.serving import Server, volume
+from system.strangers import install
 
 pytestmark = [pytest.mark.system, pytest.mark.needs("libiscsi")]
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "engine-in-20-lines"
 
 
-def install(source: Path, into: Path, folder: Path = EXAMPLE) -> None:
-    """Install as an author would, from the folder alone."""
-    shutil.copytree(folder, source)
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
-            *("--no-deps", "--no-build-isolation", "--no-index", "--target", str(into)),
-            str(source),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-
-
 def test_a_20_line_engine_is_installed_enabled_written_and_read(tmp_path: Path) -> None:
     lines = (EXAMPLE / "tierce_xor.py").read_text().splitlines()
     assert len([line for line in lines if line.strip()]) <= 20
-    install(tmp_path / "source", tmp_path / "installed")
+    install(EXAMPLE, tmp_path / "source", tmp_path / "installed")
     path = os.pathsep.join((str(tmp_path / "installed"), os.environ.get("PYTHONPATH", "")))
     server = Server(tmp_path, {"PYTHONPATH": path})
     try:
@@ -59,7 +40,7 @@ def test_a_20_line_engine_is_installed_enabled_written_and_read(tmp_path: Path) 
 
 def test_the_plugin_of_the_howto_is_installed_by_pip_and_found_whole(tmp_path: Path) -> None:
     write(howto_files(), tmp_path / "written")
-    install(tmp_path / "source", tmp_path / "installed", tmp_path / "written")
+    install(tmp_path / "written", tmp_path / "source", tmp_path / "installed")
     path = os.pathsep.join((str(tmp_path / "installed"), os.environ.get("PYTHONPATH", "")))
     server = Server(tmp_path, {"PYTHONPATH": path})
     for words in (("plugin", "check", "shelf"), ("plugin", "explain", "shelf")):

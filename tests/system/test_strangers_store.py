@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from system.serving import Server, volume, wait_until
-from system.test_strangers_plugin import install
+from system.strangers import install
 
 pytestmark = [pytest.mark.system, pytest.mark.needs("libiscsi")]
 
@@ -19,7 +19,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "strangers" / "store-sqlite"
 def test_what_a_strangers_store_acknowledged_outlives_kill_9_of_everything_and_is_rebuilt(
     tmp_path: Path,
 ) -> None:
-    install(tmp_path / "source", tmp_path / "installed", SOURCE)
+    install(SOURCE, tmp_path / "source", tmp_path / "installed")
     path = os.pathsep.join((str(tmp_path / "installed"), os.environ.get("PYTHONPATH", "")))
     server = Server(tmp_path, {"PYTHONPATH": path})
     folders = [tmp_path / f"demo-{number}" for number in range(3)]

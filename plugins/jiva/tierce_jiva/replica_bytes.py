@@ -204,7 +204,7 @@ class ReplicaBytes:
             self.fetched(fetch, None)
 
     def _answer_reader(self, connection: int, frame: bytes) -> None:
-        """Answer what was read, behind the reporter of a failed sync if there are such: who gets it
+        """Answer what was read, behind word of a failed sync if there is any: who gets it
         then knows what it is worth."""
         if self._is_failing:
             self._keeper.then(lambda: self._answer(connection, frame))

@@ -1,4 +1,5 @@
-"""The meter: every operation is counted once, whenever it is answered."""
+"""Every operation is counted once, whenever it is answered: by a meter, and by a boundary, which
+counts as well."""
 
 from __future__ import annotations
 
@@ -6,60 +7,28 @@ from collections.abc import Callable
 
 import pytest
 
-from tierce import GOOD, Capabilities, Code, Completed, Geometry, Op, Request, Status
+from core.volume.model import Tally
+from core.volume.scripted import Scripted, bounded, requests
+from tierce import GOOD, Code, Device, Op, Request, Status
 from tierce.volume.meter import Meter
 
+Counting = Callable[[Device, Tally], Device]
 
-class Tally:
-    """A stage that a test can read."""
-
-    def __init__(self) -> None:
-        self.added: list[tuple[int, int, int]] = []
-        self.failed: list[int] = []
-
-    def add(self, op: int, count: int, length: int, elapsed_ns: int) -> None:
-        assert elapsed_ns >= 0
-        self.added.append((op, count, length))
-
-    def fail(self, op: int, count: int = 1) -> None:
-        self.failed += [op] * count
+counted = pytest.mark.parametrize("counting", [Meter, bounded])
 
 
-class Scripted:
-    """Answers writes at once with `status`, parks everything else."""
-
-    def __init__(self, status: Status = GOOD) -> None:
-        self.geometry, self.capabilities = Geometry(1 << 20), Capabilities()
-        self.status = status
-        self.pending: list[Request] = []
-        self.completed: list[Completed] = []
-
-    def submit(self, batch: list[Request], completed: Completed) -> None:
-        self.completed.append(completed)
-        for request in batch:
-            if request.op is Op.WRITE:
-                request.status = self.status
-            else:
-                self.pending.append(request)
-
-    def close(self, closed: Callable[[Status], None]) -> None:
-        closed(self.status)
-
-
-def requests(op: Op, count: int) -> list[Request]:
-    return [Request(op, number * 512, 512) for number in range(count)]
-
-
-def test_a_batch_of_one_kind_is_counted_in_one_go() -> None:
+@counted
+def test_a_batch_of_one_kind_is_counted_in_one_go(counting: Counting) -> None:
     tally = Tally()
-    Meter(Scripted(), tally).submit(requests(Op.WRITE, 5), lambda _requests: None)
+    counting(Scripted(), tally).submit(requests(Op.WRITE, 5), lambda _requests: None)
     assert tally.added == [(Op.WRITE, 5, 2560)]
 
 
-def test_what_is_pending_is_counted_when_it_completes_and_passed_up() -> None:
+@counted
+def test_what_is_pending_is_counted_when_it_completes_and_passed_up(counting: Counting) -> None:
     tally, below, answered = Tally(), Scripted(), list[Request]()
     batch = [*requests(Op.READ, 2), *requests(Op.WRITE, 1), *requests(Op.READ, 1)]
-    Meter(below, tally).submit(batch, answered.extend)
+    counting(below, tally).submit(batch, answered.extend)
     assert tally.added == [(Op.WRITE, 1, 512)]
     for request in below.pending:
         request.status = GOOD
@@ -68,9 +37,10 @@ def test_what_is_pending_is_counted_when_it_completes_and_passed_up() -> None:
     assert answered == below.pending
 
 
-def test_pending_requests_of_two_batches_may_complete_together() -> None:
+@counted
+def test_pending_requests_of_two_batches_may_complete_together(counting: Counting) -> None:
     tally, below, answered = Tally(), Scripted(), list[Request]()
-    meter = Meter(below, tally)
+    meter = counting(below, tally)
     meter.submit(requests(Op.READ, 2), answered.extend)
     meter.submit(requests(Op.READ, 3), answered.extend)
     for request in below.pending:
@@ -80,9 +50,10 @@ def test_pending_requests_of_two_batches_may_complete_together() -> None:
     assert len(answered) == 5
 
 
-def test_each_submitter_is_answered_by_its_own_way() -> None:
+@counted
+def test_each_submitter_is_answered_by_its_own_way(counting: Counting) -> None:
     below, first, second = Scripted(), list[Request](), list[Request]()
-    meter = Meter(below, Tally())
+    meter = counting(below, Tally())
     meter.submit(requests(Op.READ, 1), first.extend)
     meter.submit(requests(Op.READ, 1), second.extend)
     for request, completed in zip(below.pending, below.completed, strict=True):
@@ -91,22 +62,29 @@ def test_each_submitter_is_answered_by_its_own_way() -> None:
     assert (first, second) == ([below.pending[0]], [below.pending[1]])
 
 
+@counted
 @pytest.mark.parametrize("is_pending", [False, True])
-def test_failures_are_counted(is_pending: bool) -> None:
+def test_failures_are_counted(counting: Counting, is_pending: bool) -> None:
     bad = Status(Code.WRITE_ERROR, "lost")
     tally, below = Tally(), Scripted(bad)
     op = Op.READ if is_pending else Op.WRITE
-    Meter(below, tally).submit(requests(op, 2), lambda _requests: None)
+    counting(below, tally).submit(requests(op, 2), lambda _requests: None)
     for request in below.pending:
         request.status = bad
     below.completed[0](below.pending)
     assert tally.failed == [op, op]
 
 
-def test_closing_and_shape_are_those_below() -> None:
+@counted
+def test_closing_and_shape_are_those_below(counting: Counting) -> None:
     below, closed = Scripted(), list[Status]()
-    meter = Meter(below, Tally())
+    meter = counting(below, Tally())
     meter.close(closed.append)
     assert closed == [GOOD]
     assert meter.geometry is below.geometry
-    assert meter.capabilities is below.capabilities
+    assert meter.capabilities == below.capabilities
+
+
+def test_a_meter_can_do_what_is_below_can_and_nothing_is_copied_for_it() -> None:
+    below = Scripted()
+    assert Meter(below, Tally()).capabilities is below.capabilities
