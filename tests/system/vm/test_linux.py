@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from system.serving import IQN, jiva
+from system.serving import IQN, jiva, wait_until
 from system.vm.image import PROGRAMS
 from system.vm.linux import Linux
 from system.vm.machine import EMULATOR
@@ -28,7 +28,10 @@ def serve(linux: Linux) -> None:
 
 def test_the_command_that_serve_prints_finds_the_volume_and_logs_in(linux: Linux) -> None:
     serve(linux)
-    printed = re.search(r"iscsiadm +(iscsiadm .*)", linux.server.said())
+    # Who logs in may be quicker than the line that says how.
+    command = re.compile(r"iscsiadm +(iscsiadm .*)")
+    wait_until(lambda: command.search(linux.server.said()) is not None, "it is printed")
+    printed = command.search(linux.server.said())
     assert printed
     assert "successful" in linux.run(printed[1])
     for number in (0, 1):
