@@ -9,7 +9,7 @@ from jiva.ladder import frames_of
 from tierce import GOOD, Code
 from tierce_jiva.ballot import Ballot
 from tierce_jiva.links import LinkState
-from tierce_jiva.replica_actions import DigestExtents, Save
+from tierce_jiva.replica_actions import DigestExtents, Save, Sync
 from tierce_jiva.wire import encode_control
 
 BLOCK = 4096
@@ -227,3 +227,32 @@ def test_of_members_that_are_all_in_doubt_one_that_failed_no_sync_is_copied_from
     cluster.run(4)
     assert {cluster.get(0) for _ in range(6)} == {b"a" * BLOCK}
     assert cluster.cached(0)[:2] == [b"a", b"a"]
+
+
+def test_of_members_whose_syncs_have_all_failed_the_one_whose_failed_first_is_copied_from() -> None:
+    cluster = opened()
+    cluster.put(0, b"a" * BLOCK)
+    cluster.flush()
+    cluster.run()
+    # C's sync fails before the write, which it keeps; those of A and B fail with it at stake. That
+    # of C is heard last.
+    cluster.nodes[C].store.syncs_to_fail = 1
+    cluster.nodes[C].is_mute = True
+    for name in (A, B):
+        cluster.nodes[name].held.add(Sync)
+    for _before_and_after_the_write in range(2):
+        cluster.flush()
+    cluster.run()
+    assert cluster.nodes[C].record.suspect
+    write = cluster.write(0, b"c" * BLOCK)
+    cluster.run()
+    for name in (A, B):
+        cluster.nodes[name].store.syncs_to_fail = 1
+        cluster.release(name)
+        cluster.nodes[name].store.evict()
+    assert cluster.cached(0) == [b"a", b"a", b"c"]
+    cluster.nodes[C].is_mute = False
+    cluster.run(4)
+    assert write.status is GOOD
+    assert {cluster.get(0) for _ in range(6)} == {b"c" * BLOCK}
+    assert cluster.cached(0) == [b"c"] * 3

@@ -136,27 +136,27 @@ def test_one_that_never_came_so_far_has_been_away_since_before(links: Links) -> 
 
 def test_the_oldest_of_what_is_unanswered_is_known_flushes_apart(links: Links) -> None:
     link = links[A]
-    assert (link.oldest(), link.oldest_flush()) == (None, None)
+    assert (link.oldest(is_flush=False), link.oldest(is_flush=True)) == (None, None)
     link.flushes[1] = batch(1, 1.0)
-    assert (link.oldest(), link.oldest_flush()) == (None, 1.0)
+    assert (link.oldest(is_flush=False), link.oldest(is_flush=True)) == (None, 1.0)
     link.writes[2] = batch(2, 5.0)
     links.now = 3.0
     links.ask(link, {"kind": "mark"}, lambda _frame: None)
-    assert link.oldest() == 3.0
+    assert link.oldest(is_flush=False) == 3.0
     link.calls.clear()
-    assert link.oldest() == 5.0
+    assert link.oldest(is_flush=False) == 5.0
 
 
 def test_a_flush_that_is_a_question_is_judged_as_a_flush(links: Links) -> None:
     link = links[A]
     links.now = 4.0
     links.ask_flush(link, lambda _frame: None)
-    assert (link.oldest(), link.oldest_flush()) == (None, 4.0)
+    assert (link.oldest(is_flush=False), link.oldest(is_flush=True)) == (None, 4.0)
     link.flushes[1] = batch(1, 3.0)
-    assert link.oldest_flush() == 3.0
+    assert link.oldest(is_flush=True) == 3.0
     links.now = 5.0
     links.ask(link, {"kind": "mark"}, lambda _frame: None)
-    assert link.oldest() == 5.0
+    assert link.oldest(is_flush=False) == 5.0
 
 
 def test_who_failed_what_is_still_under_way_is_known(links: Links) -> None:

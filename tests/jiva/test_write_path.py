@@ -293,7 +293,7 @@ def test_one_in_doubt_is_sent_its_flushes_when_it_is_not_any_more(ladder: Ladder
     ladder.links.now = 9.0
     ladder.writes.send_flushes(link)
     assert ladder.kinds(B) == [Kind.FLUSH]
-    assert link.oldest_flush() == 9.0, "it is asked only now"
+    assert link.oldest(is_flush=True) == 9.0, "it is asked only now"
     ladder.ack(B)
     assert flush.status is GOOD
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from tierce_jiva.ballot import Start
 from tierce_jiva.findings import FailedAgain, Sound
 from tierce_jiva.links import Link, Links
 from tierce_jiva.regions import Extents
@@ -81,6 +82,10 @@ class Doubts:
     def sync_failed(self, link: Link) -> None:
         """It could not flush."""
         self._not_before[link] = self._links.now + _RETRY_S
+        # It answers in order: a write that it answers after this it has carried out after that.
+        owed = (number for number, batch in link.writes.items() if not batch.failed & link.bit)
+        answered = next(owed, self._links.sequence + 1) - 1
+        link.sync_failed = Start(self._links.ballot, answered)
         self.put(link, self._unflushed.since(link.flushed_epoch), must_reopen=True)
 
     def forget(self, link: Link) -> None:

@@ -20,7 +20,7 @@ def find_late(links: Links, options: JivaOptions) -> dict[str, str]:
     """
     late: dict[str, tuple[float, str]] = {}
     for link in links:
-        asked, flush = link.oldest(), link.oldest_flush()
+        asked, flush = link.oldest(is_flush=False), link.oldest(is_flush=True)
         if flush is not None and links.now - flush > options.flush_dead_s:
             late[link.name] = flush, f"has not flushed for {options.flush_dead_s:g} s"
         if asked is not None and links.now - asked > options.dead_s:
@@ -65,7 +65,7 @@ def choose_late(
 
 def has_shown_no_life(link: Link, now: float, options: JivaOptions) -> bool:
     """True if it was asked something `alone_after_s` ago and has said nothing since."""
-    asked = link.oldest()
+    asked = link.oldest(is_flush=False)
     return asked is not None and now - max(link.heard_at, asked) > options.alone_after_s
 
 

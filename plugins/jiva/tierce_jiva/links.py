@@ -156,6 +156,7 @@ class Link:
         is_unproved: Something was in doubt, and that it is durable now has not been proved.
         must_reopen: A sync of its failed: it must open its bytes anew before it can flush.
         has_failed_sync: What is in doubt is so because a sync of its failed.
+        sync_failed: When that was last: the last write that it had answered before.
         is_older: It is a member, and its folder is an older copy, or was copied: it takes no part.
         is_current: What it owed was sent to it on this connection, so that newer things may follow.
         has_vote: Not if that was so, until it is let in anew: it may have forgotten votes.
@@ -201,6 +202,7 @@ class Link:
         self.is_unproved = False
         self.must_reopen = False
         self.has_failed_sync = False
+        self.sync_failed = FIRST_START
         self.is_older = False
         self.is_current = False
         self.has_vote = True
@@ -237,6 +239,12 @@ class Link:
         return FIRST_START if self.promise is None else self.promise.began
 
     @property
+    def intact_since(self) -> Start:
+        """Since when nothing can have been lost of it: its process was started then, or a sync of
+        its failed."""
+        return max(self.began, self.sync_failed) if self.has_failed_sync else self.began
+
+    @property
     def is_sound(self) -> bool:
         """True if it is known to hold what a member holds."""
         return self.has_kept and not self.is_in_doubt
@@ -252,17 +260,11 @@ class Link:
         """True if it failed a write that is still under way."""
         return any(batch.failed & self.bit for batch in self.writes.values())
 
-    def oldest(self) -> float | None:
-        """Return when the oldest unanswered thing but flushes was asked, in seconds."""
-        write = next(iter(self.writes.values()), None)
-        call = next((item for item in self.calls.values() if not item.is_flush), None)
-        return min((item.asked_at for item in (write, call) if item), default=None)
-
-    def oldest_flush(self) -> float | None:
-        """Return when the oldest unanswered flush was asked, in seconds."""
-        flush = next(iter(self.flushes.values()), None)
-        call = next((item for item in self.calls.values() if item.is_flush), None)
-        return min((item.asked_at for item in (flush, call) if item), default=None)
+    def oldest(self, *, is_flush: bool) -> float | None:
+        """Return when the oldest unanswered flush, or anything else, was asked, in seconds."""
+        batch = next(iter((self.flushes if is_flush else self.writes).values()), None)
+        call = next((item for item in self.calls.values() if item.is_flush is is_flush), None)
+        return min((item.asked_at for item in (batch, call) if item), default=None)
 
 
 class Links:

@@ -242,9 +242,9 @@ class Repair:
                 # may have dropped what its disk never had.
                 not link.bit & self._better,
                 extent in link.doubt and link.has_failed_sync,
-                # Whose process has run for longer has seen more of what was acknowledged: one that
+                # Who has been intact for longer has kept more of what was acknowledged: one that
                 # was started again may have forgotten a failed sync.
-                link.began if extent in link.doubt else FIRST_START,
+                link.intact_since if extent in link.doubt else FIRST_START,
                 not link.bit & preferred,
                 link.is_in_doubt,
             ),
