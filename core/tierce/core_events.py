@@ -193,6 +193,14 @@ _ACTIONS = (
     ),
     _event("policy.acted", _INFO, "A policy had an action carried out."),
     _event("policy.action-failed", _ERROR, "An action of a policy was not done.", "read why"),
+    _event("policy.set", _INFO, "A policy sets a live option of a volume."),
+    _event("policy.unset", _INFO, "A policy sets an option no more: its own value is back."),
+    _event(
+        "policy.setting-refused",
+        _ERROR,
+        "A policy wants something of a volume that it can't set.",
+        "read why, and change the document or its handler",
+    ),
     _event("policy.failed", _ERROR, "A policy handler raised, hangs or returns nonsense.", _AUTHOR),
     _event(
         "plugin.listener-behind",

@@ -31,6 +31,11 @@ class Evaluation:
     """What a handler wants for one document, now.
 
     Attributes:
+        settings: Live options of volumes that are to have these values while the document says so:
+            by volume, then by part as the config file names its options ("options", "filters[0]",
+            "frontend_options", "exports[0].options"), then by option. What the document does not
+            say any more has the volume's own value again. Of two documents that want different
+            values of one option the first by name has its own, and the other one is told.
         actions: What core is to carry out; each is told by an event, done or not. The document is
             not evaluated again while one of them is under way.
         events: What is to be reported.
@@ -38,6 +43,7 @@ class Evaluation:
             epoch; None: not before documents or volumes change.
     """
 
+    settings: Mapping[str, Mapping[str, Mapping[str, Any]]] = attrs.field(factory=dict)
     actions: tuple[ActionCall, ...] = ()
     events: tuple[Event, ...] = ()
     next_at: float | None = None
@@ -57,5 +63,6 @@ class PolicyHandler(Protocol):
         self, policy: Policy, volumes: Mapping[str, Mapping[str, Any]], now: float
     ) -> Evaluation:
         """Say what is wanted for one document, from what is given and nothing else: the settings
-        of the volumes that it selects, by name, and the time in seconds since the epoch."""
+        of the volumes that it selects, by name and as they are without any policy, and the time
+        in seconds since the epoch."""
         ...

@@ -51,6 +51,11 @@ class SlowOptions:
 
 
 @attrs.frozen
+class KeyedOptions:
+    key: str = option(doc="A secret that changes.", default="", secret=True, live=True)
+
+
+@attrs.frozen
 class Section:
     listen: tuple[str, ...] = option(doc="Where.", default=("127.0.0.1:0",))
     depth: int = option(doc="How many.", default=1)
@@ -194,13 +199,14 @@ def tierce_filters() -> list[FilterDescription]:
     known = frozenset({"READ", "WRITE", "FLUSH"})
     return [
         FilterDescription(
-            name="slow",
-            summary="Slow.",
+            name=name,
+            summary="Over.",
             factory=f"{MODULE}:none",
             operations=known,
-            options=SlowOptions,
+            options=options,
             contract=2,
         )
+        for name, options in (("slow", SlowOptions), ("keyed", KeyedOptions))
     ]
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from system.serving import Server, volume
-from system.strangers import install
+from system.serving import Server, volume, wait_until
+from system.strangers import install, laid_out
 
 pytestmark = [pytest.mark.system, pytest.mark.needs("libiscsi")]
 
@@ -82,3 +82,45 @@ def test_a_live_option_is_changed_under_load_and_the_session_goes_on(server: Ser
     assert server.pids()["target.demo"] == pid
     session.close()
     server.stop()
+
+
+def test_a_policy_sets_a_live_option_over_restarts_until_its_document_goes(
+    tmp_path: Path,
+) -> None:
+    server = Server(tmp_path, laid_out(("pace", "curfew"), tmp_path / "site"))
+    night = {"kind": "curfew", "name": "night", "parameters": {"delay_s": 0.002, "label": "slow"}}
+    try:
+        server.configure(paced(0.0), policies=[night])
+        server.run("demo")
+        session = server.session()
+        session.write_now(0, bytes([1]) * 512)
+        pid = server.pids()["target.demo"]
+        wait_until(lambda: delay(server) == 0.002, "the running target has the policy's delay")
+        assert session.read_now(0, 512) == bytes([1]) * 512
+        assert "filters[0].label: it is not live" in server.said()
+        # The server goes and comes: nothing changes in between.
+        server.kill(["serve"])
+        server.start()
+        wait_until(lambda: "were taken over" in server.said(), "the next server is there")
+        assert delay(server) == 0.002
+        assert server.pids()["target.demo"] == pid
+        session.close()
+        server.kill(["target.demo"])
+        server.session().close()
+        assert delay(server) == 0.002
+        server.configure(paced(0.0))
+        (row,) = [
+            one
+            for one in answer(server, "config", "diff", str(server.file))
+            if one["what"] == "volume demo"
+        ]
+        assert row["text"] == "live: filters[0].delay_s"
+        os.kill(server.pids()["serve"], signal.SIGHUP)
+        wait_until(lambda: delay(server) == 0.0, "its own delay is back")
+        server.stop()
+    finally:
+        server.close()
+
+
+def delay(server: Server) -> float:
+    return float(answer(server, "volume", "show", "demo")["pace"]["delay_s"])

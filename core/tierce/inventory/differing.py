@@ -14,6 +14,7 @@ import attrs
 from tierce.codec import to_json
 from tierce.config import Config, portal_sections, volume_to_mapping
 from tierce.inventory.engines import Served
+from tierce.inventory.policy_settings import PolicySet
 from tierce.process.live_options import split
 from tierce.process.plan import Plan, Role
 
@@ -82,6 +83,7 @@ class Situation:
         refused: Why volumes are not served as the file says, by name.
         made: The volumes that were made.
         plans: The processes that should run, by name.
+        policy_set: What policies set of the volumes.
     """
 
     config: Config
@@ -89,6 +91,7 @@ class Situation:
     refused: Mapping[str, str]
     made: frozenset[str]
     plans: Mapping[str, Plan]
+    policy_set: PolicySet = attrs.field(factory=PolicySet)
 
 
 def compare(
@@ -116,7 +119,7 @@ class _Comparison:
 
     def all(self, ports: Mapping[str, str]) -> Iterator[Change]:
         for name in _both(self._before.served, self._after.served, self._after.refused):
-            yield self._volume(name)
+            yield self._with_policies(name, self._volume(name))
         yield from self._frontends(ports)
         for name, plan in _union(self._before.plans, self._after.plans).items():
             if plan.role not in _OF_OTHERS and not plan.volume:
@@ -149,6 +152,11 @@ class _Comparison:
         is_told = any(self._is_told(one) for one in names)
         return Change(what, Effect.LIVE if is_told else Effect.NOTHING, options if is_told else ())
 
+    def _with_policies(self, name: str, change: Change) -> Change:
+        """Name what policies set: what the file says of it is not what the volume has."""
+        said = self._after.policy_set.said_of(name)
+        return attrs.evolve(change, why="; ".join(filter(None, (change.why, said))))
+
     def _new(self, volume: str) -> Iterator[str]:
         for name, plan in self._after.plans.items():
             if plan.volume == volume and name not in self._before.plans:
@@ -160,7 +168,8 @@ class _Comparison:
         return "" if is_durable else f"its bytes (engine {engine} keeps nothing)"
 
     def _options(self, was: Served, now: Served) -> Iterator[str]:
-        yield from differences(volume_to_mapping(was.volume), volume_to_mapping(now.volume))
+        was_set, now_set = self._before.policy_set.of(was), self._after.policy_set.of(now)
+        yield from differences(volume_to_mapping(was_set), volume_to_mapping(now_set))
         before = {export.frontend for export in was.volume.exports}
         for export in now.volume.exports:
             if export.frontend in before:

@@ -8,12 +8,17 @@ from typing import Any, Protocol
 from tierce.codec import to_json
 from tierce.config import Config, portal_sections, volume_to_mapping
 from tierce.inventory.engines import Served
+from tierce.inventory.policy_settings import PolicySet
 from tierce.inventory.volume_inventory import VolumeInventory
 from tierce.process.code_identity import code_identity
 from tierce.process.live_options import split
 from tierce.process.plan import Plan, Role, fork_server_plan
 from tierce.process.settings import MemberSettings, TargetSettings
 from tierce.registry import PluginRecord, Registry
+from tierce.spec import VolumeSpec
+
+#: No policy sets anything.
+_NOTHING_SET = PolicySet()
 
 
 class Inventory(Protocol):
@@ -28,9 +33,14 @@ class Inventory(Protocol):
         """The volumes, by name."""
 
 
-def plan_all(inventory: Inventory) -> Iterator[Plan]:
+def plan_all(inventory: Inventory, policy_set: PolicySet = _NOTHING_SET) -> Iterator[Plan]:
     """Name every process that should run, those first that others are forked from or need: where
-    not all can be had, the last volumes do without."""
+    not all can be had, the last volumes do without.
+
+    Args:
+        inventory: The volumes.
+        policy_set: What policies set of their live options.
+    """
     config = inventory.config
     versions = [(one.name, one.version) for one in _enabled(config.registry)]
     yield fork_server_plan(enabled_plugins(config.registry), code_identity(versions))
@@ -44,7 +54,7 @@ def plan_all(inventory: Inventory) -> Iterator[Plan]:
     for served in inventory.served.values():
         yield from plan_members(served)
         if not served.record.fenced:
-            yield plan_target(served, config)
+            yield plan_target(served, config, policy_set.of(served))
     for name, options in config.services.items():
         yield Plan(
             f"service.{name}",
@@ -53,17 +63,17 @@ def plan_all(inventory: Inventory) -> Iterator[Plan]:
         )
 
 
-def plan_target(served: Served, config: Config) -> Plan:
-    """Return the plan of a volume's target."""
-    sections = {one.frontend: config.frontends[one.frontend] for one in served.volume.exports}
-    settings = TargetSettings(served.volume, served.members, sections)
+def plan_target(served: Served, config: Config, volume: VolumeSpec) -> Plan:
+    """Return the plan of a volume's target; `volume` is it by what policies set."""
+    sections = {one.frontend: config.frontends[one.frontend] for one in volume.exports}
+    settings = TargetSettings(volume, served.members, sections)
     return Plan(
-        f"target.{served.volume.name}",
+        f"target.{volume.name}",
         Role.TARGET,
-        served.volume.name,
+        volume.name,
         settings.fixed_values(),
         settings.live_values(),
-        is_volatile=not config.registry.engines[served.volume.engine].durable,
+        is_volatile=not config.registry.engines[volume.engine].durable,
     )
 
 

@@ -6,7 +6,9 @@ second. Each document is on its own: one that raises, hangs or ends the process 
 told by name, and is tried again later.
 
 What a handler asks for is asked of the server's socket, as any command asks. While an action of a
-document is under way the document is not evaluated again.
+document is under way the document is not evaluated again. What a document sets of volumes lies in a
+file that the server reads (`tierce.process.wanted_settings`); a document that fails goes on setting
+what it has set.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from tierce.process.messages import Command, Message, close_all
 from tierce.process.paths import replace_file
 from tierce.process.process_loop import Process, log_story
 from tierce.process.settings import load_policy_options
+from tierce.process.wanted_settings import Wanted, read_wanted, write_wanted
 from tierce.reactor import Timer
 from tierce.registry import Registry, resolve
 from tierce.spec import Event
@@ -101,6 +104,8 @@ class PoliciesProcess:
         self._ask = ask
         self._clock = clock
         self._documents: list[Document] = []
+        #: What each document sets, as the server knows it.
+        self._wanted: Wanted = read_wanted(process.paths.policy_settings)
         #: Documents with actions under way, and how many.
         self._acting: dict[str, int] = {}
         self._done: dict[tuple[str, str], Done] = {}
@@ -132,6 +137,8 @@ class PoliciesProcess:
             # It may hold secrets.
             path.unlink()
             self._documents = [from_json(Document, values) for values in documents]
+            names = {document.name for document in self._documents}
+            self._wanted = {name: one for name, one in self._wanted.items() if name in names}
 
     def _put_aside_the_fatal(self) -> None:
         """Leave the document for later by which the process before this one has ended."""
@@ -187,7 +194,7 @@ class PoliciesProcess:
         handler = resolve(self._registry.policy_handlers[document.kind].factory)
         policy = Policy(kind=document.kind, name=document.name, parameters=options)
         assert callable(handler), "a policy handler's factory is a function"
-        return checked(handler(policy, document.volumes, now))
+        return checked(handler(policy, document.volumes, now), document.volumes)
 
     def _fail(self, document: Document, why: str) -> None:
         document.due_at = self._clock() + FAILED_AGAIN_S
@@ -206,10 +213,27 @@ class PoliciesProcess:
             document.due_at = max(evaluation.next_at, now + PERIOD_S_MIN)
         for event in evaluation.events:
             self._process.emit(event)
+        self._set(document, {name: one for name, one in evaluation.settings.items() if one})
         if evaluation.actions:
             self._acting[document.name] = len(evaluation.actions)
         for call in evaluation.actions:
             self._act(document.name, call)
+
+    def _set(self, document: Document, settings: Mapping[str, Any]) -> None:
+        """Let the server know what a document sets, where that is something else than before."""
+        settings = json.loads(json.dumps(settings))
+        if settings == self._wanted.get(document.name, {}):
+            return
+        wanted = {**self._wanted, document.name: settings}
+        try:
+            write_wanted(self._process.paths.policy_settings, wanted)
+        except OSError as error:
+            self._fail(document, f"what it sets can't be noted: {explain(error)}")
+            return
+        self._wanted = wanted
+        # A server that is not there reads it when it comes.
+        with contextlib.suppress(TierceError):
+            self._ask({"do": "policy-settings"}, lambda _answer: None)
 
     def _act(self, name: str, call: ActionCall) -> None:
         def answered(answer: Message) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Container, Mapping
 from typing import Any
 
 from tierce.actions import ActionCall
@@ -14,10 +16,16 @@ from tierce.spec import Event
 #: What one document may ask for at once.
 ACTION_COUNT_MAX = 256
 EVENT_COUNT_MAX = 256
+#: What one document may set of one volume.
+SETTING_COUNT_MAX = 256
 
 
-def checked(answer: Any) -> Evaluation:
+def checked(answer: Any, volumes: Container[str]) -> Evaluation:
     """Return an answer that is one.
+
+    Args:
+        answer: What the handler returned.
+        volumes: The volumes that it was asked about.
 
     Raises:
         UsageError: It is none, and what it is.
@@ -35,7 +43,27 @@ def checked(answer: Any) -> Evaluation:
         raise UsageError(f"its next_at is {next_at!r}; expected seconds since the epoch, or None")
     _check_list("actions", answer.actions, ActionCall, ACTION_COUNT_MAX)
     _check_list("events", answer.events, Event, EVENT_COUNT_MAX)
+    for volume, parts in _mapping("settings", answer.settings).items():
+        if volume not in volumes:
+            raise UsageError(f"its settings name the volume {volume!r}, which it does not select")
+        _check_volume(f"settings of volume {volume}", _mapping("settings", parts))
     return answer
+
+
+def _check_volume(what: str, parts: Mapping[Any, Any]) -> None:
+    count = sum(len(_mapping(what, options)) for options in parts.values())
+    if count > SETTING_COUNT_MAX:
+        raise UsageError(f"its {what} are {count}; {SETTING_COUNT_MAX} are allowed")
+    try:
+        json.dumps(parts, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"its {what} are no JSON values: {error}") from error
+
+
+def _mapping(what: str, given: Any) -> Mapping[Any, Any]:
+    if not isinstance(given, Mapping):
+        raise UsageError(f"its {what} hold an instance of {type(given).__name__}, no mapping")
+    return given
 
 
 def _check_list(what: str, given: Any, kind: type[Any], count_max: int) -> None:

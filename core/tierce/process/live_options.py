@@ -39,20 +39,38 @@ class Part:
 
 def parts_of(volume: VolumeSpec, sections: Mapping[str, Any]) -> Iterator[Part]:
     """Yield the parts of a volume's target; `sections` are of its front ends, by name."""
-    yield from _own_parts(volume)
+    yield from own_parts(volume)
     for export in volume.exports:
         name = export.frontend
         yield Part(f"{_SECTION}{name}", name, sections[name])
 
 
-def _own_parts(volume: VolumeSpec) -> Iterator[Part]:
-    """Yield those whose options are the volume's own."""
+def own_parts(volume: VolumeSpec) -> Iterator[Part]:
+    """Yield the parts whose options are the volume's own."""
     yield Part("options", volume.engine, volume.engine_options)
     for index, (name, options) in enumerate(volume.filters):
         yield Part(f"filters[{index}]", name, options)
     for index, export in enumerate(volume.exports):
-        key = "frontend_options" if is_short(volume.exports) else f"exports[{index}].options"
-        yield Part(key, export.frontend, export.options)
+        yield Part(_export_key(volume, index), export.frontend, export.options)
+
+
+def _export_key(volume: VolumeSpec, index: int) -> str:
+    return "frontend_options" if is_short(volume.exports) else f"exports[{index}].options"
+
+
+def with_part(volume: VolumeSpec, part: Part) -> VolumeSpec:
+    """Return a volume of which one part of its own has these options."""
+    if part.key == "options":
+        return attrs.evolve(volume, engine_options=part.options)
+    filters = tuple(
+        (name, part.options if part.key == f"filters[{index}]" else options)
+        for index, (name, options) in enumerate(volume.filters)
+    )
+    exports = tuple(
+        attrs.evolve(one, options=part.options) if part.key == _export_key(volume, index) else one
+        for index, one in enumerate(volume.exports)
+    )
+    return attrs.evolve(volume, filters=filters, exports=exports)
 
 
 def split(options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -77,7 +95,7 @@ def live_values(volume: VolumeSpec, sections: Mapping[str, Any]) -> dict[str, An
 def fixed_volume(volume: VolumeSpec) -> dict[str, Any]:
     """Return a volume's plain values without its live options."""
     mapping = volume_to_mapping(volume)
-    for part in _own_parts(volume):
+    for part in own_parts(volume):
         options = _options_in(mapping, part.key)
         for name in split(part.options)[1]:
             del options[name]

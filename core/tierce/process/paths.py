@@ -10,6 +10,7 @@
 | run/NAME.lock, run/NAME.sock | process NAME is alive, and here it listens |
 | run/NAME.ended | why process NAME must not be started again |
 | run/policies.json | the policy documents and their volumes, until their process has read it |
+| run/policies.set | the live options that policy documents set |
 | run/NAME.service | the socket that a service publishes under NAME |
 | run/NAME.service-lock | held by the process that publishes NAME |
 | run/service.NAME.place | which event service NAME was given last |
@@ -73,6 +74,11 @@ class Paths:
     def policy_under_way(self) -> Path:
         """Names the document that is being evaluated: what ends the process is known by it."""
         return self.run / "policies.now"
+
+    @property
+    def policy_settings(self) -> Path:
+        """What the policy documents set, as they have last said it."""
+        return self.run / "policies.set"
 
     def volume(self, name: str) -> Path:
         """Return a volume's own folder."""

@@ -133,6 +133,10 @@ class Commands:
                 inventory.begin_accept(name, message["keep"])
                 self._wait(self._resting, name, peer, number)
                 self._look()
+            case "policy-settings":
+                self._node.policy_settings.read()
+                self._look()
+                yield {"ok": {}}
             case "claim":
                 yield from self._claim(peer, number, str(message["name"]))
             case verb:

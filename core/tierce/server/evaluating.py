@@ -128,6 +128,7 @@ class Evaluating:
             if not documents and (child is None or not child.is_running):
                 # What a former server left there is nobody's any more.
                 path.unlink(missing_ok=True)
+                self._node.paths.policy_settings.unlink(missing_ok=True)
                 return False
             # A file, because a thousand volumes don't fit into a control message.
             replace_file(path, json.dumps(documents).encode())

@@ -18,7 +18,7 @@ from tierce.registry import blaming, resolve
 from tierce.server.conditions import Conditions
 from tierce.server.node import Node
 from tierce.server.routing import Router
-from tierce.spec import Access, Export
+from tierce.spec import Access, Export, VolumeSpec
 from tierce.state import Phase, VolumeRecord
 from tierce.statuses import from_mappings
 from tierce.supervision.child import describe
@@ -63,8 +63,8 @@ class Inspector:
             "uuid": record.uuid,
             "created": record.created,
             "owner": describe_owner(record),
-            "settings": settings(served, record),
-            "origins": origins(self._node.inventory.config, record),
+            "settings": settings(self._as_set(served), record),
+            "origins": self._origins(record),
             "events": [
                 f"{format_time(event['time'])} {event['message']}"
                 for event in self._node.inventory.events(record.name, EVENT_COUNT)
@@ -104,6 +104,15 @@ class Inspector:
                 for stage, operations in snapshot["stages"].items()
             },
         }
+
+    def _as_set(self, served: Served | None) -> VolumeSpec | None:
+        return self._node.policy_settings.in_force.of(served) if served is not None else None
+
+    def _origins(self, record: VolumeRecord) -> dict[str, str]:
+        found = origins(self._node.inventory.config, record)
+        for key, one in self._node.policy_settings.in_force.settings.get(record.name, {}).items():
+            found[key] = f"policy {one.policy}; without it {one.own!r}, from {found.get(key, '')}"
+        return found
 
     def usage(self, served: Served) -> dict[str, str]:
         """Return how to use a volume: "url", and a command for each tool; where its front end
@@ -203,15 +212,15 @@ def data_folders(served: Served) -> list[str]:
     return [str(options[key]) for key in ("path", "folder") if options.get(key)]
 
 
-def settings(served: Served | None, record: VolumeRecord) -> dict[str, Any]:
-    """Return a volume's settings as they are in force, without secrets."""
-    if served is None:
+def settings(volume: VolumeSpec | None, record: VolumeRecord) -> dict[str, Any]:
+    """Return a volume's settings as they are in force, without secrets; None: it is not served."""
+    if volume is None:
         return {
             key: record.mapping.get(key)
             for key in ("size", "block_size", "engine", "frontend", "exports")
             if key in record.mapping or key in {"size", "block_size", "engine"}
         }
-    return volume_to_mapping(served.volume, hide_secrets=True)
+    return volume_to_mapping(volume, hide_secrets=True)
 
 
 def origins(config: Config, record: VolumeRecord) -> dict[str, str]:

@@ -10,6 +10,7 @@ import attrs
 from tierce.inventory.volume_inventory import VolumeInventory
 from tierce.process.paths import Paths
 from tierce.reactor import Reactor
+from tierce.server.policy_settings import PolicySettings
 from tierce.spec import Event
 from tierce.supervision.child import Child
 from tierce.supervision.children import Children
@@ -24,6 +25,7 @@ class Node:
         reactor: The supervisor's loop.
         inventory: Its volumes.
         children: Its processes.
+        policy_settings: What policies set of its volumes.
         emit: Reports an event.
     """
 
@@ -31,6 +33,7 @@ class Node:
     reactor: Reactor
     inventory: VolumeInventory
     children: Children
+    policy_settings: PolicySettings
     emit: Callable[[Event], None]
 
     def target(self, volume: str) -> Child | None:

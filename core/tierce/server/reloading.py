@@ -85,12 +85,14 @@ def foretell(node: Node, file: Path) -> list[Change]:
     config, findings = _read_again(before, file)
     config, ports = keep_ports(before.config, config, _portal_pid(node))
     foreseen = node.inventory.foresee(config, findings.refused)
+    policy_set = node.policy_settings.settle(foreseen)
     after = Situation(
         config,
         foreseen.served,
         foreseen.refused,
         before.made | foreseen.made,
-        {plan.name: plan for plan in plan_all(foreseen)},
+        {plan.name: plan for plan in plan_all(foreseen, policy_set)},
+        policy_set,
     )
     return compare(before, after, _running(node), ports)
 
@@ -98,12 +100,14 @@ def foretell(node: Node, file: Path) -> list[Change]:
 def situation_of(node: Node) -> Situation:
     """Return how things are."""
     inventory = node.inventory
+    policy_set = node.policy_settings.settle(inventory)
     return Situation(
         inventory.config,
         dict(inventory.served),
         dict(inventory.refused),
         inventory.made,
-        {plan.name: plan for plan in plan_all(inventory)},
+        {plan.name: plan for plan in plan_all(inventory, policy_set)},
+        policy_set,
     )
 
 

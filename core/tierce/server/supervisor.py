@@ -35,6 +35,7 @@ from tierce.server.event_log import Console, EventLog
 from tierce.server.inspecting import Inspector, is_durable
 from tierce.server.listeners import Listeners
 from tierce.server.node import Node
+from tierce.server.policy_settings import PolicySettings
 from tierce.server.reloading import reload
 from tierce.server.routing import Router
 from tierce.server.starting import check_start, try_ports
@@ -137,7 +138,8 @@ class Supervisor:
             changed=self._changed,
             limits=limits,
         )
-        self.node = node = Node(paths, reactor, self.inventory, self.children, emit)
+        settings = self.policy_settings = PolicySettings(paths, emit)
+        self.node = node = Node(paths, reactor, self.inventory, self.children, settings, emit)
         self.router = router = Router(node, self.reachable)
         self.conditions = conditions = Conditions(node, router)
         inspector = Inspector(node, router, conditions)
@@ -158,7 +160,7 @@ class Supervisor:
         self._reached: dict[str, int] = {}
         self._stop_timeout_s: float = limits.stop_timeout_s
         self._plans: dict[str, Plan] = {}
-        self._planned = -1
+        self._planned = (-1, -1)
         self._is_stopping = False
         self._is_looking = False
         self._bugs = Bugs(reactor.now, emit, paths.log("serve"))
@@ -253,12 +255,15 @@ class Supervisor:
                     self._timer = self.reactor.call_later(max(at - now, 0.0), self.look)
 
     def _desired(self) -> dict[str, Plan]:
-        """Return what should run; planned anew only after the inventory has changed."""
+        """Return what should run; planned anew only after the inventory, or what policies set, has
+        changed."""
         if self._is_stopping:
             return {}
-        if self._planned != self.inventory.version:
-            self._planned = self.inventory.version
-            self._plans = {plan.name: plan for plan in plan_all(self.inventory)}
+        versions = (self.inventory.version, self.policy_settings.version)
+        if self._planned != versions:
+            self._planned = versions
+            policy_set = self.policy_settings.use(self.inventory)
+            self._plans = {plan.name: plan for plan in plan_all(self.inventory, policy_set)}
         return self._plans
 
     def _forget_unwanted(self, desired: dict[str, Plan]) -> None:
@@ -382,4 +387,5 @@ class Supervisor:
         self._use_limits(config.limits)
         self.listeners.use(config.registry)
         self.inventory.apply(config, refused=findings.refused)
+        self.policy_settings.forget_others(config)
         self.volumes_changed()

@@ -15,16 +15,23 @@ from tierce.config import load_config
 from tierce.inventory.deciding import Foreseen, lacking
 from tierce.inventory.differing import Change, Situation, compare, differences
 from tierce.inventory.planning import plan_all
+from tierce.inventory.policy_settings import settle
 from tierce.inventory.volume_inventory import VolumeInventory
+from tierce.process.wanted_settings import Wanted
 
 MEMORY = {"name": "demo", "size": "1 MiB", "engine": "memory", "frontend": "names"}
 SLOW = {**volume(), "filters": [{"name": "slow", "delay_ms": 1}]}
+NOTHING: Wanted = {}
+NIGHT = {"kind": "watch", "name": "night"}
 FOLDER = ("target.demo", "member.demo.one", "member.demo.two")
 
 
-def situation(of: VolumeInventory | Foreseen, made: frozenset[str]) -> Situation:
-    plans = {plan.name: plan for plan in plan_all(of)}
-    return Situation(of.config, dict(of.served), dict(of.refused), made, plans)
+def situation(
+    of: VolumeInventory | Foreseen, made: frozenset[str], wanted: Wanted = NOTHING
+) -> Situation:
+    policy_set = settle(of.config.policies, of.served, wanted)
+    plans = {plan.name: plan for plan in plan_all(of, policy_set)}
+    return Situation(of.config, dict(of.served), dict(of.refused), made, plans, policy_set)
 
 
 def told(changes: list[Change]) -> dict[str, str]:
@@ -251,6 +258,27 @@ def test_front_ends_that_keep_their_addresses_are_refused(scene: Scene) -> None:
     now = situation(inventory, inventory.made)
     changes = compare(now, now, {}, {"names": "names.listen: it is taken"})
     assert told(changes) == {"front end names": "refused; names.listen: it is taken"}
+
+
+@pytest.mark.parametrize(
+    ("rate", "policies", "says"),
+    [
+        (7, [NIGHT], {"volume demo": "nothing; policy night sets options.rate"}),
+        (1, [NIGHT], {"volume demo": "nothing; policy night sets options.rate"}),
+        (1, [], {"volume demo": "live: options.rate", "policy night": "no longer served"}),
+        (5, [], {"policy night": "no longer served"}),
+    ],
+)
+def test_what_a_policy_sets_is_named_and_has_its_own_value_again_when_the_policy_goes(
+    scene: Scene, rate: int, policies: list[Any], says: dict[str, str]
+) -> None:
+    wanted = {"night": {"demo": {"options": {"rate": 5}}}}
+    scene.write(volume(), policies=[NIGHT])
+    inventory = scene.start()
+    before = situation(inventory, inventory.made, wanted)
+    scene.reload(inventory, volume(rate=rate), policies=policies)
+    after = situation(inventory, inventory.made, wanted)
+    assert told(compare(before, after, {}, {})) == says
 
 
 def test_differences_are_named_by_their_keys() -> None:

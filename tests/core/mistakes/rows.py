@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from core.mistakes.settings import setting_told
 from core.mistakes.stores import store_told
 from core.mistakes.trial import Trial
 from tierce import (
@@ -512,7 +513,19 @@ SIDES = [
             ("evaluate: returns text", "returns text", AT_ONCE),
             ("evaluate: next_at is no number", "`next_at` is no number", AT_ONCE),
             ("evaluate: wants text", "wants text done", AT_ONCE),
+            ("evaluate: sets text", "sets text for parts of a volume", AT_ONCE),
+            ("evaluate: sets what it does not select", "sets a volume of others", AT_ONCE),
             ("evaluate: hangs", "hangs", IN_TEN),
+        )
+    ),
+    *(
+        Row(
+            *("policy handler", title, "event", AT_ONCE, "that option is not set"),
+            lambda trial, mistake=mistake: setting_told(trial, mistake),  # type: ignore[misc]
+        )
+        for mistake, title in (
+            ("evaluate: sets what is not live", "sets an option that is not live"),
+            ("evaluate: sets nonsense", "sets an option to what it can't be"),
         )
     ),
     brought("a listener that is an `async def`", event=hookimpl(promised)),

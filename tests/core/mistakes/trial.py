@@ -394,18 +394,21 @@ class Trial:
 
     def evaluated(self, mistake: str) -> str:
         """Return what is told of a policy document."""
+        self.evaluate(mistake)
+        return self.last().replace(f"{QUICK_S:g} s", f"{policies.TIME_BOX_S:g} s")
+
+    def evaluate(self, mistake: str) -> None:
+        """Have a document evaluated."""
         process = self.process(Plan("policies", Role.POLICIES))
         parameters = {"mistake": mistake}
-        documents = [
-            {"kind": "mistaken", "name": "nightly", "parameters": parameters, "volumes": {}}
-        ]
+        nightly = {"kind": "mistaken", "name": "nightly", "parameters": parameters}
+        documents = [{**nightly, "volumes": {"demo": {}}}]
         process.paths.policies.write_text(json.dumps(documents))
         ask = cast("Any", lambda _message, _answered: None)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(policies, "TIME_BOX_S", QUICK_S)
             PoliciesProcess(cast("Process", process), self.registry, ask, self.reactor.now)
             self.reactor.turn()
-        return self.last().replace(f"{QUICK_S:g} s", f"{policies.TIME_BOX_S:g} s")
 
     # -- listeners ---------------------------------------------------------------------------------
 

@@ -26,9 +26,11 @@ from tierce import (
 from tierce.node.policies import FAILED_AGAIN_S, LINGER_S, PoliciesProcess
 from tierce.process.plan import Plan, Role
 from tierce.process.process_loop import Process
+from tierce.process.wanted_settings import read_wanted
 from tierce.registry import Registry
 
 MODULE = "policies_for_tests"
+WANTED = (("set", 5), ("other", 6))
 Answer = Callable[[dict[str, Any]], None]
 
 
@@ -100,6 +102,7 @@ def scene(reactor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scen
     monkeypatch.setitem(sys.modules, MODULE, sys.modules[__name__])
     Handler.asked.clear()
     Handler.answers.clear()
+    Handler.answers["gone"] = lambda _now: setting(rate=7)
     Handler.answers["nothing"] = lambda _now: Evaluation()
     Handler.answers["tell"] = lambda _now: Evaluation(events=(Event("it.is", "so", "x"),))
     Handler.answers["snapshot"] = lambda now: Evaluation(actions=(SNAPSHOT,), next_at=now + 1)
@@ -107,6 +110,10 @@ def scene(reactor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scen
 
 
 SNAPSHOT = ActionCall(volume="demo", part="engine", action="snapshot", arguments={"name": "a"})
+
+
+def setting(**options: Any) -> Evaluation:
+    return Evaluation(settings={"demo": {"options": options}})
 
 
 def raising(error: BaseException) -> Callable[[float], Any]:
@@ -138,6 +145,21 @@ def test_every_document_is_evaluated_with_its_volumes_and_the_process_ends(scene
         (lambda _now: Evaluation(actions=cast("Any", ("x",))), "hold an instance of str"),
         (lambda _now: Evaluation(events=cast("Any", 5)), "its events are an instance of int"),
         (lambda _now: Evaluation(actions=(SNAPSHOT,) * 257), "returned 257 actions at once"),
+        (lambda _now: Evaluation(settings=cast("Any", 5)), "its settings hold an instance of int"),
+        (
+            lambda _now: Evaluation(settings=cast("Any", {"demo": {"options": 5}})),
+            "instance of int",
+        ),
+        (lambda _now: setting(rate=float("nan")), "settings of volume demo are no JSON values"),
+        (lambda _now: setting(rate=object()), "settings of volume demo are no JSON values"),
+        (
+            lambda _now: setting(**{f"rate-{index}": 5 for index in range(257)}),
+            "its settings of volume demo are 257; 256 are allowed",
+        ),
+        (
+            lambda _now: Evaluation(settings={"other": {"options": {"rate": 5}}}),
+            "its settings name the volume 'other', which it does not select",
+        ),
     ],
 )
 def test_a_document_that_fails_costs_itself_and_is_tried_again_later(
@@ -243,6 +265,60 @@ def test_an_action_that_is_not_done_is_told_and_the_document_goes_on(
     assert "engine: snapshot was not done: " in scene.process.events[0].message
     scene.reactor.advance(1)
     assert len(Handler.asked) == 2
+
+
+def test_what_a_document_sets_is_noted_and_told_when_it_is_something_else(scene: Scene) -> None:
+    rates = [5, 5, 6, None]
+
+    def answer(now: float) -> Evaluation:
+        rate = rates.pop(0)
+        settings = {"demo": {"options": {"rate": rate}} if rate else {}}
+        return Evaluation(settings=settings, next_at=now + 1 if rates else None)
+
+    Handler.answers["set"] = answer
+    scene.start("set", "tell")
+    noted = scene.process.paths.policy_settings
+    seen = []
+    for _second in range(4):
+        seen.append((read_wanted(noted)["set"], len(scene.requests)))
+        scene.reactor.advance(1)
+    of_five, of_six = ({"demo": {"options": {"rate": rate}}} for rate in (5, 6))
+    assert seen == [(of_five, 1), (of_five, 1), (of_six, 2), ({}, 3)]
+    assert [message for message, _ in scene.requests] == [{"do": "policy-settings"}] * 3
+
+
+def test_a_document_that_fails_goes_on_setting_what_it_has_set_also_in_the_next_process(
+    scene: Scene,
+) -> None:
+    Handler.answers["set"] = lambda _now: setting(rate=5)
+    Handler.answers["other"] = lambda _now: setting(rate=6)
+    scene.start("set", "gone")
+    Handler.answers["set"] = raising(RuntimeError("can't be done"))
+    scene.start("set", "other")
+    of_demo = {name: {"demo": {"options": {"rate": rate}}} for name, rate in WANTED}
+    assert read_wanted(scene.process.paths.policy_settings) == of_demo
+
+
+def test_without_a_server_what_is_set_is_noted_for_the_next_one(scene: Scene) -> None:
+    Handler.answers["set"] = lambda _now: setting(rate=5)
+    scene.is_server_there = False
+    scene.start("set")
+    assert "set" in read_wanted(scene.process.paths.policy_settings)
+    assert scene.process.is_closed
+
+
+def test_a_disk_that_is_full_lets_what_was_set_stay_and_the_document_is_tried_again(
+    scene: Scene,
+) -> None:
+    Handler.answers["set"] = lambda _now: setting(rate=5)
+    # As on a disk that is full.
+    scene.process.paths.policy_settings.mkdir()
+    scene.start("set")
+    assert scene.codes == ["policy.failed"]
+    assert "what it sets can't be noted" in scene.process.events[0].message
+    scene.process.paths.policy_settings.rmdir()
+    scene.reactor.advance(FAILED_AGAIN_S)
+    assert "set" in read_wanted(scene.process.paths.policy_settings)
 
 
 def test_a_document_that_is_due_late_lets_the_process_end_which_says_when(scene: Scene) -> None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from core import scenes
@@ -15,9 +16,11 @@ from tierce.config import volume_from_mapping, volume_to_mapping
 from tierce.process.live_options import (
     fixed_volume,
     live_values,
+    own_parts,
     parts_of,
     split,
     whole_volume,
+    with_part,
 )
 from tierce.registry import Registry
 
@@ -73,3 +76,15 @@ def test_both_halves_of_a_volume_are_the_whole_again_and_neither_has_the_others(
     assert whole_volume(fixed, live) == volume_to_mapping(volume)
     # The fixed half is the caller's, and stays as it was.
     assert fixed == fixed_volume(volume)
+
+
+@pytest.mark.parametrize("exports", [SHORT, LIST], ids=["short", "list"])
+def test_a_volume_takes_other_options_of_one_part_and_keeps_the_others(
+    exports: dict[str, Any],
+) -> None:
+    volume = make(exports)
+    for part in own_parts(volume):
+        # Anything that can be told from what was there.
+        made = with_part(volume, attrs.evolve(part, options="other"))
+        changed = {one.key for one in own_parts(made) if one not in list(own_parts(volume))}
+        assert changed == {part.key}

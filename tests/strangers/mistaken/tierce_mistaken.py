@@ -476,6 +476,14 @@ def evaluate(policy: tierce.Policy, volumes: Mapping[str, Any], now: float) -> A
         return tierce.Evaluation(next_at=float("nan"))
     if mistake == "evaluate: wants text":
         return tierce.Evaluation(actions=("snapshot",))  # type: ignore[arg-type]
+    if mistake == "evaluate: sets text":
+        return tierce.Evaluation(settings={"demo": "slow"})  # type: ignore[dict-item]
+    if mistake == "evaluate: sets what it does not select":
+        return tierce.Evaluation(settings={"other": {"options": {"live": "new"}}})
+    if mistake == "evaluate: sets what is not live":
+        return tierce.Evaluation(settings={"demo": {"options": {"mistake": "new"}}})
+    if mistake == "evaluate: sets nonsense":
+        return tierce.Evaluation(settings={"demo": {"options": {"live": 5}}})
     return made or tierce.Evaluation()
 
 
