@@ -110,7 +110,7 @@ from tierce.statuses import (
     SessionStatus,
     VolumeStatus,
 )
-from tierce.store import Store, StoreChoice, StoreContext, StoreOpenContext
+from tierce.store import RecordPlace, Store, StoreChoice, StoreContext, StoreOpenContext
 from tierce.transport import Transport
 from tierce.unix_socket import listen_at_path
 
@@ -184,6 +184,7 @@ __all__ = [
     "Published",
     "Reactor",
     "Reconfigured",
+    "RecordPlace",
     "RecordedEvent",
     "ReplicatorDescription",
     "Request",

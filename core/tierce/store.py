@@ -3,7 +3,8 @@
 A store owns its bytes: nobody else makes, opens, measures or removes them, and nobody but the store
 knows in which file they lie, or whether they lie in one. The replicator owns the folder, and files
 of its own in it (`jiva`: volume.json, making.json, deleted.json, record.json, lock, and some of
-these with `.new`); a store takes other names there, or another place altogether.
+these with `.new`); a store takes other names there, or another place altogether. The replica's
+record, record.json, is not there where the store keeps it (`Store.open_record`).
 
 On workers and the data thread calls may come at the same time. The replicator orders those that
 touch the same bytes and must not meet; `read`, `digest` and `find_extents` may see a write that is
@@ -21,6 +22,7 @@ from typing import Any
 import attrs
 
 from tierce.block.operation import Extent
+from tierce.options import NoOptions
 from tierce.reactor import Reactor
 from tierce.spec import Event
 from tierce.stage import Stage
@@ -70,6 +72,68 @@ class StoreOpenContext(StoreContext):
     reactor: Reactor
     stage: Callable[[str], Stage]
     emit: Callable[[Event], None]
+
+
+class RecordPlace(abc.ABC):
+    """Where a store keeps its replica's record: a few KiB that the replicator writes and reads, and
+    that nobody else understands. It lies with the bytes, so that a copy of the bytes that is put
+    back says of itself what it was when it was made.
+
+    One is open at a time for a replica: the replicator sees to that.
+
+    Thread: worker thread, in the replica's process; server elsewhere.
+    Blocking: yes.
+    Since: contract 2.
+    """
+
+    @abc.abstractmethod
+    def load(self) -> bytes | None:
+        """Return what was kept last; None if nothing was, or it was removed.
+
+        Raises:
+            FormatError: It is damaged.
+            OSError: It can't be read now.
+
+        Thread: data thread, once, before the store is opened; server.
+        Failure: the replica does not start.
+        """
+
+    @abc.abstractmethod
+    def keep(self, data: bytes) -> None:
+        """Replace it. On return it survives loss of power; a crash leaves the old or the new, never
+        a mixture. A full disk must keep no replica from promising and voting: a making keeps the
+        first one twice, so that what is written beside the old one has its space from then on.
+        Writes to the store, which may be under way, do not wait for it.
+
+        Args:
+            data: As long as the last one.
+
+        Raises:
+            OSError: It is not durable.
+
+        Failure: the replica stops and starts anew.
+        """
+
+    @abc.abstractmethod
+    def remove(self) -> None:
+        """Remove it, durably, before `Store.destroy`: that it is gone says that the bytes are not
+        whole any more. What is not there is success.
+
+        Raises:
+            FormatError: It is damaged, and so says nothing any more.
+            OSError: It can't be removed now; it is called again.
+
+        Thread: server.
+        Failure: the removal waits and is tried again.
+        """
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Let it go.
+
+        Thread: data thread, last, after `Store.close`; server.
+        Failure: the replica's process ends, told by name.
+        """
 
 
 class Store(abc.ABC):
@@ -126,6 +190,24 @@ class Store(abc.ABC):
         """
         del context
         return ""
+
+    @classmethod
+    def open_record(cls, context: StoreContext) -> RecordPlace | None:
+        """Return where the replica's record lies, which need not hold one yet. It is opened before
+        the store is, and where the store is not opened at all: while a replica is made, removed,
+        adopted or forced. None, without a method of the store's own: the replicator keeps the
+        record in a file of its own in the folder.
+
+        Raises:
+            FormatError: The bytes are missing or damaged.
+            OSError: It can't be opened.
+
+        Thread: data thread, once; server.
+        Blocking: yes.
+        Failure: the replica does not start; a making, a removal or an acceptance is refused.
+        """
+        del context
+        return None
 
     @classmethod
     @abc.abstractmethod
@@ -275,7 +357,9 @@ class StoreChoice:
     Attributes:
         name: Its name, as its description has it.
         kind: Its class.
+        options: Its option class: of a volume that is adopted the defaults are all that is known.
     """
 
     name: str
     kind: type[Store]
+    options: type[Any] = NoOptions

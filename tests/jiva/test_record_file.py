@@ -27,6 +27,7 @@ from tierce_jiva.record_file import (
     RecordFile,
     decode_record,
     encode_record,
+    load_record,
 )
 from tierce_jiva.regions import Regions
 
@@ -176,26 +177,36 @@ def folder(tmp_path: Path) -> Iterator[int]:
     os.close(descriptor)
 
 
+def read(file: RecordFile) -> Record:
+    return decode(load_record(file, WHERE))
+
+
+def begin_with(file: RecordFile, record: Record) -> None:
+    """Keep the first one as a making does."""
+    for _ in range(2):
+        file.keep(encode(record))
+
+
 def record_file(folder: int, files: OsFiles | None = None) -> RecordFile:
     return RecordFile(files or OsFiles(), folder, WHERE)
 
 
 def test_what_was_written_last_is_read(folder: int, tmp_path: Path) -> None:
     file = record_file(folder)
-    file.create(encode(RECORDS[0]))
+    begin_with(file, RECORDS[0])
     for record in RECORDS:
-        file.write(encode(record))
-        assert decode(file.read()) == record
+        file.keep(encode(record))
+        assert read(file) == record
     assert sorted(os.listdir(tmp_path)) == [RECORD, SPARE]
     assert {path.stat().st_size for path in tmp_path.iterdir()} == {RECORD_BYTES}
 
 
 def test_the_two_files_take_turns(folder: int, tmp_path: Path) -> None:
     file = record_file(folder)
-    file.create(encode(RECORDS[0]))
+    begin_with(file, RECORDS[0])
     inodes = []
     for record in RECORDS:
-        file.write(encode(record))
+        file.keep(encode(record))
         inodes.append((tmp_path / RECORD).stat().st_ino)
     assert inodes[0::2] == [inodes[0]] * 3
     assert inodes[1::2] == [inodes[1]] * 2
@@ -205,11 +216,11 @@ def test_the_two_files_take_turns(folder: int, tmp_path: Path) -> None:
 def test_a_record_is_replaced_though_the_disk_is_full(folder: int) -> None:
     files = FullFiles()
     file = record_file(folder, files)
-    file.create(encode(RECORDS[0]))
+    begin_with(file, RECORDS[0])
     files.is_full = True
     for record in RECORDS:
-        file.write(encode(record))
-        assert decode(file.read()) == record
+        file.keep(encode(record))
+        assert read(file) == record
 
 
 def test_where_names_can_not_be_exchanged_it_needs_space_and_is_replaced_all_the_same(
@@ -218,10 +229,10 @@ def test_where_names_can_not_be_exchanged_it_needs_space_and_is_replaced_all_the
     files = NoExchange()
     folder = files.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
     file = record_file(folder, files)
-    file.create(encode(RECORDS[0]))
+    begin_with(file, RECORDS[0])
     for record in RECORDS:
-        file.write(encode(record))
-        assert decode(file.read()) == record
+        file.keep(encode(record))
+        assert read(file) == record
         assert os.listdir(tmp_path) == [RECORD]
     files.close(folder)
 
@@ -231,19 +242,19 @@ def test_a_record_of_format_1_is_brought_forward_at_the_first_write(
 ) -> None:
     (tmp_path / RECORD).write_bytes(old_format(is_marked=True))
     file = record_file(folder)
-    found = decode(file.read())
-    file.write(encode(found))
+    found = read(file)
+    file.keep(encode(found))
     assert (tmp_path / RECORD).read_bytes().startswith(b"tierce-jiva record 2 ")
-    assert decode(file.read()) == found
+    assert read(file) == found
     # The old file is the spare now, and is brought to full length by the next write.
-    file.write(encode(RECORDS[1]))
-    assert decode(file.read()) == RECORDS[1]
+    file.keep(encode(RECORDS[1]))
+    assert read(file) == RECORDS[1]
     assert {path.stat().st_size for path in tmp_path.iterdir()} == {RECORD_BYTES}
 
 
 def test_a_missing_record_is_named(folder: int) -> None:
-    with pytest.raises(FormatError, match=r"record\.json.*can't be read: No such file"):
-        record_file(folder).read()
+    with pytest.raises(FormatError, match=r"record\.json.*can't be read: there is no record"):
+        load_record(record_file(folder), WHERE)
 
 
 def test_the_record_stays_with_its_folder_whatever_the_path_leads_to(tmp_path: Path) -> None:
@@ -252,12 +263,12 @@ def test_the_record_stays_with_its_folder_whatever_the_path_leads_to(tmp_path: P
         path.mkdir()
     folder = os.open(mine, os.O_RDONLY | os.O_DIRECTORY)
     file = record_file(folder)
-    file.create(encode(RECORDS[0]))
+    begin_with(file, RECORDS[0])
     mine.rename(tmp_path / "moved")
     other.rename(mine)
-    file.write(encode(RECORDS[1]))
+    file.keep(encode(RECORDS[1]))
     assert list(mine.iterdir()) == []
-    assert decode(file.read()) == RECORDS[1]
+    assert read(file) == RECORDS[1]
     os.close(folder)
 
 
@@ -269,10 +280,10 @@ def explore(tmp_path: Path, files: RecordedFiles, begin: Callable[[int, RecordFi
     folder = files.open(place, os.O_RDONLY | os.O_DIRECTORY)
     file = record_file(folder, files)
     begin(folder, file)
-    files.note("written", decode(file.read()))
+    files.note("written", read(file))
     for record in RECORDS:
         files.note("writing", record)
-        file.write(encode(record))
+        file.keep(encode(record))
         files.note("written", record)
     files.close(folder)
     random, tried, may_be = Random(3), 0, list[Record]()
@@ -292,7 +303,7 @@ def explore(tmp_path: Path, files: RecordedFiles, begin: Callable[[int, RecordFi
 
 def create(folder: int, file: RecordFile) -> None:
     assert folder >= 0
-    file.create(encode(RECORDS[-1]))
+    begin_with(file, RECORDS[-1])
 
 
 @pytest.mark.parametrize("kind", [RecordedFiles, NoExchange])
@@ -365,12 +376,12 @@ def test_on_a_full_file_system_a_record_is_replaced(tmp_path: Path) -> None:
     folder = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         file = record_file(folder)
-        file.create(encode(RECORDS[0]))
+        begin_with(file, RECORDS[0])
         with pytest.raises(OSError, match="No space left"):
             (tmp_path / "filler").write_bytes(bytes(1 << 20))
         for record in RECORDS:
-            file.write(encode(record))
-            assert decode(file.read()) == record
+            file.keep(encode(record))
+            assert read(file) == record
     finally:
         os.close(folder)
         subprocess.run(["umount", tmp_path], check=True)

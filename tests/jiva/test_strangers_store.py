@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import attrs
 import pytest
 
 import tierce
@@ -27,6 +29,7 @@ from tierce.config import volume_from_mapping, volume_to_mapping
 from tierce.errors import ConfigError
 from tierce.registry import Registry
 from tierce.registry.lifecycles import MistrustedLifecycle, lifecycle_of, store_of
+from tierce_jiva.ballot import NO_BALLOT, Record
 from tierce_jiva.device import JivaDevice, open_device
 from tierce_jiva.folder import ReplicaFolder
 from tierce_jiva.lifecycle import JivaLifecycle
@@ -63,7 +66,7 @@ def registry(module: ModuleType) -> Registry:
 
 @pytest.fixture
 def site(tmp_path: Path, module: ModuleType) -> Iterator[Site]:
-    choice = StoreChoice("sqlite", module.SqliteStore)
+    choice = StoreChoice("sqlite", module.SqliteStore, module.SqliteOptions)
     site = Site(tmp_path, store=choice, store_options=module.SqliteOptions())
     yield site
     site.end()
@@ -136,9 +139,90 @@ def test_a_replica_without_its_bytes_does_not_start_and_is_not_kept(site: Site) 
     (site.members["replica-1"].folder / "blocks.db").unlink()
     with pytest.raises(FormatError, match="is missing"):
         site.start("replica-1")
-    ReplicaFolder(site.members["replica-1"].folder).close()
     with pytest.raises(ConflictError, match=r"replica-1 can't be kept: .*is missing"):
         site.lifecycle.loss(site.volume, "replica-1")
+
+
+def record(site: Site, folder: Path, name: str = "replica-2") -> Record:
+    """Return what a replica says of itself in this folder."""
+    place = attrs.evolve(context(site, name), folder=folder)
+    opened = ReplicaFolder(folder, open_record=lambda _found: site.store.kind.open_record(place))
+    opened.close()
+    return opened.record
+
+
+def test_the_record_lies_in_the_database_and_a_copy_of_that_alone_says_what_it_was(
+    site: Site, tmp_path: Path
+) -> None:
+    site.stop("replica-2")
+    folder = site.members["replica-2"].folder
+    kept = tmp_path / "kept.db"
+    shutil.copy(folder / "blocks.db", kept)
+    site.start("replica-2")
+
+    device = open_device(site.context())
+    do(site, device, Request(Op.WRITE, 0, 4096, memoryview(b"A" * 4096)), Request(Op.FLUSH))
+    site.stop("replica-2")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for name in ("volume.json", "blocks.db"):
+        shutil.copy(folder / name, elsewhere)
+    assert record(site, elsewhere) == record(site, folder)
+    assert record(site, folder).promised.number, "it has promised a ballot, and says so"
+
+    (folder / "blocks.db").unlink()
+    shutil.copy(kept, folder / "blocks.db")
+    assert record(site, folder).promised == NO_BALLOT, "an old copy knows of nothing newer"
+    site.start("replica-2")
+    site.until(lambda: "jiva.replica.in-sync" in {event.code for event in site.events})
+    closed: list[object] = []
+    device.close(closed.append)
+    site.until(lambda: bool(closed))
+    for name in list(site.processes):
+        site.stop(name)
+    assert stored(site, "replica-2")[:4096] == b"A" * 4096, "it was rebuilt, not believed"
+
+
+def test_an_operator_forces_and_adopts_by_records_that_lie_in_databases(site: Site) -> None:
+    for name in list(site.processes):
+        site.stop(name)
+    folders = tuple(member.folder for member in site.members.values())
+    found = site.lifecycle.adopt(folders[:2], ("replica-3",))
+    assert "replica-1, replica-2 held every acknowledged write" in found["loss"]
+    site.lifecycle.accept_loss(site.volume, "replica-2")
+    assert record(site, folders[1]).accepted.in_sync == ("replica-2",)
+    assert record(site, folders[0], "replica-1").accepted.in_sync == ("replica-2",)
+
+
+@pytest.mark.parametrize("damage", [b"", b"no database at all" * 1000])
+def test_a_replica_whose_database_is_damaged_is_removed_all_the_same(
+    site: Site, damage: bytes
+) -> None:
+    for name in list(site.processes):
+        site.stop(name)
+    folder = site.members["replica-1"].folder
+    (folder / "blocks.db").write_bytes(damage)
+    site.lifecycle.condemn(site.volume, ())
+    with pytest.raises(UsageError, match="the bytes of replica-1 are gone"):
+        site.lifecycle.spare(site.volume)
+    site.lifecycle.empty(site.volume, ())
+    site.lifecycle.tidy(site.volume, ())
+    assert not folder.exists()
+
+
+def test_a_record_is_kept_while_the_database_is_written_to_and_synced(site: Site) -> None:
+    site.stop("replica-2")
+    place = context(site, "replica-2")
+    kept = site.store.kind.open_record(place)
+    store = site.store.kind.open(place)
+    assert kept is not None
+    for number in range(20):
+        store.write(number * 512, memoryview(b"x" * 512))
+        kept.keep(b"record %d" % number)
+        store.flush()
+        assert kept.load() == b"record %d" % number
+    store.close()
+    kept.close()
 
 
 def test_the_store_makes_and_removes_its_bytes_in_every_step(site: Site) -> None:
@@ -147,7 +231,7 @@ def test_the_store_makes_and_removes_its_bytes_in_every_step(site: Site) -> None
     lifecycle, volume = site.lifecycle, site.volume
     folder = site.members["replica-1"].folder
     names = {path.name for path in folder.iterdir()}
-    assert names == {"blocks.db", "lock", "record.json", "record.json.new", "volume.json"}
+    assert names == {"blocks.db", "lock", "volume.json"}
     lifecycle.condemn(volume, ())
     lifecycle.spare(volume)
     lifecycle.condemn(volume, ())
@@ -223,7 +307,8 @@ def test_an_engine_of_two_words_takes_its_options_and_lifecycle_from_the_replica
     lifecycle = lifecycle_of(registry, "jiva-sqlite")
     assert isinstance(lifecycle, MistrustedLifecycle)
     assert isinstance(lifecycle.inner, JivaLifecycle)
-    assert store_of(registry, "sqlite") == StoreChoice("sqlite", module.SqliteStore)
+    choice = StoreChoice("sqlite", module.SqliteStore, module.SqliteOptions)
+    assert store_of(registry, "sqlite") == choice
 
 
 def volume(registry: Registry, **more: object) -> Any:

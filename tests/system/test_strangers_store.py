@@ -52,6 +52,7 @@ def test_what_a_strangers_store_acknowledged_outlives_kill_9_of_everything_and_i
         server.stop()
         assert all((folder / "blocks.db").exists() for folder in folders)
         assert not [path for folder in folders for path in folder.glob("*.img")]
+        assert not [path for folder in folders for path in folder.glob("record.json*")]
         rebuilt = sqlite3.connect(folders[1] / "blocks.db")
         rows = rebuilt.execute("SELECT bytes FROM blocks WHERE number BETWEEN 2048 AND 2055")
         assert b"".join(row[0] for row in rows) == b"BBBB" * 1024

@@ -143,4 +143,4 @@ def store_of(registry: Registry, name: str) -> StoreChoice:
         missing = sorted(kind.__abstractmethods__)
         if missing:
             raise PluginError(f"{factory} lacks the methods {', '.join(missing)}", plugin=name)
-    return StoreChoice(name, kind)
+    return StoreChoice(name, kind, registry.stores[name].options)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tierce import ConflictError, FormatError, explain
+from tierce import ConflictError, FormatError, RecordPlace, explain
 from tierce_jiva.ballot import Membership
 from tierce_jiva.folder import Identity, read_identity
-from tierce_jiva.record_file import RECORD, VERSION
+from tierce_jiva.record_file import load_record, read_body
 from tierce_jiva.removing import DELETED, entries
-from tierce_jiva.sealed import decode_sealed
 
 
 def adopt_folders(
-    folders: tuple[Path, ...], without: tuple[str, ...], store: str
+    folders: tuple[Path, ...],
+    without: tuple[str, ...],
+    store: str,
+    record_of: Callable[[Identity, Path], RecordPlace],
 ) -> Mapping[str, Any]:
     """Return the volume that these folders hold, whose replicas `without` have none any more.
 
@@ -26,6 +30,7 @@ def adopt_folders(
         folders: The folders.
         without: The replicas that have none any more.
         store: What must keep their bytes.
+        record_of: Opens the record of a replica in its folder.
 
     Raises:
         FormatError: A folder is no replica's.
@@ -39,7 +44,7 @@ def adopt_folders(
     if first.store != store:
         raise FormatError(f"its bytes are kept by the store {first.store}, not {store}", path=path)
     _check_names(first, by_name, without)
-    loss = _loss(first, {name: path for name, (path, _one) in by_name.items()}) if without else ""
+    loss = _loss(first, by_name, record_of) if without else ""
     lost = {name: folders[0].with_name(f"{first.volume}-{name}-lost") for name in without}
     places = {name: path for name, (path, _one) in by_name.items()} | lost
     return {
@@ -103,14 +108,21 @@ def _check_names(
         )
 
 
-def _loss(first: Identity, folders: Mapping[str, Path]) -> str:
+def _loss(
+    first: Identity,
+    folders: Mapping[str, tuple[Path, Identity]],
+    record_of: Callable[[Identity, Path], RecordPlace],
+) -> str:
     """Say what may be lost with the replicas that have no folder.
 
     Raises:
         FormatError: A record is damaged.
         ConflictError: Too few are left for a majority.
     """
-    accepted = {name: _accepted(folder) for name, folder in folders.items()}
+    accepted = {
+        name: _accepted(folder, partial(record_of, identity, folder))
+        for name, (folder, identity) in folders.items()
+    }
     best = max(accepted.values(), key=lambda membership: membership.rank)
     if len(folders) < best.majority:
         raise ConflictError(
@@ -131,10 +143,10 @@ def _loss(first: Identity, folders: Mapping[str, Path]) -> str:
     )
 
 
-def _accepted(folder: Path) -> Membership:
-    path = folder / RECORD
+def _accepted(folder: Path, open_record: Callable[[], RecordPlace]) -> Membership:
     try:
-        _, body = decode_sealed(path.read_bytes().rstrip(b" "), "record", VERSION, path)
+        with contextlib.closing(open_record()) as place:
+            _, body = read_body(load_record(place, folder), folder)
         return Membership.from_json(body["accepted"])
     except (FormatError, OSError, KeyError, ValueError) as error:
         raise FormatError(f"can't tell what it holds: {explain(error)}", path=folder) from error

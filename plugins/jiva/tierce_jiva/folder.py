@@ -4,7 +4,8 @@
 file                contents
 ==================  ==============================================================================
 ``volume.json``     identity: volume, uuid, replica, members, size, chain; written once
-``record.json``     `Record`: promised ballot, accepted membership, boot id, marks; replaced often
+``record.json``     `Record`: promised ballot, accepted membership, boot id, marks; replaced often;
+                    not there if the store keeps it
 ``head-000.img``    the head, if the store is `sparse-file`: as long as the volume
 ``lock``            held by the replica's process, the pid inside
 ==================  ==============================================================================
@@ -25,15 +26,22 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from tierce import ConflictError, FormatError, lock_file
+from tierce import ConflictError, FormatError, RecordPlace, lock_file
 from tierce_jiva.ballot import Record
 from tierce_jiva.files import Files, OsFiles
-from tierce_jiva.record_file import RECORD, RecordFile, decode_record, encode_record
+from tierce_jiva.record_file import (
+    RECORD,
+    RecordFile,
+    decode_record,
+    encode_record,
+    load_record,
+)
 from tierce_jiva.regions import Regions
 from tierce_jiva.sealed import read_sealed
 from tierce_jiva.store import HEAD, SPARSE_FILE
@@ -67,6 +75,11 @@ class Identity:
     store: str = SPARSE_FILE
 
 
+def no_other_place(_identity: Identity) -> RecordPlace | None:
+    """The record lies in the folder itself."""
+    return None
+
+
 class ReplicaFolder:
     """An open folder: locked, its identity known, its record read and replaced.
 
@@ -74,13 +87,22 @@ class ReplicaFolder:
         path: The folder.
         files: The file system.
         is_locked: Take its lock; without, it is only looked at.
+        open_record: Returns where the store keeps the record, if it does; raises what keeps the
+            folder from being opened.
 
     Raises:
         FormatError: It is missing or not a replica's folder.
         ConflictError: Another process has it open.
     """
 
-    def __init__(self, path: Path, files: Files | None = None, *, is_locked: bool = True) -> None:
+    def __init__(
+        self,
+        path: Path,
+        files: Files | None = None,
+        *,
+        is_locked: bool = True,
+        open_record: Callable[[Identity], RecordPlace | None] = no_other_place,
+    ) -> None:
         self.path = path
         self.files: Files = files or OsFiles()
         if not path.is_dir():
@@ -91,22 +113,30 @@ class ReplicaFolder:
             )
         self._folder = self.files.open(path, os.O_RDONLY | os.O_DIRECTORY)
         self._lock = -1
+        self._place: RecordPlace | None = None
         try:
             if is_locked:
                 self._lock = take_lock(self._folder, path, self.files)
             self.identity = read_identity(path)
             self.regions = Regions(self.identity.size_bytes)
-            self._file = RecordFile(self.files, self._folder, path / RECORD)
+            found = open_record(self.identity)
+            self._place = found or self._open_file()
+            where = path if found else path / RECORD
             self.record = decode_record(
-                self._file.read(),
+                load_record(self._place, where),
                 self.identity.uuid,
                 self.identity.replica,
                 self.regions,
-                path / RECORD,
+                where,
             )
         except BaseException:
             self.close()
             raise
+
+    def _open_file(self) -> RecordFile:
+        # By the descriptor: it is the very folder that is locked.
+        folder = self.files.open_in(self._folder, ".", os.O_RDONLY | os.O_DIRECTORY)
+        return RecordFile(self.files, folder, self.path / RECORD)
 
     def is_at_path(self) -> bool:
         """True if the path still leads to the folder that is open."""
@@ -122,11 +152,15 @@ class ReplicaFolder:
             OSError: The medium failed.
         """
         identity = self.identity
-        self._file.write(encode_record(record, identity.uuid, identity.replica, self.regions))
+        assert self._place is not None
+        self._place.keep(encode_record(record, identity.uuid, identity.replica, self.regions))
         self.record = record
 
     def close(self) -> None:
         """Let the folder go."""
+        if self._place is not None:
+            self._place.close()
+            self._place = None
         for descriptor in (self._lock, self._folder):
             if descriptor >= 0:
                 self.files.close(descriptor)

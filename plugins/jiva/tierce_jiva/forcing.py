@@ -132,7 +132,7 @@ def _read(
     troubles: dict[str, str] = {}
     for member in members:
         try:
-            folder = ReplicaFolder(member.folder, files, is_locked=False)
+            folder = _open(member, files, is_locked=False)
             folder.close()
             member.stored.identify()
         except (FormatError, OSError) as error:
@@ -143,6 +143,15 @@ def _read(
         else:
             troubles[member.name] = f"{member.folder} holds another replica"
     return records, troubles
+
+
+def _open(member: Replica, files: Files, *, is_locked: bool) -> ReplicaFolder:
+    return ReplicaFolder(
+        member.folder,
+        files,
+        is_locked=is_locked,
+        open_record=lambda _identity: member.stored.open_record(),
+    )
 
 
 @contextlib.contextmanager
@@ -159,7 +168,7 @@ def _opened(
     try:
         for member in members:
             if member.name in readable:
-                found[member.name] = ReplicaFolder(member.folder, files)
+                found[member.name] = _open(member, files, is_locked=True)
         yield found
     finally:
         for folder in found.values():

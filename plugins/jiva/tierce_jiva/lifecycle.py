@@ -11,6 +11,7 @@ from tierce import (
     FormatError,
     Lifecycle,
     MemberSpec,
+    RecordPlace,
     StoreChoice,
     StoreContext,
     TemporaryError,
@@ -25,6 +26,7 @@ from tierce_jiva.folder import Identity, has_identity
 from tierce_jiva.forcing import Replica, describe_loss, force
 from tierce_jiva.making import create_folder
 from tierce_jiva.options import JivaOptions
+from tierce_jiva.record_file import open_record_file
 from tierce_jiva.removing import (
     Place,
     condemn_folder,
@@ -139,7 +141,7 @@ class JivaLifecycle(Lifecycle):
                 # What `condemn` did not touch.
                 continue
             if place is Place.DELETED:
-                if not has_bytes(member.folder, self._stored(volume, member)):
+                if not has_bytes(self._stored(volume, member)):
                     raise UsageError(f"volume {volume.name}: the bytes of {member.name} are gone")
                 spare_folder(member.folder, self._files)
 
@@ -167,7 +169,8 @@ class JivaLifecycle(Lifecycle):
             ConflictError: They belong to different volumes, two hold one replica, or some are
                 missing.
         """
-        return adopt_folders(folders, without, self._store.name if self._store else SPARSE_FILE)
+        store = self._store.name if self._store else SPARSE_FILE
+        return adopt_folders(folders, without, store, self._record_of)
 
     def loss(self, volume: VolumeSpec, keep: str) -> str:
         """Say what may be lost if the volume opens from the replica `keep`, whatever the others
@@ -197,7 +200,21 @@ class JivaLifecycle(Lifecycle):
             uuid=volume.uuid,
             member=member.name,
         )
-        return stored_by(self._store, context)
+        return stored_by(self._store, context, self._files)
+
+    def _record_of(self, identity: Identity, folder: Path) -> RecordPlace:
+        """Open the record of a replica of which nothing but its folder is known."""
+        if self._store is None:
+            return open_record_file(folder, self._files)
+        context = StoreContext(
+            options=self._store.options(),
+            folder=folder,
+            size_bytes=identity.size_bytes,
+            block_size=identity.block_size,
+            uuid=identity.uuid,
+            member=identity.replica,
+        )
+        return stored_by(self._store, context, self._files).open_record()
 
     def _replicas(self, volume: VolumeSpec) -> tuple[Replica, ...]:
         return tuple(

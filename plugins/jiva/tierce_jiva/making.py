@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
 
 from tierce import ConflictError, TierceError, make_folder, remove_folders
 from tierce_jiva.ballot import NO_BALLOT, Membership, Record
 from tierce_jiva.files import Files, OsFiles
 from tierce_jiva.folder import VOLUME, Identity, identity_to, read_identity
-from tierce_jiva.record_file import RECORD, RecordFile, encode_record
+from tierce_jiva.record_file import encode_record
 from tierce_jiva.regions import Regions
-from tierce_jiva.removing import CONTENTS, DELETED, LEVELS, MAKING, entries, is_used, undo_folder
+from tierce_jiva.removing import (
+    CONTENTS,
+    DELETED,
+    LEVELS,
+    MAKING,
+    entries,
+    is_used_file,
+    undo_folder,
+)
 from tierce_jiva.sealed import write_sealed
 from tierce_jiva.stored import Stored, sparse_file
 
@@ -41,14 +48,14 @@ def create_folder(
     """
     files = files or OsFiles()
     stored = stored or sparse_file(path, identity.size_bytes, files)
-    if _is_whole(identity, path):
+    if _is_whole(identity, path, files):
         return
     made = make_folder(path, 0o755)
     try:
         if not (path / MAKING).exists():
             body = identity_to(identity) | {LEVELS: len(made)}
             write_sealed(files, path / MAKING, "volume", body)
-        _fill(identity, path, boot_id, files, stored)
+        _fill(identity, boot_id, stored)
         # The identity's last name comes last: a folder that has it is whole.
         files.replace(path / MAKING, path / VOLUME)
         files.sync_folder(path)
@@ -59,7 +66,7 @@ def create_folder(
         raise
 
 
-def _is_whole(identity: Identity, path: Path) -> bool:
+def _is_whole(identity: Identity, path: Path, files: Files) -> bool:
     """Return True if the folder is made already, False if it can be made.
 
     Raises:
@@ -83,7 +90,7 @@ def _is_whole(identity: Identity, path: Path) -> bool:
             f"{path} holds what is left of volume {found.volume!r} ({found.uuid}), which was being "
             "deleted; remove it or choose another folder"
         )
-    if is_used(path):
+    if is_used_file(path, files):
         raise ConflictError(
             f"{path} has been used by a replica and lacks {VOLUME}: choose another folder, or "
             "remove what lies there if nothing of it is needed"
@@ -94,18 +101,12 @@ def _is_whole(identity: Identity, path: Path) -> bool:
     return False
 
 
-def _fill(identity: Identity, path: Path, boot_id: str, files: Files, stored: Stored) -> None:
+def _fill(identity: Identity, boot_id: str, stored: Stored) -> None:
     stored.create()
     membership = Membership(NO_BALLOT, 0, identity.members, identity.members)
     record = Record(NO_BALLOT, membership, boot_id, head=stored.identify())
-    _create_record(identity, path, record, files)
-
-
-def _create_record(identity: Identity, path: Path, record: Record, files: Files) -> None:
-    regions = Regions(identity.size_bytes)
-    folder = files.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        file = RecordFile(files, folder, path / RECORD)
-        file.create(encode_record(record, identity.uuid, identity.replica, regions))
-    finally:
-        files.close(folder)
+    data = encode_record(record, identity.uuid, identity.replica, Regions(identity.size_bytes))
+    with contextlib.closing(stored.open_record()) as place:
+        place.keep(data)
+        # What takes turns with another place has the space for both now.
+        place.keep(data)

@@ -1,4 +1,5 @@
-"""Where a replica's record lies: ``record.json``, replaced without needing space.
+"""A replica's record as it is kept, and where it lies unless its store keeps it: ``record.json``,
+replaced without needing space.
 
 Two files of one fixed length take turns. The new record is written over the spare
 (``record.json.new``), synced, and the two exchange their names: a crash leaves the old or the new,
@@ -28,12 +29,13 @@ and `head`; it is read, and written anew as format 2.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tierce import SEALED_BYTES_MAX, FormatError
+from tierce import SEALED_BYTES_MAX, FormatError, RecordPlace
 from tierce_jiva.ballot import NO_ORDER, Ballot, Membership, Order, Record
 from tierce_jiva.files import Files
 from tierce_jiva.regions import Regions
@@ -71,13 +73,39 @@ def encode_record(record: Record, volume: str, replica: str, regions: Regions) -
     return encode_sealed("record", VERSION, body).ljust(RECORD_BYTES)
 
 
+def load_record(place: RecordPlace, path: Path) -> bytes:
+    """Return what was kept last.
+
+    Args:
+        place: Where it is kept.
+        path: What to name in errors.
+
+    Raises:
+        FormatError: Nothing is, or it can't be read.
+        OSError: It can't be read now.
+    """
+    data = place.load()
+    if data is None:
+        raise FormatError("can't be read: there is no record", path=path)
+    return data
+
+
+def read_body(data: bytes, path: Path) -> tuple[int, dict[str, Any]]:
+    """Return the format of what `encode_record` returned, and what it says.
+
+    Raises:
+        FormatError: It is damaged or of a newer format.
+    """
+    return decode_sealed(data.rstrip(b" "), "record", VERSION, path)
+
+
 def decode_record(data: bytes, volume: str, replica: str, regions: Regions, path: Path) -> Record:
     """Read what `encode_record` returned, or a record of format 1.
 
     Raises:
         FormatError: It is something else, or another volume's or replica's; `path` is named.
     """
-    version, body = decode_sealed(data.rstrip(b" "), "record", VERSION, path)
+    version, body = read_body(data, path)
     try:
         owner = (volume, replica) if version == 1 else (str(body["volume"]), str(body["replica"]))
         if owner != (volume, replica):
@@ -109,12 +137,13 @@ def _marks(version: int, value: Mapping[str, Any], regions: Regions) -> frozense
     return regions.from_hex(value["regions"])
 
 
-class RecordFile:
-    """The record of an open folder.
+class RecordFile(RecordPlace):
+    """The record in its folder.
 
     Args:
         files: The file system.
-        folder: Descriptor of the folder: the record stays with it, whatever its path leads to.
+        folder: Descriptor of the folder, which is the record's from now on: it stays with that
+            folder, whatever the path leads to.
         path: Of the record, for errors.
     """
 
@@ -123,8 +152,8 @@ class RecordFile:
         self._folder = folder
         self._path = path
 
-    def read(self) -> bytes:
-        """Return what was written last.
+    def load(self) -> bytes | None:
+        """Return what was kept last; None if nothing was.
 
         Raises:
             FormatError: It can't be read.
@@ -135,15 +164,12 @@ class RecordFile:
                 return os.pread(descriptor, SEALED_BYTES_MAX + 1, 0)
             finally:
                 self._files.close(descriptor)
+        except FileNotFoundError:
+            return None
         except OSError as error:
             raise FormatError(f"can't be read: {error.strerror}", path=self._path) from error
 
-    def create(self, data: bytes) -> None:
-        """Write the first one, and take the space for the next."""
-        self.write(data)
-        self._fill_spare(data)
-
-    def write(self, data: bytes) -> None:
+    def keep(self, data: bytes) -> None:
         """Replace it. On return it survives loss of power. Waits for the disk.
 
         Raises:
@@ -153,6 +179,16 @@ class RecordFile:
         self._files.exchange_in(self._folder, SPARE, RECORD)
         self._files.sync_open_folder(self._folder)
 
+    def remove(self) -> None:
+        """Remove it; durable on return. The spare says nothing."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(RECORD, dir_fd=self._folder)
+        self._files.sync_open_folder(self._folder)
+
+    def close(self) -> None:
+        """Let the folder go."""
+        self._files.close(self._folder)
+
     def _fill_spare(self, data: bytes) -> None:
         spare = self._files.open_in(self._folder, SPARE, os.O_WRONLY | os.O_CREAT)
         try:
@@ -160,3 +196,13 @@ class RecordFile:
             self._files.fsync(spare)
         finally:
             self._files.close(spare)
+
+
+def open_record_file(folder: Path, files: Files) -> RecordFile:
+    """Return the record of a folder, which need not hold one yet.
+
+    Raises:
+        OSError: The folder can't be opened.
+    """
+    descriptor = files.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    return RecordFile(files, descriptor, folder / RECORD)

@@ -8,16 +8,18 @@ goes last, so that a folder without one is lost, not deleted.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import os
+from collections.abc import Callable
 from pathlib import Path
 
-from tierce import ConflictError, FormatError, TemporaryError, remove_folders
+from tierce import ConflictError, FormatError, RecordPlace, TemporaryError, remove_folders
 from tierce_jiva.ballot import NO_BALLOT, Ballot
 from tierce_jiva.files import Files
 from tierce_jiva.folder import LOCK, VOLUME, read_identity, take_lock
-from tierce_jiva.record_file import RECORD, SPARE, VERSION
-from tierce_jiva.sealed import decode_sealed, read_sealed
+from tierce_jiva.record_file import RECORD, SPARE, open_record_file, read_body
+from tierce_jiva.sealed import read_sealed
 from tierce_jiva.stored import Stored
 
 #: The identity of a folder that is being made.
@@ -71,13 +73,18 @@ def entries(path: Path) -> list[str]:
     return sorted(entry.name for entry in path.iterdir() if entry.name not in NOBODYS)
 
 
-def is_used(path: Path) -> bool:
-    """True if a target has been there, or if that can't be told."""
-    if not (path / RECORD).exists():
-        return False
+def is_used_file(path: Path, files: Files) -> bool:
+    """True if a target has been there, as a folder's own file says, or if that can't be told."""
+    return _is_used(lambda: open_record_file(path, files), path)
+
+
+def _is_used(open_record: Callable[[], RecordPlace], path: Path) -> bool:
     try:
-        data = (path / RECORD).read_bytes()
-        _, body = decode_sealed(data.rstrip(b" "), "record", VERSION, path / RECORD)
+        with contextlib.closing(open_record()) as place:
+            data = place.load()
+        if data is None:
+            return False
+        _, body = read_body(data, path)
         return Ballot.from_json(body.get("promised")) != NO_BALLOT
     except (FormatError, ValueError):
         return True
@@ -115,20 +122,22 @@ def spare_folder(path: Path, files: Files) -> None:
     files.sync_folder(path)
 
 
-def has_bytes(path: Path, stored: Stored) -> bool:
+def has_bytes(stored: Stored) -> bool:
     """True if `empty_folder` has not begun, and the store finds its bytes."""
     try:
         stored.identify()
+        with contextlib.closing(stored.open_record()) as place:
+            return place.load() is not None
     except FormatError:
         return False
-    return (path / RECORD).exists()
 
 
 def empty_folder(path: Path, files: Files, stored: Stored) -> None:
     """Remove everything but the identity; durable on return."""
     # First what says that the bytes are whole: their store may remove them in several steps.
-    (path / RECORD).unlink(missing_ok=True)
-    files.sync_folder(path)
+    # What is damaged says nothing any more.
+    with contextlib.suppress(FormatError), contextlib.closing(stored.open_record()) as place:
+        place.remove()
     stored.destroy()
     for name in (*CONTENTS, DRAFT):
         (path / name).unlink(missing_ok=True)
@@ -158,7 +167,7 @@ def undo_folder(path: Path, uuid: str, replica: str, files: Files, stored: Store
     if place is Place.LOST:
         (path / DRAFT).unlink(missing_ok=True)
         return
-    if place is not Place.MAKING and is_used(path):
+    if place is not Place.MAKING and _is_used(stored.open_record, path):
         raise ConflictError(f"{path} has been used by a replica: left alone")
     files.close(_lock(path, files))
     empty_folder(path, files, stored)

@@ -24,7 +24,7 @@ from tierce import (
     StoreOpenContext,
     TierceError,
 )
-from tierce_jiva.folder import ReplicaFolder
+from tierce_jiva.folder import Identity, ReplicaFolder
 from tierce_jiva.replica import Replica
 from tierce_jiva.replica_actions import (
     Action,
@@ -69,10 +69,12 @@ class ReplicaProcess:
         self._context = context
         self._reactor = context.reactor
         member = context.member
-        self._folder = ReplicaFolder(member.folder)
+        place = self._place()
+        self._folder = ReplicaFolder(
+            member.folder, open_record=lambda identity: self._kind(identity).open_record(place)
+        )
         try:
-            self._check_identity()
-            self._store, head = self._open_store()
+            self._store, head = self._open_store(place)
         except BaseException:
             self._folder.close()
             raise
@@ -107,30 +109,11 @@ class ReplicaProcess:
         self._links.clear()
         self._end_if_idle()
 
-    def _check_identity(self) -> None:
-        found, context = self._folder.identity, self._context
-        if (found.uuid, found.replica) != (context.volume_uuid, context.member.name):
-            raise FormatError(
-                f"holds replica {found.replica!r} of volume {found.volume!r} ({found.uuid}), "
-                f"expected {context.member.name!r} of {context.volume_name!r} "
-                f"({context.volume_uuid})",
-                path=self._folder.path,
-            )
-
-    def _open_store(self) -> tuple[Store, str]:
-        """Return the store, open, and which bytes it has. The path must lead to the folder that is
-        locked: the store is opened by path."""
-        context, path = self._context, self._folder.path
-        choice, name = context.store, self._folder.identity.store
-        if choice is None or choice.name != name:
-            found = "none" if choice is None else repr(choice.name)
-            raise FormatError(
-                f"its bytes are kept by the store {name!r}, the volume's engine names {found}",
-                path=path,
-            )
-        place = StoreOpenContext(
+    def _place(self) -> StoreOpenContext:
+        context = self._context
+        return StoreOpenContext(
             options=context.store_options,
-            folder=path,
+            folder=context.member.folder,
             size_bytes=context.size_bytes,
             block_size=context.block_size,
             uuid=context.volume_uuid,
@@ -139,9 +122,34 @@ class ReplicaProcess:
             stage=context.stage,
             emit=context.emit,
         )
-        store = choice.kind.open(place)
+
+    def _kind(self, found: Identity) -> type[Store]:
+        """Return what keeps the bytes, if the folder is what it should be."""
+        context, path = self._context, self._context.member.folder
+        if (found.uuid, found.replica) != (context.volume_uuid, context.member.name):
+            raise FormatError(
+                f"holds replica {found.replica!r} of volume {found.volume!r} ({found.uuid}), "
+                f"expected {context.member.name!r} of {context.volume_name!r} "
+                f"({context.volume_uuid})",
+                path=path,
+            )
+        choice = context.store
+        if choice is None or choice.name != found.store:
+            named = "none" if choice is None else repr(choice.name)
+            raise FormatError(
+                f"its bytes are kept by the store {found.store!r}, the volume's engine names "
+                f"{named}",
+                path=path,
+            )
+        return choice.kind
+
+    def _open_store(self, place: StoreOpenContext) -> tuple[Store, str]:
+        """Return the store, open, and which bytes it has. The path must lead to the folder that is
+        locked: the store is opened by path."""
+        kind = self._kind(self._folder.identity)
+        store = kind.open(place)
         try:
-            head = choice.kind.identify(place)
+            head = kind.identify(place)
             self._check_place()
         except BaseException:
             store.close()

@@ -1,4 +1,5 @@
-"""Keeps one replica's bytes in an SQLite database: one row for each block that is not zero."""
+"""Keeps one replica's bytes in an SQLite database: one row for each block that is not zero, and one
+for the replica's record, which so lies where the bytes do."""
 
 from __future__ import annotations
 
@@ -6,7 +7,10 @@ import contextlib
 import errno
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
+from urllib.parse import quote
 
 import attrs
 
@@ -62,6 +66,71 @@ def medium() -> Iterator[None]:
         raise OSError(errno.ENOSPC if is_full else errno.EIO, f"SQLite: {error}") from error
 
 
+def checkpoint(connection: sqlite3.Connection) -> None:
+    """Sync the log, move it into the database, sync that. A write that is under way may keep the
+    last pages in the log: those are not asked for twice in vain, since it ends without waiting for
+    us. Another checkpoint is waited for."""
+    busy, logged, moved = 0, 1, 0
+    while busy or logged != moved:
+        with medium():
+            busy, logged, moved = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if busy:
+            time.sleep(0.001)
+
+
+class SqliteRecord(tierce.RecordPlace):
+    """The replica's record: the one row of a table beside the blocks."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        # The file, not the name: SQLite would make one that is not there.
+        self._open = sqlite3.connect(
+            f"file:{quote(str(path))}?mode=rw",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            with self._told():
+                self._open.execute("PRAGMA synchronous = NORMAL")
+        except BaseException:
+            self._open.close()
+            raise
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            with medium():
+                yield
+        except OSError as error:
+            is_passing = isinstance(error.__cause__, sqlite3.OperationalError)
+            if is_passing and "no such table" not in str(error):
+                raise
+            raise tierce.FormatError(error.strerror or "", path=self._path) from error
+
+    def load(self) -> bytes | None:
+        """Return the row, or that there is none."""
+        with self._told():
+            found = self._open.execute("SELECT data FROM record").fetchone()
+        return None if found is None else bytes(found[0])
+
+    def keep(self, data: bytes) -> None:
+        """Replace the row; the commit waits for no disk, so that no write waits for it."""
+        with medium():
+            self._open.execute("INSERT OR REPLACE INTO record VALUES (0, ?)", (data,))
+        checkpoint(self._open)
+
+    def remove(self) -> None:
+        """Remove the row."""
+        with self._told():
+            self._open.execute("DELETE FROM record")
+        checkpoint(self._open)
+
+    def close(self) -> None:
+        """Let the database go."""
+        self._open.close()
+
+
 class SqliteStore(tierce.Store):
     """An open database. Two connections: of the data thread, and of the workers in turn."""
 
@@ -86,6 +155,7 @@ class SqliteStore(tierce.Store):
         with medium(), contextlib.closing(sqlite3.connect(context.folder / FILE)) as made:
             made.execute("PRAGMA journal_mode = WAL")
             made.execute("CREATE TABLE blocks (number INTEGER PRIMARY KEY, bytes BLOB)")
+            made.execute("CREATE TABLE record (one INTEGER PRIMARY KEY, data BLOB)")
             made.execute("CREATE TABLE whose (size INTEGER, uuid TEXT, member TEXT)")
             made.execute("INSERT INTO whose VALUES (?, ?, ?)", whose)
             made.commit()
@@ -104,6 +174,12 @@ class SqliteStore(tierce.Store):
         if not path.exists():
             raise tierce.FormatError("is missing", path=path)
         return f"{path.stat().st_ino}:"
+
+    @classmethod
+    def open_record(cls, context: tierce.StoreContext) -> SqliteRecord:
+        """Keep the record in the database."""
+        cls.identify(context)
+        return SqliteRecord(context.folder / FILE)
 
     @classmethod
     def open(cls, context: tierce.StoreOpenContext) -> SqliteStore:
@@ -156,20 +232,10 @@ class SqliteStore(tierce.Store):
             if self._failed is not None:
                 raise self._failed
             try:
-                self._checkpoint()
+                checkpoint(self._reader)
             except OSError as error:
                 self._failed = error
                 raise
-
-    def _checkpoint(self) -> None:
-        """A write that is under way may keep the last pages in the log: those are not asked for
-        twice in vain, since it ends without waiting for us."""
-        logged, moved = 1, 0
-        while logged != moved:
-            with medium():
-                _busy, logged, moved = self._reader.execute(
-                    "PRAGMA wal_checkpoint(PASSIVE)"
-                ).fetchone()
 
     def reopen(self) -> None:
         """Connect anew: what SQLite knows of the failure goes with the old connections."""

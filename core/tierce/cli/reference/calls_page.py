@@ -62,7 +62,7 @@ CHAPTERS = (
     Chapter(
         "A store",
         "It keeps the bytes of one member, in that member's process.",
-        (tierce.StoreContext, tierce.StoreOpenContext, tierce.Store),
+        (tierce.StoreContext, tierce.StoreOpenContext, tierce.Store, tierce.RecordPlace),
     ),
     Chapter(
         "A front end",
