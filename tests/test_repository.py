@@ -297,6 +297,21 @@ def test_what_core_offers_is_written_once(words: str) -> None:
     assert found == WRITTEN_ONCE[words]
 
 
+#: What tests share, and where it may stand.
+SHARED_BY_TESTS = {
+    # The other one serves a process of its own, by the clock.
+    "def call_soon(self": ["tests/core/fake_reactor.py", "tests/iscsi/standalone.py"],
+}
+
+
+@pytest.mark.parametrize("words", SHARED_BY_TESTS)
+def test_what_tests_share_is_written_once(words: str) -> None:
+    modules = [path for path in tracked() if path.is_relative_to(ROOT / "tests")]
+    modules = [path for path in modules if path.suffix == ".py" and path != Path(__file__)]
+    found = [str(path.relative_to(ROOT)) for path in modules if words in path.read_text()]
+    assert found == SHARED_BY_TESTS[words]
+
+
 def test_every_module_is_tested_by_its_own_module_or_by_one_that_is_named_with_a_reason() -> None:
     modules = {
         str(module.relative_to(ROOT)): place_of_test(module)

@@ -9,6 +9,9 @@ from typing import Any
 
 import attrs
 
+#: More of them without rest than any test needs.
+TURNS_MAX = 1000
+
 
 @attrs.define(eq=False)
 class FakeTimer:
@@ -38,7 +41,7 @@ class FakeReactor:
     """The Reactor protocol over `select.poll`; only `turn` and `advance` make things happen.
 
     Args:
-        by_hand: What is offloaded waits for `work_off`; otherwise it is done at once.
+        by_hand: What is offloaded waits for `work_off`; otherwise the next turn does it.
     """
 
     def __init__(self, *, by_hand: bool = False) -> None:
@@ -47,7 +50,7 @@ class FakeReactor:
         self.time = 1000.0
         self.watched: dict[int, tuple[int, Callable[[int], None]]] = {}
         self.timers: list[FakeTimer] = []
-        self.soon: list[Callable[[], None]] = []
+        self.soon: deque[Callable[[], None]] = deque()
         #: What happens while the loop runs, as a process's own `run` makes it.
         self.script: Callable[[], None] = self.turn
         self.failed: Callable[[Exception], None] | None = None
@@ -75,8 +78,6 @@ class FakeReactor:
 
     def offload(self, work: Callable[[], Any], done: Callable[..., None]) -> None:
         self.work.append((work, done))
-        if not self.by_hand:
-            self.work_off()
 
     def lane(self) -> FakeLane:
         return FakeLane(self)
@@ -104,27 +105,42 @@ class FakeReactor:
 
     def turn(self) -> None:
         """Do what is ready, until nothing is (a loop that never rests is an error)."""
-        for _round in range(1000):
-            calls, self.soon = self.soon, []
-            for call in calls:
-                call()
-            poll = select.poll()
-            for descriptor, (events, _ready) in self.watched.items():
-                poll.register(descriptor, events)
-            ready = poll.poll(0)
-            if not ready and not self.soon:
+        for _round in range(TURNS_MAX):
+            if not self.turn_once():
                 return
-            for descriptor, events in ready:
-                if descriptor in self.watched:
-                    self.watched[descriptor][1](events)
         raise AssertionError("the loop never rests")
 
+    def turn_once(self) -> bool:
+        """Serve once what is ready, asked for or offloaded by now; False if nothing was."""
+        poll = select.poll()
+        for descriptor, (events, _ready) in self.watched.items():
+            poll.register(descriptor, events)
+        ready = poll.poll(0)
+        for descriptor, events in ready:
+            if descriptor in self.watched:
+                self.watched[descriptor][1](events)
+        calls, work = len(self.soon), 0 if self.by_hand else len(self.work)
+        for _ in range(calls):
+            self.soon.popleft()()
+        self.work_off(work)
+        return bool(ready or calls or work)
+
     def advance(self, seconds: float) -> None:
-        """Let time pass, and do what is due."""
-        self.time += seconds
-        due = [timer for timer in self.timers if timer.due <= self.time]
-        self.timers = [timer for timer in self.timers if timer.due > self.time]
-        for timer in due:
-            if not timer.is_cancelled:
-                timer.call()
+        """Let time pass, from one timer to the next, and do what is due."""
+        end = self.time + seconds
         self.turn()
+        while due := [timer for timer in self.timers if timer.due <= end]:
+            first = min(due, key=lambda timer: timer.due)
+            self.timers.remove(first)
+            if first.is_cancelled:
+                continue
+            self.time = max(self.time, first.due)
+            first.call()
+            self.turn()
+        self.time = end
+        self.turn()
+
+    def oversleep(self, seconds: float) -> None:
+        """Let time pass while nobody runs, as where the whole machine sleeps."""
+        self.time += seconds
+        self.advance(0)

@@ -2,109 +2,25 @@
 
 from __future__ import annotations
 
-import select
 import socket
 import struct
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import attrs
 
+from core.fake_reactor import FakeReactor
 from iscsi import initiator
 from iscsi.initiator import Answer, command, only
-from iscsi.standalone import Counters, Due, MemoryDevice, make_volume
-from tierce import Event, FrontendContext, FrontendStatus, Lane
+from iscsi.standalone import Counters, MemoryDevice, make_volume
+from tierce import Event, FrontendContext, FrontendStatus
 from tierce_iscsi.connection import Connection
 from tierce_iscsi.connection_router import Handed
 from tierce_iscsi.frontend import IscsiFrontend
 from tierce_iscsi.memory import SHARED_BYTES, Memory
 from tierce_iscsi.options import IscsiOptions
 from tierce_iscsi.session import Session
-
-
-class HandLoop:
-    """A reactor whose time stands still until it is told otherwise."""
-
-    def __init__(self) -> None:
-        self.time_s = 0.0
-        self.ready: dict[int, tuple[int, Callable[[int], None]]] = {}
-        self.timers: list[tuple[float, Due]] = []
-        self.soon: deque[Callable[[], None]] = deque()
-        #: What is on worker threads; it stays there while `holds_work` is set.
-        self.work: list[tuple[Callable[[], Any], Callable[[Any, Any], None]]] = []
-        self.holds_work = False
-
-    def now(self) -> float:
-        return self.time_s
-
-    def watch(self, descriptor: int, events: int, ready: Callable[[int], None]) -> None:
-        self.ready[descriptor] = (events, ready)
-
-    def unwatch(self, descriptor: int) -> None:
-        self.ready.pop(descriptor, None)
-
-    def call_later(self, delay_s: float, call: Callable[[], None]) -> Due:
-        due = Due(call)
-        self.timers.append((self.time_s + delay_s, due))
-        return due
-
-    def call_soon(self, call: Callable[[], None]) -> None:
-        self.soon.append(call)
-
-    def lane(self) -> Lane:
-        raise AssertionError("no front end has a thread of its own")
-
-    def offload(self, work: Callable[[], Any], done: Callable[[Any, Any], None]) -> None:
-        self.work.append((work, done))
-
-    def work_off(self) -> None:
-        """Do what is on worker threads, and what comes of it."""
-        while self.work:
-            work, done = self.work.pop(0)
-            try:
-                result, error = work(), None
-            except Exception as caught:  # noqa: BLE001 - as a worker thread does
-                result, error = None, caught
-            done(result, error)
-
-    def turn(self) -> None:
-        """Serve every descriptor until all are quiet."""
-        while self.turn_once():
-            pass
-
-    def turn_once(self) -> bool:
-        """Serve every descriptor that is ready, once; False if there was nothing to do."""
-        poll = select.poll()
-        for descriptor, (events, _) in self.ready.items():
-            poll.register(descriptor, events)
-        found = poll.poll(0)
-        for descriptor, events in found:
-            if descriptor in self.ready:
-                self.ready[descriptor][1](events)
-        had_calls = bool(self.soon)
-        for _ in range(len(self.soon)):
-            self.soon.popleft()()
-        had_work = bool(self.work) and not self.holds_work
-        if had_work:
-            self.work_off()
-        return had_calls or had_work or bool(found)
-
-    def wait(self, seconds: float) -> None:
-        """Let time pass."""
-        end = self.time_s + seconds
-        while True:
-            due = [item for item in self.timers if item[0] <= end]
-            if not due:
-                break
-            first = min(due, key=lambda item: item[0])
-            self.timers.remove(first)
-            self.time_s = max(self.time_s, first[0])
-            if first[1].call is not None:
-                first[1].call()
-            self.turn()
-        self.time_s = end
 
 
 @attrs.frozen
@@ -266,7 +182,7 @@ class Bench:
         is_folder_lasting: bool = True,
         **options: Any,
     ) -> None:
-        self.loop = HandLoop()
+        self.loop = FakeReactor()
         self.events: list[Event] = []
         self.pending: list[Callable[[], None]] = []
         later = self.pending.append if leaves_pending else None

@@ -140,7 +140,7 @@ def test_a_read_costs_no_more_calls_than_it_did(make_bench: Callable[..., Bench]
     bench = make_bench()
     session = bench.session()
     session.ask(command(read_10(0, 8), 1, read=4096))
-    ready = only(list(bench.loop.ready.values()))[1]
+    ready = only(list(bench.loop.watched.values()))[1]
     session.say(command(read_10(0, 8), 2, read=4096))
     depths: list[int] = []
     depth = 0

@@ -110,9 +110,9 @@ def test_a_login_whose_old_session_does_not_complete_is_told_to_try_again(pendin
     pending.session().ask(command(write_10(0, 1), 1, write=512, data=bytes(512)))
     new = pending.initiator()
     assert new.start(login(LOGIN_KEYS)) == []
-    pending.loop.wait(8)
+    pending.loop.advance(8)
     assert new.hear() == []
-    pending.loop.wait(2)
+    pending.loop.advance(2)
     assert only(new.hear()).login_status == TRY_AGAIN
     assert new.is_closed
     again = pending.initiator()
@@ -126,7 +126,7 @@ def test_a_login_timeout_that_is_shorter_answers_too(make_bench: Callable[..., B
     bench.session().ask(command(write_10(0, 1), 1, write=512, data=bytes(512)))
     new = bench.initiator()
     new.start(login(LOGIN_KEYS))
-    bench.loop.wait(3)
+    bench.loop.advance(3)
     assert only(new.hear()).login_status == TRY_AGAIN
 
 

@@ -123,7 +123,7 @@ def test_everyone_is_told_where_it_is_not_known_who_was_here(
 def test_what_is_noted_is_there_the_moment_the_session_is(make_bench: MakeBench) -> None:
     bench = make_bench()
     # Nothing is done on worker threads any more, as when the process is killed now.
-    bench.loop.holds_work = True
+    bench.loop.by_hand = True
     bench.session()
     bench.session(isid=OTHER).close()
     bench.loop.turn()

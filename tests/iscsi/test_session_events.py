@@ -45,7 +45,7 @@ def test_an_initiator_that_offered_authentication_and_got_none_is_told_of(bench:
 
 
 def silent(bench: Bench, _session: Initiator) -> None:
-    bench.loop.wait(60)
+    bench.loop.advance(60)
 
 
 def closed(bench: Bench, session: Initiator) -> None:
@@ -109,6 +109,6 @@ def test_what_a_stranger_can_have_told_is_bounded_and_counted(bench: Bench) -> N
     assert len(told(bench, REFUSED)) == EVENT_COUNT_MAX
     bench.session()
     assert len(told(bench, BEGAN)) == 1, "each kind has a budget of its own"
-    bench.loop.wait(WINDOW_S)
+    bench.loop.advance(WINDOW_S)
     bench.initiator().start(login(LOGIN_KEYS, flags=0x8F))
     assert "7 such events were left out" in told(bench, REFUSED)[-1].message

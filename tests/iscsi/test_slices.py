@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 
-from iscsi.bench import Bench, HandLoop
+from core.fake_reactor import FakeReactor
+from iscsi.bench import Bench
 from tierce_iscsi.slices import SLICE_NS, Slices
 
 
 def test_calls_are_made_in_their_order_some_in_each_turn() -> None:
-    loop, made = HandLoop(), list[int]()
+    loop, made = FakeReactor(), list[int]()
     # Whoever looks at the clock finds that a third of a slice has passed.
     slices = Slices(loop.call_soon, itertools.count(0, SLICE_NS // 3).__next__)
     for number in range(10):
@@ -22,7 +23,7 @@ def test_calls_are_made_in_their_order_some_in_each_turn() -> None:
 
 
 def test_what_a_call_asks_for_comes_behind_those_that_wait() -> None:
-    loop, made = HandLoop(), list[str]()
+    loop, made = FakeReactor(), list[str]()
     slices = Slices(loop.call_soon, lambda: 0)
 
     def first() -> None:

@@ -155,19 +155,19 @@ def test_a_header_with_a_wrong_digest_ends_the_connection(bench: Bench) -> None:
 
 def test_a_silent_session_is_asked_and_then_dropped(bench: Bench) -> None:
     session = bench.session()
-    bench.loop.wait(16)
-    bench.loop.wait(15)
+    bench.loop.advance(16)
+    bench.loop.advance(15)
     ping = only(session.hear())
     assert (ping.opcode, ping.tag) == (0x20, NO_TAG)
     assert ping.transfer_tag != NO_TAG
-    bench.loop.wait(15)
+    bench.loop.advance(15)
     assert session.is_closed
 
 
 def test_a_session_that_answers_is_kept(bench: Bench) -> None:
     session = bench.session()
     for _ in range(10):
-        bench.loop.wait(15)
+        bench.loop.advance(15)
         for ping in session.hear():
             session.ask(nop_out(1, tag=NO_TAG, transfer_tag=ping.transfer_tag))
     assert not session.is_closed
@@ -185,9 +185,9 @@ def test_a_session_that_takes_its_answers_slowly_is_kept(make_bench: Callable[..
         while taken < 1 << 20:
             taken += len(session.socket.recv(1 << 16))
             bench.loop.turn()
-        bench.loop.wait(15)
+        bench.loop.advance(15)
     assert bench.frontend.connections()
-    bench.loop.wait(45)
+    bench.loop.advance(45)
     assert not bench.frontend.connections(), "one that takes nothing any more is not"
 
 

@@ -80,9 +80,9 @@ def test_what_takes_too_long_is_rejected_and_goes_on(pending: Bench, function: i
     session = pending.session()
     session.ask(write(1))
     assert session.ask(task_management(function, 2, task=1)) == []
-    pending.loop.wait(8)
+    pending.loop.advance(8)
     assert session.hear() == []
-    pending.loop.wait(2)
+    pending.loop.advance(2)
     answer = only(session.hear())
     assert (answer.opcode, answer.response) == (RESPONSE, REJECTED)
     pending.complete()
@@ -117,7 +117,7 @@ def test_a_device_that_does_not_become_quiet_has_it_rejected(
     session = bench.session()
     session.ask(write(1))
     session.ask(task_management(function, 2, task=1))
-    bench.loop.wait(10)
+    bench.loop.advance(10)
     assert only(session.hear()).response == REJECTED
     device.forget()
     assert session.hear() == [], "it has been answered"
@@ -146,7 +146,7 @@ def test_who_gives_up_waiting_for_the_device_is_not_remembered(
     session.ask(write(1))
     for _ in range(20):
         session.ask(task_management(ABORT_TASK_SET, 2))
-        bench.loop.wait(10)
+        bench.loop.advance(10)
         assert only([answer for answer in session.hear() if answer.opcode == RESPONSE]).response
     assert bench.frontend._quiet.waiting_count == 0
     assert len(device.asked) == 1
@@ -180,7 +180,7 @@ def test_what_has_ended_when_a_function_is_rejected_is_told_to_have(pending: Ben
     session = pending.session()
     session.ask(write(1), command(write_10(0, 1), 2, write=512))
     session.ask(task_management(ABORT_TASK_SET, 3))
-    pending.loop.wait(10)
+    pending.loop.advance(10)
     found = session.hear()
     assert [(answer.opcode, answer.tag) for answer in found] == [(SCSI_RESPONSE, 2), (RESPONSE, 98)]
     assert (found[0].status, found[1].response) == (TASK_ABORTED, REJECTED)
@@ -326,9 +326,9 @@ def test_a_function_on_another_unit_finds_none(bench: Bench) -> None:
 def test_a_logout_that_takes_too_long_says_that_it_did_not_clean_up(pending: Bench) -> None:
     session = pending.session()
     session.ask(write(1), request(6, 2))
-    pending.loop.wait(8)
+    pending.loop.advance(8)
     assert session.hear() == []
-    pending.loop.wait(2)
+    pending.loop.advance(2)
     answer = only(session.hear())
     assert (answer.opcode, answer.response) == (LOGOUT_RESPONSE, 3)
     assert session.is_closed

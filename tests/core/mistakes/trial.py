@@ -388,6 +388,7 @@ class Trial:
         process = self.process(plan)
         try:
             start_service(cast("Process", process), self.registry)
+            self.reactor.turn()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - as every process does
             return failure_of(plan, error, culprit(self.registry, error)).message
         return self.last()

@@ -23,7 +23,7 @@ from tierce import (
     hookimpl,
     option,
 )
-from tierce.node.policies import FAILED_AGAIN_S, LINGER_S, PoliciesProcess
+from tierce.node.policies import FAILED_AGAIN_S, LINGER_S, PERIOD_S_MIN, PoliciesProcess
 from tierce.process.plan import Plan, Role
 from tierce.process.process_loop import Process
 from tierce.process.wanted_settings import read_wanted
@@ -350,5 +350,5 @@ def test_a_time_that_has_passed_does_not_keep_the_loop(scene: Scene) -> None:
     Handler.answers["past"] = lambda _now: Evaluation(next_at=0)
     scene.start("past")
     assert len(Handler.asked) == 1
-    scene.reactor.advance(1)
+    scene.reactor.advance(PERIOD_S_MIN)
     assert len(Handler.asked) == 2

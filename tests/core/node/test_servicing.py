@@ -80,11 +80,12 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
 def run(
     reactor: Any, folder: Path, registry: Registry, work: Callable[[ServiceContext], None]
 ) -> FakeProcess:
-    """Let a service do this on the spot: the fake loop's workers are the loop itself."""
+    """Let a service do this: the fake loop's workers are the loop itself."""
     Recorder.work = work
     settings = {"service": "recorder", "options": {"word": "here"}}
     process = FakeProcess(reactor, folder, Plan("service.recorder", Role.SERVICE, "", settings))
     start_service(cast("Process", process), registry)
+    reactor.turn()
     return process
 
 
@@ -257,13 +258,13 @@ def test_a_service_carries_out_its_actions_and_answers_from_its_own_thread(
 
     def work(_context: ServiceContext) -> None:
         process.manager.act(cast("Any", peer), {"id": 1, "part": "service", "action": "tick"})
-        reactor.turn()
 
     settings: dict[str, Any] = {"service": "recorder", "options": {}}
     plan = Plan("service.recorder", Role.SERVICE, "", settings)
     process = FakeProcess(reactor, tmp_path, plan)
     Recorder.work = work
     start_service(cast("Process", process), registry)
+    reactor.turn()
     assert peer.said == [{"id": 1, "ok": {}}]
 
 

@@ -72,11 +72,7 @@ class Scene:
         self.drain()
 
     def pass_time(self, seconds: float) -> None:
-        self.reactor.time += seconds
-        for one in list(self.reactor.timers):
-            if not one.is_cancelled and one.due <= self.reactor.time:
-                self.reactor.timers.remove(one)
-                one.call()
+        self.reactor.advance(seconds)
         self.drain()
 
 

@@ -153,7 +153,7 @@ def test_a_sleep_of_the_whole_machine_is_nobodys_fault(scene: Scene) -> None:
     scene.wait(10, answering=True)
     scene.wait(5)
     # The supervisor itself was stopped, or the machine was.
-    scene.reactor.advance(3600.0)
+    scene.reactor.oversleep(3600.0)
     assert (scene.told(), scene.killed) == ([], [])
     scene.answer()
     scene.wait(60, answering=True)

@@ -127,7 +127,7 @@ class Scene:
             self.holding.manage(action, arguments, job)
         except (UsageError, ConflictError, TemporaryError) as error:
             job.fail(error)
-        self.run_soon()
+        self.reactor.turn()
         return asked
 
     def hold(self, name: str = "a", timeout_s: float = 10.0) -> Asked:
@@ -136,26 +136,13 @@ class Scene:
     def release(self, name: str = "a") -> Asked:
         return self.ask("release", ReleaseArguments(name))
 
-    def run_soon(self) -> None:
-        while self.reactor.soon:
-            self.reactor.soon.pop(0)()
-
     def answer_all(self) -> None:
         while self.device.pending:
             self.device.answer()
-            self.run_soon()
+            self.reactor.turn()
 
     def pass_time(self, seconds: float) -> None:
-        self.reactor.time += seconds
-        due = [
-            one
-            for one in self.reactor.timers
-            if not one.is_cancelled and one.due <= self.reactor.time
-        ]
-        for one in due:
-            self.reactor.timers.remove(one)
-            one.call()
-        self.run_soon()
+        self.reactor.advance(seconds)
 
 
 CHANGES = [Op.WRITE, Op.WRITE_ZEROES, Op.COMPARE_AND_WRITE]
@@ -187,7 +174,7 @@ def test_a_hold_is_answered_only_when_no_write_is_under_way(op: Op) -> None:
     while change.status is None:
         assert not asked.is_answered
         scene.device.answer()
-        scene.run_soon()
+        scene.reactor.turn()
     assert asked.is_answered
     assert asked.error is None
 
@@ -200,7 +187,7 @@ def test_a_hold_waits_for_a_write_that_waits_for_a_comparison() -> None:
     while write.status is None:
         assert not asked.is_answered
         scene.device.answer()
-        scene.run_soon()
+        scene.reactor.turn()
     assert asked.is_answered
 
 
@@ -210,7 +197,7 @@ def test_a_hold_waits_for_what_the_device_has_given_up() -> None:
     asked = scene.hold()
     assert not asked.is_answered
     scene.device.quiet.pop()()
-    scene.run_soon()
+    scene.reactor.turn()
     assert asked.is_answered
 
 
@@ -323,7 +310,7 @@ def test_no_write_is_acknowledged_while_held_and_all_are_afterwards_in_order(
             sent.append(scene.send(op, block, min(count, 64 - block)))
         elif kind == "answer" and what[0] < len(scene.device.pending):
             scene.device.answer(what[0])
-            scene.run_soon()
+            scene.reactor.turn()
         elif kind == "hold":
             still[what[0]] = (scene.hold(*what), 0)
         elif kind == "release":

@@ -234,7 +234,7 @@ def test_of_nodes_that_preempt_and_abort_each_other_the_first_wins(
     """What the loser sent behind it is aborted and has not happened; else each would wait for the
     other for ever."""
     one, two = pair(bench)
-    bench.loop.holds_work = True
+    bench.loop.by_hand = True
     if not is_kept_alone:
         cdb, data = out(RESERVE, REGISTRANTS_ONLY, one.key)
         assert one.ask(cdb, data=data) == []
@@ -244,7 +244,7 @@ def test_of_nodes_that_preempt_and_abort_each_other_the_first_wins(
         (one, out(PREEMPT_AND_ABORT, REGISTRANTS_ONLY, one.key, two.key)),
     ):
         assert node.ask(order[0], data=order[1]) == []
-    bench.loop.holds_work = False
+    bench.loop.by_hand = False
     assert [answer.status for answer in two.session.hear()] == [GOOD]
     ends = [TASK_ABORTED] * 2
     assert [answer.status for answer in one.session.hear()][-2:] == ends
@@ -254,13 +254,13 @@ def test_of_nodes_that_preempt_and_abort_each_other_the_first_wins(
 
 def test_what_is_aborted_before_its_turn_has_not_happened(bench: Bench) -> None:
     one, two = pair(bench)
-    bench.loop.holds_work = True
+    bench.loop.by_hand = True
     cdb, data = out(RESERVE, WRITE_EXCLUSIVE, one.key)
     assert one.ask(cdb, data=data) == []
     cdb, data = out(REGISTER, 0, two.key)
     assert two.ask(cdb, data=data) == []
     assert two.session.ask(task_management(1, two.number + 1, task=two.number)) == []
-    bench.loop.holds_work = False
+    bench.loop.by_hand = False
     assert [answer.status for answer in one.session.hear()] == [GOOD]
     assert [answer.response for answer in two.session.hear()] == [0]
     assert one.keys() == [one.key, two.key]
@@ -328,7 +328,7 @@ def test_a_restart_of_the_target_keeps_the_fence(make_bench: MakeBench) -> None:
 def test_what_is_not_kept_yet_is_neither_answered_nor_in_force(make_bench: MakeBench) -> None:
     bench = make_bench()
     one, two = pair(bench)
-    bench.loop.holds_work = True
+    bench.loop.by_hand = True
     cdb, data = out(RESERVE, WRITE_EXCLUSIVE, one.key)
     assert one.ask(cdb, data=data) == []
     # Meanwhile nothing else waits, the same session's commands included.
@@ -336,14 +336,14 @@ def test_what_is_not_kept_yet_is_neither_answered_nor_in_force(make_bench: MakeB
     assert one.write() == GOOD
     # Started anew now, the target knows nothing of it.
     assert Node(make_bench(), ONE, 0xA).attention() == RESTARTED
-    bench.loop.holds_work = False
+    bench.loop.by_hand = False
     assert [answer.status for answer in one.session.hear()] == [GOOD]
     assert two.write() == CONFLICT
 
 
 def test_those_that_come_meanwhile_are_done_in_order_and_kept_together(bench: Bench) -> None:
     one, two = pair(bench)
-    bench.loop.holds_work = True
+    bench.loop.by_hand = True
     cdb, data = out(RESERVE, WRITE_EXCLUSIVE, one.key)
     assert one.ask(cdb, data=data) == []
     cdb, data = out(RESERVE, WRITE_EXCLUSIVE, two.key)
@@ -351,7 +351,7 @@ def test_those_that_come_meanwhile_are_done_in_order_and_kept_together(bench: Be
     cdb, data = out(RELEASE, WRITE_EXCLUSIVE, one.key)
     assert one.ask(cdb, data=data) == []
     assert len(bench.loop.work) == 1
-    bench.loop.holds_work = False
+    bench.loop.by_hand = False
     bench.loop.turn()
     assert [answer.status for answer in one.session.hear()] == [GOOD, GOOD]
     assert [answer.status for answer in two.session.hear()] == [CONFLICT]
@@ -374,11 +374,11 @@ def test_what_can_not_be_kept_fails_and_has_not_happened(
 
 def test_a_registration_that_is_aborted_while_it_is_kept_is_waited_for(bench: Bench) -> None:
     one, _two = pair(bench)
-    bench.loop.holds_work = True
+    bench.loop.by_hand = True
     cdb, data = out(RESERVE, WRITE_EXCLUSIVE, one.key)
     assert one.ask(cdb, data=data) == []
     assert one.session.ask(task_management(1, one.number + 1, task=one.number)) == []
-    bench.loop.holds_work = False
+    bench.loop.by_hand = False
     assert [answer.response for answer in one.session.hear()] == [0]
 
 
