@@ -11,7 +11,6 @@ import pytest
 from core import scenes
 from core.fake_reactor import FakeReactor
 from core.served import Served
-from core.serving import Server
 
 
 @pytest.fixture
@@ -23,13 +22,6 @@ def reactor() -> FakeReactor:
 def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[scenes.Scene]:
     monkeypatch.setitem(sys.modules, scenes.MODULE, scenes)
     made = scenes.Scene(tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    made = Server(tmp_path)
     yield made
     made.close()
 

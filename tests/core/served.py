@@ -146,17 +146,3 @@ def while_serving(*volumes: dict[str, Any]) -> Callable[[Any], Any]:
         return play
 
     return around
-
-
-def memory(name: str = "demo", size: str = "1 MiB") -> dict[str, Any]:
-    return {"name": name, "size": size, "engine": "memory", "frontend": "iscsi"}
-
-
-def kept(name: str = "demo", size: str = "1 MiB") -> dict[str, Any]:
-    """A volume in a file."""
-    return {**memory(name, size), "engine": "file", "options": {"path": f"./{name}.img"}}
-
-
-def replicated(name: str = "demo", size: str = "1 MiB") -> dict[str, Any]:
-    replicas = [{"folder": f"./{name}-{index}"} for index in range(1, 4)]
-    return {**memory(name, size), "engine": "jiva", "options": {"replicas": replicas}}

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
-from system.initiator import library
-from system.serving import Server
+from serving.libiscsi import library
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -45,10 +43,3 @@ def needed(request: pytest.FixtureRequest) -> None:
     missing = [name for name in wanted if is_missing(name)]
     if missing:
         refuse(f"needs {', '.join(missing)} (scripts/system-packages installs what can be)")
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    made = Server(tmp_path)
-    yield made
-    made.close()

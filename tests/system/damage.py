@@ -20,10 +20,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
-from system.initiator import BrokenSessionError, Session
+from serving.libiscsi import BrokenSessionError, Session
+from serving.processes import wait_until
+from serving.server import IQN, Server
 from system.load import Load
 from system.nodes import Node
-from system.serving import IQN, Server, wait_until
 from system.shim import SHORT, Operation, Rule, Shim
 
 OTHERS = ("serve", "portal", "template", "target.demo")

@@ -8,9 +8,9 @@ from functools import partial
 
 import attrs
 
-from system.initiator import GOOD, Session
+from serving.libiscsi import GOOD, Session
+from serving.server import Server
 from system.register import BLOCK, SECTOR, Register
-from system.serving import Server
 
 #: Most writes go here, so that blocks are written again while older writes are uncertain.
 HOT_COUNT = 256

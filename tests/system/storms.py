@@ -30,7 +30,8 @@ import attrs
 
 from iscsi.fuzz_connection import mutate, random_session
 from iscsi.initiator import command, nop_out, read_10, request, task_management, text, write_10
-from system.serving import IQN, Server, jiva, volume
+from serving.server import IQN, Server
+from serving.volumes import jiva, volume
 from system.wire import Address, Wire
 
 #: An honest initiator's pings and logins take no longer, whatever the storm.
@@ -360,16 +361,15 @@ class Report:
 @contextlib.contextmanager
 def serving(folder: Path, engine: str) -> Iterator[Server]:
     """A server with one volume and room for all sessions."""
-    server = Server(folder)
     if engine == "jiva":
         made = jiva("demo", "64 MiB")
     else:
         options = {"path": str(folder / "demo.img")} if engine == "file" else {}
         made = volume("demo", engine, "64 MiB", **options)
-    listen = [f"127.0.0.1:{server.port}"]
-    server.configure(made, frontends={"iscsi": {"listen": listen, "session_count_max": 1024}})
-    server.start()
-    try:
+    with Server(folder) as server:
+        listen = [f"127.0.0.1:{server.port}"]
+        server.configure(made, frontends={"iscsi": {"listen": listen, "session_count_max": 1024}})
+        server.start()
         while True:
             with contextlib.suppress(OSError, EOFError):
                 wire = Wire(("127.0.0.1", server.port), TARGET)
@@ -377,11 +377,9 @@ def serving(folder: Path, engine: str) -> Iterator[Server]:
                 wire.close()
                 if not status:
                     break
-            assert server.is_serving, server.said()
+            assert server.is_serving, server.story()
             time.sleep(0.1)
         yield server
-    finally:
-        server.close()
 
 
 def run_storm(server: Server, name: str, size: Size) -> Report:

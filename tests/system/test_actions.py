@@ -3,42 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from serving.processes import wait_until
+from serving.server import Server
+from serving.volumes import jiva, volume
 from system.load import Load
-from system.serving import Server, jiva, volume, wait_until
 
 pytestmark = [pytest.mark.system, pytest.mark.needs("libiscsi")]
 
-STRANGER = Path(__file__).resolve().parents[1] / "strangers" / "engine-actions"
 MIB = 1 << 20
-
-
-def enter(folder: Path) -> Path:
-    """Put the stranger's module and its entry point where Python looks, as an installer does."""
-    about = folder / "tierce_shelf-1.0.dist-info"
-    about.mkdir(parents=True)
-    (folder / "tierce_shelf.py").write_bytes((STRANGER / "tierce_shelf.py").read_bytes())
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: tierce-shelf\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text("[tierce.plugins]\nshelf = tierce_shelf\n")
-    return folder
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    installed = enter(tmp_path / "installed")
-    path = os.pathsep.join((str(installed), os.environ.get("PYTHONPATH", "")))
-    made = Server(tmp_path, {"PYTHONPATH": path})
-    yield made
-    made.close()
 
 
 def act(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
@@ -58,6 +38,7 @@ def test_a_strangers_engine_is_resized_and_copied_while_it_is_written(
 ) -> None:
     (tmp_path / "shelf").mkdir()
     plugins = {"enable": ["iscsi", "shelf"]}
+    server.lay_out("engine-actions")
     server.configure(volume("demo", "shelf", "32 MiB", shelf="./shelf"), plugins=plugins)
     server.run("demo")
     session = server.session()
@@ -116,6 +97,7 @@ def test_no_write_is_acknowledged_while_a_volume_is_held_under_load(server: Serv
 def test_an_interrupted_command_cancels_its_long_action(server: Server, tmp_path: Path) -> None:
     (tmp_path / "shelf").mkdir()
     plugins = {"enable": ["iscsi", "shelf"]}
+    server.lay_out("engine-actions")
     server.configure(volume("demo", "shelf", "512 MiB", shelf="./shelf"), plugins=plugins)
     server.run("demo")
     words = (sys.executable, "-m", "tierce.cli.main", "volume", "act", "demo", "engine")

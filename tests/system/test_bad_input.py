@@ -9,7 +9,8 @@ import struct
 
 import pytest
 
-from system.serving import IQN, Server, jiva
+from serving.server import IQN, Server
+from serving.volumes import jiva
 from tierce import Address
 
 pytestmark = [pytest.mark.system, pytest.mark.needs("libiscsi")]

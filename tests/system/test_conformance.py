@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
+from serving.processes import free_port
+from serving.server import Server
+from serving.volumes import jiva, volume
 from system import conformance
-from system.serving import Server, free_port, jiva, volume
 
 KNOWN = Path(__file__).with_name("iscsi_verdicts.json")
 PASS_COUNT_MIN = 190

@@ -14,13 +14,15 @@ from pathlib import Path
 
 import pytest
 
+from serving.libiscsi import GOOD
+from serving.processes import wait_until
+from serving.server import Server
+from serving.volumes import jiva
 from system.damage import CLEAN_AFTER_S, KINDS, Rig
-from system.initiator import GOOD
 from system.load import DEPTH, Load
 from system.nodes import Node, mounted
 from system.plan import chosen_kinds, chosen_seed, rounds
 from system.register import BLOCK
-from system.serving import Server, jiva, wait_until
 from system.shim import Shim
 
 pytestmark = [pytest.mark.system, pytest.mark.needs("libiscsi", "gcc")]
@@ -51,7 +53,7 @@ def rigged(folder: Path, seed: int, kinds: Sequence[str], hang_s_max: float) -> 
     with contextlib.ExitStack() as stack:
         if "full" in kinds:
             stack.enter_context(mounted(nodes, NODE_BYTES))
-        stack.callback(server.close)
+        stack.enter_context(server)
         server.run("demo", "other")
         load = Load.on(server, seed, SIZE)
         yield Rig(server, nodes, load, hang_s_max, shim)

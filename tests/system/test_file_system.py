@@ -18,7 +18,9 @@ from pathlib import Path
 import attrs
 import pytest
 
-from system.serving import IQN, Server, is_alive, jiva, wait_until
+from serving.processes import is_alive, wait_until
+from serving.server import IQN, Server
+from serving.volumes import jiva
 
 pytestmark = [
     pytest.mark.system,

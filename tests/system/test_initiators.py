@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from system.serving import IQN, Server, jiva, volume
+from serving.server import IQN, Server
+from serving.volumes import jiva, volume
 
 pytestmark = pytest.mark.system
 

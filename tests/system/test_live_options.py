@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from system.serving import Server, volume, wait_until
-from system.strangers import install, laid_out
+from serving.processes import wait_until
+from serving.server import Server
+from serving.strangers import STRANGERS
+from serving.volumes import volume
 
 pytestmark = [pytest.mark.system, pytest.mark.needs("libiscsi")]
-
-PACE = Path(__file__).resolve().parents[1] / "strangers" / "pace"
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    install(PACE, tmp_path / "source", tmp_path / "installed")
-    path = os.pathsep.join((str(tmp_path / "installed"), os.environ.get("PYTHONPATH", "")))
-    made = Server(tmp_path, {"PYTHONPATH": path})
-    yield made
-    made.close()
 
 
 def paced(delay_s: float, **more: Any) -> dict[str, Any]:
@@ -42,6 +30,7 @@ def answer(server: Server, *words: str) -> Any:
 
 
 def test_a_live_option_is_changed_under_load_and_the_session_goes_on(server: Server) -> None:
+    server.install(STRANGERS / "pace")
     server.configure(paced(0.001))
     server.run("demo")
     session = server.session()
@@ -54,9 +43,9 @@ def test_a_live_option_is_changed_under_load_and_the_session_goes_on(server: Ser
         if row["what"] == "volume demo"
     ]
     assert (foretold["effect"], foretold["options"]) == ("live", ["filters[0].delay_s"])
-    os.kill(server.pids()["serve"], signal.SIGHUP)
+    server.send(signal.SIGHUP)
     count = 0
-    while answer(server, "volume", "show", "demo")["pace"] != {"delay_s": 0.002}:
+    while server.shown()["pace"] != {"delay_s": 0.002}:
         # The same session, all the while.
         count += 1
         session.write_now(512 * (count % 64), bytes([count % 256]) * 512)
@@ -67,16 +56,16 @@ def test_a_live_option_is_changed_under_load_and_the_session_goes_on(server: Ser
     assert "note: volume demo: live: filters[0].delay_s\n" in said
     # What the filter refuses is told, and shown until it is mended; the session goes on.
     server.configure(paced(1.25))
-    os.kill(server.pids()["serve"], signal.SIGHUP)
-    while "kept_options" not in answer(server, "volume", "show", "demo"):
+    server.send(signal.SIGHUP)
+    while "kept_options" not in server.shown():
         session.write_now(0, bytes([9]) * 512)
-    shown = answer(server, "volume", "show", "demo")
+    shown = server.shown()
     assert "1.25 s is out of step" in shown["kept_options"]["filters[0]"]
     assert shown["pace"] == {"delay_s": 0.002}
     assert "of the plugin pace, keeps the old filters[0].delay_s" in server.said()
     server.configure(paced(0.0))
-    os.kill(server.pids()["serve"], signal.SIGHUP)
-    while "kept_options" in answer(server, "volume", "show", "demo"):
+    server.send(signal.SIGHUP)
+    while "kept_options" in server.shown():
         session.write_now(0, bytes([9]) * 512)
     assert session.read_now(0, 512) == bytes([9]) * 512
     assert server.pids()["target.demo"] == pid
@@ -85,42 +74,39 @@ def test_a_live_option_is_changed_under_load_and_the_session_goes_on(server: Ser
 
 
 def test_a_policy_sets_a_live_option_over_restarts_until_its_document_goes(
-    tmp_path: Path,
+    server: Server,
 ) -> None:
-    server = Server(tmp_path, laid_out(("pace", "curfew"), tmp_path / "site"))
+    server.lay_out("pace", "curfew")
     night = {"kind": "curfew", "name": "night", "parameters": {"delay_s": 0.002, "label": "slow"}}
-    try:
-        server.configure(paced(0.0), policies=[night])
-        server.run("demo")
-        session = server.session()
-        session.write_now(0, bytes([1]) * 512)
-        pid = server.pids()["target.demo"]
-        wait_until(lambda: delay(server) == 0.002, "the running target has the policy's delay")
-        assert session.read_now(0, 512) == bytes([1]) * 512
-        assert "filters[0].label: it is not live" in server.said()
-        # The server goes and comes: nothing changes in between.
-        server.kill(["serve"])
-        server.start()
-        wait_until(lambda: "were taken over" in server.said(), "the next server is there")
-        assert delay(server) == 0.002
-        assert server.pids()["target.demo"] == pid
-        session.close()
-        server.kill(["target.demo"])
-        server.session().close()
-        assert delay(server) == 0.002
-        server.configure(paced(0.0))
-        (row,) = [
-            one
-            for one in answer(server, "config", "diff", str(server.file))
-            if one["what"] == "volume demo"
-        ]
-        assert row["text"] == "live: filters[0].delay_s"
-        os.kill(server.pids()["serve"], signal.SIGHUP)
-        wait_until(lambda: delay(server) == 0.0, "its own delay is back")
-        server.stop()
-    finally:
-        server.close()
+    server.configure(paced(0.0), policies=[night])
+    server.run("demo")
+    session = server.session()
+    session.write_now(0, bytes([1]) * 512)
+    pid = server.pids()["target.demo"]
+    wait_until(lambda: delay(server) == 0.002, "the running target has the policy's delay")
+    assert session.read_now(0, 512) == bytes([1]) * 512
+    assert "filters[0].label: it is not live" in server.said()
+    # The server goes and comes: nothing changes in between.
+    server.kill(["serve"])
+    server.start()
+    wait_until(lambda: "were taken over" in server.said(), "the next server is there")
+    assert delay(server) == 0.002
+    assert server.pids()["target.demo"] == pid
+    session.close()
+    server.kill(["target.demo"])
+    server.session().close()
+    assert delay(server) == 0.002
+    server.configure(paced(0.0))
+    (row,) = [
+        one
+        for one in answer(server, "config", "diff", str(server.file))
+        if one["what"] == "volume demo"
+    ]
+    assert row["text"] == "live: filters[0].delay_s"
+    server.send(signal.SIGHUP)
+    wait_until(lambda: delay(server) == 0.0, "its own delay is back")
+    server.stop()
 
 
 def delay(server: Server) -> float:
-    return float(answer(server, "volume", "show", "demo")["pace"]["delay_s"])
+    return float(server.shown()["pace"]["delay_s"])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from system.serving import Server, volume, wait_until
-from system.strangers import laid_out
+from serving.processes import wait_until
+from serving.server import Server
+from serving.volumes import volume
 
 pytestmark = [pytest.mark.system, pytest.mark.needs("libiscsi")]
 
@@ -26,13 +25,6 @@ ENGINES = {
 }
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    made = Server(tmp_path, laid_out(("mistaken",), tmp_path / "site"))
-    yield made
-    made.close()
-
-
 def over(name: str, mistake: str) -> dict[str, Any]:
     filters = [{"name": "mistaken", "mistake": mistake}]
     return {**volume(name, "memory", "16 MiB"), "filters": filters}
@@ -46,6 +38,7 @@ def front(name: str, mistake: str) -> dict[str, Any]:
 def test_no_mistake_of_a_plugin_ends_another_volume_or_the_server(server: Server) -> None:
     volumes = [volume(name, "mistaken", "16 MiB", mistake=how) for name, how in ENGINES.items()]
     volumes += [over("filter-exits", "submit: exits"), front("front-exits", "making: exits")]
+    server.lay_out("mistaken")
     server.configure(
         volume("good", "memory", "16 MiB"),
         *volumes,

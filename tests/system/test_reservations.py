@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import struct
@@ -11,7 +10,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from iscsi.initiator import LOGIN_KEYS, Answer, answers, command, login, write_10
-from system.serving import IQN, WAIT_S, Server, jiva, volume, wait_until
+from serving.processes import WAIT_S, wait_until
+from serving.server import IQN, Server
+from serving.volumes import jiva, volume
 
 pytestmark = pytest.mark.system
 
@@ -108,7 +109,7 @@ def stop_and_start(server: Server) -> None:
 def reload_with_another_vendor(server: Server) -> None:
     before = server.pids()["target.demo"]
     server.configure({**jiva("demo"), "frontend_options": {"vendor": "OTHER"}})
-    os.kill(server.pids()["serve"], signal.SIGHUP)
+    server.send(signal.SIGHUP)
     wait_until(
         lambda: server.pids().get("target.demo", before) != before, "the target was started anew"
     )

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from system.serving import Server, jiva, volume, wait_until
-from system.strangers import laid_out
+from serving.processes import wait_until
+from serving.server import Server
+from serving.volumes import jiva, volume
 
 pytestmark = [pytest.mark.system, pytest.mark.needs("libiscsi")]
 
 BLOCK = b"strange!" * 64
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    names = ("blobs", "engine-actions", "ledger", "metronome")
-    made = Server(tmp_path, laid_out(names, tmp_path / "site"))
-    yield made
-    made.close()
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -37,6 +29,7 @@ def test_two_engines_find_the_socket_of_a_service_also_when_it_was_started_anew(
 ) -> None:
     services = {"blobs": {"folder": "./blobs"}}
     volumes = [volume(name, "blob", "16 MiB") for name in ("left", "right")]
+    server.lay_out("blobs")
     server.configure(*volumes, services=services)
     server.run("left", "right")
     sessions = {name: server.session(name) for name in ("left", "right")}
@@ -73,6 +66,7 @@ def test_a_service_exports_differences_and_events_over_restarts_of_what_it_watch
             session.write_now(index * 512, BLOCK)
         session.close()
 
+    server.lay_out("ledger")
     server.configure(jiva("demo"), services={"ledger": {"file": "./ledger.jsonl"}})
     server.run("demo")
     write(5)
@@ -113,6 +107,7 @@ def test_a_handler_has_its_action_every_second_beside_one_that_hangs(server: Ser
         {"kind": "beat", "name": name, "parameters": parameters}
         for name, parameters in (("stuck", {"how": "hang"}), ("steady", {}))
     ]
+    server.lay_out("engine-actions", "metronome")
     server.configure(volume("demo", "shelf", "1 MiB", shelf="./shelf"), policies=policies)
     server.run("demo")
     wait_until(lambda: list(shelf.glob("steady-*")), "there is a first snapshot")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from system.serving import Server
+from serving.server import Server
 from system.storms import SESSION_COUNT, SHORT, STORMS, run_storm, serving
 from tierce_iscsi.buffers import OWN_COMMAND_BYTES, OWN_REGION_COUNT, REGION_BYTES
 from tierce_iscsi.memory import SHARED_BYTES

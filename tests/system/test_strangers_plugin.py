@@ -2,47 +2,39 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from core.cli.howto import blocks, howto_files, write
-from system.serving import Server, volume
-from system.strangers import install
+from serving.server import Server
+from serving.volumes import volume
 
 pytestmark = [pytest.mark.system, pytest.mark.needs("libiscsi")]
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "engine-in-20-lines"
 
 
-def test_a_20_line_engine_is_installed_enabled_written_and_read(tmp_path: Path) -> None:
+def test_a_20_line_engine_is_installed_enabled_written_and_read(server: Server) -> None:
     lines = (EXAMPLE / "tierce_xor.py").read_text().splitlines()
     assert len([line for line in lines if line.strip()]) <= 20
-    install(EXAMPLE, tmp_path / "source", tmp_path / "installed")
-    path = os.pathsep.join((str(tmp_path / "installed"), os.environ.get("PYTHONPATH", "")))
-    server = Server(tmp_path, {"PYTHONPATH": path})
-    try:
-        server.configure(volume("demo", "xor", "16 MiB"), plugins={"enable": ["iscsi", "xor"]})
-        explained = server.command("plugin", "list", "--output", "json")
-        assert '"xor"' in explained.stdout, explained.stdout + explained.stderr
-        server.run("demo")
-        session = server.session()
-        assert session.read_now(0, 8192) == bytes(8192)
-        session.write_now(4096, b"strange!" * 512)
-        session.flush_now()
-        assert session.read_now(4096, 4096) == b"strange!" * 512
-        session.close()
-        server.stop()
-    finally:
-        server.close()
+    server.install(EXAMPLE)
+    server.configure(volume("demo", "xor", "16 MiB"), plugins={"enable": ["iscsi", "xor"]})
+    explained = server.command("plugin", "list", "--output", "json")
+    assert '"xor"' in explained.stdout, explained.stdout + explained.stderr
+    server.run("demo")
+    session = server.session()
+    assert session.read_now(0, 8192) == bytes(8192)
+    session.write_now(4096, b"strange!" * 512)
+    session.flush_now()
+    assert session.read_now(4096, 4096) == b"strange!" * 512
+    session.close()
+    server.stop()
 
 
-def test_the_plugin_of_the_howto_is_installed_by_pip_and_found_whole(tmp_path: Path) -> None:
-    write(howto_files(), tmp_path / "written")
-    install(tmp_path / "written", tmp_path / "source", tmp_path / "installed")
-    path = os.pathsep.join((str(tmp_path / "installed"), os.environ.get("PYTHONPATH", "")))
-    server = Server(tmp_path, {"PYTHONPATH": path})
+def test_the_plugin_of_the_howto_is_installed_by_pip_and_found_whole(server: Server) -> None:
+    write(howto_files(), server.folder / "written")
+    server.install(server.folder / "written")
     for words in (("plugin", "check", "shelf"), ("plugin", "explain", "shelf")):
         done = server.command(*words)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -2,60 +2,53 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-from pathlib import Path
 
 import pytest
 
-from system.serving import Server, volume, wait_until
-from system.strangers import install
+from serving.processes import wait_until
+from serving.server import Server
+from serving.strangers import STRANGERS
+from serving.volumes import volume
 
 pytestmark = [pytest.mark.system, pytest.mark.needs("libiscsi")]
 
-SOURCE = Path(__file__).resolve().parents[1] / "strangers" / "store-sqlite"
-
 
 def test_what_a_strangers_store_acknowledged_outlives_kill_9_of_everything_and_is_rebuilt(
-    tmp_path: Path,
+    server: Server,
 ) -> None:
-    install(SOURCE, tmp_path / "source", tmp_path / "installed")
-    path = os.pathsep.join((str(tmp_path / "installed"), os.environ.get("PYTHONPATH", "")))
-    server = Server(tmp_path, {"PYTHONPATH": path})
-    folders = [tmp_path / f"demo-{number}" for number in range(3)]
+    server.install(STRANGERS / "store-sqlite")
+    folders = [server.folder / f"demo-{number}" for number in range(3)]
     replicas = [{"folder": str(folder)} for folder in folders]
     demo = volume("demo", "jiva-sqlite", "16 MiB", replicas=replicas)
-    try:
-        demo["store_options"] = {"cache_pages": 100}
-        server.configure(demo, plugins={"enable": ["iscsi", "jiva", "sqlite"]})
-        server.run("demo")
-        session = server.session()
-        session.write_now(8192, b"AAAA" * 1024)
-        assert session.read_now(8192, 4096) == b"AAAA" * 1024
-        session.close()
+    demo["store_options"] = {"cache_pages": 100}
+    server.configure(demo, plugins={"enable": ["iscsi", "jiva", "sqlite"]})
+    server.run("demo")
+    session = server.session()
+    session.write_now(8192, b"AAAA" * 1024)
+    assert session.read_now(8192, 4096) == b"AAAA" * 1024
+    session.close()
 
-        server.kill_all()
-        server.run("demo")
-        session = server.session()
-        assert session.read_now(8192, 4096) == b"AAAA" * 1024
-        assert session.read_now(0, 8192) == bytes(8192)
+    server.kill_all()
+    server.run("demo")
+    session = server.session()
+    assert session.read_now(8192, 4096) == b"AAAA" * 1024
+    assert session.read_now(0, 8192) == bytes(8192)
 
-        wait_until(server.is_whole, "all replicas are in sync")
-        server.kill(["member.demo.replica-2"])
-        session.write_now(1 << 20, b"BBBB" * 1024)
-        wait_until(server.is_whole, "the second replica is rebuilt")
-        session.flush_now()
-        # From the rebuilt one and one other.
-        server.kill(["member.demo.replica-1"])
-        assert session.read_now(1 << 20, 4096) == b"BBBB" * 1024
-        session.close()
-        server.stop()
-        assert all((folder / "blocks.db").exists() for folder in folders)
-        assert not [path for folder in folders for path in folder.glob("*.img")]
-        assert not [path for folder in folders for path in folder.glob("record.json*")]
-        rebuilt = sqlite3.connect(folders[1] / "blocks.db")
-        rows = rebuilt.execute("SELECT bytes FROM blocks WHERE number BETWEEN 2048 AND 2055")
-        assert b"".join(row[0] for row in rows) == b"BBBB" * 1024
-        rebuilt.close()
-    finally:
-        server.close()
+    wait_until(server.is_whole, "all replicas are in sync")
+    server.kill(["member.demo.replica-2"])
+    session.write_now(1 << 20, b"BBBB" * 1024)
+    wait_until(server.is_whole, "the second replica is rebuilt")
+    session.flush_now()
+    # From the rebuilt one and one other.
+    server.kill(["member.demo.replica-1"])
+    assert session.read_now(1 << 20, 4096) == b"BBBB" * 1024
+    session.close()
+    server.stop()
+    assert all((folder / "blocks.db").exists() for folder in folders)
+    assert not [path for folder in folders for path in folder.glob("*.img")]
+    assert not [path for folder in folders for path in folder.glob("record.json*")]
+    rebuilt = sqlite3.connect(folders[1] / "blocks.db")
+    rows = rebuilt.execute("SELECT bytes FROM blocks WHERE number BETWEEN 2048 AND 2055")
+    assert b"".join(row[0] for row in rows) == b"BBBB" * 1024
+    rebuilt.close()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+
+from serving.strangers import enter
 
 FOLDER = Path(__file__).parents[3] / "docs" / "howto"
 
@@ -39,12 +40,4 @@ def write(files: Mapping[str, str], folder: Path) -> None:
 def install(files: Mapping[str, str], site: Path) -> None:
     """Put the package where an installer would, with what it says of itself."""
     write(files, site)
-    project = tomllib.loads((site / "pyproject.toml").read_text())["project"]
-    (site / "pyproject.toml").unlink()
-    info = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
-    info.mkdir()
-    head = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
-    (info / "METADATA").write_text(head)
-    points = project["entry-points"]["tierce.plugins"].items()
-    lines = ["[tierce.plugins]", *(f"{name} = {module}" for name, module in points), ""]
-    (info / "entry_points.txt").write_text("\n".join(lines))
+    enter(site)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from core.served import Served, memory
+from core.served import Served
+from serving.volumes import memory
 
 
 @pytest.mark.parametrize("verb", ["act", "actions"])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 from typing import Any
 
-from core.served import Served, kept, memory, replicated, while_serving
+from core.served import Served, while_serving
+from serving.volumes import file, jiva, memory
 from tierce.process.client import ANSWER_TIMEOUT_S
 from tierce.server.supervisor import DELETION_RETRY_S
 
@@ -33,7 +34,7 @@ def test_what_is_asked_of_no_volume_or_in_no_words_is_refused(served: Served) ->
 @while_serving()
 def test_create_is_answered_when_the_volume_can_be_used(served: Served) -> None:
     served.machine.habit("target.new", lambda habits: setattr(habits, "is_starting", True))
-    client = create(served, kept("new"))
+    client = create(served, file("new"))
     assert client.replies() == []
     served.machine.program("target.new").say(phase="up")
     served.reactor.turn()
@@ -45,7 +46,7 @@ def test_create_is_answered_when_the_volume_can_be_used(served: Served) -> None:
 @while_serving()
 def test_create_whose_target_does_not_start_says_why(served: Served) -> None:
     served.machine.habit("target.new", lambda habits: setattr(habits, "last_words", "no such disk"))
-    (answer,) = create(served, kept("new")).replies()
+    (answer,) = create(served, file("new")).replies()
     assert answer["error"] == ("volume new is there, but its target does not start: no such disk")
     assert answer["exit_code"] == 6
 
@@ -53,7 +54,7 @@ def test_create_whose_target_does_not_start_says_why(served: Served) -> None:
 @while_serving()
 def test_create_that_takes_long_is_answered_by_where_to_look(served: Served) -> None:
     served.machine.habit("target.new", lambda habits: setattr(habits, "is_starting", True))
-    client = create(served, kept("new"))
+    client = create(served, file("new"))
     served.reactor.advance(ANSWER_TIMEOUT_S)
     (answer,) = client.replies()
     assert answer["error"] == (
@@ -78,7 +79,7 @@ def test_a_volume_of_a_name_that_is_taken_or_that_is_wrong_is_refused_as_typed(
 
 @while_serving()
 def test_delete_is_answered_when_all_of_it_has_gone(served: Served) -> None:
-    create(served, kept("new"))
+    create(served, file("new"))
     target = served.machine.program("target.new")
     target.habits.is_stubborn = True
     client = served.client()
@@ -97,7 +98,7 @@ def test_delete_is_answered_when_all_of_it_has_gone(served: Served) -> None:
 
 @while_serving()
 def test_a_deletion_waits_for_a_disk_that_is_not_there_and_looks_for_it(served: Served) -> None:
-    create(served, replicated("new"))
+    create(served, jiva("new"))
     (served.folder / "new-2").rename(served.folder / "away")
     (answer,) = served.ask("delete", name="new", without=[])
     assert answer["error"].startswith("volume new is not deleted yet: ")
@@ -110,7 +111,7 @@ def test_a_deletion_waits_for_a_disk_that_is_not_there_and_looks_for_it(served: 
 
 @while_serving()
 def test_a_deletion_that_waits_can_be_taken_back(served: Served) -> None:
-    create(served, replicated("new"))
+    create(served, jiva("new"))
     (served.folder / "new-2").rename(served.folder / "away")
     served.ask("delete", name="new", without=[])
     (served.folder / "away").rename(served.folder / "new-2")
@@ -119,13 +120,13 @@ def test_a_deletion_that_waits_can_be_taken_back(served: Served) -> None:
     assert served.child("target.new").phase == "up"
 
 
-@while_serving(kept())
+@while_serving(file())
 def test_a_volume_of_the_file_is_deleted_by_nobody(served: Served) -> None:
     (answer,) = served.ask("delete", name="demo", without=[])
     assert "belongs to" in answer["error"]
 
 
-@while_serving(kept())
+@while_serving(file())
 def test_a_fenced_volume_is_claimed_and_served_again(served: Served) -> None:
     served.machine.program("target.demo").show(fenced="ballot 9")
     served.reactor.turn()
@@ -160,7 +161,7 @@ def test_a_file_is_compared_with_what_is_served(served: Served) -> None:
     assert answer["error"].endswith("; a reload would change nothing")
 
 
-@while_serving(replicated())
+@while_serving(jiva())
 def test_what_a_loss_would_be_is_said_before_it_is_accepted(served: Served) -> None:
     (answer,) = served.ask("loss", name="demo", keep="replica-1")
     assert answer["ok"]["loss"].startswith("replica-1 is one of those that held every")
@@ -177,7 +178,7 @@ def test_folders_that_hold_a_volume_are_adopted_and_served(served: Served) -> No
     folders: list[str] = []
 
     def script() -> None:
-        (answer,) = create(served, replicated("new")).replies()
+        (answer,) = create(served, jiva("new")).replies()
         folders.extend(answer["ok"]["data"])
 
     served.serve(script)

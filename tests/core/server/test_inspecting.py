@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from core.served import Served, kept, memory, replicated, while_serving
+from core.served import Served, while_serving
+from serving.volumes import file, jiva, memory
 from tierce.volume.statistics import StatisticsPage
 
 
-@while_serving(memory(), kept("other"))
+@while_serving(memory(), file("other"))
 def test_list_has_a_row_for_each_volume(served: Served) -> None:
     *rows, end = served.ask("list")
     assert end == {"ok": {}}
@@ -16,7 +17,7 @@ def test_list_has_a_row_for_each_volume(served: Served) -> None:
     assert row["wanted"]
 
 
-@while_serving(kept())
+@while_serving(file())
 def test_show_tells_its_settings_where_they_are_from_its_data_and_its_processes(
     served: Served,
 ) -> None:
@@ -37,7 +38,7 @@ def test_show_tells_its_settings_where_they_are_from_its_data_and_its_processes(
     page.close()
 
 
-@while_serving(replicated())
+@while_serving(jiva())
 def test_show_of_a_replicated_volume_names_each_folder_and_process(served: Served) -> None:
     (answer,) = served.ask("show", name="demo")
     shown = answer["ok"]

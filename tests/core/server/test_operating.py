@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 
-from core.serving import Server, file, free_port, is_alive, jiva, memory, wait_until
+from serving.processes import free_port, is_alive, wait_until
+from serving.server import Server
+from serving.volumes import file, jiva, memory
 from tierce.process.logs import LOG_BYTES_MAX
 
 pytestmark = [
@@ -28,25 +30,15 @@ NOT_HERE = "203.0.113.1:3260"
 QUICK_WATCH = {"silence_told_s": 1, "silence_killed_s": 3}
 
 
-def rows(server: Server) -> dict[str, dict[str, Any]]:
-    listed = server.command("volume", "list", "--output", "json")
-    assert listed.returncode == 0, listed.stderr
-    return {row["name"]: row for row in json.loads(listed.stdout)}
-
-
 def health(server: Server, name: str = "demo") -> str:
-    return str(rows(server)[name]["health"])
-
-
-def said(server: Server) -> str:
-    return server.out.read_text()
+    return str(server.rows()[name]["health"])
 
 
 def reload(server: Server, count: int = 1) -> str:
     """Reload, and return what was said of it."""
-    server.signal(signal.SIGHUP)
-    wait_until(lambda: said(server).count("was read again") >= count, "the file is read again")
-    return [line for line in said(server).splitlines() if "was read again" in line][-1]
+    server.send(signal.SIGHUP)
+    wait_until(lambda: server.said().count("was read again") >= count, "the file is read again")
+    return [line for line in server.said().splitlines() if "was read again" in line][-1]
 
 
 class TestAVolumeThatCanNotBeServed:
@@ -56,12 +48,12 @@ class TestAVolumeThatCanNotBeServed:
         server.configure(memory("good"), file("bad", "./taken"))
         server.run("good")
         server.initiator("good").write(1)
-        line = server.file.read_text().splitlines().index("volumes:") + 3
+        line = server.line_of(2)
         assert (
             f"error: {server.file}:{line}: volumes.bad.options.path: {server.folder}/taken is a "
             "folder; expected a file or a block device\n"
-        ) in said(server)
-        found = rows(server)
+        ) in server.said()
+        found = server.rows()
         assert (found["good"]["health"], "bad" in found) == ("healthy", False)
 
     def test_ends_the_server_where_nothing_else_is_served(self, server: Server) -> None:
@@ -91,13 +83,11 @@ class TestAVolumeThatCanNotBeServed:
         assert reload(server).endswith("was read again: added new; refused demo")
         session.read(1)
         assert not (server.folder / "another").exists()
-        server.signal(signal.SIGTERM)
-        server.wait()
-        server.out.unlink()
+        server.stop(signal.SIGTERM)
         # And the next start finds it as it was.
         server.run("demo", "new")
         server.initiator().read(1)
-        assert "opened, with the settings that it had" in said(server)
+        assert "opened, with the settings that it had" in server.said()
 
 
 class TestAnAddressThatCanNotBeHad:
@@ -109,11 +99,11 @@ class TestAnAddressThatCanNotBeHad:
         self.listen(server, NOT_HERE, here)
         server.run("demo")
         server.initiator().write(1)
-        assert f"portal: can't listen at {NOT_HERE}: it is no address of this machine" in said(
-            server
+        assert (
+            f"portal: can't listen at {NOT_HERE}: it is no address of this machine" in server.said()
         )
-        assert f"iscsi://{here}/" in said(server)
-        assert NOT_HERE not in re.sub("(error|note): .*", "", said(server))
+        assert f"iscsi://{here}/" in server.said()
+        assert NOT_HERE not in re.sub("(error|note): .*", "", server.said())
 
     def test_ends_the_server_where_there_is_no_other(self, server: Server) -> None:
         self.listen(server, "[fe80::1%nowhere]:3260")
@@ -130,7 +120,7 @@ class TestAnAddressThatCanNotBeHad:
             taken = f"127.0.0.1:{holder.getsockname()[1]}"
             self.listen(server, taken)
             assert reload(server).endswith("was read again: nothing has changed")
-        assert f"frontends.iscsi.listen: {taken} is taken by process {os.getpid()}" in said(server)
+        assert f"frontends.iscsi.listen: {taken} is taken by process {os.getpid()}" in server.said()
         assert server.pid("portal") == portal
         server.initiator().write(1)
 
@@ -141,10 +131,10 @@ class TestAnAddressThatCanNotBeHad:
         old = server.pid("portal")
         self.listen(server, other, here, NOT_HERE)
         assert "frontends.iscsi.listen has changed" in reload(server)
-        wait_until(lambda: NOT_HERE in said(server), "what is missing is told")
+        wait_until(lambda: NOT_HERE in server.said(), "what is missing is told")
         assert server.pid("portal") == old
         server.initiator().write(1)
-        shown = json.loads(server.command("volume", "show", "demo", "--output", "json").stdout)
+        shown = server.shown()
         assert shown["usage"]["url"].startswith(f"iscsi://{other}/")
         assert shown["usage"]["also at"] == here
         # Less is there than was asked for.
@@ -154,10 +144,10 @@ class TestAnAddressThatCanNotBeHad:
     def test_the_real_port_is_shown(self, server: Server) -> None:
         self.listen(server, "127.0.0.1:0")
         server.run("demo")
-        (port,) = set(re.findall(r"iscsi://127\.0\.0\.1:(\d+)", said(server)))
+        (port,) = set(re.findall(r"iscsi://127\.0\.0\.1:(\d+)", server.said()))
         server.port = int(port)
         server.initiator().write(1)
-        assert rows(server)["demo"]["url"] == server.url()
+        assert server.rows()["demo"]["url"] == server.url()
 
 
 class TestAHungProcess:
@@ -170,12 +160,12 @@ class TestAHungProcess:
         os.kill(old, signal.SIGSTOP)
         # By name: on a busy machine others are slow to start.
         silence = f"{victim} (process {old}) has not answered for"
-        wait_until(lambda: silence in said(server), "its silence is told")
+        wait_until(lambda: silence in server.said(), "its silence is told")
         if victim == "target.demo":
             assert health(server) == "stalled"
         new = server.new_pid(victim, old)
         assert is_alive(new)
-        assert f"{victim}: it had not answered for " in said(server)
+        assert f"{victim}: it had not answered for " in server.said()
         wait_until(lambda: health(server) == "healthy", "it serves again")
         server.initiator().read(5)
 
@@ -187,9 +177,9 @@ class TestAHungProcess:
         old = server.pid("target.demo")
         os.kill(old, signal.SIGSTOP)
         silence = f"target.demo (process {old}) has not answered for"
-        wait_until(lambda: silence in said(server), "its silence is told")
+        wait_until(lambda: silence in server.said(), "its silence is told")
         os.kill(old, signal.SIGCONT)
-        wait_until(lambda: f"(process {old}) answers again" in said(server), "that it is over")
+        wait_until(lambda: f"(process {old}) answers again" in server.said(), "that it is over")
         session.read(5)
         assert health(server) == "healthy"
 
@@ -202,14 +192,12 @@ def test_a_data_folder_can_be_moved_with_the_replicas_that_lie_in_it(server: Ser
     server.configure(volume("data"))
     server.run("demo")
     server.initiator().write(5)
-    server.signal(signal.SIGTERM)
-    server.wait()
+    server.stop(signal.SIGTERM)
     server.data = server.data.rename(server.folder / "moved")
     server.configure(volume("moved"), data_dir="./moved")
-    server.out.unlink()
     server.run("demo")
     server.initiator().read(5)
-    assert "volume demo: opened; " in said(server)
+    assert "volume demo: opened; " in server.said()
 
 
 class TestHealth:
@@ -234,7 +222,7 @@ class TestHealth:
         assert shown[0].split() == ["health", "degraded"]
         assert "replica-1's process does not answer" in shown[2]
 
-        wait_until(lambda: "\n2 volumes, 1 degraded: demo | " in said(server), "it is shown live")
+        wait_until(lambda: "\n2 volumes, 1 degraded: demo | " in server.said(), "it is shown live")
 
     def test_what_was_taken_out_of_the_file_is_not_wanted(self, server: Server) -> None:
         server.configure(memory("demo"), memory("gone"))
@@ -242,19 +230,17 @@ class TestHealth:
         server.configure(memory("demo"))
         reload(server)
         wait_until(lambda: health(server, "gone") == "down", "it is not served")
-        assert "does not name it any more" in rows(server)["gone"]["why"]
+        assert "does not name it any more" in server.rows()["gone"]["why"]
         assert server.command("volume", "list", "--check").returncode == 0
 
     def test_a_volume_without_a_target_says_why(self, server: Server) -> None:
         server.configure(file("demo", "./demo.img"), memory("other"))
         server.run("demo", "other")
-        server.signal(signal.SIGTERM)
-        server.wait()
+        server.stop(signal.SIGTERM)
         (server.folder / "demo.img").unlink()
-        server.out.unlink()
         server.run("other")
         wait_until(lambda: health(server) == "down", "it is down")
-        row = rows(server)["demo"]
+        row = server.rows()["demo"]
         assert "demo.img" in row["why"]
         assert row["todo"].endswith("logs/target.demo.log")
 
@@ -263,17 +249,14 @@ class TestWhatIsTold:
     def test_each_volume_says_how_it_came_up(self, server: Server) -> None:
         server.configure(file("demo", "./demo.img"), memory("other"))
         server.run("demo", "other")
-        assert "volume demo: created, empty; 67,108,864 bytes, engine file" in said(server)
+        assert "volume demo: created, empty; 67,108,864 bytes, engine file" in server.said()
         server.kill()
-        server.out.unlink()
         server.run("demo", "other")
-        assert "volume demo: taken over; " in said(server)
-        server.signal(signal.SIGTERM)
-        server.wait()
-        server.out.unlink()
+        assert "volume demo: taken over; " in server.said()
+        server.stop(signal.SIGTERM)
         server.run("demo", "other")
-        assert "volume demo: opened; " in said(server)
-        assert "volume other: opened, empty (engine memory keeps nothing when " in said(server)
+        assert "volume demo: opened; " in server.said()
+        assert "volume other: opened, empty (engine memory keeps nothing when " in server.said()
 
     def test_a_volume_of_memory_whose_process_died_is_said_to_be_empty(
         self, server: Server
@@ -283,7 +266,7 @@ class TestWhatIsTold:
         old = server.pid("target.demo")
         os.kill(old, signal.SIGKILL)
         server.new_pid("target.demo", old)
-        wait_until(lambda: "volume demo is empty again" in said(server), "it is told")
+        wait_until(lambda: "volume demo is empty again" in server.said(), "it is told")
 
     def test_a_reload_says_what_has_changed(self, server: Server) -> None:
         server.configure(memory("demo"), memory("gone"))
@@ -300,33 +283,31 @@ class TestWhatIsTold:
         server.configure(memory("demo"))
         server.run("demo")
         server.file.unlink()
-        server.signal(signal.SIGHUP)
-        wait_until(lambda: "can't be read: No such file" in said(server), "it is told")
+        server.send(signal.SIGHUP)
+        wait_until(lambda: "can't be read: No such file" in server.said(), "it is told")
         # A pipe that nobody writes must not keep the supervisor waiting.
         os.mkfifo(server.file)
-        server.signal(signal.SIGHUP)
-        wait_until(lambda: "is no regular file any more" in said(server), "it is told")
+        server.send(signal.SIGHUP)
+        wait_until(lambda: "is no regular file any more" in server.said(), "it is told")
         assert health(server) == "healthy"
 
     def test_a_missing_folder_is_told_once_and_then_by_count(self, server: Server) -> None:
         server.configure(jiva("demo"))
         server.run("demo")
-        server.signal(signal.SIGTERM)
-        server.wait()
+        server.stop(signal.SIGTERM)
         shutil.rmtree(server.folder / "demo-0")
-        server.out.unlink()
         server.run("demo")
 
         def failures() -> int:
-            shown = json.loads(server.command("volume", "show", "demo", "--output", "json").stdout)
+            shown = server.shown()
             (member,) = (one for one in shown["processes"] if one["name"].endswith("replica-1"))
             assert member["trouble"].count("this replica's folder is missing") == 1
             return int(member["failures"])
 
-        wait_until(lambda: "folder is missing" in said(server), "it is told")
+        wait_until(lambda: "folder is missing" in server.said(), "it is told")
         wait_until(lambda: failures() > 4, "it was tried again and again")
-        assert said(server).count("folder is missing") == 1
-        assert "unasked" not in said(server)
+        assert server.said().count("folder is missing") == 1
+        assert "unasked" not in server.said()
 
     def test_the_log_is_put_aside_while_the_server_runs(self, server: Server) -> None:
         server.configure(memory("demo"))
@@ -362,18 +343,17 @@ class TestDescriptors:
         server.start()
 
         def told() -> bool:
-            return "no descriptors are left for another process: 80 may be open" in said(server)
+            return "no descriptors are left for another process: 80 may be open" in server.said()
 
         wait_until(told, "it is told")
         wait_until(lambda: server.shows("v0"), "the first is served")
-        assert "descriptors, 80 may be open: the last volumes will not be served" in said(server)
+        assert "descriptors, 80 may be open: the last volumes will not be served" in server.said()
         server.initiator("v0").write(1)
-        found = rows(server)
+        found = server.rows()
         assert found["v0"]["health"] == "healthy"
         assert found["v11"]["health"] == "down"
         assert "no descriptors are left" in found["v11"]["why"]
-        server.signal(signal.SIGTERM)
-        assert server.wait() == 0
+        server.stop(signal.SIGTERM)
 
     def test_a_target_without_descriptors_refuses_connections_and_goes_on(
         self, server: Server
@@ -410,10 +390,10 @@ class TestADiskThatIsFullOrReadOnly:
         (run / "other.stats").unlink()
         (run / "other.stats.new").mkdir()
         os.kill(target, signal.SIGKILL)
-        wait_until(lambda: "target.other: " in said(server), "it is told")
+        wait_until(lambda: "target.other: " in server.said(), "it is told")
         server.initiator("demo").write(1)
         wait_until(lambda: health(server, "other") == "down", "it is down")
-        assert "other.stats.new: Is a directory" in rows(server)["other"]["why"]
+        assert "other.stats.new: Is a directory" in server.rows()["other"]["why"]
         (run / "other.stats.new").rmdir()
         wait_until(lambda: health(server, "other") == "healthy", "it is back by itself")
 
@@ -438,28 +418,26 @@ class TestCtrlC:
     ) -> None:
         server.configure(memory("demo"))
         server.run("demo")
-        assert server._process is not None
         # A server that is stopped answers nobody.
-        server.signal(signal.SIGSTOP)
+        server.send(signal.SIGSTOP)
         words = ["volume", "create", "new", "--size", "1MiB", "--engine", "memory"]
         with self.started(server.folder, [*words, "--data-dir", str(server.data)]) as process:
             wait_until(lambda: waits_for_answer(process.pid), "it waits")
             process.send_signal(signal.SIGINT)
             _out, error = process.communicate(timeout=60)
-        server.signal(signal.SIGCONT)
+        server.send(signal.SIGCONT)
         assert process.returncode == 130
         assert error.strip() == (
             "tierce: error: interrupted; the server goes on with it, look with `tierce volume list`"
         )
-        wait_until(lambda: "new" in rows(server), "it was made all the same")
+        wait_until(lambda: "new" in server.rows(), "it was made all the same")
 
     def test_a_server_that_is_starting_ends_orderly(self, server: Server) -> None:
         server.configure(*(jiva(f"v{number}", "1 MiB") for number in range(6)))
         server.start()
         wait_until((server.data / "run" / "template.lock").exists, "it begins")
-        server.signal(signal.SIGINT)
-        assert server.wait() == 0
-        assert "Traceback" not in said(server)
+        server.stop()
+        assert "Traceback" not in server.said()
         wait_until(lambda: server.left() == [], "all have ended")
 
     @contextlib.contextmanager

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.served import Served, kept, memory, while_serving
+from core.served import Served, while_serving
+from serving.volumes import file, memory
 from tierce.process.messages import Message
 from tierce.supervision.children import RECONNECT_S
 
@@ -26,7 +27,7 @@ def test_nothing_is_told_twice(served: Served) -> None:
     assert len(told(served, "open")) == 1
 
 
-@while_serving(memory(), kept("other"))
+@while_serving(memory(), file("other"))
 def test_a_volume_that_goes_is_unrouted(served: Served) -> None:
     served.write(memory())
     served.supervisor.reload()
@@ -35,7 +36,7 @@ def test_a_volume_that_goes_is_unrouted(served: Served) -> None:
     assert (message["volume"], message["frontend"]) == ("other", "iscsi")
 
 
-@while_serving(memory(), kept("other"))
+@while_serving(memory(), file("other"))
 def test_a_new_portal_is_told_everything_then_that_it_may_accept(served: Served) -> None:
     served.machine.program("portal").end()
     served.reactor.turn()
@@ -48,7 +49,7 @@ def test_a_new_portal_is_told_everything_then_that_it_may_accept(served: Served)
 @while_serving(memory())
 def test_a_volume_is_told_to_be_reachable_only_when_the_portal_knows(served: Served) -> None:
     served.machine.keeps.add("route")
-    served.write(memory(), kept("late"))
+    served.write(memory(), file("late"))
     served.supervisor.reload()
     served.reactor.turn()
     assert served.child("target.late").phase == "up"
@@ -62,7 +63,7 @@ def test_a_volume_is_told_to_be_reachable_only_when_the_portal_knows(served: Ser
 def test_a_portal_that_hangs_up_while_it_is_told_breaks_nothing_and_nobody_is_called_reachable(
     served: Served,
 ) -> None:
-    served.write(memory(), kept("late"), kept("later"))
+    served.write(memory(), file("late"), file("later"))
     served.supervisor.reload()
     served.machine.program("portal").hang_up()
     # The supervisor has not seen it yet: the first message to it fails.

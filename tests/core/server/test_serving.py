@@ -13,17 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from core.serving import (
-    STRANGER,
-    WAIT_S,
-    Server,
-    file,
-    free_port,
-    is_alive,
-    jiva,
-    memory,
-    wait_until,
-)
+from serving.processes import WAIT_S, free_port, is_alive, wait_until
+from serving.server import Server
+from serving.volumes import file, jiva, memory
 from tierce_engines.doubt import Doubt, DoubtNote
 
 pytestmark = [
@@ -56,7 +48,7 @@ def test_killing_the_supervisor_stops_nothing_and_the_next_one_adopts_the_living
     server.run("demo")
     session = server.initiator()
     session.write(1)
-    before = server.pids()
+    before = server.children()
     for pid in before.values():
         # What the supervisor has open is none of theirs.
         links = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()]
@@ -65,11 +57,10 @@ def test_killing_the_supervisor_stops_nothing_and_the_next_one_adopts_the_living
     session.write(2)
     server.initiator().read(2)
     assert "no server runs" in server.command("volume", "list").stderr
-    server.out.unlink()
     server.run("demo")
     session.read(2)
-    assert server.pids() == before
-    assert "3 running processes were taken over" in server.out.read_text()
+    assert server.children() == before
+    assert "3 running processes were taken over" in server.said()
     # The adopted are watched as the own ones are.
     os.kill(before["target.demo"], signal.SIGKILL)
     server.new_pid("target.demo", before["target.demo"])
@@ -84,17 +75,14 @@ def test_a_killed_target_comes_back_for_its_initiator(server: Server) -> None:
     os.kill(old, signal.SIGKILL)
     server.new_pid("target.demo", old)
     wait_until(lambda: reads(server, 1), "the portal knows that it is up, and it has the bytes")
-    assert "target.demo: process" in server.out.read_text()
+    assert "target.demo: process" in server.said()
 
 
 def test_everything_killed_comes_back_with_its_data(server: Server) -> None:
     server.configure(file("demo", "./demo.img"))
     server.run("demo")
     server.initiator().write(5)
-    server.kill()
-    for pid in server.pids().values():
-        os.kill(pid, signal.SIGKILL)
-    server.out.unlink()
+    server.kill_all()
     server.run("demo")
     server.initiator().read(5)
 
@@ -104,22 +92,20 @@ def test_an_orderly_end_leaves_no_process_behind(server: Server, number: signal.
     server.configure(memory("demo"), file("other", "./other.img"))
     server.run("demo", "other")
     server.initiator().write(1)
-    pids = server.pids()
+    pids = server.children()
     assert len(pids) == 4
-    server.signal(number)
-    assert server.wait() == 0
+    server.stop(number)
     wait_until(lambda: not any(map(is_alive, pids.values())), "all have ended")
     assert not list((server.data / "run").glob("*.sock"))
-    assert "and was killed" not in server.out.read_text()
+    assert "and was killed" not in server.said()
 
 
 def test_a_process_that_will_not_stop_is_killed_and_said_so(server: Server) -> None:
     server.configure(memory("demo"), limits={"stop_timeout_s": 1})
     server.run("demo")
     os.kill(server.pid("target.demo"), signal.SIGSTOP)
-    server.signal(signal.SIGTERM)
-    assert server.wait() == 0
-    assert "did not stop within 1 s and was killed" in server.out.read_text()
+    server.stop(signal.SIGTERM)
+    assert "did not stop within 1 s and was killed" in server.said()
 
 
 def test_a_second_server_is_refused_naming_the_first(server: Server) -> None:
@@ -138,21 +124,18 @@ def test_a_taken_port_names_its_holder_and_starts_nothing(server: Server) -> Non
         refused = server.command("serve", str(server.file))
     assert refused.returncode == 7
     assert f"127.0.0.1:{server.port} is taken by process {os.getpid()} (" in refused.stderr
-    assert server.pids() == {}
+    assert server.children() == {}
 
 
 def test_a_data_folder_may_have_a_long_path(tmp_path: Path) -> None:
     folder = tmp_path / ("long-" * 20) / ("longer-" * 20)
     folder.mkdir(parents=True)
     name = "v" + "0123456789" * 6 + "xy"
-    server = Server(folder)
-    try:
+    with Server(folder) as server:
         server.configure(memory(name))
         server.run(name)
         server.initiator(name).write(1)
         assert name in server.command("volume", "list").stdout
-    finally:
-        server.close()
 
 
 def test_a_reload_adds_changes_and_removes(server: Server) -> None:
@@ -162,13 +145,13 @@ def test_a_reload_adds_changes_and_removes(server: Server) -> None:
     session.write(1)
     gone, demo = server.pid("target.gone"), server.pid("target.demo")
     server.configure(memory("demo"), memory("new"))
-    server.signal(signal.SIGHUP)
+    server.send(signal.SIGHUP)
     wait_until(lambda: server.shows("new"), "the new volume is served")
     wait_until(lambda: not is_alive(gone), "the removed one is not")
     server.initiator("new").write(1)
     session.read(1)
     assert server.pid("target.demo") == demo
-    assert "volume gone is no longer in" in server.out.read_text()
+    assert "volume gone is no longer in" in server.said()
     assert "not served" in server.command("volume", "list").stdout
 
 
@@ -177,19 +160,19 @@ def test_an_edited_front_end_restarts_nobody_and_empties_no_volume(server: Serve
     server.run("demo", "other")
     session = server.initiator()
     session.write(1)
-    before = server.pids()
+    before = server.children()
     one, other = server.port, free_port()
     server.port = other
     listen = [f"127.0.0.1:{one}", f"127.0.0.1:{other}"]
     section = {"listen": listen, "session_count_max": 1}
     server.configure(memory("demo"), file("other", "./other.img"), frontends={"iscsi": section})
-    server.signal(signal.SIGHUP)
+    server.send(signal.SIGHUP)
     wait_until(lambda: is_listened_at(other), "the portal listens at the new address too")
     session.read(1)
     wait_until(lambda: not reads(server, 1), "there is one session at once")
     session.close()
     wait_until(lambda: reads(server, 1), "the next one is let in")
-    assert server.pids() == before
+    assert server.children() == before
 
 
 def is_listened_at(port: int) -> bool:
@@ -214,8 +197,8 @@ def test_a_deletion_waits_for_a_disk_that_is_missing_and_goes_on_when_it_is_back
     server: Server,
 ) -> None:
     def state() -> str:
-        rows = json.loads(server.command("volume", "list", "--output", "json").stdout)
-        return next((str(row["state"]) for row in rows if row["name"] == "work"), "gone")
+        rows = server.rows()
+        return str(rows["work"]["state"]) if "work" in rows else "gone"
 
     def make() -> None:
         folders = [{"folder": str(server.folder / f"r{index}")} for index in range(3)]
@@ -234,7 +217,7 @@ def test_a_deletion_waits_for_a_disk_that_is_missing_and_goes_on_when_it_is_back
     assert waits.returncode == 6
     assert f"replica-3 in {third}: mount its disk" in waits.stderr
     assert state() == "deleting"
-    shown = json.loads(server.command("volume", "show", "work", "--output", "json").stdout)
+    shown = server.shown("work")
     assert "Nothing of it is gone" in shown["deletion"]
     assert (server.folder / "r0" / "head-000.img").exists()
     # Taken back it is served, with the replica that comes back.
@@ -244,11 +227,7 @@ def test_a_deletion_waits_for_a_disk_that_is_missing_and_goes_on_when_it_is_back
     third.rename(away)
     assert server.command("volume", "delete", "work", "--yes").returncode == 6
     # Over kill -9 of everything.
-    server.kill()
-    for pid in server.pids().values():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    server.out.unlink()
+    server.kill_all()
     server.run("demo")
     assert state() == "deleting"
     away.rename(third)
@@ -267,8 +246,8 @@ def test_a_wrong_file_changes_nothing_when_it_is_reloaded(server: Server) -> Non
     server.run("demo")
     session = server.initiator()
     server.file.write_text("volumes: {")
-    server.signal(signal.SIGHUP)
-    wait_until(lambda: "nothing was changed" in server.out.read_text(), "the file is refused")
+    server.send(signal.SIGHUP)
+    wait_until(lambda: "nothing was changed" in server.said(), "the file is refused")
     session.write(1)
 
 
@@ -276,27 +255,24 @@ def test_a_volume_can_not_change_its_size_by_the_file(server: Server) -> None:
     server.configure(memory("demo"))
     server.run("demo")
     server.configure(memory("demo", "128 MiB"))
-    server.signal(signal.SIGHUP)
-    wait_until(lambda: "that can't be changed" in server.out.read_text(), "it is refused")
+    server.send(signal.SIGHUP)
+    wait_until(lambda: "that can't be changed" in server.said(), "it is refused")
     server.initiator().write(1)
-    server.signal(signal.SIGTERM)
-    server.wait()
+    server.stop(signal.SIGTERM)
     # At the next start it is the same: the volume is served as it was made, and that is said.
-    server.out.unlink()
     server.run("demo")
-    line = server.file.read_text().splitlines().index("volumes:") + 2
+    line = server.line_of(1)
     assert (
         f"error: {server.file}:{line}: volumes.demo.size: it was created with 64 MiB, the file "
         "says 128 MiB; that can't be changed. Say 64 MiB, or use another name; it is served with "
         "the settings that it had"
-    ) in server.out.read_text()
-    assert "opened, empty" in server.out.read_text()
+    ) in server.said()
+    assert "opened, empty" in server.said()
     server.initiator().write(1)
-    shown = json.loads(server.command("volume", "show", "demo", "--output", "json").stdout)
+    shown = server.shown()
     assert (shown["health"], shown["size"]) == ("healthy", 64 << 20)
     assert "it was created with 64 MiB" in shown["refused"]
-    server.signal(signal.SIGTERM)
-    server.wait()
+    server.stop(signal.SIGTERM)
     strict = server.command("serve", "--strict", str(server.file))
     assert strict.returncode == 3
     assert strict.stderr.startswith(f"tierce: error: {server.file}:{line}: volumes.demo.size: ")
@@ -314,17 +290,15 @@ def test_commands_make_show_and_delete_what_the_state_owns(server: Server) -> No
     again = server.command("volume", "create", "work", "--size", "1MiB", "--engine", "memory")
     assert again.returncode == 2
     assert "there is a volume work already" in again.stderr
-    listed = json.loads(server.command("volume", "list", "--output", "json").stdout)
-    assert {row["name"]: row["owner"] for row in listed} == {"demo": "file", "work": "state"}
-    shown = json.loads(server.command("volume", "show", "work", "--output", "json").stdout)
+    owners = {name: row["owner"] for name, row in server.rows().items()}
+    assert owners == {"demo": "file", "work": "state"}
+    shown = server.shown("work")
     assert shown["state"] == "up"
     assert shown["data"] == [str(server.folder / "work.img")]
     assert shown["statistics"]["frontend"]["write"]["count"] >= 1
     assert shown["processes"][0]["pid"] == server.pid("target.work")
     # What the state owns outlives the server.
-    server.signal(signal.SIGTERM)
-    server.wait()
-    server.out.unlink()
+    server.stop(signal.SIGTERM)
     server.run("demo", "work")
     server.initiator("work").read(3)
     target = server.pid("target.work")
@@ -341,7 +315,7 @@ def test_what_the_file_owns_is_not_deleted_by_command(server: Server) -> None:
     server.run("demo")
     refused = server.command("volume", "delete", "demo", "--yes")
     assert refused.returncode == 2
-    line = server.file.read_text().splitlines().index("volumes:") + 2
+    line = server.line_of(1)
     assert f"tierce.yaml:{line}" in refused.stderr
     assert server.command("volume", "create", "demo", "--size", "1MiB", "--engine", "memory").stderr
 
@@ -350,8 +324,7 @@ def test_a_lost_state_is_made_again_from_the_folders(server: Server) -> None:
     server.configure(jiva("demo"))
     server.run("demo")
     server.initiator().write(9)
-    server.signal(signal.SIGTERM)
-    server.wait()
+    server.stop(signal.SIGTERM)
     shutil.rmtree(server.data / "state")
     refused = server.command("serve", str(server.file))
     assert refused.returncode == 7
@@ -359,7 +332,6 @@ def test_a_lost_state_is_made_again_from_the_folders(server: Server) -> None:
     assert words[:3] == ["tierce", "volume", "adopt"]
     adopted = server.command(*words[1:])
     assert adopted.returncode == 0, adopted.stderr
-    server.out.unlink()
     server.run("demo")
     server.initiator().read(9)
 
@@ -368,8 +340,7 @@ def test_a_lost_state_and_a_lost_replica_leave_a_volume_that_is_taken_back(serve
     server.configure(jiva("demo"))
     server.run("demo")
     server.initiator().write(9)
-    server.signal(signal.SIGTERM)
-    server.wait()
+    server.stop(signal.SIGTERM)
     shutil.rmtree(server.data / "state")
     shutil.rmtree(server.folder / "demo-1")
     refused = server.command("serve", str(server.file))
@@ -378,7 +349,6 @@ def test_a_lost_state_and_a_lost_replica_leave_a_volume_that_is_taken_back(serve
     adopted = server.command(*words[1:])
     assert adopted.returncode == 0, adopted.stderr
     assert "Nothing that was acknowledged is lost" in adopted.stdout
-    server.out.unlink()
     server.run("demo")
     server.initiator().read(9)
     assert not (server.folder / "demo-1").exists()
@@ -404,15 +374,13 @@ def test_a_volume_in_doubt_flushes_again_once_its_loss_is_accepted(server: Serve
     refused = server.command("volume", "accept-loss", "demo", "--yes")
     assert refused.returncode == 2
     assert "nothing is in doubt" in refused.stderr
-    server.signal(signal.SIGTERM)
-    server.wait()
+    server.stop(signal.SIGTERM)
     note = DoubtNote(server.data / "volumes" / "demo", 64 << 20)
     note.save(Doubt(frozenset({0}), "demo.img could not be flushed: Input/output error", 1.0))
-    server.out.unlink()
     server.run("demo")
     server.initiator().read(4)
     assert "write failed: Input/output error" in write_through(server, 5)
-    shown = json.loads(server.command("volume", "show", "demo", "--output", "json").stdout)
+    shown = server.shown()
     assert shown["state"] == "up, degraded"
     assert "1048576 bytes at 0" in shown["medium"]
     target = server.pid("target.demo")
@@ -422,10 +390,7 @@ def test_a_volume_in_doubt_flushes_again_once_its_loss_is_accepted(server: Serve
     server.new_pid("target.demo", target)
     assert "wrote 4096/4096" in write_through(server, 6)
     assert not note.read()
-    assert (
-        json.loads(server.command("volume", "show", "demo", "--output", "json").stdout)["state"]
-        == "up"
-    )
+    assert server.shown()["state"] == "up"
 
 
 def test_members_are_restarted_and_stopped_after_their_target(server: Server) -> None:
@@ -438,17 +403,16 @@ def test_members_are_restarted_and_stopped_after_their_target(server: Server) ->
     os.kill(old, signal.SIGKILL)
     session.write(2)
     server.new_pid(member, old)
-    pids = server.pids()
-    server.signal(signal.SIGINT)
-    assert server.wait() == 0
+    pids = server.children()
+    server.stop()
     wait_until(lambda: not any(map(is_alive, pids.values())), "all have ended")
-    assert "and was killed" not in server.out.read_text()
+    assert "and was killed" not in server.said()
 
 
 def test_a_terminal_that_closes_ends_nothing(server: Server) -> None:
     server.configure(memory("demo"))
     ours, theirs = os.openpty()
-    server.start_on(theirs)
+    server.start(theirs)
     os.close(theirs)
     shown = b""
     while b"url" not in shown:
@@ -457,12 +421,11 @@ def test_a_terminal_that_closes_ends_nothing(server: Server) -> None:
     session.write(1)
     os.close(ours)
     # What the kernel sends to who had the terminal; it means a reload here.
-    server.signal(signal.SIGHUP)
+    server.send(signal.SIGHUP)
     log = server.data / "logs" / "serve.log"
     wait_until(lambda: "config.reloaded" in log.read_text(), "the file is read again")
     session.read(1)
-    server.signal(signal.SIGINT)
-    assert server.wait() == 0
+    server.stop()
 
 
 def test_a_reload_that_enables_a_plugin_keeps_what_runs(server: Server) -> None:
@@ -470,9 +433,9 @@ def test_a_reload_that_enables_a_plugin_keeps_what_runs(server: Server) -> None:
     server.run("demo")
     session = server.initiator()
     session.write(1)
-    before = server.pids()
+    before = server.children()
     server.configure(memory("demo"), jiva("more"), plugins={"enable": ["engines", "iscsi", "jiva"]})
-    server.signal(signal.SIGHUP)
+    server.send(signal.SIGHUP)
     server.new_pid("template", before["template"])
     wait_until(lambda: server.shows("more"), "the new engine's volume is served")
     session.read(1)
@@ -480,13 +443,13 @@ def test_a_reload_that_enables_a_plugin_keeps_what_runs(server: Server) -> None:
 
 
 def test_a_service_and_a_policy_handler_run_beside_the_data_path(server: Server) -> None:
-    server.install("stranger", STRANGER)
+    server.lay_out("taken")
     policy = {"kind": "watch", "name": "p", "selector": {"volumes": ["demo"]}}
     seen = server.folder / "seen.json"
     services = {"tofile": {"path": str(seen)}}
     server.configure(memory("demo"), memory("other"), services=services, policies=[policy])
     server.run("demo", "other")
-    wait_until(lambda: "policy sees ['demo']" in server.out.read_text(), "the policy is applied")
+    wait_until(lambda: "policy sees ['demo']" in server.said(), "the policy is applied")
     server.initiator().write(1)
 
     def is_exported() -> bool:
@@ -500,18 +463,16 @@ def test_a_service_and_a_policy_handler_run_beside_the_data_path(server: Server)
     old = server.pid("service.tofile")
     os.kill(old, signal.SIGKILL)
     new = server.new_pid("service.tofile", old)
-    server.signal(signal.SIGTERM)
-    assert server.wait() == 0
+    server.stop(signal.SIGTERM)
     wait_until(lambda: not is_alive(new), "the service has ended")
-    assert "and was killed" not in server.out.read_text()
+    assert "and was killed" not in server.said()
 
 
 def test_a_fenced_target_stays_down_until_it_is_claimed(server: Server) -> None:
     def state() -> str:
-        rows = json.loads(server.command("volume", "list", "--output", "json").stdout)
-        return str(rows[0]["state"])
+        return str(server.rows()["demo"]["state"])
 
-    server.install("stranger", STRANGER)
+    server.lay_out("taken")
     taken = server.folder / "taken"
     server.configure({**memory("demo"), "engine": "stranger", "options": {"path": str(taken)}})
     server.run("demo")

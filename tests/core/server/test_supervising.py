@@ -6,7 +6,8 @@ import signal
 
 import pytest
 
-from core.served import Served, kept, memory, replicated, while_serving
+from core.served import Served, while_serving
+from serving.volumes import file, jiva, memory
 from tierce import ConflictError, TierceError
 from tierce.inventory.planning import plan_all
 from tierce.process.plan import FORK_SERVER, Plan, Role
@@ -24,7 +25,7 @@ def test_it_starts_the_fork_server_then_what_is_forked_from_it(served: Served) -
     assert served.machine.adopts_orphans
 
 
-@while_serving(replicated())
+@while_serving(jiva())
 def test_a_replicated_volume_has_a_process_for_each_replica(served: Served) -> None:
     members = [f"member.demo.replica-{number}" for number in (1, 2, 3)]
     assert set(served.machine.names()) == {FORK_SERVER, *members, "portal", "target.demo"}
@@ -56,7 +57,7 @@ def test_a_target_that_dies_is_routed_as_down_and_started_again_after_its_delay(
     ]
 
 
-@while_serving(kept())
+@while_serving(file())
 def test_a_volume_in_a_file_is_not_told_to_be_empty_when_its_target_comes_back(
     served: Served,
 ) -> None:
@@ -149,10 +150,10 @@ def test_what_a_killed_supervisor_left_is_adopted_not_started_again(served: Serv
 
 
 def test_what_is_left_by_other_settings_is_started_anew(served: Served) -> None:
-    served.write(kept(size="1 MiB"), kept("other"))
+    served.write(file(size="1 MiB"), file("other"))
     served.serve(served.vanish)
     before = served.machine.program("target.demo").pid
-    served.write({**kept(size="1 MiB"), "block_size": 512, "filters": []}, kept("new"))
+    served.write({**file(size="1 MiB"), "block_size": 512, "filters": []}, file("new"))
 
     def next_one() -> None:
         assert served.machine.program("target.demo").pid == before
@@ -163,7 +164,7 @@ def test_what_is_left_by_other_settings_is_started_anew(served: Served) -> None:
 
 
 def test_one_that_lives_and_is_deaf_is_stopped_and_started_anew(served: Served) -> None:
-    served.write(kept())
+    served.write(file())
     served.serve(served.vanish)
     old = served.machine.program("target.demo")
     served.paths.socket("target.demo").unlink()

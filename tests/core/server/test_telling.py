@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from core.served import Served, kept, while_serving
+from core.served import Served, while_serving
+from serving.volumes import file
 
 
-@while_serving(kept())
+@while_serving(file())
 def test_every_process_and_every_health_is_told(served: Served) -> None:
     served.ask("list")
     *rows, end = served.ask("processes")
@@ -20,7 +21,7 @@ def test_every_process_and_every_health_is_told(served: Served) -> None:
 
 @while_serving()
 def test_events_are_told_after_a_number_and_without_one_their_last_number(served: Served) -> None:
-    served.client().send(do="create", id=1, volume=kept("new"), base=str(served.folder))
+    served.client().send(do="create", id=1, volume=file("new"), base=str(served.folder))
     served.reactor.turn()
     (answer,) = served.ask("events")
     last = answer["ok"]["last"]

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from core.cli.wrong_commands import WITH_SERVER, Wrong, prepare
-from core.serving import Server, is_alive, memory
+from serving.processes import is_alive
+from serving.server import Server
+from serving.volumes import memory
 from tierce.cli.main import main
 
 pytestmark = pytest.mark.system
@@ -18,22 +20,21 @@ pytestmark = pytest.mark.system
 @pytest.fixture(scope="module")
 def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     here = tmp_path_factory.mktemp("busy")
-    made = Server(here)
-    prepare(here)
-    made.configure(memory("demo", "1 MiB"))
-    made.run("demo")
-    listen = [f"127.0.0.1:{made.port}"]
-    other = {"data_dir": "./other", "frontends": {"iscsi": {"listen": listen}}, "volumes": []}
-    (here / "other.yaml").write_text(json.dumps(other))
-    replicas = json.dumps([{"folder": str(here / f"r{number}")} for number in (1, 2, 3)])
-    for name, engine, option in (
-        ("work", "file", f"path={here}/work.img"),
-        ("three", "jiva", f"replicas={replicas}"),
-    ):
-        words = ("volume", "create", name, "--size", "1MiB", "--engine", engine)
-        assert made.command(*words, "--option", option).returncode == 0
-    yield made
-    made.close()
+    with Server(here) as made:
+        prepare(here)
+        made.configure(memory("demo", "1 MiB"))
+        made.run("demo")
+        listen = [f"127.0.0.1:{made.port}"]
+        other = {"data_dir": "./other", "frontends": {"iscsi": {"listen": listen}}, "volumes": []}
+        (here / "other.yaml").write_text(json.dumps(other))
+        replicas = json.dumps([{"folder": str(here / f"r{number}")} for number in (1, 2, 3)])
+        for name, engine, option in (
+            ("work", "file", f"path={here}/work.img"),
+            ("three", "jiva", f"replicas={replicas}"),
+        ):
+            words = ("volume", "create", name, "--size", "1MiB", "--engine", engine)
+            assert made.command(*words, "--option", option).returncode == 0
+        yield made
 
 
 def contents(folder: Path) -> set[Path]:
@@ -57,7 +58,7 @@ def test_a_wrong_command_is_one_line_and_a_code(
     assert line.startswith("tierce: error: ")
     assert one.said in line
     assert "Errno" not in line
-    assert "Traceback" not in busy.out.read_text()
+    assert "Traceback" not in busy.said()
     assert out == ""
     # Nothing is left of what could not be done, and nobody minded.
     assert contents(busy.folder) == before

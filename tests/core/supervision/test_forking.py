@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from core.served import Served, kept, memory, while_serving
+from core.served import Served, while_serving
+from serving.volumes import file, memory
 from tierce.process.messages import receive
 from tierce.process.paths import Paths
 from tierce.process.plan import EXIT_TAKEN, FORK_SERVER, Plan, Role
@@ -107,7 +108,7 @@ def test_a_process_that_does_not_answer_is_told_then_killed_and_started_anew(
     assert served.child("target.demo").pid not in (0, target.pid)
 
 
-@while_serving(kept())
+@while_serving(file())
 def test_a_lost_connection_is_made_again_and_tried_again_while_nobody_listens(
     served: Served,
 ) -> None:

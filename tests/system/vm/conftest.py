@@ -8,8 +8,8 @@ from pathlib import Path
 import attrs
 import pytest
 
+from serving.server import Server
 from system.conftest import refuse
-from system.serving import Server
 from system.vm.image import ImageError, image
 from system.vm.linux import Linux
 from system.vm.machine import Machine, MachineError, ScriptError

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 
-from system.serving import IQN, Server, wait_until
+from serving.processes import wait_until
+from serving.server import IQN, Server
 from system.vm.machine import Machine
 
 #: What was written last is compared before fio ends, on a machine that may be busy.

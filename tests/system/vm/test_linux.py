@@ -6,7 +6,9 @@ import re
 
 import pytest
 
-from system.serving import IQN, jiva, wait_until
+from serving.processes import wait_until
+from serving.server import IQN
+from serving.volumes import jiva
 from system.vm.image import PROGRAMS
 from system.vm.linux import Linux
 from system.vm.machine import EMULATOR

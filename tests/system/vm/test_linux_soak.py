@@ -11,8 +11,9 @@ import time
 
 import pytest
 
+from serving.processes import wait_until
+from serving.volumes import jiva
 from system.plan import chosen_seed
-from system.serving import jiva, wait_until
 from system.vm.image import PROGRAMS
 from system.vm.linux import Linux
 from system.vm.machine import EMULATOR

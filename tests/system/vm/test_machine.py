@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from system.serving import wait_until
+from serving.processes import wait_until
 from system.vm.guest.agent import OUTPUT_BYTES_MAX, Agent
 from system.vm.machine import AgentPort, MachineError, Outcome
 

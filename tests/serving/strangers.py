@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 
 STRANGERS = Path(__file__).resolve().parents[1] / "strangers"
 
 
-def laid_out(names: tuple[str, ...], site: Path) -> dict[str, str]:
-    """Lay the plugins out as an installer would, and return the environment that finds them."""
+def lay_out(names: Iterable[str], site: Path) -> None:
+    """Lay plugins out as an installer would."""
     for name in names:
-        project = tomllib.loads((STRANGERS / name / "pyproject.toml").read_text())
         shutil.copytree(STRANGERS / name, site, dirs_exist_ok=True)
-        info = site / f"tierce_{name}-1.0.dist-info"
-        info.mkdir()
-        about = project["project"]
-        (info / "METADATA").write_text(
-            f"Metadata-Version: 2.1\nName: {about['name']}\nVersion: {about['version']}\n"
-        )
-        points = about["entry-points"]["tierce.plugins"]
-        lines = [f"{key} = {module}" for key, module in points.items()]
-        (info / "entry_points.txt").write_text("\n".join(["[tierce.plugins]", *lines, ""]))
-    path = os.pathsep.join((str(site), os.environ.get("PYTHONPATH", "")))
-    return {"PYTHONPATH": path}
+        enter(site)
+
+
+def enter(site: Path) -> None:
+    """Have the package that was copied to `site` found there, by what its pyproject says."""
+    file = site / "pyproject.toml"
+    about = tomllib.loads(file.read_text())["project"]
+    file.unlink()
+    info = site / f"{about['name'].replace('-', '_')}-{about['version']}.dist-info"
+    info.mkdir()
+    head = f"Metadata-Version: 2.1\nName: {about['name']}\nVersion: {about['version']}\n"
+    (info / "METADATA").write_text(head)
+    points = about["entry-points"]["tierce.plugins"].items()
+    lines = ["[tierce.plugins]", *(f"{name} = {module}" for name, module in points), ""]
+    (info / "entry_points.txt").write_text("\n".join(lines))
 
 
 def install(folder: Path, source: Path, into: Path) -> None:
