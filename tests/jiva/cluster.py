@@ -7,46 +7,24 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
-from jiva.nodes import MemoryStore, Node, Pages, Pipe
-from tierce import GOOD, Event, Extent, Op, Request, VolumeStatus
-from tierce_jiva import replica_actions, target_actions
+from jiva.nodes import MemoryStore, Node, NodeProcess, Pipe
+from jiva.shells import TargetShell
+from tierce import GOOD, Event, Op, Request, VolumeStatus
 from tierce_jiva.ballot import NO_BALLOT, Membership, Record
 from tierce_jiva.host import Host, State, Volume
 from tierce_jiva.links import Head
 from tierce_jiva.options import JivaOptions, ReplicaOptions
 from tierce_jiva.replica import Replica
-from tierce_jiva.replica_actions import (  # fmt: skip
-    Action,
-    DigestExtents,
-    Fetch,
-    FindExtents,
-    Hangup,
-    Reopen,
-    Save,
-    Send,
-    Stop,
-    Sync,
-)
 from tierce_jiva.replicator import Replicator
-from tierce_jiva.target_actions import (
-    End,
-    Fence,
-    ForgetFile,
-    LocalReader,
-    Publish,
-    ReadFile,
-    Report,
-    Restart,
-)
+from tierce_jiva.target_actions import Hangup, LocalReader, ReadFile
 from tierce_jiva.wire import Frame
 
 UUID = "0123456789abcdef0123456789abcdef"
 
 
-class Cluster:
+class Cluster(TargetShell):
     """Three nodes, or as many as asked for, and one target."""
 
     def __init__(self, count: int = 3, size_bytes: int = 4 << 20, **options: Any) -> None:
@@ -77,7 +55,7 @@ class Cluster:
         self.cut: set[str] = set()
         self.late: list[tuple[str, Pipe]] = []
         self.settled: list[Request] = []
-        self.hangups: list[target_actions.Hangup] = []
+        self.hangups: list[Hangup] = []
         #: What worker threads are to read, and the files that are not read any more.
         self.reads: list[ReadFile] = []
         self.forgotten: list[Head] = []
@@ -112,10 +90,11 @@ class Cluster:
                 "incarnation": node.incarnation,
             },
         )
+        node.process = NodeProcess(self, node, node.replica)
 
     def kill_replica(self, name: str) -> None:
         node = self.nodes[name]
-        node.replica = None
+        node.replica = node.process = None
         node.waiting.clear()
         node.store.restart()
         self.break_pipe(name, "killed")
@@ -164,11 +143,12 @@ class Cluster:
         """Frames arrive at a replica from another target, which is gone when it is answered."""
         node = self.nodes[name]
         self._number += 1
-        assert node.replica is not None
-        node.replica.connected(self._number)
-        self._carry_out(node, node.replica.received(self._number, frames))
-        if node.replica is not None:
-            node.replica.disconnected(self._number)
+        replica, process = node.replica, node.process
+        assert replica is not None
+        assert process is not None
+        replica.connected(self._number)
+        process.carry_out(replica.received(self._number, frames))
+        replica.disconnected(self._number)
 
     def _drop_pipe(self, name: str) -> None:
         pipe = self.pipes.pop(name)
@@ -211,12 +191,13 @@ class Cluster:
 
     def _to_replica(self, name: str) -> bool:
         pipe, node = self.pipes[name], self.nodes[name]
-        if node.is_hung or not pipe.to_replica or node.replica is None:
+        process = node.process
+        if node.is_hung or not pipe.to_replica or process is None:
             return False
         data = pipe.to_replica.popleft()
         pipe.at_replica.space()[: len(data)] = data
         frames = pipe.at_replica.received(len(data))
-        self._carry_out(node, node.replica.received(pipe.number, frames))
+        process.carry_out(process.replica.received(pipe.number, frames))
         return True
 
     def join_for_replicas(self) -> None:
@@ -249,26 +230,34 @@ class Cluster:
     def carry_out(self) -> None:
         """Do what the target asks for; connections are broken, and frames sent, with `step`."""
         agenda = self.target.agenda
-        for action in agenda.take_actions():
-            match action:
-                case Report():
-                    self.events.append(action.event)
-                case Publish():
-                    self.published = action.shown
-                case target_actions.Hangup():
-                    self.hangups.append(action)
-                case ReadFile():
-                    self.reads.append(action)
-                case ForgetFile():
-                    self.forgotten.append(action.head)
-                case Fence():
-                    self.fenced.append(action.reason)
-                case Restart():
-                    self.restarts.append(action.reason)
-                case End():
-                    self.ends += 1
+        if agenda.actions:
+            self.act(agenda)
         for completed, requests in agenda.take_completed().items():
             completed(requests)
+
+    def report(self, event: Event) -> None:
+        self.events.append(event)
+
+    def publish(self, shown: VolumeStatus) -> None:
+        self.published = shown
+
+    def hang_up(self, action: Hangup) -> None:
+        self.hangups.append(action)
+
+    def read_file(self, action: ReadFile) -> None:
+        self.reads.append(action)
+
+    def forget_file(self, head: Head) -> None:
+        self.forgotten.append(head)
+
+    def fence(self, reason: str) -> None:
+        self.fenced.append(reason)
+
+    def restart(self, reason: str) -> None:
+        self.restarts.append(reason)
+
+    def ended(self) -> None:
+        self.ends += 1
 
     def read_files(self) -> None:
         """Worker threads have read what they were to read."""
@@ -281,103 +270,6 @@ class Cluster:
         """The target is to end in order."""
         self.target.close(self.now)
         self.carry_out()
-
-    def _carry_out(self, node: Node, actions: list[Action]) -> None:
-        for action in actions:
-            if node.replica is None:
-                return
-            if isinstance(action, Send):
-                pipe = self._pipe(node, action.connection)
-                if pipe is not None:
-                    pipe.to_target.append(action.data)
-            elif isinstance(action, Hangup):
-                if self._pipe(node, action.connection) is not None:
-                    self.break_pipe(node.name, action.reason)
-            elif isinstance(action, replica_actions.Report):
-                node.reports.append(action.code)
-            elif isinstance(action, Stop):
-                node.stops.append(action.reason)
-                self.kill_replica(node.name)
-                return
-            else:
-                work = self._work(node, action)
-                if type(action) in node.held:
-                    node.waiting.append(work)
-                else:
-                    work()
-
-    def _pipe(self, node: Node, connection: int) -> Pipe | None:
-        pipe = self.pipes.get(node.name)
-        return pipe if pipe is not None and pipe.number == connection else None
-
-    def _work(self, node: Node, action: Action) -> Callable[[], None]:
-        """Return what a worker thread does, and what the replica then makes of it."""
-        replica, store = node.replica, node.store
-        assert replica is not None
-        if isinstance(action, Save):
-            return partial(self._save, node, replica, action)
-        if isinstance(action, Sync):
-            return partial(self._sync, node, replica, store.begin_sync())
-        if isinstance(action, Fetch):
-            return partial(self._fetch, node, replica, action)
-        if isinstance(action, DigestExtents):
-            return partial(self._digest, node, replica, action)
-        if isinstance(action, FindExtents):
-            return partial(self._find, node, replica, action)
-        assert isinstance(action, Reopen)
-        return partial(self._reopen, node, replica, action)
-
-    def _save(self, node: Node, replica: Replica, action: Save) -> None:
-        if node.fail_save is not None:
-            self._carry_out(node, replica.save_failed(str(node.fail_save)))
-            return
-        node.record = action.record
-        self._carry_out(node, replica.saved())
-
-    def _sync(self, node: Node, replica: Replica, pages: Pages) -> None:
-        try:
-            node.store.end_sync(pages)
-        except OSError as error:
-            self._carry_out(node, replica.synced(error))
-        else:
-            self._carry_out(node, replica.synced(None))
-
-    def _fetch(self, node: Node, replica: Replica, action: Fetch) -> None:
-        error = node.store.read_extents(action.extents, memoryview(action.buffer))
-        if node.is_slow:
-            node.waiting.append(partial(self._fetched, node, replica, action, error))
-        else:
-            self._fetched(node, replica, action, error)
-
-    def _fetched(self, node: Node, replica: Replica, action: Fetch, error: OSError | None) -> None:
-        self._carry_out(node, replica.fetched(action, error))
-
-    def _digest(self, node: Node, replica: Replica, action: DigestExtents) -> None:
-        try:
-            digests = [node.store.digest(offset, length) for offset, length in action.extents]
-        except OSError as error:
-            self._carry_out(node, replica.digested(action, [], error))
-        else:
-            self._carry_out(node, replica.digested(action, digests, None))
-
-    def _find(self, node: Node, replica: Replica, action: FindExtents) -> None:
-        found, error = list[Extent](), None
-        try:
-            found = node.store.find_extents(action.offset, action.length)
-        except OSError as caught:
-            error = caught
-
-        def tell() -> None:
-            self._carry_out(node, replica.found(action, found, error))
-
-        if node.is_slow:
-            node.waiting.append(tell)
-        else:
-            tell()
-
-    def _reopen(self, node: Node, replica: Replica, action: Reopen) -> None:
-        node.store.reopen()
-        self._carry_out(node, replica.reopened(action, None))
 
     def release(self, name: str) -> None:
         """What a replica's disk was asked to do is done, and nothing waits any more."""

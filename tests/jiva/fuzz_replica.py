@@ -14,7 +14,7 @@ import json
 import random
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -23,19 +23,11 @@ from crc32c import crc32c
 
 from jiva.cluster import UUID
 from jiva.nodes import MemoryStore
+from jiva.shells import ReplicaShell
 from tierce import Extent, Op, ProtocolError
 from tierce_jiva.ballot import NO_BALLOT, Ballot, Membership, Record
 from tierce_jiva.replica import Replica
-from tierce_jiva.replica_actions import (
-    DigestExtents,
-    Fetch,
-    FindExtents,
-    Hangup,
-    Reopen,
-    Save,
-    Send,
-    Sync,
-)
+from tierce_jiva.replica_actions import Action, Hangup, Report, Save, Send, Stop
 from tierce_jiva.wire import ENTRY, FrameReader, Kind, encode, encode_control
 
 SIZE = 1 << 20
@@ -43,14 +35,26 @@ NAMES = ("replica-1", "replica-2", "replica-3")
 
 
 class CheckedStore(MemoryStore):
-    """Refuses what a real file would grow by."""
+    """Refuses what a real file would grow by, and what is not there."""
 
     def write(self, offset: int, data: memoryview) -> None:
         assert 0 <= offset <= offset + len(data) <= SIZE, "a write outside the volume"
         super().write(offset, data)
 
+    def read(self, offset: int, buffer: memoryview) -> None:
+        assert 0 <= offset <= offset + len(buffer) <= SIZE, "a read outside the volume"
+        super().read(offset, buffer)
 
-class Session:
+    def digest(self, offset: int, length: int) -> bytes:
+        assert 0 <= offset <= offset + length <= SIZE, "a digest outside the volume"
+        return super().digest(offset, length)
+
+    def find_extents(self, offset: int, length: int) -> list[Extent]:
+        assert 0 < length <= SIZE - offset, "a question beyond the volume"
+        return super().find_extents(offset, length)
+
+
+class Session(ReplicaShell):
     """One replica, and a peer that says anything.
 
     Args:
@@ -60,12 +64,13 @@ class Session:
     def __init__(self, dice: random.Random) -> None:
         self.dice = dice
         membership = Membership(NO_BALLOT, 0, NAMES, NAMES)
+        self.store = CheckedStore(SIZE)
         self.replica = Replica(
             name=NAMES[0],
             uuid=UUID,
             size_bytes=SIZE,
             record=Record(NO_BALLOT, membership, "boot"),
-            store=CheckedStore(SIZE),
+            store=self.store,
             boot_id="boot",
             head="",
             facts={"head": "/head"},
@@ -169,34 +174,45 @@ class Session:
             except ProtocolError:
                 self._close(number)
                 return
-            self._carry_out(self.replica.received(number, frames))
+            self.carry_out(self.replica.received(number, frames))
 
     def _close(self, number: int) -> None:
         self.readers.pop(number, None)
         self.replica.disconnected(number)
 
-    def _carry_out(self, actions: Sequence[object]) -> None:
-        for action in actions:
-            if isinstance(action, Save):
-                self._carry_out(self.replica.saved())
-            elif isinstance(action, Sync):
-                error = OSError(5, "lost") if self.dice.random() < 0.1 else None
-                self._carry_out(self.replica.synced(error))
-            elif isinstance(action, Fetch):
-                self._carry_out(self.replica.fetched(action, None))
-            elif isinstance(action, DigestExtents):
-                digests = [bytes(16)] * len(action.extents)
-                self._carry_out(self.replica.digested(action, digests, None))
-            elif isinstance(action, FindExtents):
-                assert 0 < action.length <= SIZE - action.offset, "a question beyond the volume"
-                found = [Extent(action.offset, action.length, is_hole=True)]
-                self._carry_out(self.replica.found(action, found, None))
-            elif isinstance(action, Reopen):
-                self._carry_out(self.replica.reopened(action, None))
-            elif isinstance(action, Hangup):
-                self.readers.pop(action.connection, None)
-            elif isinstance(action, Send):
-                assert len(action.data) >= 44, "an answer is at least a header"
+    # -- the process around the replica ------------------------------------------------------------
+
+    @property
+    def medium(self) -> CheckedStore:
+        return self.store
+
+    @property
+    def is_running(self) -> bool:
+        return True
+
+    def send(self, action: Send) -> None:
+        assert len(action.data) >= 44, "an answer is at least a header"
+
+    def hang_up(self, action: Hangup) -> None:
+        self.readers.pop(action.connection, None)
+
+    def report(self, action: Report) -> None:
+        """Nobody reads it."""
+
+    def stop(self, action: Stop) -> None:
+        """It goes on: what a process that ends has said is said all the same."""
+
+    def at_work(self, _action: Action, work: Callable[[], None]) -> None:
+        work()
+
+    def when_told(self, _action: Action, tell: Callable[[], None]) -> None:
+        tell()
+
+    def save(self, _action: Save) -> str:
+        return ""
+
+    def begin_sync(self) -> Callable[[], OSError | None]:
+        return lambda: OSError(5, "lost") if self.dice.random() < 0.1 else None
 
 
 def run(seed: int, steps: int = 60) -> None:

@@ -6,16 +6,22 @@ from __future__ import annotations
 import errno
 import itertools
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
 
 import attrs
 
+from jiva.shells import ReplicaShell
 from tierce import EXTENT_COUNT_MAX, Extent
 from tierce_jiva.ballot import Record
 from tierce_jiva.digests import digest_state
 from tierce_jiva.replica import Replica
-from tierce_jiva.replica_actions import Action
+from tierce_jiva.replica_actions import Action, Hangup, Report, Save, Send, Stop
 from tierce_jiva.wire import FrameReader
+
+if TYPE_CHECKING:
+    from jiva.cluster import Cluster
 
 PAGE_BYTES = 4096
 #: What a sync that has begun will make durable: page -> its bytes.
@@ -92,19 +98,6 @@ class MemoryStore:
     def read(self, offset: int, buffer: memoryview) -> None:
         self._check_medium(offset, len(buffer))
         buffer[:] = self.cached[offset : offset + len(buffer)]
-
-    def read_extents(
-        self, extents: Sequence[tuple[int, int]], buffer: memoryview
-    ) -> OSError | None:
-        """Read one after the other into the buffer; return what that failed with."""
-        position = 0
-        try:
-            for offset, length in extents:
-                self.read(offset, buffer[position : position + length])
-                position += length
-        except OSError as error:
-            return error
-        return None
 
     def _check_medium(self, offset: int, length: int) -> None:
         if self.fail_read is not None:
@@ -201,7 +194,8 @@ class Node:
         boot: Counts the machine's starts.
         head: Which file holds its bytes.
         incarnation: Of its process.
-        replica: Its process, if there is one.
+        replica: Its process's state machine, if there is one.
+        process: What is around that.
         is_hung: Its process takes nothing.
         is_mute: What it answers does not arrive yet.
         fail_save: Its record can't be saved.
@@ -219,6 +213,7 @@ class Node:
     head: str = "1:1"
     incarnation: int = 0
     replica: Replica | None = None
+    process: NodeProcess | None = None
     is_hung: bool = False
     is_mute: bool = False
     fail_save: OSError | None = None
@@ -249,6 +244,71 @@ class Node:
         self.store.lose_power()
         self.record = copy.record
         self.head = head or self.head
+
+
+class NodeProcess(ReplicaShell):
+    """A replica's process: what is asked of workers is done at once, unless it is held."""
+
+    def __init__(self, cluster: Cluster, node: Node, replica: Replica) -> None:
+        self.replica = replica
+        self._cluster = cluster
+        self._node = node
+
+    @property
+    def medium(self) -> MemoryStore:
+        return self._node.store
+
+    @property
+    def is_running(self) -> bool:
+        return self._node.replica is self.replica
+
+    def send(self, action: Send) -> None:
+        pipe = self._pipe(action.connection)
+        if pipe is not None:
+            pipe.to_target.append(action.data)
+
+    def hang_up(self, action: Hangup) -> None:
+        if self._pipe(action.connection) is not None:
+            self._cluster.break_pipe(self._node.name, action.reason)
+
+    def report(self, action: Report) -> None:
+        self._node.reports.append(action.code)
+
+    def stop(self, action: Stop) -> None:
+        self._node.stops.append(action.reason)
+        self._cluster.kill_replica(self._node.name)
+
+    def at_work(self, action: Action, work: Callable[[], None]) -> None:
+        if type(action) in self._node.held:
+            self._node.waiting.append(work)
+        else:
+            work()
+
+    def when_told(self, _action: Action, tell: Callable[[], None]) -> None:
+        if self._node.is_slow:
+            self._node.waiting.append(tell)
+        else:
+            tell()
+
+    def save(self, action: Save) -> str:
+        if self._node.fail_save is not None:
+            return str(self._node.fail_save)
+        self._node.record = action.record
+        return ""
+
+    def begin_sync(self) -> Callable[[], OSError | None]:
+        return partial(self._end_sync, self._node.store.begin_sync())
+
+    def _end_sync(self, pages: Pages) -> OSError | None:
+        try:
+            self._node.store.end_sync(pages)
+        except OSError as error:
+            return error
+        return None
+
+    def _pipe(self, connection: int) -> Pipe | None:
+        pipe = self._cluster.pipes.get(self._node.name)
+        return pipe if pipe is not None and pipe.number == connection else None
 
 
 @attrs.define(eq=False)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
 
+from jiva.shells import ReplicaShell
 from jiva.sim.blocks import BLOCK, ViolationError
 from jiva.sim.disks import Disk, Image
 from jiva.sim.network import Connection
-from tierce import Extent
 from tierce_jiva.ballot import Membership, Record
 from tierce_jiva.record_file import decode_record, encode_record
 from tierce_jiva.replica import Replica
@@ -37,7 +38,15 @@ if TYPE_CHECKING:
 UUID = "0123456789abcdef0123456789abcdef"
 #: A supervisor starts what ended at once, or a little later.
 _RESTARTS_S = (0.02, 0.1, 0.4)
-_SAVE_S = 0.01
+#: How long workers take at most, but for a sync: that is the disk's affair.
+_WORK_S: dict[type[Action], float] = {
+    Save: 0.01,
+    Fetch: 0.05,
+    DigestExtents: 0.02,
+    FindExtents: 0.02,
+    Reopen: 0.02,
+}
+_TELL_S = 0.1
 
 
 @attrs.define(eq=False)
@@ -133,7 +142,7 @@ class _WatchedStore:
         node.written.update(regions)
 
 
-class Process:
+class Process(ReplicaShell):
     """One replica's process: carries the real state machine's actions out, each a while later.
 
     Raises:
@@ -197,7 +206,7 @@ class Process:
         if self.node.written:
             self.world.memory.restart(self.node, has_secret=self.has_secret)
         if saved is not None:
-            self._save(saved)
+            self._keep(saved)
         self.world.memory.tell(self.node)
         if not self.node.written and not self.node.record.suspect:
             # A sync may have failed, of nothing that anybody has written, and nobody knows.
@@ -214,39 +223,38 @@ class Process:
 
     # -- what it does ------------------------------------------------------------------------------
 
-    def carry_out(self, actions: list[Action]) -> None:
-        """Carry actions out."""
-        for action in actions:
-            if not self.is_alive:
-                return
-            if isinstance(action, Send):
-                self._send(action)
-            elif isinstance(action, Save):
-                self.pending_save = action.record
-                self.world.saw("save", self.node)
-                self._later(self._saved, _SAVE_S)
-            elif isinstance(action, Sync):
-                began = self.node.disk.begin_sync()
-                self.world.saw("sync", self.node)
-                self._later(lambda began=began: self._synced(began), self.node.disk.sync_s)  # type: ignore[misc]
-            elif isinstance(action, Fetch):
-                self._later(lambda action=action: self._fetched(action), 0.05)  # type: ignore[misc]
-            elif isinstance(action, DigestExtents):
-                self._later(lambda action=action: self._digested(action), 0.02)  # type: ignore[misc]
-            elif isinstance(action, FindExtents):
-                self._later(lambda action=action: self._found(action), 0.02)  # type: ignore[misc]
-            elif isinstance(action, Reopen):
-                self._later(lambda action=action: self._reopened(action), 0.02)  # type: ignore[misc]
-            elif isinstance(action, Hangup):
-                connection = self.connections.pop(action.connection, None)
-                if connection is not None:
-                    connection.close_at_replica()
-            elif isinstance(action, Report):
-                self.world.tally[action.code] += 1
-            elif isinstance(action, Stop):
-                self.stop()
+    @property
+    def medium(self) -> Disk:
+        return self.node.disk
 
-    def _send(self, action: Send) -> None:
+    @property
+    def is_running(self) -> bool:
+        return self.is_alive
+
+    def at_work(self, action: Action, work: Callable[[], None]) -> None:
+        if isinstance(action, Save):
+            self.pending_save = action.record
+            self.world.saw("save", self.node)
+        elif isinstance(action, Sync):
+            self.world.saw("sync", self.node)
+        self._later(work, _WORK_S.get(type(action), self.node.disk.sync_s))
+
+    def when_told(self, action: Action, tell: Callable[[], None]) -> None:
+        if isinstance(action, FindExtents):
+            # What it saw is told a while later.
+            self._later(tell, _TELL_S)
+        else:
+            tell()
+
+    def hang_up(self, action: Hangup) -> None:
+        connection = self.connections.pop(action.connection, None)
+        if connection is not None:
+            connection.close_at_replica()
+
+    def report(self, action: Report) -> None:
+        self.world.tally[action.code] += 1
+
+    def send(self, action: Send) -> None:
         connection = self.connections.get(action.connection)
         if connection is not None:
             connection.answer(action.data)
@@ -254,7 +262,7 @@ class Process:
             # Whoever hears of it, or nobody: all was written again, and flushed.
             self.world.memory.mend(self.node)
 
-    def stop(self) -> None:
+    def stop(self, _action: Stop) -> None:
         """It ends itself, and is started again."""
         self.world.tally["replica ended itself"] += 1
         self.world.kill_replica(self.node)
@@ -273,18 +281,17 @@ class Process:
 
         self.world.later(self.random.random() * delay_s, run)
 
-    def _saved(self) -> None:
+    def save(self, _action: Save) -> str:
         record, self.pending_save = self.pending_save, None
         assert record is not None
         if self.node.save_error:
             self.world.tally["failed save"] += 1
-            self.carry_out(self.replica.save_failed("planned"))
-            return
-        self._save(record)
+            return "planned"
+        self._keep(record)
         self.world.saw("saved", self.node)
-        self.carry_out(self.replica.saved())
+        return ""
 
-    def _save(self, record: Record) -> None:
+    def _keep(self, record: Record) -> None:
         node, memory = self.node, self.world.memory
         cleared = node.record.marks - record.marks
         if cleared:
@@ -317,7 +324,14 @@ class Process:
             if region in regions and disk.may_leave(index) != {held}:
                 raise ViolationError(f"{self.node.name}'s mark goes, {held} at {index} may be lost")
 
-    def _synced(self, began: dict[int, int]) -> None:
+    def reopen(self) -> None:
+        super().reopen()
+        self.world.tally["renewal"] += 1
+
+    def begin_sync(self) -> Callable[[], OSError | None]:
+        return partial(self._end_sync, self.node.disk.begin_sync())
+
+    def _end_sync(self, began: dict[int, int]) -> OSError | None:
         disk = self.node.disk
         has_failed = disk.sync_error or disk.is_broken
         disk.end_sync(began, failed=has_failed)
@@ -326,36 +340,4 @@ class Process:
             self.has_secret = bool(self.node.written)
             self.world.lose_to_failed_sync(self.node)
         self.world.saw("failed sync" if has_failed else "synced", self.node)
-        self.carry_out(self.replica.synced(OSError(errno.EIO, "planned") if has_failed else None))
-
-    def _reopened(self, reopen: Reopen) -> None:
-        self.node.disk.reopen()
-        self.world.tally["renewal"] += 1
-        self.carry_out(self.replica.reopened(reopen, None))
-
-    def _fetched(self, fetch: Fetch) -> None:
-        view, position, error = memoryview(fetch.buffer), 0, None
-        try:
-            for offset, length in fetch.extents:
-                self.node.disk.read(offset, view[position : position + length])
-                position += length
-        except OSError as caught:
-            error = caught
-        self.carry_out(self.replica.fetched(fetch, error))
-
-    def _digested(self, wanted: DigestExtents) -> None:
-        try:
-            digests = [self.node.disk.digest(*extent) for extent in wanted.extents]
-        except OSError as error:
-            self.carry_out(self.replica.digested(wanted, [], error))
-        else:
-            self.carry_out(self.replica.digested(wanted, digests, None))
-
-    def _found(self, wanted: FindExtents) -> None:
-        """A worker has looked; what it saw is told a while later."""
-        found, error = list[Extent](), None
-        try:
-            found = self.node.disk.find_extents(wanted.offset, wanted.length)
-        except OSError as caught:
-            error = caught
-        self._later(lambda: self.carry_out(self.replica.found(wanted, found, error)), 0.1)
+        return OSError(errno.EIO, "planned") if has_failed else None

@@ -6,26 +6,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from jiva.shells import TargetShell
 from jiva.sim.client import Client
 from jiva.sim.history import NEVER, Era
 from jiva.sim.local import SimLocalFiles
 from jiva.sim.machines import UUID, Machine
 from jiva.sim.network import Connection
-from tierce import Capabilities, Completed, Geometry, Request, Status
+from tierce import Capabilities, Completed, Event, Geometry, Request, Status, VolumeStatus
 from tierce.volume.emulate import Emulator
 from tierce_jiva.ballot import Membership
 from tierce_jiva.host import Host, State, Volume
+from tierce_jiva.links import Head
 from tierce_jiva.replicator import Replicator
-from tierce_jiva.target_actions import (
-    Action,
-    End,
-    Fence,
-    ForgetFile,
-    Hangup,
-    ReadFile,
-    Report,
-    Restart,
-)
+from tierce_jiva.target_actions import Hangup, ReadFile
 from tierce_jiva.wire import BATCH_BYTES_MAX, Frame
 
 if TYPE_CHECKING:
@@ -57,7 +50,7 @@ class _Volume:
         raise NotImplementedError
 
 
-class Target:
+class Target(TargetShell):
     """A target process with its client.
 
     Args:
@@ -138,7 +131,7 @@ class Target:
 
     def _carry_out(self) -> None:
         agenda = self.replicator.agenda
-        self._act()
+        self.act(agenda)
         for completed, requests in agenda.take_completed().items():
             completed(requests)
         for link in self.replicator.links:
@@ -151,31 +144,34 @@ class Target:
             self._is_ticking = True
             self.world.later(_TICK_S, lambda: self.wakened(self._tick))
 
-    def _act(self) -> None:
-        for action in self.replicator.agenda.take_actions():
-            self._do(action)
+    def report(self, event: Event) -> None:
+        self.world.note(event)
 
-    def _do(self, action: Action) -> None:
-        match action:
-            case Report():
-                self.world.note(action.event)
-            case Hangup():
-                connection = self.connections.pop(action.name, None)
-                if connection is not None:
-                    connection.close_at_target()
-            case ReadFile():
-                assert self._local is not None
-                self._local.read(action)
-            case ForgetFile():
-                assert self._local is not None
-                self._local.forget(action.head)
-            case Fence():
-                self.is_fenced = True
-            case Restart():
-                raise RestartError(action.reason)
-            case End():
-                assert self._closed is not None
-                self._closed()
+    def publish(self, shown: VolumeStatus) -> None:
+        """Nobody looks."""
+
+    def hang_up(self, action: Hangup) -> None:
+        connection = self.connections.pop(action.name, None)
+        if connection is not None:
+            connection.close_at_target()
+
+    def read_file(self, action: ReadFile) -> None:
+        assert self._local is not None
+        self._local.read(action)
+
+    def forget_file(self, head: Head) -> None:
+        assert self._local is not None
+        self._local.forget(head)
+
+    def fence(self, _reason: str) -> None:
+        self.is_fenced = True
+
+    def restart(self, reason: str) -> None:
+        raise RestartError(reason)
+
+    def ended(self) -> None:
+        assert self._closed is not None
+        self._closed()
 
     def _tick(self) -> None:
         self._is_ticking = False
@@ -184,7 +180,7 @@ class Target:
     def submit(self, batch: list[Request], settled: Completed) -> None:
         """Take requests, as `JivaDevice.submit` does."""
         self.replicator.submit(self.world.now, batch, settled)
-        self._act()
+        self.act(self.replicator.agenda)
 
     # -- connections -------------------------------------------------------------------------------
 
