@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from core.served import Served, memory
-from system.strangers import laid_out
+from core.served import Served
+from serving.strangers import lay_out
+from serving.volumes import memory
 from tierce.process.wanted_settings import write_wanted
 
 PACED = {**memory(), "filters": [{"name": "pace", "delay_s": 1}]}
@@ -20,7 +21,7 @@ DAY = {**CURFEW, "name": "day"}
 
 @pytest.fixture(autouse=True)
 def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    laid_out(("pace", "curfew"), tmp_path / "site")
+    lay_out(("pace", "curfew"), tmp_path / "site")
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
 
 
