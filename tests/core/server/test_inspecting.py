@@ -13,7 +13,7 @@ def test_list_has_a_row_for_each_volume(served: Served) -> None:
     assert end == {"ok": {}}
     assert [row["row"]["name"] for row in rows] == ["demo", "other"]
     row = rows[0]["row"]
-    assert (row["engine"], row["state"], row["size"]) == ("memory", "up", 1 << 20)
+    assert (row["engine"], row["state"], row["size"]) == ("memory", "up", 64 << 20)
     assert row["wanted"]
 
 
@@ -25,7 +25,7 @@ def test_show_tells_its_settings_where_they_are_from_its_data_and_its_processes(
     page.publish("engine", {"state": "open", "details": {"depth": 4, "uuid": "a stranger's"}})
     (answer,) = served.ask("show", name="demo")
     shown = answer["ok"]
-    assert shown["settings"]["size"] == 1 << 20
+    assert shown["settings"]["size"] == 64 << 20
     assert shown["origins"]["size"] == f"{served.file}:1"
     assert shown["origins"]["block_size"] == "default"
     assert shown["data"] == [str(served.folder / "demo.img")]
@@ -42,7 +42,7 @@ def test_show_tells_its_settings_where_they_are_from_its_data_and_its_processes(
 def test_show_of_a_replicated_volume_names_each_folder_and_process(served: Served) -> None:
     (answer,) = served.ask("show", name="demo")
     shown = answer["ok"]
-    assert shown["data"] == [str(served.folder / f"demo-{number}") for number in (1, 2, 3)]
+    assert shown["data"] == [str(served.folder / f"demo-{number}") for number in range(3)]
     assert len(shown["processes"]) == 4
 
 
