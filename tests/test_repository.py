@@ -133,10 +133,6 @@ TESTED_BY = {
         "iscsi/test_memory.py",
         "memory is tried by who gets it",
     ),
-    "plugins/iscsi/tierce_iscsi/endpoint.py": (
-        "iscsi/test_frontend.py",
-        "the shell around sockets, tried by the front end that has it",
-    ),
     "plugins/iscsi/tierce_iscsi/pdu.py": (
         "iscsi/test_connection.py",
         "a format, tried by the exchanges that it makes up",

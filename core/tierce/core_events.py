@@ -106,6 +106,13 @@ _VOLUMES = (
         "copy again",
     ),
     _event(
+        "volume.io-failed",
+        _ERROR,
+        "An I/O was answered with an error, and this is why: once of a kind, then each minute how "
+        "many more.",
+        "look at what the event names: a disk, its space, or the replicas",
+    ),
+    _event(
         "volume.plugin-failed",
         _ERROR,
         "A plugin made a mistake in a volume's target; what it cost was answered as an error.",

@@ -23,7 +23,7 @@ class OperationStatistics:
     """What one stage has done of one kind of operation, since its process started.
 
     Attributes:
-        count: Operations, failed ones left out.
+        count: Operations, failed ones too.
         bytes: Their bytes.
         failed: Operations that failed.
         total_ns: The sum of their latencies.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from core.fake_reactor import FakeReactor
 from iscsi import initiator
 from iscsi.initiator import Answer, command, only
 from iscsi.standalone import Counters, MemoryDevice, make_volume
-from tierce import Event, FrontendContext, FrontendStatus
+from tierce import Event, FrontendContext, FrontendStatus, Stage
 from tierce_iscsi.connection import Connection
 from tierce_iscsi.connection_router import Handed
 from tierce_iscsi.frontend import IscsiFrontend
@@ -164,6 +164,7 @@ class Bench:
         uuid: The volume's.
         created: When the volume was made.
         is_folder_lasting: The folder outlives the machine's memory.
+        stages: The counters of stages that the test looks at, by name.
         options: The section `iscsi:`.
     """
 
@@ -180,6 +181,7 @@ class Bench:
         uuid: str = "0123456789abcdef0123456789abcdef",
         created: float = 0.0,
         is_folder_lasting: bool = True,
+        stages: Mapping[str, Stage] | None = None,
         **options: Any,
     ) -> None:
         self.loop = FakeReactor()
@@ -197,7 +199,7 @@ class Bench:
                 volume_options=volume.exports[0].options,
                 device=self.device,
                 reactor=self.loop,
-                stage=lambda _: Counters(),
+                stage=lambda name: (stages or {}).get(name) or Counters(),
                 emit=self.events.append,
                 publish=self._publish,
                 folder=folder,

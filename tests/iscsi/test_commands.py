@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from core.volume.model import Tally
 from iscsi.initiator import NO_TAG, command, data_out, only, read_10, write_10
 from iscsi.parts import Parts, PendingDevice, make_parts
+from tierce import Code, Op, Status
 from tierce_iscsi.pdu import Opcode, RejectReason
 from tierce_iscsi.scsi.sense import CHECK_CONDITION, GOOD
 
@@ -66,6 +68,17 @@ def test_a_pending_read_is_answered_when_the_device_has_done_it() -> None:
     device.complete()
     assert only(parts.sent()).data == BLOCK
     assert parts.woken == [True]
+
+
+def test_a_command_that_fails_counts_among_all() -> None:
+    device, tally = PendingDevice(), Tally()
+    parts = make_parts(device, stage=tally)
+    for tag in (5, 6):
+        take(parts, command(read_10(0, 1), tag, tag=tag, read=512))
+    device.complete(1)
+    device.complete(status=Status(Code.READ_ERROR, "worn out", 0))
+    assert tally.added == [(Op.READ, 1, 512)] * 2
+    assert tally.failed == [Op.READ]
 
 
 def test_a_command_that_finds_no_memory_waits_until_another_is_over() -> None:

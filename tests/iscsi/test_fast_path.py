@@ -9,10 +9,11 @@ from types import FrameType
 
 import pytest
 
+from core.volume.model import Tally
 from iscsi.bench import Bench
 from iscsi.initiator import command, only, read_10
 from iscsi.parts import Parts, PendingDevice, make_parts
-from tierce import READABLE, Code, Op, Request, Status
+from tierce import READABLE, Code, Completed, Op, Request, Status
 from tierce_iscsi.buffers import INCOMING, Region
 from tierce_iscsi.scsi.sense import CHECK_CONDITION
 from tierce_iscsi.tasks import Drain
@@ -22,7 +23,7 @@ BLOCK = 512
 STEP = 48 + BLOCK
 
 
-def submit(parts: Parts, *asked: str) -> Region:
+def submit(parts: Parts, *asked: str, at_ns: int = 0) -> Region:
     """Hand over a batch: "r1" reads a block with tag 1, "w2" writes one. Returns where the data of
     the writes lie."""
     out = parts.stream.take_out()
@@ -39,7 +40,7 @@ def submit(parts: Parts, *asked: str) -> Region:
         else:
             batch.append(Request(Op.WRITE, 0, BLOCK, region.view[:BLOCK], tag=(tag, 0)))
     out.end = place
-    parts.fast.submit(batch, region, out, begin, 0)
+    parts.fast.submit(batch, region, out, begin, at_ns)
     return region
 
 
@@ -108,6 +109,37 @@ def test_what_fails_says_what_was_not_transferred() -> None:
     device.complete(status=Status(Code.WRITE_ERROR, "worn out", 0))
     answer = only(parts.sent())
     assert (answer.tag, answer.status, answer.field(44)) == (2, CHECK_CONDITION, BLOCK)
+
+
+def test_writes_that_complete_together_count_each_with_its_own_age() -> None:
+    device, tally = PendingDevice(), Tally()
+    parts = make_parts(device, stage=tally, clock_ns=lambda: 5000)
+    submit(parts, "w1", "w2", at_ns=1000)
+    submit(parts, "w3", at_ns=4990)
+    device.complete()
+    assert tally.ages == [(4000, 2), (10, 1)]
+
+
+def test_what_fails_counts_among_all_at_once_or_late() -> None:
+    bad = Status(Code.WRITE_ERROR, "worn out", 0)
+
+    class Broken(PendingDevice):
+        is_broken = False
+
+        def submit(self, batch: list[Request], completed: Completed) -> None:
+            super().submit([] if self.is_broken else batch, completed)
+            for request in batch if self.is_broken else []:
+                request.status = bad
+
+    device, tally = Broken(), Tally()
+    parts = make_parts(device, stage=tally)
+    submit(parts, "w1", "w2", "r3")
+    device.complete(1)
+    device.complete(status=bad)
+    device.is_broken = True
+    submit(parts, "r4")
+    assert sum(count for _op, count, _length in tally.added) == 4
+    assert tally.failed == [Op.READ, Op.WRITE, Op.READ]
 
 
 def test_what_is_given_up_is_complete_without_an_answer() -> None:

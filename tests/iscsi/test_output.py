@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tierce_iscsi.output import SEND_BUFFER_COUNT_MAX, UNSENT_BYTES_MAX, Output
+from core.volume.model import Tally
+from tierce import Op
+from tierce_iscsi.output import SEND_BUFFER_COUNT_MAX, UNSENT_BYTES_MAX, Output, Unsent
 
 
 def make() -> tuple[Output[str], list[str]]:
@@ -37,3 +39,13 @@ def test_one_send_takes_so_many_buffers_and_too_much_is_full() -> None:
     assert not output.is_full
     output.push(bytes(UNSENT_BYTES_MAX))
     assert output.is_full
+
+
+def test_what_waits_to_be_sent_counts_from_the_first_attempt_to_the_last_byte() -> None:
+    tally, times = Tally(), iter([1000, 6000])
+    unsent = Unsent(tally, lambda: next(times))
+    unsent.look(0)
+    for length in (700, 900, 100, 0, 0):
+        unsent.look(length)
+    assert (tally.added, tally.ages) == ([(Op.READ, 1, 700)], [(5000, 1)])
+    assert not unsent.is_waiting

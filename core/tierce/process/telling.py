@@ -18,10 +18,16 @@ def stamped(event: Event) -> Event:
     return event if event.time_ns else attrs.evolve(event, time_ns=time.time_ns())
 
 
+def format_time(time_ns: int) -> str:
+    """Return nanoseconds since the epoch as logs tell them: RFC 3339, UTC, with milliseconds."""
+    seconds, rest_ns = divmod(time_ns, 1_000_000_000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest_ns // 1_000_000:03}Z"
+
+
 def log_line(process: str, event: Event) -> str:
     """Return an event as the one line of JSON that it is in a process's log."""
     values: dict[str, Any] = {
-        "time": round(stamped(event).time_ns / 1e9, 3),
+        "time": format_time(stamped(event).time_ns),
         "severity": event.severity,
         "process": process,
         "pid": os.getpid(),

@@ -21,6 +21,7 @@ from tierce.contexts import OpenContext
 from tierce.errors import explain
 from tierce.reactor import Timer
 from tierce.spec import Event
+from tierce.volume.failures import Failures
 
 _LOG = logging.getLogger(__name__)
 
@@ -56,6 +57,10 @@ class Blame:
         origin: Who brings it: "plugin 'slow' (package tierce-slow)".
         context: What the volume was opened with.
         show: Shows this part's count and last error.
+        failures: Of the volume's I/Os.
+
+    Attributes:
+        failures: As above.
     """
 
     def __init__(
@@ -64,8 +69,10 @@ class Blame:
         origin: str,
         context: OpenContext,
         show: Callable[[str, Mapping[str, Any]], None],
+        failures: Failures,
     ) -> None:
         self.part = part
+        self.failures = failures
         self.count = 0
         self._origin = origin
         self._context = context
@@ -96,6 +103,10 @@ class Blame:
             _LOG.error("volume %s: %s", self._context.volume.name, message, exc_info=error)
             self._tell(message)
         return f"{self.part} {why}"
+
+    def failure(self, request: Request, why: str) -> Status:
+        """Return what a request is answered with that a mistake, which was told, costs."""
+        return self.failures.excuse(failure(request, why))
 
     def close(self) -> None:
         """Tell what has not been told: nothing more will come."""
@@ -143,12 +154,13 @@ class Blames:
     def __init__(self, context: OpenContext, publish: Callable[[Mapping[str, Any]], None]) -> None:
         self._context = context
         self._publish = publish
+        self._failures = Failures(context)
         self._shown: dict[str, Mapping[str, Any]] = {}
         self._all: list[Blame] = []
 
     def of(self, part: str, origin: str) -> Blame:
         """Return where the mistakes of a part go."""
-        blame = Blame(part, origin, self._context, self._show)
+        blame = Blame(part, origin, self._context, self._show, self._failures)
         self._all.append(blame)
         return blame
 
@@ -156,6 +168,7 @@ class Blames:
         """Tell what has not been told."""
         for blame in self._all:
             blame.close()
+        self._failures.close()
 
     def _show(self, part: str, how: Mapping[str, Any]) -> None:
         self._shown[part] = how

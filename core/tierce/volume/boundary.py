@@ -42,14 +42,10 @@ from tierce.block.quiet import when_quiet
 from tierce.block.status import GOOD, Code, Status
 from tierce.reactor import Reactor
 from tierce.stage import Stage
-from tierce.volume.blame import Blame, failure
+from tierce.volume.blame import Blame
 from tierce.volume.completion import Completion
 from tierce.volume.counting import count
-
-#: A call that has not come back after so many seconds is told; looked for as often, so that it is
-#: told within twice the time.
-STALL_S = 4.5
-_STALL_NS = int(STALL_S * 1e9)
+from tierce.volume.stalls import STALL_S, Stalls
 
 
 class Boundary:
@@ -85,7 +81,6 @@ class Boundary:
         self._blame = blame
         self._reactor = reactor
         self._below = below
-        self._is_waiting = is_waiting
         self._stage = stage
         self._add = stage.add
         self._submit: Callable[[list[Request], Completed], object] = device.submit
@@ -100,6 +95,10 @@ class Boundary:
             below._above = self
         #: When a pending request was submitted, in ns; the one that waits longest first.
         self._began: dict[Request, int] = {}
+        self.stalls = Stalls(
+            *(self._began, blame, reactor, clock),
+            lambda: is_waiting() or (below is not None and below.stalls.is_stalled),
+        )
         #: Whom a hold waits with.
         self.completion = Completion(self._take, self._began)
         #: Whom to answer requests for, whose filter failed while they were here.
@@ -108,7 +107,6 @@ class Boundary:
         #: the device below answer several batches in one call.
         self._submitter: Completed | None = None
         self._complete: Completed = lambda _requests: None
-        self._is_watched = False
         self._closed: Callable[[Status], None] | None = None
         self._is_closed = False
 
@@ -259,9 +257,8 @@ class Boundary:
                 else:
                     self._check(request)
         count(self._stage, batch, elapsed_ns)
-        if self._began and not self._is_watched:
-            self._is_watched = True
-            self._reactor.call_later(STALL_S, self._look)
+        if self._began and not self.stalls.is_watching:
+            self.stalls.watch()
 
     def _failed(self, batch: list[Request], kind: str, error: BaseException | None = None) -> None:
         """The device failed on a batch: answer what it has not answered."""
@@ -270,7 +267,7 @@ class Boundary:
         why = self._blame.mistake(kind, consequence, error)
         for request in open_ones:
             if self._below is None or not self._below.adopt(request, self._answer_orphan(why)):
-                request.status = failure(request, why)
+                request.status = self._blame.failure(request, why)
 
     # -- coming back -------------------------------------------------------------------------------
 
@@ -316,11 +313,14 @@ class Boundary:
             )
 
     def _check(self, request: Request) -> None:
-        """See to it that a request which the device calls answered has a status."""
+        """See to it that a request which the device calls answered has a status, and that it is
+        told if it failed."""
         if not isinstance(request.status, Status):
             kind = "answered a request without a status"
             why = self._blame.mistake(kind, f"{request.op.name} is answered with an error")
-            request.status = failure(request, why)
+            request.status = self._blame.failure(request, why)
+        elif not request.status.is_good:
+            self._blame.failures.note(self._blame.part, request)
 
     def lose(self, requests: list[Request], error: BaseException) -> None:
         """This filter failed on what came back from below: answer what it can't answer any more."""
@@ -328,7 +328,7 @@ class Boundary:
         consequence = f"{len(lost)} requests are answered with an error"
         why = self._blame.mistake("raised when it was answered", consequence, error)
         for request in lost:
-            request.status = failure(request, why)
+            request.status = self._blame.failure(request, why)
         if lost:
             self._complete(lost)
 
@@ -342,33 +342,10 @@ class Boundary:
 
     def _answer_orphan(self, why: str) -> Callable[[Request], None]:
         def answer(request: Request) -> None:
-            request.status = failure(request, why)
+            request.status = self._blame.failure(request, why)
             self._complete([request])
 
         return answer
-
-    # -- waiting -----------------------------------------------------------------------------------
-
-    def is_stalled(self) -> bool:
-        """True if it has not answered something for too long."""
-        began = next(iter(self._began.values()), 0)
-        return bool(began) and self.clock() - began >= _STALL_NS
-
-    def _look(self) -> None:
-        self._is_watched = False
-        if not self._began:
-            return
-        is_known = self._is_waiting() or (self._below is not None and self._below.is_stalled())
-        if self.is_stalled() and not is_known:
-            oldest, began = next(iter(self._began.items()))
-            waited_s = (self.clock() - began) // 1_000_000_000
-            self._blame.mistake(
-                "does not answer",
-                f"{oldest.op.name} of {oldest.length} bytes at {oldest.offset} waits for "
-                f"{waited_s} s, {len(self._began)} requests in all",
-            )
-        self._is_watched = True
-        self._reactor.call_later(STALL_S, self._look)
 
     def _is_inside(self) -> bool:
         """True if the caller was called, however deep, from `submit` of this very boundary."""

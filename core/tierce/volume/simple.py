@@ -158,6 +158,7 @@ class SimpleAdapter:
             does = "returned something" if isinstance(error, ReturnedError) else "raised"
             consequence = f"{request.op.name} is answered with an error"
             self._blame.mistake(f"{does} in {request.op.name}", consequence, error)
+            return self._blame.failures.excuse(status_of(error, request, self._engine))
         return status_of(error, request, self._engine)
 
     def _call(self, request: Request) -> None:

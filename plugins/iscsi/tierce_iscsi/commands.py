@@ -271,11 +271,10 @@ class Commands:
         if task.work is None or not task.work.requests:
             return
         stage, request = self._stage, task.work.requests[0]
-        if reply.status == GOOD:
-            elapsed_ns = self._clock_ns() - task.started_ns
-            length = sum(request.length for request in task.work.requests)
-            stage.add(request.op, 1, length, elapsed_ns)
-        else:
+        elapsed_ns = self._clock_ns() - task.started_ns
+        length = sum(request.length for request in task.work.requests)
+        stage.add(request.op, 1, length, elapsed_ns)
+        if reply.status != GOOD:
             stage.fail(request.op)
 
     # -- waiting for memory ------------------------------------------------------------------------

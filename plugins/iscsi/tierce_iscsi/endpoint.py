@@ -12,13 +12,13 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
-from tierce import READABLE, WRITABLE, ProtocolError, Reactor, Timer
+from tierce import READABLE, WRITABLE, ProtocolError, Reactor, Stage, Timer
 from tierce_iscsi.buffers import Region
 from tierce_iscsi.connection import TURN_NS, Connection
 from tierce_iscsi.connection_router import Handed
 from tierce_iscsi.login import Login, LoginRefusedError
 from tierce_iscsi.options import IscsiOptions
-from tierce_iscsi.output import Output
+from tierce_iscsi.output import Output, Unsent
 from tierce_iscsi.pdu import LOGIN_SEGMENT_BYTES_MAX, LoginStatus, take_pdu
 from tierce_iscsi.session import Cause
 from tierce_iscsi.session_events import SessionEvents
@@ -44,6 +44,7 @@ class Target(Protocol):
         reactor: Its loop.
         slices: What goes on when others have had their turn.
         events: What is told of its sessions.
+        send_stage: Where it counts how long answers wait to be sent.
     """
 
     alias: str
@@ -51,6 +52,7 @@ class Target(Protocol):
     reactor: Reactor
     slices: Slices
     events: SessionEvents
+    send_stage: Stage
 
     def admit(self, endpoint: Endpoint) -> None:
         """A login is done: `welcome` it, at once or later, or `refuse` it."""
@@ -81,6 +83,7 @@ class Endpoint:
         self._reactor = target.reactor
         self._buffer = bytearray(handed.data)
         self._output: Output[None] = Output(_sent)
+        self._unsent: Unsent | None = None
         self._events = 0
         #: The login is done and waits for what the session before it has left.
         self._is_waiting = False
@@ -160,6 +163,7 @@ class Endpoint:
         stream.output.push(self.login.welcome(session.tsih, session.queue_depth))
         session.stat_sn = self.login.stat_sn
         self.connection = connection
+        self._unsent = Unsent(self._target.send_stage, connection.clock_ns)
         self._is_waiting = False
         interval_s = self._target.options.nop_interval_s
         self._timer = self._reactor.call_later(interval_s, self._tick)
@@ -333,8 +337,11 @@ class Endpoint:
                 else:
                     count = self._socket.sendmsg(buffers)
             except BlockingIOError:
-                return
+                break
             output.sent(count)
+        unsent = self._unsent
+        if unsent is not None and (output.length or unsent.is_waiting):
+            unsent.look(output.length)
 
     def _update(self) -> None:
         """Watch for what can be dealt with now."""

@@ -181,7 +181,7 @@ class FastPath:
         if writes:
             self._stage.add(WRITE, len(writes), write_bytes, elapsed_ns)
         for request in failed:
-            self._answer_failure(request, request.tag[0])
+            self._answer_failure(request, request.tag[0], elapsed_ns)
 
     def _answer_writes(self, tags: list[int], out: Region, max_cmd_sn: int) -> None:
         """Put GOOD for these writes behind what is in the region."""
@@ -198,10 +198,11 @@ class FastPath:
         session.stat_sn = stat_sn
         out.end = at
 
-    def _answer_failure(self, request: Request, tag: int) -> None:
+    def _answer_failure(self, request: Request, tag: int, elapsed_ns: int) -> None:
         """Answer a READ or WRITE that failed."""
         status = request.status
         assert status is not None, "answered only when complete"
+        self._stage.add(request.op, 1, request.length, elapsed_ns)
         self._stage.fail(request.op)
         reply = check_condition(sense_of(status, self._unit.block_size))
         self._responses.respond_status(tag, reply, residual=request.length, residual_flag=0x02)
@@ -211,8 +212,9 @@ class FastPath:
         out, place = task.region, task.place
         status = request.status
         assert status is not None, "complete requests have a status"
+        elapsed_ns = self._clock_ns() - task.started_ns
         if not status.is_good:
-            self._answer_failure(request, task.tag & pdu.SERIAL_MASK)
+            self._answer_failure(request, task.tag & pdu.SERIAL_MASK, elapsed_ns)
             return
         session, stream = self._session, self._stream
         pdu.DATA_IN_WHOLE.pack_into(
@@ -230,25 +232,32 @@ class FastPath:
         session.stat_sn = session.stat_sn + 1 & 0xFFFFFFFF
         stream.add_digests(out, place, request.length)
         stream.push_run(out, place, place + request.length + self._overhead)
-        self._stage.add(READ, 1, request.length, self._clock_ns() - task.started_ns)
+        self._stage.add(READ, 1, request.length, elapsed_ns)
 
     def _answer_late_writes(self, writes: list[Request]) -> None:
-        """Answer what was completed together with one run; its time is that of the oldest."""
+        """Answer what was completed together with one run. What came together counts together,
+        with its own age."""
         good: list[int] = []
-        length = 0
-        oldest_ns = now_ns = self._clock_ns()
+        count = length = run_ns = 0
+        now_ns = self._clock_ns()
         for request in writes:
-            status = request.status
+            task, status = request.tag, request.status
             assert status is not None, "complete requests have a status"
             if not status.is_good:
-                self._answer_failure(request, request.tag.tag & pdu.SERIAL_MASK)
+                elapsed_ns = now_ns - task.started_ns
+                self._answer_failure(request, task.tag & pdu.SERIAL_MASK, elapsed_ns)
                 continue
-            good.append(request.tag.tag & pdu.SERIAL_MASK)
+            good.append(task.tag & pdu.SERIAL_MASK)
+            if task.started_ns != run_ns:
+                if count:
+                    self._stage.add(WRITE, count, length, now_ns - run_ns)
+                count = length = 0
+                run_ns = task.started_ns
+            count += 1
             length += request.length
-            oldest_ns = min(oldest_ns, request.tag.started_ns)
         if not good:
             return
-        self._stage.add(WRITE, len(good), length, now_ns - oldest_ns)
+        self._stage.add(WRITE, count, length, now_ns - run_ns)
         out = self._stream.room_for(len(good) * self._header_bytes)
         if out is None:
             for tag in good:

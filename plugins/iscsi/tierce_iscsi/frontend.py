@@ -69,6 +69,7 @@ class IscsiFrontend(Frontend):
         self._volume_options: IscsiVolumeOptions = context.volume_options
         self._iqn = identity(self.options, context.volume.name, self._volume_options)
         self._stage = context.stage("frontend")
+        self.send_stage = context.stage("frontend.send")
         self._persistence = Persistence(context)
         self.unit = LogicalUnit(
             context.device,

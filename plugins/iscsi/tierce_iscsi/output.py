@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from tierce import Op, Stage
+
 #: Buffers of one sendmsg; Linux takes 1024 (IOV_MAX), more than a few dozen gain nothing.
 SEND_BUFFER_COUNT_MAX = 64
 #: While more than this waits, in bytes or in buffers, nothing is read and nothing more is
@@ -83,3 +85,33 @@ class Output(Generic[Owner]):
             if owner is not None:
                 self._sent(owner)
         self.length = 0
+
+
+class Unsent:
+    """How long answers wait that the socket does not take at once: the initiator, or the network,
+    is slower than the volume. They count as reads, since it is data that fills a socket.
+
+    Args:
+        stage: Where each such time counts, with the bytes that waited at its start.
+        clock_ns: A monotonic clock.
+
+    Attributes:
+        is_waiting: True while answers wait.
+    """
+
+    __slots__ = ("_began_ns", "_clock_ns", "_length", "_stage", "is_waiting")
+
+    def __init__(self, stage: Stage, clock_ns: Callable[[], int]) -> None:
+        self._stage = stage
+        self._clock_ns = clock_ns
+        self._began_ns = self._length = 0
+        self.is_waiting = False
+
+    def look(self, length: int) -> None:
+        """So many bytes are unsent after an attempt to send."""
+        if length and not self.is_waiting:
+            self.is_waiting = True
+            self._began_ns, self._length = self._clock_ns(), length
+        elif self.is_waiting and not length:
+            self.is_waiting = False
+            self._stage.add(Op.READ, 1, self._length, self._clock_ns() - self._began_ns)

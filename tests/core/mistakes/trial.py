@@ -45,7 +45,7 @@ from tierce.registry import Candidate, Registry, culprit, missing
 from tierce.registry.factories import IMPORT_S_MAX
 from tierce.server.listeners import WAITING_COUNT_MAX, Listeners
 from tierce.state.store import StateStore
-from tierce.volume.boundary import STALL_S
+from tierce.volume.stalls import STALL_S
 
 STRANGER = Path(__file__).parents[2] / "strangers" / "mistaken" / "tierce_mistaken.py"
 PACKAGE = "tierce-mistaken"
@@ -257,7 +257,7 @@ class Trial:
         target = self.target(**volume)
         self.ask(target)
         for boundary in target._pipeline.boundaries:
-            boundary.clock = lambda: 1 << 62
+            boundary.stalls.clock = lambda: 1 << 62
         self.reactor.advance(STALL_S)
         return re.sub(r"waits for \d+ s", "waits for 5 s", self.last())
 

@@ -20,7 +20,8 @@ def test_an_event_keeps_the_time_at_which_it_happened() -> None:
 def test_a_line_of_a_log_says_when_it_happened_and_not_when_it_was_written() -> None:
     event = Event("a.b", "it was", "volume/a", "warning", {"odd": object}, time_ns=1_500_000_000)
     line = json.loads(log_line("target.a", event))
-    assert (line["time"], line["severity"], line["process"]) == (1.5, "warning", "target.a")
+    assert line["time"] == "1970-01-01T00:00:01.500Z", "RFC 3339, UTC, with milliseconds"
+    assert (line["severity"], line["process"]) == ("warning", "target.a")
     assert line["fields"] == {"odd": "<class 'object'>"}
 
 

@@ -64,11 +64,14 @@ class Tally:
 
     def __init__(self) -> None:
         self.added: list[tuple[int, int, int]] = []
+        #: How old what was added was, in ns, and how much of it there was.
+        self.ages: list[tuple[int, int]] = []
         self.failed: list[int] = []
 
     def add(self, op: int, count: int, length: int, elapsed_ns: int) -> None:
         assert elapsed_ns >= 0
         self.added.append((op, count, length))
+        self.ages.append((elapsed_ns, count))
 
     def fail(self, op: int, count: int = 1) -> None:
         self.failed += [op] * count

@@ -25,7 +25,8 @@ from tierce import (
     Request,
     Status,
 )
-from tierce.volume.boundary import STALL_S, Boundary
+from tierce.volume.boundary import Boundary
+from tierce.volume.stalls import STALL_S
 
 # -- default-deny ----------------------------------------------------------------------------------
 
@@ -333,7 +334,7 @@ def test_a_deferred_batch_is_answered_by_the_rules() -> None:
 def test_what_is_not_answered_in_time_is_told_by_the_lowest_that_has_it() -> None:
     stack = Stack(Filter)
     stack.submit(3)
-    assert not stack.top.is_stalled()
+    assert not stack.top.stalls.is_stalled
     stack.now_ns += 9_000_000_000
     stack.reactor.advance(STALL_S)
     (event,) = stack.events

@@ -15,8 +15,8 @@ from core.volume.model import BLOCK, SIZE, Run, open_context, volume_spec
 from tierce import Code, Event, Flag, NoOptions, Op, Reactor, Request, Status, VolumeStatus
 from tierce.process.epoll import EpollReactor
 from tierce.registry import Registry
-from tierce.volume.boundary import STALL_S
 from tierce.volume.pipeline import Pipeline, open_pipeline
+from tierce.volume.stalls import STALL_S
 from tierce.volume.statistics import StatisticsPage
 
 STRANGERS = Path(__file__).parents[2] / "strangers"
@@ -125,7 +125,7 @@ def test_an_engine_that_says_itself_that_its_io_waits_is_not_told_as_one_that_ha
     engine: Any = scene.pipeline.engine
     engine.context.publish(VolumeStatus(state="stopped", trouble="too few replicas answer"))
     scene.pipeline.device.submit([read(0)], lambda _requests: pytest.fail("was answered"))
-    scene.pipeline.boundaries[0].clock = lambda: 1 << 62
+    scene.pipeline.boundaries[0].stalls.clock = lambda: 1 << 62
     loop.advance(STALL_S)
     assert scene.events == []
     # What still waits when it says that it serves is its mistake again.
@@ -143,7 +143,7 @@ def test_what_hangs_is_named_within_10_seconds(tmp_path: Path, engine: str, part
     scene = Scene(tmp_path, loop, "hangs", engine)
     scene.pipeline.device.submit([read(0)], lambda _requests: pytest.fail("was answered"))
     for boundary in scene.pipeline.boundaries:
-        boundary.clock = lambda: 1 << 62
+        boundary.stalls.clock = lambda: 1 << 62
     loop.advance(STALL_S)
     (event,) = scene.events
     assert event.message.startswith(
