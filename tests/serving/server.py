@@ -212,13 +212,19 @@ class Server:
         pids = self.pids()
         wanted = [(name, pids[name]) for name in names if name in pids]
         for _name, pid in wanted:
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         if self._process is not None and ("serve", self._process.pid) in wanted:
             self.wait()
 
     def kill_all(self) -> None:
-        self.kill(self.pids())
-        wait_until(lambda: not self.pids(), "all are dead")
+        def is_done() -> bool:
+            # Each time: what was being started while the first were killed comes to light later.
+            found = self.pids()
+            self.kill(found)
+            return not found
+
+        wait_until(is_done, "all are dead")
 
     @contextlib.contextmanager
     def stopped(self, names: Iterable[str]) -> Iterator[None]:
