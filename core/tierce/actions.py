@@ -63,10 +63,10 @@ class ActionCall:
     """One action to be carried out by something that runs on this node.
 
     Attributes:
-        volume: The volume; empty for a service.
-        service: The service; empty for a volume.
-        part: "engine", "filter.NAME", "frontend.NAME", "member.NAME" or "target"; of a service
-            nothing.
+        volume: The volume; empty for a service of the node.
+        service: The service of the node; empty for a volume.
+        part: "engine", "filter.NAME", "frontend.NAME", "member.NAME", "service.NAME" (one that
+            runs for this volume) or "target"; of a service of the node nothing.
         action: The action's name.
         arguments: JSON values, as a config file would hold them.
         words: Arguments as somebody typed them, each as text: taken as JSON where the argument is

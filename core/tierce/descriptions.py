@@ -172,9 +172,13 @@ class FilterDescription:
 class Scope(enum.Enum):
     """What there is one process of a service for."""
 
+    #: Each node.
     NODE = "node"
+    #: The one node that holds control: where there is one node, that.
     CONTROL = "control"
+    #: Each pool. A config file that names such a service is refused: there are no pools yet.
     POOL = "pool"
+    #: Each volume that the section's `selector` names, or each one: while it is served here.
     VOLUME = "volume"
 
 
@@ -186,9 +190,8 @@ class ServiceDescription:
         name: What the config calls it.
         summary: One sentence.
         factory: `(ServiceContext) -> Service`.
-        options: Option class.
-        scope: What there is one process for. Only `Scope.NODE`, one on each node, is run now; a
-            config file that names a service of another scope is refused.
+        options: Option class; of `Scope.VOLUME`, without an option `selector`.
+        scope: What there is one process for.
     """
 
     name: str

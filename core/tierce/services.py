@@ -1,4 +1,4 @@
-"""Services: processes of a plugin that belong to no volume; and what they can see.
+"""Services: processes of a plugin beside the data processes; and what they can see.
 
 A service is an exporter, a watcher of disks, an API, a pool. It has a process of its own, beside
 the data processes and never in them: it may wait, compute and fail, and costs nobody but itself.
@@ -117,7 +117,10 @@ class ServiceContext:
     Attributes:
         name: The service's name.
         options: Its option instance.
-        statistics: Returns what all volumes and members have done and how they are, by volume.
+        volume: The volume that this process is for, where the service is one of a volume; else
+            empty. Another process of the service is for another volume.
+        statistics: Returns what all volumes and members have done and how they are, by volume; in a
+            volume's process of that volume alone.
         events: Returns the events since the last call. The first call of a new service begins
             with what happens from then on; one that was started anew goes on where it was, and
             gets again what it was given last: that it had dealt with it, nobody knows.
@@ -145,6 +148,7 @@ class ServiceContext:
 
     name: str
     options: Any
+    volume: str = ""
     statistics: Callable[[], Mapping[str, VolumeStatistics]]
     events: Callable[[], Events]
     wait: Callable[[float], bool]

@@ -23,6 +23,8 @@ from tierce import (
     Listens,
     MemberSpec,
     PolicyHandlerDescription,
+    Scope,
+    ServiceDescription,
     TemporaryError,
     VolumeSpec,
     hookimpl,
@@ -207,6 +209,21 @@ def tierce_filters() -> list[FilterDescription]:
             contract=2,
         )
         for name, options in (("slow", SlowOptions), ("keyed", KeyedOptions))
+    ]
+
+
+@hookimpl
+def tierce_services() -> list[ServiceDescription]:
+    return [
+        ServiceDescription(
+            name=scope.value,
+            summary="Serves.",
+            factory=f"{MODULE}:none",
+            options=SlowOptions,
+            scope=scope,
+            contract=2,
+        )
+        for scope in Scope
     ]
 
 

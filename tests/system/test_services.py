@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +95,34 @@ def test_a_service_exports_differences_and_events_over_restarts_of_what_it_watch
     assert not [one for one in lines(ledger) if "lost" in one]
     log = (server.data / "logs" / "service.ledger.log").read_text()
     assert '"subject": "service/ledger", "message": "writing to ' in log
+    server.stop()
+
+
+def test_a_service_of_volumes_watches_each_alone_while_it_is_served(server: Server) -> None:
+    seen = server.folder / "seen"
+    seen.mkdir()
+    services = {"watchman": {"folder": "./seen"}, "captain": {"folder": "./seen"}}
+    volumes = [volume(name, "memory", "16 MiB") for name in ("left", "right")]
+    server.lay_out("watchman")
+    server.configure(*volumes, services=services)
+    server.run("left", "right")
+    session = server.session("left")
+    for index in range(3):
+        session.write_now(index * 512, BLOCK)
+    session.close()
+    wait_until(lambda: {"left": 3} in lines(seen / "left.jsonl"), "its watchman has seen them")
+    assert all("left" not in one for one in lines(seen / "right.jsonl"))
+    wait_until(
+        lambda: any("left" in one for one in lines(seen / "all.jsonl")), "so has the captain"
+    )
+    done = server.command("volume", "act", "right", "service.watchman", "look", "--output", "json")
+    assert json.loads(done.stdout) == {"volume": "right"}
+    before = server.pids()
+    server.configure(volumes[0], services=services)
+    os.kill(before["serve"], signal.SIGHUP)
+    wait_until(lambda: "service.watchman.right" not in server.pids(), "it went with its volume")
+    kept = ("service.watchman.left", "service.captain", "target.left")
+    assert [server.pids()[name] for name in kept] == [before[name] for name in kept]
     server.stop()
 
 

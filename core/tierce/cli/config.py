@@ -124,9 +124,12 @@ def values(loaded: Config) -> Iterator[tuple[str, Any]]:
         [one.name for one in loaded.registry.plugins if one.state == "enabled"],
     )
     yield from flatten("limits", to_json(loaded.limits))
-    for family, sections in (("frontends", loaded.frontends), ("services", loaded.services)):
-        for name, options in sections.items():
-            yield from flatten(f"{family}.{name}", to_json(options, hide_secrets=True))
+    for name, options in loaded.frontends.items():
+        yield from flatten(f"frontends.{name}", to_json(options, hide_secrets=True))
+    for name, service in loaded.services.items():
+        yield from flatten(f"services.{name}", to_json(service.options, hide_secrets=True))
+        if service.volumes:
+            yield f"services.{name}.selector.volumes", list(service.volumes)
     for index, document in enumerate(loaded.policies):
         path = f"policies[{index}]"
         yield f"{path}.kind", document.kind

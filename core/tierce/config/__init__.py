@@ -7,7 +7,7 @@ made from the declaration.
 
 from tierce.config.exports import identity_of, is_short, portal_sections
 from tierce.config.loading import config_from_bytes, load_config, load_registry
-from tierce.config.model import Config, Limits, PolicyDocument
+from tierce.config.model import Config, Limits, PolicyDocument, ServiceSection
 from tierce.config.parsing import options_from_mapping
 from tierce.config.volumes import volume_from_mapping, volume_to_mapping
 from tierce.config.walking import leaves, located_error, origin_of
@@ -16,6 +16,7 @@ __all__ = [
     "Config",
     "Limits",
     "PolicyDocument",
+    "ServiceSection",
     "config_from_bytes",
     "identity_of",
     "is_short",

@@ -14,12 +14,14 @@ from tierce.config.model import (
     PluginsSection,
     PolicyDocument,
     PolicyShape,
+    Selector,
+    ServiceSection,
 )
 from tierce.config.parsing import Reading, entries, parse_options
 from tierce.config.sections import Section, find, sections_of
 from tierce.config.source import Value, parse, read_file
 from tierce.config.volumes import parse_volume, volume_key
-from tierce.descriptions import Listens, Scope
+from tierce.descriptions import Listens, Scope, ServiceDescription
 from tierce.errors import ConfigError
 from tierce.registry import Registry, installed, nearest
 from tierce.spec import VolumeSpec
@@ -72,12 +74,13 @@ def _config(
     volumes = tuple(_check_volumes(found, frontends, registry, reading))
     names = {volume.name for volume in volumes}.union(refused or ())
     policies = tuple(_policies(value, registry, reading, names))
+    services = _services(value, registry, reading, names)
     return Config(
         file=str(path),
         data_dir=Path(shape.data_dir),
         registry=registry,
         frontends=frontends,
-        services=_services(value, registry, reading),
+        services=services,
         policies=policies,
         volumes=volumes,
         limits=shape.limits,
@@ -193,8 +196,10 @@ def _frontends(value: Value, registry: Registry, reading: Reading) -> dict[str, 
     return found
 
 
-def _services(value: Value, registry: Registry, reading: Reading) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _services(
+    value: Value, registry: Registry, reading: Reading, known: set[str]
+) -> dict[str, ServiceSection]:
+    found: dict[str, ServiceSection] = {}
     # `exporters:` is another name of the section.
     for key in ("services", "exporters"):
         for name, section in sections_of(value, key, "service", registry.services, registry):
@@ -204,14 +209,37 @@ def _services(value: Value, registry: Registry, reading: Reading) -> dict[str, A
                 raise section.error(
                     f"{key}.{name}: the service {name!r} is there already, in {first}"
                 )
-            if description.scope is not Scope.NODE:
+            if description.scope is Scope.POOL:
                 raise section.error(
-                    f"{key}.{name}: the service {name!r} is one of a {description.scope.value}, "
-                    f"and this Tierce runs only those of a node"
+                    f"{key}.{name}: the service {name!r} is one of a pool, and this Tierce has no "
+                    "pools"
                 )
             reading.origins[path] = section.at.origin
-            found[name] = section.parse(description.options, reading, path)
+            found[name] = _service(section, reading, path)
+            advice = f"service {name!r}"
+            _advise_unknown(section.at, advice, found[name].volumes, known, reading)
     return found
+
+
+def _service(section: Section[ServiceDescription], reading: Reading, path: str) -> ServiceSection:
+    scope = section.description.scope
+    volumes: tuple[str, ...] = ()
+    if scope is Scope.VOLUME:
+        selector, section = section.without("selector", path)
+        if selector is not None:
+            volumes = parse_options(Selector, selector, reading, f"{path}.selector").volumes
+    options = section.parse(section.description.options, reading, path)
+    return ServiceSection(options, scope, volumes)
+
+
+def _advise_unknown(
+    at: Value, who: str, volumes: Iterable[str], known: set[str], reading: Reading
+) -> None:
+    """Advise of volumes that something selects and that the file does not name."""
+    for name in sorted(set(volumes) - known):
+        reading.advice.append(
+            f"{at.origin}: {who} selects the volume {name!r}, which this file does not name"
+        )
 
 
 def _policies(
@@ -225,11 +253,7 @@ def _policies(
             raise one.error(
                 f"policies[{index}].name: there is a policy {document.name!r} already", key="name"
             )
-        for name in sorted(set(document.volumes) - known):
-            reading.advice.append(
-                f"{one.origin}: policy {document.name!r} selects the volume {name!r}, which this "
-                "file does not name"
-            )
+        _advise_unknown(one, f"policy {document.name!r}", document.volumes, known, reading)
         documents.append(document)
         taken.add(document.name)
     return documents

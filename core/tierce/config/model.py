@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 
+from tierce.descriptions import Scope
 from tierce.errors import ConfigError
 from tierce.options import option
 from tierce.registry import Registry
@@ -86,7 +87,7 @@ class PluginsSection:
 
 @attrs.frozen
 class Selector:
-    """Which volumes a policy document is about."""
+    """Which volumes a policy document, or a service of volumes, is about."""
 
     volumes: tuple[str, ...] = option(default=(), doc="Their names; none named: every volume.")
 
@@ -173,7 +174,9 @@ class FileShape:
         factory=dict, doc="Options of front ends, by name; one that is absent has its defaults."
     )
     services: dict[str, Any] = option(
-        factory=dict, doc="Services to run, by name, with their options; `{}` for none to set."
+        factory=dict,
+        doc="Services to run, by name, with their options; `{}` for none to set. One that runs for "
+        "each volume may have a `selector`, as policies have, beside its options.",
     )
     exporters: dict[str, Any] = option(
         factory=dict, doc="Another name of `services:`; a service stands in one of the two."
@@ -183,6 +186,26 @@ class FileShape:
     )
     limits: Limits = option(factory=Limits, doc="What the server as a whole may take.")
     volumes: tuple[VolumeShape, ...] = option(default=(), doc="The volumes that this file owns.")
+
+
+@attrs.frozen
+class ServiceSection:
+    """A service to run.
+
+    Attributes:
+        options: Instance of its option class.
+        scope: What there is one process of it for.
+        volumes: Of one of a volume, the names of its volumes; empty for all that are served.
+    """
+
+    options: Any
+    scope: Scope = Scope.NODE
+    volumes: tuple[str, ...] = ()
+
+    def is_for(self, volume: str) -> bool:
+        """True if that volume has a process of it."""
+        is_selected = not self.volumes or volume in self.volumes
+        return self.scope is Scope.VOLUME and is_selected
 
 
 @attrs.frozen
@@ -212,7 +235,7 @@ class Config:
         registry: The plugins that it enables.
         frontends: Option instance of every registered front end; its defaults where the file has
             no section for it (a front end that has none and is not named is not here).
-        services: Option instance of each service to run.
+        services: Each service to run, by name.
         policies: The policy documents.
         volumes: The volumes that the file owns.
         limits: The limits.
@@ -227,7 +250,7 @@ class Config:
     data_dir: Path
     registry: Registry
     frontends: Mapping[str, Any]
-    services: Mapping[str, Any]
+    services: Mapping[str, ServiceSection]
     policies: tuple[PolicyDocument, ...]
     volumes: tuple[VolumeSpec, ...]
     limits: Limits

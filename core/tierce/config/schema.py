@@ -11,9 +11,9 @@ from typing import Any
 
 import attrs
 
-from tierce.config.model import ExportShape, FileShape, PolicyShape, VolumeShape
+from tierce.config.model import ExportShape, FileShape, PolicyShape, Selector, VolumeShape
 from tierce.config.quantity import DURATION_UNITS, SIZE_UNITS
-from tierce.descriptions import Startable
+from tierce.descriptions import Scope, Startable
 from tierce.options import PATH_UNITS, OptionInfo, option_info
 from tierce.registry import (
     AnyType,
@@ -46,6 +46,12 @@ def config_schema(registry: Registry) -> Schema:
     properties["frontends"] |= _sections(registry.frontends.values())
     for key in ("services", "exporters"):
         properties[key] |= _sections(registry.services.values())
+        for name, one in registry.services.items():
+            if one.scope is Scope.VOLUME:
+                section = properties[key]["properties"][name]
+                selector = _or_null(options_schema(Selector))
+                selector["description"] = "Which volumes have a process of it."
+                section["properties"]["selector"] = selector
     properties["volumes"] |= {"type": ["array", "null"], "items": _volume(registry)}
     properties["policies"] |= {"type": ["array", "null"], "items": _policy(registry)}
     plugin_names = sorted(one.name for one in registry.plugins)

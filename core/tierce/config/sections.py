@@ -50,6 +50,19 @@ class Section(Generic[D]):
             value = Value({}, self.at.file, self.at.line)
         return parse_options(options, value, reading, path)
 
+    def without(self, key: str, path: str) -> tuple[Value | None, Section[D]]:
+        """Return what the file says under one key that is core's own, and the section without it.
+
+        Raises:
+            ConfigError: The section is no mapping.
+        """
+        if self.options is None:
+            return None, self
+        items = dict(entries(self.options, path))
+        found = items.pop(key, None)
+        rest = Value(items, self.options.file, self.options.line, self.options.key_lines)
+        return found, attrs.evolve(self, options=rest)
+
     def error(self, message: str) -> ConfigError:
         """Return the error to raise about it as a whole."""
         return self.at.error(message)

@@ -11,6 +11,7 @@ from pathlib import Path
 import attrs
 
 from tierce.config import Config, leaves, origin_of
+from tierce.descriptions import Scope
 from tierce.process.descriptors import DESCRIPTOR_COUNT_MAX
 from tierce.spec import MemberSpec, VolumeSpec
 
@@ -115,7 +116,13 @@ def _advise_descriptors(
     config: Config, members: Mapping[str, tuple[MemberSpec, ...]]
 ) -> Iterator[str]:
     targets = len(config.volumes)
-    count = targets + sum(map(len, members.values())) + len(config.services) + 2
+    services = sum(
+        sum(section.is_for(volume.name) for volume in config.volumes)
+        if section.scope is Scope.VOLUME
+        else 1
+        for section in config.services.values()
+    )
+    count = targets + sum(map(len, members.values())) + services + 2
     needed = _BASE_COUNT + _PROCESS_COUNT * count
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     most = DESCRIPTOR_COUNT_MAX if hard == resource.RLIM_INFINITY else hard

@@ -122,8 +122,8 @@ class _Comparison:
             yield self._with_policies(name, self._volume(name))
         yield from self._frontends(ports)
         for name, plan in _union(self._before.plans, self._after.plans).items():
-            if plan.role not in _OF_OTHERS and not plan.volume:
-                yield self._process(name)
+            if plan.role is Role.SERVICE:
+                yield self._service(name, plan)
         yield from self._rest()
 
     # -- volumes -----------------------------------------------------------------------------------
@@ -137,7 +137,7 @@ class _Comparison:
         if was is None:
             is_made = name in self._after.made - self._before.made
             return Change(what, Effect.MADE if is_made else Effect.SERVED)
-        names = [plan.name for plan in self._before.plans.values() if plan.volume == name]
+        names = [plan.name for plan in self._before.plans.values() if _serves(plan, name)]
         if now is None:
             return self._stop(what, Effect.GONE, names, lost=self._lost(was))
         changed = self._changed([*names, *self._new(name)])
@@ -159,7 +159,7 @@ class _Comparison:
 
     def _new(self, volume: str) -> Iterator[str]:
         for name, plan in self._after.plans.items():
-            if plan.volume == volume and name not in self._before.plans:
+            if _serves(plan, volume) and name not in self._before.plans:
                 yield name
 
     def _lost(self, was: Served) -> str:
@@ -207,9 +207,10 @@ class _Comparison:
         wait_s = self._after.config.limits.stop_timeout_s * len(ranks)
         return Change(what, effect, processes=processes, wait_s_max=wait_s, **more)
 
-    def _process(self, name: str) -> Change:
-        """One that belongs to no volume: a service."""
-        what = name.replace(".", " ", 1)
+    def _service(self, name: str, plan: Plan) -> Change:
+        """A service's process: no volume stops with it."""
+        of_volume = f" of volume {plan.volume}" if plan.volume else ""
+        what = f"service {plan.settings['service']}{of_volume}"
         if name not in self._before.plans:
             return Change(what, Effect.MADE)
         if name not in self._after.plans:
@@ -222,7 +223,9 @@ class _Comparison:
         )
         options = tuple(keys)
         if self._changed([name]):
-            return self._stop(what, Effect.RESTART, [name], options=options, why="no volume stops")
+            return self._stop(
+                what, Effect.RESTART, [name], options=options, why="no volume stops with it"
+            )
         return Change(what, Effect.LIVE if self._is_told(name) else Effect.NOTHING, options)
 
     def _frontends(self, ports: Mapping[str, str]) -> Iterator[Change]:
@@ -271,8 +274,9 @@ class _Comparison:
             yield self._stop("plugins", Effect.RESTART, [fork_server], why=why)
 
 
-#: Told with what they serve.
-_OF_OTHERS = frozenset({Role.PORTAL, Role.FORK_SERVER, Role.POLICIES})
+def _serves(plan: Plan, volume: str) -> bool:
+    """True for the target and the members of a volume."""
+    return plan.volume == volume and plan.role is not Role.SERVICE
 
 
 def _came_or_went(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Effect:

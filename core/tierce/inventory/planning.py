@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from tierce.codec import to_json
-from tierce.config import Config, portal_sections, volume_to_mapping
+from tierce.config import Config, ServiceSection, portal_sections, volume_to_mapping
+from tierce.descriptions import Scope
 from tierce.inventory.engines import Served
 from tierce.inventory.policy_settings import PolicySet
 from tierce.inventory.volume_inventory import VolumeInventory
@@ -55,12 +56,23 @@ def plan_all(inventory: Inventory, policy_set: PolicySet = _NOTHING_SET) -> Iter
         yield from plan_members(served)
         if not served.record.fenced:
             yield plan_target(served, config, policy_set.of(served))
-    for name, options in config.services.items():
-        yield Plan(
-            f"service.{name}",
-            Role.SERVICE,
-            settings={"service": name, "options": to_json(options)},
-        )
+    for name, section in config.services.items():
+        yield from plan_service(name, section, inventory.served)
+
+
+def plan_service(
+    name: str, section: ServiceSection, served: Mapping[str, Served]
+) -> Iterator[Plan]:
+    """Return the plans of a service's processes: one, or one for each of its volumes."""
+    settings = {"service": name, "options": to_json(section.options)}
+    if section.scope is not Scope.VOLUME:
+        yield Plan(f"service.{name}", Role.SERVICE, settings=settings)
+        return
+    for one in served.values():
+        volume = one.volume.name
+        # One that is fenced is not served here.
+        if section.is_for(volume) and not one.record.fenced:
+            yield Plan(f"service.{name}.{volume}", Role.SERVICE, volume, settings)
 
 
 def plan_target(served: Served, config: Config, volume: VolumeSpec) -> Plan:

@@ -139,8 +139,8 @@ class _Examination:
         """Yield every place that something keeps its bytes in, those of the server itself first."""
         data = Path(os.path.realpath(self._config.data_dir))
         yield Place("data_dir", data, "")
-        for service, options in self._config.services.items():
-            yield from _places_of(options, f"services.{service}", "")
+        for service, section in self._config.services.items():
+            yield from _places_of(section.options, f"services.{service}", "")
         for volume in self._config.volumes:
             path = f"volumes.{volume.name}"
             found = list(_places_of(volume.engine_options, f"{path}.options", volume.name))
@@ -180,8 +180,8 @@ class _Examination:
             # One that nobody names and nobody uses has defaults that nobody chose.
             if name in used or f"frontends.{name}.listen" in config.origins:
                 yield from _listening(options, f"frontends.{name}")
-        for name, options in config.services.items():
-            yield from _listening(options, f"services.{name}")
+        for name, section in config.services.items():
+            yield from _listening(section.options, f"services.{name}")
         for volume in config.volumes:
             path = f"volumes.{volume.name}"
             known = set()

@@ -19,13 +19,14 @@ from tierce.statuses import Published, from_mappings
 
 
 def read_statistics(
-    paths: Paths, ask: Callable[[Message], list[Message]]
+    paths: Paths, ask: Callable[[Message], list[Message]], only: str = ""
 ) -> dict[str, VolumeStatistics]:
     """Return the statistics of every volume of which something runs or has run.
 
     Args:
         paths: Where the pages lie.
         ask: Asks the server and returns its rows; none if no server runs.
+        only: Of this volume alone; empty for all.
     """
     rows = ask({"do": "processes"})
     processes = {one["name"]: one for row in rows for one in row.get("processes", ())}
@@ -33,6 +34,8 @@ def read_statistics(
     targets: dict[str, ProcessStatistics] = {}
     members: dict[str, dict[str, ProcessStatistics]] = {}
     for volume, member in _pages(paths):
+        if only not in ("", volume):
+            continue
         found = _read(paths, volume, member, processes)
         if found is None:
             continue
@@ -45,6 +48,7 @@ def read_statistics(
             name, healths.get(name, ""), targets.get(name), members.get(name, {})
         )
         for name in sorted(targets.keys() | members.keys() | healths.keys())
+        if only in ("", name)
     }
 
 

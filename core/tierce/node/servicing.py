@@ -67,7 +67,9 @@ class ServiceProcess:
         self._follower = Follower(process.paths.place(process.plan.name), self._ask)
         factory = registry.services[name].factory
         self._service = self._make(factory, self._context(options))
-        process.manager.add("service", self._service, registry.origin("service", name))
+        # As one of a node it has its process alone; as one of a volume it is a part of that.
+        part = f"service.{name}" if process.plan.volume else "service"
+        process.manager.add(part, self._service, registry.origin("service", name))
         process.reactor.offload(self._service.run, self._ended)
 
     def close(self, closed: Callable[[], None]) -> None:
@@ -78,9 +80,11 @@ class ServiceProcess:
     # -- inside ------------------------------------------------------------------------------------
 
     def _context(self, options: Any) -> ServiceContext:
-        paths = self._process.paths
+        paths, volume = self._process.paths, self._process.plan.volume
+        subject = f"service/{self._name}" + (f"/{volume}" if volume else "")
         return ServiceContext(
             name=self._name,
+            volume=volume,
             options=options,
             statistics=self._statistics,
             events=self._follower.events,
@@ -88,7 +92,7 @@ class ServiceProcess:
             act=self._act,
             emit=self._post_event,
             call_soon=self._call_soon,
-            logger=plugin_logger(f"service.{self._name}", f"service/{self._name}", self._post_line),
+            logger=plugin_logger(f"service.{self._name}", subject, self._post_line),
             publish_socket=self._publisher.publish,
             find_service=lambda name: find_service(paths, name),
         )
@@ -103,7 +107,7 @@ class ServiceProcess:
             except TierceError:
                 return []
 
-        return read_statistics(self._process.paths, rows)
+        return read_statistics(self._process.paths, rows, self._process.plan.volume)
 
     def _act(self, call: ActionCall) -> Mapping[str, Any]:
         message = {"do": "act", **to_json(call)}

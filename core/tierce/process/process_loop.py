@@ -29,7 +29,7 @@ from tierce.process.logs import rotate_output
 from tierce.process.managing import Manager
 from tierce.process.messages import Command, ControlServer, Message, Peer, close_all
 from tierce.process.paths import Paths, listen
-from tierce.process.plan import EXIT_FAILED, EXIT_ORDERLY, Plan
+from tierce.process.plan import EXIT_FAILED, EXIT_ORDERLY, Plan, Role
 from tierce.process.signals import caught_signals
 from tierce.process.telling import log_line, stamped
 from tierce.process.whereabouts import answer_no_more, answer_where
@@ -274,8 +274,10 @@ def subject_of(plan: Plan) -> str:
     """Return what events about this process are about."""
     if not plan.volume:
         return f"process/{plan.name}"
-    member = plan.name.partition(".")[2].partition(".")[2]
-    return f"volume/{plan.volume}" + (f"/{member}" if member else "")
+    part = plan.name.partition(".")[2].partition(".")[2]
+    if plan.role is Role.SERVICE:
+        part = plan.name.removesuffix(f".{plan.volume}")
+    return f"volume/{plan.volume}" + (f"/{part}" if part else "")
 
 
 def write_log(process: str, event: Event) -> None:

@@ -25,6 +25,7 @@ from tierce.descriptions import (
     Listens,
     PolicyHandlerDescription,
     ReplicatorDescription,
+    Scope,
     ServiceDescription,
     Startable,
     StoreDescription,
@@ -228,6 +229,10 @@ def _listens_itself(description: Description) -> bool:
     return isinstance(description, FrontendDescription) and description.listens is Listens.ITSELF
 
 
+def _is_of_volumes(description: Description) -> bool:
+    return isinstance(description, ServiceDescription) and description.scope is Scope.VOLUME
+
+
 def _is_pairing(description: Description) -> bool:
     return isinstance(description, EngineDescription) and bool(description.replicator)
 
@@ -245,6 +250,9 @@ def _check_options(what: str, description: Startable) -> None:
             raise BrokenPluginError(f"{what}: {options.__name__} has an option of type Any")
         if isinstance(description, FilterDescription) and "name" in found:
             raise BrokenPluginError(f"{what}: an option can't be called 'name', the filter is")
+        if _is_of_volumes(description) and "selector" in found:
+            why = "what says which volumes it is for is"
+            raise BrokenPluginError(f"{what}: an option can't be called 'selector', {why}")
     if (
         isinstance(description, FrontendDescription)
         and description.listens is Listens.PORTAL

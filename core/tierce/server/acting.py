@@ -27,6 +27,9 @@ SILENCE_TOLD_S = 10.0
 #: Calls under way at once; one more is refused.
 CALL_COUNT_MAX = 1024
 
+#: The parts of a volume that are processes of their own.
+_OF_OTHERS = ("member.", "service.")
+
 #: Gets the answer of a call, once: the result's JSON values, or why there is none.
 Done = Callable[[Mapping[str, Any] | None, TierceError | None], None]
 #: Gets how far a call is: from 0 to 1, and what is being done.
@@ -137,22 +140,25 @@ class Acting:
         if call.service:
             return self.process(f"service.{call.service}", f"service {call.service}")
         self.check_volume(call.volume)
-        if not call.part.startswith("member."):
+        if not call.part.startswith(_OF_OTHERS):
             return self.process(f"target.{call.volume}", f"volume {call.volume}")
-        member = call.part.removeprefix("member.")
-        names = self.members(call.volume)
-        if member not in names:
-            near = nearest(call.part, [f"member.{name}" for name in names])
+        parts = self.others(call.volume)
+        if call.part not in parts:
+            near = nearest(call.part, parts)
             raise UsageError(f"volume {call.volume} has no part {call.part!r}{near}")
-        return self.process(f"member.{call.volume}.{member}", f"{call.part} of {call.volume}")
+        return self.process(parts[call.part], f"{call.part} of {call.volume}")
 
-    def members(self, volume: str) -> list[str]:
-        """Return the names of a volume's members that are known, running or not."""
-        return [
-            child.plan.name.split(".")[2]
-            for child in self._node.children.all()
-            if child.plan.role is Role.MEMBER and child.plan.volume == volume
-        ]
+    def others(self, volume: str) -> dict[str, str]:
+        """Return the processes of a volume beside its target that are known, running or not: its
+        members' and its services', by the part that they are."""
+        found = {}
+        for child in self._node.children.all():
+            name = child.plan.name
+            if child.plan.volume == volume and child.plan.role is not Role.TARGET:
+                _role, first, second = name.split(".")
+                is_member = child.plan.role is Role.MEMBER
+                found[f"member.{second}" if is_member else f"service.{first}"] = name
+        return found
 
     def _answered(self, running: Running, answer: Message) -> None:
         if not running.finish():

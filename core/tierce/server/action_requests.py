@@ -103,8 +103,7 @@ class ActionRequests:
             names = [f"service.{service}"]
         else:
             acting.check_volume(str(volume))
-            names = [f"target.{volume}"]
-            names += [f"member.{volume}.{member}" for member in acting.members(str(volume))]
+            names = [f"target.{volume}", *acting.others(str(volume)).values()]
         found, missing = [], []
         for name in names:
             try:

@@ -12,6 +12,7 @@ from tierce.address import Address
 from tierce.codec import to_json
 from tierce.config import (
     Config,
+    ServiceSection,
     load_config,
     portal_sections,
     volume_to_mapping,
@@ -231,10 +232,14 @@ def _describe_sections(before: Config, after: Config) -> Iterator[str]:
 def _sections(config: Config) -> dict[str, Any]:
     return {
         "frontends": {name: to_json(one) for name, one in config.frontends.items()},
-        "services": {name: to_json(one) for name, one in config.services.items()},
+        "services": {name: _service(one) for name, one in config.services.items()},
         "policies": {one.name: to_json(one) for one in config.policies},
         "limits": to_json(config.limits),
     }
+
+
+def _service(section: ServiceSection) -> dict[str, Any]:
+    return {**to_json(section.options), "selector": list(section.volumes)}
 
 
 def _enabled(config: Config) -> list[str]:

@@ -83,7 +83,7 @@ def test_its_config_file_is_right(shelf: Registry) -> None:
     (text,) = blocks("write-a-plugin.md", "yaml")
     config = config_from_bytes(text.encode(), Path("/etc/tierce.yaml"), shelf)
     assert config.volumes[0].engine_options.file_size == 4 << 20
-    assert config.services["diary"].file == "/etc/diary.jsonl"
+    assert config.services["diary"].options.file == "/etc/diary.jsonl"
     assert config.advice == ()
 
 

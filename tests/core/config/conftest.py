@@ -165,6 +165,14 @@ class Plugin:
                 contract=2,
             ),
             ServiceDescription(
+                name="guard",
+                summary="One a volume.",
+                factory="example:Guard",
+                options=Disk,
+                scope=Scope.VOLUME,
+                contract=2,
+            ),
+            ServiceDescription(
                 name="shards",
                 summary="One a pool.",
                 factory="example:Shards",

@@ -85,7 +85,7 @@ limits: {stop_timeout_s: 2 min}
         )
         assert config.data_dir == Path("/var/lib/tierce")
         assert config.frontends["wire"].listen == ("[::1]:3260",)
-        assert config.services["scrape"].listen == ("127.0.0.1:0",)
+        assert config.services["scrape"].options.listen == ("127.0.0.1:0",)
         assert config.limits.stop_timeout_s == 120
         (policy,) = config.policies
         assert (policy.kind, policy.name, policy.volumes) == ("grow", "p", ("demo",))
@@ -124,6 +124,26 @@ limits: {stop_timeout_s: 2 min}
         config = load(VOLUME + "policies: [{kind: rest, name: p, selector: {volumes: [other]}}]\n")
         assert "selects the volume 'other'" in config.advice[0]
 
+    def test_a_service_of_volumes_selects_them_beside_its_own_options(self, load: Load) -> None:
+        text = "services: {guard: {selector: {volumes: [demo]}, path: x}, scrape: }\n"
+        config = load(VOLUME + text)
+        guard = config.services["guard"]
+        assert (guard.options.path, guard.volumes) == ("/etc/x", ("demo",))
+        assert (guard.is_for("demo"), guard.is_for("other")) == (True, False)
+        assert not config.services["scrape"].is_for("demo"), "it is one of the node"
+        assert config.advice == ()
+
+    def test_a_service_of_volumes_is_for_all_where_none_is_selected(self, load: Load) -> None:
+        config = load("services: {guard: {path: x}}\n")
+        assert config.services["guard"].is_for("any")
+
+    def test_a_service_about_a_volume_that_is_not_here_is_advised_of(self, load: Load) -> None:
+        config = load(VOLUME + "services: {guard: {selector: {volumes: [other]}, path: x}}\n")
+        assert config.advice == (
+            "/etc/tierce.yaml:6: service 'guard' selects the volume 'other', which this file does "
+            "not name",
+        )
+
     def test_anchors_work(self, load: Load) -> None:
         config = load(
             VOLUME.replace("frontend: wire", "frontend: wire\n    frontend_options: &a {}")
@@ -160,7 +180,14 @@ class TestWhatIsWrongInAFile:
                 "services: {scrape: }\nexporters: {scrape: }",
                 "2: exporters.scrape: the service 'scrape' is there already, in ",
             ),
-            ("services: {shards: }", "is one of a pool, and this Tierce runs only those of a node"),
+            (
+                "limits:\nservices: {shards: }",
+                "2: services.shards: the service 'shards' is one of a pool, and this Tierce has no",
+            ),
+            ("services: {guard: {path: x, selector: 5}}", "guard.selector: expected a mapping"),
+            ("services: {guard: {path: x, selector: {volume: a}}}", "the nearest is 'volumes'"),
+            ("services: {scrape: {selector: {}}}", "services.scrape: unknown option 'selector'"),
+            ("services: {guard: 5}", "services.guard: expected a mapping"),
             ("policies: [{kind: grwo, name: a}]", "the nearest is 'grow'"),
             ("policies: [{kind: rest}]", "policies[0]: the option 'name' is missing"),
             ("policies: [{kind: grow, name: a}]", "the option 'path' is missing"),

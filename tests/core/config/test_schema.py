@@ -20,7 +20,7 @@ GOOD = """\
 data_dir: x
 plugins: {disable: []}
 frontends: {wire: {listen: ["127.0.0.1:0"]}, needy: {banner: b}}
-services: {scrape: }
+services: {scrape: , guard: {path: g, selector: {volumes: [demo]}}}
 policies: [{kind: grow, name: p, selector: {volumes: [demo]}, parameters: {path: y}}]
 limits: {stop_timeout_s: 2 min, event_count_max: 500}
 volumes:
@@ -80,6 +80,7 @@ def test_it_accepts_what_the_loader_accepts(
         ("{name: slow, path: b}", "{name: slow}"),
         ("{name: trace}", "{name: trace, more: 1}"),
         ("scrape: ", "scrap: "),
+        ("{path: g, selector: {volumes: [demo]}}", "{path: g, selector: {volumes: demo}}"),
         ("kind: grow", "kind: gorw"),
         ("parameters: {path: y}", "parameters: {}"),
         ("event_count_max: 500", "event_count_max: 5"),

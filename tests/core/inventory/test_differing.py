@@ -177,6 +177,12 @@ def edit(
             {"policies": [{"kind": "watch", "name": "each"}]},
             {"policy each": "made"},
         ),
+        (
+            [volume()],
+            [volume()],
+            {"services": {"volume": {}, "node": {}}},
+            {"service volume of volume demo": "made", "service node": "made"},
+        ),
     ],
 )
 def test_what_is_foretold_is_what_a_reload_does(
@@ -258,6 +264,25 @@ def test_front_ends_that_keep_their_addresses_are_refused(scene: Scene) -> None:
     now = situation(inventory, inventory.made)
     changes = compare(now, now, {}, {"names": "names.listen: it is taken"})
     assert told(changes) == {"front end names": "refused; names.listen: it is taken"}
+
+
+def test_other_options_of_a_volumes_service_restart_it_and_leave_the_volume_alone(
+    scene: Scene,
+) -> None:
+    scene.write(volume(), services={"volume": {}})
+    inventory = scene.start()
+    before = situation(inventory, inventory.made)
+    scene.reload(inventory, volume(), services={"volume": {"delay_ms": 5}})
+    after = situation(inventory, inventory.made)
+    stops = "stops service.volume.demo (within 10 s)"
+    says = f"restart: options.delay_ms; {stops}; no volume stops with it"
+    assert told(compare(before, after, {}, {})) == {"service volume of volume demo": says}
+    scene.reload(inventory, services={"volume": {"delay_ms": 5}})
+    changes = told(compare(after, situation(inventory, inventory.made), {}, {}))
+    assert changes["service volume of volume demo"] == (
+        "no longer served; stops service.volume.demo (within 10 s)"
+    )
+    assert "service" not in changes["volume demo"]
 
 
 @pytest.mark.parametrize(

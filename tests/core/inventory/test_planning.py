@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from core.scenes import Scene, volume
 from tierce.inventory.planning import enabled_plugins, plan_all, policy_documents
 from tierce.process.plan import FORK_SERVER, Plan, Role
@@ -24,6 +26,35 @@ def test_a_fenced_volume_has_its_members_and_no_target(scene: Scene) -> None:
     inventory.fence("demo", "ballot 9")
     scene.store.put_volume(inventory.find("demo"))
     assert set(plans(scene)) == {FORK_SERVER, "portal", "member.demo.one", "member.demo.two"}
+
+
+def test_a_service_of_the_node_or_of_control_is_one_process(scene: Scene) -> None:
+    scene.write(volume("demo"), services={"node": {}, "control": {"delay_ms": 5}})
+    found = plans(scene)
+    assert (found["service.node"].role, found["service.node"].volume) == (Role.SERVICE, "")
+    assert found["service.control"].settings == {
+        "service": "control",
+        "options": {"delay_ms": 5},
+    }
+
+
+def test_a_service_of_volumes_has_a_process_for_each_that_is_selected(scene: Scene) -> None:
+    def running(**section: Any) -> set[tuple[str, str]]:
+        scene.write(volume("demo"), volume("other"), services={"volume": section})
+        found = plans(scene).values()
+        return {(plan.name, plan.volume) for plan in found if plan.role is Role.SERVICE}
+
+    demo, other = (("service.volume." + name, name) for name in ("demo", "other"))
+    assert running() == {demo, other}
+    assert running(selector={"volumes": ["other"]}) == {other}
+
+
+def test_a_service_of_a_volume_that_is_fenced_does_not_run(scene: Scene) -> None:
+    scene.write(volume("demo"), services={"volume": {}})
+    inventory = scene.start()
+    inventory.fence("demo", "ballot 9")
+    scene.store.put_volume(inventory.find("demo"))
+    assert "service.volume.demo" not in plans(scene)
 
 
 def test_a_live_option_is_told_and_any_other_is_a_new_plan(scene: Scene) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from system.strangers import laid_out
 from tierce import ConfigError
 from tierce.config import config_from_bytes
 from tierce.inventory import capacity
@@ -202,6 +203,16 @@ class TestWhatShouldBeKnown:
         assert self.notes(tmp_path, text) == ""
         monkeypatch.setattr(resource, "getrlimit", lambda _which: (120, 120))
         assert "some 148 descriptors, 120 may be open" in self.notes(tmp_path, text)
+
+    def test_a_service_of_volumes_counts_once_for_each_of_its_volumes(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        laid_out(("watchman",), tmp_path / "site")
+        monkeypatch.syspath_prepend(str(tmp_path / "site"))
+        monkeypatch.setattr(resource, "getrlimit", lambda _which: (20, 20))
+        text = HEAD + memory("a") + memory("b") + "services:\n  captain: {folder: x}\n"
+        for more, count in (("", 5), ("  watchman: {folder: x}\n", 7)):
+            assert f"{count} processes take" in self.notes(tmp_path, text + more)
 
     def test_a_volume_that_anybody_may_log_in_to(self, tmp_path: Path) -> None:
         beyond = 'frontends: {iscsi: {listen: ["127.0.0.1:1", "0.0.0.0:2"]}}\n'

@@ -16,6 +16,8 @@ from tierce import (
     FilterDescription,
     FrontendDescription,
     Op,
+    Scope,
+    ServiceDescription,
     hookimpl,
     option,
 )
@@ -83,6 +85,11 @@ class Untyped:
     thing: object = option(doc="Anything.", default=None)
 
 
+@attrs.frozen
+class Selecting:
+    selector: str = option(doc="Whom.", default="")
+
+
 def brought(mistake: str, **hooks: Any) -> Row:
     """A mistake in what a plugin says that it brings."""
     return Row("declaring", mistake, CHECK, AT_CHECK, PLUGIN, lambda trial: trial.declared(**hooks))
@@ -104,6 +111,14 @@ FILTER: dict[str, Any] = {
     "summary": "F.",
     "factory": "tierce_mistaken:Over",
     "operations": frozenset({"READ", "WRITE", "FLUSH"}),
+    "contract": 2,
+}
+SERVICE: dict[str, Any] = {
+    "name": "s",
+    "summary": "S.",
+    "factory": "tierce_mistaken:service",
+    "options": Selecting,
+    "scope": Scope.VOLUME,
     "contract": 2,
 }
 FRONT: dict[str, Any] = {
@@ -146,6 +161,10 @@ DECLARING = [
     brought(
         "a front end without `listen`, for which the portal is to listen",
         frontends=hookimpl(lambda: [FrontendDescription(**FRONT)]),
+    ),
+    brought(
+        "a service of volumes with an option `selector`",
+        services=hookimpl(lambda: [ServiceDescription(**SERVICE)]),
     ),
     Row(
         *("declaring", "its module raises when it is imported", CHECK, AT_CHECK, PLUGIN),
@@ -500,6 +519,10 @@ SIDES = [
             ("run: exits", "`run` exits"),
             ("run: returns", "`run` returns before it is to stop"),
         )
+    ),
+    Row(
+        *("service of a volume", "`run` raises", "event, log, `volume show`", AT_ONCE),
+        *("that volume's process of it starts anew", lambda t: t.served("run: raises", "demo")),
     ),
     *(
         Row(

@@ -381,10 +381,11 @@ class Trial:
 
     # -- services and policies ---------------------------------------------------------------------
 
-    def served(self, mistake: str) -> str:
-        """Return what is told of a service."""
+    def served(self, mistake: str, volume: str = "") -> str:
+        """Return what is told of a service, or of its process for a volume."""
         settings = {"service": "mistaken", "options": {"mistake": mistake}}
-        plan = Plan("service.mistaken", Role.SERVICE, "", settings)
+        name = "service.mistaken" + (f".{volume}" if volume else "")
+        plan = Plan(name, Role.SERVICE, volume, settings)
         process = self.process(plan)
         try:
             start_service(cast("Process", process), self.registry)

@@ -78,12 +78,17 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
 
 
 def run(
-    reactor: Any, folder: Path, registry: Registry, work: Callable[[ServiceContext], None]
+    reactor: Any,
+    folder: Path,
+    registry: Registry,
+    work: Callable[[ServiceContext], None],
+    volume: str = "",
 ) -> FakeProcess:
     """Let a service do this: the fake loop's workers are the loop itself."""
     Recorder.work = work
     settings = {"service": "recorder", "options": {"word": "here"}}
-    process = FakeProcess(reactor, folder, Plan("service.recorder", Role.SERVICE, "", settings))
+    name = "service.recorder" + (f".{volume}" if volume else "")
+    process = FakeProcess(reactor, folder, Plan(name, Role.SERVICE, volume, settings))
     start_service(cast("Process", process), registry)
     reactor.turn()
     return process
@@ -174,6 +179,30 @@ def test_statistics_are_those_of_volumes_and_members_and_a_new_process_has_a_new
     assert (first.health, first.target.state) == ("", "unknown")
     assert second.target.stages["frontend"]["write"].count == 1
     assert second.target.start_ns > first.target.start_ns > 0
+
+
+def test_one_of_a_volume_knows_it_and_sees_it_alone(
+    reactor: Any, tmp_path: Path, registry: Registry
+) -> None:
+    for volume in ("demo", "other"):
+        page = StatisticsPage.create(process_layout(tmp_path).page(volume))
+        page.publish("engine", {"state": "serving"})
+        page.close()
+    seen: list[Any] = []
+
+    def work(context: ServiceContext) -> None:
+        seen.append(context.statistics())
+        context.logger.warning("a line")
+
+    process = run(reactor, tmp_path, registry, work, "demo")
+    (context,) = Recorder.made
+    assert (context.name, context.volume) == ("recorder", "demo")
+    assert list(seen[0]) == ["demo"]
+    assert process.events[0].subject == "service/recorder/demo"
+    peer = Peer()
+    message = {"id": 1, "part": "service.recorder", "action": "tick"}
+    process.manager.act(cast("Any", peer), message)
+    assert peer.said[0]["error"] == "service.recorder has no actions"
 
 
 def process_layout(folder: Path) -> Any:

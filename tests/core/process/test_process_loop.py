@@ -297,6 +297,9 @@ def test_events_of_a_member_are_about_it_and_those_of_nobody_s_process_about_the
     assert subject_of(member) == "volume/demo/replica-1"
     assert subject_of(PLAN) == "volume/x"
     assert subject_of(Plan("portal", Role.PORTAL)) == "process/portal"
+    of_volume = Plan("service.watch.demo", Role.SERVICE, "demo")
+    assert subject_of(of_volume) == "volume/demo/service.watch"
+    assert subject_of(Plan("service.watch", Role.SERVICE)) == "process/service.watch"
 
 
 def test_another_boot_can_be_played(monkeypatch: pytest.MonkeyPatch) -> None:

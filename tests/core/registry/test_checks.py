@@ -19,6 +19,8 @@ from tierce import (
     FilterDescription,
     FrontendDescription,
     NoOptions,
+    Scope,
+    ServiceDescription,
     Severity,
     StoreDescription,
     hookimpl,
@@ -48,6 +50,16 @@ FRONTEND = FrontendDescription(
     identity="example:identity",
     options=Listening,
     contract=2,
+)
+
+
+@attrs.frozen
+class Selecting:
+    selector: str = option(default="", doc="Whom.")
+
+
+SERVICE = ServiceDescription(
+    name="watch", summary="Watches.", factory="example:watch", options=Selecting, contract=2
 )
 FILTER = FilterDescription(
     name="slow",
@@ -227,6 +239,13 @@ def test_a_front_end_says_where_it_listens(plugin: MakePlugin) -> None:
 
 def test_a_filters_option_cannot_be_called_name(plugin: MakePlugin) -> None:
     assert "'name'" in reason(plugin(filters=[attrs.evolve(FILTER, options=Named)]))
+
+
+def test_an_option_of_a_service_of_volumes_cannot_be_called_selector(plugin: MakePlugin) -> None:
+    said = reason(plugin(services=[attrs.evolve(SERVICE, scope=Scope.VOLUME)]))
+    assert said.startswith("service 'watch': an option can't be called 'selector', ")
+    # One of the node has no selector of core's.
+    assert check_plugin("p", plugin(services=[SERVICE])).described
 
 
 def test_a_filter_knows_operations_that_exist(plugin: MakePlugin) -> None:

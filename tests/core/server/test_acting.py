@@ -111,6 +111,16 @@ def test_a_member_is_asked_by_its_name_and_a_wrong_one_names_the_nearest(scene: 
         scene.run(volume="other")
 
 
+def test_a_service_of_the_volume_is_asked_as_a_part_of_it(scene: Scene) -> None:
+    service = scene.process("service.watch.work", Role.SERVICE)
+    scene.run(part="service.watch")
+    assert service[1].messages[0]["part"] == "service.watch"
+    with pytest.raises(
+        UsageError, match=r"no part .service\.wtch.; the nearest is .service\.watch."
+    ):
+        scene.run(part="service.wtch")
+
+
 @pytest.mark.parametrize("phase", ["starting", "closing", "down"])
 def test_what_does_not_run_is_said(scene: Scene, phase: str) -> None:
     scene.children["target.work"].phase = phase
