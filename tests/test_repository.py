@@ -118,6 +118,7 @@ TESTED_BY = {
         "checks of values that are kept, tried by what is read back",
     ),
     "core/tierce/state/records.py": ("core/state/test_store.py", _VALUE),
+    "core/tierce/tls.py": ("core/test_frontend.py", _VALUE),
     "core/tierce/supervision/child.py": ("core/supervision/test_children.py", _VALUE),
     "core/tierce/supervision/spawning.py": (
         "core/supervision/test_children.py",

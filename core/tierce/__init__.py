@@ -111,6 +111,7 @@ from tierce.statuses import (
     VolumeStatus,
 )
 from tierce.store import RecordPlace, Store, StoreChoice, StoreContext, StoreOpenContext
+from tierce.tls import TlsMaterial
 from tierce.transport import Transport
 from tierce.unix_socket import listen_at_path
 
@@ -208,6 +209,7 @@ __all__ = [
     "TemporaryError",
     "TierceError",
     "Timer",
+    "TlsMaterial",
     "Transport",
     "UsageError",
     "VolumeSpec",

@@ -21,6 +21,7 @@ from tierce.reactor import Reactor
 from tierce.spec import Event, Export, VolumeSpec
 from tierce.stage import Stage
 from tierce.statuses import FrontendStatus
+from tierce.tls import TlsMaterial
 
 #: What a part logs to that was made apart from a process.
 _LOGGER = logging.getLogger("tierce.plugin")
@@ -52,6 +53,8 @@ class FrontendContext:
             they are gone with the target.
         boot_id: As in OpenContext.
         logger: As in OpenContext.
+        tls: What to speak TLS with; None where there is nothing, as it is now: core keeps no
+            certificates.
 
     Thread: data thread.
     Blocking: no.
@@ -72,6 +75,7 @@ class FrontendContext:
     is_folder_lasting: bool
     boot_id: str
     logger: logging.Logger = _LOGGER
+    tls: TlsMaterial | None = None
 
 
 class Frontend:
@@ -160,11 +164,14 @@ class Route:
         volume: Its name.
         options: Its options for this front end.
         is_up: False while its target process is down.
+        elsewhere: Where it is served instead of here, for a protocol that can say so: "HOST:PORT".
+            Empty where it is served here, as it is now: there is one node.
     """
 
     volume: str
     options: Any
     is_up: bool = True
+    elsewhere: str = ""
 
 
 class ConnectionRouter:

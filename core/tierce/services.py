@@ -16,6 +16,7 @@ import attrs
 from tierce.actions import Action, ActionCall, Job
 from tierce.spec import Event
 from tierce.statuses import Published
+from tierce.tls import TlsMaterial
 
 
 @attrs.frozen
@@ -138,6 +139,8 @@ class ServiceContext:
             processes of this node. It is the service's while it runs.
         find_service: Returns a connection to what was published under a name, non-blocking.
             Raises TemporaryError while nobody listens there.
+        tls: What to speak TLS with; None where there is nothing, as it is now: core keeps no
+            certificates.
 
     Thread: any thread.
     Blocking: yes, `wait`, `act`, `statistics` and `events`; the others return at once.
@@ -158,6 +161,7 @@ class ServiceContext:
     act: Callable[[ActionCall], Mapping[str, Any]]
     publish_socket: Callable[[str], socket.socket]
     find_service: Callable[[str], socket.socket]
+    tls: TlsMaterial | None = None
 
 
 class Service:
