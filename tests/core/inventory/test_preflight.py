@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from system.strangers import laid_out
+from serving.strangers import lay_out
 from tierce import ConfigError
 from tierce.config import config_from_bytes
 from tierce.inventory import capacity
@@ -207,7 +207,7 @@ class TestWhatShouldBeKnown:
     def test_a_service_of_volumes_counts_once_for_each_of_its_volumes(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        laid_out(("watchman",), tmp_path / "site")
+        lay_out(("watchman",), tmp_path / "site")
         monkeypatch.syspath_prepend(str(tmp_path / "site"))
         monkeypatch.setattr(resource, "getrlimit", lambda _which: (20, 20))
         text = HEAD + memory("a") + memory("b") + "services:\n  captain: {folder: x}\n"

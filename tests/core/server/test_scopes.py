@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from core.served import Served, kept, memory
-from system.strangers import laid_out
+from core.served import Served
+from serving.strangers import lay_out
+from serving.volumes import file, memory
 from tierce import ConfigError
 from tierce.config import load_config
 
@@ -16,7 +17,7 @@ SERVICES = {"watchman": {"folder": "."}, "captain": {"folder": "."}}
 
 @pytest.fixture(autouse=True)
 def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    laid_out(("watchman",), tmp_path / "site")
+    lay_out(("watchman",), tmp_path / "site")
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
 
 
@@ -63,7 +64,7 @@ def test_a_volume_is_deleted_when_its_service_has_gone_too(served: Served) -> No
         served.reactor.turn()
         assert client.replies() == [{"ok": {}}]
 
-    served.write(kept("demo"), services=SERVICES)
+    served.write(file("demo"), services=SERVICES)
     served.serve(play)
 
 
