@@ -73,6 +73,7 @@ from tierce.errors import (
     ProtocolError,
     TemporaryError,
     TierceError,
+    UnreadableError,
     UsageError,
     explain,
 )
@@ -211,6 +212,7 @@ __all__ = [
     "Timer",
     "TlsMaterial",
     "Transport",
+    "UnreadableError",
     "UsageError",
     "VolumeSpec",
     "VolumeStatistics",

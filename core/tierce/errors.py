@@ -12,12 +12,17 @@
     ├── TemporaryError        try again; carries the delay
     └── ConflictError         something else holds it (lock, port, name); carries the holder
 
+    OSError
+    └── UnreadableError       a store can't read some of what was asked; carries the extents
+
 `exit_code` is what the CLI ends with (docs/reference/exit-codes.md).
 """
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
@@ -113,6 +118,20 @@ class ConflictError(TierceError):
     """Something else holds it: a lock, a port, a name. The message names the holder."""
 
     exit_code: ClassVar[int] = 7
+
+
+class UnreadableError(OSError):
+    """Some of what a store was asked to read can't be read, and it knows what.
+
+    Args:
+        extents: Offset and length of each, in bytes; what was not asked for is passed over. None
+            may be left out.
+        reason: What is wrong with them.
+    """
+
+    def __init__(self, extents: Iterable[tuple[int, int]], reason: str) -> None:
+        super().__init__(errno.EIO, reason)
+        self.extents = tuple(extents)
 
 
 def explain(error: BaseException) -> str:

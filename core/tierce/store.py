@@ -9,7 +9,8 @@ record, record.json, is not there where the store keeps it (`Store.open_record`)
 On workers and the data thread calls may come at the same time. The replicator orders those that
 touch the same bytes and must not meet; `read`, `digest` and `find_extents` may see a write that is
 under way or not. Failures are OSErrors of the medium; ENOSPC and EDQUOT say that it is full. Any
-other exception is a mistake of the store and ends the replica's process.
+other exception is a mistake of the store and ends the replica's process. A store that knows which
+of the bytes can't be read says so by an `UnreadableError`.
 """
 
 from __future__ import annotations
@@ -284,6 +285,10 @@ class Store(abc.ABC):
     @abc.abstractmethod
     def read(self, offset: int, buffer: memoryview) -> None:
         """Fill `buffer`; what was never written is zeroes.
+
+        Raises:
+            UnreadableError: These extents can't be read: just they are written anew.
+            OSError: Nothing of it can be told apart: all of it is.
 
         Thread: worker thread.
         Blocking: yes.

@@ -8,8 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tierce import ConfigError
+from tierce import ConfigError, UnreadableError
 from tierce.errors import explain
+
+
+def test_what_a_store_can_not_read_is_a_failure_of_the_medium_with_its_extents() -> None:
+    error = UnreadableError(iter([(512, 4096)]), "rotten")
+    assert isinstance(error, OSError)
+    assert (error.errno, error.extents, explain(error)) == (errno.EIO, ((512, 4096),), "rotten")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from jiva.shells import ReplicaShell
-from tierce import EXTENT_COUNT_MAX, Extent
+from tierce import EXTENT_COUNT_MAX, Extent, UnreadableError
 from tierce_jiva.ballot import Record
 from tierce_jiva.digests import digest_state
 from tierce_jiva.replica import Replica
@@ -47,6 +47,8 @@ class MemoryStore:
         self.fail_read: OSError | None = None
         #: Pages that can't be read until they are written.
         self.bad: set[int] = set()
+        #: It says which these are.
+        self.names_bad = False
         #: Syncs fail while this is set.
         self.fail_sync: OSError | None = None
         #: So many syncs fail, and those after them don't.
@@ -102,7 +104,11 @@ class MemoryStore:
     def _check_medium(self, offset: int, length: int) -> None:
         if self.fail_read is not None:
             raise self.fail_read
-        if not self.bad.isdisjoint(_pages(offset, length)):
+        bad = self.bad & _pages(offset, length)
+        if bad and self.names_bad:
+            parts = [(page * PAGE_BYTES, PAGE_BYTES) for page in sorted(bad)]
+            raise UnreadableError(parts, "bad sector")
+        if bad:
             raise OSError(errno.EIO, "bad sector")
 
     def digest(self, offset: int, length: int) -> bytes:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import errno
 
-from jiva.cluster import Cluster, opened
-from tierce import GOOD, Code
+from jiva.cluster import Cluster, bytes_of, opened
+from tierce import GOOD, Code, Op, Request
 
 BLOCK = 4096
 A, B, C = ("replica-1", "replica-2", "replica-3")
@@ -113,6 +113,43 @@ def test_a_bad_sector_is_written_again_and_its_replica_stays() -> None:
     assert not cluster.nodes[B].store.bad
     assert set(cluster.states().values()) == {"in-sync"}
     assert {cluster.get(0) for _ in range(6)} == {b"a" * BLOCK}
+
+
+def test_of_a_read_of_several_extents_just_what_a_store_names_is_written_again() -> None:
+    cluster = opened(2, size_bytes=8 << 20)
+    for at in (0, 3 << 20, 5 << 20):
+        cluster.put(at, b"a" * BLOCK)
+    store = cluster.nodes[B].store
+    store.names_bad, store.bad = True, {(3 << 20) // BLOCK}
+    cluster.run(3)
+    asked = [
+        Request(Op.READ, at, BLOCK, memoryview(bytearray(BLOCK))) for at in (0, 3 << 20, 5 << 20)
+    ]
+    writes = store.write_count
+    for _ in range(2):
+        for request in asked:
+            request.status = None
+        cluster.submit(*asked)
+        cluster.run(3)
+        assert [bytes_of(request) for request in asked] == [b"a" * BLOCK] * 3
+    assert not store.bad
+    assert store.write_count == writes + 1, "one extent was written again, of which one block is"
+    (told,) = [event for event in cluster.events if event.code == "jiva.replica.read-failed"]
+    assert told.message.endswith(f"replica-2: it can't read {3 << 20}+{BLOCK}")
+    assert "jiva.replica.voted-out" not in cluster.codes()
+
+
+def test_a_lone_replica_that_names_what_it_can_not_read_serves_the_rest() -> None:
+    cluster = opened(1)
+    cluster.put(0, b"a" * BLOCK)
+    store = cluster.nodes[A].store
+    store.names_bad, store.bad = True, {1}
+    good, bad = (Request(Op.READ, at, BLOCK, memoryview(bytearray(BLOCK))) for at in (0, BLOCK))
+    cluster.submit(good, bad)
+    cluster.run(1)
+    assert good.status is GOOD
+    assert bad.status is not None
+    assert bad.status.code is Code.READ_ERROR
 
 
 def test_a_cold_read_that_fails_is_treated_alike() -> None:

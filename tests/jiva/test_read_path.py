@@ -15,7 +15,7 @@ from tierce_jiva.regions import Extents
 from tierce_jiva.replica_actions import Fetch
 from tierce_jiva.replica_data import encode_data
 from tierce_jiva.target_actions import Agenda, ForgetFile, ReadFile
-from tierce_jiva.wire import BATCH_BYTES_MAX, ENTRY, Frame, Kind, encode
+from tierce_jiva.wire import BATCH_BYTES_MAX, ENTRY, Frame, Kind, encode, encode_unread
 
 A, B, C = NAMES = ("replica-1", "replica-2", "replica-3")
 GAVE_UP = Status(Code.NOT_READY, "too late")
@@ -61,7 +61,7 @@ class Ladder:
     @property
     def failures(self) -> list[tuple[str, str, list[int]]]:
         return [
-            (found.link.name, found.reason, [request.offset for request in found.requests])
+            (found.link.name, found.reason, [offset for offset, _ in found.extents])
             for found in said(self.agenda, Unread)
         ]
 
@@ -124,6 +124,10 @@ def data(*extents: tuple[int, bytes]) -> Frame:
         bytearray(b"".join(found for _, found in extents)),
     )
     return frames_of(encode_data(fetch, BALLOT))[0]
+
+
+def unread(sequence: int, *parts: tuple[int, int]) -> Frame:
+    return frames_of(encode_unread(sequence, BALLOT, parts))[0]
 
 
 @pytest.fixture
@@ -206,6 +210,31 @@ def test_a_replica_that_can_not_read_is_told_of_and_another_is_asked(ladder: Lad
     assert second is not first
     ladder.come(second, (0, b"r" * 512))
     assert read.status is GOOD
+
+
+def test_of_what_a_replica_names_as_unreadable_just_that_is_asked_of_another(
+    ladder: Ladder,
+) -> None:
+    ladder.use(A)
+    reads = ladder.read(0, 4096, 8192, length=4096)
+    first = ladder.one_asked()
+    answer_frame(first, unread(1, (4096, 512), (4608, 512)))
+    assert ladder.failures == [(A, "it can't read 4096+512, 4608+512", [4096, 4608])]
+    assert reads[1].status is not None, "nobody else is there who could"
+    assert reads[1].status.code is Code.READ_ERROR
+    assert ladder.asked() == {A: [0, 8192]}, "the rest is asked for once more"
+    ladder.come(first, (0, b"r" * 4096), (8192, b"r" * 4096))
+    assert [read.status for read in reads[::2]] == [GOOD, GOOD]
+
+
+@pytest.mark.parametrize("part", [(8192, 512), (4096, 4608), (4096, 0), (0, 8192)])
+def test_what_is_named_as_unreadable_and_was_not_asked_for_breaks_the_protocol(
+    ladder: Ladder, part: tuple[int, int]
+) -> None:
+    ladder.read(0, 4096, length=4096)
+    with pytest.raises(ProtocolError, match="was not asked for"):
+        answer_frame(ladder.one_asked(), unread(1, part))
+    assert ladder.failures == []
 
 
 def test_what_no_replica_can_read_is_an_error_with_its_place(ladder: Ladder) -> None:

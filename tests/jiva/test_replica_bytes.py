@@ -10,7 +10,7 @@ from crc32c import crc32c
 
 from jiva.ladder import BALLOT, frames_of
 from jiva.nodes import MemoryStore
-from tierce import Code, Extent, Op, ProtocolError
+from tierce import Code, Extent, Op, ProtocolError, UnreadableError
 from tierce_jiva.ballot import Membership, Record
 from tierce_jiva.record_keeper import RecordKeeper
 from tierce_jiva.replica_actions import (
@@ -31,6 +31,7 @@ from tierce_jiva.wire import (
     Frame,
     Kind,
     check_found,
+    check_unread,
     decode_failures,
     encode,
     encode_extents,
@@ -254,6 +255,35 @@ def test_a_read_that_fails_is_an_error_and_told_once(ladder: Ladder, how: str) -
         reports += ladder.reports()
     assert ladder.told() == [(Kind.ACK, 5, [Code.READ_ERROR])] * 3
     assert reports == ["jiva.replica.read-failed"]
+
+
+@pytest.mark.parametrize("how", ["cached", "cold", "digest"])
+def test_what_a_store_names_as_unreadable_is_answered_and_told_by_name_once(
+    ladder: Ladder, how: str
+) -> None:
+    error = UnreadableError([(512, 1024), (8192, 512)], "rotten")
+    ladder.store.fail_read = error
+    ladder.store.is_cold = how == "cold"
+    kind = Kind.DIGEST if how == "digest" else Kind.READ
+    told = []
+    for extents in ([(0, 1024)], [(0, 1024)], [(1024, 512), (8192, 1024)]):
+        ladder.ask(kind, 5, *extents)
+        for action in list(ladder.actions):
+            if isinstance(action, Fetch):
+                ladder.bytes.fetched(action, error)
+            elif isinstance(action, DigestExtents):
+                ladder.bytes.digested(action, [], error)
+        told += [action.message for action in ladder.actions if isinstance(action, Report)]
+        (frame,) = ladder.answers
+        assert decode_failures(frame) == [(0, Code.READ_ERROR)]
+        parts = check_unread(frame, extents)
+        assert parts == ([(512, 512)] if extents[0] == (0, 1024) else [(1024, 512), (8192, 512)])
+        ladder.actions.clear()
+        ladder.answers.clear()
+    assert told == [
+        "can't read 512+512: its disk failed",
+        "can't read 1024+512, 8192+512: its disk failed",
+    ]
 
 
 @pytest.mark.parametrize("kind", [Kind.READ, Kind.DIGEST, Kind.STATUS])

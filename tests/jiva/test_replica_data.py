@@ -9,9 +9,15 @@ from crc32c import crc32c
 
 from jiva.ladder import BALLOT, frames_of
 from jiva.nodes import MemoryStore
-from tierce import Code, Op, ProtocolError
+from tierce import Code, Op, ProtocolError, UnreadableError
 from tierce_jiva.replica_actions import Fetch
-from tierce_jiva.replica_data import apply_batch, encode_data, extents_of
+from tierce_jiva.replica_data import (
+    apply_batch,
+    encode_data,
+    extents_of,
+    name_extents,
+    unread_of,
+)
 from tierce_jiva.wire import ENTRY, Frame, Kind, check_data, encode, encode_extents
 
 SIZE = 64 << 10
@@ -102,3 +108,15 @@ def test_what_was_read_is_checked_on_arrival() -> None:
     (frame,) = frames_of(encode_data(fetch, BALLOT))
     assert (frame.kind, frame.sequence, frame.ballot) == (Kind.DATA, 9, BALLOT)
     assert [bytes(data) for data in check_data(frame, extents)] == [b"a" * 512, b"b" * 1024]
+
+
+def test_what_was_not_asked_for_is_not_named_as_unreadable() -> None:
+    error = UnreadableError([(0, 4096), (16384, 512)], "rotten")
+    assert unread_of(error, [(512, 512), (2048, 8192)]) == [(512, 512), (2048, 2048)]
+    assert unread_of(OSError(errno.EIO, "it does not say"), [(0, 512)]) == []
+
+
+def test_a_message_names_a_few_extents_and_counts_the_rest() -> None:
+    extents = [(number * 512, 512) for number in range(10)]
+    assert name_extents(extents[:2]) == "0+512, 512+512"
+    assert name_extents(extents).endswith("3584+512 and 2 more")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import shutil
+import sqlite3
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -131,6 +133,31 @@ def test_what_is_acknowledged_is_read_back_rebuilt_and_kept(site: Site) -> None:
     expected[1 << 20 : (1 << 20) + 4096] = b"B" * 4096
     assert {stored(site, name) for name in site.members} == {bytes(expected)}
     assert not list(site.members["replica-1"].folder.glob("*.img"))
+
+
+def test_a_block_that_rots_is_named_and_just_that_is_written_anew(site: Site) -> None:
+    device = open_device(site.context())
+    do(site, device, Request(Op.WRITE, 0, 8192, memoryview(b"A" * 8192)), Request(Op.FLUSH))
+    database = site.members["replica-1"].folder / "blocks.db"
+    with contextlib.closing(sqlite3.connect(database)) as other, other:
+        other.execute("UPDATE blocks SET bytes = zeroblob(512) WHERE number = 3")
+    assert {read(site, device, 0, 8192) for _ in range(3)} == {b"A" * 8192}
+    told = [event for event in site.events if event.code == "jiva.replica.read-failed"]
+    assert {event.message for event in told} == {
+        "replica-1 can't read 1536+512: its disk failed",
+        "demo: replica-1: it can't read 1536+512",
+    }
+    with contextlib.closing(sqlite3.connect(database)) as other:
+
+        def is_mended() -> bool:
+            row = other.execute("SELECT bytes FROM blocks WHERE number = 3").fetchone()
+            return bool(row == (b"A" * 512,))
+
+        site.until(is_mended)
+    assert "jiva.replica.voted-out" not in {event.code for event in site.events}
+    closed: list[object] = []
+    device.close(closed.append)
+    site.until(lambda: bool(closed))
 
 
 def test_a_replica_without_its_bytes_does_not_start_and_is_not_kept(site: Site) -> None:

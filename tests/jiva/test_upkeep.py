@@ -18,7 +18,7 @@ from jiva.ladder import (
     taken,
     volume_of,
 )
-from tierce import Code, Event, Op, Request
+from tierce import Code, Event
 from tierce_jiva.ballot import Membership
 from tierce_jiva.findings import AtFault, Cleared, CopyEnded, Doubted, FailedAgain, Finding, Sound
 from tierce_jiva.host import Standing, State
@@ -218,7 +218,7 @@ def test_there_is_something_to_clean_while_an_order_is_under_way(ladder: Ladder)
 
 def failed_read(ladder: Ladder, name: str) -> None:
     link = ladder.links[name]
-    ladder.upkeep.read_failed(link, "bad sector", [Request(Op.READ, 5 << 20, 2 << 20)])
+    ladder.upkeep.read_failed(link, "bad sector", [(5 << 20, 2 << 20)])
 
 
 def test_what_a_member_could_not_read_is_written_to_it_again(ladder: Ladder) -> None:

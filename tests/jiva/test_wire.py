@@ -18,18 +18,23 @@ from tierce_jiva.replica_actions import Hangup
 from tierce_jiva.wire import (
     BODY_BYTES_MAX,
     ENTRY,
+    FAILURE,
     RECEIVE_BYTES,
     STATUS_BYTES_MAX,
+    UNREAD,
+    UNREAD_COUNT_MAX,
     Frame,
     FrameReader,
     Kind,
     check_found,
+    check_unread,
     decode_failures,
     encode,
     encode_ack,
     encode_control,
     encode_extents,
     encode_found,
+    encode_unread,
 )
 
 BALLOT = Ballot(1, 2)
@@ -58,6 +63,7 @@ GENUINE = [
     encode_extents(Kind.STATUS, 7, BALLOT, [(0, 4096)]),
     encode_found(7, BALLOT, [Extent(0, 4096, is_hole=True)]),
     encode_ack(8, BALLOT, [(0, Code.NO_SPACE)]),
+    encode_unread(8, BALLOT, [(0, 512)]),
 ]
 
 
@@ -214,3 +220,23 @@ def test_a_welcome_without_a_finite_number_ends_a_connection_not_the_target(numb
     assert not link.is_ready
     assert [hangup.name for hangup in cluster.hangups] == ["replica-1"]
     assert cluster.is_serving
+
+
+# -- what can't be read ----------------------------------------------------------------------------
+
+
+def test_what_is_unreadable_is_named_in_a_bounded_number() -> None:
+    parts = [(number * 512, 512) for number in range(UNREAD_COUNT_MAX + 1)]
+    (frame,) = frames_of(encode_unread(7, BALLOT, parts))
+    assert decode_failures(frame) == [(0, Code.READ_ERROR)]
+    assert check_unread(frame, [(0, 1 << 20)]) == parts[:-1]
+    (frame,) = frames_of(encode_unread(7, BALLOT))
+    assert check_unread(frame, [(0, 1 << 20)]) == []
+
+
+@pytest.mark.parametrize("size", [8, UNREAD.size * (UNREAD_COUNT_MAX + 1)])
+def test_names_of_what_is_unreadable_that_are_none_break_the_protocol(size: int) -> None:
+    table = FAILURE.pack(0, 3)
+    (frame,) = frames_of(encode(Kind.ACK, 1, BALLOT, table=table, count=1, payload=bytes(size)))
+    with pytest.raises(ProtocolError, match=f"in {size} bytes"):
+        check_unread(frame, [(0, 1 << 20)])

@@ -6,7 +6,6 @@ from typing import Protocol
 
 import attrs
 
-from tierce import Request
 from tierce_jiva.ballot import Ballot
 from tierce_jiva.links import Batch, Link
 
@@ -92,11 +91,17 @@ class Flushed:
 
 @attrs.frozen
 class Unread:
-    """A replica could not be read."""
+    """A replica could not be read.
+
+    Attributes:
+        link: The replica.
+        reason: Why not, for operators.
+        extents: Offsets and lengths of what could not be, in bytes.
+    """
 
     link: Link
     reason: str
-    requests: list[Request]
+    extents: list[tuple[int, int]]
 
 
 @attrs.frozen

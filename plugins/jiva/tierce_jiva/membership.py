@@ -208,7 +208,7 @@ class MembershipController:
         """See to what was found out about the replicas' bytes."""
         match found:
             case findings.Unread():
-                self.upkeep.read_failed(found.link, found.reason, found.requests)
+                self.upkeep.read_failed(found.link, found.reason, found.extents)
             case findings.Doubted():
                 self._restart_rebuild(found.reason)
             case findings.Sound():

@@ -16,8 +16,9 @@ from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Link, Links, LinkState
 from tierce_jiva.pending import Pending
 from tierce_jiva.regions import EXTENT_SHIFT, Extents
+from tierce_jiva.replica_data import name_extents
 from tierce_jiva.target_actions import Agenda, ForgetFile, LocalReader, ReadFile
-from tierce_jiva.wire import BATCH_BYTES_MAX, Frame, Kind, check_data
+from tierce_jiva.wire import BATCH_BYTES_MAX, Frame, Kind, check_data, check_unread, is_within
 
 
 @attrs.define(eq=False)
@@ -167,7 +168,8 @@ class ReadPath:
         if not failed or read.link.head is not read.head:
             return None
         assert failed[0].status is not None
-        return Unread(read.link, failed[0].status.reason, failed)
+        extents = [(request.offset, request.length) for request in failed]
+        return Unread(read.link, failed[0].status.reason, extents)
 
     def file_read(self, read: ReadFile) -> None:
         """A worker thread has read a file; what it could not read has been seen to."""
@@ -292,8 +294,7 @@ class ReadPath:
         if frame is None:
             self._remote(requests, reading.completed, reading.since, tried)
         elif frame.kind is not Kind.DATA:
-            self._agenda.findings.append(Unread(link, "it can't read", requests))
-            self._remote(requests, reading.completed, reading.since, tried | link.bit)
+            self._unread(reading, check_unread(frame, reading.extents))
         else:
             self._arrived(
                 link, requests, reading.completed, reading.since, reading.unrest, reading.order
@@ -303,6 +304,22 @@ class ReadPath:
         in_flight.watcher_count -= 1
         if in_flight.begun and not in_flight.watcher_count:
             in_flight.begun.clear()
+
+    def _unread(self, reading: _Reading, parts: list[tuple[int, int]]) -> None:
+        """A replica can't read: what it names, or all of it, is asked of another one, and the rest
+        once more of whoever's turn it is."""
+        link, failed, rest = reading.link, reading.requests, list[Request]()
+        if parts:
+            whose = {
+                extent for extent in reading.extents for part in parts if is_within(part, extent)
+            }
+            rest = [one for one in failed if (one.offset, one.length) not in whose]
+            failed = [one for one in failed if (one.offset, one.length) in whose]
+        reason = f"it can't read {name_extents(parts)}" if parts else "it can't read"
+        self._agenda.findings.append(Unread(link, reason, parts or reading.extents))
+        self._remote(failed, reading.completed, reading.since, reading.tried | link.bit)
+        if rest:
+            self._remote(rest, reading.completed, reading.since, reading.tried)
 
     def _nobody(
         self, requests: list[Request], completed: Completed, since: float, tried: int

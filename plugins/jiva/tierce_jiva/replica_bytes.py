@@ -23,7 +23,13 @@ from tierce_jiva.replica_actions import (
     Store,
     Sync,
 )
-from tierce_jiva.replica_data import apply_batch, encode_data, extents_of
+from tierce_jiva.replica_data import (
+    apply_batch,
+    encode_data,
+    extents_of,
+    name_extents,
+    unread_of,
+)
 from tierce_jiva.wire import (
     BATCH_BYTES_MAX,
     STATUS_BYTES_MAX,
@@ -32,7 +38,11 @@ from tierce_jiva.wire import (
     encode,
     encode_ack,
     encode_found,
+    encode_unread,
 )
+
+#: So many unreadable extents are told of, until the process starts anew.
+TOLD_COUNT_MAX = 1000
 
 
 class ReplicaBytes:
@@ -65,6 +75,8 @@ class ReplicaBytes:
         self._is_failing = False
         #: What operators were told of, until the same succeeds: operation -> how it failed.
         self._told: dict[str, Code] = {}
+        #: Extents that they were told of as unreadable.
+        self._told_unread: set[tuple[int, int]] = set()
         #: (connection, sequence) of the flushes that the sync under way answers, and of those that
         #: arrived after it began.
         self._syncing: list[tuple[int, int]] | None = None
@@ -128,11 +140,7 @@ class ReplicaBytes:
     def fetched(self, fetch: Fetch, error: OSError | None) -> None:
         """The bytes of a `Fetch` are in its buffer, or can't be had."""
         promised = self._keeper.promised
-        if error is None:
-            frame = encode_data(fetch, promised)
-        else:
-            self._read_failed()
-            frame = encode_ack(fetch.sequence, promised, [(0, Code.READ_ERROR)])
+        frame = encode_data(fetch, promised) if error is None else self._unread(fetch, error)
         self._answer_reader(fetch.connection, frame)
 
     def digested(self, wanted: DigestExtents, digests: list[bytes], error: OSError | None) -> None:
@@ -142,8 +150,7 @@ class ReplicaBytes:
             table, count = b"".join(digests), len(digests)
             frame = encode(Kind.DIGESTS, sequence, promised, table=table, count=count)
         else:
-            self._read_failed()
-            frame = encode_ack(sequence, promised, [(0, Code.READ_ERROR)])
+            frame = self._unread(wanted, error)
         self._answer_reader(wanted.connection, frame)
 
     def found(self, wanted: FindExtents, extents: list[Extent], error: OSError | None) -> None:
@@ -152,8 +159,8 @@ class ReplicaBytes:
         if error is None:
             frame = encode_found(sequence, promised, extents)
         else:
-            self._read_failed()
-            frame = encode_ack(sequence, promised, [(0, Code.READ_ERROR)])
+            self._read_failed([])
+            frame = encode_unread(sequence, promised)
         self._answer_reader(wanted.connection, frame)
 
     # -- flushes -----------------------------------------------------------------------------------
@@ -213,9 +220,21 @@ class ReplicaBytes:
 
     # -- failures ----------------------------------------------------------------------------------
 
-    def _read_failed(self) -> None:
-        if not self.is_cut():
+    def _unread(self, asked: Fetch | DigestExtents, error: OSError) -> bytes:
+        parts = unread_of(error, asked.extents)
+        self._read_failed(parts)
+        return encode_unread(asked.sequence, self._keeper.promised, parts)
+
+    def _read_failed(self, parts: list[tuple[int, int]]) -> None:
+        if self.is_cut():
+            return
+        fresh = [part for part in parts if part not in self._told_unread]
+        if not parts:
             self._tell("read", Code.READ_ERROR)
+        elif fresh and len(self._told_unread) < TOLD_COUNT_MAX:
+            self._told_unread.update(fresh)
+            message = f"can't read {name_extents(fresh)}: its disk failed"
+            self._actions.append(Report("jiva.replica.read-failed", message, "error"))
 
     def is_cut(self) -> bool:
         """True if bytes are missing: then the replica stops, and nothing is written that would

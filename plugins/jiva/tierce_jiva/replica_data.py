@@ -3,13 +3,17 @@ of the frame and the store alone; whether the frame may be taken is `Replica`'s 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from crc32c import crc32c
 
-from tierce import Code, Op, ProtocolError, Status
+from tierce import Code, Op, ProtocolError, Status, UnreadableError
 from tierce_jiva.ballot import Ballot
 from tierce_jiva.replica_actions import Fetch, Store
 from tierce_jiva.wire import ENTRY, Frame, Kind, encode
 
+#: So many extents a message names.
+_NAMED_COUNT = 8
 _ZEROING = frozenset({int(Op.DISCARD), int(Op.WRITE_ZEROES)})
 
 
@@ -58,6 +62,26 @@ def extents_of(frame: Frame, size_bytes: int) -> tuple[tuple[int, int], ...]:
         if not length or offset + length > size_bytes:
             raise ProtocolError(f"extent {offset}+{length} is not in the volume")
     return extents
+
+
+def unread_of(error: OSError, asked: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return which parts of what was asked for can't be read, if the store says so."""
+    if not isinstance(error, UnreadableError):
+        return []
+    parts = []
+    for offset, length in asked:
+        for at, count in error.extents:
+            first, end = max(at, offset), min(at + count, offset + length)
+            if first < end:
+                parts.append((first, end - first))
+    return parts
+
+
+def name_extents(extents: Sequence[tuple[int, int]]) -> str:
+    """Return a few extents by name, and how many there are beside them."""
+    named = ", ".join(f"{offset}+{length}" for offset, length in extents[:_NAMED_COUNT])
+    more = len(extents) - _NAMED_COUNT
+    return f"{named} and {more} more" if more > 0 else named
 
 
 def encode_data(fetch: Fetch, promised: Ballot) -> bytes:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from tierce import Request
 from tierce_jiva.cleaning import Cleaning
 from tierce_jiva.doubts import Doubts
 from tierce_jiva.findings import AtFault, Doubted
@@ -98,17 +97,23 @@ class Upkeep:
 
     # -- what happens ------------------------------------------------------------------------------
 
-    def read_failed(self, link: Link, reason: str, requests: list[Request]) -> None:
+    def read_failed(self, link: Link, reason: str, unread: list[tuple[int, int]]) -> None:
         """A replica could not be read: what others hold is written to it again, which cures a bad
-        sector, or shows that its disk is past it."""
+        sector, or shows that its disk is past it.
+
+        Args:
+            link: The replica.
+            reason: Why not.
+            unread: Offsets and lengths, in bytes.
+        """
         self._reporter.say_once(
             "jiva.replica.read-failed", f"{link.name}: {reason}", severity="error"
         )
         members = self._required()
         if link in members and any(other.is_sound and other is not link for other in members):
             extents = Extents(self._links.regions)
-            for request in requests:
-                extents.add_bytes(request.offset, request.length)
+            for offset, length in unread:
+                extents.add_bytes(offset, length)
             self.doubts.put(link, extents)
         else:
             self._agenda.findings.append(AtFault([link], reason))

@@ -32,7 +32,9 @@ An entry of BATCH, READ, DATA, DIGEST, STATUS and EXTENTS:
 ======  ====  =====================================================================
 
 An entry of ACK says which entry of the question failed and why (``index u32, code u32``); an ACK
-without entries is full success. An entry of DIGESTS is 16 bytes of BLAKE2b.
+without entries is full success. One that says that what was asked for can't be read may name which
+parts of it in its payload (``offset u64, length u64`` each); without, all of it can't be.
+An entry of DIGESTS is 16 bytes of BLAKE2b.
 
 The target asks, the replica answers. CONTROL frames carry a JSON object: rare, and free to grow.
 BATCH, FLUSH, READ, DIGEST and STATUS are taken only on the connection, and in the ballot, that the
@@ -66,6 +68,7 @@ _CHECK = struct.Struct("<I")
 HEADER_BYTES = _HEAD.size + _CHECK.size
 ENTRY = struct.Struct("<BxxxIQIxxxx")
 FAILURE = struct.Struct("<II")
+UNREAD = struct.Struct("<QQ")
 DIGEST_BYTES = 16
 
 #: The largest frame body: a batch of `BATCH_BYTES_MAX` and its table fit in. Core splits what is
@@ -75,6 +78,8 @@ BODY_BYTES_MAX = 12 << 20
 ENTRY_COUNT_MAX = 4096
 #: The largest payload that a sender puts into one BATCH or asks for in one READ.
 BATCH_BYTES_MAX = 8 << 20
+#: The most parts that one ACK names as unreadable: of what can't be read beyond, the next tells.
+UNREAD_COUNT_MAX = 64
 #: The longest extent that one STATUS asks about.
 STATUS_BYTES_MAX = 1 << 30
 #: A receive buffer holds the largest frame, and what has arrived of the next one.
@@ -274,6 +279,36 @@ def encode_ack(sequence: int, ballot: Ballot, failures: Iterable[tuple[int, Code
     """Return an ACK; each failure is an entry's index and what happened to it."""
     entries = [FAILURE.pack(index, FAILURE_NUMBERS[code]) for index, code in failures]
     return encode(Kind.ACK, sequence, ballot, table=b"".join(entries), count=len(entries))
+
+
+def encode_unread(sequence: int, ballot: Ballot, parts: Sequence[tuple[int, int]] = ()) -> bytes:
+    """Return the ACK which says that these parts of what was asked for can't be read; without any:
+    all of it."""
+    table = FAILURE.pack(0, FAILURE_NUMBERS[Code.READ_ERROR])
+    payload = b"".join(UNREAD.pack(*part) for part in parts[:UNREAD_COUNT_MAX])
+    return encode(Kind.ACK, sequence, ballot, table=table, count=1, payload=payload)
+
+
+def check_unread(frame: Frame, extents: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return which parts of these extents an ACK says can't be read; none: it does not say.
+
+    Raises:
+        ProtocolError: It names what was not asked for, or too much.
+    """
+    size = len(frame.payload)
+    if size % UNREAD.size or size > UNREAD_COUNT_MAX * UNREAD.size:
+        raise ProtocolError(f"an ACK names unreadable extents in {size} bytes")
+    parts = [(offset, length) for offset, length in UNREAD.iter_unpack(frame.payload)]
+    for part in parts:
+        if not any(is_within(part, extent) for extent in extents):
+            raise ProtocolError(f"extent {part[0]}+{part[1]} is unreadable, and was not asked for")
+    return parts
+
+
+def is_within(part: tuple[int, int], extent: tuple[int, int]) -> bool:
+    """True if a part, which is not empty, lies in an extent."""
+    at, offset = part[0], extent[0]
+    return part[1] > 0 and offset <= at and at + part[1] <= offset + extent[1]
 
 
 def decode_failures(frame: Frame) -> list[tuple[int, Code]]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
+from zlib import crc32
 
 import attrs
 
@@ -154,7 +155,7 @@ class SqliteStore(tierce.Store):
         whose = (context.size_bytes, context.uuid, context.member)
         with medium(), contextlib.closing(sqlite3.connect(context.folder / FILE)) as made:
             made.execute("PRAGMA journal_mode = WAL")
-            made.execute("CREATE TABLE blocks (number INTEGER PRIMARY KEY, bytes BLOB)")
+            made.execute("CREATE TABLE blocks (number INTEGER PRIMARY KEY, bytes, sum)")
             made.execute("CREATE TABLE record (one INTEGER PRIMARY KEY, data BLOB)")
             made.execute("CREATE TABLE whose (size INTEGER, uuid TEXT, member TEXT)")
             made.execute("INSERT INTO whose VALUES (?, ?, ?)", whose)
@@ -202,8 +203,9 @@ class SqliteStore(tierce.Store):
         """Store whole blocks, all or none."""
         first = offset // self._block
         blocks = range(0, len(data), self._block)
-        rows = [(first + at // self._block, bytes(data[at : at + self._block])) for at in blocks]
-        self._change("INSERT OR REPLACE INTO blocks VALUES (?, ?)", rows)
+        pieces = [bytes(data[at : at + self._block]) for at in blocks]
+        rows = [(number, piece, crc32(piece)) for number, piece in enumerate(pieces, first)]
+        self._change("INSERT OR REPLACE INTO blocks VALUES (?, ?, ?)", rows)
 
     def discard(self, offset: int, length: int) -> None:
         """Forget whole blocks."""
@@ -211,20 +213,27 @@ class SqliteStore(tierce.Store):
         last = (offset + length) // self._block - 1
         self._change("DELETE FROM blocks WHERE number BETWEEN ? AND ?", [(first, last)])
 
-    def _change(self, statement: str, rows: Sequence[tuple[int, object]]) -> None:
+    def _change(
+        self, statement: str, rows: Sequence[tuple[int, ...] | tuple[int, bytes, int]]
+    ) -> None:
         with medium(), self._writer as writer:
             writer.execute("BEGIN IMMEDIATE")
             writer.executemany(statement, rows)
 
     def read(self, offset: int, buffer: memoryview) -> None:
-        """Fill from the blocks that there are."""
+        """Fill from the blocks that there are; name those that are not as they were written."""
         block, first = self._block, offset // self._block
         last = first + len(buffer) // block - 1
         buffer[:] = bytes(len(buffer))
-        query = "SELECT number, bytes FROM blocks WHERE number BETWEEN ? AND ?"
+        query = "SELECT number, bytes, sum FROM blocks WHERE number BETWEEN ? AND ?"
+        rotten = []
         with medium(), self._workers:
-            for number, data in self._reader.execute(query, (first, last)):
+            for number, data, wanted in self._reader.execute(query, (first, last)):
                 buffer[(number - first) * block : (number - first + 1) * block] = data
+                if crc32(data) != wanted:
+                    rotten.append((number * block, block))
+        if rotten:
+            raise tierce.UnreadableError(rotten, "its checksum is another")
 
     def flush(self) -> None:
         """Sync the log, move it into the database, sync that."""
