@@ -107,12 +107,14 @@ TESTED_BY = {
         "core/supervision/test_forking.py",
         "a table from roles to what starts them, tried by a fork",
     ),
+    "core/tierce/record_place.py": ("jiva/test_record_file.py", _CONTRACT),
     "core/tierce/services.py": ("core/node/test_servicing.py", _CONTRACT),
     "core/tierce/spec.py": ("core/config/test_model.py", _VALUE),
     "core/tierce/stage.py": (
         "core/volume/test_pipeline.py",
         "a protocol of counters: tried by what is counted",
     ),
+    "core/tierce/store_contexts.py": ("jiva/test_strangers_store.py", _VALUE),
     "core/tierce/state/check.py": (
         "core/state/test_store.py",
         "checks of values that are kept, tried by what is read back",

@@ -92,6 +92,7 @@ from tierce.locking import lock_file
 from tierce.options import NoOptions, OptionInfo, option, option_info
 from tierce.policies import Evaluation, Policy, PolicyHandler
 from tierce.reactor import READABLE, WRITABLE, Lane, Reactor, Timer
+from tierce.record_place import RecordPlace
 from tierce.services import (
     Events,
     OperationStatistics,
@@ -111,7 +112,8 @@ from tierce.statuses import (
     SessionStatus,
     VolumeStatus,
 )
-from tierce.store import RecordPlace, Store, StoreChoice, StoreContext, StoreOpenContext
+from tierce.store import Store, StoreChoice
+from tierce.store_contexts import BatchEntry, StoreContext, StoreOpenContext
 from tierce.tls import TlsMaterial
 from tierce.transport import Transport
 from tierce.unix_socket import listen_at_path
@@ -132,6 +134,7 @@ __all__ = [
     "ActionCall",
     "Address",
     "BaseDevice",
+    "BatchEntry",
     "Capabilities",
     "Closed",
     "Code",

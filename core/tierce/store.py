@@ -16,7 +16,7 @@ of the bytes can't be read says so by an `UnreadableError`.
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,117 +24,13 @@ import attrs
 
 from tierce.block.operation import Extent
 from tierce.options import NoOptions
-from tierce.reactor import Reactor
-from tierce.spec import Event
-from tierce.stage import Stage
+from tierce.record_place import RecordPlace
+from tierce.store_contexts import BatchEntry, StoreContext, StoreOpenContext
 
 #: Digests of stores that differ in kind are compared with one another: BLAKE2b of this length.
 _DIGEST_BYTES = 16
 #: How much is read, or written with zeroes, at once.
 _STEP_BYTES = 256 << 10
-
-
-@attrs.frozen(kw_only=True)
-class StoreContext:
-    """Whose bytes a store is to make, find or remove.
-
-    Attributes:
-        options: The store's own option instance, of the volume's `store_options:`.
-        folder: The replica's folder. It is there.
-        size_bytes: The volume's size in bytes.
-        block_size: The volume's logical block in bytes: offsets and lengths are multiples of it.
-        uuid: The volume's uuid.
-        member: The replica's name, unique in the volume.
-    """
-
-    options: Any
-    folder: Path
-    size_bytes: int
-    block_size: int
-    uuid: str
-    member: str
-
-
-@attrs.frozen(kw_only=True)
-class StoreOpenContext(StoreContext):
-    """What a store is opened with besides, in its replica's process.
-
-    Attributes:
-        reactor: The process's loop.
-        stage: Returns the counters of the stage so named.
-        emit: Reports an event; never waits.
-
-    Thread: data thread.
-    Blocking: no.
-    Failure: as of OpenContext.
-    Since: contract 2.
-    """
-
-    reactor: Reactor
-    stage: Callable[[str], Stage]
-    emit: Callable[[Event], None]
-
-
-class RecordPlace(abc.ABC):
-    """Where a store keeps its replica's record: a few KiB that the replicator writes and reads, and
-    that nobody else understands. It lies with the bytes, so that a copy of the bytes that is put
-    back says of itself what it was when it was made.
-
-    One is open at a time for a replica: the replicator sees to that.
-
-    Thread: worker thread, in the replica's process; server elsewhere.
-    Blocking: yes.
-    Since: contract 2.
-    """
-
-    @abc.abstractmethod
-    def load(self) -> bytes | None:
-        """Return what was kept last; None if nothing was, or it was removed.
-
-        Raises:
-            FormatError: It is damaged.
-            OSError: It can't be read now.
-
-        Thread: data thread, once, before the store is opened; server.
-        Failure: the replica does not start.
-        """
-
-    @abc.abstractmethod
-    def keep(self, data: bytes) -> None:
-        """Replace it. On return it survives loss of power; a crash leaves the old or the new, never
-        a mixture. A full disk must keep no replica from promising and voting: a making keeps the
-        first one twice, so that what is written beside the old one has its space from then on.
-        Writes to the store, which may be under way, do not wait for it.
-
-        Args:
-            data: As long as the last one.
-
-        Raises:
-            OSError: It is not durable.
-
-        Failure: the replica stops and starts anew.
-        """
-
-    @abc.abstractmethod
-    def remove(self) -> None:
-        """Remove it, durably, before `Store.destroy`: that it is gone says that the bytes are not
-        whole any more. What is not there is success.
-
-        Raises:
-            FormatError: It is damaged, and so says nothing any more.
-            OSError: It can't be removed now; it is called again.
-
-        Thread: server.
-        Failure: the removal waits and is tried again.
-        """
-
-    @abc.abstractmethod
-    def close(self) -> None:
-        """Let it go.
-
-        Thread: data thread, last, after `Store.close`; server.
-        Failure: the replica's process ends, told by name.
-        """
 
 
 class Store(abc.ABC):
@@ -249,6 +145,32 @@ class Store(abc.ABC):
         Blocking: no.
         Failure: the replica stops and starts anew.
         """
+
+    def admit(self, entries: Sequence[BatchEntry], ready: Callable[[OSError | None], None]) -> bool:
+        """Say whether a batch may be carried out now. A store whose writes need what can't be had
+        without waiting (space to lease, the rest of a block) overrides it; of one that does not,
+        nothing is asked.
+
+        Until `ready` is called, nothing more is taken from the target that sent the batch: what
+        has come behind it, flushes too, waits in its order. A target that waits for longer than
+        its replicas may be late votes this one out. A batch that was admitted may never be carried
+        out: its target has gone, or another has come.
+
+        Args:
+            entries: What is to be done, in this order, by `write` and `discard`.
+            ready: To be called once, on the data thread, if this returns False: with None, and the
+                batch is carried out without being asked about again; or with what keeps it from
+                it, and each of its entries fails so (ENOSPC, EDQUOT: it is full).
+
+        Raises:
+            OSError: As if `ready` had been called with it.
+
+        Thread: data thread, once a batch.
+        Blocking: no.
+        Failure: the batch fails on this replica; as of `write`.
+        """
+        del entries, ready
+        return True
 
     @abc.abstractmethod
     def write(self, offset: int, data: memoryview) -> None:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from jiva.nodes import MemoryStore, Node, NodeProcess, Pipe
 from jiva.shells import TargetShell
-from tierce import GOOD, Event, Op, Request, VolumeStatus
+from tierce import GOOD, BatchEntry, Event, Op, Request, VolumeStatus
 from tierce_jiva.ballot import NO_BALLOT, Membership, Record
 from tierce_jiva.host import Host, State, Volume
 from tierce_jiva.links import Head
@@ -89,8 +90,21 @@ class Cluster(TargetShell):
                 "inode": int(node.head.partition(":")[0]),
                 "incarnation": node.incarnation,
             },
+            admit=partial(self._admit, node) if node.must_admit else None,
         )
         node.process = NodeProcess(self, node, node.replica)
+
+    @staticmethod
+    def _admit(node: Node, number: int, entries: list[BatchEntry]) -> bool:
+        node.asked.append((number, entries))
+        return False
+
+    def admit(self, name: str, error: OSError | None = None) -> None:
+        """A replica's store admits the batch that waits longest, or can't take it."""
+        node = self.nodes[name]
+        number, _ = node.asked.pop(0)
+        if node.process is not None:
+            node.process.carry_out(node.process.replica.admitted(number, error))
 
     def kill_replica(self, name: str) -> None:
         node = self.nodes[name]
@@ -192,7 +206,7 @@ class Cluster(TargetShell):
     def _to_replica(self, name: str) -> bool:
         pipe, node = self.pipes[name], self.nodes[name]
         process = node.process
-        if node.is_hung or not pipe.to_replica or process is None:
+        if node.is_hung or pipe.is_paused or not pipe.to_replica or process is None:
             return False
         data = pipe.to_replica.popleft()
         pipe.at_replica.space()[: len(data)] = data

@@ -24,10 +24,10 @@ from crc32c import crc32c
 from jiva.cluster import UUID
 from jiva.nodes import MemoryStore
 from jiva.shells import ReplicaShell
-from tierce import Extent, Op, ProtocolError
+from tierce import BatchEntry, Extent, Op, ProtocolError
 from tierce_jiva.ballot import NO_BALLOT, Ballot, Membership, Record
 from tierce_jiva.replica import Replica
-from tierce_jiva.replica_actions import Action, Hangup, Report, Save, Send, Stop
+from tierce_jiva.replica_actions import Action, Hangup, Pause, Report, Resume, Save, Send, Stop
 from tierce_jiva.wire import ENTRY, FrameReader, Kind, encode, encode_control
 
 SIZE = 1 << 20
@@ -74,6 +74,7 @@ class Session(ReplicaShell):
             boot_id="boot",
             head="",
             facts={"head": "/head"},
+            admit=self.admit,
         )
         self.readers: dict[int, FrameReader] = {}
         self.number = 0
@@ -195,6 +196,15 @@ class Session(ReplicaShell):
 
     def hang_up(self, action: Hangup) -> None:
         self.readers.pop(action.connection, None)
+
+    def hold(self, action: Pause | Resume) -> None:
+        raise AssertionError("its store lets nothing wait")
+
+    @staticmethod
+    def admit(_number: int, entries: list[BatchEntry]) -> bool:
+        for entry in entries:
+            assert 0 <= entry.offset <= entry.offset + entry.length <= SIZE, "outside the volume"
+        return True
 
     def report(self, action: Report) -> None:
         """Nobody reads it."""

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import attrs
 
 from jiva.shells import ReplicaShell
-from tierce import EXTENT_COUNT_MAX, Extent, UnreadableError
+from tierce import EXTENT_COUNT_MAX, BatchEntry, Extent, UnreadableError
 from tierce_jiva.ballot import Record
 from tierce_jiva.digests import digest_state
 from tierce_jiva.replica import Replica
-from tierce_jiva.replica_actions import Action, Hangup, Report, Save, Send, Stop
+from tierce_jiva.replica_actions import Action, Hangup, Pause, Report, Resume, Save, Send, Stop
 from tierce_jiva.wire import FrameReader
 
 if TYPE_CHECKING:
@@ -208,6 +208,8 @@ class Node:
         is_slow: What its workers have read arrives only with `Cluster.release`.
         held: Kinds of actions that wait until `Cluster.release`.
         waiting: Those that do.
+        must_admit: Its store lets batches wait, each until `Cluster.admit`; from its next start on.
+        asked: Those of which it was asked: number and entries.
         reports: Codes of what it has reported.
         stops: Why its process has ended by itself.
     """
@@ -226,6 +228,8 @@ class Node:
     is_slow: bool = False
     held: set[type[Action]] = attrs.field(factory=set)
     waiting: list[Callable[[], None]] = attrs.field(factory=list)
+    must_admit: bool = False
+    asked: list[tuple[int, list[BatchEntry]]] = attrs.field(factory=list)
     reports: list[str] = attrs.field(factory=list)
     stops: list[str] = attrs.field(factory=list)
 
@@ -277,6 +281,11 @@ class NodeProcess(ReplicaShell):
         if self._pipe(action.connection) is not None:
             self._cluster.break_pipe(self._node.name, action.reason)
 
+    def hold(self, action: Pause | Resume) -> None:
+        pipe = self._pipe(action.connection)
+        if pipe is not None:
+            pipe.is_paused = isinstance(action, Pause)
+
     def report(self, action: Report) -> None:
         self._node.reports.append(action.code)
 
@@ -322,6 +331,7 @@ class Pipe:
     """One connection: bytes on their way, each way."""
 
     number: int
+    is_paused: bool = False
     to_replica: deque[bytes] = attrs.field(factory=deque)
     to_target: deque[bytes] = attrs.field(factory=deque)
     at_replica: FrameReader = attrs.field(factory=FrameReader)

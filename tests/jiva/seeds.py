@@ -45,6 +45,7 @@ class Wanted:
     without: tuple[str, ...]
     trace: int | None
     asks_status: bool = False
+    delays_admission: bool = False
 
 
 @contextlib.contextmanager
@@ -71,7 +72,12 @@ def play_seed(seed: int, wanted: Wanted) -> Outcome:
     """Run one seed, whatever comes of it."""
     chosen = tuple(fault for fault in faults.FAULTS if fault.__name__ not in wanted.without)
     began = time.perf_counter()
-    world = World(seed, wanted.faults_s, asks_status=wanted.asks_status)
+    world = World(
+        seed,
+        wanted.faults_s,
+        asks_status=wanted.asks_status,
+        delays_admission=wanted.delays_admission,
+    )
     if wanted.without:
         faults.FAULTS = chosen
     if wanted.trace is not None:
@@ -114,9 +120,10 @@ def main() -> int:
     parser.add_argument("--without", default="", help="faults to leave out, by name")
     parser.add_argument("--trace", type=int, help="tell all that happens, and of this block")
     parser.add_argument("--holes", action="store_true", help="let clients ask for holes too")
+    parser.add_argument("--admission", action="store_true", help="let stores delay batches too")
     asked = parser.parse_args()
     without = tuple(filter(None, asked.without.split(",")))
-    wanted = Wanted(asked.faults_s, without, asked.trace, asked.holes)
+    wanted = Wanted(asked.faults_s, without, asked.trace, asked.holes, asked.admission)
     began = time.perf_counter()
     tally: Counter[str] = Counter()
     failed: list[int] = []

@@ -54,6 +54,9 @@ class ReplicaShell(ABC):
     def hang_up(self, action: of_replica.Hangup) -> None: ...
 
     @abstractmethod
+    def hold(self, action: of_replica.Pause | of_replica.Resume) -> None: ...
+
+    @abstractmethod
     def report(self, action: of_replica.Report) -> None: ...
 
     @abstractmethod
@@ -88,6 +91,8 @@ class ReplicaShell(ABC):
                     self.send(action)
                 case of_replica.Hangup():
                     self.hang_up(action)
+                case of_replica.Pause() | of_replica.Resume():
+                    self.hold(action)
                 case of_replica.Report():
                     self.report(action)
                 case of_replica.Stop():

@@ -50,6 +50,7 @@ class World:
         faults_s: How many simulated seconds things go wrong.
         faults: What goes wrong by chance; empty for all that can.
         asks_status: Clients ask for holes too. A seed plays another history then.
+        delays_admission: Stores let batches wait. Another history too.
     """
 
     def __init__(
@@ -59,8 +60,10 @@ class World:
         faults: tuple[Fault, ...] = (),
         *,
         asks_status: bool = False,
+        delays_admission: bool = False,
     ) -> None:
         self.asks_status = asks_status
+        self.delays_admission = delays_admission
         self.faults = faults
         self.seed = seed
         self.faults_s = faults_s
@@ -432,12 +435,15 @@ def run_seed(
     faults: tuple[Fault, ...] = (),
     *,
     asks_status: bool = False,
+    delays_admission: bool = False,
 ) -> World:
     """Run one seed.
 
     Raises:
         ViolationError: The promise was broken.
     """
-    world = World(seed, faults_s, faults, asks_status=asks_status)
+    world = World(
+        seed, faults_s, faults, asks_status=asks_status, delays_admission=delays_admission
+    )
     world.run()
     return world

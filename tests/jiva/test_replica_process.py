@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from crc32c import crc32c
 import tierce
 from jiva.replica_site import EIO, IDENTITY, SIZE, T1, Peer, Site, Store, choice_of
 from tierce import (
+    BatchEntry,
+    Code,
     ConflictError,
     Extent,
     FormatError,
@@ -28,7 +31,15 @@ from tierce_jiva.ballot import NO_BALLOT
 from tierce_jiva.folder import ReplicaFolder
 from tierce_jiva.making import create_folder
 from tierce_jiva.replica_process import CONNECTION_COUNT_MAX
-from tierce_jiva.wire import ENTRY, Kind, check_found, encode, encode_control, encode_extents
+from tierce_jiva.wire import (
+    ENTRY,
+    Kind,
+    check_found,
+    decode_failures,
+    encode,
+    encode_control,
+    encode_extents,
+)
 
 
 def write(offset: int = 0, data: bytes = b"a" * 512) -> bytes:
@@ -261,6 +272,87 @@ def test_reads_and_digests_that_fail_are_told(peer: Peer) -> None:
     (event,) = (event for event in site.events if event.code == "jiva.replica.read-failed")
     assert event.message == "replica-1 can't read: its disk failed"
     assert (event.subject, event.severity) == ("volume/demo/replica-1", "error")
+
+
+# -- a store that lets batches wait ----------------------------------------------------------------
+
+
+class Waiting(Store):
+    """Lets batches wait, until the test says that it is ready."""
+
+    def __init__(self) -> None:
+        super().__init__(SIZE)
+        self.ready: list[Callable[[OSError | None], None]] = []
+        self.error: OSError | None = None
+        self.is_quick = False
+
+    def admit(self, entries: Sequence[BatchEntry], ready: Callable[[OSError | None], None]) -> bool:
+        assert entries
+        if self.error is not None:
+            raise self.error
+        if self.is_quick:
+            ready(None)
+        else:
+            self.ready.append(ready)
+        return False
+
+
+@pytest.fixture
+def waiting(site: Site) -> Waiting:
+    store = Waiting()
+    site.store = store
+    site.start()
+    peer = site.connect()
+    peer.begin()
+    return store
+
+
+def test_a_batch_that_its_store_lets_wait_keeps_its_connection_unread(
+    site: Site, waiting: Waiting
+) -> None:
+    (peer,) = site.peers
+    peer.send(write(), encode(Kind.FLUSH, 6, T1))
+    peer.send(write(4096))
+    assert peer.said() == []
+    assert len(waiting.ready) == 1
+    assert not site.reactor.work, "the flush waits too"
+    waiting.ready[0](None)
+    site.work_off()
+    assert peer.said() == ["ACK", "ACK"], "the write and the flush; the next write waits"
+    waiting.ready[1](None)
+    assert peer.said() == ["ACK"]
+    assert waiting.cached[4096:4100] == b"aaaa"
+
+
+@pytest.mark.parametrize("how", ["quick", "full"])
+def test_a_store_may_be_ready_or_fail_at_once(site: Site, waiting: Waiting, how: str) -> None:
+    waiting.is_quick = how == "quick"
+    waiting.error = None if how == "quick" else OSError(errno.ENOSPC, "no lease")
+    (peer,) = site.peers
+    peer.send(write(), write(4096))
+    frames = peer.received()
+    codes = [] if how == "quick" else [(0, Code.NO_SPACE)]
+    assert [decode_failures(frame) for frame in frames] == [codes, codes]
+
+
+def test_a_store_that_is_ready_after_the_end_is_not_written_to(
+    site: Site, waiting: Waiting
+) -> None:
+    (peer,) = site.peers
+    peer.send(write())
+    closed: list[None] = []
+    assert site.process is not None
+    site.process.close(lambda: closed.append(None))
+    site.process = None
+    waiting.ready[0](None)
+    site.turn()
+    assert closed
+    assert waiting.cached[:4] == bytes(4)
+
+
+def test_a_store_that_lets_nothing_wait_is_not_asked(peer: Peer) -> None:
+    assert peer.site.process is not None
+    assert peer.site.process._replica._held is None
 
 
 # -- the end ---------------------------------------------------------------------------------------

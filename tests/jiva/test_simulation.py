@@ -54,6 +54,12 @@ def test_no_seed_tells_a_hole_where_anything_else_can_be_read() -> None:
     assert sum(world.tally["told as a hole"] for world in worlds) > 1000
 
 
+def test_no_seed_breaks_the_promise_while_stores_let_batches_wait() -> None:
+    worlds = [run_seed(seed, delays_admission=True) for seed in range(20)]
+    assert sum(world.tally["late admission"] for world in worlds) > 200
+    assert sum(world.history.acknowledged_writes for world in worlds) > 500
+
+
 def test_a_seed_replays_exactly() -> None:
     first, again = run_seed(7), run_seed(7)
     assert first.now == again.now

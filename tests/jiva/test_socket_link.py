@@ -100,6 +100,30 @@ def test_what_is_no_frame_ends_the_link(side: Side) -> None:
     assert "not the replica protocol" in side.ends[0]
 
 
+def test_nothing_is_received_while_a_link_is_paused_and_all_of_it_after(side: Side) -> None:
+    side.link.pause()
+    for _ in range(3):
+        side.ask()
+    assert side.answered == 0
+    side.link.send([b"x"])
+    side.turn()
+    assert side.answered == 0, "what is sent meanwhile changes nothing"
+    assert side.peer.recv(1) == b"x"
+    side.link.resume()
+    side.turn()
+    assert side.answered == 3
+
+
+def test_a_connection_that_breaks_while_a_link_is_paused_ends_it(side: Side) -> None:
+    side.link.pause()
+    side.ask()
+    side.peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    side.peer.close()
+    side.turn(50)
+    assert side.ends == ["connection broken"]
+    assert side.answered == 0
+
+
 class Pair:
     """A link over TCP, and a plain peer that sends questions."""
 

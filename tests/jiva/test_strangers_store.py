@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib.util
 import shutil
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,6 +19,8 @@ import pytest
 import tierce
 from jiva.device_site import SIZE, Site
 from tierce import (
+    BatchEntry,
+    Code,
     ConflictError,
     FormatError,
     Op,
@@ -158,6 +161,65 @@ def test_a_block_that_rots_is_named_and_just_that_is_written_anew(site: Site) ->
     closed: list[object] = []
     device.close(closed.append)
     site.until(lambda: bool(closed))
+
+
+def test_a_store_leases_space_before_writes_and_says_when_there_is_none(
+    tmp_path: Path, module: ModuleType
+) -> None:
+    """A lease of 64 KiB is a row that a worker makes durable; each replica may have three."""
+
+    class Leasing(module.SqliteStore):  # type: ignore[name-defined,misc]
+        def __init__(self, context: StoreOpenContext) -> None:
+            super().__init__(context)
+            self._reactor = context.reactor
+            self._leases: set[int] = set()
+            self.waited = 0
+
+        def admit(
+            self, entries: Sequence[BatchEntry], ready: Callable[[OSError | None], None]
+        ) -> bool:
+            wanted = {entry.offset >> 16 for entry in entries if entry.op is Op.WRITE}
+            missing = wanted - self._leases
+            if not missing:
+                return True
+            if len(self._leases | missing) > 3:
+                raise OSError(errno.ENOSPC, "no lease is left")
+            self.waited += 1
+            self._reactor.offload(self.flush, lambda _done, _error: self._leased(missing, ready))
+            return False
+
+        def _leased(self, leases: set[int], ready: Callable[[OSError | None], None]) -> None:
+            self._leases |= leases
+            ready(None)
+
+        def write(self, offset: int, data: memoryview) -> None:
+            assert offset >> 16 in self._leases, "nothing is written without a lease"
+            super().write(offset, data)
+
+    options = module.SqliteOptions()
+    site = Site(tmp_path, store=StoreChoice("sqlite", Leasing), store_options=options)
+    device = open_device(site.context())
+    asked = [
+        Request(Op.WRITE, at, 4096, memoryview(bytes([number]) * 4096))
+        for number, at in enumerate([0, 1 << 16, 0, 2 << 16, 1 << 16, 0], start=1)
+    ]
+    for request in asked:
+        device.submit([request], lambda _settled: None)
+    do(site, device, Request(Op.FLUSH))
+    site.until(lambda: all(request.status is not None for request in asked))
+    assert all(request.status and request.status.is_good for request in asked)
+    assert read(site, device, 0, 512)[:1] == b"\6", "overlapping writes stay in their order"
+    assert {process._store.waited for process in site.processes.values()} == {3}  # type: ignore[attr-defined]
+    full = Request(Op.WRITE, 3 << 16, 4096, memoryview(b"x" * 4096))
+    device.submit([full], lambda _settled: None)
+    site.until(lambda: full.status is not None)
+    assert full.status is not None
+    assert full.status.code is Code.NO_SPACE
+    assert site.states() == dict.fromkeys(site.members, "in-sync")
+    closed: list[object] = []
+    device.close(closed.append)
+    site.until(lambda: bool(closed))
+    site.end()
 
 
 def test_a_replica_without_its_bytes_does_not_start_and_is_not_kept(site: Site) -> None:

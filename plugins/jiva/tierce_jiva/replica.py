@@ -23,11 +23,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
-
 from tierce import Extent, ProtocolError
 from tierce_jiva.ballot import BID_COUNT_MAX, Ballot, Membership, Order, Record, Start
 from tierce_jiva.file_identity import is_same
+from tierce_jiva.held_frames import Admit, HeldFrames
 from tierce_jiva.record_keeper import RecordKeeper
 from tierce_jiva.regions import Regions
 from tierce_jiva.replica_actions import (
@@ -36,7 +35,9 @@ from tierce_jiva.replica_actions import (
     Fetch,
     FindExtents,
     Hangup,
+    Pause,
     Reopen,
+    Resume,
     Send,
     Stop,
     Store,
@@ -46,11 +47,6 @@ from tierce_jiva.wire import KNOWN, Frame, Kind, encode_ack, encode_control
 
 #: Why it does not agree to a set that it is in.
 _SUSPECT = "its last sync has failed"
-
-
-@attrs.define(eq=False)
-class _Connection:
-    has_greeted: bool = False
 
 
 class Replica:
@@ -65,6 +61,7 @@ class Replica:
         boot_id: Changes whenever the page cache was lost.
         head: Which file holds its bytes now.
         facts: What else WELCOME tells: where the head file lies, the process's incarnation.
+        admit: Asks the store before each batch; None if the store lets none wait.
     """
 
     def __init__(
@@ -78,6 +75,7 @@ class Replica:
         boot_id: str,
         head: str,
         facts: dict[str, Any],
+        admit: Admit | None = None,
     ) -> None:
         self.name = name
         self._actions: list[Action] = []
@@ -92,7 +90,9 @@ class Replica:
         self._size_bytes = size_bytes
         self._boot_id = boot_id
         self._facts = facts
-        self._connections: dict[int, _Connection] = {}
+        self._held = None if admit is None else HeldFrames(admit, size_bytes)
+        #: Connection -> whether it has said hello.
+        self._connections: dict[int, bool] = {}
         #: The connection on which the promised ballot was promised.
         self._writer: int | None = None
 
@@ -105,19 +105,21 @@ class Replica:
 
     def connected(self, connection: int) -> None:
         """A target, or somebody, has connected."""
-        self._connections[connection] = _Connection()
+        self._connections[connection] = False
 
     def disconnected(self, connection: int) -> None:
         """The connection is gone; what it still waits for is dropped."""
         self._connections.pop(connection, None)
         if connection == self._writer:
             self._writer = None
+        if self._held is not None:
+            self._held.drop(connection)
 
     def received(self, connection: int, frames: list[Frame]) -> list[Action]:
         """Take what has arrived on a connection. What breaks the protocol ends the connection;
         what came before it is applied and answered."""
         answers: list[bytes] = []
-        keeper, batch = self._keeper, Kind.BATCH
+        keeper, batch, held = self._keeper, Kind.BATCH, self._held
         try:
             for frame in frames:
                 if connection not in self._connections:
@@ -135,6 +137,9 @@ class Replica:
                     self._refuse(connection, frame.sequence, "ballot")
                     break
                 if frame.kind is batch:
+                    if held is not None and held.must_wait(connection, frame, frames):
+                        self._actions.append(Pause(connection))
+                        break
                     failures = self._bytes.apply(frame)
                     answers.append(encode_ack(frame.sequence, promised, failures))
                 else:
@@ -145,6 +150,19 @@ class Replica:
         if answers:
             self._actions.insert(0, Send(connection, b"".join(answers)))
         return self._take_actions()
+
+    def admitted(self, number: int, error: OSError | None = None) -> list[Action]:
+        """The store has admitted a batch that it let wait, or can't take it."""
+        held = self._held.release(number) if self._held is not None else None
+        if held is None:
+            return []  # Its connection has ended.
+        connection, frames = held.connection, held.frames
+        if error is not None:
+            batch, *frames = frames
+            failures = self._bytes.refuse(batch, error)
+            self._answer(connection, encode_ack(batch.sequence, self._keeper.promised, failures))
+        actions = self._take_actions() + self.received(connection, frames)
+        return actions if self._held else [*actions, Resume(connection)]
 
     def saved(self) -> list[Action]:
         """The last `Save` is durable."""
@@ -197,7 +215,7 @@ class Replica:
         sequence = frame.sequence
         if kind == "hello":
             self._hello(connection, sequence, message)
-        elif not self._connections[connection].has_greeted:
+        elif not self._connections[connection]:
             raise ProtocolError(f"{kind!r} before hello")
         elif kind in ("prepare", "accept", "mark") and self._bytes.is_cut():
             return
@@ -221,7 +239,7 @@ class Replica:
         if (message.get("uuid"), message.get("replica")) != (self._uuid, self.name):
             self._refuse(connection, sequence, "identity")
             return
-        self._connections[connection].has_greeted = True
+        self._connections[connection] = True
         self._say(
             connection,
             sequence,
@@ -241,7 +259,7 @@ class Replica:
             return
         if self._writer is not None and self._writer != connection:
             self._actions.append(Hangup(self._writer, "superseded"))
-            del self._connections[self._writer]
+            self.disconnected(self._writer)
         self._writer = connection
         self._began = self._began.joining(ballot, sequence)
         joined = [bid for bid in self.record.bids if bid != ballot]

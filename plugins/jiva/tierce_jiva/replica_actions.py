@@ -47,6 +47,20 @@ class Hangup:
 
 
 @attrs.frozen
+class Pause:
+    """Take nothing more from the connection: what has arrived there waits, where it lies."""
+
+    connection: int
+
+
+@attrs.frozen
+class Resume:
+    """Go on taking what comes on the connection: nothing waits there any more."""
+
+    connection: int
+
+
+@attrs.frozen
 class Save:
     """Make the record durable, then call `saved()`."""
 
@@ -111,4 +125,17 @@ class Stop:
     reason: str
 
 
-Action = Send | Hangup | Save | Sync | Fetch | DigestExtents | FindExtents | Reopen | Report | Stop
+Action = (
+    Send
+    | Hangup
+    | Pause
+    | Resume
+    | Save
+    | Sync
+    | Fetch
+    | DigestExtents
+    | FindExtents
+    | Reopen
+    | Report
+    | Stop
+)

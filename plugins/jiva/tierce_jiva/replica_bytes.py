@@ -28,6 +28,7 @@ from tierce_jiva.replica_data import (
     encode_data,
     extents_of,
     name_extents,
+    refuse_batch,
     unread_of,
 )
 from tierce_jiva.wire import (
@@ -95,6 +96,12 @@ class ReplicaBytes:
             self._tell("write", failures[0][1])
         elif self._told:
             self._told.pop("write", None)
+        return failures
+
+    def refuse(self, frame: Frame, error: OSError) -> list[tuple[int, Code]]:
+        """Fail every entry of a batch that the store has not admitted."""
+        failures = refuse_batch(frame, error)
+        self._tell("write", failures[0][1])
         return failures
 
     def ask(self, connection: int, frame: Frame) -> None:

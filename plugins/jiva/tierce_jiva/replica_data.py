@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from crc32c import crc32c
 
-from tierce import Code, Op, ProtocolError, Status, UnreadableError
+from tierce import BatchEntry, Code, Op, ProtocolError, Status, UnreadableError
 from tierce_jiva.ballot import Ballot
 from tierce_jiva.replica_actions import Fetch, Store
 from tierce_jiva.wire import ENTRY, Frame, Kind, encode
@@ -15,6 +15,7 @@ from tierce_jiva.wire import ENTRY, Frame, Kind, encode
 #: So many extents a message names.
 _NAMED_COUNT = 8
 _ZEROING = frozenset({int(Op.DISCARD), int(Op.WRITE_ZEROES)})
+_CHANGES = _ZEROING | {int(Op.WRITE)}
 
 
 def apply_batch(store: Store, frame: Frame, size_bytes: int) -> list[tuple[int, Code]]:
@@ -49,6 +50,28 @@ def apply_batch(store: Store, frame: Frame, size_bytes: int) -> list[tuple[int, 
         except OSError as error:
             failures.append((index, Status.from_oserror(error, Code.WRITE_ERROR).code))
     return failures
+
+
+def entries_of(frame: Frame, size_bytes: int) -> list[BatchEntry]:
+    """Return what a BATCH is to change, in its order.
+
+    Raises:
+        ProtocolError: An entry is unknown or not in the volume.
+    """
+    entries = []
+    for op, length, offset, _ in ENTRY.iter_unpack(frame.table):
+        if op not in _CHANGES:
+            raise ProtocolError(f"a batch holds operation {op}")
+        if offset + length > size_bytes:
+            raise ProtocolError(f"an entry reaches to byte {offset + length} of {size_bytes}")
+        entries.append(BatchEntry(Op(op), offset, length))
+    return entries
+
+
+def refuse_batch(frame: Frame, error: OSError) -> list[tuple[int, Code]]:
+    """Return the failure of every entry of a BATCH that can't be carried out."""
+    code = Status.from_oserror(error, Code.WRITE_ERROR).code
+    return [(index, code) for index in range(frame.count)]
 
 
 def extents_of(frame: Frame, size_bytes: int) -> tuple[tuple[int, int], ...]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tierce import (
     READABLE,
     Address,
+    BatchEntry,
     ConflictError,
     Event,
     Extent,
@@ -32,8 +33,10 @@ from tierce_jiva.replica_actions import (
     Fetch,
     FindExtents,
     Hangup,
+    Pause,
     Reopen,
     Report,
+    Resume,
     Save,
     Send,
     Stop,
@@ -83,6 +86,7 @@ class ReplicaProcess:
         self._connection_number = 0
         self._offloaded = 0
         self._closed: Callable[[], None] | None = None
+        self._is_closing = False
         self._replica = Replica(
             name=member.name,
             uuid=context.volume_uuid,
@@ -96,12 +100,14 @@ class ReplicaProcess:
                 "pid": os.getpid(),
                 **self._where(),
             },
+            admit=self._admit if type(self._store).admit is not Store.admit else None,
         )
         self._listener = self._listen(member.address)
 
     def close(self, closed: Callable[[], None]) -> None:
         """Stop listening and let the folder go once nothing runs on a worker thread."""
         self._closed = closed
+        self._is_closing = True
         self._reactor.unwatch(self._listener.fileno())
         self._listener.close()
         for link in list(self._links.values()):
@@ -245,10 +251,37 @@ class ReplicaProcess:
                 self._offload(self._store.reopen, partial(self._reopened, action))
             elif isinstance(action, Hangup):
                 self._hang_up(action)
+            elif isinstance(action, Pause | Resume):
+                self._hold(action)
             elif isinstance(action, Report):
                 self._emit(action.code, action.message, action.severity)
             else:
                 self._stop(action)
+
+    def _admit(self, number: int, entries: list[BatchEntry]) -> bool:
+        """Ask the store; that it is ready is told from the loop, also where it says so at once."""
+
+        def ready(error: OSError | None) -> None:
+            self._reactor.call_soon(partial(self._admitted, number, error))
+
+        try:
+            return self._store.admit(entries, ready)
+        except OSError as error:
+            ready(error)
+            return False
+
+    def _admitted(self, number: int, error: OSError | None) -> None:
+        if not self._is_closing:
+            self._carry_out(self._replica.admitted(number, error))
+
+    def _hold(self, action: Pause | Resume) -> None:
+        link = self._links.get(action.connection)
+        if link is None:
+            return
+        if isinstance(action, Pause):
+            link.pause()
+        else:
+            link.resume()
 
     def _hang_up(self, action: Hangup) -> None:
         link = self._links.pop(action.connection, None)

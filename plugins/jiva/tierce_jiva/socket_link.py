@@ -64,6 +64,7 @@ class SocketLink:
         self._always = _HANGUP if ends_at_hangup else 0
         self._events = self._always | READABLE | (WRITABLE if connected else 0)
         self.is_open = True
+        self._is_paused = False
         connection.setblocking(False)
         tune(connection)
         reactor.watch(self._descriptor, self._events, self._ready)
@@ -89,6 +90,17 @@ class SocketLink:
             self._drop_sent(sent)
             self._watch_all()
 
+    def pause(self) -> None:
+        """Receive nothing, so that the frames that have arrived stay where they lie. That the other
+        side has closed is noticed all the same, if the link ends at that."""
+        self._is_paused = True
+        self._watch_all()
+
+    def resume(self) -> None:
+        """Receive again."""
+        self._is_paused = False
+        self._watch_all()
+
     def close(self) -> None:
         """Close now; what was not sent is dropped. `closed` is not called."""
         if self.is_open:
@@ -113,7 +125,10 @@ class SocketLink:
             self._receive()
         elif events & ~(READABLE | WRITABLE):
             # An error or the end, reported even where nothing is to be received.
-            self._receive()
+            if self._is_paused:
+                self._end("connection broken")
+            else:
+                self._receive()
 
     def _finish_connecting(self) -> None:
         error = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
@@ -176,7 +191,7 @@ class SocketLink:
     def _watch_all(self) -> None:
         """Wait for what there is to send, and for what may be received."""
         limit = self._outgoing_bytes_max
-        is_receiving = limit is None or self._queued_bytes <= limit
+        is_receiving = not self._is_paused and (limit is None or self._queued_bytes <= limit)
         wanted = (READABLE if is_receiving else 0) | (WRITABLE if self._outgoing else 0)
         self._watch(self._always | wanted)
 

@@ -14,6 +14,7 @@ from jiva.shells import ReplicaShell
 from jiva.sim.blocks import BLOCK, ViolationError
 from jiva.sim.disks import Disk, Image
 from jiva.sim.network import Connection
+from tierce import BatchEntry
 from tierce_jiva.ballot import Membership, Record
 from tierce_jiva.record_file import decode_record, encode_record
 from tierce_jiva.replica import Replica
@@ -23,8 +24,10 @@ from tierce_jiva.replica_actions import (
     Fetch,
     FindExtents,
     Hangup,
+    Pause,
     Reopen,
     Report,
+    Resume,
     Save,
     Send,
     Stop,
@@ -178,7 +181,9 @@ class Process(ReplicaShell):
                 "inode": node.disk.inode,
                 "incarnation": self.incarnation,
             },
+            admit=self._admit if world.delays_admission else None,
         )
+        self._admission = world.stream("admission", self.incarnation)
 
     # -- what happens ------------------------------------------------------------------------------
 
@@ -250,6 +255,25 @@ class Process(ReplicaShell):
         connection = self.connections.pop(action.connection, None)
         if connection is not None:
             connection.close_at_replica()
+
+    def hold(self, action: Pause | Resume) -> None:
+        connection = self.connections.get(action.connection)
+        if connection is not None:
+            connection.is_paused = isinstance(action, Pause)
+
+    def _admit(self, number: int, _entries: list[BatchEntry]) -> bool:
+        """Let a batch wait now and then while things go wrong, and some fail for want of space."""
+        chance = self._admission
+        if chance.random() < 0.3 or self.world.now > self.world.faults_s:
+            return True
+        error = OSError(errno.ENOSPC, "planned") if chance.random() < 0.02 else None
+
+        def ready() -> None:
+            self.world.tally["late admission"] += 1
+            self.carry_out(self.replica.admitted(number, error))
+
+        self._later(ready, chance.choice([0.0, 0.02, 0.2, 1.0]))
+        return False
 
     def report(self, action: Report) -> None:
         self.world.tally[action.code] += 1

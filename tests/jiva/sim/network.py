@@ -77,7 +77,10 @@ class _Stream:
         if random.random() < 0.2:
             cut = random.randrange(len(data))
             connection.carry(self, memoryview(data)[:cut])
-            connection.carry(self, memoryview(data)[cut:])
+            if connection.is_paused and not self.is_to_target:
+                self.queue.appendleft([memoryview(data)[cut:]])
+            else:
+                connection.carry(self, memoryview(data)[cut:])
         else:
             connection.carry(self, data)
 
@@ -95,6 +98,8 @@ class Connection:
         self.random = world.stream("connection", number)
         self.is_open_at_target = True
         self.is_open_at_replica = True
+        #: The replica takes nothing more for now.
+        self.is_paused = False
         self.to_target = _Stream(self, is_to_target=True)
         self.to_replica = _Stream(self, is_to_target=False)
 
@@ -105,6 +110,7 @@ class Connection:
     def is_held(self, *, to_target: bool) -> bool:
         """True if nothing gets through in that direction now."""
         is_still = self.target.is_stalled if to_target else self.node.is_hung
+        is_still |= self.is_paused and not to_target
         return is_still or self.world.is_blocked(self.target, self.node)
 
     def ask(self, buffers: list[Any]) -> None:
