@@ -15,7 +15,7 @@ SEED ?= $(START)
 SECONDS ?= 600
 MINUTES ?= 60
 
-.PHONY: help run setup check format test bench fuzz vm soak storms seeds plants mistakes mutants sizes wheels clean
+.PHONY: help run setup check format test bench fuzz vm soak storms seeds plants mistakes mutants sizes metrics wheels clean
 
 help:  ## List the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -82,6 +82,9 @@ plants: setup  ## Look for a seed that finds each bug planted on purpose; writes
 
 mistakes: setup  ## Make every mistake that a plugin can make; writes what its user reads of it
 	PYTHONPATH=tests $(BIN)/python -m core.mistakes.page
+
+metrics: setup  ## Write the page of metrics from the exporter's table
+	PYTHONPATH=tests $(BIN)/python -m exporters.metrics_page
 
 mutants: setup  ## Change N lines of core and jiva at random, from SEED; 80 of 100 must be noticed
 	PYTHONPATH=tests nice $(BIN)/python -m measures.mutants --count $(N) --seed $(SEED)

@@ -86,6 +86,7 @@ from tierce.frontend import (
     Route,
     Send,
 )
+from tierce.health import Health
 from tierce.hookspecs import hookimpl
 from tierce.lifecycle import Lifecycle
 from tierce.locking import lock_file
@@ -165,6 +166,7 @@ __all__ = [
     "Geometry",
     "Handover",
     "Hangup",
+    "Health",
     "Job",
     "Lane",
     "Lifecycle",

@@ -70,7 +70,7 @@ def test_explain_says_why_something_is_not_enabled(tierce: Run, file: Path) -> N
 def test_every_shipped_plugin_names_what_can_be_imported(tierce: Run) -> None:
     done = tierce("plugin", "check")
     assert (done.code, done.err) == (0, "")
-    assert done.out == "engines, iscsi, jiva: ok\n"
+    assert done.out == "engines, exporters, iscsi, jiva: ok\n"
     assert tierce("plugin", "check", "jiva").out == "jiva: ok\n"
 
 

@@ -280,7 +280,7 @@ def test_the_fork_server_is_started_by_its_plan(served: Served) -> None:
 
     def script() -> None:
         (plan,) = [one for one in plan_all(served.supervisor.inventory) if one.name == FORK_SERVER]
-        assert plan.settings["plugins"] == ["engines", "iscsi", "jiva"]
+        assert plan.settings["plugins"] == ["engines", "exporters", "iscsi", "jiva"]
         assert served.child(FORK_SERVER).digest == plan.digest
 
     served.serve(script)

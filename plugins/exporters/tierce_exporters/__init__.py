@@ -1,0 +1,1 @@
+"""Tierce: the exporters plugin."""

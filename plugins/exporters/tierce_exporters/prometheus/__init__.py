@@ -1,0 +1,1 @@
+"""The Prometheus exporter: what it shows, the formats in which it does, and its service."""

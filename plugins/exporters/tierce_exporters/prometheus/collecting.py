@@ -1,0 +1,192 @@
+"""From what services see to families of samples: the table, filled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from operator import add
+
+import attrs
+
+from tierce import MemberStatus, ProcessStatistics, RecordedEvent, VolumeStatistics
+from tierce_exporters.prometheus import table
+from tierce_exporters.prometheus.carrying import Carried, Carrier, Key, Numbers
+from tierce_exporters.prometheus.metric import Family, Metric, Sample
+from tierce_exporters.prometheus.reading import (
+    counted,
+    is_root,
+    latencies,
+    operations,
+    start_s,
+)
+
+#: Pairs of code and severity that are counted apart: plugins name their own codes.
+EVENT_CODE_COUNT_MAX = 500
+_OTHER_CODE = ("other", "info")
+
+
+class EventCounts:
+    """How many events there were, by code and severity."""
+
+    def __init__(self) -> None:
+        self.counts: dict[tuple[str, str], int] = {}
+
+    def add(self, items: Iterable[RecordedEvent]) -> None:
+        """Count these."""
+        for one in items:
+            key = (one.event.code, str(one.event.severity))
+            if key not in self.counts and len(self.counts) >= EVENT_CODE_COUNT_MAX:
+                key = _OTHER_CODE
+            self.counts[key] = self.counts.get(key, 0) + 1
+
+
+@attrs.frozen
+class Exporter:
+    """What the exporter says of itself.
+
+    Attributes:
+        name: Which it is.
+        created_s: Since when it counts, in seconds since the epoch.
+        dropped: What it had to leave out, by kind.
+        events: The events that it has seen.
+    """
+
+    name: str
+    created_s: float
+    dropped: dict[str, int] = attrs.field(factory=lambda: {"events": 0, "connections": 0})
+    events: EventCounts = attrs.field(factory=EventCounts)
+
+
+@attrs.frozen
+class CarriedVolume:
+    """A volume with the sums of its processes, those before them included.
+
+    Attributes:
+        seen: As services see it.
+        target: The sums of its target; None while there is none.
+        members: The sums of its members.
+    """
+
+    seen: VolumeStatistics
+    target: Carried | None
+    members: Mapping[str, Carried]
+
+
+def carry_all(
+    volumes: Mapping[str, VolumeStatistics], carrier: Carrier
+) -> dict[str, CarriedVolume]:
+    """Return every volume with its sums."""
+    names = []
+    carried = {}
+    for name, volume in volumes.items():
+        target, members = volume.target, volume.members
+        # A target that is down for a moment still belongs to its volume.
+        names += [f"target.{name}", *(f"member.{name}.{member}" for member in members)]
+        names += [f"member.{name}.{one.name}" for one in _members(volume)]
+        carried[name] = CarriedVolume(
+            volume,
+            None if target is None else _carry(target, carrier),
+            {member: _carry(process, carrier) for member, process in members.items()},
+        )
+    carrier.forget_others(names)
+    return carried
+
+
+def _carry(process: ProcessStatistics, carrier: Carrier) -> Carried:
+    numbers: dict[Key, Numbers] = {
+        ("stage", stage, operation): counted(one) for stage, operation, one in operations(process)
+    }
+    errors = process.published.plugin_errors
+    numbers |= {("plugin", part): (one.count,) for part, one in errors.items()}
+    return carrier.carry(process.name, process.start_ns, numbers)
+
+
+def families(volumes: Mapping[str, CarriedVolume], exporter: Exporter) -> list[Family]:
+    """Return every metric that has a value, in the table's order."""
+    found: dict[str, list[Sample]] = {metric.name: [] for metric in table.METRICS}
+    for metric, sample in _samples(volumes, exporter):
+        found[metric.name].append(sample)
+    return [Family(metric, found[metric.name]) for metric in table.METRICS if found[metric.name]]
+
+
+def _samples(
+    volumes: Mapping[str, CarriedVolume], exporter: Exporter
+) -> Iterator[tuple[Metric, Sample]]:
+    for name, volume in volumes.items():
+        yield from _of_health(name, volume.seen.health)
+        if volume.seen.target is not None and volume.target is not None:
+            yield from _of_target(name, volume.seen.target, volume.target)
+        for member, carried in volume.members.items():
+            yield from _of_member(name, member, carried)
+            yield from _of_process(volume.seen.members[member], carried)
+    for (code, severity), count in exporter.events.counts.items():
+        yield table.EVENTS, Sample((code, severity), count, exporter.created_s)
+    for kind, count in exporter.dropped.items():
+        yield table.DROPPED, Sample((exporter.name, kind), count, exporter.created_s)
+
+
+def _of_health(name: str, health: str) -> Iterator[tuple[Metric, Sample]]:
+    for state in table.VOLUME_STATES if health else ():
+        yield table.VOLUME_STATE, Sample((name, state), int(state == health))
+
+
+def _of_target(
+    name: str, target: ProcessStatistics, carried: Carried
+) -> Iterator[tuple[Metric, Sample]]:
+    created_s = start_s(carried.first_ns)
+    published = target.published
+    yield from _of_process(target, carried)
+    fronts = published.frontends.values()
+    sessions = sum(len(one.sessions or ()) + one.left_out for one in fronts)
+    yield table.VOLUME_SESSIONS, Sample((name,), sessions)
+    for operation, numbers in root_operations(carried).items():
+        labels = (name, operation)
+        yield table.VOLUME_DURATION, Sample(labels, latencies(numbers), created_s)
+        yield table.VOLUME_BYTES, Sample(labels, numbers[0], created_s)
+        yield table.VOLUME_ERRORS, Sample(labels, numbers[1], created_s)
+    for (what, *rest), numbers in carried.numbers.items():
+        if what == "plugin":
+            yield table.PLUGIN_ERRORS, Sample((name, *rest), numbers[0], created_s)
+        elif not is_root(rest[0]):
+            yield table.STAGE_DURATION, Sample((name, *rest), latencies(numbers), created_s)
+    for member in published.volume.members:
+        yield from _of_replica(name, member)
+
+
+def root_operations(carried: Carried) -> dict[str, Numbers]:
+    """Return what initiators asked for by operation, through all front ends."""
+    total: dict[str, Numbers] = {}
+    for (what, stage, *rest), numbers in carried.numbers.items():
+        if what == "stage" and is_root(stage):
+            before = total.get(rest[0])
+            total[rest[0]] = numbers if before is None else tuple(map(add, before, numbers))
+    return total
+
+
+def _of_replica(name: str, member: MemberStatus) -> Iterator[tuple[Metric, Sample]]:
+    state = member.state if member.state in table.REPLICA_STATES else table.REPLICA_STATES[-1]
+    for word in table.REPLICA_STATES:
+        yield table.REPLICA_STATE, Sample((name, member.name, word), int(word == state))
+    if member.progress is not None:
+        yield table.REPLICA_REBUILD, Sample((name, member.name), member.progress)
+
+
+def _of_member(name: str, member: str, carried: Carried) -> Iterator[tuple[Metric, Sample]]:
+    created_s = start_s(carried.first_ns)
+    for (what, *rest), numbers in carried.numbers.items():
+        if what == "stage":
+            labels = (name, member, *rest)
+            yield table.REPLICA_DURATION, Sample(labels, latencies(numbers), created_s)
+            yield table.REPLICA_BYTES, Sample(labels, numbers[0], created_s)
+            yield table.REPLICA_ERRORS, Sample(labels, numbers[1], created_s)
+
+
+def _of_process(process: ProcessStatistics, carried: Carried) -> Iterator[tuple[Metric, Sample]]:
+    labels = (process.name,)
+    if process.state != "unknown":
+        yield table.PROCESS_UP, Sample(labels, int(process.state == "up"))
+    yield table.PROCESS_START, Sample(labels, start_s(process.start_ns))
+    yield table.PROCESS_STARTS, Sample(labels, carried.starts, start_s(carried.first_ns))
+
+
+def _members(volume: VolumeStatistics) -> tuple[MemberStatus, ...]:
+    return volume.target.published.volume.members if volume.target is not None else ()

@@ -1,0 +1,60 @@
+"""The exporter's process: it listens, and reads what all volumes have done whenever it is asked.
+
+Three threads: this one counts events and waits for the end, one serves connections, one collects.
+None of them is a data thread; what they read is shared memory, and what the server is asked for it
+answers beside its work.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from tierce import Service, ServiceContext
+from tierce_exporters.http.serving import HttpServer
+from tierce_exporters.prometheus.carrying import Carrier
+from tierce_exporters.prometheus.collecting import Exporter, carry_all, families
+from tierce_exporters.prometheus.listening import listen_all, write_discovery
+from tierce_exporters.prometheus.metric import Family
+from tierce_exporters.prometheus.site import MetricsSite
+
+#: How often events are asked for, whether somebody scrapes or not: the server keeps some thousand.
+EVENTS_PERIOD_S = 5.0
+
+
+class PrometheusService(Service):
+    """See the module."""
+
+    def __init__(self, context: ServiceContext) -> None:
+        super().__init__(context)
+        self._carrier = Carrier()
+        self._exporter = Exporter(context.name, time.time())
+
+    def run(self) -> None:
+        """Serve until told to stop."""
+        context, options = self.context, self.context.options
+        listeners = listen_all(options.listen)
+        site = MetricsSite(self._collect, context.logger)
+        server = HttpServer(listeners, site, self._count_connection)
+        if options.discovery_file is not None:
+            write_discovery(options.discovery_file, listeners)
+        serving = threading.Thread(target=server.run, name="http-serve", daemon=True)
+        serving.start()
+        context.logger.info("listening at %s", ", ".join(options.listen))
+        # A server that ended by itself ends the process, which is then told and started again.
+        while context.wait(EVENTS_PERIOD_S) and serving.is_alive():
+            self._count_events()
+        server.stop()
+        serving.join()
+
+    def _count_connection(self) -> None:
+        self._exporter.dropped["connections"] += 1
+
+    def _count_events(self) -> None:
+        events = self.context.events()
+        self._exporter.events.add(events.items)
+        self._exporter.dropped["events"] += events.lost
+
+    def _collect(self) -> list[Family]:
+        volumes = carry_all(self.context.statistics(), self._carrier)
+        return families(volumes, self._exporter)

@@ -1,0 +1,155 @@
+"""Every metric, once: HELP, the reference page and the test of names are made of this.
+
+Names follow Prometheus' conventions: seconds and bytes, counters end with `_total`, a state is a
+gauge for each word, 1 for the one that holds. Labels are names of volumes, replicas, stages,
+operations and codes: never what an initiator chooses.
+"""
+
+from __future__ import annotations
+
+from tierce import Health
+from tierce_exporters.prometheus.metric import Kind, Metric
+
+#: The words of a volume's state.
+VOLUME_STATES = tuple(one.value for one in Health)
+#: The words of a replica's state that are told apart; another engine's own count as the last.
+REPLICA_STATES = ("in-sync", "waiting", "rebuilding", "in-doubt", "down", "other")
+
+_COUNTERS = "the target's counters"
+_MEMBER = "the replica's own counters"
+_PUBLISHED = "what the target publishes"
+_SERVER = "the server, while one runs"
+
+
+def _counter(name: str, labels: str, text: str, source: str, unit: str = "") -> Metric:
+    return _metric(f"{name}_total", Kind.COUNTER, labels, text, source, unit)
+
+
+def _gauge(name: str, labels: str, text: str, source: str, unit: str = "") -> Metric:
+    return _metric(name, Kind.GAUGE, labels, text, source, unit)
+
+
+def _histogram(name: str, labels: str, text: str, source: str) -> Metric:
+    return _metric(name, Kind.HISTOGRAM, labels, text, source, "seconds")
+
+
+def _metric(name: str, kind: Kind, labels: str, text: str, source: str, unit: str) -> Metric:
+    return Metric(
+        name=f"tierce_{name}",
+        kind=kind,
+        unit=unit,
+        labels=tuple(labels.split()),
+        help=text,
+        source=source,
+    )
+
+
+VOLUME_STATE = _gauge(
+    "volume_state",
+    "volume state",
+    "1 for the state that the volume is in, 0 for the others; absent while no server runs.",
+    _SERVER,
+)
+VOLUME_SESSIONS = _gauge(
+    "volume_sessions", "volume", "Sessions of initiators, through all front ends.", _PUBLISHED
+)
+VOLUME_DURATION = _histogram(
+    "volume_operation_duration_seconds",
+    "volume operation",
+    "How long operations took, as the front end saw them, failed ones too.",
+    _COUNTERS,
+)
+VOLUME_BYTES = _counter(
+    "volume_bytes",
+    "volume operation",
+    "Bytes of the operations that initiators asked for.",
+    _COUNTERS,
+    "bytes",
+)
+VOLUME_ERRORS = _counter(
+    "volume_errors",
+    "volume operation",
+    "Operations that failed, as initiators saw them.",
+    _COUNTERS,
+)
+STAGE_DURATION = _histogram(
+    "stage_duration_seconds",
+    "volume stage operation",
+    "How long operations took in a stage of the target and in all stages below it.",
+    _COUNTERS,
+)
+PLUGIN_ERRORS = _counter(
+    "volume_plugin_errors",
+    "volume part",
+    "Mistakes of a plugin in the volume's target, by the part of the pipeline.",
+    _PUBLISHED,
+)
+REPLICA_STATE = _gauge(
+    "replica_state",
+    "volume replica state",
+    "1 for the state that the replica is in as its target sees it, 0 for the others.",
+    _PUBLISHED,
+)
+REPLICA_REBUILD = _gauge(
+    "replica_rebuild_progress_ratio",
+    "volume replica",
+    "The share of a rebuild that is done, 0 to 1; absent while none is under way.",
+    _PUBLISHED,
+    "ratio",
+)
+REPLICA_DURATION = _histogram(
+    "replica_stage_duration_seconds",
+    "volume replica stage operation",
+    "How long operations took in a stage of the replica's own process.",
+    _MEMBER,
+)
+REPLICA_BYTES = _counter(
+    "replica_bytes",
+    "volume replica stage operation",
+    "Bytes of the operations of a stage of the replica's own process.",
+    _MEMBER,
+    "bytes",
+)
+REPLICA_ERRORS = _counter(
+    "replica_errors",
+    "volume replica stage operation",
+    "Operations that failed in a stage of the replica's own process.",
+    _MEMBER,
+)
+PROCESS_UP = _gauge(
+    "process_up",
+    "process",
+    "1 if a volume's target or replica is up, 0 if it starts, ends or is down; absent while no "
+    "server runs.",
+    _SERVER,
+)
+PROCESS_START = _gauge(
+    "process_start_time_seconds",
+    "process",
+    "When the process began to count, in seconds since the epoch.",
+    "its statistics page",
+    "seconds",
+)
+PROCESS_STARTS = _counter(
+    "process_starts",
+    "process",
+    "Starts of the process that the exporter has seen, the first one included.",
+    "its statistics page",
+)
+EVENTS = _counter(
+    "events", "code severity", "Events since the exporter began, by code.", "the event log"
+)
+DROPPED = _counter(
+    "exporter_dropped",
+    "exporter kind",
+    "What an exporter had to leave out: events that were kept no longer when it asked, connections "
+    "that there was no room for.",
+    "the exporter itself",
+)
+
+METRICS = (
+    *(VOLUME_STATE, VOLUME_SESSIONS, VOLUME_DURATION, VOLUME_BYTES, VOLUME_ERRORS, PLUGIN_ERRORS),
+    *(STAGE_DURATION, REPLICA_STATE, REPLICA_REBUILD),
+    *(REPLICA_DURATION, REPLICA_BYTES, REPLICA_ERRORS),
+    *(PROCESS_UP, PROCESS_START, PROCESS_STARTS, EVENTS, DROPPED),
+)

@@ -1,0 +1,78 @@
+"""The two text formats: Prometheus' 0.0.4 and OpenMetrics 1.0.
+
+They differ in little: OpenMetrics names a counter without `_total` where it describes it, says the
+unit, since when a counter counts, and where the text ends. Bounds are written alike in both
+("1.0"), so that a server that changes from one to the other goes on with the same series.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tierce_exporters.prometheus.metric import Family, Kind, Latencies, Metric, Sample
+from tierce_exporters.prometheus.reading import CLASSIC_EXPONENTS, cumulative
+
+END = b"# EOF\n"
+_BOUNDS = tuple(repr(2.0**exponent) for exponent in CLASSIC_EXPONENTS)
+
+
+def to_text(families: Sequence[Family]) -> tuple[bytes, ...]:
+    """Return the families in format 0.0.4, one piece for each."""
+    return tuple(
+        "".join([_head(one.metric, one.metric.name), *_lines(one, created=False)]).encode()
+        for one in families
+    )
+
+
+def to_openmetrics(families: Sequence[Family]) -> tuple[bytes, ...]:
+    """Return the families in OpenMetrics 1.0, one piece for each, and the end."""
+    pieces = [
+        "".join([_head_with_unit(one.metric), *_lines(one, created=True)]).encode()
+        for one in families
+    ]
+    return (*pieces, END)
+
+
+def _head(metric: Metric, name: str) -> str:
+    text = metric.help.replace("\\", "\\\\").replace("\n", "\\n")
+    return f"# HELP {name} {text}\n# TYPE {name} {metric.kind.value}\n"
+
+
+def _head_with_unit(metric: Metric) -> str:
+    unit = f"# UNIT {metric.base} {metric.unit}\n" if metric.unit else ""
+    return _head(metric, metric.base) + unit
+
+
+def _lines(family: Family, *, created: bool) -> Iterator[str]:
+    metric = family.metric
+    for sample in family.samples:
+        labels = _labels(metric, sample)
+        if isinstance(sample.value, Latencies):
+            yield from _histogram(metric.name, labels, sample.value)
+        else:
+            yield f"{metric.name}{{{labels}}} {_number(sample.value)}\n"
+        if created and sample.created_s is not None and metric.kind is not Kind.GAUGE:
+            yield f"{metric.base}_created{{{labels}}} {sample.created_s!r}\n"
+
+
+def _histogram(name: str, labels: str, value: Latencies) -> Iterator[str]:
+    start = f'{name}_bucket{{{labels},le="'
+    for bound, count in zip(_BOUNDS, cumulative(value.buckets), strict=True):
+        yield f'{start}{bound}"}} {count}\n'
+    total = sum(value.buckets)
+    yield f'{start}+Inf"}} {total}\n'
+    yield f"{name}_sum{{{labels}}} {value.sum_s!r}\n"
+    yield f"{name}_count{{{labels}}} {total}\n"
+
+
+def _labels(metric: Metric, sample: Sample) -> str:
+    pairs = zip(metric.labels, sample.labels, strict=True)
+    return ",".join(f'{name}="{_escaped(value)}"' for name, value in pairs)
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _number(value: float) -> str:
+    return repr(value)

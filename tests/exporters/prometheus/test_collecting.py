@@ -1,0 +1,148 @@
+"""From what services see to samples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+
+from exporters.seen import START_NS, member, operation, process, target, volume
+from tierce import Event, RecordedEvent, VolumeStatistics
+from tierce_exporters.prometheus.carrying import Carrier
+from tierce_exporters.prometheus.collecting import (
+    EVENT_CODE_COUNT_MAX,
+    Exporter,
+    carry_all,
+    families,
+)
+from tierce_exporters.prometheus.metric import Latencies
+from tierce_exporters.prometheus.table import METRICS, REPLICA_STATES, VOLUME_STATES
+
+
+def exporter() -> Exporter:
+    return Exporter("prometheus", 7.0)
+
+
+def values(*volumes: VolumeStatistics, carrier: Carrier | None = None) -> dict[str, Any]:
+    """Every sample: name -> labels -> value."""
+    carried = carry_all({one.name: one for one in volumes}, carrier or Carrier())
+    return {
+        family.metric.name: {one.labels: one.value for one in family.samples}
+        for family in families(carried, exporter())
+    }
+
+
+def test_what_initiators_asked_for_is_counted_over_all_front_ends() -> None:
+    found = values(volume())
+    took = found["tierce_volume_operation_duration_seconds"]["db", "write"]
+    assert isinstance(took, Latencies)
+    assert (took.buckets[16], took.buckets[17], took.buckets[31]) == (3, 1, 1)
+    assert took.sum_s == pytest.approx(2.000000007)
+    assert found["tierce_volume_bytes_total"] == {("db", "write"): 1034}
+    assert found["tierce_volume_errors_total"] == {("db", "write"): 1}
+
+
+def test_the_stages_below_and_the_replicas_own_are_shown_apart() -> None:
+    found = values(volume())
+    assert found["tierce_stage_duration_seconds"].keys() == {("db", "device", "write")}
+    labels = ("db", "replica-1", "store", "write")
+    assert found["tierce_replica_stage_duration_seconds"][labels].buckets[10] == 5
+    assert found["tierce_replica_bytes_total"] == {labels: 2560}
+    assert found["tierce_replica_errors_total"] == {labels: 0}
+
+
+def test_a_state_is_one_for_its_word_and_zero_for_the_others() -> None:
+    states = values(volume())["tierce_volume_state"]
+    assert {state for (_name, state), value in states.items() if value} == {"degraded"}
+    assert {state for _name, state in states} == set(VOLUME_STATES)
+    assert "tierce_volume_state" not in values(volume(health=""))
+
+
+def test_a_replicas_state_that_nobody_knows_counts_as_another() -> None:
+    states = values(volume())["tierce_replica_state"]
+    assert [key[1:] for key, value in states.items() if value] == [
+        ("replica-1", "in-sync"),
+        ("replica-2", "rebuilding"),
+        ("replica-3", "other"),
+    ]
+    assert len(states) == 3 * len(REPLICA_STATES)
+
+
+def test_a_rebuild_shows_its_progress_only_while_there_is_one() -> None:
+    assert values(volume())["tierce_replica_rebuild_progress_ratio"] == {("db", "replica-2"): 0.25}
+
+
+def test_sessions_are_counted_with_those_that_did_not_fit() -> None:
+    assert values(volume())["tierce_volume_sessions"] == {("db",): 3}
+
+
+def test_mistakes_of_plugins_are_counted_by_part() -> None:
+    assert values(volume())["tierce_volume_plugin_errors_total"] == {("db", "filter slow"): 3}
+
+
+def test_a_process_shows_whether_it_is_up_unless_nobody_knows() -> None:
+    up = values(volume())["tierce_process_up"]
+    assert up == {("target.db",): 1, ("member.db.replica-1",): 1}
+    for state, shown in (("down", {("target.db",): 0}), ("unknown", None)):
+        one = VolumeStatistics("db", "", target(state=state), {})
+        assert values(one).get("tierce_process_up") == shown
+
+
+def test_a_target_that_was_started_anew_counts_on() -> None:
+    carrier = Carrier()
+    before = values(volume(), carrier=carrier)
+    anew = process(
+        "target.db", {"frontend": {"write": operation({16: 1}, length=1)}}, start_ns=START_NS + 1
+    )
+    after = values(attrs.evolve(volume(), target=anew), carrier=carrier)
+    labels = ("db", "write")
+    name = "tierce_volume_bytes_total"
+    assert after[name][labels] == before[name][labels] + 1
+    assert after["tierce_process_starts_total"]["target.db",] == 2
+    assert after["tierce_volume_plugin_errors_total"] == {("db", "filter slow"): 3}
+
+
+def test_a_target_or_replica_that_is_away_for_a_moment_counts_on_when_it_is_back() -> None:
+    carrier = Carrier()
+    values(volume(), carrier=carrier)
+    values(attrs.evolve(volume(), members={}), carrier=carrier)
+    values(VolumeStatistics("db", "down", None, {}), carrier=carrier)
+    later = START_NS + 1
+    back = VolumeStatistics("db", "healthy", target(start_ns=later), {"replica-1": member()})
+    found = values(back, carrier=carrier)
+    assert found["tierce_volume_bytes_total"] == {("db", "write"): 2 * 1034}
+
+
+def test_a_volume_that_is_gone_is_forgotten() -> None:
+    carrier = Carrier()
+    values(volume(), carrier=carrier)
+    values(carrier=carrier)
+    anew = attrs.evolve(volume(), target=target(start_ns=START_NS + 1))
+    assert values(anew, carrier=carrier)["tierce_volume_bytes_total"] == {("db", "write"): 1034}
+
+
+def recorded(sequence: int, code: str) -> RecordedEvent:
+    return RecordedEvent(sequence, 1.0, Event(code, "told", "volume/db", "warning"))
+
+
+def test_events_are_counted_by_code_and_plugins_codes_only_up_to_a_bound() -> None:
+    one = exporter()
+    one.events.add([recorded(1, "volume.health"), recorded(2, "volume.health")])
+    assert one.events.counts == {("volume.health", "warning"): 2}
+    one.events.add(recorded(index, f"strange.{index}") for index in range(EVENT_CODE_COUNT_MAX))
+    assert len(one.events.counts) == EVENT_CODE_COUNT_MAX + 1
+    assert one.events.counts["other", "info"] == 1
+    found = {each.metric.name: each.samples for each in families({}, one)}
+    sample = found["tierce_events_total"][0]
+    assert (sample.labels, sample.value) == (("volume.health", "warning"), 2)
+    assert sample.created_s == 7.0
+
+
+def test_everything_of_the_table_is_filled_from_what_services_see() -> None:
+    one = exporter()
+    one.events.add([recorded(1, "volume.health")])
+    found = families(carry_all({"db": volume()}, Carrier()), one)
+    assert [each.metric for each in found] == list(METRICS)
+    for each in found:
+        assert all(len(sample.labels) == len(each.metric.labels) for sample in each.samples)

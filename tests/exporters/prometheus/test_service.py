@@ -1,0 +1,101 @@
+"""The service over what services see, made up, on loopback."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from exporters.seen import volume
+from tierce import Event, Events, RecordedEvent, ServiceContext
+from tierce_exporters.options import PrometheusOptions
+from tierce_exporters.prometheus.service import PrometheusService
+
+WAIT_S = 60.0
+
+
+class Scene:
+    """A service on a thread, whose time the test makes."""
+
+    def __init__(self, folder: Path, **options: Any) -> None:
+        self.file = folder / "found.json"
+        self.periods: list[bool] = []
+        self.waited = threading.Semaphore(0)
+        self.may_go_on = threading.Semaphore(0)
+        event = Event("volume.health", "told", "volume/db", "warning")
+        self.events = Events((RecordedEvent(1, 1.0, event),), lost=3)
+        self.is_over = False
+        made = PrometheusOptions(listen=("127.0.0.1:0",), discovery_file=str(self.file), **options)
+        context = ServiceContext(
+            name="prometheus",
+            options=made,
+            statistics=lambda: {"db": volume()},
+            events=lambda: self.events,
+            wait=self.wait,
+            act=cast("Any", None),
+            emit=cast("Any", None),
+            call_soon=cast("Any", None),
+            logger=logging.LoggerAdapter(logging.getLogger("exporters-test"), {}),
+            publish_socket=cast("Any", None),
+            find_service=cast("Any", None),
+        )
+        self.service = PrometheusService(context)
+        self.thread = threading.Thread(target=self.service.run)
+        self.thread.start()
+        assert self.waited.acquire(timeout=WAIT_S)
+
+    def wait(self, _seconds: float) -> bool:
+        self.waited.release()
+        assert self.may_go_on.acquire(timeout=WAIT_S)
+        return not self.is_over
+
+    def pass_period(self) -> None:
+        self.may_go_on.release()
+        assert self.waited.acquire(timeout=WAIT_S)
+
+    def get(self, path: str = "/metrics") -> tuple[int, str]:
+        (target,) = json.loads(self.file.read_text())[0]["targets"]
+        client = http.client.HTTPConnection(target, timeout=WAIT_S)
+        client.request("GET", path)
+        response = client.getresponse()
+        body = response.read().decode()
+        client.close()
+        return response.status, body
+
+    def close(self) -> None:
+        self.is_over = True
+        self.may_go_on.release()
+        self.thread.join(WAIT_S)
+        assert not self.thread.is_alive()
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    made = Scene(tmp_path)
+    yield made
+    made.close()
+
+
+def test_metrics_are_read_when_they_are_asked_for(scene: Scene) -> None:
+    status, body = scene.get()
+    assert status == 200
+    assert 'tierce_volume_bytes_total{volume="db",operation="write"} 1034\n' in body
+    assert "tierce_events_total" not in body
+
+
+def test_events_are_counted_whether_somebody_scrapes_or_not(scene: Scene) -> None:
+    scene.pass_period()
+    scene.pass_period()
+    body = scene.get()[1]
+    assert 'tierce_events_total{code="volume.health",severity="warning"} 2\n' in body
+    assert 'tierce_exporter_dropped_total{exporter="prometheus",kind="events"} 6\n' in body
+
+
+def test_it_says_that_it_is_there_without_reading_anything(scene: Scene) -> None:
+    assert scene.get("/-/healthy") == (200, "healthy\n")

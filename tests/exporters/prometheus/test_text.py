@@ -1,0 +1,76 @@
+"""The two text formats, as they are read."""
+
+from __future__ import annotations
+
+import pytest
+
+from exporters.seen import operation
+from tierce_exporters.prometheus.metric import Family, Kind, Latencies, Metric, Sample
+from tierce_exporters.prometheus.text import to_openmetrics, to_text
+
+ERRORS = Metric(
+    name="tierce_errors_total", kind=Kind.COUNTER, labels=("volume",), help="Errors.", source="a"
+)
+SIZE = Metric(name="tierce_size_bytes", kind=Kind.GAUGE, unit="bytes", help="Size.", source="a")
+TOOK = Metric(
+    name="tierce_took_seconds",
+    kind=Kind.HISTOGRAM,
+    unit="seconds",
+    labels=("volume",),
+    help="Took.",
+    source="a",
+)
+FAMILIES = [
+    Family(ERRORS, [Sample(("db",), 3, 12.5), Sample(("log",), 4)]),
+    Family(SIZE, [Sample((), 1024, 9.0)]),
+]
+
+
+def test_the_text_that_everybody_reads() -> None:
+    assert b"".join(to_text(FAMILIES)).decode().splitlines() == [
+        "# HELP tierce_errors_total Errors.",
+        "# TYPE tierce_errors_total counter",
+        'tierce_errors_total{volume="db"} 3',
+        'tierce_errors_total{volume="log"} 4',
+        "# HELP tierce_size_bytes Size.",
+        "# TYPE tierce_size_bytes gauge",
+        "tierce_size_bytes{} 1024",
+    ]
+
+
+def test_openmetrics_names_a_counter_without_its_end_and_says_unit_beginning_and_the_end() -> None:
+    assert b"".join(to_openmetrics(FAMILIES)).decode().splitlines() == [
+        "# HELP tierce_errors Errors.",
+        "# TYPE tierce_errors counter",
+        'tierce_errors_total{volume="db"} 3',
+        'tierce_errors_created{volume="db"} 12.5',
+        'tierce_errors_total{volume="log"} 4',
+        "# HELP tierce_size_bytes Size.",
+        "# TYPE tierce_size_bytes gauge",
+        "# UNIT tierce_size_bytes bytes",
+        "tierce_size_bytes{} 1024",
+        "# EOF",
+    ]
+
+
+@pytest.mark.parametrize("write", [to_text, to_openmetrics])
+def test_a_histogram_has_cumulative_buckets_with_the_same_bounds_in_both(write: object) -> None:
+    buckets = operation({16: 2, 34: 1, 39: 1}).buckets
+    families = [Family(TOOK, [Sample(("db",), Latencies(buckets, 1.5))])]
+    assert callable(write)
+    lines = b"".join(write(families)).decode().splitlines()
+    found = [line for line in lines if not line.startswith("#")]
+    assert len(found) == 22
+    assert found[0] == 'tierce_took_seconds_bucket{volume="db",le="6.103515625e-05"} 2'
+    assert found[14] == 'tierce_took_seconds_bucket{volume="db",le="1.0"} 2'
+    assert found[18:] == [
+        'tierce_took_seconds_bucket{volume="db",le="16.0"} 3',
+        'tierce_took_seconds_bucket{volume="db",le="+Inf"} 4',
+        'tierce_took_seconds_sum{volume="db"} 1.5',
+        'tierce_took_seconds_count{volume="db"} 4',
+    ]
+
+
+def test_what_stands_in_a_label_is_escaped() -> None:
+    families = [Family(ERRORS, [Sample(('a"b\\c\nd',), 1)])]
+    assert b'{volume="a\\"b\\\\c\\nd"} 1\n' in to_text(families)[0]

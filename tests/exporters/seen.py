@@ -1,0 +1,77 @@
+"""What services see, as the tests of exporters make it up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tierce import (
+    FrontendStatus,
+    MemberStatus,
+    OperationStatistics,
+    PluginErrors,
+    ProcessStatistics,
+    Published,
+    SessionStatus,
+    VolumeStatistics,
+    VolumeStatus,
+)
+
+BUCKET_COUNT = 40
+NS_PER_S = 1_000_000_000
+START_NS = 1_700_000_000 * NS_PER_S
+
+
+def operation(
+    counts: Mapping[int, int], length: int = 0, failed: int = 0, total_ns: int = 0
+) -> OperationStatistics:
+    """Statistics with so many in each of these buckets."""
+    buckets = tuple(counts.get(index, 0) for index in range(BUCKET_COUNT))
+    return OperationStatistics(sum(buckets), length, failed, total_ns, buckets)
+
+
+def process(
+    name: str,
+    stages: Mapping[str, Mapping[str, OperationStatistics]],
+    start_ns: int = START_NS,
+    state: str = "up",
+    published: Published | None = None,
+) -> ProcessStatistics:
+    role = name.partition(".")[0]
+    return ProcessStatistics(
+        name, role, start_ns, state, {}, stages, Published() if published is None else published
+    )
+
+
+def target(volume: str = "db", **more: Any) -> ProcessStatistics:
+    """A target that has done two writes and a failed one, of which a plugin made a mistake."""
+    writes = operation({16: 1, 17: 1, 31: 1}, length=1024, failed=1, total_ns=2 * NS_PER_S)
+    members = (
+        MemberStatus(name="replica-1", state="in-sync"),
+        MemberStatus(name="replica-2", state="rebuilding", progress=0.25),
+        MemberStatus(name="replica-3", state="sulking"),
+    )
+    published = Published(
+        volume=VolumeStatus(state="degraded", members=members),
+        frontends={
+            "iscsi": FrontendStatus(sessions=(SessionStatus(initiator="iqn.a"),), left_out=2),
+            "nbd": FrontendStatus(),
+        },
+        plugin_errors={"filter slow": PluginErrors(count=3, last="it raised", at=1.0)},
+    )
+    stages = {
+        "frontend": {"write": writes},
+        "frontend-nbd": {"write": operation({16: 2}, length=10, total_ns=7)},
+        "device": {"write": writes},
+    }
+    return process(f"target.{volume}", stages, **{"published": published, **more})
+
+
+def member(volume: str = "db", name: str = "replica-1", **more: Any) -> ProcessStatistics:
+    stages = {"store": {"write": operation({10: 5}, length=2560, total_ns=5 * NS_PER_S)}}
+    return process(f"member.{volume}.{name}", stages, **more)
+
+
+def volume(name: str = "db", health: str = "degraded") -> VolumeStatistics:
+    """A volume with a target and one replica's process."""
+    return VolumeStatistics(name, health, target(name), {"replica-1": member(name)})
