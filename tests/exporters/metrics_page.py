@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tierce.cli.reference.markdown import table
+from tierce_exporters.prometheus.legacy import TABLE as LEGACY
 from tierce_exporters.prometheus.metric import Metric
 from tierce_exporters.prometheus.reading import CLASSIC_EXPONENTS
 from tierce_exporters.prometheus.table import METRICS, REPLICA_STATES
@@ -35,14 +36,32 @@ since when as `_created`.
 engine of another plugin says."""
 
 
+LEGACY_HEADING = ("metric", "labels", "what it is here")
+LEGACY_INTRODUCTION = """\
+With `legacy: true` the names of OpenEBS's exporters are there too, as the gauges that they were:
+counts, times in nanoseconds, bytes. `openebs_pv`, `openebs_pvc` and `vol` are the volume's name,
+and `pool` is the replica's name. A name with four labels is a volume's and a replica's; the
+labels of the other are empty. What has no meaning here is 0. Left out are the names of single disks
+(`block_device_...`, `seachest_...`): nothing watches disks yet."""
+
+
 def render() -> str:
     """Return the page."""
-    return f"{NOTICE}\n\n# Metrics\n\n{INTRODUCTION}\n\n{table(HEADING, map(_row, METRICS))}\n"
+    parts = [NOTICE, "# Metrics", INTRODUCTION, table(HEADING, map(_row, METRICS))]
+    legacy = table(LEGACY_HEADING, map(_legacy_row, LEGACY.values()))
+    return "\n\n".join([*parts, "## Names of OpenEBS", LEGACY_INTRODUCTION, legacy]) + "\n"
 
 
 def _row(metric: Metric) -> tuple[str, ...]:
-    labels = ", ".join(f"`{label}`" for label in metric.labels)
-    return (f"`{metric.name}`", metric.kind.value, labels, metric.help, metric.source)
+    return (f"`{metric.name}`", metric.kind.value, _labels(metric), metric.help, metric.source)
+
+
+def _legacy_row(metric: Metric) -> tuple[str, ...]:
+    return (f"`{metric.name}`", _labels(metric), metric.source)
+
+
+def _labels(metric: Metric) -> str:
+    return ", ".join(f"`{label}`" for label in metric.labels)
 
 
 def main() -> None:

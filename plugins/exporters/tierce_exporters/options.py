@@ -20,6 +20,10 @@ class PrometheusOptions:
         doc="Where it listens, in plain HTTP. Beyond loopback only if it is stated here. A port of "
         "0 is any free one, see `discovery_file`.",
     )
+    legacy: bool = option(
+        default=False,
+        doc="Show the names of OpenEBS's exporters too, so that dashboards made for those work.",
+    )
     discovery_file: str | None = option(
         default=None,
         unit="path",

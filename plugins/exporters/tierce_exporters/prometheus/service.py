@@ -14,6 +14,7 @@ from tierce import Service, ServiceContext
 from tierce_exporters.http.serving import HttpServer
 from tierce_exporters.prometheus.carrying import Carrier
 from tierce_exporters.prometheus.collecting import Exporter, carry_all, families
+from tierce_exporters.prometheus.legacy import legacy_families
 from tierce_exporters.prometheus.listening import listen_all, write_discovery
 from tierce_exporters.prometheus.metric import Family
 from tierce_exporters.prometheus.site import MetricsSite
@@ -29,6 +30,7 @@ class PrometheusService(Service):
         super().__init__(context)
         self._carrier = Carrier()
         self._exporter = Exporter(context.name, time.time())
+        self._legacy: bool = context.options.legacy
 
     def run(self) -> None:
         """Serve until told to stop."""
@@ -57,4 +59,5 @@ class PrometheusService(Service):
 
     def _collect(self) -> list[Family]:
         volumes = carry_all(self.context.statistics(), self._carrier)
-        return families(volumes, self._exporter)
+        found = families(volumes, self._exporter)
+        return found + legacy_families(volumes, time.time()) if self._legacy else found

@@ -1,0 +1,142 @@
+"""A real Prometheus reads the exporter of a real server."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from serving.processes import wait_until
+from serving.server import Server
+from serving.volumes import jiva
+from system.conftest import refuse
+from system.prometheus import (
+    ACCEPTS,
+    PROGRAMS,
+    Asking,
+    Prometheus,
+    UnpackError,
+    promtool,
+    unpacked,
+)
+
+pytestmark = [pytest.mark.system, pytest.mark.needs("libiscsi", *PROGRAMS)]
+
+PAGE = Path(__file__).parents[2] / "docs" / "howto" / "prometheus.md"
+BLOCK = b"counted!" * 64
+JOBS = ("protobuf", *ACCEPTS)
+WRITES = 'tierce_volume_operation_duration_seconds{volume="demo",operation="write"}'
+
+
+@attrs.frozen
+class Scene:
+    """A server whose exporter Prometheus reads in three formats, as three jobs."""
+
+    server: Server
+    exporter: str
+    prometheus: Prometheus
+
+    def write(self, count: int) -> None:
+        session = self.server.session("demo")
+        for index in range(count):
+            session.write_now(index * 512, BLOCK)
+        session.close()
+
+    def is_seen(self, bytes_written: int) -> None:
+        """Wait until each job has these bytes."""
+        for job in JOBS:
+            shown = f'tierce_volume_bytes_total{{job="{job}",operation="write"}}'
+            wait_until(
+                lambda shown=shown: self.prometheus.value(shown) == bytes_written,  # type: ignore[misc]
+                f"{shown} is {bytes_written}",
+            )
+
+
+@pytest.fixture
+def scene(server: Server, tmp_path: Path) -> Iterator[Scene]:
+    try:
+        unpacked()
+    except UnpackError as error:
+        refuse(str(error))
+    found = tmp_path / "found.json"
+    options = {"listen": ["127.0.0.1:0"], "discovery_file": str(found), "legacy": True}
+    server.configure(jiva("demo", "16 MiB"), services={"prometheus": options})
+    server.run("demo")
+    wait_until(found.exists, "the exporter listens")
+    (exporter,) = json.loads(found.read_text())[0]["targets"]
+    with Asking(exporter) as asking:
+        jobs: list[dict[str, Any]] = [
+            {"job_name": "protobuf", "file_sd_configs": [{"files": [str(found)]}]}
+        ]
+        jobs += [
+            {
+                "job_name": name,
+                "metrics_path": f"/{name}",
+                "static_configs": [{"targets": [asking.address]}],
+            }
+            for name in ACCEPTS
+        ]
+        with Prometheus(tmp_path / "prometheus", jobs) as prometheus:
+            yield Scene(server, exporter, prometheus)
+    server.stop()
+
+
+def test_each_format_is_read_and_no_counter_falls_when_its_target_is_killed(scene: Scene) -> None:
+    scene.write(8)
+    scene.is_seen(8 * 512)
+    scene.server.kill(["target.demo"])
+    scene.write(4)
+    scene.is_seen(12 * 512)
+    assert scene.prometheus.query("resets(tierce_volume_bytes_total[1h]) > 0") == []
+    starts = 'tierce_process_starts_total{process="target.demo"} >= 2'
+    assert {one["metric"]["job"] for one in scene.prometheus.query(starts)} == set(JOBS)
+    assert [one["value"][1] for one in scene.prometheus.query("up")] == ["1"] * len(JOBS)
+
+
+def test_histograms_are_native_in_protobuf_and_have_the_same_classic_bounds_in_text(
+    scene: Scene,
+) -> None:
+    scene.write(8)
+    scene.is_seen(8 * 512)
+    assert scene.prometheus.value(f"histogram_count({WRITES})") == 8
+    took = scene.prometheus.value(f"histogram_quantile(0.5, {WRITES})")
+    assert took is not None
+    assert 0 < took < 60
+    classic = WRITES.replace("seconds{", "seconds_bucket{").replace("}", ',le="16.0"}')
+    found = {one["metric"]["job"]: one["value"][1] for one in scene.prometheus.query(classic)}
+    assert found == dict.fromkeys(ACCEPTS, "8")
+
+
+def test_promtool_has_nothing_to_say_of_the_names(scene: Scene) -> None:
+    scene.write(1)
+    scene.is_seen(512)
+    with urllib.request.urlopen(f"http://{scene.exporter}/metrics") as answer:
+        families = re.split(r"^(?=# HELP )", answer.read().decode(), flags=re.MULTILINE)
+    ours = "".join(one for one in families if one.startswith("# HELP tierce_"))
+    checked = promtool("check", "metrics", given=ours)
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+
+
+def test_what_the_how_to_asks_is_answered(scene: Scene) -> None:
+    scene.write(8)
+    scene.is_seen(8 * 512)
+    rows = re.findall(r"^\| ([^|]+?) \| `([^`]+)` \|$", PAGE.read_text(), re.MULTILINE)
+    assert len(rows) >= 8
+    # Nothing is wrong here: these are asked for what is.
+    quiet = {"volumes that are not healthy", "replicas that are not in sync"}
+    quiet |= {"targets and replicas that were started anew"}
+    assert quiet <= {question for question, _expression in rows}
+    for question, expression in rows:
+        if question in quiet:
+            scene.prometheus.query(expression)
+        else:
+            wait_until(
+                lambda asked=expression: scene.prometheus.query(asked),  # type: ignore[misc]
+                f"{expression} has an answer",
+            )
