@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tierce_exporters.prometheus.negotiation import Format, choose
+from tierce_exporters.prometheus.negotiation import Format, choose, takes_gzip
 
 PROTO = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
 OPEN = "application/openmetrics-text;version=1.0.0"
@@ -48,3 +48,18 @@ def test_a_reader_gets_what_it_wants_most(accept: str, wanted: Format) -> None:
 @given(st.text(max_size=200))
 def test_any_header_gets_some_format(accept: str) -> None:
     assert choose(accept) in Format
+
+
+@pytest.mark.parametrize(
+    ("accept_encoding", "takes"),
+    [
+        ("", False),
+        ("gzip", True),
+        ("deflate, GZIP;q=0.5", True),
+        ("*", True),
+        ("identity", False),
+        ("gzip;q=0, *", False),
+    ],
+)
+def test_only_who_takes_gzip_gets_it(accept_encoding: str, takes: bool) -> None:
+    assert takes_gzip(accept_encoding) is takes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
 
 import pytest
@@ -15,8 +16,8 @@ from tierce_exporters.prometheus.table import VOLUME_SESSIONS
 FAMILIES = [Family(VOLUME_SESSIONS, [Sample(("db",), 2)])]
 
 
-def request(path: str, method: str = "GET", accept: str = "") -> Request:
-    return Request(method, path, {"accept": accept} if accept else {}, keeps_alive=True)
+def request(path: str, method: str = "GET", accept: str = "", **headers: str) -> Request:
+    return Request(method, path, {"accept": accept, **headers}, keeps_alive=True)
 
 
 class Scene:
@@ -66,6 +67,14 @@ def test_metrics_are_work_and_everybody_of_one_format_shares_an_answer() -> None
 
 
 OPEN = "application/openmetrics-text"
+
+
+def test_who_takes_gzip_gets_the_same_text_smaller() -> None:
+    zipped = request("/metrics", **{"accept-encoding": "gzip"})
+    first, second = Scene().site.work([request("/metrics"), zipped])
+    assert gzip.decompress(b"".join(second.body)) == b"".join(first.body)
+    assert second.headers["Content-Encoding"] == "gzip"
+    assert "Content-Encoding" not in first.headers
 
 
 def test_what_can_not_be_collected_is_said_to_who_asked_and_in_the_log(

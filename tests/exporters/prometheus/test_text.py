@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from exporters.seen import operation
 from tierce_exporters.prometheus.metric import Family, Kind, Latencies, Metric, Sample
-from tierce_exporters.prometheus.text import to_openmetrics, to_text
+from tierce_exporters.prometheus.text import SAMPLE_COUNT, to_openmetrics, to_text
 
 ERRORS = Metric(
     name="tierce_errors_total", kind=Kind.COUNTER, labels=("volume",), help="Errors.", source="a"
@@ -73,4 +75,13 @@ def test_a_histogram_has_cumulative_buckets_with_the_same_bounds_in_both(write: 
 
 def test_what_stands_in_a_label_is_escaped() -> None:
     families = [Family(ERRORS, [Sample(('a"b\\c\nd',), 1)])]
-    assert b'{volume="a\\"b\\\\c\\nd"} 1\n' in to_text(families)[0]
+    assert b'{volume="a\\"b\\\\c\\nd"} 1\n' in b"".join(to_text(families))
+
+
+def test_many_samples_are_written_in_pieces_that_are_one_text() -> None:
+    samples = [Sample((f"v{index}",), index) for index in range(2 * SAMPLE_COUNT + 1)]
+    pieces = list(to_text([Family(ERRORS, samples)]))
+    assert len(pieces) == 3
+    lines = list(itertools.chain.from_iterable(piece.splitlines() for piece in pieces))
+    assert len(lines) == 2 + len(samples)
+    assert sum(line.startswith(b"# HELP") for line in lines) == 1

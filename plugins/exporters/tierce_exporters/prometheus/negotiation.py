@@ -1,4 +1,4 @@
-"""Which format a reader gets, by its header Accept (RFC 9110 12.5.1)."""
+"""Which format a reader gets, by its headers Accept and Accept-Encoding (RFC 9110 12.5)."""
 
 from __future__ import annotations
 
@@ -35,6 +35,15 @@ def choose(accept: str) -> Format:
         if found is not None and q > best_q:
             best, best_q = found, q
     return best
+
+
+def takes_gzip(accept_encoding: str) -> bool:
+    """Return whether a reader takes what is compressed."""
+    for coding in accept_encoding.split(","):
+        name, *parameters = (part.strip().lower() for part in coding.split(";"))
+        if name in ("gzip", "*"):
+            return _weight(dict(_parameter(one) for one in parameters)) > 0
+    return False
 
 
 def _parameter(text: str) -> tuple[str, str]:

@@ -24,7 +24,7 @@ A histogram has its classic buckets and, of schema 0, its native ones: bucket i 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from tierce_exporters.prometheus.metric import Family, Kind, Latencies, Metric, Sample
@@ -38,9 +38,9 @@ _ZERO_THRESHOLD = 2.0 ** -(TICK_BITS + 1)
 _NS_PER_S = 1_000_000_000
 
 
-def to_protobuf(families: Sequence[Family]) -> tuple[bytes, ...]:
-    """Return the families, one piece for each, with its length before it."""
-    return tuple(_delimited(_family(one)) for one in families)
+def to_protobuf(families: Sequence[Family]) -> Iterator[bytes]:
+    """Yield the families, one piece for each, with its length before it."""
+    return (_delimited(_family(one)) for one in families)
 
 
 def varint(value: int) -> bytes:

@@ -13,24 +13,32 @@ from tierce_exporters.prometheus.metric import Family, Kind, Latencies, Metric, 
 from tierce_exporters.prometheus.reading import CLASSIC_EXPONENTS, cumulative
 
 END = b"# EOF\n"
+#: Samples that are written at once: the text of all volumes' is large, and never whole in memory
+#: where it is sent compressed.
+SAMPLE_COUNT = 64
 _BOUNDS = tuple(repr(2.0**exponent) for exponent in CLASSIC_EXPONENTS)
 
 
-def to_text(families: Sequence[Family]) -> tuple[bytes, ...]:
-    """Return the families in format 0.0.4, one piece for each."""
-    return tuple(
-        "".join([_head(one.metric, one.metric.name), *_lines(one, created=False)]).encode()
-        for one in families
-    )
+def to_text(families: Sequence[Family]) -> Iterator[bytes]:
+    """Yield the families in format 0.0.4, in pieces."""
+    for one in families:
+        yield from _pieces(_head(one.metric, one.metric.name), one, created=False)
 
 
-def to_openmetrics(families: Sequence[Family]) -> tuple[bytes, ...]:
-    """Return the families in OpenMetrics 1.0, one piece for each, and the end."""
-    pieces = [
-        "".join([_head_with_unit(one.metric), *_lines(one, created=True)]).encode()
-        for one in families
-    ]
-    return (*pieces, END)
+def to_openmetrics(families: Sequence[Family]) -> Iterator[bytes]:
+    """Yield the families in OpenMetrics 1.0, in pieces, and the end."""
+    for one in families:
+        yield from _pieces(_head_with_unit(one.metric), one, created=True)
+    yield END
+
+
+def _pieces(head: str, family: Family, *, created: bool) -> Iterator[bytes]:
+    lines = [head]
+    for first in range(0, len(family.samples), SAMPLE_COUNT):
+        part = Family(family.metric, family.samples[first : first + SAMPLE_COUNT])
+        lines.extend(_lines(part, created=created))
+        yield "".join(lines).encode()
+        lines = []
 
 
 def _head(metric: Metric, name: str) -> str:
