@@ -11,7 +11,10 @@ from typing import Any
 
 import attrs
 import pytest
+import yaml
 
+from exporters.rules import FILE as RULES
+from exporters.rules import rules
 from serving.processes import wait_until
 from serving.server import Server
 from serving.volumes import jiva
@@ -28,6 +31,7 @@ from system.prometheus import (
 
 pytestmark = [pytest.mark.system, pytest.mark.needs("libiscsi", *PROGRAMS)]
 
+RULES_TEST = Path(__file__).with_name("prometheus_rules.yaml")
 PAGE = Path(__file__).parents[2] / "docs" / "howto" / "prometheus.md"
 BLOCK = b"counted!" * 64
 JOBS = ("protobuf", *ACCEPTS)
@@ -58,12 +62,17 @@ class Scene:
             )
 
 
-@pytest.fixture
-def scene(server: Server, tmp_path: Path) -> Iterator[Scene]:
+@pytest.fixture(autouse=True)
+def programs() -> None:
+    """Have Prometheus and promtool, or say why not."""
     try:
         unpacked()
     except UnpackError as error:
         refuse(str(error))
+
+
+@pytest.fixture
+def scene(server: Server, tmp_path: Path) -> Iterator[Scene]:
     found = tmp_path / "found.json"
     options = {"listen": ["127.0.0.1:0"], "discovery_file": str(found), "legacy": True}
     server.configure(jiva("demo", "16 MiB"), services={"prometheus": options})
@@ -82,7 +91,7 @@ def scene(server: Server, tmp_path: Path) -> Iterator[Scene]:
             }
             for name in ACCEPTS
         ]
-        with Prometheus(tmp_path / "prometheus", jobs) as prometheus:
+        with Prometheus(tmp_path / "prometheus", jobs, [RULES]) as prometheus:
             yield Scene(server, exporter, prometheus)
     server.stop()
 
@@ -140,3 +149,47 @@ def test_what_the_how_to_asks_is_answered(scene: Scene) -> None:
                 lambda asked=expression: scene.prometheus.query(asked),  # type: ignore[misc]
                 f"{expression} has an answer",
             )
+
+
+def test_prometheus_takes_the_rules_and_has_something_to_record(scene: Scene) -> None:
+    for count in (8, 16):
+        # Twice: what was there when Prometheus first looked has no rate.
+        scene.write(8)
+        scene.is_seen(count * 512)
+    wait_until(lambda: set(health(scene)) == {"ok"}, "every rule was evaluated")
+    for rule in rules():
+        if "record" in rule:
+            # Of classic histograms, and of native ones.
+            for part in re.split(r"\nor\n", rule["expr"]):
+                wait_until(
+                    lambda asked=part: scene.prometheus.query(asked),  # type: ignore[misc]
+                    f"{part} has an answer",
+                )
+
+
+def health(scene: Scene) -> list[str]:
+    """How each rule is, as Prometheus sees it."""
+    groups = scene.prometheus.get("/api/v1/rules")["groups"]
+    found = [rule["health"] for group in groups for rule in group["rules"]]
+    assert len(found) == len(rules())
+    assert "err" not in found, groups
+    return found
+
+
+def test_promtool_has_nothing_to_say_of_the_rules() -> None:
+    checked = promtool("check", "rules", str(RULES))
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_each_alert_comes_when_it_should_and_not_before(tmp_path: Path) -> None:
+    text = RULES_TEST.read_text()
+    tried = {
+        one["alertname"]
+        for group in yaml.safe_load(text)["tests"]
+        for one in group["alert_rule_test"]
+        if one["exp_alerts"]
+    }
+    assert tried == {rule["alert"] for rule in rules() if "alert" in rule}
+    (tmp_path / "rules.yaml").write_text(text.replace("RULES", str(RULES), 1))
+    tested = promtool("test", "rules", str(tmp_path / "rules.yaml"))
+    assert tested.returncode == 0, tested.stdout + tested.stderr
