@@ -220,3 +220,27 @@ def test_a_new_target_knows_from_the_replica_what_its_last_process_may_have_lost
     cluster.run()
     assert flush.status is GOOD
     assert cluster.durable(0) == [b"a"] * 3
+
+
+def test_who_fails_a_flush_is_in_doubt_before_it_is_judged_who_is_at_fault() -> None:
+    cluster = opened(2)
+    cluster.put(0, b"a" * BLOCK)
+    first, second = cluster.nodes[A], cluster.nodes[B]
+    first.held = {Sync}
+    flush = cluster.flush()
+    cluster.run()
+    assert (flush.status, cluster.durable(0)) == (None, [bytes(1), b"a"])
+    cluster.put(0, b"b" * BLOCK)
+    # The other one may have forgotten a failed sync; what it may lack is still to be proved.
+    cluster.kill_replica(B)
+    cluster.start_replica(B)
+    second.held = {Sync}
+    cluster.run()
+    assert cluster.target.links[B].is_in_doubt
+    first.store.syncs_to_fail = 1
+    cluster.release(A)
+    cluster.run(1)
+    # It has done this flush, and is worth no less than one whose sync has failed.
+    assert flush.status is GOOD
+    (voted_out,) = [one for one in cluster.events if one.code == "jiva.replica.voted-out"]
+    assert f"{A} is voted out" in voted_out.message

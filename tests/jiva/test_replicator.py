@@ -6,9 +6,12 @@ import errno
 
 import pytest
 
-from jiva.cluster import Cluster, bytes_of
-from tierce import GOOD, Code
+from jiva.cluster import Cluster, bytes_of, opened
+from tierce import GOOD, Code, Op, Request
 from tierce_jiva.ballot import Membership
+from tierce_jiva.findings import AtFault
+from tierce_jiva.replica_actions import Save
+from tierce_jiva.target_actions import Hangup, Report
 
 BLOCK = 4096
 
@@ -193,3 +196,74 @@ def test_a_replica_that_knows_other_members_is_refused(cluster: Cluster) -> None
         cluster.step()
     assert cluster.is_serving
     assert not cluster.target.links["replica-3"].is_ready
+
+
+def test_the_list_in_which_a_batch_came_is_not_lengthened_by_what_came_after_it() -> None:
+    cluster = Cluster(3, not_ready_after_s=5.0)
+    told: list[list[Request]] = []
+    first, second = [Request(Op.FLUSH)], [Request(Op.FLUSH)]
+    for batch in (first, second):
+        # They wait: nobody is connected to.
+        cluster.target.submit(cluster.now, batch, told.append)
+    expected = [*first, *second]
+    cluster.run(6, connect=False)
+    assert told == [expected], "both are told of at once"
+    assert (len(first), len(second)) == (1, 1)
+
+
+def wait_beside_others(cluster: Cluster, seconds: int) -> None:
+    """Each second something is answered, so that what waits is looked at again."""
+    for _ in range(seconds):
+        assert cluster.get(8 << 20) == b"a" * BLOCK
+        cluster.run(1)
+
+
+def test_what_waits_and_is_looked_at_again_is_as_old_as_it_was() -> None:
+    cluster = opened(1, size_bytes=12 << 20, not_ready_after_s=8.0)
+    cluster.put(8 << 20, b"a" * BLOCK)
+    # The mark that the write needs does not come.
+    cluster.nodes["replica-1"].held = {Save}
+    write = cluster.write(0, b"b" * BLOCK)
+    wait_beside_others(cluster, 8)
+    assert write.status is None
+    cluster.run(1)
+    assert write.status is not None
+    assert write.status.code is Code.NOT_READY
+
+
+def test_a_read_that_has_waited_for_a_write_is_as_old_as_it_was() -> None:
+    cluster = opened(1, size_bytes=12 << 20, not_ready_after_s=8.0)
+    node = cluster.nodes["replica-1"]
+    node.held = {Save}
+    write, read = cluster.write(0, b"b" * BLOCK), cluster.read(0, BLOCK)
+    cluster.run(6)
+    cluster.release("replica-1")
+    cluster.step_until(lambda: write.status is not None)
+    # It is asked for now, and not answered.
+    node.is_hung = True
+    cluster.run(1)
+    assert (write.status, read.status) == (GOOD, None)
+    cluster.run(2)
+    assert read.status is not None
+    assert read.status.code is Code.NOT_READY
+
+
+def test_what_follows_from_a_finding_is_seen_to_before_the_next() -> None:
+    cluster = opened(5)
+    agenda, links = cluster.target.agenda, cluster.target.links
+    first, second = links["replica-1"], links["replica-2"]
+    agenda.findings += [AtFault([first], "it failed"), AtFault([second], "it failed too")]
+    cluster.target.tick(cluster.now)
+    told = list[str]()
+    for action in agenda.take_actions():
+        if isinstance(action, Hangup):
+            told.append(f"{action.name} is hung up on")
+        elif isinstance(action, Report):
+            told.append(action.event.message.partition(": ")[2].partition(":")[0])
+    # Each is voted out and hung up on before anybody else is judged.
+    assert told == [
+        "replica-1 is voted out",
+        "replica-1 is hung up on",
+        "replica-2 is voted out",
+        "replica-2 is hung up on",
+    ]

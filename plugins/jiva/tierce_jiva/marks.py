@@ -152,19 +152,19 @@ class Marks:
             "marks": self._links.regions.to_hex(self.common | link.kept),
         }
         link.asked_order = self.order
-        answered = partial(self._answered, link, link.connection, self.order, self.common, done)
+        answered = partial(self._answered, link, self.order, self.common, done)
         self._links.ask_control(link, message, "marked", answered)
 
     def _answered(
         self,
         link: Link,
-        connection: int,
         order: int,
         held: frozenset[int],
         done: Callable[[], None] | None,
         is_marked: bool,
     ) -> None:
-        if not is_marked or link.connection != connection:
+        # A call ends with its connection: what comes is of this one.
+        if not is_marked:
             return
         link.order, link.held = order, held
         link.answered = max(link.answered, Order(self._links.ballot, order))

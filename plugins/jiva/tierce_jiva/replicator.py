@@ -156,7 +156,8 @@ class Replicator:
             for request in batch:
                 request.status = Status(Code.FENCED, "this target no longer serves the volume")
         else:
-            self._pending.add(batch, completed, now)
+            # The list is the caller's, and what is pending may be told of in one with more.
+            self._pending.add(list(batch), completed, now)
 
     def file_read(self, now: float, read: ReadFile) -> None:
         """A worker thread has read a file."""

@@ -148,7 +148,7 @@ class Agenda:
         return bool(self.findings) or self.must_refresh or self.has_mended
 
     def complete(self, requests: list[Request], completed: Completed) -> None:
-        """These have their status. The list is kept."""
+        """These have their status. The list is kept and may be lengthened: nobody else has it."""
         self.may_admit = True
         known = self.completed.get(completed)
         if known is None:
