@@ -35,6 +35,7 @@ class Sight:
             is none yet.
         target_trouble: Why its target ended the last time; empty if nothing was wrong.
         target_log: Where its target's log lies.
+        is_adopted: Its target was started by a server before this one.
         is_silent: Its target does not answer.
         published: What its target shows; None if that can't be read.
         unreachable_why: Why nobody can log in anew, or not at every address; empty if one can.
@@ -49,6 +50,7 @@ class Sight:
     target_phase: str = ""
     target_trouble: str = ""
     target_log: str = ""
+    is_adopted: bool = False
     is_silent: bool = False
     published: VolumeStatus | None = attrs.field(factory=VolumeStatus)
     unreachable_why: str = ""
@@ -68,13 +70,25 @@ def assess(sight: Sight) -> Condition:
     if sight.is_silent:
         return _condition(Health.STALLED, sight, "its target's process does not answer")
     if sight.published is None:
-        return _condition(Health.UNKNOWN, sight, "what its target shows can't be read")
+        return _assess_unreadable(sight)
     shown = _assess_published(sight, sight.published)
     lacking = [*sight.members, *filter(None, [sight.unreachable_why])]
     if shown.health is Health.HEALTHY and lacking:
         # An idle engine does not notice what the supervisor sees.
         return _condition(Health.DEGRADED, sight, "; ".join(lacking))
     return shown
+
+
+def _assess_unreadable(sight: Sight) -> Condition:
+    if not sight.is_adopted:
+        return _condition(Health.UNKNOWN, sight, "what its target shows can't be read")
+    return Condition(
+        Health.UNKNOWN,
+        "its target was taken over and shows itself as another version of Tierce does: it serves "
+        "as it did, and how it is can't be read",
+        "stop the server and start it, once an interruption does no harm: all of it runs this "
+        "version then (a volume of memory begins empty)",
+    )
 
 
 def _assess_down(sight: Sight) -> Condition:

@@ -39,6 +39,7 @@ def sight_of(node: Node, router: Router, record: VolumeRecord) -> Sight:
         target_phase=target.phase,
         target_trouble=target.failures.reason,
         target_log=str(node.paths.log(target.plan.name)),
+        is_adopted=target.is_adopted,
         is_silent=target.pulse.is_told,
         published=_published(page),
         unreachable_why=_unreachable_why(node, router, served),

@@ -81,6 +81,16 @@ def test_what_to_do_names_the_volume() -> None:
     assert found.todo == "look at its log: logs/target.demo.log"
 
 
+def test_a_target_of_another_version_serves_and_what_to_do_about_it_is_said() -> None:
+    found = see(published=None, is_adopted=True)
+    assert found.health is Health.UNKNOWN
+    assert "its target was taken over" in found.why
+    assert "it serves as it did" in found.why
+    assert "stop the server and start it" in found.todo
+    # One that this server has started is of this version.
+    assert "look at its target's log" in see(published=None).todo
+
+
 @given(st.text(max_size=20), st.text(max_size=20), st.text(max_size=20))
 def test_whatever_an_engine_publishes_is_some_health(state: str, trouble: str, member: str) -> None:
     members = (MemberStatus(name="one", state=member),)

@@ -27,6 +27,7 @@ class Scene:
         self.events: list[Event] = []
         self.target = SimpleNamespace(
             phase="up",
+            is_adopted=False,
             failures=SimpleNamespace(reason=""),
             pulse=SimpleNamespace(is_told=False),
             plan=SimpleNamespace(name="target.demo"),
@@ -105,6 +106,15 @@ def test_a_page_that_is_gone_makes_the_health_unknown(scene: Scene) -> None:
     assert scene.look()[0] is Health.UNKNOWN
     scene.paths.page("demo").write_bytes(b"no page")
     assert scene.look()[0] is Health.UNKNOWN
+
+
+def test_a_page_of_another_version_is_told_of_a_target_that_was_taken_over(scene: Scene) -> None:
+    scene.target.is_adopted = True
+    # As the version before the present one showed itself: one object for all.
+    scene.page.publish("state", {"serving": True})
+    found = scene.conditions.look([scene.record])["demo"]
+    assert found.health is Health.UNKNOWN
+    assert "another version" in found.why
 
 
 def test_a_volume_that_is_gone_is_forgotten(scene: Scene) -> None:
