@@ -305,7 +305,7 @@ SHARED_BY_TESTS = {
     # The other one serves a process of its own, by the clock.
     "def call_soon(self": ["tests/core/fake_reactor.py", "tests/iscsi/standalone.py"],
     "replica.digested(": ["tests/jiva/shells.py"],
-    "in agenda.take_actions(": ["tests/jiva/shells.py"],
+    "target.Restart():": ["tests/jiva/shells.py"],
     '"serve", str(self.': ["tests/serving/server.py"],
     "def is_alive(pid": ["tests/serving/processes.py"],
     "def free_port(": ["tests/serving/processes.py"],
