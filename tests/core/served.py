@@ -6,7 +6,7 @@ from __future__ import annotations
 import functools
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,9 @@ from tierce.config import load_config
 from tierce.inventory.preflight import Findings, examine
 from tierce.process.messages import Message, encode, receive, send
 from tierce.process.paths import Paths, connect
+from tierce.registry import Registry, Unusable
 from tierce.server.event_log import Console
+from tierce.server.importing import Imports
 from tierce.server.supervisor import Supervisor
 from tierce.state.store import StateStore
 from tierce.supervision.child import Child
@@ -33,6 +35,11 @@ class Served:
         self.reactor = reactor
         self.machine = FakeMachine(reactor, self.paths)
         self.out = io.StringIO()
+        #: What a child would find that can't be imported, of what it has not looked at before.
+        self.unusable: dict[tuple[str, str], str] = {}
+        #: How often one was asked.
+        self.looked_count = 0
+        self._imports = Imports(self._find_unusable)
         self._clients: list[Client] = []
         self._supervisor: Supervisor | None = None
         self.write()
@@ -50,7 +57,10 @@ class Served:
 
     def serve(self, script: Callable[[], None]) -> None:
         """Serve the config file while the script plays, then end orderly."""
-        config = load_config(self.file, is_lenient=True)
+        # As `tierce serve` does.
+        self._imports = Imports(self._find_unusable)
+        self._imports.look(self.file)
+        config = load_config(self.file, is_lenient=True, unusable=self._imports.unusable)
         findings = examine(config)
         self.serve_with(script, findings, config)
 
@@ -72,8 +82,13 @@ class Served:
                 self.reactor,  # type: ignore[arg-type]
                 console,
                 self.machine,
+                self._imports,
             )
             self._supervisor.run(findings)
+
+    def _find_unusable(self, _registry: Registry, _known: Container[str]) -> Unusable:
+        self.looked_count += 1
+        return self.unusable
 
     def vanish(self) -> None:
         """End the supervisor in the middle of a script, as SIGKILL does: nothing is told."""

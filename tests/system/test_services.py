@@ -154,3 +154,16 @@ def test_a_handler_has_its_action_every_second_beside_one_that_hangs(server: Ser
     before = len(list(shelf.glob("steady-*")))
     wait_until(lambda: len(list(shelf.glob("steady-*"))) > before, "the next process goes on")
     server.stop()
+
+
+def test_what_ends_whatever_imports_it_costs_its_own_volume_alone(server: Server) -> None:
+    server.lay_out("brittle")
+    server.configure(volume("bad", "brittle", "16 MiB"), volume("good", "memory", "16 MiB"))
+    server.run("good")
+    session = server.session("good")
+    session.write_now(0, BLOCK)
+    assert session.read_now(0, 512) == BLOCK
+    session.close()
+    assert "the engine 'brittle' can't be used" in server.said()
+    assert "importing it ends its process (exit code 7)" in server.said()
+    server.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tierce.config.exports import check_exports
@@ -18,17 +19,21 @@ from tierce.config.model import (
     ServiceSection,
 )
 from tierce.config.parsing import Reading, entries, parse_options
-from tierce.config.sections import Section, find, sections_of
+from tierce.config.sections import Section, find, leaves_out, sections_of
 from tierce.config.source import Value, parse, read_file
 from tierce.config.volumes import parse_volume, volume_key
 from tierce.descriptions import Listens, Scope, ServiceDescription
 from tierce.errors import ConfigError
-from tierce.registry import Registry, installed, nearest
+from tierce.registry import Registry, Unusable, installed, nearest
 from tierce.spec import VolumeSpec
 
 
 def load_config(
-    path: Path, registry: Registry | None = None, *, is_lenient: bool = False
+    path: Path,
+    registry: Registry | None = None,
+    *,
+    is_lenient: bool = False,
+    unusable: Unusable = MappingProxyType({}),
 ) -> Config:
     """Read and check a config file. Starts nothing.
 
@@ -37,11 +42,16 @@ def load_config(
         registry: The plugins, for tests; None takes those that the file enables.
         is_lenient: What is wrong with one volume alone goes to `Config.refused`, and the rest is
             taken.
+        unusable: What can't be used of the plugins that the file enables.
 
     Raises:
         ConfigError: The file is wrong; names file and line.
     """
-    return _config(read_file(path), path, registry, {} if is_lenient else None)
+    value = read_file(path)
+    if registry is None and unusable:
+        section = _plugins_section(value, Reading(path.absolute().parent))
+        registry = load_plugins(value, section, unusable)
+    return _config(value, path, registry, {} if is_lenient else None)
 
 
 def load_registry(path: Path) -> Registry:
@@ -95,12 +105,15 @@ def _plugins_section(value: Value, reading: Reading) -> PluginsSection:
     return parse_options(PluginsSection, section, reading, "plugins")
 
 
-def load_plugins(value: Value, section: PluginsSection) -> Registry:
+def load_plugins(
+    value: Value, section: PluginsSection, unusable: Unusable = MappingProxyType({})
+) -> Registry:
     """Return the registry of what `plugins:` enables.
 
     Args:
         value: The whole file.
         section: Its section `plugins:`.
+        unusable: What of them is left out.
 
     Raises:
         ConfigError: A name in it is not installed.
@@ -116,7 +129,7 @@ def load_plugins(value: Value, section: PluginsSection) -> Registry:
                     f"plugins.{key}: the plugin {one.content!r} is not installed"
                     f"{nearest(one.content, names)}"
                 )
-    return Registry(candidates, section.enable, section.disable)
+    return Registry(candidates, section.enable, section.disable, unusable)
 
 
 def _plugin_advice(registry: Registry, file: str) -> Iterable[str]:
@@ -176,7 +189,7 @@ def _refuse(value: Value, error: ConfigError, reading: Reading) -> str:
 def _frontends(value: Value, registry: Registry, reading: Reading) -> dict[str, Any]:
     found = {}
     known = registry.frontends
-    for name, section in sections_of(value, "frontends", "front end", known, registry):
+    for name, section in sections_of(value, "frontends", "front end", known, registry, reading):
         description, path = section.description, f"frontends.{name}"
         found[name] = section.parse(description.options, reading, path)
         is_portal = description.listens is Listens.PORTAL
@@ -202,7 +215,9 @@ def _services(
     found: dict[str, ServiceSection] = {}
     # `exporters:` is another name of the section.
     for key in ("services", "exporters"):
-        for name, section in sections_of(value, key, "service", registry.services, registry):
+        known_services = registry.services
+        sections = sections_of(value, key, "service", known_services, registry, reading)
+        for name, section in sections:
             description, path = section.description, f"services.{name}"
             if name in found:
                 first = reading.origins[path]
@@ -248,6 +263,10 @@ def _policies(
     documents: list[PolicyDocument] = []
     taken: set[str] = set()
     for index, one in enumerate(_list(value, "policies", reading)):
+        kind = entries(one, f"policies[{index}]").get("kind")
+        path = f"policies[{index}].kind"
+        if kind is not None and leaves_out("policy handler", kind, path, registry, reading):
+            continue
         document = _policy(one, registry, reading, f"policies[{index}]")
         if document.name in taken:
             raise one.error(

@@ -79,6 +79,8 @@ def find(family: str, known: Mapping[str, D], named: Value, path: str, registry:
     if name in known:
         return known[name]
     prefix = f"{path}: " if path else ""
+    if why := registry.unusable.get((family, name)):
+        raise named.error(f"{prefix}the {family} {name!r} can't be used: {why}")
     raise named.error(
         f"{prefix}no enabled plugin brings the {family} {name!r}"
         f"{nearest(name, known)}{registry.left_out()}"
@@ -86,9 +88,10 @@ def find(family: str, known: Mapping[str, D], named: Value, path: str, registry:
 
 
 def sections_of(
-    file: Value, key: str, family: str, known: Mapping[str, D], registry: Registry
+    file: Value, key: str, family: str, known: Mapping[str, D], registry: Registry, reading: Reading
 ) -> Iterator[tuple[str, Section[D]]]:
-    """Yield what stands under one key of the file, by name: each name with its options.
+    """Yield what stands under one key of the file, by name: each name with its options. Where only
+    what is wrong with the file as a whole ends the reading, what can't be used is left out.
 
     Raises:
         ConfigError: No enabled plugin brings one of them.
@@ -99,4 +102,17 @@ def sections_of(
     for name, options in entries(whole, key).items():
         # The name's line is where a reader looks, also if the section is empty.
         named: Value = Value(name, whole.file, whole.key_lines.get(name, whole.line))
+        if leaves_out(family, named, key, registry, reading):
+            continue
         yield name, Section(find(family, known, named, key, registry), named, options)
+
+
+def leaves_out(family: str, named: Value, path: str, registry: Registry, reading: Reading) -> bool:
+    """Leave out what can't be used, and advise of it; return False if it is to be taken as any
+    other."""
+    why = registry.unusable.get((family, str(named.content)))
+    if reading.refused is None or not why:
+        return False
+    what = f"the {family} {named.content!r} is left out"
+    reading.advice.append(f"{named.origin}: {path}: {what}: {why}")
+    return True

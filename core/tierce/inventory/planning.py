@@ -44,7 +44,10 @@ def plan_all(inventory: Inventory, policy_set: PolicySet = _NOTHING_SET) -> Iter
     """
     config = inventory.config
     versions = [(one.name, one.version) for one in _enabled(config.registry)]
-    yield fork_server_plan(enabled_plugins(config.registry), code_identity(versions))
+    registry = config.registry
+    plugins = enabled_plugins(registry)
+    # It would import them: what hangs or ends its process there would cost every volume.
+    yield fork_server_plan(plugins, code_identity(versions), registry.unusable)
     sections = {name: split(section) for name, section in portal_sections(config).items()}
     yield Plan(
         Role.PORTAL.value,

@@ -6,6 +6,7 @@ import enum
 import functools
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import attrs
@@ -68,7 +69,12 @@ class Plan:
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def fork_server_plan(plugins: tuple[str, ...], code: str) -> Plan:
-    """Return the plan of a fork server with these plugins, of that code (see `code_identity`)."""
-    settings = {"plugins": sorted(plugins), "code": code}
+def fork_server_plan(
+    plugins: tuple[str, ...], code: str, without: Iterable[tuple[str, str]] = ()
+) -> Plan:
+    """Return the plan of a fork server with these plugins, of that code (see `code_identity`),
+    without some of the things that the plugins bring: their family and name."""
+    settings: dict[str, Any] = {"plugins": sorted(plugins), "code": code}
+    if left_out := sorted(f"{family}:{name}" for family, name in without):
+        settings["without"] = left_out
     return Plan(FORK_SERVER, Role.FORK_SERVER, settings=settings)

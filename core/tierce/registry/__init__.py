@@ -7,7 +7,7 @@ one leaves that one out, with a reason, and the others go on.
 
 from tierce.registry.blaming import blaming, culprit, is_promise, mistake
 from tierce.registry.discovery import GROUP, OWN_PACKAGE, Candidate, PluginRecord, installed
-from tierce.registry.factories import missing
+from tierce.registry.factories import find_unusable, missing, references
 from tierce.registry.names import nearest
 from tierce.registry.option_types import (
     AnyType,
@@ -20,7 +20,7 @@ from tierce.registry.option_types import (
     UnsupportedOptionError,
     option_types,
 )
-from tierce.registry.registry import Listener, Registry
+from tierce.registry.registry import Listener, Registry, Unusable
 from tierce.registry.resolving import resolve
 
 __all__ = [
@@ -38,13 +38,16 @@ __all__ = [
     "ScalarType",
     "TupleType",
     "UnsupportedOptionError",
+    "Unusable",
     "blaming",
     "culprit",
+    "find_unusable",
     "installed",
     "is_promise",
     "missing",
     "mistake",
     "nearest",
     "option_types",
+    "references",
     "resolve",
 ]

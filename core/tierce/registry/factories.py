@@ -11,13 +11,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Container, Iterator, Sequence
 
 import attrs
 
 from tierce.descriptions import Description, EngineDescription
 from tierce.errors import PluginError
-from tierce.registry.registry import Registry
+from tierce.registry.registry import Registry, Unusable
 from tierce.registry.resolving import is_reference, resolve
 
 #: Importing one thing takes no longer, or it is told as hanging.
@@ -27,8 +27,9 @@ _CHILD = "from tierce.registry.factories import import_all; import_all()"
 
 @attrs.frozen
 class _Named:
-    """Something to import, and whose it is."""
+    """Something to import, for what, and whose it is."""
 
+    thing: tuple[str, str]
     plugin: str
     package: str
     what: str
@@ -47,10 +48,47 @@ def missing(
         wanted: (family, name) of what to look at, with what that is built on; None for all.
         seconds: How long it may take.
     """
-    named = list(_named(registry, wanted))
+    return [error for _named, error in _find_missing(list(_named(registry, wanted)), seconds)]
+
+
+def find_unusable(
+    registry: Registry, known: Container[str] = (), seconds: float = IMPORT_S_MAX
+) -> Unusable:
+    """Return what can't be used because something that it names can't be imported, by family and
+    name, and why; what is built on such a thing, too.
+
+    Args:
+        registry: The plugins.
+        known: References that need not be looked at again.
+        seconds: How long it may take.
+    """
+    named = [one for one in _named(registry, None) if one.reference not in known]
+    found: dict[tuple[str, str], str] = {}
+    for one, error in _find_missing(named, seconds):
+        found.setdefault(one.thing, str(error))
+    for family, name, description in registry.descriptions():
+        if isinstance(description, EngineDescription):
+            parts = (("replicator", description.replicator), ("store", description.store))
+            for part in parts:
+                if part in found:
+                    found.setdefault((family, name), found[part])
+    return found
+
+
+def references(registry: Registry) -> frozenset[str]:
+    """Return all that the descriptions of a registry name to be imported."""
+    return frozenset(one.reference for one in _named(registry, None))
+
+
+def _find_missing(named: Sequence[_Named], seconds: float) -> list[tuple[_Named, PluginError]]:
     found = _import_in_children([one.reference for one in named], seconds)
     return [
-        PluginError(f"{one.what}: {found[one.reference]}", plugin=one.plugin, package=one.package)
+        (
+            one,
+            PluginError(
+                f"{one.what}: {found[one.reference]}", plugin=one.plugin, package=one.package
+            ),
+        )
         for one in named
         if found[one.reference]
     ]
@@ -85,7 +123,7 @@ def _named(registry: Registry, wanted: Collection[tuple[str, str]] | None) -> It
         owner = registry.owner(family, name)
         for field, reference in _references(description):
             what = f"{field} of {family} {name!r}"
-            yield _Named(owner.name, owner.package, what, reference)
+            yield _Named((family, name), owner.name, owner.package, what, reference)
 
 
 def _references(description: Description) -> Iterator[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TypeVar, cast
 
 import attrs
@@ -59,6 +60,10 @@ class _Entry:
         self.loaded, self.state, self.reason = None, "broken", reason
 
 
+#: What is left out of a registry, by family and name, and why.
+Unusable = Mapping[tuple[str, str], str]
+
+
 class Listener:
     """A plugin that wants to hear of events."""
 
@@ -90,6 +95,7 @@ class Registry:
         candidates: Iterable[Candidate],
         enable: Sequence[str] | None = None,
         disable: Sequence[str] = (),
+        unusable: Unusable = MappingProxyType({}),
     ) -> None:
         """Load and check the plugins that are to be enabled.
 
@@ -98,10 +104,12 @@ class Registry:
                 earlier stays.
             enable: The names to enable; None for all.
             disable: The names to leave out all the same.
+            unusable: Things that are left out of what their plugins bring.
 
         Raises:
             PluginError: A name in `enable` or `disable` is not installed.
         """
+        self.unusable = unusable
         self._candidates = tuple(candidates)
         names = {one.name for one in self._candidates}
         for name in (*(enable or ()), *disable):
@@ -131,10 +139,15 @@ class Registry:
         }
 
     @classmethod
-    def load(cls, enable: Sequence[str] | None = None, disable: Sequence[str] = ()) -> Registry:
+    def load(
+        cls,
+        enable: Sequence[str] | None = None,
+        disable: Sequence[str] = (),
+        unusable: Unusable = MappingProxyType({}),
+    ) -> Registry:
         """Return the registry of what is installed. Imports the enabled plugins' modules, which
         import nothing heavy."""
-        return cls(installed(), enable, disable)
+        return cls(installed(), enable, disable, unusable)
 
     @classmethod
     def build(cls, plugins: Iterable[tuple[str, object, str]]) -> Registry:
@@ -231,7 +244,7 @@ class Registry:
         found = {}
         for entry in self._entries:
             for its_family, description in entry.loaded.described if entry.loaded else ():
-                if its_family == family:
+                if its_family == family and (family, description.name) not in self.unusable:
                     assert isinstance(description, kind), "check_plugin checked it"
                     found[description.name] = cast("D", description)
         return found

@@ -32,6 +32,7 @@ from tierce.inventory.planning import plan_all
 from tierce.inventory.preflight import Findings, examine
 from tierce.process.listening import find_port_holder, open_listener
 from tierce.process.plan import Role
+from tierce.registry import Unusable
 from tierce.server.node import Node
 from tierce.spec import Event
 from tierce.state import Owner
@@ -41,7 +42,10 @@ _TOLD_BY_ITSELF = frozenset({Effect.NOTHING, Effect.REFUSED, Effect.WAITS})
 
 
 def reload(
-    node: Node, use: Callable[[Config, Findings], None], note: Callable[[str], None]
+    node: Node,
+    use: Callable[[Config, Findings], None],
+    note: Callable[[str], None],
+    unusable: Unusable,
 ) -> None:
     """Read the config file again. One that is wrong changes nothing; of one that is right, what
     can't be done is refused, and what it is about keeps its settings.
@@ -50,6 +54,7 @@ def reload(
         node: What is served by it.
         use: Takes the new config.
         note: Tells the operator what works and yet should be known.
+        unusable: What can't be used of the plugins.
     """
 
     def tell(code: str, message: str, severity: str) -> None:
@@ -57,7 +62,7 @@ def reload(
 
     before = situation_of(node)
     try:
-        config, findings = _read_again(before, Path(before.config.file))
+        config, findings = _read_again(before, Path(before.config.file), unusable)
     except (TierceError, OSError) as error:
         tell("config.refused", f"reload: {explain(error)}; nothing was changed", "error")
         return
@@ -83,7 +88,7 @@ def foretell(node: Node, file: Path) -> list[Change]:
         TierceError: Nothing: it would be refused as a whole.
     """
     before = situation_of(node)
-    config, findings = _read_again(before, file)
+    config, findings = _read_again(before, file, before.config.registry.unusable)
     config, ports = keep_ports(before.config, config, _portal_pid(node))
     foreseen = node.inventory.foresee(config, findings.refused)
     policy_set = node.policy_settings.settle(foreseen)
@@ -112,11 +117,11 @@ def situation_of(node: Node) -> Situation:
     )
 
 
-def _read_again(before: Situation, file: Path) -> tuple[Config, Findings]:
+def _read_again(before: Situation, file: Path, unusable: Unusable) -> tuple[Config, Findings]:
     if file.exists() and not file.is_file():
         # A pipe would keep the supervisor waiting for whoever writes it.
         raise ConfigError("is no regular file any more", file=str(file))
-    config = load_config(file, is_lenient=True)
+    config = load_config(file, is_lenient=True, unusable=unusable)
     findings = examine(config)
     findings.check_general()
     if config.data_dir != before.config.data_dir:

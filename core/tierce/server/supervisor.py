@@ -32,6 +32,7 @@ from tierce.server.commands import Commands
 from tierce.server.conditions import Conditions
 from tierce.server.evaluating import Evaluating
 from tierce.server.event_log import Console, EventLog
+from tierce.server.importing import Imports
 from tierce.server.inspecting import Inspector, is_durable
 from tierce.server.listeners import Listeners
 from tierce.server.node import Node
@@ -74,7 +75,9 @@ def serve(file: Path, console: Console, *, is_strict: bool = False) -> None:
     # A terminal that closes now, or a reload that comes too early, must not end it: the file is
     # being read anyway.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    config = load_config(file, is_lenient=True)
+    imports = Imports()
+    imports.look(file)
+    config = load_config(file, is_lenient=True, unusable=imports.unusable)
     findings = examine(config)
     findings.check_general()
     paths = Paths(config.data_dir)
@@ -90,7 +93,7 @@ def serve(file: Path, console: Console, *, is_strict: bool = False) -> None:
         stack.enter_context(store)
         reactor = EpollReactor()
         stack.callback(reactor.close)
-        supervisor = Supervisor(paths, config, store, reactor, console)
+        supervisor = Supervisor(paths, config, store, reactor, console, imports=imports)
         supervisor.run(findings, is_strict=is_strict)
 
 
@@ -104,6 +107,7 @@ class Supervisor:
         reactor: The loop.
         console: The operator's screen.
         system: What starts, watches and signals processes.
+        imports: What is known of what plugins import.
     """
 
     def __init__(
@@ -114,6 +118,7 @@ class Supervisor:
         reactor: EpollReactor,
         console: Console,
         system: System | None = None,
+        imports: Imports | None = None,
     ) -> None:
         self.paths = paths
         self.reactor = reactor
@@ -154,6 +159,7 @@ class Supervisor:
             look=self.look,
             volumes_changed=self.volumes_changed,
         )
+        self._imports = imports if imports is not None else Imports()
         self._console = console
         self._store = store
         self.config = config
@@ -307,9 +313,8 @@ class Supervisor:
         ended |= {path.stem: "" for path in self.paths.run.glob("target.*.ended")}
         for name, reason in ended.items():
             try:
-                self.inventory.fence(
-                    name.removeprefix("target."), self.paths.why_ended(name) or reason
-                )
+                why = self.paths.why_ended(name) or reason
+                self.inventory.fence(name.removeprefix("target."), why)
                 self.paths.ended(name).unlink(missing_ok=True)
             except (TierceError, OSError) as error:
                 # Where the state can't be written the note stays, which keeps the target down.
@@ -372,8 +377,12 @@ class Supervisor:
         self.look()
 
     def reload(self) -> None:
-        """Read the config file again."""
-        reload(self.node, self.use, self.status_display.note)
+        """Read the config file again, once what it has new of plugins has been tried."""
+        self._imports.look_again(Path(self.config.file), self.reactor, self._reload)
+
+    def _reload(self) -> None:
+        if not self._is_stopping:
+            reload(self.node, self.use, self.status_display.note, self._imports.unusable)
 
     def _use_limits(self, limits: Limits) -> None:
         self._stop_timeout_s = limits.stop_timeout_s

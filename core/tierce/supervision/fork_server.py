@@ -1,7 +1,8 @@
 """The fork server: a warm, single-threaded process that others are forked from.
 
-`python -m tierce.supervision.fork_server DATA [--plugin NAME]... [--code ID] [--control-fd N]`. It
-imports what data processes and plugins need, freezes the collector's view of it (gc.freeze, so that
+`python -m tierce.supervision.fork_server DATA [--plugin NAME]... [--without FAMILY:NAME]... [--code
+ID] [--control-fd N]`. It imports what data processes and plugins need (what the server knows can't
+be imported it is told to do without), freezes the collector's view of it (gc.freeze, so that
 children share the pages), and forks on request: about 1 ms and 1 MB for each process. It opens no
 lmdb environment and starts no thread, which would not survive a fork. One of other code (an upgrade
 came between) is replaced before anything is forked: it would read plans by the rules of its own.
@@ -286,6 +287,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("data", type=Path)
     parser.add_argument("--plugin", action="append", default=[])
+    parser.add_argument("--without", action="append", default=[])
     parser.add_argument("--code", default="")
     parser.add_argument("--control-fd", type=int)
     options = parser.parse_args(arguments)
@@ -299,10 +301,13 @@ def main(arguments: list[str] | None = None) -> int:
         os.set_inheritable(options.control_fd, False)
         connection = socket.socket(fileno=options.control_fd)
     try:
-        registry = Registry.load(enable=options.plugin)
+        without = [tuple(thing.split(":", 1)) for thing in options.without]
+        registry = Registry.load(
+            options.plugin, unusable=dict.fromkeys(without, "it can't be imported")
+        )
         importlib.import_module("tierce.node.table")
         warm(registry)
-        plan = fork_server_plan(tuple(options.plugin), options.code)
+        plan = fork_server_plan(tuple(options.plugin), options.code, without)
         fork_server = ForkServer(paths, plan, connection)
     except Exception as error:
         tell_end(connection, FORK_SERVER, error)

@@ -28,6 +28,8 @@ def spawn_fork_server(plan: Plan, paths: Paths, connection: socket.socket) -> in
     arguments = [sys.executable, "-m", "tierce.supervision.fork_server", str(paths.data)]
     for name in plan.settings["plugins"]:
         arguments += ["--plugin", name]
+    for thing in plan.settings.get("without", ()):
+        arguments += ["--without", thing]
     arguments += ["--code", plan.settings["code"], "--control-fd", str(_CONTROL_FD)]
     with opened_log(paths.log(plan.name)) as output:
         return os.posix_spawn(

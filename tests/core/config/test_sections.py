@@ -24,12 +24,26 @@ def test_a_name_that_no_plugin_brings_is_told_with_the_nearest(registry: Registr
 
 def test_sections_are_found_by_the_line_of_their_name(registry: Registry) -> None:
     file = parse(b"frontends:\n  wire:\n  needy: {peer: 'h:1'}\n", "t.yaml")
-    wire, needy = sections_of(file, "frontends", "front end", registry.frontends, registry)
+    reading, frontends, services = Reading(Path("/")), registry.frontends, registry.services
+    wire, needy = sections_of(file, "frontends", "front end", frontends, registry, reading)
     assert [(name, one.at.origin) for name, one in (wire, needy)] == [
         ("wire", "t.yaml:2"),
         ("needy", "t.yaml:3"),
     ]
-    assert not list(sections_of(file, "services", "service", registry.services, registry))
+    assert not list(sections_of(file, "services", "service", services, registry, reading))
+
+
+def test_what_can_not_be_used_ends_the_reading_only_where_anything_wrong_does(
+    registry: Registry,
+) -> None:
+    left = Registry(registry._candidates, unusable={("service", "scrape"): "it raises"})
+    file = parse(b"services:\n  scrape:\n", "t.yaml")
+    said = "t.yaml:2: services: the service 'scrape' "
+    with pytest.raises(ConfigError, match=f"{said}can't be used: it raises"):
+        list(sections_of(file, "services", "service", left.services, left, Reading(Path("/"))))
+    lenient = Reading(Path("/"), refused={})
+    assert not list(sections_of(file, "services", "service", left.services, left, lenient))
+    assert lenient.advice == [f"{said}is left out: it raises"]
 
 
 @pytest.mark.parametrize("is_empty", [False, True])

@@ -103,7 +103,8 @@ def factory(mistake: str, reference: str, source: str = "") -> Row:
         # What hangs is not waited for as long here.
         return trial.imports(reference, *([0.5] if "sleep" in source else []))
 
-    return Row("factory", mistake, CONFIG, AT_CHECK, VOLUME, trial)
+    soon = f"{AT_CHECK}, and before `serve` serves"
+    return Row("factory", mistake, f"{CONFIG}, `serve`, event", soon, VOLUME, trial)
 
 
 FILTER: dict[str, Any] = {

@@ -8,8 +8,8 @@ import attrs
 import pytest
 
 from core.registry.conftest import MakePlugin
-from tierce import EngineDescription, StoreDescription
-from tierce.registry import Registry, missing
+from tierce import EngineDescription, ReplicatorDescription, StoreDescription
+from tierce.registry import Registry, find_unusable, missing, references
 
 ENGINE = EngineDescription(name="e", summary="E.", factory="stranger_a:Engine", contract=2)
 
@@ -64,3 +64,25 @@ def test_only_what_is_wanted_is_imported(plugin: MakePlugin) -> None:
     registry = Registry.build([("p", module, "")])
     assert missing(registry, {("engine", "e")}) == []
     assert len(missing(registry)) == 2
+
+
+def test_what_is_built_on_what_is_missing_can_not_be_used_either(plugin: MakePlugin) -> None:
+    replicator = ReplicatorDescription(
+        name="r", summary="R.", factory="stranger_a:Engine", member="stranger_a:Engine", contract=2
+    )
+    store = StoreDescription(name="s", summary="S.", factory="stranger_bug:S", contract=2)
+    pairing = attrs.evolve(ENGINE, name="pair", factory="", replicator="r", store="s")
+    module = plugin(engines=[ENGINE, pairing], stores=[store], replicators=[replicator])
+    registry = Registry.build([("p", module, "")])
+    found = find_unusable(registry)
+    assert list(found) == [("store", "s"), ("engine", "pair")]
+    assert "factory of store 's': can't import stranger_bug" in found["engine", "pair"]
+    left = Registry(registry._candidates, unusable=found)
+    assert (list(left.engines), list(left.stores), list(left.replicators)) == (["e"], [], ["r"])
+
+
+def test_what_is_known_is_not_looked_at_again(plugin: MakePlugin) -> None:
+    module = plugin(engines=[attrs.evolve(ENGINE, factory="stranger_bug:Engine")])
+    registry = Registry.build([("p", module, "")])
+    assert references(registry) == {"stranger_bug:Engine"}
+    assert find_unusable(registry, references(registry)) == {}

@@ -56,6 +56,8 @@ def test_it_loads_neither_lmdb_nor_asyncio_nor_click() -> None:
 def test_it_is_another_fork_server_with_other_plugins_only() -> None:
     assert fork_server_plan(("b", "a"), "1") == fork_server_plan(("a", "b"), "1")
     assert fork_server_plan(("a",), "1").digest != fork_server_plan(("a", "b"), "1").digest
+    without = fork_server_plan(("a",), "1", {("front end", "x"): "it raises"})
+    assert without.digest != fork_server_plan(("a",), "1").digest
     assert fork_server_plan(("a",), "1").digest != fork_server_plan(("a",), "2").digest
 
 
@@ -310,3 +312,29 @@ def test_one_that_can_not_start_says_why_and_fails(
         main([str(tmp_path), "--plugin", "strangers"])
     Path("/proc/self/comm").write_text(comm)
     assert '"node.process.failed"' in capsys.readouterr().err
+
+
+def test_one_that_is_to_do_without_something_does_not_import_it_and_is_of_that_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = Paths(tmp_path)
+    paths.make()
+    comm = Path("/proc/self/comm").read_text().strip()
+    made: list[tuple[Registry, Plan]] = []
+
+    class StopError(Exception):
+        """Before anything is forked."""
+
+    def make(_paths: Paths, plan: Plan, _connection: object) -> None:
+        made.append((warmed[0], plan))
+        raise StopError
+
+    warmed: list[Registry] = []
+    monkeypatch.setattr("tierce.supervision.fork_server.warm", warmed.append)
+    monkeypatch.setattr("tierce.supervision.fork_server.ForkServer", make)
+    with pytest.raises(StopError):
+        main([str(tmp_path), "--plugin", "engines", "--without", "engine:file"])
+    Path("/proc/self/comm").write_text(comm)
+    ((registry, plan),) = made
+    assert list(registry.engines) == ["memory"]
+    assert plan == fork_server_plan(("engines",), "", [("engine", "file")])
