@@ -114,6 +114,7 @@ from tierce.statuses import (
     VolumeStatus,
 )
 from tierce.store import Store, StoreChoice
+from tierce.store_capability import StoreCapability, StoreExtras, StoreUsage
 from tierce.store_contexts import BatchEntry, StoreContext, StoreOpenContext
 from tierce.tls import TlsMaterial
 from tierce.transport import Transport
@@ -208,10 +209,13 @@ __all__ = [
     "Stage",
     "Status",
     "Store",
+    "StoreCapability",
     "StoreChoice",
     "StoreContext",
     "StoreDescription",
+    "StoreExtras",
     "StoreOpenContext",
+    "StoreUsage",
     "TemporaryError",
     "TierceError",
     "Timer",

@@ -18,6 +18,7 @@ from tierce.block.device import Concurrency
 from tierce.block.operation import NO_FLAGS, Flag
 from tierce.options import NoOptions
 from tierce.spec import Severity
+from tierce.store_capability import StoreCapability
 
 #: The version of the plugin contract that this core speaks. A plugin states, as a number of its own
 #: (`contract=2`), the one that it was written for; core refuses a newer one, and says which of the
@@ -34,12 +35,15 @@ class StoreDescription:
         summary: One sentence.
         factory: Class derived from `tierce.Store`.
         options: Option class of a volume's `store_options:`.
+        capabilities: What it can do beside keeping bytes: what its class has methods of its own
+            for, and nothing else.
     """
 
     name: str
     summary: str
     factory: str
     options: type[Any] = NoOptions
+    capabilities: StoreCapability = StoreCapability.NONE
     contract: int
 
 

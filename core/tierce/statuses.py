@@ -61,6 +61,7 @@ class MemberStatus:
             to call the volume degraded.
         progress: The share of the way back to "in-sync", 0 to 1; None if it is on none.
         trouble: What keeps it from being better; empty if nothing does.
+        used_bytes: How much of its medium it takes; None if it does not know.
         details: What else there is to see; JSON values.
     """
 
@@ -71,6 +72,9 @@ class MemberStatus:
         validator=attrs.validators.optional(attrs.validators.instance_of((int, float))),
     )
     trouble: str = _text("")
+    used_bytes: int | None = attrs.field(
+        default=None, validator=attrs.validators.optional(attrs.validators.instance_of(int))
+    )
     details: Mapping[str, Any] = _details()
 
 

@@ -25,6 +25,7 @@ import attrs
 from tierce.block.operation import Extent
 from tierce.options import NoOptions
 from tierce.record_place import RecordPlace
+from tierce.store_capability import StoreExtras
 from tierce.store_contexts import BatchEntry, StoreContext, StoreOpenContext
 
 #: Digests of stores that differ in kind are compared with one another: BLAKE2b of this length.
@@ -33,7 +34,7 @@ _DIGEST_BYTES = 16
 _STEP_BYTES = 256 << 10
 
 
-class Store(abc.ABC):
+class Store(StoreExtras, abc.ABC):
     """The base class of stores. Offsets and lengths are bytes; buffers belong to the caller, and
     are not kept after the call. An OSError is the medium's failure; anything else is a mistake of
     the store, which is told by name and ends the replica's process.
@@ -135,7 +136,7 @@ class Store(abc.ABC):
         """
         return None
 
-    def check(self) -> None:  # noqa: B027 - a store that can't lose bytes has nothing to see
+    def check(self) -> None:
         """See that no bytes are missing.
 
         Raises:
@@ -246,6 +247,23 @@ class Store(abc.ABC):
         Failure: as of `read`.
         """
         return [Extent(offset, length, is_hole=False)]
+
+    def write_checked(self, offset: int, data: memoryview, checks: memoryview) -> None:
+        """As `write`, with the checksums that came with the bytes. Without a method of the store's
+        own they are let go. No replicator calls it yet: frames carry no such checksums.
+
+        Args:
+            offset: First byte.
+            data: The bytes.
+            checks: The CRC32C of each piece of `data` that lies in one block of 4 KiB of the
+                volume, in order: numbers of 32 bits, little-endian. They were held against `data`.
+
+        Thread: data thread.
+        Blocking: no.
+        Failure: as of `write`.
+        """
+        del checks
+        self.write(offset, data)
 
     @abc.abstractmethod
     def flush(self) -> None:

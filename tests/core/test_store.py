@@ -71,3 +71,8 @@ def test_a_store_that_can_not_tell_tells_what_is_never_wrong(store: Plain) -> No
     assert not store.read_cached(0, memoryview(bytearray(512)))
     assert store.local_path() is None
     store.check()
+
+
+def test_checksums_that_come_with_bytes_are_let_go_without_a_method(store: Plain) -> None:
+    store.write_checked(512, memoryview(b"y" * 512), memoryview(bytes(4)))
+    assert store.data[:1024] == b"x" * 512 + b"y" * 512

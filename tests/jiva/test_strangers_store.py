@@ -425,6 +425,30 @@ def test_a_stores_options_are_parsed_like_an_engines(registry: Registry) -> None
     assert "store_options" not in volume_to_mapping(volume(registry, engine="jiva"))
 
 
+class Lean(tierce.Store):
+    """All that a store must have, and none of it done."""
+
+    @classmethod
+    def create(cls, context: StoreContext) -> None: ...
+
+    @classmethod
+    def destroy(cls, context: StoreContext) -> None: ...
+
+    @classmethod
+    def open(cls, context: StoreOpenContext) -> Lean:
+        return cls()
+
+    def write(self, offset: int, data: memoryview) -> None: ...
+
+    def read(self, offset: int, buffer: memoryview) -> None: ...
+
+    def flush(self) -> None: ...
+
+    def reopen(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
 def test_what_a_store_lacks_is_named_before_it_makes_anything(module: ModuleType) -> None:
     class Half(tierce.Store):
         pass
@@ -436,6 +460,100 @@ def test_what_a_store_lacks_is_named_before_it_makes_anything(module: ModuleType
     registry = Registry.build([("half", stores_of(description), "")])
     with pytest.raises(tierce.PluginError, match="lacks the methods close, create, destroy"):
         store_of(registry, "half")
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (tierce.StoreCapability.NONE, "it has a scrub of its own, and does not declare SCRUB"),
+        (
+            tierce.StoreCapability.SCRUB | tierce.StoreCapability.USAGE,
+            "it declares USAGE, and has no usage of its own",
+        ),
+    ],
+)
+def test_a_store_that_says_one_thing_and_is_another_is_refused_by_name(
+    module: ModuleType, said: tierce.StoreCapability, why: str
+) -> None:
+    class Scrubs(Lean):
+        def scrub(self, offset: int, length: int) -> list[tuple[int, int]]:
+            raise AssertionError("nobody asks")
+
+    module.Scrubs = Scrubs  # type: ignore[attr-defined]
+    description = tierce.StoreDescription(
+        name="scrubs",
+        summary="Scrubs.",
+        factory="tierce_store_sqlite:Scrubs",
+        capabilities=said,
+        contract=2,
+    )
+    registry = Registry.build([("scrubs", stores_of(description), "")])
+    with pytest.raises(tierce.PluginError, match=f"plugin 'scrubs'.*{why}"):
+        store_of(registry, "scrubs")
+
+
+# -- what it can do beside keeping bytes, which no replicator asks yet -----------------------------
+
+
+def alone(site: Site) -> Any:
+    """Return the open store of a replica that is not running."""
+    site.stop("replica-1")
+    return site.store.kind.open(context(site, "replica-1"))
+
+
+def held(store: Any, offset: int, length: int = 512) -> bytes:
+    buffer = memoryview(bytearray(length))
+    store.read(offset, buffer)
+    return bytes(buffer)
+
+
+def test_a_snapshot_keeps_what_was_there_and_the_store_goes_back_to_it(site: Site) -> None:
+    store = alone(site)
+    store.write(0, memoryview(b"A" * 1024))
+    store.snapshot("monday")
+    store.write(512, memoryview(b"B" * 1024))
+    store.snapshot("tuesday")
+    store.discard(0, 2048)
+    store.revert("monday")
+    assert held(store, 0, 2048) == b"A" * 1024 + bytes(1024)
+    store.revert("tuesday")
+    assert held(store, 0, 2048) == b"A" * 512 + b"B" * 1024 + bytes(512), "it has stayed"
+    store.delete_snapshot("monday")
+    store.delete_snapshot("monday")
+    store.revert("tuesday")
+    assert held(store, 0) == b"A" * 512
+    store.close()
+
+
+def test_a_clone_begins_as_a_snapshot_and_goes_its_own_way(site: Site, tmp_path: Path) -> None:
+    store = alone(site)
+    store.write(0, memoryview(b"A" * 512))
+    store.snapshot("monday")
+    store.write(0, memoryview(b"B" * 512))
+    folder = tmp_path / "clone"
+    folder.mkdir()
+    place = attrs.evolve(context(site, "replica-1"), folder=folder, member="replica-9")
+    site.store.kind.clone(place, context(site, "replica-1"), "monday")
+    clone = site.store.kind.open(place)
+    assert held(clone, 0) == b"A" * 512
+    clone.write(0, memoryview(b"C" * 512))
+    assert held(store, 0) == b"B" * 512
+    clone.close()
+    store.close()
+
+
+def test_a_store_that_is_made_larger_has_zeroes_there_and_is_opened_as_such(site: Site) -> None:
+    store = alone(site)
+    store.resize(2 * SIZE)
+    store.write(2 * SIZE - 512, memoryview(b"A" * 512))
+    store.close()
+    with pytest.raises(FormatError, match="holds the bytes of"):
+        site.store.kind.open(context(site, "replica-1"))
+    larger = attrs.evolve(context(site, "replica-1"), size_bytes=2 * SIZE)
+    again: Any = site.store.kind.open(larger)
+    assert held(again, SIZE) == bytes(512)
+    assert held(again, 2 * SIZE - 512) == b"A" * 512
+    again.close()
 
 
 def stores_of(*descriptions: tierce.StoreDescription) -> object:

@@ -12,6 +12,7 @@ from tierce.lifecycle import Lifecycle
 from tierce.registry import Registry, blaming, is_promise, mistake, resolve
 from tierce.spec import MemberSpec, VolumeSpec
 from tierce.store import Store, StoreChoice
+from tierce.store_capability import wrong_capabilities
 
 T = TypeVar("T")
 
@@ -143,4 +144,7 @@ def store_of(registry: Registry, name: str) -> StoreChoice:
         missing = sorted(kind.__abstractmethods__)
         if missing:
             raise PluginError(f"{factory} lacks the methods {', '.join(missing)}", plugin=name)
+        wrong = wrong_capabilities(kind, registry.stores[name].capabilities)
+        if wrong:
+            raise PluginError(f"{factory}: {wrong}", plugin=name)
     return StoreChoice(name, kind, registry.stores[name].options)

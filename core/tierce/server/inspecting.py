@@ -14,6 +14,7 @@ from tierce.health import Condition
 from tierce.inventory.adoption import describe_owner
 from tierce.inventory.engines import Served
 from tierce.node.target import read_page, read_snapshot
+from tierce.process.paths import Paths
 from tierce.registry import blaming, resolve
 from tierce.server.conditions import Conditions
 from tierce.server.node import Node
@@ -88,6 +89,7 @@ class Inspector:
         return row | {
             "usage": self.usage(served),
             "data": data_folders(served),
+            **used(self._node.paths, served),
             "processes": [
                 describe(child)
                 for child in self._node.children.all()
@@ -202,6 +204,18 @@ def _state_of_unserved(record: VolumeRecord) -> str:
 def is_durable(config: Config, served: Served) -> bool:
     """True if the volume's bytes outlive its target's process."""
     return config.registry.engines[served.volume.engine].durable
+
+
+def used(paths: Paths, served: Served) -> dict[str, Any]:
+    """Return how much of its medium each member takes, of those that know it."""
+    found: dict[str, int] = {}
+    for member in served.members:
+        page = read_page(paths.page(served.volume.name, member.name))
+        published = from_mappings(page["published"]) if page is not None else None
+        status = published.member if published is not None else None
+        if status is not None and status.used_bytes is not None:
+            found[member.name] = status.used_bytes
+    return {"used_bytes": found} if found else {}
 
 
 def data_folders(served: Served) -> list[str]:

@@ -7,6 +7,7 @@ from tierce import (
     EngineDescription,
     EventDescription,
     ReplicatorDescription,
+    StoreCapability,
     StoreDescription,
     hookimpl,
 )
@@ -22,6 +23,7 @@ def tierce_stores() -> list[StoreDescription]:
             name="sparse-file",
             summary="One sparse file per replica; holes and space are the file system's.",
             factory="tierce_jiva.store:SparseFileStore",
+            capabilities=StoreCapability.USAGE,
             contract=2,
         )
     ]

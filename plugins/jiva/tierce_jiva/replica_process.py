@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import tierce
 from tierce import (
     READABLE,
     Address,
@@ -19,6 +20,7 @@ from tierce import (
     Event,
     Extent,
     FormatError,
+    Job,
     MemberContext,
     Op,
     Store,
@@ -43,6 +45,7 @@ from tierce_jiva.replica_actions import (
     Sync,
 )
 from tierce_jiva.socket_link import SocketLink
+from tierce_jiva.store_jobs import StoreJobs
 from tierce_jiva.wire import BATCH_BYTES_MAX, Frame, Kind
 
 if TYPE_CHECKING:
@@ -103,11 +106,21 @@ class ReplicaProcess:
             admit=self._admit if type(self._store).admit is not Store.admit else None,
         )
         self._listener = self._listen(member.address)
+        self._jobs = StoreJobs(self._store, context, self._offload)
+
+    def actions(self) -> tuple[tierce.Action, ...]:
+        """Name what its store can be asked for."""
+        return self._jobs.actions()
+
+    def manage(self, action: str, arguments: Any, job: Job) -> None:
+        """Ask its store."""
+        self._jobs.manage(action, arguments, job)
 
     def close(self, closed: Callable[[], None]) -> None:
         """Stop listening and let the folder go once nothing runs on a worker thread."""
         self._closed = closed
         self._is_closing = True
+        self._jobs.end()
         self._reactor.unwatch(self._listener.fileno())
         self._listener.close()
         for link in list(self._links.values()):

@@ -20,6 +20,7 @@ from tierce import (
     Store,
     StoreContext,
     StoreOpenContext,
+    StoreUsage,
 )
 from tierce_jiva.digests import digest_state, zero_digest
 from tierce_jiva.file_identity import identity_of
@@ -34,6 +35,8 @@ HEAD = "head-000.img"
 _DIGEST_STEP_BYTES = 256 << 10
 #: Where no hole can be made, zeroes are written in pieces of this size.
 _BLOCK_BYTES = 4096
+#: What `st_blocks` counts, whatever the file system's block is.
+_SECTOR_BYTES = 512
 
 
 class SparseFileStore(Store):
@@ -278,6 +281,10 @@ class SparseFileStore(Store):
             except OSError as error:
                 self._sync_failed = error
                 raise
+
+    def usage(self) -> StoreUsage:
+        """Return what the file takes of its disk: its holes take nothing."""
+        return StoreUsage(used_bytes=os.fstat(self._descriptor).st_blocks * _SECTOR_BYTES)
 
     def close(self) -> None:
         """Close the file. What was not flushed is the kernel's to write."""

@@ -46,6 +46,17 @@ def test_show_of_a_replicated_volume_names_each_folder_and_process(served: Serve
     assert len(shown["processes"]) == 4
 
 
+@while_serving(jiva())
+def test_show_tells_how_much_each_replica_takes_that_knows_it(served: Served) -> None:
+    pages = [StatisticsPage.create(served.paths.page("demo", f"replica-{n}")) for n in (1, 2)]
+    for page, status in zip(pages, ({"used_bytes": 8192}, {}), strict=True):
+        page.publish("member", {"name": "replica", "state": "up", **status})
+    (answer,) = served.ask("show", name="demo")
+    assert answer["ok"]["used_bytes"] == {"replica-1": 8192}
+    for page in pages:
+        page.close()
+
+
 @while_serving(memory())
 def test_the_engine_s_word_for_its_state_is_part_of_the_row(served: Served) -> None:
     page = StatisticsPage.create(served.paths.page("demo"))

@@ -38,6 +38,7 @@ def tierce_stores() -> list[tierce.StoreDescription]:
             summary="An SQLite database per replica.",
             factory="tierce_store_sqlite:SqliteStore",
             options=SqliteOptions,
+            capabilities=~tierce.StoreCapability.NONE,
             contract=2,
         )
     ]
@@ -156,6 +157,7 @@ class SqliteStore(tierce.Store):
         with medium(), contextlib.closing(sqlite3.connect(context.folder / FILE)) as made:
             made.execute("PRAGMA journal_mode = WAL")
             made.execute("CREATE TABLE blocks (number INTEGER PRIMARY KEY, bytes, sum)")
+            made.execute("CREATE TABLE kept (snapshot TEXT, number INTEGER, bytes, sum)")
             made.execute("CREATE TABLE record (one INTEGER PRIMARY KEY, data BLOB)")
             made.execute("CREATE TABLE whose (size INTEGER, uuid TEXT, member TEXT)")
             made.execute("INSERT INTO whose VALUES (?, ?, ?)", whose)
@@ -234,6 +236,59 @@ class SqliteStore(tierce.Store):
                     rotten.append((number * block, block))
         if rotten:
             raise tierce.UnreadableError(rotten, "its checksum is another")
+
+    def usage(self) -> tierce.StoreUsage:
+        """Return what the database and its log take."""
+        files = [self._path.with_name(f"{FILE}{suffix}") for suffix in BESIDE]
+        used = sum(file.stat().st_blocks * 512 for file in files if file.exists())
+        return tierce.StoreUsage(used_bytes=used)
+
+    def scrub(self, offset: int, length: int) -> list[tuple[int, int]]:
+        """Hold the blocks that there are against their checksums."""
+        try:
+            self.read(offset, memoryview(bytearray(length)))
+        except tierce.UnreadableError as error:
+            return list(error.extents)
+        return []
+
+    def resize(self, size_bytes: int) -> None:
+        """Note the size; what is added has no blocks."""
+        self._change_durably("UPDATE whose SET size = ?", (size_bytes,))
+
+    def snapshot(self, name: str) -> None:
+        """Copy every block beside."""
+        copy = "INSERT INTO kept SELECT ?, number, bytes, sum FROM blocks"
+        self._change_durably(copy, (name,))
+
+    def delete_snapshot(self, name: str) -> None:
+        """Forget the copies."""
+        self._change_durably("DELETE FROM kept WHERE snapshot = ?", (name,))
+
+    def revert(self, name: str) -> None:
+        """Put the copies in the place of all blocks, at once."""
+        back = "INSERT INTO blocks SELECT number, bytes, sum FROM kept WHERE snapshot = ?"
+        with medium(), self._workers, self._reader as reader:
+            reader.execute("BEGIN IMMEDIATE")
+            reader.execute("DELETE FROM blocks")
+            reader.execute(back, (name,))
+        checkpoint(self._reader)
+
+    @classmethod
+    def clone(
+        cls, context: tierce.StoreContext, source: tierce.StoreContext, snapshot: str
+    ) -> None:
+        """Make a database that begins with the copies in another one."""
+        cls.create(context)
+        back = "INSERT INTO blocks SELECT number, bytes, sum FROM other.kept WHERE snapshot = ?"
+        with medium(), contextlib.closing(sqlite3.connect(context.folder / FILE)) as made:
+            made.execute("ATTACH ? AS other", (str(source.folder / FILE),))
+            made.execute(back, (snapshot,))
+            made.commit()
+
+    def _change_durably(self, statement: str, values: tuple[object, ...]) -> None:
+        with medium(), self._workers:
+            self._reader.execute(statement, values)
+        checkpoint(self._reader)
 
     def flush(self) -> None:
         """Sync the log, move it into the database, sync that."""

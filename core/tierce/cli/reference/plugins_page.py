@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tierce.cli.reference.markdown import options_table, page
-from tierce.descriptions import EngineDescription, FrontendDescription, Startable
+from tierce.descriptions import EngineDescription, FrontendDescription, Startable, StoreDescription
 from tierce.registry import Registry
 
 _INTRODUCTION = """\
@@ -29,6 +29,9 @@ def _thing(family: str, description: Startable) -> Iterator[str]:
     if isinstance(description, EngineDescription) and description.replicator:
         pairing = f"The replicator `{description.replicator}`"
         yield pairing + (f" over the store `{description.store}`." if description.store else ".")
+    if isinstance(description, StoreDescription) and description.capabilities:
+        words = ", ".join(str(one.name) for one in description.capabilities)
+        yield f"Beside keeping bytes it can: {words}."
     where = {
         "engine": "`options:` of a volume",
         "store": "`store_options:` of a volume",
