@@ -103,7 +103,16 @@ from tierce.services import (
     ServiceContext,
     VolumeStatistics,
 )
-from tierce.spec import Access, Event, Export, MemberSpec, Severity, VolumeSpec
+from tierce.spec import (
+    Access,
+    Event,
+    Export,
+    MemberSpec,
+    Severity,
+    SourceKind,
+    VolumeSource,
+    VolumeSpec,
+)
 from tierce.stage import Stage
 from tierce.statuses import (
     FrontendStatus,
@@ -206,6 +215,7 @@ __all__ = [
     "Severity",
     "SimpleDevice",
     "SimpleExtras",
+    "SourceKind",
     "Stage",
     "Status",
     "Store",
@@ -223,6 +233,7 @@ __all__ = [
     "Transport",
     "UnreadableError",
     "UsageError",
+    "VolumeSource",
     "VolumeSpec",
     "VolumeStatistics",
     "VolumeStatus",

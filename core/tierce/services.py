@@ -74,12 +74,14 @@ class VolumeStatistics:
             while no server runs.
         target: Its target; None while there is none.
         members: Its members by name.
+        labels: Its labels; none while no server runs.
     """
 
     name: str
     health: str
     target: ProcessStatistics | None
     members: Mapping[str, ProcessStatistics]
+    labels: Mapping[str, str] = attrs.field(factory=dict, hash=False)
 
 
 @attrs.frozen

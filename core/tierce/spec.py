@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,27 @@ class Export:
     access: Access = Access.RW
 
 
+class SourceKind(enum.Enum):
+    """What a volume may begin as."""
+
+    VOLUME = "volume"
+    SNAPSHOT = "snapshot"
+    BACKUP = "backup"
+
+
+@attrs.frozen(kw_only=True)
+class VolumeSource:
+    """What a volume begins as, in place of zeroes.
+
+    Attributes:
+        kind: What that is.
+        name: Which: the volume's name, "VOLUME/SNAPSHOT", or where the backup lies.
+    """
+
+    kind: SourceKind
+    name: str
+
+
 @attrs.frozen
 class VolumeSpec:
     """One volume: what the config file or a command asks for, the state keeps and a process serves.
@@ -55,6 +77,10 @@ class VolumeSpec:
             volume of a data folder has one.
         created: Seconds since the epoch.
         store_options: Instance of the option class of the engine's store; None without one.
+        labels: What its users call it by; it means nothing to core. Known to the server, its
+            services and policies. Not in a target or member, which a label doesn't concern: to
+            change one reaches no process.
+        source: What it began as; None, as it is now: no engine makes volumes of anything yet.
     """
 
     name: str
@@ -68,6 +94,8 @@ class VolumeSpec:
     filters: tuple[tuple[str, Any], ...] = ()
     created: float = 0.0
     store_options: Any = None
+    labels: Mapping[str, str] = attrs.field(factory=dict, hash=False)
+    source: VolumeSource | None = None
 
     def frontend_folder(self, frontend: str) -> Path:
         """Return where a front end keeps what is its own of this volume: what outlives the target,

@@ -25,6 +25,8 @@ class StoreContext:
         block_size: The volume's logical block in bytes: offsets and lengths are multiples of it.
         uuid: The volume's uuid.
         member: The replica's name, unique in the volume.
+        pool: The pool that the store is to keep its bytes in; None, as it is now: there are no
+            pools yet.
     """
 
     options: Any
@@ -33,6 +35,7 @@ class StoreContext:
     block_size: int
     uuid: str
     member: str
+    pool: str | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -151,6 +151,11 @@ class VolumeShape:
         "show first first: each a mapping with `frontend`, `access` (rw or ro; rw without it; one "
         "writes at most) and the `options` of this volume for that front end.",
     )
+    labels: dict[str, str] = option(
+        factory=dict,
+        doc="What you call it by, at most 16 words with a text each: `team: billing`. Shown by "
+        "`tierce volume show`, and seen by services and policies; to change one restarts nothing.",
+    )
     filters: tuple[Any, ...] = option(
         default=(),
         doc="Devices over the engine's, the one nearest the front end first: each a mapping with "

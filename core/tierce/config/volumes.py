@@ -24,6 +24,10 @@ from tierce.spec import NO_UUID, VolumeSpec
 
 #: `VolumeSpec.name` says so.
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}", re.ASCII)
+#: Labels of a volume: with those of sixteen volumes they fit a message to a service.
+LABEL_COUNT_MAX = 16
+LABEL_CHARS_MAX = 63
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?", re.ASCII)
 
 
 def volume_from_mapping(
@@ -56,6 +60,7 @@ def volume_to_mapping(volume: VolumeSpec, *, hide_secrets: bool = False) -> dict
         "options": to_json(volume.engine_options, hide_secrets=hide_secrets),
         # Most stores have none: the state of earlier versions stays equal to what is served.
         **({"store_options": store_options} if store_options else {}),
+        **({"labels": dict(volume.labels)} if volume.labels else {}),
         **exports_to_mapping(volume.exports, hide_secrets=hide_secrets),
         "filters": [
             {"name": name, **to_json(options, hide_secrets=hide_secrets)}
@@ -107,7 +112,29 @@ def parse_volume(value: Value, registry: Registry, reading: Reading, path: str) 
             for index, one in enumerate(shape.filters)
         ),
         store_options=_store_options(engine, shape, value, registry, reading, path),
+        labels=_labels(shape.labels, items.get("labels"), f"{path}.labels"),
     )
+
+
+def _labels(labels: Mapping[str, str], value: Value | None, path: str) -> Mapping[str, str]:
+    """Return the labels, if they are some that everybody can show."""
+    if value is None:
+        return labels
+    if len(labels) > LABEL_COUNT_MAX:
+        raise value.error(f"{path}: {len(labels)} labels, at most {LABEL_COUNT_MAX} are allowed")
+    for key, text in labels.items():
+        where = entries(value, path)[key]
+        if _LABEL.fullmatch(key) is None:
+            raise where.error(
+                f"{path}: a label's name is 1 to {LABEL_CHARS_MAX} letters, digits, '.', '_', '-' "
+                f"and '/', a letter or digit first and last, got {key!r}"
+            )
+        if len(text) > LABEL_CHARS_MAX or not text.isprintable():
+            raise where.error(
+                f"{path}.{key}: expected at most {LABEL_CHARS_MAX} printable characters, "
+                f"got {text[:LABEL_CHARS_MAX]!r}"
+            )
+    return labels
 
 
 def _store_options(

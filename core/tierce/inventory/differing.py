@@ -150,6 +150,7 @@ class _Comparison:
             why = "a restart would empty it: it keeps its settings until its next start"
             return Change(what, Effect.WAITS, options, why=why)
         is_told = any(self._is_told(one) for one in names)
+        is_told |= was.volume.labels != now.volume.labels
         return Change(what, Effect.LIVE if is_told else Effect.NOTHING, options if is_told else ())
 
     def _with_policies(self, name: str, change: Change) -> Change:

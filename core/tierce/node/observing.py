@@ -31,6 +31,7 @@ def read_statistics(
     rows = ask({"do": "processes"})
     processes = {one["name"]: one for row in rows for one in row.get("processes", ())}
     healths = {name: word for row in rows for name, word in row.get("health", {}).items()}
+    labels = {name: its for row in rows for name, its in row.get("labels", {}).items()}
     targets: dict[str, ProcessStatistics] = {}
     members: dict[str, dict[str, ProcessStatistics]] = {}
     for volume, member in _pages(paths):
@@ -45,7 +46,11 @@ def read_statistics(
             targets[volume] = found
     return {
         name: VolumeStatistics(
-            name, healths.get(name, ""), targets.get(name), members.get(name, {})
+            name,
+            healths.get(name, ""),
+            targets.get(name),
+            members.get(name, {}),
+            labels.get(name, {}),
         )
         for name in sorted(targets.keys() | members.keys() | healths.keys())
         if only in ("", name)

@@ -93,8 +93,10 @@ def live_values(volume: VolumeSpec, sections: Mapping[str, Any]) -> dict[str, An
 
 
 def fixed_volume(volume: VolumeSpec) -> dict[str, Any]:
-    """Return a volume's plain values without its live options."""
+    """Return a volume's plain values without its live options, and without its labels, which
+    concern no process of it."""
     mapping = volume_to_mapping(volume)
+    mapping.pop("labels", None)
     for part in own_parts(volume):
         options = _options_in(mapping, part.key)
         for name in split(part.options)[1]:

@@ -14,9 +14,10 @@ T = TypeVar("T")
 
 #: Processes, or volumes, in one row: their facts are short, and a row is one message.
 ROW_COUNT = 32
-#: Events in one answer; one is 2 KiB at most, and a row holds as many as fit a message.
+#: Events in one answer.
 EVENT_COUNT = 256
-_EVENT_ROW_COUNT = 16
+#: An event is 2 KiB at most, and so are a volume's labels: a row holds as many as fit a message.
+_LONG_ROW_COUNT = 16
 
 
 def tell(node: Node, conditions: Conditions, message: Message) -> Iterator[Message]:
@@ -28,7 +29,7 @@ def tell(node: Node, conditions: Conditions, message: Message) -> Iterator[Messa
 
 
 def _processes(node: Node, conditions: Conditions) -> Iterator[Message]:
-    """Yield the rows about every process, then about every volume's health."""
+    """Yield the rows about every process, then about every volume's health and labels."""
     processes: list[dict[str, Any]] = [
         {"name": child.plan.name, "state": child.phase, "facts": child.facts}
         for child in node.children.all()
@@ -40,6 +41,10 @@ def _processes(node: Node, conditions: Conditions) -> Iterator[Message]:
     health = [(name, condition.health.value) for name, condition in known.items()]
     for part in _portions(health, ROW_COUNT):
         yield {"row": {"health": dict(part)}}
+    served = node.inventory.served.items()
+    labels = [(name, dict(one.volume.labels)) for name, one in served if one.volume.labels]
+    for some_labels in _portions(labels, _LONG_ROW_COUNT):
+        yield {"row": {"labels": dict(some_labels)}}
     yield {"ok": {}}
 
 
@@ -54,7 +59,7 @@ def _events(node: Node, message: Message) -> Iterator[Message]:
     last = node.inventory.last_event()
     if after is not None:
         events = node.inventory.events_after(after, EVENT_COUNT)
-        for some in _portions(events, _EVENT_ROW_COUNT):
+        for some in _portions(events, _LONG_ROW_COUNT):
             yield {"row": {"events": some}}
     yield {"ok": {"last": last}}
 

@@ -48,3 +48,31 @@ def test_secrets_are_hidden_on_request(registry: Registry) -> None:
     volume = make(registry, MAPPING | {"options": options})
     assert "hush" not in str(volume_to_mapping(volume, hide_secrets=True))
     assert "hush" in str(volume_to_mapping(volume))
+
+
+def test_labels_go_to_json_and_come_back_and_mean_nothing_to_core(registry: Registry) -> None:
+    labels = {"team": "billing", "app.kubernetes.io/name": "orders, new", "tier": ""}
+    volume = make(registry, MAPPING | {"labels": labels})
+    assert volume.labels == labels
+    assert make(registry, json.loads(json.dumps(volume_to_mapping(volume)))) == volume
+    assert "labels" not in volume_to_mapping(make(registry, MAPPING)), "older state stays equal"
+    assert volume.source is None
+
+
+@pytest.mark.parametrize(
+    ("labels", "why"),
+    [
+        ({"a b": "x"}, r"volumes\.demo\.labels: a label's name is 1 to 63 .*got 'a b'"),
+        ({"-a": "x"}, "a letter or digit first and last"),
+        ({"a" * 64: "x"}, "1 to 63"),
+        ({"a": "x" * 64}, r"volumes\.demo\.labels\.a: expected at most 63 printable"),
+        ({"a": "x\ny"}, "printable"),
+        ({"a": 5}, "expected text"),
+        ({f"l{number}": "x" for number in range(17)}, "17 labels, at most 16 are allowed"),
+    ],
+)
+def test_labels_that_nobody_could_show_are_refused(
+    registry: Registry, labels: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(ConfigError, match=why):
+        make(registry, MAPPING | {"labels": labels})

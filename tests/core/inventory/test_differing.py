@@ -65,6 +65,13 @@ def edit(
         ([volume()], [volume()], {}, {}),
         ([volume()], [volume(rate=7)], {}, {"volume demo": "live: options.rate"}),
         (
+            [{**volume(), "labels": {"team": "a"}}],
+            [{**volume(), "labels": {"team": "b"}}],
+            {},
+            {"volume demo": "live: labels.team"},
+        ),
+        ([volume()], [{**volume(), "labels": {"team": "b"}}], {}, {"volume demo": "live: labels"}),
+        (
             [SLOW],
             [{**SLOW, "filters": [{"name": "slow", "delay_ms": 9}]}],
             {},

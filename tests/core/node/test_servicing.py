@@ -26,6 +26,7 @@ from tierce import (
     hookimpl,
     option,
 )
+from tierce.node.observing import read_statistics
 from tierce.node.servicing import start_service
 from tierce.process.plan import EXIT_FAILED, Plan, Role
 from tierce.process.process_loop import Process
@@ -152,6 +153,17 @@ def test_waiting_ends_when_the_service_is_to_stop(tmp_path: Path, registry: Regi
     pending.done(None, None)
     assert closed == [True]
     assert process.events == []
+
+
+def test_a_volumes_statistics_have_the_labels_that_the_server_tells(tmp_path: Path) -> None:
+    paths = process_layout(tmp_path)
+    StatisticsPage.create(paths.page("demo")).close()
+    rows: list[Any] = [
+        {"health": {"demo": "healthy", "other": "down"}},
+        {"labels": {"demo": {"team": "billing"}}},
+    ]
+    found = read_statistics(paths, lambda _asked: rows)
+    assert (found["demo"].labels, found["other"].labels) == ({"team": "billing"}, {})
 
 
 def test_statistics_are_those_of_volumes_and_members_and_a_new_process_has_a_new_start(

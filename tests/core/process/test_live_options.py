@@ -78,6 +78,11 @@ def test_both_halves_of_a_volume_are_the_whole_again_and_neither_has_the_others(
     assert fixed == fixed_volume(volume)
 
 
+def test_a_process_is_not_started_with_labels_so_that_another_one_restarts_nothing() -> None:
+    volume = make(SHORT)
+    assert fixed_volume(attrs.evolve(volume, labels={"team": "a"})) == fixed_volume(volume)
+
+
 @pytest.mark.parametrize("exports", [SHORT, LIST], ids=["short", "list"])
 def test_a_volume_takes_other_options_of_one_part_and_keeps_the_others(
     exports: dict[str, Any],

@@ -19,6 +19,16 @@ def test_every_process_and_every_health_is_told(served: Served) -> None:
     assert set(health) == {"demo"}
 
 
+@while_serving({**file(), "labels": {"team": "billing"}}, file("other"))
+def test_labels_are_told_of_the_volumes_that_have_some(served: Served) -> None:
+    *rows, _end = served.ask("processes")
+    assert [row["row"]["labels"] for row in rows if "labels" in row["row"]] == [
+        {"demo": {"team": "billing"}}
+    ]
+    (shown,) = served.ask("show", name="demo")
+    assert shown["ok"]["settings"]["labels"] == {"team": "billing"}
+
+
 @while_serving()
 def test_events_are_told_after_a_number_and_without_one_their_last_number(served: Served) -> None:
     served.client().send(do="create", id=1, volume=file("new"), base=str(served.folder))
