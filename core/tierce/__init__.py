@@ -123,7 +123,7 @@ from tierce.statuses import (
     VolumeStatus,
 )
 from tierce.store import Store, StoreChoice
-from tierce.store_capability import StoreCapability, StoreExtras, StoreUsage
+from tierce.store_capability import StoreCapability, StoreUsage
 from tierce.store_contexts import BatchEntry, StoreContext, StoreOpenContext
 from tierce.tls import TlsMaterial
 from tierce.transport import Transport
@@ -223,7 +223,6 @@ __all__ = [
     "StoreChoice",
     "StoreContext",
     "StoreDescription",
-    "StoreExtras",
     "StoreOpenContext",
     "StoreUsage",
     "TemporaryError",

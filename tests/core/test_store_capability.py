@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tierce import StoreCapability, StoreContext, StoreExtras, StoreUsage, UsageError
-from tierce.store_capability import METHODS, wrong_capabilities
+from tierce import StoreCapability, StoreContext, StoreUsage, UsageError
+from tierce.store_capability import METHODS, StoreExtras, wrong_capabilities
 
 PLACE = StoreContext(
     options=None, folder=Path("/"), size_bytes=512, block_size=512, uuid="00ff", member="a"
