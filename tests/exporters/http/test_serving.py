@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import http.client
 import socket
+import struct
 import threading
 from collections.abc import Iterator, Sequence
 
 import pytest
 
 from tierce_exporters.http import serving
+from tierce_exporters.http.connection import ANSWER_S, HEAD_S
 from tierce_exporters.http.request import Request
 from tierce_exporters.http.response import Response, plain
 from tierce_exporters.http.serving import HttpServer
@@ -47,7 +49,8 @@ class Scene:
         self.dropped = 0
         listener = socket.create_server(("127.0.0.1", 0), backlog=serving.BACKLOG)
         self.address = listener.getsockname()
-        self.server = HttpServer([listener], self.gate, self.drop)
+        self.now = 0.0
+        self.server = HttpServer([listener], self.gate, self.drop, lambda: self.now)
         self.thread = threading.Thread(target=self.server.run)
         self.clients: list[socket.socket] = []
         self.thread.start()
@@ -163,6 +166,49 @@ def test_without_room_the_new_connection_is_closed_and_counted(scene: Scene) -> 
         assert answer(client) == (200, b"fast\n")
     assert scene.client().recv(1) == b""
     assert scene.dropped == 1
+
+
+def test_who_is_too_slow_with_a_request_is_closed_and_who_waits_for_us_is_not(
+    scene: Scene,
+) -> None:
+    slow, waiting = scene.client(), scene.client()
+    for client in (slow, waiting):
+        fast(client)
+    waiting.sendall(FAST + WORK)
+    assert answer(waiting) == (200, b"fast\n")
+    slow.sendall(FAST + b"GET /")
+    assert answer(slow) == (200, b"fast\n")
+    scene.now += HEAD_S
+    # The server looks at its clock whenever something happens.
+    fast(scene.client())
+    assert slow.recv(1) == b""
+    scene.gate.may_go_on.release()
+    assert answer(waiting) == (200, scene.gate.page[0])
+
+
+def test_who_does_not_take_an_answer_in_time_is_closed(scene: Scene) -> None:
+    scene.gate.page = (bytes(32 << 20),)
+    client = scene.client()
+    client.sendall(WORK)
+    scene.gate.may_go_on.release()
+    assert client.recv(1)
+    scene.now += ANSWER_S
+    fast(scene.client())
+    with pytest.raises((ConnectionError, http.client.IncompleteRead)):
+        read_all(client)
+
+
+def test_a_client_that_resets_its_connection_while_it_is_answered_costs_nothing(
+    scene: Scene,
+) -> None:
+    scene.gate.page = (bytes(32 << 20),)
+    client = scene.client()
+    client.sendall(WORK)
+    scene.gate.may_go_on.release()
+    assert client.recv(1)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    fast(scene.client())
 
 
 def test_a_wrong_request_gets_its_answer_before_the_end(scene: Scene) -> None:

@@ -52,13 +52,19 @@ class HttpServer:
         listeners: They listen; the server's from now on.
         site: What is served.
         dropped: Called with each connection that is dropped for want of room.
+        clock: Returns the time, in seconds, on a clock that never goes back.
     """
 
     def __init__(
-        self, listeners: Sequence[socket.socket], site: Site, dropped: Callable[[], None]
+        self,
+        listeners: Sequence[socket.socket],
+        site: Site,
+        dropped: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._site = site
         self._dropped = dropped
+        self._clock = clock
         self._listeners = listeners
         self._selector = selectors.DefaultSelector()
         self._connections: dict[socket.socket, Connection] = {}
@@ -121,7 +127,7 @@ class HttpServer:
         accepted.setblocking(False)
         # Else the end of an answer waits 40 ms for the other side to acknowledge its beginning.
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._connections[accepted] = Connection(time.monotonic())
+        self._connections[accepted] = Connection(self._clock())
         self._selector.register(accepted, selectors.EVENT_READ)
 
     def _make_room(self, count_max: int) -> None:
@@ -131,7 +137,7 @@ class HttpServer:
             self._close(min(idle, key=lambda one: self._connections[one].deadline or 0.0))
 
     def _move(self, ready: socket.socket, connection: Connection) -> None:
-        now = time.monotonic()
+        now = self._clock()
         try:
             if connection.phase is Phase.SENDING:
                 connection.sent(ready.send(connection.outgoing[0][:SEND_BYTES]), now)
@@ -150,7 +156,7 @@ class HttpServer:
 
     def _serve(self, ready: socket.socket, connection: Connection) -> None:
         """Answer what is whole, and watch for what comes next."""
-        now = time.monotonic()
+        now = self._clock()
         request = connection.next_request(now, time.time())
         if request is not None:
             response = self._site.answer(request)
@@ -178,10 +184,10 @@ class HttpServer:
 
     def _pause_s(self) -> float | None:
         deadlines = [one.deadline for one in self._connections.values() if one.deadline is not None]
-        return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+        return max(0.0, min(deadlines) - self._clock()) if deadlines else None
 
     def _end_late(self) -> None:
-        now = time.monotonic()
+        now = self._clock()
         for each, connection in list(self._connections.items()):
             if connection.deadline is not None and connection.deadline <= now:
                 self._close(each)
@@ -218,7 +224,7 @@ class HttpServer:
             for each, response in self._done.get():
                 connection = self._connections[each]
                 self._selector.register(each, selectors.EVENT_WRITE)
-                connection.answer(response, time.monotonic(), time.time())
+                connection.answer(response, self._clock(), time.time())
 
     # -- on the working thread ---------------------------------------------------------------------
 
