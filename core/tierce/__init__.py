@@ -97,6 +97,7 @@ from tierce.record_place import RecordPlace
 from tierce.services import (
     Events,
     OperationStatistics,
+    Parked,
     ProcessStatistics,
     RecordedEvent,
     Service,
@@ -113,7 +114,7 @@ from tierce.spec import (
     VolumeSource,
     VolumeSpec,
 )
-from tierce.stage import Stage
+from tierce.stage import ROOT_STAGE, Stage
 from tierce.statuses import (
     FrontendStatus,
     MemberStatus,
@@ -137,6 +138,7 @@ __all__ = [
     "GOOD",
     "NO_FLAGS",
     "READABLE",
+    "ROOT_STAGE",
     "SEALED_BYTES_MAX",
     "WRITABLE",
     "Acceptor",
@@ -191,6 +193,7 @@ __all__ = [
     "OpenContext",
     "OperationStatistics",
     "OptionInfo",
+    "Parked",
     "PluginError",
     "PluginErrors",
     "Policy",

@@ -67,7 +67,7 @@ class OpenContext:
     Blocking: no.
     Failure: `find_service` raises a TemporaryError, or a UsageError for what can't be a name,
         `member_address` a FormatError, `publish` a TypeError for what is no status, `stage` a
-        ValueError for a name of more than 96 bytes and for one stage too many (24 in a process);
+        ValueError for a name of more than 96 bytes and for one stage too many (32 in a process);
         the others raise nothing.
     Since: contract 2.
     """

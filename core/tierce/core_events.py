@@ -106,6 +106,12 @@ _VOLUMES = (
         "copy again",
     ),
     _event(
+        "volume.statistics-anew",
+        _INFO,
+        "The counters of a target or a replica begin at zero: what the process before has left "
+        "can't be read, after an upgrade or because it is damaged.",
+    ),
+    _event(
         "volume.io-failed",
         _ERROR,
         "An I/O was answered with an error, and this is why: once of a kind, then each minute how "

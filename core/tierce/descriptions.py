@@ -130,8 +130,8 @@ class FrontendDescription:
             `serve` and `volume show`. One that listens itself says here where.
         identity: `(options, volume_name, volume_options) -> str`: what must be unique among all
             volumes of this front end (the IQN), for the config check.
-        counts: It counts what it does in its own stage, "frontend". Without it core counts there
-            what reaches the device.
+        counts: It counts what it answers in the stage "volume". Without it core counts there what
+            reaches the device.
     """
 
     name: str

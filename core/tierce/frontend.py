@@ -39,8 +39,8 @@ class FrontendContext:
         device: The top of the volume's pipeline. Of a read-only export, it refuses changes, and
             its capabilities say so.
         reactor: The target's loop.
-        stage: As in OpenContext; the front end's own stage is "frontend". Of the second export on,
-            readers see it as "frontend-NAME".
+        stage: As in OpenContext. What a front end answers counts in the stage "volume", whichever
+            export it is of; parts of that are its own, "frontend.PART".
         emit: As in OpenContext.
         publish: Shows who uses the volume through this front end; as in OpenContext. Of the second
             export on, `tierce volume show` has each key as "NAME-KEY".

@@ -21,14 +21,17 @@ from tierce.tls import TlsMaterial
 
 @attrs.frozen
 class OperationStatistics:
-    """What one stage has done of one kind of operation, since its process started.
+    """What one stage has done of one kind of operation.
 
     Attributes:
         count: Operations, failed ones too.
         bytes: Their bytes.
         failed: Operations that failed.
         total_ns: The sum of their latencies.
-        buckets: How many took how long: bucket b counts those of 2^(b-1) to 2^b - 1 ns.
+        buckets: How many took how long: bucket b counts those of 2^(b-1) up to 2^b ticks of
+            2^-30 s, the last one all that took longer. Their sum is `count`.
+        last: Of a stage that runs beside others of its kind, as one replica's answer does: how
+            many of them were the last, and so were waited for.
     """
 
     count: int
@@ -36,6 +39,20 @@ class OperationStatistics:
     failed: int
     total_ns: int
     buckets: tuple[int, ...]
+    last: int = 0
+
+
+@attrs.frozen
+class Parked:
+    """What is pending in one stage now.
+
+    Attributes:
+        count: How many operations.
+        oldest_s: How long the oldest has waited, in seconds.
+    """
+
+    count: int
+    oldest_s: float
 
 
 @attrs.frozen
@@ -45,14 +62,22 @@ class ProcessStatistics:
     Attributes:
         name: The process: "target.demo", "member.demo.replica-1".
         role: "target" or "member".
-        start_ns: When it began to count, in nanoseconds since the epoch. A process that was
-            started anew has another one, and counts from zero: whoever exports differences
-            compares this first.
+        start_ns: Since when its counters count, in nanoseconds since the epoch. A process that was
+            started anew goes on from those of the one before it, so that they don't fall. Where
+            they begin at zero (a new volume, a boot of the machine, an upgrade that counts
+            otherwise), this is another time: whoever exports differences compares this first.
         state: "starting", "up", "closing" or "down", as the server sees it; "unknown" while no
             server runs, which keeps no volume from being served.
         facts: What it shows to the server; empty while no server runs.
-        stages: Stage -> operation ("read", "write"...) -> what it has done.
+        stages: Stage -> operation ("read", "write"...) -> what it has done. Of a target: "volume"
+            is what initiators see, "filter.NAME" and "device" what lies below,
+            "jiva.replica/NAME" the round trips to one replica. Of a member: "store".
         published: What its parts say of themselves: the volume's state, its members, sessions.
+        started_ns: When the process started that runs now, or ran last.
+        starts: How many processes have added to these counters: 1 if it was never started anew.
+        sizes: Of a target: operation -> how many of which size "volume" has seen; bucket b counts
+            those of 2^(b-1) to 2^b - 1 bytes.
+        parked: Stage -> what is pending there now; stages without anything are left out.
     """
 
     name: str
@@ -62,6 +87,10 @@ class ProcessStatistics:
     facts: Mapping[str, Any]
     stages: Mapping[str, Mapping[str, OperationStatistics]]
     published: Published
+    started_ns: int = 0
+    starts: int = 1
+    sizes: Mapping[str, tuple[int, ...]] = attrs.field(factory=dict)
+    parked: Mapping[str, Parked] = attrs.field(factory=dict)
 
 
 @attrs.frozen

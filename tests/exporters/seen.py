@@ -36,10 +36,14 @@ def process(
     start_ns: int = START_NS,
     state: str = "up",
     published: Published | None = None,
+    starts: int = 1,
 ) -> ProcessStatistics:
     role = name.partition(".")[0]
     return ProcessStatistics(
-        name, role, start_ns, state, {}, stages, Published() if published is None else published
+        *(name, role, start_ns, state, {}, stages),
+        Published() if published is None else published,
+        started_ns=start_ns,
+        starts=starts,
     )
 
 
@@ -60,8 +64,11 @@ def target(volume: str = "db", **more: Any) -> ProcessStatistics:
         plugin_errors={"filter slow": PluginErrors(count=3, last="it raised", at=1.0)},
     )
     stages = {
-        "frontend": {"write": writes},
-        "frontend-nbd": {"write": operation({16: 2}, length=10, total_ns=7)},
+        "volume": {
+            "write": operation(
+                {16: 3, 17: 1, 31: 1}, length=1034, failed=1, total_ns=2 * NS_PER_S + 7
+            )
+        },
         "device": {"write": writes},
     }
     return process(f"target.{volume}", stages, **{"published": published, **more})

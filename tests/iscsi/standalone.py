@@ -233,6 +233,15 @@ class Counters:
     def fail(self, op: int, count: int = 1) -> None:
         pass
 
+    def last(self, op: int, count: int = 1) -> None:
+        pass
+
+    def size(self, op: int, count: int, length: int) -> None:
+        pass
+
+    def park(self, count: int, since_ns: int) -> None:
+        pass
+
 
 def make_volume(size: int, block_size: int = 512) -> VolumeSpec:
     """A volume for tests."""

@@ -13,8 +13,9 @@ from core.volume.model import Tally
 from iscsi.bench import Bench
 from iscsi.initiator import command, only, read_10
 from iscsi.parts import Parts, PendingDevice, make_parts
-from tierce import READABLE, Code, Completed, Op, Request, Status
+from tierce import GOOD, READABLE, Code, Completed, Op, Request, Status
 from tierce_iscsi.buffers import INCOMING, Region
+from tierce_iscsi.fast_path import count_sizes
 from tierce_iscsi.scsi.sense import CHECK_CONDITION
 from tierce_iscsi.tasks import Drain
 
@@ -118,6 +119,31 @@ def test_writes_that_complete_together_count_each_with_its_own_age() -> None:
     submit(parts, "w3", at_ns=4990)
     device.complete()
     assert tally.ages == [(4000, 2), (10, 1)]
+
+
+def test_sizes_count_by_kind_and_size_at_once_late_and_failed() -> None:
+    tally = Tally()
+    parts = make_parts(stage=tally)
+    submit(parts, "r1", "r2", "w3")
+    assert tally.sizes == [(Op.READ, 2, BLOCK), (Op.WRITE, 1, BLOCK)]
+    device, tally = PendingDevice(), Tally()
+    parts = make_parts(device, stage=tally)
+    submit(parts, "w1", "r2", "w3", "w4")
+    device.pending[2][0].length = 0
+    device.complete(3, status=GOOD)
+    device.complete(status=Status(Code.WRITE_ERROR, "worn out", 0))
+    assert tally.sizes == [
+        *((Op.READ, 1, BLOCK), (Op.WRITE, 1, BLOCK), (Op.WRITE, 1, 0)),
+        (Op.WRITE, 1, BLOCK),
+    ]
+
+
+def test_a_batch_of_mixed_sizes_counts_each() -> None:
+    read, write = Request(Op.READ, 0, 512), Request(Op.WRITE, 0, 4096)
+    other = Request(Op.READ, 0, 4096)
+    tally = Tally()
+    count_sizes(tally, [read, read, write, other, write], [write])
+    assert tally.sizes == [(Op.READ, 2, 512), (Op.READ, 1, 4096)]
 
 
 def test_what_fails_counts_among_all_at_once_or_late() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import tierce
 from core.fake_reactor import FakeReactor
+from core.volume.model import Tally
 from jiva.nodes import MemoryStore
 from tierce import (
     Address,
@@ -73,21 +74,6 @@ def choice_of(opened: Callable[[StoreOpenContext], tierce.Store]) -> StoreChoice
     return StoreChoice("sparse-file", Opened)
 
 
-class Stage:
-    """Counts."""
-
-    def __init__(self) -> None:
-        self.counted: list[tuple[int, int, int]] = []
-        self.failed: list[int] = []
-
-    def add(self, op: int, count: int, length: int, elapsed_ns: int) -> None:
-        assert elapsed_ns >= 0
-        self.counted.append((op, count, length))
-
-    def fail(self, op: int, count: int = 1) -> None:
-        self.failed += [op] * count
-
-
 class Site:
     """A folder, and what the process of its replica is started with."""
 
@@ -95,7 +81,7 @@ class Site:
         self.path = path
         create_folder(IDENTITY, path, "boot")
         self.reactor = FakeReactor(by_hand=True)
-        self.stage = Stage()
+        self.stage = Tally()
         self.events: list[Event] = []
         self.addresses: list[str] = []
         self.store = Store(SIZE)

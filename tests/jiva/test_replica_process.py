@@ -192,7 +192,7 @@ def test_writes_are_applied_and_counted(peer: Peer) -> None:
     peer.send(write())
     assert peer.said() == ["ACK"]
     assert peer.site.store.cached[0:1] == b"a"
-    assert peer.site.stage.counted == [(Op.WRITE, 1, 512)]
+    assert peer.site.stage.added == [(Op.WRITE, 1, 512)]
 
 
 def test_a_flush_waits_for_the_disk_on_a_worker(peer: Peer) -> None:
@@ -203,7 +203,7 @@ def test_a_flush_waits_for_the_disk_on_a_worker(peer: Peer) -> None:
     site.work_off()
     assert peer.said() == ["ACK"]
     assert site.store.durable[0:1] == b"a"
-    assert site.stage.counted[-1] == (Op.FLUSH, 1, 0)
+    assert site.stage.added[-1] == (Op.FLUSH, 1, 0)
 
 
 def test_a_flush_that_fails_is_counted_and_told_and_on_record(peer: Peer) -> None:

@@ -16,7 +16,7 @@ from tierce.process.process_loop import Process, log_story
 from tierce.process.settings import TargetSettings
 from tierce.registry import Registry, blaming, mistake, resolve
 from tierce.spec import Access, Event, Export
-from tierce.stage import Stage
+from tierce.stage import ROOT_STAGE
 from tierce.statuses import FrontendStatus, frontend_owner, to_mapping
 from tierce.volume.export_claims import ExportClaims
 from tierce.volume.meter import Meter
@@ -29,8 +29,6 @@ from tierce.volume.statistics import StatisticsPage
 CLOSE_TOLD_S = 9.0
 #: What a front end has to have.
 _REQUIRED = ("adopt", "close", "abandon")
-#: A front end's own stage: what it calls it, and what readers see of the first export.
-STAGE = "frontend"
 
 
 class Fronts:
@@ -61,7 +59,7 @@ class Fronts:
         claims = ExportClaims(settings.volume.name)
         for export in settings.volume.exports:
             claims.claim(export)
-            self._fronts[export.frontend] = self._open(export, is_first=not self._fronts)
+            self._fronts[export.frontend] = self._open(export)
 
     def adopt(self, frontend: str | None, connection: socket.socket, handover: bytes) -> None:
         """Hand a connection to a front end; to the first if none is named.
@@ -109,15 +107,11 @@ class Fronts:
             with self._told(name, "abandon"):
                 front.abandon(reason)
 
-    def _open(self, export: Export, *, is_first: bool) -> Frontend:
+    def _open(self, export: Export) -> Frontend:
         name, settings = export.frontend, self._settings
         description = self._registry.frontends.get(name)
         if description is None:
             raise PluginError(f"no front end {name!r} is enabled", plugin=name)
-        suffix = "" if is_first else f"-{name}"
-
-        def stage(wanted: str) -> Stage:
-            return self._page.stage(wanted + suffix if wanted == STAGE else wanted)
 
         def publish(status: FrontendStatus) -> None:
             self._page.publish(frontend_owner(name), to_mapping(status, FrontendStatus))
@@ -133,9 +127,9 @@ class Fronts:
             export=export,
             options=settings.sections[name],
             volume_options=export.options,
-            device=device if description.counts else Meter(device, stage(STAGE)),
+            device=device if description.counts else Meter(device, self._page.stage(ROOT_STAGE)),
             reactor=self._process.reactor,
-            stage=stage,
+            stage=self._page.stage,
             emit=self._process.emit,
             publish=publish,
             folder=settings.volume.frontend_folder(name),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from tierce.codec import from_json
 from tierce.contexts import Member, MemberContext
 from tierce.errors import PluginError
+from tierce.node.pages import make_page
 from tierce.node.published import find_service
 from tierce.process.messages import Command
 from tierce.process.paths import replace_file
@@ -17,7 +18,6 @@ from tierce.process.settings import MemberSettings, load_store_options
 from tierce.registry import Registry, blaming, resolve
 from tierce.registry.lifecycles import store_of
 from tierce.statuses import MEMBER, MemberStatus, to_mapping
-from tierce.volume.statistics import StatisticsPage
 
 
 def start_member(process: Process, registry: Registry) -> MemberProcess:
@@ -47,7 +47,7 @@ class MemberProcess:
             )
         paths = process.paths
         self._address = paths.address(settings.volume, settings.member.name)
-        self._page = StatisticsPage.create(paths.page(settings.volume, settings.member.name))
+        self._page = make_page(process, settings.volume, settings.uuid, settings.member.name)
         with blaming(registry, "replicator", replicator, "being imported"):
             factory = resolve(registry.replicators[replicator].member)
         assert callable(factory), "a replicator's member is a class or function"

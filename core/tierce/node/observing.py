@@ -6,6 +6,7 @@ process is, a volume's health) is asked of it, and left out while it is not ther
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ from tierce.node.target import read_page
 from tierce.process.messages import Message
 from tierce.process.paths import Paths
 from tierce.process.plan import Role
-from tierce.services import OperationStatistics, ProcessStatistics, VolumeStatistics
+from tierce.services import OperationStatistics, Parked, ProcessStatistics, VolumeStatistics
 from tierce.statuses import Published, from_mappings
 
 
@@ -83,12 +84,18 @@ def _read(
         state=str(row["state"]),
         facts=dict(row["facts"]),
         stages={
-            stage: {operation: _operation(values) for operation, values in operations.items()}
+            stage: {
+                operation: from_json(OperationStatistics, values)
+                for operation, values in operations.items()
+            }
             for stage, operations in page["stages"].items()
         },
         published=from_mappings(page["published"]) or Published(),
+        started_ns=page["started_ns"],
+        starts=page["starts"],
+        sizes={operation: tuple(buckets) for operation, buckets in page["sizes"].items()},
+        parked={
+            stage: Parked(count, max(time.monotonic_ns() - since_ns, 0) / 1e9)
+            for stage, (count, since_ns) in page["parked"].items()
+        },
     )
-
-
-def _operation(values: Mapping[str, Any]) -> OperationStatistics:
-    return from_json(OperationStatistics, values)

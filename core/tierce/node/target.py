@@ -15,6 +15,7 @@ from tierce.contexts import OpenContext
 from tierce.durable import replace_durably
 from tierce.errors import FormatError, ProtocolError, explain
 from tierce.node.fronts import Fronts
+from tierce.node.pages import make_page
 from tierce.node.published import find_service
 from tierce.node.reconfiguring import LiveParts, running_parts
 from tierce.process.descriptors import is_spare, limit
@@ -52,7 +53,7 @@ class Target:
 
     def __init__(self, process: Process, registry: Registry, settings: TargetSettings) -> None:
         self._process = process
-        self._page = StatisticsPage.create(process.paths.page(settings.volume.name))
+        self._page = make_page(process, settings.volume.name, settings.volume.uuid)
         self._is_over = False
         self._volume = volume = settings.volume
         context = OpenContext(
@@ -215,5 +216,5 @@ def read_page(path: Path) -> dict[str, Any] | None:
 def read_snapshot(path: Path) -> dict[str, Any]:
     """Return what a statistics page says now, its statuses as users read them (see `as_shown`);
     empty if it can't be read."""
-    page = read_page(path) or {"stages": {}, "published": {}, "start_ns": 0}
+    page = read_page(path) or {"stages": {}, "published": {}}
     return {**page, "published": as_shown(page["published"])}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -98,11 +99,7 @@ class Inspector:
             # What engines and front ends publish; their "state" has become part of ours.
             **{key: value for key, value in snapshot["published"].items() if key not in row},
             "statistics": {
-                stage: {
-                    operation: {key: value for key, value in values.items() if key != "buckets"}
-                    for operation, values in operations.items()
-                    if values.get("count") or values.get("failed")
-                }
+                stage: {operation: _counts(values) for operation, values in operations.items()}
                 for stage, operations in snapshot["stages"].items()
             },
         }
@@ -178,6 +175,13 @@ class Inspector:
         if len(addresses) > 1:
             found["also at"] = ", ".join(addresses[1:])
         return {"url": "", **found}
+
+
+def _counts(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is shown of one operation: how many were the last only where some were."""
+    return {
+        key: value for key, value in values.items() if key != "buckets" and (value or key != "last")
+    }
 
 
 def condition_row(condition: Condition) -> dict[str, Any]:

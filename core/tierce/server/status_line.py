@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from tierce.health import Health
+from tierce.stage import ROOT_STAGE
 from tierce.statuses import from_mappings
 
 #: The healths that are named in the live line, those first that need somebody most.
@@ -23,8 +24,8 @@ _WORST_FIRST = (
 )
 #: Volumes that are named for each health; of more only the number is told.
 NAME_COUNT_MAX = 5
-#: The stage that initiators see; of a front end that counts nothing, the engine's.
-STAGES = ("frontend", "device")
+#: The stage that initiators see; of a volume that nothing has asked for anything, the engine's.
+STAGES = (ROOT_STAGE, "device")
 #: Operations that move data for an initiator, by the names in a snapshot.
 READS = ("READ",)
 WRITES = ("WRITE", "WRITE_ZEROES", "COMPARE_AND_WRITE", "DISCARD")

@@ -257,8 +257,14 @@ class Boundary:
                 else:
                     self._check(request)
         count(self._stage, batch, elapsed_ns)
-        if self._began and not self.stalls.is_watching:
-            self.stalls.watch()
+        if self._began:
+            self._show_parked()
+            if not self.stalls.is_watching:
+                self.stalls.watch()
+
+    def _show_parked(self) -> None:
+        began = self._began
+        self._stage.park(len(began), next(iter(began.values()), 0))
 
     def _failed(self, batch: list[Request], kind: str, error: BaseException | None = None) -> None:
         """The device failed on a batch: answer what it has not answered."""
@@ -290,6 +296,7 @@ class Boundary:
             run_began = began
             run.append(request)
         count(self._stage, run, now - run_began)
+        self._show_parked()
         if not strays:
             return requests
         for request in strays:

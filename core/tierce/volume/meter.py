@@ -11,7 +11,7 @@ from tierce.block.operation import Completed, Request
 from tierce.block.quiet import when_quiet
 from tierce.block.status import Status
 from tierce.stage import Stage
-from tierce.volume.counting import count
+from tierce.volume.counting import count, count_sizes
 
 
 class Meter:
@@ -57,6 +57,7 @@ class Meter:
             for request in batch:
                 if request.status is None:
                     self._began[id(request)] = began
+            self._show_parked()
 
     def _answer_to(self, completed: Completed) -> None:
         def complete(requests: list[Request]) -> None:
@@ -78,6 +79,11 @@ class Meter:
             run_began = began
             run.append(request)
         self._count(run, now - run_began)
+        self._show_parked()
+
+    def _show_parked(self) -> None:
+        began = self._began
+        self._stage.park(len(began), next(iter(began.values()), 0))
 
     def when_quiet(self, quiet: Callable[[], None]) -> None:
         """As below."""
@@ -90,4 +96,5 @@ class Meter:
     def _count(self, requests: list[Request], elapsed_ns: int) -> bool:
         """Count those that have a status; True if some have none."""
         count(self._stage, requests, elapsed_ns)
+        count_sizes(self._stage, requests)
         return any(request.status is None for request in requests)

@@ -130,7 +130,7 @@ class Pipeline:
         self.filters = (device, *self.filters)
         boundary = Boundary(
             device,
-            context.stage(f"filter-{instance}"),
+            context.stage(f"filter.{instance}"),
             blame,
             context.reactor,
             operations=[op for op in Op if op.name in description.operations],

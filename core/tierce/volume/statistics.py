@@ -6,8 +6,8 @@ The page is a file, mapped by writer and readers; little-endian, native alignmen
 ===========  =======  ==============================================================================
 offset       size     field
 ===========  =======  ==============================================================================
-0            8        magic, ``TIERSTA3`` (the last digit is the version)
-8            4        CRC32C of bytes 12 to 31
+0            8        magic, ``TIERSTA4`` (the last digit is the version)
+8            4        CRC32C of bytes 12 to 31 and 48 to 151
 12           4        stages that fit (`STAGE_COUNT_MAX`)
 16           4        operations per stage (`OP_COUNT`)
 20           4        words per operation (`OP_WORDS`)
@@ -15,15 +15,23 @@ offset       size     field
 28           4        bytes of the published area
 32           8        sequence of the published JSON: odd while it is being written
 40           8        its length in bytes
-48           8        when the page was made, in nanoseconds since the epoch: since then it counts
-64           96 each  names of the stages, UTF-8, zero-padded; an empty one ends the list
-4096         8 each   words: stage by stage, operation by operation: count, bytes, failed,
-                      nanoseconds, then 40 buckets: bucket b counts operations of 2^(b-1) to
-                      2^b - 1 ns
+48           8        since when it counts, in nanoseconds since the epoch
+56           8        when the process started that writes it, likewise
+64           8        how many processes have added to these counters, this one too
+72           40       whose they are: the volume's uuid, ASCII, zero-padded
+112          40       the kernel's boot id, likewise
+160          96 each  names of the stages, UTF-8, zero-padded; an empty one ends the list
+4096         8 each   words, stage by stage (`counters`), then the sizes of the root
 ===========  =======  ==============================================================================
 
 A word is written whole (8 aligned bytes), so that a reader never sees half of one; the words of a
 stage may be a batch apart.
+
+**Over restarts.** A process that starts goes on from the counters of the one before it, whether
+that has ended in order or was killed: what it had stored in the mapping is there. So a counter
+falls only where "since when it counts" is another time: on a new page, after a boot of the machine
+(of a page that was never synced nobody knows what a loss of power has left), and after an upgrade
+to another version of the page. A volume that was made anew under a name is another volume.
 
 What is published is a mapping for each of its owners (`tierce.statuses`), as JSON. It is as long as
 whoever connects makes it, and the area is not: lists are cut where they don't fit, the longest
@@ -41,71 +49,96 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import attrs
 from crc32c import crc32c
 
-from tierce.block.operation import Op
 from tierce.errors import FormatError
-from tierce.statuses import LEFT_OUT
+from tierce.stage import ROOT_STAGE
+from tierce.volume.counters import (
+    OP_COUNT,
+    OP_WORDS,
+    SIZE_WORDS,
+    STAGE_WORDS,
+    PageStage,
+    RootStage,
+    operations_of,
+    parked_of,
+    sizes_of,
+    without_gauges,
+)
+from tierce.volume.cutting import encode_cut
 
-MAGIC = b"TIERSTA3"
-STAGE_COUNT_MAX = 24
-OP_COUNT = len(Op)
-BUCKET_COUNT = 40
-#: Count, bytes, failed, nanoseconds: `PageStage.add` walks over them in this order.
-_FIXED_WORDS = 4
-OP_WORDS = _FIXED_WORDS + BUCKET_COUNT
-_STAGE_WORDS = OP_COUNT * OP_WORDS
+MAGIC = b"TIERSTA4"
+STAGE_COUNT_MAX = 32
 _NAME_BYTES = 96
-_NAMES_AT = 64
+_NAMES_AT = 160
 _WORDS_AT = 4096
-_PUBLISHED_AT = _WORDS_AT + STAGE_COUNT_MAX * _STAGE_WORDS * 8
+_SIZES_AT = STAGE_COUNT_MAX * STAGE_WORDS
+_PUBLISHED_AT = _WORDS_AT + (_SIZES_AT + SIZE_WORDS) * 8
 PUBLISHED_BYTES = 64 << 10
 PAGE_BYTES = _PUBLISHED_AT + PUBLISHED_BYTES
-_HEADER = struct.Struct("<IIIII")
+_SHAPE_AT = 12
+_SHAPE = struct.pack("<IIIII", STAGE_COUNT_MAX, OP_COUNT, OP_WORDS, _PUBLISHED_AT, PUBLISHED_BYTES)
 #: Where the sequence and the length of the published JSON lie.
 _SEQUENCE_AT = 32
-_MADE_AT = 48
-_MADE = struct.Struct("<Q")
+_ORIGIN_AT = 48
+_ORIGIN = struct.Struct("<QQQ40s40s")
 _READ_TRIES_MAX = 1000
-#: What such a note takes beside the key's name, and what parts two items of a list.
-_NOTE_BYTES, _COMMA_BYTES = 32, 2
 
+assert _SHAPE_AT + len(_SHAPE) <= _SEQUENCE_AT
+assert _ORIGIN_AT + _ORIGIN.size <= _NAMES_AT
 assert _NAMES_AT + STAGE_COUNT_MAX * _NAME_BYTES <= _WORDS_AT
 
 
-class PageStage:
-    """One stage's counters: see `tierce.Stage`."""
+@attrs.frozen
+class Origin:
+    """Whose counters they are, and since when.
 
-    __slots__ = ("_kept", "_words")
+    Attributes:
+        owner: The volume's uuid.
+        boot_id: Of the machine.
+        start_ns: Since when they count, in ns since the epoch.
+        started_ns: When the process started that writes them.
+        starts: How many processes have added to them.
+    """
 
-    def __init__(self, words: memoryview) -> None:
-        self._words = words
-        #: The same numbers: to read them from here takes a third of reading the page.
-        self._kept = words.tolist()
+    owner: str = ""
+    boot_id: str = ""
+    start_ns: int = 0
+    started_ns: int = 0
+    starts: int = 1
 
-    def add(self, op: int, count: int, length: int, elapsed_ns: int) -> None:
-        """Count `count` operations of kind `op`, `length` bytes in all, `elapsed_ns` each."""
-        words, kept, at = self._words, self._kept, op * OP_WORDS
-        words[at] = kept[at] = kept[at] + count
-        at += 1
-        words[at] = kept[at] = kept[at] + length
-        at += 2
-        words[at] = kept[at] = kept[at] + elapsed_ns * count
-        bucket = elapsed_ns.bit_length()
-        at += 1 + (bucket if bucket < BUCKET_COUNT else BUCKET_COUNT - 1)
-        words[at] = kept[at] = kept[at] + count
+    def encode(self) -> bytes:
+        """Return it as it lies in the page."""
+        names = self.owner.encode()[:40], self.boot_id.encode()[:40]
+        return _ORIGIN.pack(self.start_ns, self.started_ns, self.starts, *names)
 
-    def fail(self, op: int, count: int = 1) -> None:
-        """Count failed operations."""
-        at = op * OP_WORDS + 2
-        self._words[at] = self._kept[at] = self._kept[at] + count
+    @classmethod
+    def decode(cls, data: bytes) -> Origin:
+        """Read it back.
+
+        Raises:
+            ValueError: It is not what a process writes.
+        """
+        start_ns, started_ns, starts, owner, boot_id = _ORIGIN.unpack(data)
+        names = owner.rstrip(b"\0").decode("ascii"), boot_id.rstrip(b"\0").decode("ascii")
+        return cls(*names, start_ns, started_ns, starts)
 
 
 class StatisticsPage:
-    """One process's page. `create` it to write, `open` it to read."""
+    """One process's page. `create` it to write, `open` it to read.
 
-    def __init__(self, mapping: mmap.mmap, path: Path) -> None:
+    Attributes:
+        path: Where it lies.
+        origin: Whose counters they are, and since when.
+        begins_anew: Why it does not go on from what lay there before; empty if it does, or if
+            there is nothing to say.
+    """
+
+    def __init__(self, mapping: mmap.mmap, path: Path, origin: Origin) -> None:
         self.path = path
+        self.origin = origin
+        self.begins_anew = ""
         self._mapping = mapping
         self._bytes = memoryview(mapping)
         self._words = self._bytes[_WORDS_AT:_PUBLISHED_AT].cast("Q")
@@ -113,12 +146,27 @@ class StatisticsPage:
         # a sequence that never was.
         self._sequence = self._bytes[_SEQUENCE_AT : _SEQUENCE_AT + 16].cast("Q")
         self._stages: dict[str, PageStage] = {}
+        #: Where each stage lies; the first ones are those of the process before.
+        self._places: dict[str, int] = {}
         self._published: dict[str, Mapping[str, Any]] = {}
         self._is_closed = False
 
     @classmethod
-    def create(cls, path: Path) -> StatisticsPage:
-        """Make the page anew, all zeroes. A reader of the old one keeps the old one."""
+    def create(cls, path: Path, owner: str = "", boot_id: str = "") -> StatisticsPage:
+        """Make the page anew, with the counters of the one that lies there. A reader of that one
+        keeps it.
+
+        Args:
+            path: Where it lies.
+            owner: The volume's uuid: what another volume has counted is not its own.
+            boot_id: Of the machine.
+        """
+        now = time.time_ns()
+        origin = Origin(owner, boot_id, now, now)
+        before, begins_anew = _predecessor(path, origin)
+        if before is not None:
+            old = before.origin
+            origin = attrs.evolve(origin, start_ns=old.start_ns, starts=old.starts + 1)
         fresh = path.with_name(path.name + ".new")
         descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
@@ -127,11 +175,15 @@ class StatisticsPage:
             mapping = mmap.mmap(descriptor, PAGE_BYTES)
         finally:
             os.close(descriptor)
-        page = cls(mapping, path)
-        header = _HEADER.pack(STAGE_COUNT_MAX, OP_COUNT, OP_WORDS, _PUBLISHED_AT, PUBLISHED_BYTES)
-        mapping[12 : 12 + len(header)] = header
-        mapping[8:12] = struct.pack("<I", crc32c(header))
-        mapping[_MADE_AT : _MADE_AT + _MADE.size] = _MADE.pack(time.time_ns())
+        page = cls(mapping, path, origin)
+        page.begins_anew = begins_anew
+        if before is not None:
+            page._go_on_from(before)
+            before.close()
+        encoded = origin.encode()
+        mapping[_SHAPE_AT : _SHAPE_AT + len(_SHAPE)] = _SHAPE
+        mapping[_ORIGIN_AT : _ORIGIN_AT + len(encoded)] = encoded
+        mapping[8:12] = _checksum(encoded)
         mapping[0:8] = MAGIC
         fresh.replace(path)
         return page
@@ -141,23 +193,33 @@ class StatisticsPage:
         """Map a page for reading.
 
         Raises:
-            FormatError: It is missing, or no page of this version.
+            FormatError: It is missing, damaged, or no page of this version.
         """
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise FormatError(f"can't be read: {error.strerror}", path=path) from error
         try:
-            if os.fstat(descriptor).st_size != PAGE_BYTES:
+            is_whole = os.fstat(descriptor).st_size == PAGE_BYTES
+            magic = os.pread(descriptor, len(MAGIC), 0)
+            if magic != MAGIC:
                 raise FormatError("is no statistics page of this version", path=path)
+            if not is_whole:
+                raise FormatError("is a damaged statistics page", path=path)
             mapping = mmap.mmap(descriptor, PAGE_BYTES, prot=mmap.PROT_READ)
         finally:
             os.close(descriptor)
-        header = mapping[12 : 12 + _HEADER.size]
-        if mapping[0:8] != MAGIC or mapping[8:12] != struct.pack("<I", crc32c(header)):
+        encoded = mapping[_ORIGIN_AT : _ORIGIN_AT + _ORIGIN.size]
+        shape = mapping[_SHAPE_AT : _SHAPE_AT + len(_SHAPE)]
+        if shape != _SHAPE or mapping[8:12] != _checksum(encoded):
             mapping.close()
-            raise FormatError("is no statistics page of this version", path=path)
-        return cls(mapping, path)
+            raise FormatError("is a damaged statistics page: its checksum is wrong", path=path)
+        try:
+            page = cls(mapping, path, Origin.decode(encoded))
+            page._read_places()
+        except ValueError as error:
+            raise FormatError(f"is a damaged statistics page: {error}", path=path) from error
+        return page
 
     def stage(self, name: str) -> PageStage:
         """Return the counters of the stage so named; the same name, the same counters.
@@ -168,13 +230,15 @@ class StatisticsPage:
         found = self._stages.get(name)
         if found is not None:
             return found
-        index, encoded = len(self._stages), name.encode()
-        if not encoded or len(encoded) > _NAME_BYTES or index >= STAGE_COUNT_MAX:
-            raise ValueError(f"no room for a stage {name!r}")
-        first = index * _STAGE_WORDS
-        stage = self._stages[name] = PageStage(self._words[first : first + _STAGE_WORDS])
-        at = _NAMES_AT + index * _NAME_BYTES
-        self._bytes[at : at + len(encoded)] = encoded
+        place = self._places.get(name)
+        if place is None:
+            place = self._make_place(name)
+        words = self._words[place * STAGE_WORDS : (place + 1) * STAGE_WORDS]
+        if name == ROOT_STAGE:
+            stage: PageStage = RootStage(words, self._words[_SIZES_AT : _SIZES_AT + SIZE_WORDS])
+        else:
+            stage = PageStage(words)
+        self._stages[name] = stage
         return stage
 
     def publish(self, owner: str, shown: Mapping[str, Any]) -> None:
@@ -185,24 +249,36 @@ class StatisticsPage:
         if self._is_closed:
             return
         self._published[owner] = shown
-        data = _encode_cut(self._published)
+        data = encode_cut(self._published, PUBLISHED_BYTES)
         self._sequence[0] += 1
         self._sequence[1] = len(data)
         self._bytes[_PUBLISHED_AT : _PUBLISHED_AT + len(data)] = data
         self._sequence[0] += 1
 
     def snapshot(self) -> dict[str, Any]:
-        """Return {"stages": {stage: {operation: {...}}}, "published": {...}, "start_ns": N} as of
-        now."""
-        stages = {}
-        for index in range(STAGE_COUNT_MAX):
-            at = _NAMES_AT + index * _NAME_BYTES
-            name = bytes(self._bytes[at : at + _NAME_BYTES]).rstrip(b"\0").decode()
-            if not name:
-                break
-            stages[name] = self._stage_snapshot(index)
-        (start_ns,) = _MADE.unpack_from(self._bytes, _MADE_AT)
-        return {"stages": stages, "published": self._read_published(), "start_ns": start_ns}
+        """Return what it says now.
+
+        {"stages": {stage: {operation: {...}}}, "sizes": {operation: [...]}, "published": {...},
+        "parked": {stage: [count, since_ns]}, "start_ns": N, "started_ns": N, "starts": N}
+        """
+        self._read_places()
+        stages, parked = {}, {}
+        for name, place in self._places.items():
+            words = self._words[place * STAGE_WORDS : (place + 1) * STAGE_WORDS].tolist()
+            stages[name] = operations_of(words)
+            count, since_ns = parked_of(words)
+            if count:
+                parked[name] = [count, since_ns]
+        sizes = self._words[_SIZES_AT : _SIZES_AT + SIZE_WORDS].tolist()
+        return {
+            "stages": stages,
+            "sizes": sizes_of(sizes),
+            "parked": parked,
+            "published": self._read_published(),
+            "start_ns": self.origin.start_ns,
+            "started_ns": self.origin.started_ns,
+            "starts": self.origin.starts,
+        }
 
     def close(self) -> None:
         """Unmap the page. Harmless twice."""
@@ -219,23 +295,52 @@ class StatisticsPage:
         except BufferError:
             return
 
-    def _stage_snapshot(self, index: int) -> dict[str, Any]:
-        result = {}
-        for op in Op:
-            first = index * _STAGE_WORDS + op * OP_WORDS
-            words = list(self._words[first : first + OP_WORDS])
-            if words[0] or words[2]:
-                buckets = words[_FIXED_WORDS:]
-                result[op.name.lower()] = {
-                    "count": words[0],
-                    "bytes": words[1],
-                    "failed": words[2],
-                    "total_ns": words[3],
-                    "p50_ns": quantile(buckets, 0.50),
-                    "p99_ns": quantile(buckets, 0.99),
-                    "buckets": buckets,
-                }
-        return result
+    def _go_on_from(self, before: StatisticsPage) -> None:
+        """Take over the counters of the process before, whichever stages this one will have."""
+        for name, place in before._places.items():
+            at = place * STAGE_WORDS
+            words = without_gauges(before._words[at : at + STAGE_WORDS].tolist())
+            for index, word in enumerate(words):
+                self._words[at + index] = word
+            self._put_name(name, place)
+        for index in range(_SIZES_AT, _SIZES_AT + SIZE_WORDS):
+            self._words[index] = before._words[index]
+
+    def _make_place(self, name: str) -> int:
+        """Return a place for a stage that is new: a free one, or that of one which only a process
+        before has had."""
+        encoded = name.encode()
+        if not encoded or len(encoded) > _NAME_BYTES:
+            raise ValueError(f"no room for a stage {name!r}")
+        place = len(self._places)
+        if place == STAGE_COUNT_MAX:
+            unused = next((old for old in self._places if old not in self._stages), None)
+            if unused is None:
+                raise ValueError(f"no room for a stage {name!r}")
+            place = self._places.pop(unused)
+            for index in range(place * STAGE_WORDS, (place + 1) * STAGE_WORDS):
+                self._words[index] = 0
+        self._put_name(name, place)
+        return place
+
+    def _put_name(self, name: str, place: int) -> None:
+        at = _NAMES_AT + place * _NAME_BYTES
+        self._bytes[at : at + _NAME_BYTES] = name.encode().ljust(_NAME_BYTES, b"\0")
+        self._places[name] = place
+
+    def _read_places(self) -> None:
+        """Read which stages there are, and where.
+
+        Raises:
+            ValueError: What lies there is no name.
+        """
+        self._places = {}
+        for place in range(STAGE_COUNT_MAX):
+            at = _NAMES_AT + place * _NAME_BYTES
+            name = bytes(self._bytes[at : at + _NAME_BYTES]).rstrip(b"\0").decode()
+            if not name:
+                break
+            self._places[name] = place
 
     def _read_published(self) -> dict[str, Any]:
         for _ in range(_READ_TRIES_MAX):
@@ -249,50 +354,20 @@ class StatisticsPage:
         return {}
 
 
-def _encode_cut(published: Mapping[str, Mapping[str, Any]]) -> bytes:
-    """Return JSON that fits the published area."""
-    data = _encode(published)
-    if len(data) <= PUBLISHED_BYTES:
-        return data
-    cut = {owner: dict(shown) for owner, shown in published.items()}
-    while len(data) > PUBLISHED_BYTES:
-        owner, longest = max(
-            ((owner, key) for owner, shown in cut.items() for key in shown),
-            key=lambda place: len(_encode(cut[place[0]][place[1]])),
-        )
-        shown, note = cut[owner], longest + LEFT_OUT
-        value = shown[longest]
-        kept = _first_of(value, len(data) - PUBLISHED_BYTES + len(note) + _NOTE_BYTES)
-        if kept:
-            shown[longest] = kept
-        else:
-            del shown[longest]
-        whole = published[owner][longest]
-        shown[note] = len(whole) - len(kept) if isinstance(value, list) else 1
-        data = _encode(cut)
-    return data
+def _checksum(origin: bytes) -> bytes:
+    return struct.pack("<I", crc32c(_SHAPE + origin))
 
 
-def _encode(value: object) -> bytes:
-    # What is no JSON value in a plugin's details is shown as text.
-    return json.dumps(value, default=str).encode()
-
-
-def _first_of(value: object, excess: int) -> list[Any]:
-    """Return so much of a list from its start that its JSON is shorter by `excess` bytes; nothing
-    of what is no list."""
-    items = list(value) if isinstance(value, list) else []
-    while items and excess > 0:
-        excess -= len(_encode(items.pop())) + _COMMA_BYTES
-    return items
-
-
-def quantile(buckets: list[int], share: float) -> int:
-    """Return the upper bound in ns of the bucket in which the quantile lies; 0 if all are empty."""
-    wanted = share * sum(buckets)
-    seen = 0
-    for bucket, count in enumerate(buckets):
-        seen += count
-        if count and seen >= wanted:
-            return (1 << bucket) - 1
-    return 0
+def _predecessor(path: Path, origin: Origin) -> tuple[StatisticsPage | None, str]:
+    """Return the page of the process before, if its counters go on; else why they do not, where
+    that is worth a word."""
+    if not path.exists():
+        return None, ""
+    try:
+        before = StatisticsPage.open(path)
+    except FormatError as error:
+        return None, str(error)
+    if (before.origin.owner, before.origin.boot_id) == (origin.owner, origin.boot_id):
+        return before, ""
+    before.close()
+    return None, ""

@@ -274,6 +274,7 @@ class Commands:
         elapsed_ns = self._clock_ns() - task.started_ns
         length = sum(request.length for request in task.work.requests)
         stage.add(request.op, 1, length, elapsed_ns)
+        stage.size(request.op, 1, length)
         if reply.status != GOOD:
             stage.fail(request.op)
 

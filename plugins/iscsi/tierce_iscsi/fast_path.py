@@ -123,16 +123,18 @@ class FastPath:
 
     # -- answers -----------------------------------------------------------------------------------
 
-    def _answer(self, batch: list[Request], out: Region, begin: int, started_ns: int) -> None:
+    def _answer(  # noqa: PLR0915 - one loop over locals
+        self, batch: list[Request], out: Region, begin: int, started_ns: int
+    ) -> None:
         """Answer the requests of a batch that are complete, in one run if the reads' places follow
         each other from `begin` to `out.end`."""
         session, stream = self._session, self._stream
         stat_sn, exp_cmd_sn = session.stat_sn, session.exp_cmd_sn
         max_cmd_sn = session.window(len(self._tasks.by_tag))
         memory = out.memory
-        pack = PACK_DATA_IN
-        overhead = self._overhead
+        pack, overhead = PACK_DATA_IN, self._overhead
         run, run_end = begin, begin
+        size, is_mixed = batch[0].length, False
         writes: list[int] = []
         failed: list[Request] = []
         read_count = read_bytes = write_bytes = 0
@@ -143,6 +145,8 @@ class FastPath:
                 continue
             tag, place = request.tag
             length = request.length
+            if length != size:
+                is_mixed = True
             if request.op is not READ:
                 writes.append(tag)
                 write_bytes += length
@@ -176,10 +180,17 @@ class FastPath:
             self._answer_writes(writes, out, max_cmd_sn)
         stream.push_run(out, run, out.end)
         elapsed_ns = self._clock_ns() - started_ns
+        stage = self._stage
         if read_count:
-            self._stage.add(READ, read_count, read_bytes, elapsed_ns)
+            stage.add(READ, read_count, read_bytes, elapsed_ns)
+            if not is_mixed:
+                stage.size(READ, read_count, size)
         if writes:
-            self._stage.add(WRITE, len(writes), write_bytes, elapsed_ns)
+            stage.add(WRITE, len(writes), write_bytes, elapsed_ns)
+            if not is_mixed:
+                stage.size(WRITE, len(writes), size)
+        if is_mixed:
+            count_sizes(stage, batch, failed)
         for request in failed:
             self._answer_failure(request, request.tag[0], elapsed_ns)
 
@@ -202,8 +213,10 @@ class FastPath:
         """Answer a READ or WRITE that failed."""
         status = request.status
         assert status is not None, "answered only when complete"
-        self._stage.add(request.op, 1, request.length, elapsed_ns)
-        self._stage.fail(request.op)
+        stage = self._stage
+        stage.add(request.op, 1, request.length, elapsed_ns)
+        stage.size(request.op, 1, request.length)
+        stage.fail(request.op)
         reply = check_condition(sense_of(status, self._unit.block_size))
         self._responses.respond_status(tag, reply, residual=request.length, residual_flag=0x02)
 
@@ -233,12 +246,14 @@ class FastPath:
         stream.add_digests(out, place, request.length)
         stream.push_run(out, place, place + request.length + self._overhead)
         self._stage.add(READ, 1, request.length, elapsed_ns)
+        self._stage.size(READ, 1, request.length)
 
     def _answer_late_writes(self, writes: list[Request]) -> None:
         """Answer what was completed together with one run. What came together counts together,
         with its own age."""
         good: list[int] = []
-        count = length = run_ns = 0
+        stage = self._stage
+        count = length = run_ns = sized = size = 0
         now_ns = self._clock_ns()
         for request in writes:
             task, status = request.tag, request.status
@@ -250,14 +265,20 @@ class FastPath:
             good.append(task.tag & pdu.SERIAL_MASK)
             if task.started_ns != run_ns:
                 if count:
-                    self._stage.add(WRITE, count, length, now_ns - run_ns)
+                    stage.add(WRITE, count, length, now_ns - run_ns)
                 count = length = 0
                 run_ns = task.started_ns
+            if request.length != size:
+                if sized:
+                    stage.size(WRITE, sized, size)
+                sized, size = 0, request.length
             count += 1
+            sized += 1
             length += request.length
         if not good:
             return
-        self._stage.add(WRITE, count, length, now_ns - run_ns)
+        stage.add(WRITE, count, length, now_ns - run_ns)
+        stage.size(WRITE, sized, size)
         out = self._stream.room_for(len(good) * self._header_bytes)
         if out is None:
             for tag in good:
@@ -266,6 +287,20 @@ class FastPath:
         begin = out.end
         self._answer_writes(good, out, self._session.window(len(self._tasks.by_tag)))
         self._stream.push_run(out, begin, out.end)
+
+
+def count_sizes(stage: Stage, batch: list[Request], failed: list[Request]) -> None:
+    """Count what did not fail by its size, in runs of one kind and size."""
+    run: list[Request] = []
+    for request in batch:
+        if request in failed:
+            continue
+        if run and (request.op is not run[0].op or request.length != run[0].length):
+            stage.size(run[0].op, len(run), run[0].length)
+            run = []
+        run.append(request)
+    if run:
+        stage.size(run[0].op, len(run), run[0].length)
 
 
 def _nobody(_requests: list[Request]) -> None:

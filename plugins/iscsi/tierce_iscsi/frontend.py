@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection
 
 from tierce import (
+    ROOT_STAGE,
     Frontend,
     FrontendContext,
     FrontendStatus,
@@ -68,7 +69,7 @@ class IscsiFrontend(Frontend):
         self._clock_ns = clock_ns
         self._volume_options: IscsiVolumeOptions = context.volume_options
         self._iqn = identity(self.options, context.volume.name, self._volume_options)
-        self._stage = context.stage("frontend")
+        self._stage = context.stage(ROOT_STAGE)
         self.send_stage = context.stage("frontend.send")
         self._persistence = Persistence(context)
         self.unit = LogicalUnit(

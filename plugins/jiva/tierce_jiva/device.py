@@ -38,6 +38,7 @@ from tierce_jiva.target_actions import (
     Report,
     Restart,
 )
+from tierce_jiva.trips import RoundTrips
 from tierce_jiva.wire import BATCH_BYTES_MAX, Frame
 
 #: How often the state machine is woken while it is busy.
@@ -82,6 +83,7 @@ class JivaDevice(BaseDevice):
         )
         self._members = self._replicator.links.all
         self._agenda = self._replicator.agenda
+        self._round_trips = RoundTrips(names, context.stage)
         #: To be called once nothing that was given up can be seen any more, and at the end.
         self._quiet: list[Callable[[], None]] = []
         self._closed: Closed | None = None
@@ -158,6 +160,9 @@ class JivaDevice(BaseDevice):
 
     def _received(self, name: str, frames: list[Frame]) -> None:
         self._replicator.received(self._reactor.now(), name, frames)
+        trips = self._agenda.trips
+        if trips:
+            self._round_trips.count(trips)
         self._carry_out()
 
     def _file_read(self, read: ReadFile) -> None:

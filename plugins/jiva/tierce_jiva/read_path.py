@@ -10,7 +10,7 @@ from functools import partial
 
 import attrs
 
-from tierce import GOOD, Code, Completed, ProtocolError, Request, Status
+from tierce import GOOD, Code, Completed, Op, ProtocolError, Request, Status
 from tierce_jiva.findings import Unread
 from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Link, Links, LinkState
@@ -33,6 +33,7 @@ class _Reading:
         since: When they first came, in seconds.
         unrest: The number of `Links.unrest` when they were asked.
         order: The number of the last frame then.
+        asked_at: When they were asked, in seconds.
         tried: Bits of the links that could not read them.
     """
 
@@ -43,6 +44,7 @@ class _Reading:
     since: float
     unrest: int
     order: int
+    asked_at: float
     tried: int
 
 
@@ -274,7 +276,9 @@ class ReadPath:
         links = self._links
         # The frame that asks has the next number itself.
         unrest, order = links.unrest.number, links.sequence + 1
-        reading = _Reading(link, requests, extents, completed, since, unrest, order, tried)
+        reading = _Reading(
+            link, requests, extents, completed, since, unrest, order, links.now, tried
+        )
         self._readings[reading] = None
         self._in_flight.watcher_count += 1
         answer = partial(self._answered, reading)
@@ -291,6 +295,10 @@ class ReadPath:
         elif frame is not None and frame.kind is not Kind.ACK:
             raise ProtocolError(f"a READ was answered with {frame.kind.name}")
         del self._readings[reading]
+        if frame is not None:
+            elapsed_s, count = self._links.now - reading.asked_at, len(requests)
+            failed = 0 if frame.kind is Kind.DATA else count
+            self._agenda.trips.append((link.name, Op.READ, count, elapsed_s, False, failed))
         if frame is None:
             self._remote(requests, reading.completed, reading.since, tried)
         elif frame.kind is not Kind.DATA:

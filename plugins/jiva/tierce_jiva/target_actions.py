@@ -8,6 +8,7 @@ is over. So nothing is changed below the feet of whoever is at work.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Protocol
 
 import attrs
@@ -15,6 +16,7 @@ import attrs
 from tierce import Completed, Event, Request, VolumeStatus
 from tierce_jiva.findings import Finding
 from tierce_jiva.links import Head, Link
+from tierce_jiva.trips import TRIP_COUNT_MAX, Trips
 
 
 class LocalReader(Protocol):
@@ -114,6 +116,7 @@ class Agenda:
         must_repair: There may be an extent that can be made equal now.
         must_refresh: Something has changed that decides who must hold what.
         must_show: Something has changed that operators see.
+        trips: For the shell, to be counted: what replicas have answered.
     """
 
     __slots__ = (
@@ -125,6 +128,7 @@ class Agenda:
         "must_refresh",
         "must_repair",
         "must_show",
+        "trips",
     )
 
     def __init__(self) -> None:
@@ -136,6 +140,7 @@ class Agenda:
         self.must_repair = False
         self.must_refresh = False
         self.must_show = False
+        self.trips: Trips = deque(maxlen=TRIP_COUNT_MAX)
 
     @property
     def is_stirred(self) -> bool:

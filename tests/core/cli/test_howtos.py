@@ -160,7 +160,7 @@ def test_its_service_notes_what_was_written_since_also_by_a_new_process(
 
 
 def volume_statistics(start_ns: int, writes: int) -> VolumeStatistics:
-    stages = {"frontend": {"write": OperationStatistics(writes, 0, 0, 0, ())}}
+    stages = {"volume": {"write": OperationStatistics(writes, 0, 0, 0, ())}}
     target = ProcessStatistics("target.books", "target", start_ns, "up", {}, stages, Published())
     return VolumeStatistics("books", "healthy", target, {})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -166,7 +167,7 @@ def test_a_volumes_statistics_have_the_labels_that_the_server_tells(tmp_path: Pa
     assert (found["demo"].labels, found["other"].labels) == ({"team": "billing"}, {})
 
 
-def test_statistics_are_those_of_volumes_and_members_and_a_new_process_has_a_new_start(
+def test_statistics_are_those_of_volumes_and_members_and_go_on_over_their_restarts(
     reactor: Any, tmp_path: Path, registry: Registry
 ) -> None:
     seen: list[Any] = []
@@ -176,7 +177,9 @@ def test_statistics_are_those_of_volumes_and_members_and_a_new_process_has_a_new
         for count in (3, 1):
             for member in ("", "replica-1"):
                 page = StatisticsPage.create(paths.page("demo", member))
-                page.stage("frontend").add(1, count, 512, 1000)
+                page.stage("volume").add(1, count, 512, 1000)
+                page.stage("volume").size(1, count, 512)
+                page.stage("device").park(count, time.monotonic_ns() - 10**9)
                 page.publish("engine", {"state": member or "serving"})
                 page.close()
             seen.append(context.statistics())
@@ -186,11 +189,17 @@ def test_statistics_are_those_of_volumes_and_members_and_a_new_process_has_a_new
     assert first.target.role == "target"
     assert first.target.published.volume.state == "serving"
     assert first.members["replica-1"].name == "member.demo.replica-1"
-    assert first.target.stages["frontend"]["write"].count == 3
+    assert first.target.stages["volume"]["write"].count == 3
     # No server runs: that is no reason not to see what does.
     assert (first.health, first.target.state) == ("", "unknown")
-    assert second.target.stages["frontend"]["write"].count == 1
-    assert second.target.start_ns > first.target.start_ns > 0
+    assert second.target.stages["volume"]["write"].count == 4
+    assert second.target.start_ns == first.target.start_ns > 0
+    assert second.target.started_ns > first.target.started_ns >= first.target.start_ns
+    assert (first.target.starts, second.target.starts) == (1, 2)
+    assert second.target.sizes["write"][10] == 4
+    parked = second.target.parked["device"]
+    assert parked.count == 1
+    assert 1 <= parked.oldest_s < 60
 
 
 def test_one_of_a_volume_knows_it_and_sees_it_alone(

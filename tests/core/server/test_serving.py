@@ -456,7 +456,7 @@ def test_a_service_and_a_policy_handler_run_beside_the_data_path(server: Server)
         with contextlib.suppress(OSError, ValueError, KeyError):
             demo = json.loads(seen.read_text())["demo"]
             is_up = demo["target"]["state"] == "up"
-            return is_up and bool(demo["target"]["stages"]["frontend"]["write"]["count"])
+            return is_up and bool(demo["target"]["stages"]["volume"]["write"]["count"])
         return False
 
     wait_until(is_exported, "the service sees the write")

@@ -134,7 +134,7 @@ def test_the_live_line_tells_rates_and_replicas(
     scene.status_display.open(0)
     scene.status_display.reachable("demo")
     scene.shown()
-    scene.page.stage("frontend").add(Op.READ, 500, 500 * 4096, 1000)
+    scene.page.stage("volume").add(Op.READ, 500, 500 * 4096, 1000)
     scene.page.publish("engine", {"members": [{"name": "one", "state": "in-sync"}]})
     reactor.advance(TERMINAL_PERIOD_S)
     line = "1 volume, healthy | demo: 500 IOPS (r 500 w 0) 2.0 MB/s, replicas 1 in-sync"
@@ -176,14 +176,14 @@ def test_of_many_volumes_the_live_line_tells_what_they_do_together(
     reactor.advance(PLAIN_PERIOD_S)
     scene.shown()
     for page in pages:
-        page.stage("frontend").add(Op.WRITE, 10, 40960, 1000)
+        page.stage("volume").add(Op.WRITE, 10, 40960, 1000)
     reactor.advance(PLAIN_PERIOD_S)
     rate = f"{VOLUME_COUNT_NAMED} IOPS (r 0 w {VOLUME_COUNT_NAMED})"
     assert scene.shown().startswith(f"1 volume, healthy | {rate}")
     # What is shown is what was done since, of volumes that were only read or only written too.
     for op, reads in ((Op.READ, VOLUME_COUNT_NAMED), (Op.WRITE, 0)):
         for page in pages:
-            page.stage("frontend").add(op, 10, 40960, 1000)
+            page.stage("volume").add(op, 10, 40960, 1000)
         reactor.advance(PLAIN_PERIOD_S)
         rate = f"{VOLUME_COUNT_NAMED} IOPS (r {reads} w {VOLUME_COUNT_NAMED - reads})"
         assert scene.shown().startswith(f"1 volume, healthy | {rate}")
@@ -228,7 +228,7 @@ def test_what_was_done_before_the_server_came_is_not_shown_as_a_rate(
 ) -> None:
     monkeypatch.setitem(sys.modules, MODULE, sys.modules[__name__])
     scene = Scene(reactor, tmp_path, io.StringIO())
-    scene.page.stage("frontend").add(Op.READ, 500, 500 * 4096, 1000)
+    scene.page.stage("volume").add(Op.READ, 500, 500 * 4096, 1000)
     scene.status_display.open(1)
     scene.status_display.reachable("demo")
     scene.shown()
@@ -248,7 +248,7 @@ def test_off_a_terminal_an_idle_server_says_nothing_twice(
     assert "demo: 0 IOPS" in scene.shown()
     reactor.advance(PLAIN_PERIOD_S)
     assert scene.shown() == ""
-    scene.page.stage("frontend").add(Op.WRITE, 10, 40960, 1000)
+    scene.page.stage("volume").add(Op.WRITE, 10, 40960, 1000)
     reactor.advance(PLAIN_PERIOD_S)
     assert "demo: 1 IOPS" in scene.shown()
     reactor.advance(PLAIN_PERIOD_S)

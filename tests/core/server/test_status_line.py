@@ -14,7 +14,7 @@ from tierce.server.status_line import (
 
 SNAPSHOT: dict[str, Any] = {
     "stages": {
-        "frontend": {
+        "volume": {
             "READ": {"count": 100, "bytes": 409_600},
             "WRITE": {"count": 50, "bytes": 204_800},
             "FLUSH": {"count": 9, "bytes": 0},

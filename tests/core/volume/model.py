@@ -67,6 +67,10 @@ class Tally:
         #: How old what was added was, in ns, and how much of it there was.
         self.ages: list[tuple[int, int]] = []
         self.failed: list[int] = []
+        #: How many were the last, of which size, and how many are pending since when.
+        self.lasts: list[tuple[int, int]] = []
+        self.sizes: list[tuple[int, int, int]] = []
+        self.parked = (0, 0)
 
     def add(self, op: int, count: int, length: int, elapsed_ns: int) -> None:
         assert elapsed_ns >= 0
@@ -75,6 +79,15 @@ class Tally:
 
     def fail(self, op: int, count: int = 1) -> None:
         self.failed += [op] * count
+
+    def last(self, op: int, count: int = 1) -> None:
+        self.lasts.append((op, count))
+
+    def size(self, op: int, count: int, length: int) -> None:
+        self.sizes.append((op, count, length))
+
+    def park(self, count: int, since_ns: int) -> None:
+        self.parked = (count, since_ns)
 
 
 def _ignore(_event: Event) -> None:

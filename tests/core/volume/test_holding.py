@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.fake_reactor import FakeReactor
-from core.volume.model import blame
+from core.volume.model import Tally, blame
 from tierce import (
     GOOD,
     Capabilities,
@@ -33,16 +33,6 @@ from tierce.volume.holding import HoldArguments, Holding, ReleaseArguments, Rele
 
 BLOCK = 512
 SIZE = 64 * BLOCK
-
-
-class Stage:
-    """Counts nothing."""
-
-    def add(self, op: int, count: int, length: int, elapsed_ns: int) -> None:
-        pass
-
-    def fail(self, op: int, count: int = 1) -> None:
-        pass
 
 
 class Parking:
@@ -98,7 +88,7 @@ class Scene:
     def __init__(self) -> None:
         self.reactor = cast("Any", FakeReactor())
         self.device = Parking()
-        boundary = Boundary(self.device, Stage(), blame(self.reactor), self.reactor)
+        boundary = Boundary(self.device, Tally(), blame(self.reactor), self.reactor)
         self.emulator = Emulator(boundary)
         self.events: list[Event] = []
         self.holding = Holding(

@@ -3,6 +3,7 @@ counts as well."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -73,6 +74,33 @@ def test_failures_are_counted(counting: Counting, is_pending: bool) -> None:
         request.status = bad
     below.completed[0](below.pending)
     assert tally.failed == [op, op]
+
+
+@counted
+def test_what_is_pending_shows_with_the_age_of_the_oldest(counting: Counting) -> None:
+    tally, below = Tally(), Scripted()
+    device = counting(below, tally)
+    before_ns = time.perf_counter_ns()
+    device.submit(requests(Op.READ, 2), lambda _requests: None)
+    between_ns = time.perf_counter_ns()
+    device.submit(requests(Op.READ, 1), lambda _requests: None)
+    assert tally.parked[0] == 3
+    assert before_ns <= tally.parked[1] <= between_ns
+    first, second = below.pending[:2], below.pending[2:]
+    for request in first:
+        request.status = GOOD
+    below.completed[0](first)
+    assert tally.parked[0] == 1
+    assert tally.parked[1] >= between_ns
+    second[0].status = GOOD
+    below.completed[1](second)
+    assert tally.parked == (0, 0)
+
+
+def test_a_meter_counts_sizes_for_the_front_end() -> None:
+    tally = Tally()
+    Meter(Scripted(), tally).submit(requests(Op.WRITE, 5), lambda _requests: None)
+    assert tally.sizes == [(Op.WRITE, 5, 512)]
 
 
 @counted

@@ -255,5 +255,5 @@ def test_two_filters_of_one_name_have_their_own_counters(
     pipeline = opened("Batches", Concurrency.BATCH, (name, name))
     Run(pipeline.device, reactor).submit(Request(Op.READ, 0, BLOCK, memoryview(bytearray(BLOCK))))
     stages = StatisticsPage.open(tmp_path / "page").snapshot()["stages"]
-    assert set(stages) == {"device", f"filter-{name}", f"filter-{name}:2"}
+    assert set(stages) == {"device", f"filter.{name}", f"filter.{name}:2"}
     assert all(stage["read"]["count"] == 1 for stage in stages.values())

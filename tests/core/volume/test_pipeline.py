@@ -276,7 +276,7 @@ def test_a_filter_never_sees_what_it_was_not_built_for(
     assert discard.status is not None
     assert discard.status.code is Code.UNSUPPORTED
     assert set(Passing.seen) == {Op.WRITE}
-    assert page.snapshot()["stages"]["filter-passing"]["write"]["count"] == 1
+    assert page.snapshot()["stages"]["filter.passing"]["write"]["count"] == 1
     page.close()
 
 

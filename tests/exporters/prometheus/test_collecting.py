@@ -93,7 +93,10 @@ def test_a_target_that_was_started_anew_counts_on() -> None:
     carrier = Carrier()
     before = values(volume(), carrier=carrier)
     anew = process(
-        "target.db", {"frontend": {"write": operation({16: 1}, length=1)}}, start_ns=START_NS + 1
+        "target.db",
+        {"volume": {"write": operation({16: 1}, length=1)}},
+        start_ns=START_NS + 1,
+        starts=2,
     )
     after = values(attrs.evolve(volume(), target=anew), carrier=carrier)
     labels = ("db", "write")

@@ -26,8 +26,7 @@ def test_counted_numbers_can_be_added_and_read_back() -> None:
     assert latencies(numbers).buckets[3] == 2
 
 
-def test_every_front_ends_stage_counts_what_initiators_see() -> None:
-    assert is_root("frontend")
-    assert is_root("frontend-nbd")
-    assert not is_root("frontends")
+def test_the_volumes_own_stage_counts_what_initiators_see() -> None:
+    assert is_root("volume")
+    assert not is_root("frontend.send")
     assert not is_root("device")

@@ -184,8 +184,8 @@ def _of_process(process: ProcessStatistics, carried: Carried) -> Iterator[tuple[
     labels = (process.name,)
     if process.state != "unknown":
         yield table.PROCESS_UP, Sample(labels, int(process.state == "up"))
-    yield table.PROCESS_START, Sample(labels, start_s(process.start_ns))
-    yield table.PROCESS_STARTS, Sample(labels, carried.starts, start_s(carried.first_ns))
+    yield table.PROCESS_START, Sample(labels, start_s(process.started_ns))
+    yield table.PROCESS_STARTS, Sample(labels, process.starts, start_s(carried.first_ns))
 
 
 def _members(volume: VolumeStatistics) -> tuple[MemberStatus, ...]:

@@ -177,7 +177,7 @@ def _of_volume(name: str, volume: CarriedVolume, now: float) -> Iterator[Value]:
         done = _operations(root_operations(volume.target))
         for metric, (_source, value) in _OF_VOLUME.items():
             yield metric, labels, value(done)
-        yield "volume_uptime", labels, max(0.0, now - start_s(target.start_ns))
+        yield "volume_uptime", labels, max(0.0, now - start_s(target.started_ns))
         fronts = target.published.frontends.values()
         is_used = any(one.sessions or one.left_out for one in fronts)
         yield "iscsi_initiator_login_status", labels, int(is_used)

@@ -1,19 +1,17 @@
 """What the counters of data processes mean: the one place that knows their buckets and stages.
 
-Bucket b of a page counts operations of 2^(b-1) to 2^b - 1 ns. Here a nanosecond is taken for a tick
-of 2^-30 s, which is 7 % shorter: so every bound is a power of two of a second, exact in all
-formats, and bucket b is bucket b - 30 of a native histogram of schema 0.
+Bucket b of a page counts operations of 2^(b-1) up to 2^b ticks of 2^-30 s. So every bound is a
+power of two of a second, exact in all formats, and bucket b is bucket b - 30 of a native histogram
+of schema 0.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tierce import OperationStatistics, ProcessStatistics
+from tierce import ROOT_STAGE, OperationStatistics, ProcessStatistics
 from tierce_exporters.prometheus.metric import Latencies
 
-#: The stage that counts what initiators see; more front ends than one have one each.
-ROOT = "frontend"
 #: Bucket b ends at 2^(b - TICK_BITS) s.
 TICK_BITS = 30
 #: The bounds of classic histograms, as powers of two of a second: 61 us to 16 s.
@@ -36,7 +34,7 @@ def latencies(numbers: tuple[int, ...]) -> Latencies:
 
 def is_root(stage: str) -> bool:
     """Return whether a stage of a target counts what initiators see."""
-    return stage == ROOT or stage.startswith(f"{ROOT}-")
+    return stage == ROOT_STAGE
 
 
 def operations(process: ProcessStatistics) -> Iterator[tuple[str, str, OperationStatistics]]:

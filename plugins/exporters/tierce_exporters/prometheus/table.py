@@ -126,14 +126,14 @@ PROCESS_UP = _gauge(
 PROCESS_START = _gauge(
     "process_start_time_seconds",
     "process",
-    "When the process began to count, in seconds since the epoch.",
+    "When the process started, in seconds since the epoch.",
     "its statistics page",
     "seconds",
 )
 PROCESS_STARTS = _counter(
     "process_starts",
     "process",
-    "Starts of the process that the exporter has seen, the first one included.",
+    "Processes that have added to its counters, the first one included.",
     "its statistics page",
 )
 EVENTS = _counter(
