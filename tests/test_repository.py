@@ -71,6 +71,10 @@ TESTED_BY = {
         "reads records for the inventory, tried as that",
     ),
     "core/tierce/lifecycle.py": ("core/inventory/test_deleting.py", _CONTRACT),
+    "core/tierce/server/fencing.py": (
+        "core/server/test_supervising.py",
+        "what fenced targets leave, tried where they end",
+    ),
     "core/tierce/server/node.py": ("core/server/test_supervisor.py", _VALUE),
     "core/tierce/server/sighting.py": (
         "core/server/test_conditions.py",
@@ -86,6 +90,11 @@ TESTED_BY = {
     "core/tierce/reactor.py": (
         "core/process/test_epoll.py",
         "a protocol: tried as the loop that has it",
+    ),
+    "core/tierce/inventory/roll.py": ("core/inventory/test_applying.py", _VALUE),
+    "core/tierce/registry/members.py": (
+        "core/inventory/test_planning.py",
+        "asks a lifecycle for members, tried by the processes that they become",
     ),
     "core/tierce/registry/lifecycles.py": (
         "jiva/test_strangers_store.py",

@@ -31,6 +31,13 @@ _VOLUMES = (
         "bring back what it waits for, or leave it out with `--without`; `--cancel` keeps it",
     ),
     _event(
+        "volume.work-waits",
+        _WARNING,
+        "What an engine is asked to do for a volume takes long; all others are served meanwhile.",
+        "look at what the event names; `tierce volume delete NAME` gives it up, as does to end its "
+        "process",
+    ),
+    _event(
         "volume.not-spared",
         _ERROR,
         "A deletion was taken back, and not everything could be kept.",

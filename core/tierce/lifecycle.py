@@ -36,14 +36,19 @@ class Lifecycle:
     something is out of reach now and the call is to be repeated; any other error that it can't be
     done.
 
+    A call that touches a disk is made in a process that is there for such calls alone. It may take
+    as long as it takes; all other volumes, and the server, go on meanwhile. What takes long is told
+    (`volume.work-waits`). An operator may give it up: the process is then killed in it, as it may
+    be by anything else, and what had been begun is repeated or undone by another call.
+
     Making:
-        Thread: server; `tierce config check` makes one too.
+        Thread: work process; server, for `members` and `parts`, and `tierce config check`.
         Blocking: no.
         Failure: the volume is refused by name, the others are served.
-    Thread: server.
-    Blocking: yes, as long as a disk takes: the server does nothing else meanwhile, and I/O goes on.
+    Thread: work process.
+    Blocking: yes, as long as it takes.
     Failure: the call is not done, and the message names the volume, the engine's plugin and the
-        method; what runs goes on.
+        method; what runs goes on. To end the process is such a failure too.
     Since: contract 2.
     """
 
@@ -74,6 +79,7 @@ class Lifecycle:
     def parts(self, volume: VolumeSpec) -> tuple[str, ...]:
         """Name what may be lost by itself, so that a deletion goes on without it: its members.
 
+        Thread: server.
         Blocking: no.
         Failure: the deletion is refused.
         """
@@ -84,9 +90,8 @@ class Lifecycle:
 
         Args:
             before: The volume as it is, or was last, served.
-            now: The same volume with the options that are wanted.
+            now: The same volume with the options that are wanted; they are others.
 
-        Blocking: no.
         Failure: the volume keeps the settings that it had.
         """
 

@@ -54,8 +54,8 @@ class Store(StoreExtras, abc.ABC):
             ConflictError: There are bytes of something else.
             OSError: They can't be made; `destroy` is called.
 
-        Thread: server.
-        Blocking: yes, and the server does nothing else meanwhile.
+        Thread: work process.
+        Blocking: yes, as long as it takes.
         Failure: the volume is not made.
         """
 
@@ -68,8 +68,8 @@ class Store(StoreExtras, abc.ABC):
         Raises:
             OSError: It can't be removed now; it is called again.
 
-        Thread: server.
-        Blocking: yes, and the server does nothing else meanwhile.
+        Thread: work process.
+        Blocking: yes, as long as it takes.
         Failure: the removal waits and is tried again.
         """
 
@@ -82,7 +82,7 @@ class Store(StoreExtras, abc.ABC):
         Raises:
             FormatError: They are not there.
 
-        Thread: server, and data thread when the replica starts.
+        Thread: work process, and data thread when the replica starts.
         Blocking: yes.
         Failure: the replica does not start.
         """
@@ -100,7 +100,7 @@ class Store(StoreExtras, abc.ABC):
             FormatError: The bytes are missing or damaged.
             OSError: It can't be opened.
 
-        Thread: data thread, once; server.
+        Thread: data thread, once; work process.
         Blocking: yes.
         Failure: the replica does not start; a making, a removal or an acceptance is refused.
         """

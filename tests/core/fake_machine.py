@@ -15,9 +15,11 @@ import attrs
 from core.fake_reactor import FakeReactor
 from tierce.codec import from_json, to_json
 from tierce.locking import lock_file
+from tierce.node.working import work_off
 from tierce.process.messages import ControlServer, Message, Peer, close_all
 from tierce.process.paths import Paths, listen
 from tierce.process.plan import FORK_SERVER, Plan, Role
+from tierce.registry import Registry
 
 
 @attrs.define
@@ -126,6 +128,8 @@ class Program:
         elif verb == "subscribe":
             peer.is_subscribed = True
             peer.send({"id": message["id"], "ok": self.status()})
+        elif verb == "work":
+            peer.send({"id": message["id"], "ok": work_off(self.machine.registry, message)})
         elif "id" in message and not self.habits.is_silent:
             peer.send({"id": message["id"], **self.machine.answers.get(verb, {"ok": {}})})
 
@@ -170,6 +174,8 @@ class FakeMachine:
         self.refusal: OSError | None = None
         self.adopts_orphans = False
         self._next_pid = 10_000_000
+        #: The plugins of the processes that do works: those are really done.
+        self.registry = Registry.load()
         self.made: list[Program] = []
 
     def run(self, plan: Plan, connection: socket.socket | None = None) -> Program:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -31,8 +31,11 @@ from tierce import (
     option,
 )
 from tierce.config import Config, load_config
+from tierce.inventory.errands import Done, GivenUpError
 from tierce.inventory.volume_inventory import VolumeInventory
+from tierce.node.carrying_out import carry_out
 from tierce.process.paths import Paths
+from tierce.process.works import Work
 from tierce.registry import Registry
 from tierce.state.store import StateStore
 
@@ -254,6 +257,38 @@ def tierce_frontends() -> list[FrontendDescription]:
     return [names, attrs.evolve(names, name="live-names", options=LiveSection), alone]
 
 
+class InPlace:
+    """Does works at once, in the test's own process; or notes them, and does them when the test
+    says so."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self.waits = False
+        self.waiting: list[tuple[Work, Done]] = []
+
+    def do(self, work: Work, done: Done) -> Callable[[GivenUpError], None]:
+        entry = (work, done)
+        self.waiting.append(entry)
+        if not self.waits:
+            self.work_off()
+
+        def give_up(error: GivenUpError) -> None:
+            self.waiting.remove(entry)
+            done(None, error)
+
+        return give_up
+
+    def work_off(self) -> None:
+        """Do what waits longest."""
+        work, done = self.waiting.pop(0)
+        try:
+            result = carry_out(self.registry, work)
+        except Exception as error:  # noqa: BLE001 - as the process that does it
+            done(None, error)
+        else:
+            done(result, None)
+
+
 class Scene:
     """A data folder whose server can be started again and again."""
 
@@ -286,9 +321,14 @@ class Scene:
         """The same with another config file, of which some volumes were found wrong."""
         self.close()
         self._store = StateStore(self.paths.state)
-        inventory = VolumeInventory(self.paths, self._store, self.events.append)
+        inventory = self.open(self._store, config.registry)
         inventory.apply(config, refused=refused)
         return inventory
+
+    def open(self, store: StateStore, registry: Registry) -> VolumeInventory:
+        """Return the volumes of a state; what engines do for them is done in place."""
+        self.worker = InPlace(registry)
+        return VolumeInventory(self.paths, store, self.events.append, self.worker)
 
     def reload(self, inventory: VolumeInventory, *volumes: Mapping[str, Any], **more: Any) -> None:
         self.write(*volumes, **more)

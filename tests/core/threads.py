@@ -59,7 +59,7 @@ class Noted:
             if exception[0] == f"`{concurrency.upper()}":
                 word = exception[2].removeprefix("a ").removeprefix("the ")
         is_on_data = set(threads) == {self.data}
-        if word in {"data thread", "main thread", "server"}:
+        if word in {"data thread", "main thread", "server", "work process"}:
             assert is_on_data, f"{call} is not on the {word}"
         else:
             assert self.data not in threads, f"{call} is on the data thread, not on the {word}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -231,6 +232,7 @@ def adopt(
     # Loaded here, so that `tierce volume --help` stays quick.
     from tierce.codec import to_json  # noqa: PLC0415
     from tierce.inventory.adoption import Adoption, adopt_without_server  # noqa: PLC0415
+    from tierce.node.carrying_out import carry_out  # noqa: PLC0415
     from tierce.process.client import is_running  # noqa: PLC0415
     from tierce.process.paths import Paths  # noqa: PLC0415
     from tierce.registry import Registry  # noqa: PLC0415
@@ -242,7 +244,8 @@ def adopt(
         _rows, answer = _ask(data, {"do": "adopt", **to_json(wanted)})
         click.echo(f"volume {answer['name']} is adopted and served: {answer['url']}")
         return
-    adopted = adopt_without_server(Paths(data), Registry.load(), wanted)
+    registry = Registry.load()
+    adopted = adopt_without_server(Paths(data), registry, wanted, partial(carry_out, registry))
     if adopted.loss:
         click.echo(adopted.loss)
     click.echo(

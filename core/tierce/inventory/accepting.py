@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 from tierce.inventory.deleting import Outcome
 from tierce.inventory.engines import Engines, Served
+from tierce.inventory.errands import Errand
+from tierce.process.works import Call, work_for
 from tierce.spec import Event
 from tierce.state import VolumeRecord
 
@@ -32,14 +34,14 @@ class Acceptances:
         """The volumes that are held down."""
         return frozenset(self._held)
 
-    def loss(self, record: VolumeRecord, keep: str) -> str:
+    def loss(self, record: VolumeRecord, keep: str) -> Errand[str]:
         """Say what may be lost if a volume goes on as it is.
 
         Raises:
             UsageError: Nothing is in doubt.
         """
-        lifecycle, volume = self._engines.of(record)
-        return lifecycle.loss(volume, keep)
+        said: str = yield work_for(Call.LOSS, self._engines.parse(record), keep=keep)
+        return said
 
     def hold(self, served: Served, keep: str) -> None:
         """Hold a volume down until `advance`."""
@@ -52,15 +54,19 @@ class Acceptances:
             if name in served:
                 self.hold(served.pop(name), keep)
 
-    def advance(self, record: VolumeRecord) -> tuple[Served, Outcome]:
-        """Note it, nothing of the volume running; return what is to be served again."""
-        served, keep = self._held.pop(record.name)
+    def advance(self, record: VolumeRecord) -> Errand[Outcome]:
+        """Note it, nothing of the volume running."""
+        _served, keep = self._held[record.name]
         try:
-            lifecycle, volume = self._engines.of(record)
-            lifecycle.accept_loss(volume, keep)
-        except Exception as error:  # noqa: BLE001 - a bug in a plugin's lifecycle must not end us
-            return served, Outcome(error=error)
+            yield work_for(Call.ACCEPT_LOSS, self._engines.parse(record), keep=keep)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the volume is served again
+            return Outcome(error=error)
         message = f"volume {record.name} goes on: its loss was accepted"
         subject = f"volume/{record.name}"
         self._emit(Event("volume.loss-accepted", message, subject, "warning"))
-        return served, Outcome()
+        return Outcome()
+
+    def release(self, name: str) -> Served:
+        """Return what is to be served again: it is noted, or can't be."""
+        served, _keep = self._held.pop(name)
+        return served

@@ -7,15 +7,17 @@ again from them.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import attrs
 
 from tierce.errors import ConflictError, FormatError, UsageError, explain
-from tierce.lifecycle import Lifecycle
+from tierce.inventory.errands import Errand, GivenUpError, run_here
 from tierce.process.paths import Paths
+from tierce.process.works import Call, Work, work_for
 from tierce.registry import Registry
-from tierce.registry.lifecycles import lifecycle_of
 from tierce.spec import VolumeSpec
 from tierce.state import Owner, Phase, VolumeRecord, acquire
 from tierce.state.store import StateStore
@@ -51,8 +53,16 @@ class Adopted:
     loss: str = ""
 
 
-def adopt_without_server(paths: Paths, registry: Registry, wanted: Adoption) -> Adopted:
+def adopt_without_server(
+    paths: Paths, registry: Registry, wanted: Adoption, do: Callable[[Work], Any]
+) -> Adopted:
     """Take a volume back into the state of a data folder that no server holds.
+
+    Args:
+        paths: Where things lie.
+        registry: The plugins.
+        wanted: The folders.
+        do: Does a work.
 
     Raises:
         ConflictError: A server holds it.
@@ -62,14 +72,14 @@ def adopt_without_server(paths: Paths, registry: Registry, wanted: Adoption) -> 
     lock = acquire(paths.serve_lock, {"name": "adopt"}, what=f"data folder {paths.data}")
     try:
         with StateStore(paths.state) as store:
-            adopted = adopt_record(store, registry, wanted)
+            adopted = run_here(adopt_record(store, registry, wanted), do)
             store.put_volume(adopted.record)
             return adopted
     finally:
         lock.release()
 
 
-def adopt_record(store: StateStore, registry: Registry, wanted: Adoption) -> Adopted:
+def adopt_record(store: StateStore, registry: Registry, wanted: Adoption) -> Errand[Adopted]:
     """Return the record of the volume that these folders hold. It is not stored.
 
     Args:
@@ -86,7 +96,9 @@ def adopt_record(store: StateStore, registry: Registry, wanted: Adoption) -> Ado
         if (wanted.engine and name != wanted.engine) or not description.lifecycle:
             continue
         try:
-            adopted = _ask(registry, name, wanted)
+            adopted = yield from _ask(registry, name, wanted)
+        except GivenUpError:
+            raise
         except Exception as error:  # noqa: BLE001 - a bug in one's lifecycle keeps no other from it
             reasons.append((name, error))
             continue
@@ -95,9 +107,11 @@ def adopt_record(store: StateStore, registry: Registry, wanted: Adoption) -> Ado
     raise UsageError(f"these folders hold no volume that can be adopted: {_why(reasons, wanted)}")
 
 
-def _ask(registry: Registry, engine: str, wanted: Adoption) -> Adopted:
+def _ask(registry: Registry, engine: str, wanted: Adoption) -> Errand[Adopted]:
     """Return what an engine says that the folders hold. It may raise anything."""
-    mapping = dict(lifecycle_of(registry, engine).adopt(wanted.folders, wanted.without))
+    mapping: dict[str, Any] = yield Work(
+        call=Call.ADOPT, engine=engine, folders=wanted.folders, without=wanted.without
+    )
     missing = [key for key in ("name", "uuid", "created") if key not in mapping]
     if missing:
         raise FormatError(
@@ -135,14 +149,12 @@ def describe_owner(record: VolumeRecord) -> str:
 
 
 def explain_conflict(
-    error: ConflictError, store: StateStore, lifecycle: Lifecycle, spec: VolumeSpec
-) -> ConflictError:
+    error: ConflictError, store: StateStore, spec: VolumeSpec
+) -> Errand[ConflictError]:
     """If the folders hold a volume already, say which, and what is to be done."""
     try:
-        members = lifecycle.members(spec)
-        lost = tuple(member.name for member in members if _is_lost(member.folder))
-        folders = tuple(member.folder for member in members if member.name not in lost)
-        found = lifecycle.adopt(folders or (spec.folder,), lost)
+        seen = yield work_for(Call.IDENTIFY, spec)
+        found = seen["found"]
         known = _known(store, str(found["uuid"]))
     except Exception:  # noqa: BLE001 - no engine knows more of it: what is known is told
         return error
@@ -152,17 +164,13 @@ def explain_conflict(
             f"({describe_owner(known)}). A volume can't be renamed: call it {known.name}, or give "
             f"{spec.name} other folders"
         )
-    words = [word for name in lost for word in ("--without", name)]
-    words += [str(folder) for folder in folders or (spec.folder,)]
+    words = [word for name in seen["lost"] for word in ("--without", name)]
+    words += seen["folders"]
     return ConflictError(
         f"volume {spec.name} is not in the state, but its folders hold a volume "
         f"{found.get('name')!r} already. To take it back with its data run: "
         f"tierce volume adopt {shlex.join(words)}"
     )
-
-
-def _is_lost(folder: Path) -> bool:
-    return not folder.is_dir() or not any(folder.iterdir())
 
 
 def _known(store: StateStore, uuid: str) -> VolumeRecord | None:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from tierce.config import Config, identity_of, located_error
+from tierce.config import Config, identity_of, located_error, volume_to_mapping
 from tierce.config.quantity import format_size
 from tierce.errors import ConflictError, UsageError
 from tierce.inventory.engines import Engines, Served
+from tierce.inventory.errands import Errand
 from tierce.process.live_options import fixed_volume
+from tierce.process.works import Call, work_for
 from tierce.spec import VolumeSpec
 from tierce.state import VolumeRecord
 
 
 def check_change(
     config: Config, engines: Engines, record: VolumeRecord, volume: VolumeSpec
-) -> None:
-    """Refuse what would be another volume under this one's name.
+) -> Errand[None]:
+    """Refuse what would be another volume under this one's name. An engine is asked about its own
+    options alone, and only where they are others.
 
     Args:
         config: The config file.
@@ -28,12 +31,20 @@ def check_change(
         ConfigError: What can't change differs.
         ConflictError: The options name something else than what was made.
     """
-    lifecycle, was = engines.of(record)
+    was = engines.parse(record)
     _check_same(config, was, volume)
+    if _engine_options(was) == _engine_options(volume):
+        return
     try:
-        lifecycle.check_change(was, engines.identify(volume, record))
+        yield work_for(Call.CHECK_CHANGE, engines.identify(volume, record), before=was)
     except ConflictError as error:
         raise located_error(config, f"volumes.{volume.name}.options", str(error)) from error
+
+
+def _engine_options(volume: VolumeSpec) -> tuple[object, object]:
+    """Return what the engine has made of the options. The state keeps no secrets of the file's."""
+    mapping = volume_to_mapping(volume, hide_secrets=True)
+    return mapping["options"], mapping.get("store_options")
 
 
 def _check_same(config: Config, before: VolumeSpec, now: VolumeSpec) -> None:
@@ -52,18 +63,18 @@ def _check_same(config: Config, before: VolumeSpec, now: VolumeSpec) -> None:
             )
 
 
-def check_identity(config: Config, volume: VolumeSpec, served: Iterable[Served]) -> None:
+def check_identity(config: Config, volume: VolumeSpec, others: Iterable[VolumeSpec]) -> None:
     """Refuse a volume that its front end would serve as one that is served.
 
     Raises:
         UsageError: It would.
     """
     mine = _identities(config, volume)
-    for other in served:
-        if other.volume.name != volume.name:
-            for frontend, identity in _identities(config, other.volume).items():
+    for other in others:
+        if other.name != volume.name:
+            for frontend, identity in _identities(config, other).items():
                 if mine.get(frontend) == identity:
-                    raise UsageError(f"volume {other.volume.name} is served as {identity} already")
+                    raise UsageError(f"volume {other.name} is served as {identity} already")
 
 
 def _identities(config: Config, volume: VolumeSpec) -> dict[str, str]:

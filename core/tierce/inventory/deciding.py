@@ -15,6 +15,7 @@ from tierce.config import Config, origin_of
 from tierce.errors import TemporaryError, explain
 from tierce.inventory.changes import check_change, check_identity
 from tierce.inventory.engines import Engines, Served
+from tierce.inventory.errands import Errand
 from tierce.inventory.making import has_secrets, to_keep
 from tierce.spec import NO_UUID, VolumeSpec
 from tierce.state import Owner, Phase, VolumeRecord
@@ -37,7 +38,7 @@ def decide(
     volume: VolumeSpec,
     record: VolumeRecord | None,
     refused: Exception | None = None,
-) -> Step:
+) -> Errand[Step]:
     """Say what is to be done with a volume that the file names.
 
     Args:
@@ -66,7 +67,7 @@ def decide(
         )
     if record.phase.is_removal:
         return Step.TAKE_BACK
-    check_change(config, engines, record, volume)
+    yield from check_change(config, engines, record, volume)
     return Step.SERVE
 
 
@@ -90,7 +91,7 @@ def with_old_settings(
         return None
     try:
         volume = engines.parse(record)
-        check_identity(config, volume, served.values())
+        check_identity(config, volume, [one.volume for one in served.values()])
         # The state keeps no secrets of the file's: without them it is another volume.
         return None if has_secrets(volume) else engines.serve(volume, record)
     except Exception:  # noqa: BLE001 - that its new settings are refused is what is told
@@ -145,7 +146,7 @@ def foresee(
     records: Mapping[str, VolumeRecord],
     served: Mapping[str, Served],
     refused: Mapping[str, Exception],
-) -> Foreseen:
+) -> Errand[Foreseen]:
     """Say what a config file would make of what there is. Changes nothing, and so can't know what
     only making a volume shows.
 
@@ -160,11 +161,11 @@ def foresee(
     for volume in config.volumes:
         name, record = volume.name, records.get(volume.name)
         try:
-            step = decide(config, engines, volume, record, refused.get(name))
+            step = yield from decide(config, engines, volume, record, refused.get(name))
             if step is Step.MAKE:
                 found.made.add(name)
             elif step is Step.TAKE_BACK and record is not None:
-                check_change(config, engines, record, volume)
+                yield from check_change(config, engines, record, volume)
             known = record or VolumeRecord(name=name, uuid=NO_UUID, **_NEW)
             found.served[name] = engines.serve(volume, owned_by_file(config, volume, known))
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one, others are fine

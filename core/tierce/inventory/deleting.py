@@ -17,11 +17,11 @@ from collections.abc import Callable
 
 import attrs
 
-from tierce.durable import remove_folders
 from tierce.errors import TemporaryError, UsageError, explain
 from tierce.inventory.engines import Engines
-from tierce.inventory.frontend_folder import remove_frontend_folders
-from tierce.lifecycle import Lifecycle
+from tierce.inventory.errands import Errand
+from tierce.process.works import Call, work_for
+from tierce.registry.members import parts_of
 from tierce.spec import Event, VolumeSpec
 from tierce.state import Phase, VolumeRecord
 from tierce.state.store import StateStore
@@ -78,8 +78,7 @@ class Deletions:
             UsageError: `without` names what is no part of it.
         """
         if without:
-            lifecycle, volume = self._engines.of(record)
-            parts = lifecycle.parts(volume)
+            parts = parts_of(self._engines.registry, self._engines.parse(record))
             for name in without:
                 if name not in parts:
                     known = ", ".join(parts) or "none"
@@ -98,7 +97,7 @@ class Deletions:
         """What was out of reach may be back."""
         self.due.update(self._waits)
 
-    def cancel(self, record: VolumeRecord) -> VolumeRecord:
+    def cancel(self, record: VolumeRecord) -> Errand[VolumeRecord]:
         """Take a deletion back of which nothing is gone; return the record as it is kept then.
 
         Raises:
@@ -110,32 +109,27 @@ class Deletions:
             raise UsageError(f"volume {name} is not being deleted")
         if record.phase is not Phase.DELETING:
             raise UsageError(f"volume {name} can't be kept: bytes of it are gone already")
-        lifecycle, volume = self._engines.of(record)
         try:
-            lifecycle.spare(volume)
+            yield work_for(Call.SPARE, self._engines.parse(record))
         except OSError as error:
             raise TemporaryError(f"volume {name} can't be taken back: {explain(error)}") from error
         return self._end(record)
 
-    def advance(self, record: VolumeRecord) -> Outcome:
+    def advance(self, record: VolumeRecord) -> Errand[Outcome]:
         """Go on as far as possible. Nothing of the volume runs."""
-        self.due.discard(record.name)
         try:
-            lifecycle, volume = self._engines.of(record)
+            volume = self._engines.parse(record)
             if record.phase is Phase.DELETING:
-                refusal = self._condemn(lifecycle, volume, record)
+                refusal = yield from self._condemn(volume, record)
                 if refusal is not None:
                     return Outcome(error=refusal)
                 record = self._step(record, Phase.EMPTYING)
             if record.phase is Phase.EMPTYING:
-                lifecycle.empty(volume, record.without)
+                yield work_for(Call.EMPTY, volume, without=record.without)
                 record = self._step(record, Phase.CLEARING)
-            lifecycle.tidy(volume, record.without)
-            remove_frontend_folders(volume)
-            if volume.folder.is_dir():
-                remove_folders((volume.folder,))
+            yield work_for(Call.TIDY, volume, without=record.without)
             self._store.drop_volume(record.name)
-        except Exception as error:  # noqa: BLE001 - a bug in a plugin's lifecycle must not end us
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is waited for, and told
             return self._wait(record, explain(error))
         self._forget(record.name)
         self._tell(record.name, "volume.deleted", f"volume {record.name} was deleted{_but(record)}")
@@ -143,17 +137,15 @@ class Deletions:
 
     # -- inside ------------------------------------------------------------------------------------
 
-    def _condemn(
-        self, lifecycle: Lifecycle, volume: VolumeSpec, record: VolumeRecord
-    ) -> Exception | None:
+    def _condemn(self, volume: VolumeSpec, record: VolumeRecord) -> Errand[Exception | None]:
         """Mark everything; return why it can't be, the volume being as it was then."""
         try:
-            lifecycle.condemn(volume, record.without)
+            yield work_for(Call.CONDEMN, volume, without=record.without)
         except (TemporaryError, OSError):
             raise
-        except Exception as error:  # noqa: BLE001 - a bug in a plugin's lifecycle must not end us
+        except Exception as error:  # noqa: BLE001 - whatever it is, the volume stays
             try:
-                lifecycle.spare(volume)
+                yield work_for(Call.SPARE, volume)
             except Exception as failure:  # noqa: BLE001 - as above
                 message = f"volume {record.name} stays, but part of it says that it is deleted"
                 self._tell(
@@ -164,12 +156,14 @@ class Deletions:
         return None
 
     def _step(self, record: VolumeRecord, phase: Phase) -> VolumeRecord:
-        now = attrs.evolve(record, phase=phase)
+        # Its parts that are left alone may have become more meanwhile.
+        now = attrs.evolve(self._store.volume(record.name) or record, phase=phase)
         self._store.put_volume(now)
         return now
 
     def _end(self, record: VolumeRecord) -> VolumeRecord:
-        kept = attrs.evolve(record, phase=Phase.READY, without=())
+        known = self._store.volume(record.name) or record
+        kept = attrs.evolve(known, phase=Phase.READY, without=())
         self._store.put_volume(kept)
         self._forget(record.name)
         return kept

@@ -5,10 +5,9 @@ from __future__ import annotations
 import attrs
 
 from tierce.config import volume_from_mapping
-from tierce.lifecycle import Lifecycle
 from tierce.process.paths import Paths
 from tierce.registry import Registry
-from tierce.registry.lifecycles import lifecycle_of
+from tierce.registry.members import members_of
 from tierce.spec import MemberSpec, VolumeSpec
 from tierce.state import VolumeRecord
 
@@ -68,12 +67,7 @@ class Engines:
         folder = self._paths.volume(volume.name)
         return attrs.evolve(volume, uuid=record.uuid, created=record.created, folder=folder)
 
-    def of(self, record: VolumeRecord) -> tuple[Lifecycle, VolumeSpec]:
-        """Return the lifecycle of a volume and the volume, as the state knows it."""
-        volume = self.parse(record)
-        return lifecycle_of(self.registry, volume.engine), volume
-
     def serve(self, volume: VolumeSpec, record: VolumeRecord) -> Served:
         """Return what is to be served: a volume with the identity that the state gives it."""
         volume = self.identify(volume, record)
-        return Served(volume, record, lifecycle_of(self.registry, volume.engine).members(volume))
+        return Served(volume, record, members_of(self.registry, volume))

@@ -15,11 +15,11 @@ import attrs
 
 from tierce.config import leaves, volume_to_mapping
 from tierce.config.quantity import format_size
-from tierce.durable import make_folder, remove_folders
 from tierce.errors import ConflictError, TierceError, UsageError, explain
 from tierce.inventory.adoption import explain_conflict
 from tierce.inventory.engines import Engines, Served
-from tierce.registry.lifecycles import lifecycle_of
+from tierce.inventory.errands import Errand
+from tierce.process.works import Call, work_for
 from tierce.spec import Event, VolumeSpec
 from tierce.state import Owner, Phase, VolumeRecord
 from tierce.state.store import StateStore
@@ -40,40 +40,37 @@ class Making:
         self._emit = emit
         #: The volumes that were made since the server started.
         self.made: set[str] = set()
+        #: The volumes that are being made, by name.
+        self.under_way: dict[str, VolumeSpec] = {}
 
-    def make(self, volume: VolumeSpec, owner: Owner, origin: str) -> Served:
+    def make(self, volume: VolumeSpec, owner: Owner, origin: str) -> Errand[Served]:
         """Make a volume that there is not.
 
         Raises:
             ConflictError: Its folders hold something else, or can't be made.
             TierceError: The engine says no.
         """
-        return self._make(
-            volume,
-            VolumeRecord(
-                name=volume.name,
-                uuid=secrets.token_hex(16),
-                created=round(time.time(), 3),
-                owner=owner,
-                phase=Phase.CREATING,
-                mapping=to_keep(volume, owner),
-                origin=origin,
-            ),
+        intent = VolumeRecord(
+            name=volume.name,
+            uuid=secrets.token_hex(16),
+            created=round(time.time(), 3),
+            owner=owner,
+            phase=Phase.CREATING,
+            mapping=to_keep(volume, owner),
+            origin=origin,
         )
+        return (yield from self._make(volume, intent))
 
-    def resume(self, intent: VolumeRecord) -> Served:
+    def resume(self, intent: VolumeRecord) -> Errand[Served]:
         """Go on with a creation that a crash cut off; raises as `make`."""
-        return self._make(self._engines.parse(intent), intent)
+        return (yield from self._make(self._engines.parse(intent), intent))
 
-    def give_up(self, record: VolumeRecord) -> None:
+    def give_up(self, record: VolumeRecord) -> Errand[None]:
         """Undo a creation, whole or cut off, and forget it. What can't be undone is told."""
         name = record.name
         try:
-            lifecycle, volume = self._engines.of(record)
-            lifecycle.delete(volume)
-            if volume.folder.is_dir():
-                remove_folders((volume.folder,))
-        except Exception as error:  # noqa: BLE001 - a bug in a plugin's lifecycle must not end us
+            yield work_for(Call.DELETE, self._engines.parse(record))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the rest is not kept by it
             message = f"volume {name} was not made, and something is left of it: {explain(error)}"
             self._tell(name, "volume.left-over", message, "warning")
         try:
@@ -82,19 +79,18 @@ class Making:
             message = f"volume {name} was not made; the next start tries again: {error}"
             self._tell(name, "volume.left-over", message, "warning")
 
-    def _make(self, volume: VolumeSpec, record: VolumeRecord) -> Served:
+    def _make(self, volume: VolumeSpec, record: VolumeRecord) -> Errand[Served]:
         name = volume.name
-        lifecycle = lifecycle_of(self._engines.registry, volume.engine)
         volume = self._engines.identify(volume, record)
         self._store.put_volume(record)
+        self.under_way[name] = volume
         try:
-            make_folder(volume.folder)
-            lifecycle.create(volume)
+            yield work_for(Call.CREATE, volume)
         except Exception as error:
             # Whatever it is, a bug in a plugin's lifecycle included: nothing of it is to stay.
-            self.give_up(record)
+            yield from self.give_up(record)
             if isinstance(error, ConflictError):
-                raise explain_conflict(error, self._store, lifecycle, volume) from error
+                raise (yield from explain_conflict(error, self._store, volume)) from error
             if isinstance(error, OSError) and error.errno == errno.EFBIG:
                 raise UsageError(
                     f"volume {name}: {format_size(volume.size_bytes)} is too large for a file "
@@ -104,6 +100,8 @@ class Making:
             if isinstance(error, OSError):
                 raise ConflictError(f"volume {name}: {explain(error)}") from error
             raise
+        finally:
+            del self.under_way[name]
         record = attrs.evolve(record, phase=Phase.READY)
         self._store.put_volume(record)
         self.made.add(name)

@@ -25,7 +25,7 @@ from tierce.errors import ConfigError, explain
 from tierce.inventory import capacity
 from tierce.process.paths import Paths
 from tierce.registry import blaming, resolve
-from tierce.registry.lifecycles import lifecycle_of
+from tierce.registry.members import members_of
 from tierce.spec import Export, MemberSpec, VolumeSpec
 
 #: What the server itself keeps in the data folder.
@@ -119,8 +119,7 @@ class _Examination:
         """Find the volume's members."""
         volume = attrs.evolve(volume, folder=self._paths.volume(volume.name))
         try:
-            lifecycle = lifecycle_of(self._config.registry, volume.engine)
-            self._members[volume.name] = tuple(lifecycle.members(volume))
+            self._members[volume.name] = members_of(self._config.registry, volume)
         except Exception as error:  # noqa: BLE001 - the lifecycle is the plugin's
             self._wrong(f"volumes.{volume.name}", explain(error), volume.name)
 

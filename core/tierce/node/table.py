@@ -10,6 +10,7 @@ from tierce.node.policies import start_policies
 from tierce.node.portal import start_portal
 from tierce.node.servicing import start_service
 from tierce.node.target import start_target
+from tierce.node.working import start_working
 from tierce.process.paths import Paths
 from tierce.process.plan import Plan, Role
 from tierce.process.process_loop import Body, Process
@@ -21,6 +22,7 @@ _START: Mapping[Role, Callable[[Process, Registry], Body]] = {
     Role.MEMBER: start_member,
     Role.SERVICE: start_service,
     Role.POLICIES: start_policies,
+    Role.WORK: start_working,
 }
 
 

@@ -19,7 +19,8 @@
 | run/VOLUME.MEMBER.stats, run/VOLUME.MEMBER.address | a member's page, and where it listens |
 
 Process names: `serve`, `template`, `portal`, `target.VOLUME`, `member.VOLUME.MEMBER`,
-`service.NAME`, `service.NAME.VOLUME`, `policies`. A volume's name has no dot, so they can't meet.
+`service.NAME`, `service.NAME.VOLUME`, `policies`, `work.NUMBER`. A volume's name has no dot, so
+they can't meet.
 """
 
 from __future__ import annotations

@@ -20,8 +20,15 @@ class Role(enum.Enum):
     MEMBER = "member"
     SERVICE = "service"
     POLICIES = "policies"
+    WORK = "work"
     #: By the name under which operators know its process, its lock and its log.
     FORK_SERVER = "template"
+
+    @property
+    def is_called_for(self) -> bool:
+        """True of what runs while there is something for it to do, and ends by itself: its end is
+        no failure, and it is neither wanted nor unwanted while it runs."""
+        return self in (Role.POLICIES, Role.WORK)
 
     @property
     def rank(self) -> int:

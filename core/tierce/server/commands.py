@@ -7,18 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from tierce.codec import from_json, to_json
-from tierce.errors import ConfigError, TemporaryError, TierceError, UsageError, explain
-from tierce.inventory.adoption import Adoption
+from tierce.errors import TemporaryError, UsageError
+from tierce.inventory.adoption import Adopted, Adoption
 from tierce.inventory.deleting import Outcome
 from tierce.inventory.differing import Change
+from tierce.inventory.engines import Served
+from tierce.inventory.errands import Done
 from tierce.process.client import ANSWER_TIMEOUT_S
 from tierce.process.messages import Message, Peer, close_all
 from tierce.process.plan import Role
-from tierce.process.refusals import RefusedError
 from tierce.server.action_requests import ActionRequests
 from tierce.server.conditions import Conditions
 from tierce.server.inspecting import Inspector
 from tierce.server.node import Node
+from tierce.server.promises import Promise, Promises, refusal
 from tierce.server.reloading import foretell
 from tierce.server.telling import tell
 from tierce.supervision.child import Child
@@ -27,7 +29,8 @@ from tierce.supervision.child import Child
 class Commands:
     """Answers requests on the supervisor's socket.
 
-    An answer that must wait (a volume that is to come up, or to be gone) is kept until then.
+    An answer that must wait (a volume that is to come up, or to be gone; what an engine does) is
+    kept until then.
 
     Args:
         node: What they are about.
@@ -54,8 +57,8 @@ class Commands:
         self._action_requests = action_requests
         self._look = look
         self._volumes_changed = volumes_changed
-        self._coming: dict[str, list[tuple[Peer, int]]] = {}
-        self._resting: dict[str, list[tuple[Peer, int]]] = {}
+        self._coming = Promises()
+        self._resting = Promises()
 
     def handle(self, peer: Peer, message: Message, descriptors: list[int]) -> None:
         """Carry out one request."""
@@ -69,14 +72,13 @@ class Commands:
                 return
             for reply in self._carry_out(peer, number, message):
                 peer.send({"id": number, **reply})
-        except TierceError as error:
-            peer.send(_refusal(number, error))
-        except Exception as error:  # noqa: BLE001 - a bug in a plugin's lifecycle must not end us
-            peer.send(_refusal(number, TierceError(f"it failed: {explain(error)}")))
+        except Exception as error:  # noqa: BLE001 - a bug in a plugin's code must not end us
+            peer.send({"id": number, **refusal(error)})
 
     def reachable(self, volume: str) -> None:
         """Answer those who wait for a volume to come up."""
-        self._answer(self._coming, volume, {"ok": self._show(volume)})
+        if self._coming.has(volume):
+            self._coming.keep(volume, {"ok": self._show(volume)})
 
     def changed(self, child: Child) -> None:
         """Answer those who wait for what has just failed."""
@@ -84,54 +86,54 @@ class Commands:
             volume = child.plan.volume
             why = child.failures.reason or f"see {self._node.paths.log(child.plan.name)}"
             message = f"volume {volume} is there, but its target does not start: {why}"
-            error = {"error": message, "exit_code": TemporaryError.exit_code}
-            self._answer(self._coming, volume, error)
+            self._coming.keep(volume, refusal(TemporaryError(message)))
 
-    def advanced(self, volume: str, outcome: Outcome) -> None:
-        """Answer those who wait for what was to be done while nothing of a volume runs."""
-        if outcome.error is not None:
-            code = getattr(outcome.error, "exit_code", TierceError.exit_code)
-            reply = {"error": explain(outcome.error), "exit_code": code}
-        elif outcome.waits_for:
-            why = f"volume {volume} is not deleted yet: {outcome.waits_for}"
-            reply = {"error": why, "exit_code": TemporaryError.exit_code}
-        else:
-            reply = {"ok": {}}
-        self._answer(self._resting, volume, reply)
+    def advance(self, volume: str) -> None:
+        """Let that be done which is due while nothing of a volume runs, and answer those who wait
+        for it."""
+
+        def done(outcome: Outcome | None, error: Exception | None) -> None:
+            self._advanced(volume, outcome or Outcome(error=error))
+            # A volume that stays, or goes on, is to be served again.
+            self._look()
+
+        self._node.inventory.advance(volume, done)
 
     # -- inside ------------------------------------------------------------------------------------
+
+    def _advanced(self, volume: str, outcome: Outcome) -> None:
+        reply: Message = {"ok": {}}
+        if outcome.error is not None:
+            reply = refusal(outcome.error)
+        elif outcome.waits_for:
+            why = f"volume {volume} is not deleted yet: {outcome.waits_for}"
+            reply = refusal(TemporaryError(why))
+        self._resting.keep(volume, reply)
 
     def _carry_out(self, peer: Peer, number: int, message: Message) -> Iterator[Message]:
         inventory = self._node.inventory
         match message["do"]:
-            case "list" | "diff" | "show" | "processes" | "events":
+            case "list" | "show" | "processes" | "events":
                 yield from self._tell(message)
+            case "diff":
+                self._diff(peer, number, Path(message["file"]))
             case "create":
-                served = inventory.create(message["volume"], base=Path(message["base"]))
-                self._wait(self._coming, served.volume.name, peer, number)
-                self._volumes_changed()
+                self._create(peer, number, message)
             case "adopt":
-                adopted = inventory.adopt(from_json(Adoption, message))
-                self._wait(self._coming, adopted.record.name, peer, number)
-                self._volumes_changed()
+                self._adopt(peer, number, from_json(Adoption, message))
             case "delete":
-                name = str(message["name"])
-                inventory.begin_delete(name, tuple(message["without"]))
-                if name in inventory.deletions.pending:
-                    self._wait(self._resting, name, peer, number)
-                else:
-                    yield {"ok": {}}
-                self._volumes_changed()
+                self._delete(peer, number, str(message["name"]), tuple(message["without"]))
             case "cancel-delete":
-                inventory.cancel_delete(str(message["name"]))
-                self._volumes_changed()
-                yield {"ok": {}}
+                name = str(message["name"])
+                promise = self._promise(name, peer, number)
+                with promise.refusing():
+                    inventory.cancel_delete(name, _kept_by(promise, lambda _none: {}))
             case "loss":
-                yield {"ok": {"loss": inventory.loss(str(message["name"]), message["keep"])}}
+                self._loss(peer, number, str(message["name"]), message["keep"])
             case "accept-loss":
                 name = str(message["name"])
                 inventory.begin_accept(name, message["keep"])
-                self._wait(self._resting, name, peer, number)
+                self._resting.add(name, self._promise(name, peer, number))
                 self._look()
             case "policy-settings":
                 self._node.policy_settings.read()
@@ -149,14 +151,49 @@ class Commands:
                 for record in self._node.inventory.records().values():
                     yield {"row": self._inspector.row(record)}
                 yield {"ok": {}}
-            case "diff":
-                for change in self._foretell(Path(message["file"])):
-                    yield {"row": {**to_json(change), "text": change.text}}
-                yield {"ok": {}}
             case "show":
                 yield {"ok": self._show(str(message["name"]))}
             case _:
                 yield from tell(self._node, self._conditions, message)
+
+    def _create(self, peer: Peer, number: int, message: Message) -> None:
+        inventory = self._node.inventory
+        volume = inventory.check_new(message["volume"], base=Path(message["base"]))
+        promise = self._promise(volume.name, peer, number)
+        self._coming.add(volume.name, promise)
+
+        def done(_served: Served | None, error: Exception | None) -> None:
+            if error is not None:
+                promise.refuse(error)
+
+        inventory.create(volume, done)
+
+    def _adopt(self, peer: Peer, number: int, wanted: Adoption) -> None:
+        def ask(promise: Promise) -> Callable[[str], None]:
+            def done(adopted: Adopted | None, error: Exception | None) -> None:
+                if error is not None:
+                    promise.refuse(error)
+                elif adopted is not None:
+                    self._coming.add(adopted.record.name, promise)
+
+            return self._node.inventory.adopt(wanted, done)
+
+        self._question("adopt", peer, number, ask)
+
+    def _delete(self, peer: Peer, number: int, name: str, without: tuple[str, ...]) -> None:
+        def given_up(outcome: Outcome | None, error: Exception | None) -> None:
+            self._advanced(name, outcome or Outcome(error=error))
+
+        promise = self._promise(name, peer, number)
+        self._resting.add(name, promise)
+        with promise.refusing():
+            self._node.inventory.begin_delete(name, without, given_up)
+        self._volumes_changed()
+
+    def _loss(self, peer: Peer, number: int, name: str, keep: str) -> None:
+        promise = self._promise(name, peer, number)
+        with promise.refusing():
+            self._node.inventory.loss(name, keep, _kept_by(promise, lambda loss: {"loss": loss}))
 
     def _claim(self, peer: Peer, number: int, name: str) -> Iterator[Message]:
         inventory, children = self._node.inventory, self._node.children
@@ -169,51 +206,68 @@ class Commands:
         if is_held_down:
             children.forget(f"target.{name}")
         if name in inventory.served and not self._node.is_up(name):
-            self._wait(self._coming, name, peer, number)
+            self._coming.add(name, self._promise(name, peer, number))
             self._look()
         else:
             yield {"ok": {}}
 
-    def _foretell(self, file: Path) -> list[Change]:
-        try:
-            return foretell(self._node, file)
-        except ConfigError as error:
-            # Here it is a config file that is wrong.
-            why = f"{error}; a reload would change nothing"
-            raise RefusedError(why, error.exit_code) from error
+    def _diff(self, peer: Peer, number: int, file: Path) -> None:
+        def ask(promise: Promise) -> Callable[[str], None]:
+            def done(changes: list[Change] | None, error: Exception | None) -> None:
+                if error is not None:
+                    promise.refuse(error)
+                rows = [{"row": {**to_json(one), "text": one.text}} for one in changes or []]
+                promise.keep(*rows, {"ok": {}})
+
+            return foretell(self._node, file, done)
+
+        self._question("config diff", peer, number, ask)
 
     def _show(self, name: str) -> dict[str, Any]:
         return self._inspector.details(self._node.inventory.find(name))
 
-    def _wait(
-        self, waiting: dict[str, list[tuple[Peer, int]]], volume: str, peer: Peer, number: int
+    def _promise(self, name: str, peer: Peer, number: int) -> Promise:
+        """Promise an answer about a volume; what is under way for it goes on without who asked."""
+
+        def late() -> str:
+            work = self._node.inventory.under_way(name)
+            waits = f": {work.title} has not returned" if work is not None else ""
+            return (
+                f"volume {name}: not done within {ANSWER_TIMEOUT_S:.0f} s{waits}; it goes on, look "
+                f"with `tierce volume show {name}`"
+            )
+
+        return Promise(self._node.reactor, peer, number, late)
+
+    def _question(
+        self, what: str, peer: Peer, number: int, ask: Callable[[Promise], Callable[[str], None]]
     ) -> None:
-        entry = (peer, number)
-        waiting.setdefault(volume, []).append(entry)
+        """Promise the answer to what is given up where nobody waits for it any more.
 
-        def late() -> None:
-            if entry in waiting.get(volume, []):
-                waiting[volume].remove(entry)
-                peer.send(
-                    {
-                        "id": number,
-                        "error": f"volume {volume}: not done within {ANSWER_TIMEOUT_S:.0f} s; it "
-                        f"goes on, look with `tierce volume show {volume}`",
-                        "exit_code": TemporaryError.exit_code,
-                    }
-                )
+        Args:
+            what: The command.
+            peer: Who asks.
+            number: The request's number.
+            ask: Sees to it that the promise is kept; returns what gives that up.
+        """
 
-        self._node.reactor.call_later(ANSWER_TIMEOUT_S, late)
+        def late() -> str:
+            why = f"{what}: an engine has not answered within {ANSWER_TIMEOUT_S:.0f} s"
+            give_up(why)
+            return why
 
-    def _answer(
-        self, waiting: dict[str, list[tuple[Peer, int]]], volume: str, reply: Message
-    ) -> None:
-        for peer, number in waiting.pop(volume, []):
-            peer.send({"id": number, **reply})
+        promise = Promise(self._node.reactor, peer, number, late)
+        with promise.refusing():
+            give_up = ask(promise)
 
 
-def _refusal(number: int, error: TierceError) -> Message:
-    if isinstance(error, ConfigError):
-        # No config file is wrong, but what was typed.
-        error = UsageError(str(error))
-    return {"id": number, "error": str(error), "exit_code": error.exit_code}
+def _kept_by(promise: Promise, say: Callable[[Any], dict[str, Any]]) -> Done:
+    """Return what keeps a promise with what has come of something."""
+
+    def done(answer: Any, error: Exception | None) -> None:
+        if error is not None:
+            promise.refuse(error)
+        else:
+            promise.keep({"ok": say(answer)})
+
+    return done

@@ -3,12 +3,14 @@ something: what the supervisor is made of, without what it does."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 import attrs
 
 from tierce.inventory.volume_inventory import VolumeInventory
 from tierce.process.paths import Paths
+from tierce.process.plan import Role
 from tierce.reactor import Reactor
 from tierce.server.policy_settings import PolicySettings
 from tierce.spec import Event
@@ -39,6 +41,14 @@ class Node:
     def target(self, volume: str) -> Child | None:
         """Return the process that serves a volume, alive or not; None if there never was one."""
         return self.children.get(f"target.{volume}")
+
+    def drop_page(self, child: Child) -> None:
+        """A page of what no longer runs would show numbers that are nobody's."""
+        if child.plan.role in (Role.TARGET, Role.MEMBER):
+            member = child.plan.name.split(".")[2] if child.plan.role is Role.MEMBER else ""
+            # On a disk that has become read-only it stays.
+            with contextlib.suppress(OSError):
+                self.paths.page(child.plan.volume, member).unlink(missing_ok=True)
 
     def is_up(self, volume: str) -> bool:
         """True if the volume's target runs."""

@@ -25,13 +25,15 @@ from tierce.errors import (
     UsageError,
     explain,
 )
-from tierce.inventory.deciding import lacking
+from tierce.inventory.deciding import Foreseen, lacking
 from tierce.inventory.differing import Change, Effect, Situation, compare, differences
 from tierce.inventory.engines import Served
 from tierce.inventory.planning import plan_all
 from tierce.inventory.preflight import Findings, examine
+from tierce.inventory.workers import TOLD_S
 from tierce.process.listening import find_port_holder, open_listener
 from tierce.process.plan import Role
+from tierce.process.refusals import RefusedError
 from tierce.registry import Unusable
 from tierce.server.node import Node
 from tierce.spec import Event
@@ -43,7 +45,7 @@ _TOLD_BY_ITSELF = frozenset({Effect.NOTHING, Effect.REFUSED, Effect.WAITS})
 
 def reload(
     node: Node,
-    use: Callable[[Config, Findings], None],
+    use: Callable[[Config, Findings, Callable[[], None]], None],
     note: Callable[[str], None],
     unusable: Unusable,
 ) -> None:
@@ -52,55 +54,90 @@ def reload(
 
     Args:
         node: What is served by it.
-        use: Takes the new config.
+        use: Takes the new config; calls what it is given when all of it is applied.
         note: Tells the operator what works and yet should be known.
         unusable: What can't be used of the plugins.
     """
-
-    def tell(code: str, message: str, severity: str) -> None:
-        node.emit(Event(code, message, "process/serve", severity))
-
     before = situation_of(node)
     try:
         config, findings = _read_again(before, Path(before.config.file), unusable)
     except (TierceError, OSError) as error:
-        tell("config.refused", f"reload: {explain(error)}; nothing was changed", "error")
+        _tell(node, "config.refused", f"reload: {explain(error)}; nothing was changed", "error")
         return
     config, ports = keep_ports(before.config, config, _portal_pid(node))
     for why in ports.values():
-        tell("config.refused", f"reload: {why}", "error")
+        _tell(node, "config.refused", f"reload: {why}", "error")
     running = _running(node)
-    use(config, findings)
-    after = situation_of(node)
-    change = describe_change(before.config, config, (before.served, after.served), after.refused)
-    tell("config.reloaded", f"{config.file} was read again: {change}", "info")
-    for one in compare(before, after, running, ports):
-        if one.effect not in _TOLD_BY_ITSELF:
-            tell("config.changed", f"{one.what}: {one.text}", "info")
+    is_told = False
+
+    def tell() -> None:
+        nonlocal is_told
+        if not is_told:
+            is_told = True
+            _tell_change(node, before, running, ports)
+
+    use(config, findings, tell)
+    # What an engine takes long for is told of when it is done.
+    node.reactor.call_later(TOLD_S, tell)
     for text in (*config.advice, *findings.notes):
         note(text)
 
 
-def foretell(node: Node, file: Path) -> list[Change]:
-    """Say what a reload of a file would do. Changes nothing.
+def _tell_change(
+    node: Node, before: Situation, running: Mapping[str, str], ports: Mapping[str, str]
+) -> None:
+    """Tell what a reload has changed, and what of it is still under way."""
+    after = situation_of(node)
+    config = after.config
+    change = describe_change(before.config, config, (before.served, after.served), after.refused)
+    pending = node.inventory.pending
+    if pending:
+        change += f"; under way: {', '.join(sorted(pending))}"
+    _tell(node, "config.reloaded", f"{config.file} was read again: {change}", "info")
+    for one in compare(before, after, running, ports):
+        if one.effect not in _TOLD_BY_ITSELF:
+            _tell(node, "config.changed", f"{one.what}: {one.text}", "info")
+
+
+def _tell(node: Node, code: str, message: str, severity: str) -> None:
+    node.emit(Event(code, message, "process/serve", severity))
+
+
+def foretell(
+    node: Node, file: Path, done: Callable[[list[Change] | None, Exception | None], None]
+) -> Callable[[str], None]:
+    """Let `done` have what a reload of a file would do. Changes nothing.
+
+    Returns: what gives it up.
 
     Raises:
-        TierceError: Nothing: it would be refused as a whole.
+        RefusedError: Nothing: it would be refused as a whole.
     """
     before = situation_of(node)
-    config, findings = _read_again(before, file, before.config.registry.unusable)
+    try:
+        config, findings = _read_again(before, file, before.config.registry.unusable)
+    except ConfigError as error:
+        # Here it is a config file that is wrong.
+        why = f"{error}; a reload would change nothing"
+        raise RefusedError(why, error.exit_code) from error
     config, ports = keep_ports(before.config, config, _portal_pid(node))
-    foreseen = node.inventory.foresee(config, findings.refused)
-    policy_set = node.policy_settings.settle(foreseen)
-    after = Situation(
-        config,
-        foreseen.served,
-        foreseen.refused,
-        before.made | foreseen.made,
-        {plan.name: plan for plan in plan_all(foreseen, policy_set)},
-        policy_set,
-    )
-    return compare(before, after, _running(node), ports)
+
+    def told(foreseen: Foreseen | None, error: Exception | None) -> None:
+        if foreseen is None:
+            done(None, error)
+            return
+        policy_set = node.policy_settings.settle(foreseen)
+        after = Situation(
+            config,
+            foreseen.served,
+            foreseen.refused,
+            before.made | foreseen.made,
+            {plan.name: plan for plan in plan_all(foreseen, policy_set)},
+            policy_set,
+        )
+        done(compare(before, after, _running(node), ports), None)
+
+    return node.inventory.foresee(config, findings.refused, told)
 
 
 def situation_of(node: Node) -> Situation:

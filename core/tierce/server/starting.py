@@ -7,8 +7,68 @@ from collections.abc import Mapping
 
 from tierce.config import Config, portal_sections
 from tierce.errors import TemporaryError, TierceError
+from tierce.inventory.volume_inventory import VolumeInventory
 from tierce.process.listening import open_listener
+from tierce.process.plan import Role
 from tierce.process.refusals import join_refusals
+from tierce.supervision.child import Child
+
+
+class Starting:
+    """Whether a server serves. It knows as soon as one volume can be served, or none can; a strict
+    one when all of its config file is applied.
+
+    Args:
+        config: The config file.
+        inventory: The volumes; the file is being applied to them.
+        ports: Why addresses can't be listened at, as `try_ports` says.
+        is_strict: Everything has to be served.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        inventory: VolumeInventory,
+        ports: Mapping[str, Mapping[str, Exception]],
+        *,
+        is_strict: bool,
+    ) -> None:
+        self._config = config
+        self._inventory = inventory
+        self._ports = ports
+        self._is_strict = is_strict
+        self.is_decided = False
+        #: Why it can't serve.
+        self.error: TierceError | None = None
+
+    def look(self) -> None:
+        """See whether it can be told now."""
+        inventory = self._inventory
+        served_count = len(inventory.served)
+        if inventory.pending and (self._is_strict or not served_count):
+            return
+        try:
+            check_start(
+                self._config,
+                self._ports,
+                inventory.errors,
+                served_count=served_count,
+                is_strict=self._is_strict,
+            )
+        except TierceError as error:
+            if inventory.pending:
+                return
+            self.error = error
+        self.is_decided = True
+
+    def concerns(self, child: Child, *, is_stopping: bool) -> bool:
+        """True of a process that is to be as it is desired; False of one that is left alone."""
+        if is_stopping:
+            # One that can't start ends what it has started, and nothing that served before.
+            return self.error is None or not child.is_adopted
+        if self.is_decided:
+            return not child.plan.role.is_called_for
+        return child.plan.role is Role.FORK_SERVER
 
 
 def try_ports(config: Config) -> dict[str, dict[str, Exception]]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from tierce.config import Config, Limits, load_config
-from tierce.errors import TemporaryError, TierceError, explain
+from tierce.errors import TemporaryError, explain
 from tierce.inventory.planning import plan_all
 from tierce.inventory.preflight import Findings, examine
 from tierce.inventory.volume_inventory import VolumeInventory
@@ -32,6 +32,7 @@ from tierce.server.commands import Commands
 from tierce.server.conditions import Conditions
 from tierce.server.evaluating import Evaluating
 from tierce.server.event_log import Console, EventLog
+from tierce.server.fencing import note_fenced
 from tierce.server.importing import Imports
 from tierce.server.inspecting import Inspector, is_durable
 from tierce.server.listeners import Listeners
@@ -39,8 +40,9 @@ from tierce.server.node import Node
 from tierce.server.policy_settings import PolicySettings
 from tierce.server.reloading import reload
 from tierce.server.routing import Router
-from tierce.server.starting import check_start, try_ports
+from tierce.server.starting import Starting, try_ports
 from tierce.server.status_display import StatusDisplay
+from tierce.server.works import Works
 from tierce.spec import Event
 from tierce.state import acquire
 from tierce.state.store import StateStore
@@ -125,7 +127,6 @@ class Supervisor:
         self.event_log = EventLog(paths, store, console, reactor.call_soon)
         self.listeners = self.event_log.listeners = Listeners(reactor, self.event_log.emit)
         self.listeners.use(config.registry)
-        self.inventory = VolumeInventory(paths, store, self.event_log.emit)
         emit, limits = self.event_log.emit, config.limits
         self.children = Children(
             paths,
@@ -135,10 +136,14 @@ class Supervisor:
             restart_delay_s_max=limits.restart_delay_s_max,
             system=system,
         )
+        whereabouts = Whereabouts(paths)
+        self.works = works = Works(paths, reactor, self.children, whereabouts, emit, self.look)
+        works.use(config.registry)
+        self.inventory = VolumeInventory(paths, store, emit, works, self.volumes_changed)
         self.watchdog = Watchdog(
             self.children,
             reactor,
-            Whereabouts(paths),
+            whereabouts,
             emit=emit,
             changed=self._changed,
             limits=limits,
@@ -167,6 +172,8 @@ class Supervisor:
         self._stop_timeout_s: float = limits.stop_timeout_s
         self._plans: dict[str, Plan] = {}
         self._planned = (-1, -1)
+        self._starting = Starting(config, self.inventory, {}, is_strict=False)
+        self._notes: tuple[str, ...] = ()
         self._is_stopping = False
         self._is_looking = False
         self._bugs = Bugs(reactor.now, emit, paths.log("serve"))
@@ -187,11 +194,12 @@ class Supervisor:
             stack.callback(self.event_log.close)
             stack.callback(self.children.detach)
             adopted = self.children.adopt_living()
-            self._note_fenced()
+            note_fenced(self.node)
+            self.works.end_former(adopted)
             has_portal = any(child.plan.role is Role.PORTAL for child in adopted)
             ports = {} if has_portal else try_ports(self.config)
+            self._starting = Starting(self.config, self.inventory, ports, is_strict=is_strict)
             self.inventory.apply(self.config, refused=findings.refused)
-            self._check_start(ports, is_strict=is_strict)
             listener = listen(self.paths.socket("serve"))
             control = ControlServer(
                 self.reactor, listener, self.commands.handle, self.action_requests.gone
@@ -204,12 +212,16 @@ class Supervisor:
                 signal.SIGTERM: self.stop,
             }
             stack.enter_context(caught_signals(self.reactor, actions))
-            self.status_display.open(len(adopted))
-            for note in (*self.config.advice, *findings.notes):
-                self.status_display.note(note)
+            self._notes = (*self.config.advice, *findings.notes)
             self.watchdog.start()
-            self.look()
-            self.reactor.run(self._bugs.survive)
+            self._decide()
+            if not self._is_stopping:
+                self.look()
+                self.reactor.run(self._bugs.survive)
+            if self._starting.error is not None:
+                # What ends the server is told by its end: once.
+                self._console.close()
+                raise self._starting.error
             self.status_display.close()
 
     def look(self) -> None:
@@ -225,23 +237,39 @@ class Supervisor:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._decide()
         desired = self._desired()
         self._forget_unwanted(desired)
         observed = [
             child.observe()
             for child in self.children.all()
-            # One that ends by itself is neither wanted nor unwanted while it runs.
-            if self._is_stopping or child.plan.role is not Role.POLICIES
+            if self._starting.concerns(child, is_stopping=self._is_stopping)
         ]
         if self._is_stopping and not observed:
             self.reactor.stop()
             return
         self._act(desired, observed)
-        if not self._is_stopping:
+        if self._is_stopping:
+            return
+        self.works.look()
+        if self._starting.is_decided:
             for plan in desired.values():
                 self.children.tell(plan)
             self.policies.look()
             self.router.update()
+
+    def _decide(self) -> None:
+        """See whether this server serves, and begin with it, or end."""
+        if self._starting.is_decided or self._is_stopping:
+            return
+        self._starting.look()
+        if self._starting.error is not None:
+            self._is_stopping = True
+            self.watchdog.stop()
+        elif self._starting.is_decided:
+            self.status_display.open(sum(child.is_adopted for child in self.children.all()))
+            for note in self._notes:
+                self.status_display.note(note)
 
     def _act(self, desired: dict[str, Plan], observed: list[Observed]) -> None:
         now = self.reactor.now()
@@ -265,6 +293,10 @@ class Supervisor:
         changed."""
         if self._is_stopping:
             return {}
+        if not self._starting.is_decided:
+            # What makes volumes is forked as well.
+            fork_server = next(plan_all(self.inventory, self.policy_settings.in_force))
+            return {fork_server.name: fork_server}
         versions = (self.inventory.version, self.policy_settings.version)
         if self._planned != versions:
             self._planned = versions
@@ -277,12 +309,10 @@ class Supervisor:
         for child in self.children.all():
             if not child.is_running and child.plan.name not in desired:
                 self.children.forget(child.plan.name)
-                self._drop_page(child)
+                self.node.drop_page(child)
         alive = {child.plan.volume for child in self.children.all()}
         for name in self.inventory.due - alive:
-            self.commands.advanced(name, self.inventory.advance(name))
-            # A volume that stays, or goes on, is to be served again.
-            self.look()
+            self.commands.advance(name)
         if self.inventory.deletions.pending and self._deletion_timer is None:
             self._deletion_timer = self.reactor.call_later(DELETION_RETRY_S, self._retry_deletions)
 
@@ -291,35 +321,15 @@ class Supervisor:
         self.inventory.deletions.look_again()
         self.look()
 
-    def _drop_page(self, child: Child) -> None:
-        """A page of what no longer runs would show numbers that are nobody's."""
-        if child.plan.role in (Role.TARGET, Role.MEMBER):
-            member = child.plan.name.split(".")[2] if child.plan.role is Role.MEMBER else ""
-            # On a disk that has become read-only it stays.
-            with contextlib.suppress(OSError):
-                self.paths.page(child.plan.volume, member).unlink(missing_ok=True)
-
     def _changed(self, child: Child) -> None:
         if child.fenced:
-            self._note_fenced(child)
+            note_fenced(self.node, child)
         self.commands.changed(child)
         if child.plan.role is Role.POLICIES:
             self.policies.heard(child)
+        elif child.plan.role is Role.WORK:
+            self.works.heard(child)
         self.look()
-
-    def _note_fenced(self, child: Child | None = None) -> None:
-        """Move what fenced targets left behind into the state, where it outlives them."""
-        ended = {child.plan.name: child.fenced} if child is not None else {}
-        ended |= {path.stem: "" for path in self.paths.run.glob("target.*.ended")}
-        for name, reason in ended.items():
-            try:
-                why = self.paths.why_ended(name) or reason
-                self.inventory.fence(name.removeprefix("target."), why)
-                self.paths.ended(name).unlink(missing_ok=True)
-            except (TierceError, OSError) as error:
-                # Where the state can't be written the note stays, which keeps the target down.
-                why = f"{name} is fenced, which can't be noted: {explain(error)}"
-                self._emit(name, "volume.fence-failed", why)
 
     def _tell_stop(self, name: str, reason: str) -> None:
         if not self._is_stopping:
@@ -348,23 +358,6 @@ class Supervisor:
             self._emit(volume, "volume.emptied", f"volume {volume} is empty again: {why}")
         self.status_display.reachable(volume)
 
-    def _check_start(
-        self, ports: Mapping[str, Mapping[str, Exception]], *, is_strict: bool
-    ) -> None:
-        inventory = self.inventory
-        try:
-            check_start(
-                self.config,
-                ports,
-                inventory.errors,
-                served_count=len(inventory.served),
-                is_strict=is_strict,
-            )
-        except TierceError:
-            # What ends the server is told by its end: once.
-            self._console.close()
-            raise
-
     # -- what an operator wants --------------------------------------------------------------------
 
     def stop(self) -> None:
@@ -390,11 +383,12 @@ class Supervisor:
         self.children.limit_delay(limits.restart_delay_s_max)
         self._store.event_count_max = limits.event_count_max
 
-    def use(self, config: Config, findings: Findings) -> None:
-        """Take a config file that was read again."""
+    def use(self, config: Config, findings: Findings, settled: Callable[[], None]) -> None:
+        """Take a config file that was read again; `settled()` when all of it is applied."""
         self.config = config
         self._use_limits(config.limits)
         self.listeners.use(config.registry)
-        self.inventory.apply(config, refused=findings.refused)
+        self.works.use(config.registry)
         self.policy_settings.forget_others(config)
+        self.inventory.apply(config, refused=findings.refused, settled=settled)
         self.volumes_changed()

@@ -315,7 +315,7 @@ class Children:
         self._let_go(child)
         now = self._reactor.now()
         child.fenced = self._paths.why_ended(child.plan.name) or str(child.facts.get("fenced", ""))
-        if child.fenced or child.stop_asked_at is not None or child.plan.role is Role.POLICIES:
+        if child.fenced or child.stop_asked_at is not None or child.plan.role.is_called_for:
             if child.reason and not child.fenced:
                 self._emit(self._failure(child, "node.process.failed", child.reason))
             child.failures.clear()

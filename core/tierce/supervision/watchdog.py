@@ -7,6 +7,7 @@ from collections.abc import Callable
 from tierce.config import Limits
 from tierce.errors import ProtocolError
 from tierce.process.messages import Message
+from tierce.process.plan import Role
 from tierce.process.process_loop import subject_of
 from tierce.process.whereabouts import Whereabouts
 from tierce.reactor import Reactor, Timer
@@ -82,7 +83,10 @@ class Watchdog:
                 child.peer.drain()
             if has_slept:
                 child.pulse.forgive(now)
-            if child.pid and child.peer is not None and child.stop_asked_at is None:
+            # What does a work answers when that is over; who gave it tells how long it takes.
+            is_working = child.plan.role is Role.WORK
+            is_there = child.pid and child.peer is not None and child.stop_asked_at is None
+            if is_there and not is_working:
                 self._attend(child, now)
 
     def _attend(self, child: Child, now: float) -> None:

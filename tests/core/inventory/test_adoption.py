@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from core.scenes import Scene
-from tierce import ConflictError, Lifecycle, UsageError, VolumeSpec
+from core.scenes import volume as in_scene
+from tierce import ConflictError, UsageError, VolumeSpec
 from tierce.codec import from_json, to_json
-from tierce.inventory.adoption import Adoption, adopt_record, adopt_without_server, explain_conflict
+from tierce.config import volume_from_mapping
+from tierce.inventory.adoption import (
+    Adopted,
+    Adoption,
+    adopt_record,
+    adopt_without_server,
+    explain_conflict,
+)
+from tierce.inventory.errands import run_here
+from tierce.node.carrying_out import carry_out
 from tierce.process.paths import Paths
 from tierce.registry import Registry
 from tierce.state import Owner, Phase, acquire
@@ -46,7 +56,12 @@ def folders(volume: VolumeSpec) -> tuple[Path, ...]:
 
 
 def explain(store: StateStore, volume: VolumeSpec) -> str:
-    return str(explain_conflict(REFUSED, store, JivaLifecycle(), volume))
+    explaining = explain_conflict(REFUSED, store, volume)
+    return str(run_here(explaining, partial(carry_out, Registry.load())))
+
+
+def adopt(store: StateStore, registry: Registry, wanted: Adoption) -> Adopted:
+    return run_here(adopt_record(store, registry, wanted), partial(carry_out, registry))
 
 
 def test_the_way_back_names_every_folder(store: StateStore, volume: VolumeSpec) -> None:
@@ -65,7 +80,7 @@ def test_the_way_back_leaves_out_a_folder_that_is_lost(
     told = explain(store, volume)
     assert f"tierce volume adopt --without replica-3 '{first}' '{second}'" in told
     registry = Registry.load()
-    adopted = adopt_record(store, registry, Adoption((first, second), ("replica-3",)))
+    adopted = adopt(store, registry, Adoption((first, second), ("replica-3",)))
     assert (adopted.record.name, adopted.record.uuid) == ("demo", volume.uuid)
     assert (adopted.record.owner, adopted.record.phase) == (Owner.STATE, Phase.READY)
     assert "replica-3 is lost" in adopted.loss
@@ -79,25 +94,20 @@ def test_folders_that_hold_no_volume_leave_the_refusal_as_it_is(
     assert explain(store, volume) == str(REFUSED)
 
 
-class Buggy(Lifecycle):
-    """One that fails on folders that it does not expect."""
-
-    def adopt(self, folders: tuple[Path, ...], without: tuple[str, ...] = ()) -> Mapping[str, Any]:
-        raise RuntimeError("a bug")
-
-
-class Forgetful(Lifecycle):
-    """One that takes everything for a volume, but knows none."""
-
-    def adopt(self, folders: tuple[Path, ...], without: tuple[str, ...] = ()) -> Mapping[str, Any]:
-        return {"name": "demo"}
-
-
-@pytest.mark.parametrize("lifecycle", [Buggy(), Forgetful()])
+@pytest.mark.parametrize(
+    "note", ["[]", "{}"], ids=["one that fails", "one that takes everything for a volume"]
+)
 def test_a_bug_of_an_engine_that_is_asked_for_the_way_back_hides_no_refusal(
-    store: StateStore, volume: VolumeSpec, lifecycle: Lifecycle
+    scene: Scene, note: str
 ) -> None:
-    assert explain_conflict(REFUSED, store, lifecycle, volume) is REFUSED
+    folder = scene.folder / "demo-folder"
+    folder.mkdir()
+    (folder / "note").write_text(note)
+    mapping = in_scene()
+    wanted = volume_from_mapping(mapping, scene.registry, base=scene.folder, origin="here")
+    with StateStore(scene.paths.state) as store:
+        explaining = explain_conflict(REFUSED, store, wanted)
+        assert run_here(explaining, partial(carry_out, scene.registry)) is REFUSED
 
 
 @pytest.mark.parametrize(
@@ -112,30 +122,36 @@ def test_a_bug_of_one_engine_keeps_no_other_from_being_asked(
 ) -> None:
     (scene.folder / "note").write_text(note)
     with StateStore(scene.paths.state) as store, pytest.raises(UsageError, match=why) as refused:
-        adopt_record(store, scene.registry, Adoption((scene.folder,)))
+        adopt(store, scene.registry, Adoption((scene.folder,)))
     assert "stranger: " in str(refused.value)
 
 
 def test_a_volume_that_the_state_has_is_not_to_be_adopted(
     store: StateStore, volume: VolumeSpec
 ) -> None:
-    adopted = adopt_record(store, Registry.load(), Adoption(folders(volume)))
+    adopted = adopt(store, Registry.load(), Adoption(folders(volume)))
     store.put_volume(adopted.record)
     told = explain(store, volume)
     assert "which the state knows (owned by the state, made by tierce volume adopt)" in told
     assert "run:" not in told
     with pytest.raises(UsageError, match="which the state has not lost"):
-        adopt_record(store, Registry.load(), Adoption(folders(volume)))
+        adopt(store, Registry.load(), Adoption(folders(volume)))
 
 
 def test_only_engines_that_know_the_folders_say_what_is_wrong(
     store: StateStore, volume: VolumeSpec, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match=r"adopted: jiva: .*name the folders of replica-3 too"):
-        adopt_record(store, Registry.load(), Adoption(folders(volume)[:2]))
+        adopt(store, Registry.load(), Adoption(folders(volume)[:2]))
     (tmp_path / "letter").touch()
     with pytest.raises(UsageError, match=r"adopted: file: .*; jiva: "):
-        adopt_record(store, Registry.load(), Adoption((tmp_path,)))
+        adopt(store, Registry.load(), Adoption((tmp_path,)))
+
+
+def adopt_here(paths: Paths, volume: VolumeSpec) -> Adopted:
+    registry = Registry.load()
+    do = partial(carry_out, registry)
+    return adopt_without_server(paths, registry, Adoption(folders(volume)), do)
 
 
 def test_without_a_server_the_state_is_written_unless_one_holds_it(
@@ -145,9 +161,9 @@ def test_without_a_server_the_state_is_written_unless_one_holds_it(
     paths.make()
     lock = acquire(paths.serve_lock, {"name": "serve"}, what="the folder")
     with pytest.raises(ConflictError, match="is held by process"):
-        adopt_without_server(paths, Registry.load(), Adoption(folders(volume)))
+        adopt_here(paths, volume)
     lock.release()
-    adopted = adopt_without_server(paths, Registry.load(), Adoption(folders(volume)))
+    adopted = adopt_here(paths, volume)
     with StateStore(paths.state) as store:
         assert store.volume("demo") == adopted.record
 

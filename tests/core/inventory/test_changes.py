@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from core.in_place import begin_delete
 from core.scenes import Scene, volume
 from tierce import ConfigError, UsageError
 from tierce.config import load_config
@@ -102,4 +103,4 @@ def test_a_volume_with_a_mistake_keeps_its_settings_at_reload_and_restart_and_no
     assert "tierce.yaml:3: volumes.demo" in inventory.refused["demo"]
     assert inventory.is_wanted(before.record)
     with pytest.raises(UsageError, match="belongs to"):
-        inventory.begin_delete("demo")
+        begin_delete(inventory, "demo")

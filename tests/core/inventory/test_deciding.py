@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import attrs
 import pytest
 
+from core.in_place import create
 from core.scenes import Scene, volume
 from tierce import ConflictError, TemporaryError
 from tierce.config import load_config
 from tierce.inventory.deciding import Foreseen, Step, decide, foresee, lacking
 from tierce.inventory.engines import Engines
+from tierce.inventory.errands import run_here
 from tierce.inventory.volume_inventory import VolumeInventory
+from tierce.node.carrying_out import carry_out
 from tierce.state import Phase
 
 
@@ -19,7 +24,8 @@ def step(scene: Scene, phase: Phase | None, *, refused: Exception | None = None)
     inventory = scene.start()
     config = inventory.config
     record = attrs.evolve(inventory.find("demo"), phase=phase) if phase is not None else None
-    return decide(config, engines(inventory), config.volumes[0], record, refused)
+    deciding = decide(config, engines(inventory), config.volumes[0], record, refused)
+    return run_here(deciding, partial(carry_out, scene.registry))
 
 
 def engines(inventory: VolumeInventory) -> Engines:
@@ -56,7 +62,8 @@ def test_what_was_found_wrong_before_is_raised_first(scene: Scene) -> None:
 def predict(scene: Scene, inventory: VolumeInventory) -> Foreseen:
     config = load_config(scene.file, scene.registry, is_lenient=True)
     records = inventory.records()
-    return foresee(config, engines(inventory), records, inventory.served, {})
+    foreseeing = foresee(config, engines(inventory), records, inventory.served, {})
+    return run_here(foreseeing, partial(carry_out, scene.registry))
 
 
 def test_what_would_be_made_served_or_refused_is_foreseen_and_nothing_is_done(
@@ -79,7 +86,7 @@ def test_what_would_be_made_served_or_refused_is_foreseen_and_nothing_is_done(
 def test_a_volume_of_the_state_is_served_whatever_the_file_says(scene: Scene) -> None:
     scene.write()
     inventory = scene.start()
-    inventory.create(volume("kept"), base=scene.folder)
+    create(inventory, volume("kept"), base=scene.folder)
     scene.write(volume("demo"))
     assert set(predict(scene, inventory).served) == {"demo", "kept"}
 

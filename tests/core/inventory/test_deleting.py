@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from core.in_place import advance, begin_delete, cancel_delete, create, loss
 from core.scenes import Crash, FolderLifecycle, Scene, note, volume
 from tierce import ConflictError, TemporaryError, UsageError
 from tierce.inventory.volume_inventory import VolumeInventory
@@ -26,7 +27,7 @@ def inventory(scene: Scene) -> VolumeInventory:
     """One with a volume that the state owns."""
     scene.write()
     inventory = scene.start()
-    inventory.create(volume(), base=scene.folder)
+    create(inventory, volume(), base=scene.folder)
     scene.codes()
     return inventory
 
@@ -34,11 +35,11 @@ def inventory(scene: Scene) -> VolumeInventory:
 def test_a_volume_that_is_to_go_is_not_served_and_goes_when_nothing_of_it_runs(
     scene: Scene, inventory: VolumeInventory
 ) -> None:
-    inventory.begin_delete("demo")
+    begin_delete(inventory, "demo")
     assert (list(inventory.served), list(inventory.due)) == ([], ["demo"])
     assert names(scene) == ["bytes", "note"]
     assert inventory.find("demo").phase is Phase.DELETING
-    outcome = inventory.advance("demo")
+    outcome = advance(inventory, "demo")
     assert (outcome.error, outcome.waits_for) == (None, "")
     assert (inventory.records(), inventory.due) == ({}, frozenset())
     assert names(scene) == []
@@ -56,17 +57,17 @@ def test_a_volume_that_is_to_go_is_not_served_and_goes_when_nothing_of_it_runs(
 def test_a_crash_in_any_step_is_gone_on_with(
     scene: Scene, inventory: VolumeInventory, step: str, phase: Phase, left: list[str]
 ) -> None:
-    inventory.begin_delete("demo")
+    begin_delete(inventory, "demo")
     FolderLifecycle.faults[step] = Crash()
     with pytest.raises(Crash):
-        inventory.advance("demo")
+        advance(inventory, "demo")
     FolderLifecycle.faults.clear()
     assert names(scene) == left
     inventory = scene.start()
     assert inventory.find("demo").phase is phase
     # Not before its processes have gone.
     assert (list(inventory.served), list(inventory.due)) == ([], ["demo"])
-    assert inventory.advance("demo").waits_for == ""
+    assert advance(inventory, "demo").waits_for == ""
     assert (inventory.records(), names(scene)) == ({}, [])
 
 
@@ -75,9 +76,9 @@ def test_what_is_out_of_reach_is_waited_for_and_said_once(
 ) -> None:
     away = folder(scene).with_name("unmounted")
     folder(scene).rename(away)
-    inventory.begin_delete("demo")
+    begin_delete(inventory, "demo")
     for _ in range(2):
-        waits_for = inventory.advance("demo").waits_for
+        waits_for = advance(inventory, "demo").waits_for
         assert waits_for.startswith(f"nothing is found of {folder(scene)}. Nothing of it is gone")
         assert "`tierce volume delete demo --cancel` keeps it" in waits_for
     assert scene.codes() == ["volume.delete-waits"]
@@ -85,11 +86,11 @@ def test_what_is_out_of_reach_is_waited_for_and_said_once(
     assert (list(inventory.due), list(inventory.deletions.pending)) == ([], ["demo"])
     # The next server waits as well, and goes on when the disk is back.
     inventory = scene.start()
-    inventory.advance("demo")
+    advance(inventory, "demo")
     away.rename(folder(scene))
     inventory.deletions.look_again()
     assert inventory.due == {"demo"}
-    inventory.advance("demo")
+    advance(inventory, "demo")
     assert (inventory.records(), names(scene)) == ({}, [])
 
 
@@ -97,12 +98,12 @@ def test_a_part_that_is_lost_is_left_out_of_a_deletion_that_waits_and_of_the_nex
     scene: Scene, inventory: VolumeInventory
 ) -> None:
     folder(scene).rename(folder(scene).with_name("lost"))
-    inventory.begin_delete("demo")
-    inventory.advance("demo")
-    inventory.begin_delete("demo", ("two",))
+    begin_delete(inventory, "demo")
+    advance(inventory, "demo")
+    begin_delete(inventory, "demo", ("two",))
     inventory = scene.start()
     assert inventory.find("demo").without == ("two",)
-    assert inventory.advance("demo").waits_for == ""
+    assert advance(inventory, "demo").waits_for == ""
     assert scene.events[-1].message == "volume demo was deleted, but for two"
 
 
@@ -110,15 +111,15 @@ def test_what_is_no_part_of_a_volume_can_not_be_left_out_and_nothing_begins(
     scene: Scene, inventory: VolumeInventory
 ) -> None:
     with pytest.raises(UsageError, match="demo has no three; its parts are: one, two"):
-        inventory.begin_delete("demo", ("three",))
+        begin_delete(inventory, "demo", ("three",))
     assert "demo" in inventory.served
     FolderLifecycle.faults["empty"] = TemporaryError("the disk sleeps")
-    inventory.begin_delete("demo")
-    inventory.advance("demo")
+    begin_delete(inventory, "demo")
+    advance(inventory, "demo")
     with pytest.raises(UsageError, match="its parts are: one, two"):
-        inventory.begin_delete("demo", ("three",))
+        begin_delete(inventory, "demo", ("three",))
     FolderLifecycle.faults.clear()
-    assert inventory.advance("demo").waits_for == ""
+    assert advance(inventory, "demo").waits_for == ""
     assert names(scene) == []
 
 
@@ -127,8 +128,8 @@ def test_a_deletion_that_can_not_be_done_is_over_and_the_volume_is_as_it_was(
 ) -> None:
     FolderLifecycle.faults["condemn"] = ConflictError("the folder holds something else")
     before = inventory.served["demo"]
-    inventory.begin_delete("demo", ("two",))
-    outcome = inventory.advance("demo")
+    begin_delete(inventory, "demo", ("two",))
+    outcome = advance(inventory, "demo")
     assert str(outcome.error) == "the folder holds something else"
     FolderLifecycle.faults.clear()
     assert names(scene) == ["bytes", "note"]
@@ -148,19 +149,19 @@ def test_what_can_not_be_marked_as_staying_is_told(
 ) -> None:
     FolderLifecycle.faults["condemn"] = ConflictError("no")
     FolderLifecycle.faults["spare"] = fault
-    inventory.begin_delete("demo")
-    inventory.advance("demo")
+    begin_delete(inventory, "demo")
+    advance(inventory, "demo")
     assert scene.codes() == ["volume.not-spared"]
     assert "demo" in inventory.served
 
 
 def test_a_deletion_that_waits_is_taken_back(scene: Scene, inventory: VolumeInventory) -> None:
     before = inventory.served["demo"]
-    inventory.begin_delete("demo")
+    begin_delete(inventory, "demo")
     FolderLifecycle.faults["condemn"] = TemporaryError("the disk sleeps")
-    inventory.advance("demo")
+    advance(inventory, "demo")
     assert names(scene) == ["bytes", "deleted"]
-    inventory.cancel_delete("demo")
+    cancel_delete(inventory, "demo")
     assert names(scene) == ["bytes", "note"]
     assert dict(inventory.served) == {"demo": before}
     assert (inventory.due, scene.start().served["demo"]) == (frozenset(), before)
@@ -168,16 +169,16 @@ def test_a_deletion_that_waits_is_taken_back(scene: Scene, inventory: VolumeInve
 
 def test_what_is_gone_can_not_be_taken_back(scene: Scene, inventory: VolumeInventory) -> None:
     with pytest.raises(UsageError, match="is not being deleted"):
-        inventory.cancel_delete("demo")
-    inventory.begin_delete("demo")
+        cancel_delete(inventory, "demo")
+    begin_delete(inventory, "demo")
     FolderLifecycle.faults["empty"] = OSError(5, "Input/output error", "/disk")
-    assert inventory.advance("demo").waits_for == (
+    assert advance(inventory, "demo").waits_for == (
         "/disk: Input/output error. Its other bytes are gone or go"
     )
     with pytest.raises(UsageError, match="bytes of it are gone already"):
-        inventory.cancel_delete("demo")
+        cancel_delete(inventory, "demo")
     with pytest.raises(UsageError, match="there is a volume demo already"):
-        inventory.create(volume(), base=scene.folder)
+        create(inventory, volume(), base=scene.folder)
 
 
 def test_a_file_that_names_a_volume_that_waits_to_go_keeps_it(
@@ -185,8 +186,8 @@ def test_a_file_that_names_a_volume_that_waits_to_go_keeps_it(
 ) -> None:
     before = inventory.served["demo"].volume
     FolderLifecycle.faults["condemn"] = TemporaryError("the disk sleeps")
-    inventory.begin_delete("demo")
-    inventory.advance("demo")
+    begin_delete(inventory, "demo")
+    advance(inventory, "demo")
     scene.codes()
     scene.reload(inventory, volume())
     assert inventory.served["demo"].volume == before
@@ -199,8 +200,8 @@ def test_a_file_that_names_a_volume_of_which_bytes_are_gone_gets_none_until_it_h
     scene: Scene, inventory: VolumeInventory, is_reload: bool
 ) -> None:
     FolderLifecycle.faults["empty"] = TemporaryError("the disk sleeps")
-    inventory.begin_delete("demo")
-    inventory.advance("demo")
+    begin_delete(inventory, "demo")
+    advance(inventory, "demo")
     scene.codes()
     scene.write(volume(), volume("other"))
     if is_reload:
@@ -211,7 +212,7 @@ def test_a_file_that_names_a_volume_of_which_bytes_are_gone_gets_none_until_it_h
     assert "it is being deleted and bytes of it are gone" in scene.events[0].message
     FolderLifecycle.faults.clear()
     inventory.deletions.look_again()
-    inventory.advance("demo")
+    advance(inventory, "demo")
     assert names(scene) == []
     scene.reload(inventory, volume(), volume("other"))
     assert list(inventory.served) == ["demo", "other"]
@@ -222,7 +223,7 @@ def test_a_creation_that_did_not_end_is_deleted_at_once(scene: Scene) -> None:
     inventory = scene.start()
     FolderLifecycle.faults["create"] = Crash()
     with pytest.raises(Crash):
-        inventory.create(volume(), base=scene.folder)
+        create(inventory, volume(), base=scene.folder)
     FolderLifecycle.faults["create"] = ConflictError("not now")
     FolderLifecycle.faults["delete"] = OSError(5, "Input/output error", "/disk")
     scene.codes()
@@ -237,9 +238,9 @@ def test_an_engine_of_few_words_deletes_in_one_step(scene: Scene) -> None:
     scene.write()
     inventory = scene.start()
     bare = {"name": "demo", "size": "1 MiB", "engine": "bare", "frontend": "names"}
-    inventory.create(bare, base=scene.folder)
-    inventory.begin_delete("demo")
-    assert inventory.advance("demo").waits_for == ""
+    create(inventory, bare, base=scene.folder)
+    begin_delete(inventory, "demo")
+    assert advance(inventory, "demo").waits_for == ""
     assert inventory.records() == {}
 
 
@@ -247,18 +248,18 @@ def test_a_loss_is_accepted_while_nothing_of_the_volume_runs(
     scene: Scene, inventory: VolumeInventory
 ) -> None:
     with pytest.raises(UsageError, match="nothing is in doubt"):
-        inventory.loss("demo", "")
+        loss(inventory, "demo", "")
     (folder(scene) / "doubt").touch()
-    assert inventory.loss("demo", "one") == "all but one may be lost"
+    assert loss(inventory, "demo", "one") == "all but one may be lost"
     before = inventory.served["demo"]
     inventory.begin_accept("demo", "one")
     assert (list(inventory.served), list(inventory.due)) == ([], ["demo"])
     scene.reload(inventory)
     assert dict(inventory.served) == {}
-    assert inventory.advance("demo").error is None
+    assert advance(inventory, "demo").error is None
     assert (dict(inventory.served), inventory.due) == ({"demo": before}, frozenset())
     assert not (folder(scene) / "doubt").exists()
     inventory.begin_accept("demo", "one")
-    assert "nothing is in doubt" in str(inventory.advance("demo").error)
+    assert "nothing is in doubt" in str(advance(inventory, "demo").error)
     assert dict(inventory.served) == {"demo": before}
     assert note(scene).exists()

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import pytest
 
+from core.in_place import begin_delete, create, foresee
 from core.scenes import Scene, note, volume
 from tierce import Access, Export
 from tierce.config import load_config
@@ -51,7 +52,7 @@ def edit(
     was = situation(inventory, inventory.made)
     scene.write(*after, **more)
     config = load_config(scene.file, scene.registry)
-    foreseen = inventory.foresee(config, {})
+    foreseen = foresee(inventory, config, {})
     foretold = compare(was, situation(foreseen, was.made | foreseen.made), running, {})
     assert situation(inventory, inventory.made) == was, "it changed something"
     inventory.apply(config)
@@ -216,7 +217,7 @@ def test_a_mistake_in_one_volume_is_foretold_as_its_refusal(scene: Scene) -> Non
     inventory = scene.start()
     scene.write(volume(tnoe="high"))
     config = load_config(scene.file, scene.registry, is_lenient=True)
-    foreseen = inventory.foresee(config, {})
+    foreseen = foresee(inventory, config, {})
     assert foreseen.served == inventory.served
     assert "unknown option 'tnoe'" in foreseen.refused["demo"]
 
@@ -250,9 +251,9 @@ def test_a_volume_that_is_being_deleted_is_served_again_when_the_file_names_it(
     scene.write(volume())
     inventory = scene.start()
     scene.reload(inventory)
-    inventory.begin_delete("demo")
+    begin_delete(inventory, "demo")
     scene.write(volume())
-    foreseen = inventory.foresee(load_config(scene.file, scene.registry), {})
+    foreseen = foresee(inventory, load_config(scene.file, scene.registry), {})
     assert (list(foreseen.served), foreseen.made, foreseen.refused) == (["demo"], set(), {})
     assert json.loads(note(scene).read_text())["name"] == "demo"
 
@@ -260,8 +261,8 @@ def test_a_volume_that_is_being_deleted_is_served_again_when_the_file_names_it(
 def test_a_volume_of_the_state_goes_on(scene: Scene) -> None:
     scene.write()
     inventory = scene.start()
-    inventory.create(volume(), base=scene.folder)
-    foreseen = inventory.foresee(load_config(scene.file, scene.registry), {})
+    create(inventory, volume(), base=scene.folder)
+    foreseen = foresee(inventory, load_config(scene.file, scene.registry), {})
     assert foreseen.served == inventory.served
 
 

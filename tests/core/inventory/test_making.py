@@ -6,6 +6,7 @@ import errno
 
 import pytest
 
+from core import in_place
 from core.scenes import Crash, FolderLifecycle, Scene, note, volume
 from tierce import ConflictError, TemporaryError, TierceError, UsageError
 from tierce.state import Phase
@@ -13,7 +14,7 @@ from tierce.state import Phase
 
 def create(scene: Scene) -> None:
     scene.write()
-    scene.start().create(volume(), base=scene.folder)
+    in_place.create(scene.start(), volume(), base=scene.folder)
 
 
 def test_it_is_ready_when_its_folders_are_there(scene: Scene) -> None:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import errno
 import json
 import shutil
+from functools import partial
 
 import attrs
 import pytest
 
+from core.in_place import adopt, advance, begin_delete, create
 from core.scenes import Crash, FolderLifecycle, Scene, note, volume
 from recorded_disk import RecordedDisk
 from tierce import ConflictError, Event, PluginError, UsageError
 from tierce.inventory.adoption import Adoption, adopt_without_server
 from tierce.inventory.planning import plan_all, policy_documents
+from tierce.node.carrying_out import carry_out
 from tierce.state import Owner, Phase
 
 
@@ -61,12 +64,12 @@ def test_of_two_volumes_of_one_identity_the_first_is_served(scene: Scene) -> Non
 def test_what_is_wanted_is_what_the_file_names_or_the_state_owns(scene: Scene) -> None:
     scene.write(volume("demo"))
     inventory = scene.start()
-    inventory.create(volume("other"), base=scene.folder)
+    create(inventory, volume("other"), base=scene.folder)
     records = inventory.records()
     assert [inventory.is_wanted(records[name]) for name in ("demo", "other")] == [True, True]
     assert inventory.made == {"demo", "other"}
     scene.reload(inventory)
-    inventory.begin_delete("other")
+    begin_delete(inventory, "other")
     records = inventory.records()
     assert [inventory.is_wanted(records[name]) for name in ("demo", "other")] == [False, False]
     assert "does not name it any more" in inventory.unserved_why(records["demo"])
@@ -83,8 +86,8 @@ def test_a_volume_that_left_the_file_is_kept_but_not_served(scene: Scene) -> Non
     scene.reload(inventory, volume())
     assert "demo" in inventory.served
     scene.reload(inventory)
-    inventory.begin_delete("demo")
-    inventory.advance("demo")
+    begin_delete(inventory, "demo")
+    advance(inventory, "demo")
     assert not note(scene).exists()
 
 
@@ -109,7 +112,9 @@ def test_folders_of_a_lost_state_are_refused_with_the_way_back(scene: Scene) -> 
     # The others are served.
     assert list(inventory.served) == ["other"]
     scene.close()
-    adopted = adopt_without_server(scene.paths, scene.registry, Adoption((folder, folder))).record
+    adopted = adopt_without_server(
+        scene.paths, scene.registry, Adoption((folder, folder)), partial(carry_out, scene.registry)
+    ).record
     assert (adopted.uuid, adopted.owner) == (uuid, Owner.STATE)
     scene.codes()
     served = scene.start().served["demo"]
@@ -124,7 +129,7 @@ def test_a_folder_of_another_volume_is_refused_and_no_intent_stays(scene: Scene)
     folder.mkdir()
     (folder / "note").write_text('{"uuid": "other"}')
     with pytest.raises(ConflictError):
-        inventory.create(volume(), base=scene.folder)
+        create(inventory, volume(), base=scene.folder)
     assert inventory.records() == {}
     assert not (scene.paths.data / "volumes" / "demo").exists()
 
@@ -133,7 +138,7 @@ def test_what_the_file_owns_is_not_deleted_by_command(scene: Scene) -> None:
     scene.write(volume())
     inventory = scene.start()
     with pytest.raises(UsageError, match=r"tierce\.yaml:3"):
-        inventory.begin_delete("demo")
+        begin_delete(inventory, "demo")
     assert inventory.find("demo").phase is Phase.READY
 
 
@@ -141,15 +146,15 @@ def test_a_name_and_an_identity_are_taken_once(scene: Scene) -> None:
     scene.write(volume())
     inventory = scene.start()
     with pytest.raises(UsageError, match="there is a volume demo already"):
-        inventory.create(volume(), base=scene.folder)
+        create(inventory, volume(), base=scene.folder)
     with pytest.raises(UsageError, match="volume demo is served as demo already"):
-        inventory.create(volume("demo-2"), base=scene.folder)
+        create(inventory, volume("demo-2"), base=scene.folder)
     assert list(inventory.records()) == ["demo"]
 
 
 def test_what_the_state_owns_is_served_by_the_next_server(scene: Scene) -> None:
     scene.write()
-    made = scene.start().create(volume(), base=scene.folder)
+    made = create(scene.start(), volume(), base=scene.folder)
     assert made.record.owner is Owner.STATE
     assert scene.start().served["demo"].volume == made.volume
 
@@ -187,8 +192,8 @@ def test_a_fenced_volume_has_no_target_until_it_is_claimed(scene: Scene) -> None
 def test_a_volume_that_can_not_be_served_keeps_no_other_from_it(scene: Scene) -> None:
     scene.write()
     inventory = scene.start()
-    inventory.create(volume("broken"), base=scene.folder)
-    inventory.create(volume("whole"), base=scene.folder)
+    create(inventory, volume("broken"), base=scene.folder)
+    create(inventory, volume("whole"), base=scene.folder)
     record = inventory.find("broken")
     scene.store.put_volume(attrs.evolve(record, mapping={**record.mapping, "engine": "gone"}))
     assert list(scene.start().served) == ["whole"]
@@ -208,13 +213,13 @@ def test_plans_are_made_anew_only_when_they_can_differ(scene: Scene) -> None:
     scene.write()
     inventory = scene.start()
     seen = [inventory.version]
-    inventory.create(volume(), base=scene.folder)
+    create(inventory, volume(), base=scene.folder)
     seen.append(inventory.version)
     inventory.fence("demo", "taken")
     seen.append(inventory.version)
     inventory.claim("demo")
     seen.append(inventory.version)
-    inventory.begin_delete("demo")
+    begin_delete(inventory, "demo")
     seen.append(inventory.version)
     assert sorted(set(seen)) == seen
 
@@ -223,9 +228,9 @@ def test_adopting_what_is_no_volume_tells_each_engines_reason(scene: Scene) -> N
     scene.write()
     inventory = scene.start()
     with pytest.raises(UsageError, match=r"folder: .*holds no volume"):
-        inventory.adopt(Adoption((scene.folder,)))
+        adopt(inventory, Adoption((scene.folder,)))
     with pytest.raises(UsageError, match="no enabled engine 'bare'"):
-        inventory.adopt(Adoption((scene.folder,), engine="bare"))
+        adopt(inventory, Adoption((scene.folder,), engine="bare"))
 
 
 def test_an_unknown_volume_names_those_that_there_are(scene: Scene) -> None:
@@ -259,7 +264,7 @@ def test_a_volume_that_is_renamed_in_the_file_is_told_its_name_and_nothing_goes_
     assert "no longer in" in scene.events[2].message
     assert list(inventory.records()) == ["demo"]
     with pytest.raises(UsageError, match="hold volume demo, which the state has not lost"):
-        inventory.adopt(Adoption((note(scene).parent,)))
+        adopt(inventory, Adoption((note(scene).parent,)))
     scene.reload(inventory, volume())
     assert list(inventory.served) == ["demo"]
 
@@ -269,7 +274,7 @@ def test_two_volumes_on_one_folder_are_one_volume_and_an_error(scene: Scene) -> 
     inventory = scene.start()
     uuid = json.loads(note(scene).read_text())["uuid"]
     with pytest.raises(ConflictError, match="its folders hold volume demo, which the state knows"):
-        inventory.create(volume("other", folder="./demo-folder"), base=scene.folder)
+        create(inventory, volume("other", folder="./demo-folder"), base=scene.folder)
     assert json.loads(note(scene).read_text())["uuid"] == uuid
     assert list(inventory.records()) == ["demo"]
 
@@ -277,33 +282,33 @@ def test_two_volumes_on_one_folder_are_one_volume_and_an_error(scene: Scene) -> 
 def test_what_is_being_deleted_is_not_adopted(scene: Scene) -> None:
     scene.write()
     inventory = scene.start()
-    inventory.create(volume(), base=scene.folder)
-    inventory.begin_delete("demo")
+    create(inventory, volume(), base=scene.folder)
+    begin_delete(inventory, "demo")
     with pytest.raises(UsageError, match="`tierce volume delete demo --cancel` keeps it"):
-        inventory.adopt(Adoption((note(scene).parent,)))
+        adopt(inventory, Adoption((note(scene).parent,)))
 
 
 def test_a_name_that_is_taken_is_not_adopted_over(scene: Scene) -> None:
     scene.write()
     inventory = scene.start()
-    inventory.create(volume(), base=scene.folder)
+    create(inventory, volume(), base=scene.folder)
     other = scene.folder / "other"
     shutil.copytree(note(scene).parent, other)
     values = json.loads((other / "note").read_text())
     (other / "note").write_text(json.dumps({**values, "uuid": "f" * 32}))
     with pytest.raises(UsageError, match="there is another volume demo already"):
-        inventory.adopt(Adoption((other,)))
+        adopt(inventory, Adoption((other,)))
 
 
 def test_what_may_be_lost_by_an_adoption_is_told(scene: Scene) -> None:
     scene.write()
     inventory = scene.start()
-    inventory.create(volume(), base=scene.folder)
+    create(inventory, volume(), base=scene.folder)
     scene.close()
     shutil.rmtree(scene.paths.state)
     inventory = scene.start()
     scene.codes()
-    adopted = inventory.adopt(Adoption((note(scene).parent,), without=("two",)))
+    adopted = adopt(inventory, Adoption((note(scene).parent,), without=("two",)))
     assert adopted.loss == "two is lost"
     assert scene.events[-1].message == "volume demo was adopted: two is lost"
     assert "loss" not in adopted.record.mapping
@@ -314,10 +319,10 @@ def test_a_creation_that_fails_is_undone_and_told_without_a_number(scene: Scene)
     inventory = scene.start()
     FolderLifecycle.faults["create"] = OSError(errno.ENOSPC, "No space left on device", "/disk/x")
     with pytest.raises(ConflictError, match=r"^volume demo: /disk/x: No space left on device$"):
-        inventory.create(volume(), base=scene.folder)
+        create(inventory, volume(), base=scene.folder)
     FolderLifecycle.faults["create"] = OSError(errno.EFBIG, "File too large")
     with pytest.raises(UsageError, match="volume demo: 1 MiB is too large for a file there"):
-        inventory.create(volume(), base=scene.folder)
+        create(inventory, volume(), base=scene.folder)
     assert inventory.records() == {}
     assert not note(scene).parent.exists()
     assert not (scene.paths.data / "volumes" / "demo").exists()
@@ -328,7 +333,7 @@ def test_a_lifecycle_must_be_one(scene: Scene) -> None:
     inventory = scene.start()
     stranger = {"name": "demo", "size": "1 MiB", "engine": "stranger", "frontend": "names"}
     with pytest.raises(PluginError, match=r"is no class derived from tierce\.Lifecycle"):
-        inventory.create(stranger, base=scene.folder)
+        create(inventory, stranger, base=scene.folder)
     assert inventory.records() == {}
 
 
@@ -337,7 +342,7 @@ def test_a_volumes_own_folder_is_durable_before_its_engine_makes_anything(scene:
     inventory = scene.start()
     disk = RecordedDisk(scene.paths.data)
     with disk:
-        inventory.create(volume(), base=scene.folder)
+        create(inventory, volume(), base=scene.folder)
     done = [(what, str(places[0])) for what, places in disk.log if "state" not in str(places[0])]
     assert done == [
         ("mkdir", "volumes"),

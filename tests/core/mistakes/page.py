@@ -25,8 +25,8 @@ is a process that calls, the traceback is in its log, `DATA/logs/PROCESS.log`.
 Not in the table: an engine that declares `INLINE` and hangs, or another call on the data thread
 that does, silences its own process. That is told within 20 s with the call that it is in ("it is in
 read of tierce_mistaken.py, line 90"), and the process is killed and started anew
-([how](../howto/monitor.md)). A lifecycle that hangs keeps the server from answering commands, while
-I/O goes on.
+([how](../howto/monitor.md)). What a lifecycle is called for on disks hangs for its own volume only;
+`members` and `parts`, which look at none, are called by the server itself.
 
 How each part is called: [calls](calls.md). How to write one:
 [the how-to](../howto/write-a-plugin.md)."""

@@ -10,6 +10,7 @@ import attrs
 from core.mistakes.settings import setting_told
 from core.mistakes.stores import store_told
 from core.mistakes.trial import Trial
+from core.mistakes.works import adopted, ended, unreturned
 from tierce import (
     Concurrency,
     EngineDescription,
@@ -21,6 +22,7 @@ from tierce import (
     hookimpl,
     option,
 )
+from tierce.process.works import Call
 
 CHECK = "`config check`, `plugin explain`"
 CONFIG = "`config check`"
@@ -225,6 +227,32 @@ LIFECYCLES = [
         "the volume is not deleted",
         lambda trial: trial.deleted(mistake="condemn: raises"),
         AT_ONCE,
+    ),
+    *(
+        Row(
+            *("lifecycle", f"`{call.value}` hangs", EVENT, "after 5 s", costs),
+            lambda trial, call=call: unreturned(trial, call),  # type: ignore[misc]
+        )
+        for call, costs in (
+            (Call.CREATE, VOLUME),
+            (Call.CONDEMN, "the deletion waits, until it is begun anew or taken back"),
+            (Call.CHECK_CHANGE, "the volume keeps the options that it had"),
+        )
+    ),
+    lifecycle(
+        "`create` ends its process",
+        VOLUME,
+        lambda trial: ended(trial, Call.CREATE),
+    ),
+    lifecycle(
+        "`empty` ends its process",
+        "the deletion waits, and is tried again",
+        lambda trial: ended(trial, Call.EMPTY),
+        AT_ONCE,
+    ),
+    Row(
+        *("lifecycle", "`adopt` exits", "`volume adopt`", AT_ONCE, "nothing is adopted"),
+        lambda trial: adopted(trial, "exits"),
     ),
 ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from core.mistakes.trial import GOOD_ONE, Trial
+from core.scenes import InPlace
 from tierce.config import load_config
 from tierce.inventory.volume_inventory import VolumeInventory
 from tierce.process.paths import Paths
@@ -21,7 +22,9 @@ def setting_told(trial: Trial, mistake: str) -> str:
     volumes = [trial.mapping(), GOOD_ONE]
     file = trial.folder / "tierce.yaml"
     file.write_text(json.dumps({"data_dir": "./data", "volumes": volumes, "policies": policies}))
-    inventory = VolumeInventory(paths, StateStore(paths.state), trial.events.append)
+    inventory = VolumeInventory(
+        paths, StateStore(paths.state), trial.events.append, InPlace(trial.registry)
+    )
     inventory.apply(load_config(file, trial.registry))
     settings = PolicySettings(paths, trial.events.append)
     settings.use(inventory)

@@ -19,6 +19,8 @@ import pytest
 
 from core.fake_process import FakeProcess
 from core.fake_reactor import FakeReactor
+from core.in_place import advance, begin_delete
+from core.scenes import InPlace
 from tierce import (
     ConfigError,
     EngineDescription,
@@ -163,7 +165,8 @@ class Trial:
     def inventory(self, **volume: Any) -> VolumeInventory:
         """A server's volumes, after it has read a config file."""
         paths = self.process(Plan("serve", Role.PORTAL)).paths
-        inventory = VolumeInventory(paths, StateStore(paths.state), self.events.append)
+        worker = InPlace(self.registry)
+        inventory = VolumeInventory(paths, StateStore(paths.state), self.events.append, worker)
         text = json.dumps({"data_dir": "./data", "volumes": [self.mapping(**volume), GOOD_ONE]})
         file = self.folder / "tierce.yaml"
         file.write_text(text)
@@ -184,8 +187,8 @@ class Trial:
         file = self.folder / "tierce.yaml"
         file.write_text(json.dumps({"data_dir": "./data", "volumes": [GOOD_ONE]}))
         inventory.apply(load_config(file, self.registry))
-        inventory.begin_delete("demo")
-        outcome = inventory.advance("demo")
+        begin_delete(inventory, "demo")
+        outcome = advance(inventory, "demo")
         return str(outcome.error or outcome.waits_for)
 
     def changed(self, **volume: Any) -> str:

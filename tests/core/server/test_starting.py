@@ -19,8 +19,10 @@ from tierce import (
 )
 from tierce.config import Config
 from tierce.process.listening import open_listener
+from tierce.process.plan import Plan, Role
 from tierce.process.refusals import RefusedError
-from tierce.server.starting import check_start, try_ports
+from tierce.server.starting import Starting, check_start, try_ports
+from tierce.supervision.child import Child
 
 REGISTRY = SimpleNamespace(
     frontends=dict.fromkeys(("iscsi", "unused"), SimpleNamespace(listens=Listens.PORTAL))
@@ -116,6 +118,80 @@ def try_ports_of(given: Config) -> TierceError | None:
     except TierceError as error:
         return error
     return None
+
+
+class Volumes:
+    """An inventory to which a file is being applied."""
+
+    def __init__(self, *pending: str) -> None:
+        self.pending = frozenset(pending)
+        self.served: dict[str, None] = {}
+        self.errors: dict[str, Exception] = {}
+
+
+def starting(volumes: Volumes, *, is_strict: bool = False) -> Starting:
+    return Starting(config(), cast("Any", volumes), {}, is_strict=is_strict)
+
+
+def decided(start: Starting) -> tuple[bool, TierceError | None]:
+    start.look()
+    return start.is_decided, start.error
+
+
+def test_it_serves_as_soon_as_one_volume_can_be_served() -> None:
+    volumes = Volumes("demo", "other")
+    start = starting(volumes)
+    assert decided(start) == (False, None)
+    volumes.errors["demo"] = LOST
+    assert decided(start) == (False, None)
+    volumes.served["third"] = None
+    assert decided(start) == (True, None)
+
+
+def test_it_ends_when_nothing_is_under_way_any_more_that_could_be_served() -> None:
+    volumes = Volumes("demo")
+    volumes.errors["other"] = WRONG
+    start = starting(volumes)
+    assert decided(start) == (False, None)
+    volumes.pending = frozenset()
+    assert decided(start) == (True, WRONG)
+
+
+def test_one_that_is_strict_waits_for_all() -> None:
+    volumes = Volumes("demo")
+    volumes.served["other"] = None
+    start = starting(volumes, is_strict=True)
+    assert decided(start) == (False, None)
+    volumes.pending = frozenset()
+    volumes.errors["demo"] = LOST
+    assert decided(start) == (True, LOST)
+
+
+def child(role: Role, *, is_adopted: bool = False) -> Child:
+    return Child(Plan(role.value, role), "", is_adopted=is_adopted)
+
+
+def test_what_served_before_is_left_alone_until_it_is_known_whether_it_serves() -> None:
+    volumes = Volumes("demo")
+    start = starting(volumes)
+    target, fork_server = child(Role.TARGET, is_adopted=True), child(Role.FORK_SERVER)
+    assert not start.concerns(target, is_stopping=False)
+    assert start.concerns(fork_server, is_stopping=False)
+    volumes.pending, volumes.errors = frozenset(), {"demo": LOST}
+    start.look()
+    assert not start.concerns(target, is_stopping=True)
+    assert start.concerns(fork_server, is_stopping=True)
+
+
+def test_what_ends_by_itself_is_left_alone_until_the_server_ends() -> None:
+    volumes = Volumes()
+    volumes.served["demo"] = None
+    start = starting(volumes)
+    start.look()
+    assert start.concerns(child(Role.TARGET), is_stopping=False)
+    for role in (Role.WORK, Role.POLICIES):
+        assert not start.concerns(child(role), is_stopping=False)
+        assert start.concerns(child(role), is_stopping=True)
 
 
 def test_ports_are_tried_and_let_go() -> None:

@@ -12,6 +12,7 @@ from tierce import ConflictError, TierceError
 from tierce.inventory.planning import plan_all
 from tierce.process.plan import FORK_SERVER, Plan, Role
 from tierce.server.event_log import Console
+from tierce.server.fencing import note_fenced
 from tierce.server.supervisor import serve
 from tierce.state import acquire
 
@@ -211,7 +212,7 @@ def test_a_fenced_target_stays_down_in_the_state_and_its_note_goes(served: Serve
 @while_serving(memory())
 def test_a_fence_whose_note_can_not_go_is_told(served: Served) -> None:
     served.paths.ended("target.strange").mkdir()
-    served.supervisor._note_fenced()
+    note_fenced(served.supervisor.node)
     (message,) = served.told("volume.fence-failed")
     assert message.startswith("target.strange is fenced, which can't be noted: ")
     assert served.paths.ended("target.strange").exists()

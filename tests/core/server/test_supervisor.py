@@ -10,11 +10,12 @@ from typing import Any
 import attrs
 import pytest
 
-from tierce import ConfigError, Event
+from tierce import Event
 from tierce.config import Config, Limits, config_from_bytes, load_config
 from tierce.inventory.preflight import Findings
 from tierce.process.paths import Paths
 from tierce.process.plan import Plan, Role
+from tierce.process.refusals import RefusedError
 from tierce.server.event_log import Console
 from tierce.server.reloading import foretell
 from tierce.server.supervisor import Supervisor
@@ -52,7 +53,7 @@ class Scene:
         return attrs.evolve(config, limits=limits)
 
     def reload(self) -> None:
-        self.supervisor.use(self.config(LOWER), Findings())
+        self.supervisor.use(self.config(LOWER), Findings(), lambda: None)
 
     def close(self) -> None:
         self.supervisor.event_log.close()
@@ -132,8 +133,10 @@ def test_a_file_without_a_plugin_that_a_running_volume_needs_is_refused_as_a_who
     scene.file.write_text("data_dir: ./data\n" + text)
     scene.supervisor.config = load_config(scene.file)
     scene.supervisor.inventory.apply(scene.supervisor.config)
-    (volume, *_others) = foretell(scene.supervisor.node, scene.file)
+    told: list[Any] = []
+    foretell(scene.supervisor.node, scene.file, lambda *what: told.append(what))
+    ((volume, *_others), _error) = told[0]
     assert (volume.what, volume.text) == ("volume other", "nothing")
     scene.file.write_text("data_dir: ./data\nplugins: {enable: [iscsi]}\n" + text)
-    with pytest.raises(ConfigError, match="no enabled plugin brings the engine 'memory'"):
-        foretell(scene.supervisor.node, scene.file)
+    with pytest.raises(RefusedError, match="no enabled plugin brings the engine 'memory'"):
+        foretell(scene.supervisor.node, scene.file, lambda *_told: None)

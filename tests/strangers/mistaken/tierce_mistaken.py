@@ -6,9 +6,12 @@ does what it should.
 
 from __future__ import annotations
 
+import ctypes
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -17,6 +20,8 @@ import tierce
 from tierce import GOOD, Completed, Request, Status, hookimpl, option
 
 OPERATIONS = frozenset({"READ", "WRITE", "FLUSH"})
+#: Descriptors that nobody closes.
+LEAKED: list[int] = []
 
 
 @attrs.frozen
@@ -50,6 +55,14 @@ def does(mistake: str, method: str) -> Any:
         sys.exit(3)
     if what == "hangs":
         threading.Event().wait()
+    if what == "ends the process":
+        os._exit(0)
+    if what == "crashes":
+        ctypes.string_at(0)
+    if what == "prints":
+        print("to a screen that is not there\n" * 1000)
+    if what == "leaks":
+        LEAKED.extend(os.open(os.devnull, os.O_RDONLY) for _count in range(500))
     return {"returns bytes": b"some", "returns text": "some", "is async": promise}.get(what)
 
 
@@ -230,6 +243,15 @@ class Life(tierce.Lifecycle):
     def condemn(self, volume: tierce.VolumeSpec, without: tuple[str, ...]) -> None:
         """Mark nothing."""
         does(volume.engine_options.mistake, "condemn")
+
+    def empty(self, volume: tierce.VolumeSpec, without: tuple[str, ...]) -> None:
+        """Remove nothing."""
+        does(volume.engine_options.mistake, "empty")
+
+    def adopt(self, folders: tuple[Path, ...], without: tuple[str, ...] = ()) -> dict[str, Any]:
+        """Make the mistake that a folder is called by."""
+        does(f"adopt: {folders[0].name}", "adopt")
+        raise tierce.FormatError("it is no folder of ours", path=folders[0])
 
 
 # -- a filter --------------------------------------------------------------------------------------

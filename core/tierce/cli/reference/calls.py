@@ -39,6 +39,8 @@ THREADS: Mapping[str, str] = {
         "`PARALLEL` worker threads"
     ),
     "server": "the loop of `tierce serve`, which keeps all processes and carries no data",
+    "work process": "the main thread of a process that calls engines' lifecycles, one after the "
+    "other, and is there for nothing else",
     "main thread": "the main thread of the process that calls, before or while it does its work",
     "any thread": "whichever thread the author likes",
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tierce import VolumeSpec
-from tierce.inventory.frontend_folder import remove_frontend_folders
+from tierce.node.frontend_folder import remove_frontend_folders
 
 
 @pytest.fixture

@@ -1,0 +1,184 @@
+"""Errands of one volume go one after the other, of several beside each other; each knows what comes
+of its works, whatever that is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tierce import ConflictError
+from tierce.inventory.errands import Done, Errand, Errands, GivenUpError, run_here
+from tierce.process.works import Call, Work
+
+
+def work(name: str) -> Work:
+    return Work(call=Call.ADOPT, engine=name, folders=(Path("/a"),))
+
+
+class ByHand:
+    """Does works when the test says so; notes those that are given up."""
+
+    def __init__(self) -> None:
+        self.under_way: dict[str, Done] = {}
+        self.given_up: list[str] = []
+
+    def do(self, work: Work, done: Done) -> Callable[[GivenUpError], None]:
+        self.under_way[work.engine] = done
+
+        def give_up(error: GivenUpError) -> None:
+            self.given_up.append(work.engine)
+            self.settle(work.engine, error=error)
+
+        return give_up
+
+    def settle(self, name: str, result: Any = None, error: Exception | None = None) -> None:
+        self.under_way.pop(name)(result, error)
+
+
+@pytest.fixture
+def worker() -> ByHand:
+    return ByHand()
+
+
+@pytest.fixture
+def errands(worker: ByHand) -> Errands:
+    return Errands(worker)
+
+
+def test_an_errand_that_needs_no_work_is_over_at_once(errands: Errands) -> None:
+    def nothing() -> Errand[str]:
+        yield from ()
+        return "done"
+
+    told: list[Any] = []
+    errands.begin("demo", nothing(), lambda *what: told.append(what))
+    assert told == [("done", None)]
+    assert not errands.busy
+
+
+def test_an_errand_goes_on_with_what_comes_of_its_work_and_answers_once(
+    errands: Errands, worker: ByHand
+) -> None:
+    def both() -> Errand[list[str]]:
+        first = yield work("one")
+        second = yield work("two")
+        return [first, second]
+
+    told: list[Any] = []
+    errands.begin("demo", both(), lambda *what: told.append(what))
+    worker.settle("one", "a")
+    assert not told
+    assert errands.busy == {"demo"}
+    assert errands.under_way("demo") == work("two")
+    worker.settle("two", "b")
+    assert told == [(["a", "b"], None)]
+    assert not errands.busy
+    assert errands.under_way("demo") is None
+
+
+def test_a_work_that_fails_is_raised_where_it_was_asked_for(
+    errands: Errands, worker: ByHand
+) -> None:
+    def undo() -> Errand[str]:
+        try:
+            yield work("make")
+        except ConflictError as error:
+            yield work("undo")
+            return f"undone: {error}"
+        return "made"
+
+    told: list[Any] = []
+    errands.begin("demo", undo(), lambda *what: told.append(what))
+    worker.settle("make", error=ConflictError("taken"))
+    worker.settle("undo")
+    assert told == [("undone: taken", None)]
+
+
+def test_what_an_errand_raises_is_told_and_the_next_one_goes_on(
+    errands: Errands, worker: ByHand
+) -> None:
+    def fail() -> Errand[None]:
+        yield work("one")
+        raise ConflictError("no")
+
+    def go_on() -> Errand[str]:
+        answer: str = yield work("two")
+        return answer
+
+    told: list[str] = []
+    errands.begin("demo", fail(), lambda _answer, error: told.append(str(error)))
+    errands.begin("demo", go_on(), lambda answer, _error: told.append(answer))
+    worker.settle("one")
+    worker.settle("two", "yes")
+    assert told == ["no", "yes"]
+
+
+def test_one_volumes_errands_wait_for_each_other_and_for_no_other_volumes(
+    errands: Errands, worker: ByHand
+) -> None:
+    def one(name: str) -> Errand[None]:
+        yield work(name)
+
+    for name in ("delete", "create"):
+        errands.begin("demo", one(name), lambda *_what: None)
+    errands.begin("other", one("other"), lambda *_what: None)
+    assert list(worker.under_way) == ["delete", "other"]
+    worker.settle("delete")
+    assert list(worker.under_way) == ["other", "create"]
+
+
+def test_what_who_is_told_begins_comes_after_what_waits_already(
+    errands: Errands, worker: ByHand
+) -> None:
+    def one(name: str) -> Errand[None]:
+        yield work(name)
+
+    def again(*_what: Any) -> None:
+        errands.begin("demo", one("third"), lambda *_what: None)
+
+    errands.begin("demo", one("first"), again)
+    errands.begin("demo", one("second"), lambda *_what: None)
+    worker.settle("first")
+    assert list(worker.under_way) == ["second"]
+    worker.settle("second")
+    assert list(worker.under_way) == ["third"]
+
+
+def test_a_work_that_is_given_up_fails_with_the_reason_and_the_errand_goes_on(
+    errands: Errands, worker: ByHand
+) -> None:
+    def undo() -> Errand[str]:
+        try:
+            yield work("make")
+        except GivenUpError as error:
+            yield work("undo")
+            return str(error)
+        return "made"
+
+    told: list[Any] = []
+    errands.interrupt("demo", "nobody is there")
+    errands.begin("demo", undo(), lambda *what: told.append(what))
+    errands.interrupt("demo", "deleted")
+    assert (worker.given_up, list(worker.under_way)) == (["make"], ["undo"])
+    worker.settle("undo")
+    assert told == [("deleted", None)]
+
+
+def test_without_a_server_an_errand_is_gone_about_in_place() -> None:
+    def both() -> Errand[str]:
+        try:
+            yield work("one")
+        except ValueError as error:
+            second: str = yield work("two")
+            return str(error) + second
+        return ""
+
+    def do(work: Work) -> str:
+        if work.engine == "one":
+            raise ValueError("1")
+        return "2"
+
+    assert run_here(both(), do) == "12"
