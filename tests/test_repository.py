@@ -141,10 +141,6 @@ TESTED_BY = {
     ),
     "plugins/engines/tierce_engines/options.py": ("engines/test_file.py", _VALUE),
     "plugins/engines/tierce_engines/plugin.py": ("engines/test_file.py", _CONTRACT),
-    "plugins/exporters/tierce_exporters/prometheus/metric.py": (
-        "exporters/prometheus/test_collecting.py",
-        _VALUE,
-    ),
     "plugins/iscsi/tierce_iscsi/buffers.py": (
         "iscsi/test_memory.py",
         "memory is tried by who gets it",

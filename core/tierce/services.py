@@ -76,7 +76,7 @@ class ProcessStatistics:
         started_ns: When the process started that runs now, or ran last.
         starts: How many processes have added to these counters: 1 if it was never started anew.
         sizes: Of a target: operation -> how many of which size "volume" has seen; bucket b counts
-            those of 2^(b-1) to 2^b - 1 bytes.
+            those above 2^(b-1) up to 2^b bytes.
         parked: Stage -> what is pending there now; stages without anything are left out.
     """
 

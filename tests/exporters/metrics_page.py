@@ -10,26 +10,30 @@ from pathlib import Path
 from tierce.cli.reference.markdown import table
 from tierce_exporters.prometheus.legacy import TABLE as LEGACY
 from tierce_exporters.prometheus.metric import Metric
-from tierce_exporters.prometheus.reading import CLASSIC_EXPONENTS
+from tierce_exporters.prometheus.reading import DURATIONS
 from tierce_exporters.prometheus.table import METRICS, REPLICA_STATES
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "metrics.md"
 NOTICE = "<!-- Written by `make metrics` from the exporter's table: change that. -->"
 HEADING = ("metric", "type", "labels", "what it is", "from")
-FIRST, LAST = CLASSIC_EXPONENTS[0], CLASSIC_EXPONENTS[-1]
+FIRST, LAST = DURATIONS.exponents[0], DURATIONS.exponents[-1]
 INTRODUCTION = f"""\
 What the service `prometheus` shows at `/metrics` ([how to use it](../howto/prometheus.md)). Times
 are seconds, sizes bytes. A volume's or replica's operations are there once there was one: `read`,
 `write`, `flush`, `discard`, `write_zeroes`, `compare_and_write`, `block_status`.
 
-**Histograms** have bounds that are powers of two of a second. As text they have
-{len(CLASSIC_EXPONENTS)} from 2^{FIRST} s (61 us) to 2^{LAST} s (16 s) and `+Inf`; as protobuf also
-native ones of schema 0, from a nanosecond to minutes. Their count is that of all operations, failed
-ones too.
+**Histograms** have bounds that are powers of two of a second or of a byte. As text those of times
+have {len(DURATIONS.exponents)} from 2^{FIRST} s (61 us) to 2^{LAST} s (16 s) and `+Inf`, those of
+sizes from 512 bytes to 128 MiB; as protobuf also native ones of schema 0, from a nanosecond to
+minutes. The count of times is that of all operations, failed ones too.
 
-**Counters never fall** while the exporter runs, also over restarts of what they are of: what a
-process had counted when it was last read is added to what its successor counts. OpenMetrics says
-since when as `_created`.
+**Counters go on** over restarts of what they are of. Where they begin at zero (a boot of the
+machine, an upgrade to other counters) what was last read is added, so that they don't fall while
+the exporter runs. OpenMetrics says since when they count as `_created`.
+
+**Stages**: `device` is what lies below all filters, `filter.NAME` a filter and all below it
+([what counts where](../explanation/counters.md)). What initiators see, and the answers of replicas,
+have metrics of their own.
 
 **States** are a gauge for each word. A volume's are [these](states.md); a replica's are
 {", ".join(f"`{word}`" for word in REPLICA_STATES[:-1])}, and `{REPLICA_STATES[-1]}` for what an

@@ -9,6 +9,7 @@ from tierce import (
     FrontendStatus,
     MemberStatus,
     OperationStatistics,
+    Parked,
     PluginErrors,
     ProcessStatistics,
     Published,
@@ -23,11 +24,16 @@ START_NS = 1_700_000_000 * NS_PER_S
 
 
 def operation(
-    counts: Mapping[int, int], length: int = 0, failed: int = 0, total_ns: int = 0
+    counts: Mapping[int, int], length: int = 0, failed: int = 0, total_ns: int = 0, last: int = 0
 ) -> OperationStatistics:
     """Statistics with so many in each of these buckets."""
-    buckets = tuple(counts.get(index, 0) for index in range(BUCKET_COUNT))
-    return OperationStatistics(sum(buckets), length, failed, total_ns, buckets)
+    buckets = filled(counts)
+    return OperationStatistics(sum(buckets), length, failed, total_ns, buckets, last)
+
+
+def filled(counts: Mapping[int, int]) -> tuple[int, ...]:
+    """Buckets with so many in each of these."""
+    return tuple(counts.get(index, 0) for index in range(BUCKET_COUNT))
 
 
 def process(
@@ -36,15 +42,12 @@ def process(
     start_ns: int = START_NS,
     state: str = "up",
     published: Published | None = None,
-    starts: int = 1,
+    **more: Any,
 ) -> ProcessStatistics:
     role = name.partition(".")[0]
-    return ProcessStatistics(
-        *(name, role, start_ns, state, {}, stages),
-        Published() if published is None else published,
-        started_ns=start_ns,
-        starts=starts,
-    )
+    shown = Published() if published is None else published
+    more = {"started_ns": start_ns, **more}
+    return ProcessStatistics(name, role, start_ns, state, {}, stages, shown, **more)
 
 
 def target(volume: str = "db", **more: Any) -> ProcessStatistics:
@@ -64,14 +67,19 @@ def target(volume: str = "db", **more: Any) -> ProcessStatistics:
         plugin_errors={"filter slow": PluginErrors(count=3, last="it raised", at=1.0)},
     )
     stages = {
-        "volume": {
-            "write": operation(
-                {16: 3, 17: 1, 31: 1}, length=1034, failed=1, total_ns=2 * NS_PER_S + 7
-            )
-        },
+        "volume": {"write": writes},
+        "filter.slow": {"write": writes},
         "device": {"write": writes},
+        "jiva.replica/replica-1": {
+            "write": operation({20: 2}, last=1),
+            "flush": operation({21: 1}),
+        },
+        "jiva.replica/replica-2": {"write": operation({22: 2}, last=1)},
     }
-    return process(f"target.{volume}", stages, **{"published": published, **more})
+    sizes = {"write": filled({9: 2})}
+    parked = {"filter.slow": Parked(2, 12.5), "device": Parked(1, 12.25)}
+    found = {"published": published, "sizes": sizes, "parked": parked, **more}
+    return process(f"target.{volume}", stages, **found)
 
 
 def member(volume: str = "db", name: str = "replica-1", **more: Any) -> ProcessStatistics:

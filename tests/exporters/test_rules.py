@@ -9,7 +9,7 @@ import pytest
 
 from exporters.rules import alerts, metrics_in, rules
 from tierce_exporters.prometheus.metric import Kind
-from tierce_exporters.prometheus.reading import CLASSIC_EXPONENTS
+from tierce_exporters.prometheus.reading import DURATIONS
 from tierce_exporters.prometheus.table import METRICS, REPLICA_STATES, VOLUME_STATES
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +39,7 @@ def test_every_state_that_a_rule_names_is_one() -> None:
 
 
 def test_every_bound_that_a_rule_names_is_one_of_the_buckets() -> None:
-    bounds = {repr(2.0**exponent) for exponent in CLASSIC_EXPONENTS}
+    bounds = {repr(bound) for bound in DURATIONS.bounds}
     named = {bound for rule in rules() for bound in re.findall(r'le="([^"]+)"', rule["expr"])}
     assert named
     assert named <= bounds

@@ -25,7 +25,8 @@ OP_WORDS = FIXED_WORDS + BUCKET_COUNT
 #: Parked now, and since when the oldest.
 GAUGE_WORDS = 2
 STAGE_WORDS = OP_COUNT * OP_WORDS + GAUGE_WORDS
-#: The root's sizes: for each operation as many buckets, by the bit length of the bytes.
+#: The root's sizes: for each operation as many buckets. Bucket b counts those above 2^(b-1) up to
+#: 2^b bytes: what most ask for, 4096 bytes, is a bound.
 SIZE_WORDS = OP_COUNT * BUCKET_COUNT
 _BYTES, _FAILED, _LAST, _NS = range(FIXED_WORDS)
 _GAUGES_AT = OP_COUNT * OP_WORDS
@@ -115,7 +116,7 @@ class RootStage(PageStage):
 
     def size(self, op: int, count: int, length: int) -> None:
         """Count `count` operations of kind `op` by their size, `length` bytes each."""
-        bits = length.bit_length()
+        bits = (length - 1).bit_length() if length else 0
         at = op * BUCKET_COUNT + (bits if bits < BUCKET_COUNT else _LAST_BUCKET)
         self._sizes[at] = self._kept_sizes[at] = self._kept_sizes[at] + count
 

@@ -196,7 +196,7 @@ def test_statistics_are_those_of_volumes_and_members_and_go_on_over_their_restar
     assert second.target.start_ns == first.target.start_ns > 0
     assert second.target.started_ns > first.target.started_ns >= first.target.start_ns
     assert (first.target.starts, second.target.starts) == (1, 2)
-    assert second.target.sizes["write"][10] == 4
+    assert second.target.sizes["write"][9] == 4
     parked = second.target.parked["device"]
     assert parked.count == 1
     assert 1 <= parked.oldest_s < 60

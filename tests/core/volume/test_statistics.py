@@ -58,7 +58,7 @@ def test_counters_go_on_in_the_page_of_the_next_process(tmp_path: Path) -> None:
     second.stage("volume").size(Op.WRITE, 1, 512)
     after = second.snapshot()
     assert written(second) == 5
-    assert after["sizes"]["write"][10] == 4
+    assert after["sizes"]["write"][9] == 4
     assert (before["starts"], after["starts"]) == (1, 2)
     assert after["start_ns"] == before["start_ns"], "it counts since the first one started"
     assert after["started_ns"] > before["started_ns"]
@@ -169,7 +169,7 @@ def test_sizes_are_the_roots_and_parked_is_each_stages(tmp_path: Path) -> None:
     page.stage("device").add(Op.READ, 1, 0, 5)
     page.stage("device").last(Op.READ)
     seen = page.snapshot()
-    assert [(op, sum(sizes), sizes[13]) for op, sizes in seen["sizes"].items()] == [("read", 2, 2)]
+    assert [(op, sum(sizes), sizes[12]) for op, sizes in seen["sizes"].items()] == [("read", 2, 2)]
     assert seen["parked"] == {"device": [3, 1000]}
     assert seen["stages"]["device"]["read"]["last"] == 1
     page.close()

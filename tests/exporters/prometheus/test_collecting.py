@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import attrs
-import pytest
 
-from exporters.seen import START_NS, member, operation, process, target, volume
+from exporters.seen import START_NS, filled, member, target, volume
 from tierce import Event, RecordedEvent, VolumeStatistics
 from tierce_exporters.prometheus.carrying import Carrier
 from tierce_exporters.prometheus.collecting import (
@@ -16,7 +15,7 @@ from tierce_exporters.prometheus.collecting import (
     carry_all,
     families,
 )
-from tierce_exporters.prometheus.metric import Latencies
+from tierce_exporters.prometheus.metric import Histogram
 from tierce_exporters.prometheus.table import METRICS, REPLICA_STATES, VOLUME_STATES
 
 
@@ -33,23 +32,49 @@ def values(*volumes: VolumeStatistics, carrier: Carrier | None = None) -> dict[s
     }
 
 
-def test_what_initiators_asked_for_is_counted_over_all_front_ends() -> None:
+def test_what_initiators_asked_for_is_the_root_stage() -> None:
     found = values(volume())
     took = found["tierce_volume_operation_duration_seconds"]["db", "write"]
-    assert isinstance(took, Latencies)
-    assert (took.buckets[16], took.buckets[17], took.buckets[31]) == (3, 1, 1)
-    assert took.sum_s == pytest.approx(2.000000007)
-    assert found["tierce_volume_bytes_total"] == {("db", "write"): 1034}
+    assert took == Histogram(filled({16: 1, 17: 1, 31: 1}), 2.0)
+    assert found["tierce_volume_bytes_total"] == {("db", "write"): 1024}
     assert found["tierce_volume_errors_total"] == {("db", "write"): 1}
+    sizes = found["tierce_volume_operation_size_bytes"]
+    assert sizes == {("db", "write"): Histogram(filled({9: 2}), 1024)}
+
+
+def test_what_is_under_way_is_shown_with_the_age_of_the_oldest() -> None:
+    found = values(volume())
+    assert found["tierce_volume_in_flight"] == {("db",): 2}
+    assert found["tierce_volume_oldest_in_flight_seconds"] == {("db",): 12.5}
+    oldest = found["tierce_stage_oldest_in_flight_seconds"]
+    assert oldest == {("db", "filter.slow"): 12.5, ("db", "device"): 12.25}
+    idle = values(attrs.evolve(volume(), target=target(parked={})))
+    assert idle["tierce_volume_in_flight"] == {("db",): 0}
+    assert idle["tierce_volume_oldest_in_flight_seconds"] == {("db",): 0}
+    assert idle["tierce_stage_oldest_in_flight_seconds"]["db", "device"] == 0
 
 
 def test_the_stages_below_and_the_replicas_own_are_shown_apart() -> None:
     found = values(volume())
-    assert found["tierce_stage_duration_seconds"].keys() == {("db", "device", "write")}
+    stages = {labels[1] for labels in found["tierce_stage_duration_seconds"]}
+    assert stages == {"filter.slow", "device"}
     labels = ("db", "replica-1", "store", "write")
     assert found["tierce_replica_stage_duration_seconds"][labels].buckets[10] == 5
     assert found["tierce_replica_bytes_total"] == {labels: 2560}
     assert found["tierce_replica_errors_total"] == {labels: 0}
+
+
+def test_the_answers_of_replicas_are_counted_as_their_target_sees_them() -> None:
+    found = values(volume())
+    trips = found["tierce_replica_round_trip_seconds"]
+    assert trips["db", "replica-2", "write"].buckets[22] == 2
+    assert {labels[1:] for labels in trips} == {
+        ("replica-1", "write"),
+        ("replica-1", "flush"),
+        ("replica-2", "write"),
+    }
+    last = found["tierce_replica_last_answers_total"]
+    assert last == {("db", "replica-1"): 1, ("db", "replica-2"): 1}
 
 
 def test_a_state_is_one_for_its_word_and_zero_for_the_others() -> None:
@@ -89,32 +114,28 @@ def test_a_process_shows_whether_it_is_up_unless_nobody_knows() -> None:
         assert values(one).get("tierce_process_up") == shown
 
 
-def test_a_target_that_was_started_anew_counts_on() -> None:
+def test_a_target_that_was_started_anew_counts_on_by_itself_but_for_its_plugins_mistakes() -> None:
     carrier = Carrier()
     before = values(volume(), carrier=carrier)
-    anew = process(
-        "target.db",
-        {"volume": {"write": operation({16: 1}, length=1)}},
-        start_ns=START_NS + 1,
-        starts=2,
-    )
+    anew = target(started_ns=START_NS + 1, starts=2)
     after = values(attrs.evolve(volume(), target=anew), carrier=carrier)
-    labels = ("db", "write")
     name = "tierce_volume_bytes_total"
-    assert after[name][labels] == before[name][labels] + 1
+    assert after[name] == before[name]
     assert after["tierce_process_starts_total"]["target.db",] == 2
-    assert after["tierce_volume_plugin_errors_total"] == {("db", "filter slow"): 3}
+    assert after["tierce_process_start_time_seconds"]["target.db",] == (START_NS + 1) / 1e9
+    assert after["tierce_volume_plugin_errors_total"] == {("db", "filter slow"): 6}
 
 
-def test_a_target_or_replica_that_is_away_for_a_moment_counts_on_when_it_is_back() -> None:
+def test_counters_that_begin_at_zero_while_the_target_was_away_go_on_where_they_were() -> None:
     carrier = Carrier()
     values(volume(), carrier=carrier)
     values(attrs.evolve(volume(), members={}), carrier=carrier)
     values(VolumeStatistics("db", "down", None, {}), carrier=carrier)
-    later = START_NS + 1
-    back = VolumeStatistics("db", "healthy", target(start_ns=later), {"replica-1": member()})
+    back = VolumeStatistics("db", "healthy", target(start_ns=START_NS + 1), {"replica-1": member()})
     found = values(back, carrier=carrier)
-    assert found["tierce_volume_bytes_total"] == {("db", "write"): 2 * 1034}
+    assert found["tierce_volume_bytes_total"] == {("db", "write"): 2 * 1024}
+    sizes = found["tierce_volume_operation_size_bytes"]["db", "write"]
+    assert sizes == Histogram(filled({9: 4}), 2 * 1024)
 
 
 def test_a_volume_that_is_gone_is_forgotten() -> None:
@@ -122,7 +143,7 @@ def test_a_volume_that_is_gone_is_forgotten() -> None:
     values(volume(), carrier=carrier)
     values(carrier=carrier)
     anew = attrs.evolve(volume(), target=target(start_ns=START_NS + 1))
-    assert values(anew, carrier=carrier)["tierce_volume_bytes_total"] == {("db", "write"): 1034}
+    assert values(anew, carrier=carrier)["tierce_volume_bytes_total"] == {("db", "write"): 1024}
 
 
 def recorded(sequence: int, code: str) -> RecordedEvent:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from exporters.prometheus.test_text import ERRORS, SIZE, TOOK
 from exporters.seen import operation
-from tierce_exporters.prometheus.metric import Family, Latencies, Sample
+from tierce_exporters.prometheus.metric import Family, Histogram, Sample
 from tierce_exporters.prometheus.protobuf import to_protobuf, varint, zigzag
 
 Fields = dict[int, list[Any]]
@@ -90,7 +90,7 @@ def test_counters_and_gauges_are_read_back_with_their_labels() -> None:
 
 
 def histogram(*counts: tuple[int, int]) -> Fields:
-    value = Latencies(operation(dict(counts)).buckets, 1.5)
+    value = Histogram(operation(dict(counts)).buckets, 1.5)
     (family,) = families(b"".join(to_protobuf([Family(TOOK, [Sample(("db",), value, 9.0)])])))
     assert family[3] == [4]
     return fields(fields(family[4][0])[7][0])

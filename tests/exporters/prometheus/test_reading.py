@@ -1,32 +1,40 @@
-"""What the buckets of a page mean."""
+"""What the numbers of a page mean."""
 
 from __future__ import annotations
 
-from exporters.seen import operation
+from exporters.seen import filled, operation
 from tierce_exporters.prometheus.reading import (
-    CLASSIC_EXPONENTS,
+    DURATIONS,
+    FAILED,
+    LAST,
+    SIZES,
+    count,
     counted,
-    cumulative,
     is_root,
     latencies,
+    nanoseconds,
+    replica_of,
 )
 
 
-def test_a_classic_bound_counts_all_buckets_that_end_there_or_before() -> None:
-    # Bucket 16 ends at 2^-14 s, bucket 34 at 2^4 s.
-    buckets = operation({0: 1, 16: 2, 17: 4, 34: 8, 35: 16, 39: 32}).buckets
-    counts = dict(zip(CLASSIC_EXPONENTS, cumulative(buckets), strict=True))
-    assert (counts[-14], counts[-13], counts[3], counts[4]) == (3, 7, 7, 15)
-
-
 def test_counted_numbers_can_be_added_and_read_back() -> None:
-    numbers = counted(operation({3: 2}, length=512, failed=1, total_ns=1_500_000_000))
-    assert numbers[:2] == (512, 1)
-    assert latencies(numbers).sum_s == 1.5
-    assert latencies(numbers).buckets[3] == 2
+    one = operation({3: 2}, length=512, failed=1, total_ns=1_500_000_000, last=2)
+    numbers = counted(one)
+    assert (numbers[FAILED], numbers[LAST], count(numbers)) == (1, 2, 2)
+    assert nanoseconds(numbers) == 1_500_000_000
+    assert latencies(numbers).total == 1.5
+    assert latencies(numbers).buckets == one.buckets
 
 
-def test_the_volumes_own_stage_counts_what_initiators_see() -> None:
+def test_a_second_is_a_bound_of_times_and_a_block_one_of_sizes() -> None:
+    for scale, bucket, bound in ((DURATIONS, 30, 1.0), (SIZES, 12, 4096.0)):
+        counts = dict(zip(scale.bounds, scale.cumulative(filled({bucket: 3})), strict=True))
+        assert counts[bound] == 3
+        assert counts[bound / 2] == 0
+
+
+def test_stages_are_told_apart_by_their_names() -> None:
     assert is_root("volume")
-    assert not is_root("frontend.send")
     assert not is_root("device")
+    assert replica_of("jiva.replica/replica-1") == "replica-1"
+    assert replica_of("device") == ""

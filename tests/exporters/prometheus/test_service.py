@@ -85,7 +85,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 def test_metrics_are_read_when_they_are_asked_for(scene: Scene) -> None:
     status, body = scene.get()
     assert status == 200
-    assert 'tierce_volume_bytes_total{volume="db",operation="write"} 1034\n' in body
+    assert 'tierce_volume_bytes_total{volume="db",operation="write"} 1024\n' in body
     assert "tierce_events_total" not in body
 
 

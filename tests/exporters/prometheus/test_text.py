@@ -7,7 +7,8 @@ import itertools
 import pytest
 
 from exporters.seen import operation
-from tierce_exporters.prometheus.metric import Family, Kind, Latencies, Metric, Sample
+from tierce_exporters.prometheus.metric import Family, Histogram, Kind, Metric, Sample
+from tierce_exporters.prometheus.reading import DURATIONS
 from tierce_exporters.prometheus.text import SAMPLE_COUNT, to_openmetrics, to_text
 
 ERRORS = Metric(
@@ -20,6 +21,7 @@ TOOK = Metric(
     unit="seconds",
     labels=("volume",),
     help="Took.",
+    scale=DURATIONS,
     source="a",
 )
 FAMILIES = [
@@ -58,7 +60,7 @@ def test_openmetrics_names_a_counter_without_its_end_and_says_unit_beginning_and
 @pytest.mark.parametrize("write", [to_text, to_openmetrics])
 def test_a_histogram_has_cumulative_buckets_with_the_same_bounds_in_both(write: object) -> None:
     buckets = operation({16: 2, 34: 1, 39: 1}).buckets
-    families = [Family(TOOK, [Sample(("db",), Latencies(buckets, 1.5))])]
+    families = [Family(TOOK, [Sample(("db",), Histogram(buckets, 1.5))])]
     assert callable(write)
     lines = b"".join(write(families)).decode().splitlines()
     found = [line for line in lines if not line.startswith("#")]

@@ -1,7 +1,9 @@
-"""Counters that never fall: what a process counted is added to what those before it did.
+"""Counters that never fall: what was counted before a beginning at zero is added to what is counted
+after it.
 
-A process that was started anew counts from zero. What its predecessor had when it was last read is
-kept here and added; what that counted after that reading is lost, and no counter falls.
+A page goes on over restarts of its process, but not over a boot of the machine or an upgrade to
+other counters; what a process publishes begins anew with each. What there was when it was last read
+is kept here and added; what was counted after that reading is lost, and no counter falls.
 """
 
 from __future__ import annotations
@@ -11,74 +13,64 @@ from operator import add
 
 import attrs
 
-#: What is counted: "stage", its name, the operation.
+#: What is counted.
 Key = tuple[str, ...]
 #: Numbers that only grow.
 Numbers = tuple[int, ...]
+#: Where it is counted: a process, and which of its numbers.
+Place = tuple[str, str]
 
 
 @attrs.define
-class _Process:
-    """What is known of one process.
+class _Sums:
+    """What is known of one place.
 
     Attributes:
-        start_ns: When the one that is read now began.
-        first_ns: When the first one began that was read.
-        starts: How many were read.
-        before: The sum of those before it.
-        last: What the one that is read now had when it was.
+        start_ns: Since when what is read now counts.
+        first_ns: Since when what was read first counted.
+        before: The sum of what was read before this beginning.
+        last: What was read last.
     """
 
     start_ns: int
     first_ns: int
-    starts: int = 1
     before: dict[Key, Numbers] = attrs.field(factory=dict)
     last: Mapping[Key, Numbers] = attrs.field(factory=dict)
 
 
-@attrs.frozen
-class Carried:
-    """The sum over a process and those before it.
-
-    Attributes:
-        numbers: The sums.
-        first_ns: Since when they count, in nanoseconds since the epoch.
-        starts: How many processes they are of.
-    """
-
-    numbers: Mapping[Key, Numbers]
-    first_ns: int
-    starts: int
-
-
 class Carrier:
-    """Keeps the sums, by name of process."""
+    """Keeps the sums, by place."""
 
     def __init__(self) -> None:
-        self._processes: dict[str, _Process] = {}
+        self._places: dict[Place, _Sums] = {}
 
-    def carry(self, name: str, start_ns: int, numbers: Mapping[Key, Numbers]) -> Carried:
+    def carry(
+        self, place: Place, start_ns: int, numbers: Mapping[Key, Numbers]
+    ) -> Mapping[Key, Numbers]:
         """Return the sums.
 
         Args:
-            name: The process.
-            start_ns: When it began to count; another one is another process.
-            numbers: What it has counted.
+            place: Where they are counted.
+            start_ns: Since when they count; another time is another beginning at zero.
+            numbers: What is counted.
         """
-        process = self._processes.get(name)
-        if process is None:
-            process = self._processes[name] = _Process(start_ns, start_ns)
-        elif process.start_ns != start_ns:
-            process.before = _sum(process.before, process.last)
-            process.start_ns = start_ns
-            process.starts += 1
-        process.last = numbers
-        return Carried(_sum(process.before, numbers), process.first_ns, process.starts)
+        sums = self._places.get(place)
+        if sums is None:
+            sums = self._places[place] = _Sums(start_ns, start_ns)
+        elif sums.start_ns != start_ns:
+            sums.before = _sum(sums.before, sums.last)
+            sums.start_ns = start_ns
+        sums.last = numbers
+        return _sum(sums.before, numbers) if sums.before else numbers
 
-    def forget_others(self, names: Collection[str]) -> None:
+    def first_ns(self, place: Place) -> int:
+        """Return since when the sums of a place count, in nanoseconds since the epoch."""
+        return self._places[place].first_ns
+
+    def forget_others(self, processes: Collection[str]) -> None:
         """Keep only these processes: the others' volumes are gone."""
-        for name in self._processes.keys() - set(names):
-            del self._processes[name]
+        for place in [one for one in self._places if one[0] not in processes]:
+            del self._places[place]
 
 
 def _sum(first: Mapping[Key, Numbers], second: Mapping[Key, Numbers]) -> dict[Key, Numbers]:

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from operator import add
 
 import attrs
 
-from tierce import MemberStatus, ProcessStatistics, RecordedEvent, VolumeStatistics
+from tierce import (
+    MemberStatus,
+    ProcessStatistics,
+    RecordedEvent,
+    VolumeStatistics,
+)
 from tierce_exporters.prometheus import table
-from tierce_exporters.prometheus.carrying import Carried, Carrier, Key, Numbers
-from tierce_exporters.prometheus.metric import Family, Metric, Sample
+from tierce_exporters.prometheus.carrying import Carrier, Key, Numbers
+from tierce_exporters.prometheus.metric import Family, Histogram, Metric, Sample
 from tierce_exporters.prometheus.reading import (
+    BYTES,
+    FAILED,
+    LAST,
     counted,
     is_root,
     latencies,
     operations,
-    start_s,
+    replica_of,
+    seconds,
 )
 
 #: Pairs of code and severity that are counted apart: plugins name their own codes.
@@ -57,6 +65,21 @@ class Exporter:
 
 
 @attrs.frozen
+class Carried:
+    """The sums over a process and those before it.
+
+    Attributes:
+        numbers: What is counted in its page, by stage and operation, and its sizes by operation.
+        mistakes: What its plugins did wrong, by part.
+        first_ns: Since when they count, in nanoseconds since the epoch.
+    """
+
+    numbers: Mapping[Key, Numbers]
+    mistakes: Mapping[Key, Numbers]
+    first_ns: int
+
+
+@attrs.frozen
 class CarriedVolume:
     """A volume with the sums of its processes, those before them included.
 
@@ -87,17 +110,23 @@ def carry_all(
             None if target is None else _carry(target, carrier),
             {member: _carry(process, carrier) for member, process in members.items()},
         )
-    carrier.forget_others(names)
+    carrier.forget_others(set(names))
     return carried
 
 
 def _carry(process: ProcessStatistics, carrier: Carrier) -> Carried:
+    # The page goes on over restarts of its process, as long as it can; what is published does not.
     numbers: dict[Key, Numbers] = {
         ("stage", stage, operation): counted(one) for stage, operation, one in operations(process)
     }
+    numbers |= {("size", operation): buckets for operation, buckets in process.sizes.items()}
     errors = process.published.plugin_errors
-    numbers |= {("plugin", part): (one.count,) for part, one in errors.items()}
-    return carrier.carry(process.name, process.start_ns, numbers)
+    mistakes: dict[Key, Numbers] = {(part,): (one.count,) for part, one in errors.items()}
+    return Carried(
+        carrier.carry((process.name, "page"), process.start_ns, numbers),
+        carrier.carry((process.name, "published"), process.started_ns, mistakes),
+        carrier.first_ns((process.name, "page")),
+    )
 
 
 def families(volumes: Mapping[str, CarriedVolume], exporter: Exporter) -> list[Family]:
@@ -132,34 +161,64 @@ def _of_health(name: str, health: str) -> Iterator[tuple[Metric, Sample]]:
 def _of_target(
     name: str, target: ProcessStatistics, carried: Carried
 ) -> Iterator[tuple[Metric, Sample]]:
-    created_s = start_s(carried.first_ns)
+    created_s = seconds(carried.first_ns)
     published = target.published
     yield from _of_process(target, carried)
     fronts = published.frontends.values()
     sessions = sum(len(one.sessions or ()) + one.left_out for one in fronts)
     yield table.VOLUME_SESSIONS, Sample((name,), sessions)
-    for operation, numbers in root_operations(carried).items():
+    yield from _in_flight(name, target)
+    operations = root_operations(carried)
+    for operation, numbers in operations.items():
         labels = (name, operation)
         yield table.VOLUME_DURATION, Sample(labels, latencies(numbers), created_s)
-        yield table.VOLUME_BYTES, Sample(labels, numbers[0], created_s)
-        yield table.VOLUME_ERRORS, Sample(labels, numbers[1], created_s)
+        yield table.VOLUME_BYTES, Sample(labels, numbers[BYTES], created_s)
+        yield table.VOLUME_ERRORS, Sample(labels, numbers[FAILED], created_s)
     for (what, *rest), numbers in carried.numbers.items():
-        if what == "plugin":
-            yield table.PLUGIN_ERRORS, Sample((name, *rest), numbers[0], created_s)
-        elif not is_root(rest[0]):
+        if what == "size":
+            total = operations[rest[0]][BYTES] if rest[0] in operations else 0
+            yield table.VOLUME_SIZE, Sample((name, *rest), Histogram(numbers, total), created_s)
+        elif not (is_root(rest[0]) or replica_of(rest[0])):
             yield table.STAGE_DURATION, Sample((name, *rest), latencies(numbers), created_s)
+    for (part,), numbers in carried.mistakes.items():
+        yield table.PLUGIN_ERRORS, Sample((name, part), numbers[0], created_s)
+    yield from _of_answers(name, carried)
     for member in published.volume.members:
         yield from _of_replica(name, member)
 
 
+def _in_flight(name: str, target: ProcessStatistics) -> Iterator[tuple[Metric, Sample]]:
+    parked = target.parked.values()
+    # What is under way in a stage is so in each that lies above it.
+    yield table.VOLUME_IN_FLIGHT, Sample((name,), max((one.count for one in parked), default=0))
+    oldest_s = max((one.oldest_s for one in parked), default=0.0)
+    yield table.VOLUME_OLDEST, Sample((name,), oldest_s)
+    for stage in target.stages:
+        if not (is_root(stage) or replica_of(stage)):
+            oldest_s = target.parked[stage].oldest_s if stage in target.parked else 0.0
+            yield table.STAGE_OLDEST, Sample((name, stage), oldest_s)
+
+
 def root_operations(carried: Carried) -> dict[str, Numbers]:
-    """Return what initiators asked for by operation, through all front ends."""
-    total: dict[str, Numbers] = {}
-    for (what, stage, *rest), numbers in carried.numbers.items():
-        if what == "stage" and is_root(stage):
-            before = total.get(rest[0])
-            total[rest[0]] = numbers if before is None else tuple(map(add, before, numbers))
-    return total
+    """Return what initiators asked for, by operation."""
+    return {
+        rest[1]: numbers
+        for (what, *rest), numbers in carried.numbers.items()
+        if what == "stage" and is_root(rest[0])
+    }
+
+
+def _of_answers(name: str, carried: Carried) -> Iterator[tuple[Metric, Sample]]:
+    """What the target has counted of its replicas' answers."""
+    created_s = seconds(carried.first_ns)
+    last: dict[str, int] = {}
+    for (what, *rest), numbers in carried.numbers.items():
+        if what == "stage" and (replica := replica_of(rest[0])):
+            labels = (name, replica, rest[1])
+            yield table.REPLICA_ROUND_TRIP, Sample(labels, latencies(numbers), created_s)
+            last[replica] = last.get(replica, 0) + numbers[LAST]
+    for replica, count in last.items():
+        yield table.REPLICA_LAST, Sample((name, replica), count, created_s)
 
 
 def _of_replica(name: str, member: MemberStatus) -> Iterator[tuple[Metric, Sample]]:
@@ -171,21 +230,21 @@ def _of_replica(name: str, member: MemberStatus) -> Iterator[tuple[Metric, Sampl
 
 
 def _of_member(name: str, member: str, carried: Carried) -> Iterator[tuple[Metric, Sample]]:
-    created_s = start_s(carried.first_ns)
+    created_s = seconds(carried.first_ns)
     for (what, *rest), numbers in carried.numbers.items():
         if what == "stage":
             labels = (name, member, *rest)
             yield table.REPLICA_DURATION, Sample(labels, latencies(numbers), created_s)
-            yield table.REPLICA_BYTES, Sample(labels, numbers[0], created_s)
-            yield table.REPLICA_ERRORS, Sample(labels, numbers[1], created_s)
+            yield table.REPLICA_BYTES, Sample(labels, numbers[BYTES], created_s)
+            yield table.REPLICA_ERRORS, Sample(labels, numbers[FAILED], created_s)
 
 
 def _of_process(process: ProcessStatistics, carried: Carried) -> Iterator[tuple[Metric, Sample]]:
     labels = (process.name,)
     if process.state != "unknown":
         yield table.PROCESS_UP, Sample(labels, int(process.state == "up"))
-    yield table.PROCESS_START, Sample(labels, start_s(process.started_ns))
-    yield table.PROCESS_STARTS, Sample(labels, process.starts, start_s(carried.first_ns))
+    yield table.PROCESS_START, Sample(labels, seconds(process.started_ns))
+    yield table.PROCESS_STARTS, Sample(labels, process.starts, seconds(carried.first_ns))
 
 
 def _members(volume: VolumeStatistics) -> tuple[MemberStatus, ...]:

@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 import attrs
 
 from tierce import Health, MemberStatus
-from tierce_exporters.prometheus.carrying import Carried
-from tierce_exporters.prometheus.collecting import CarriedVolume, root_operations
+from tierce_exporters.prometheus.collecting import Carried, CarriedVolume, root_operations
 from tierce_exporters.prometheus.metric import Family, Kind, Metric, Sample
-from tierce_exporters.prometheus.reading import latencies, start_s
+from tierce_exporters.prometheus.reading import BYTES, count, nanoseconds, seconds
 
 #: Sources of those that are always 0.
 NO_MEANING = "always 0"
@@ -177,7 +176,7 @@ def _of_volume(name: str, volume: CarriedVolume, now: float) -> Iterator[Value]:
         done = _operations(root_operations(volume.target))
         for metric, (_source, value) in _OF_VOLUME.items():
             yield metric, labels, value(done)
-        yield "volume_uptime", labels, max(0.0, now - start_s(target.started_ns))
+        yield "volume_uptime", labels, max(0.0, now - seconds(target.started_ns))
         fronts = target.published.frontends.values()
         is_used = any(one.sessions or one.left_out for one in fronts)
         yield "iscsi_initiator_login_status", labels, int(is_used)
@@ -206,7 +205,7 @@ def _of_replica(name: str, member: MemberStatus, carried: Carried | None) -> Ite
 
 def _operations(numbers: Mapping[str, tuple[int, ...]]) -> Operations:
     done = {
-        operation: Counts(sum(latencies(one).buckets), one[0], one[2])
+        operation: Counts(count(one), one[BYTES], nanoseconds(one))
         for operation, one in numbers.items()
     }
     return {operation: done.get(operation, _NONE) for operation in ("read", "write", "flush")}

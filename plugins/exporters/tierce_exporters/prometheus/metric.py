@@ -17,6 +17,34 @@ class Kind(enum.Enum):
 
 
 @attrs.frozen(kw_only=True)
+class Scale:
+    """What the buckets of a histogram are.
+
+    Attributes:
+        shift: Bucket b ends at 2^(b - shift) of the unit.
+        exponents: The bounds of the classic histogram, as powers of two of the unit.
+    """
+
+    shift: int
+    exponents: range
+
+    @property
+    def bounds(self) -> tuple[float, ...]:
+        """The bounds of the classic histogram."""
+        return tuple(2.0**exponent for exponent in self.exponents)
+
+    def cumulative(self, buckets: tuple[int, ...]) -> list[int]:
+        """Return how many lie at or below each of `bounds`."""
+        first = self.exponents[0] + self.shift + 1
+        below = sum(buckets[:first])
+        counts = [below]
+        for count in buckets[first : first + len(self.exponents) - 1]:
+            below += count
+            counts.append(below)
+        return counts
+
+
+@attrs.frozen(kw_only=True)
 class Metric:
     """One row of the table of metrics.
 
@@ -27,12 +55,14 @@ class Metric:
         labels: Names of its labels, in their order.
         help: One sentence.
         source: Where its value comes from.
+        scale: Of a histogram: what its buckets are.
     """
 
     name: str
     kind: Kind
     unit: str = ""
     labels: tuple[str, ...] = ()
+    scale: Scale | None = None
     help: str
     source: str
 
@@ -43,16 +73,16 @@ class Metric:
 
 
 @attrs.frozen
-class Latencies:
-    """How many operations took how long: the value of a histogram.
+class Histogram:
+    """How many were how large: the value of a histogram.
 
     Attributes:
-        buckets: Counts, as `reading` describes them.
-        sum_s: The sum of all, in seconds.
+        buckets: Counts, as the metric's `Scale` describes them.
+        total: The sum of all, in the metric's unit.
     """
 
     buckets: tuple[int, ...]
-    sum_s: float
+    total: float
 
 
 @attrs.frozen
@@ -67,7 +97,7 @@ class Sample:
     """
 
     labels: tuple[str, ...]
-    value: float | Latencies
+    value: float | Histogram
     created_s: float | None = None
 
 

@@ -25,16 +25,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import pairwise
 
-from tierce_exporters.prometheus.metric import Family, Kind, Latencies, Metric, Sample
-from tierce_exporters.prometheus.reading import CLASSIC_EXPONENTS, TICK_BITS, cumulative
+from tierce_exporters.prometheus.metric import Family, Histogram, Kind, Metric, Sample, Scale
 
 _TYPES = {Kind.COUNTER: 0, Kind.GAUGE: 1, Kind.HISTOGRAM: 4}
 #: Types of fields on the wire.
 _VARINT, _DOUBLE, _BYTES = 0, 1, 2
-#: What took no longer than half a tick is in bucket 0 of a page.
-_ZERO_THRESHOLD = 2.0 ** -(TICK_BITS + 1)
 _NS_PER_S = 1_000_000_000
 
 
@@ -82,10 +80,6 @@ def _text(number: int, value: str) -> bytes:
     return _bytes(number, value.encode())
 
 
-#: A classic bucket's bound, as the field that follows its count.
-_BOUNDS = tuple(_double(2, 2.0**exponent) for exponent in CLASSIC_EXPONENTS)
-
-
 def _family(family: Family) -> bytes:
     metric = family.metric
     fields = [_text(1, metric.name), _text(2, metric.help), _number(3, _TYPES[metric.kind])]
@@ -100,8 +94,9 @@ def _metric(metric: Metric, sample: Sample) -> bytes:
         _bytes(1, _text(1, name) + _text(2, value))
         for name, value in zip(metric.labels, sample.labels, strict=True)
     )
-    if isinstance(sample.value, Latencies):
-        return labels + _bytes(7, _histogram(sample.value) + _created(15, sample))
+    if isinstance(sample.value, Histogram):
+        assert metric.scale is not None, "a histogram has buckets"
+        return labels + _bytes(7, _histogram(sample.value, metric.scale) + _created(15, sample))
     if metric.kind is Kind.COUNTER:
         return labels + _bytes(3, _double(1, sample.value) + _created(3, sample))
     return labels + _bytes(2, _double(1, sample.value))
@@ -114,22 +109,30 @@ def _created(number: int, sample: Sample) -> bytes:
     return _bytes(number, _number(1, int(seconds)) + _number(2, int(part * _NS_PER_S)))
 
 
-def _histogram(value: Latencies) -> bytes:
-    fields = [_number(1, sum(value.buckets)), _double(2, value.sum_s)]
-    for count, bound in zip(cumulative(value.buckets), _BOUNDS, strict=True):
+@cache
+def _bounds(scale: Scale) -> tuple[bytes, ...]:
+    """Return the bound of each classic bucket, as the field that follows its count."""
+    return tuple(_double(2, bound) for bound in scale.bounds)
+
+
+def _histogram(value: Histogram, scale: Scale) -> bytes:
+    fields = [_number(1, sum(value.buckets)), _double(2, value.total)]
+    for count, bound in zip(scale.cumulative(value.buckets), _bounds(scale), strict=True):
         fields.append(_bytes(3, _number(1, count) + bound))
-    fields += [_number(5, zigzag(0)), _double(6, _ZERO_THRESHOLD), _number(7, value.buckets[0])]
-    return b"".join([*fields, *_native(value.buckets)])
+    # Bucket 0 holds what is less than half of what bucket 1 ends at.
+    threshold = 2.0 ** -(scale.shift + 1)
+    fields += [_number(5, zigzag(0)), _double(6, threshold), _number(7, value.buckets[0])]
+    return b"".join([*fields, *_native(value.buckets, scale)])
 
 
-def _native(buckets: tuple[int, ...]) -> list[bytes]:
+def _native(buckets: tuple[int, ...], scale: Scale) -> list[bytes]:
     """Return one span from the first bucket that has something to the last one, and its counts as
     differences: in a page they lie close together."""
     filled = [bucket for bucket, count in enumerate(buckets) if count and bucket]
     if not filled:
         return []
     first, last = filled[0], filled[-1]
-    span = _number(1, zigzag(first - TICK_BITS)) + _number(2, last - first + 1)
+    span = _number(1, zigzag(first - scale.shift)) + _number(2, last - first + 1)
     counts = (0, *buckets[first : last + 1])
     deltas = b"".join(varint(zigzag(after - before)) for before, after in pairwise(counts))
     return [_bytes(12, span), _bytes(13, deltas)]

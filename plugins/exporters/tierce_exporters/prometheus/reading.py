@@ -1,8 +1,8 @@
 """What the counters of data processes mean: the one place that knows their buckets and stages.
 
-Bucket b of a page counts operations of 2^(b-1) up to 2^b ticks of 2^-30 s. So every bound is a
+Bucket b of a page counts what took from 2^(b-1) up to 2^b ticks of 2^-30 s; so every bound is a
 power of two of a second, exact in all formats, and bucket b is bucket b - 30 of a native histogram
-of schema 0.
+of schema 0. Sizes are counted likewise: bucket b those above 2^(b-1) up to 2^b bytes.
 """
 
 from __future__ import annotations
@@ -10,31 +10,49 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tierce import ROOT_STAGE, OperationStatistics, ProcessStatistics
-from tierce_exporters.prometheus.metric import Latencies
+from tierce_exporters.prometheus.metric import Histogram, Scale
 
-#: Bucket b ends at 2^(b - TICK_BITS) s.
-TICK_BITS = 30
-#: The bounds of classic histograms, as powers of two of a second: 61 us to 16 s.
-CLASSIC_EXPONENTS = range(-14, 5)
-
+#: 61 us to 16 s.
+DURATIONS = Scale(shift=30, exponents=range(-14, 5))
+#: 512 bytes to 128 MiB.
+SIZES = Scale(shift=0, exponents=range(9, 28))
+#: What a stage of the target is called that is a replica's: "jiva.replica/NAME".
+_OF_REPLICA = ".replica/"
 _NS_PER_S = 1_000_000_000
+#: Of `counted`: bytes, failed, last, nanoseconds, then the buckets.
+BYTES, FAILED, LAST, _NS, _BUCKETS = range(5)
 
-assert len(CLASSIC_EXPONENTS) < 20, "a histogram's series are stored one by one"
+assert max(len(DURATIONS.exponents), len(SIZES.exponents)) < 20, "series are stored one by one"
 
 
 def counted(one: OperationStatistics) -> tuple[int, ...]:
-    """Return what has been counted as numbers that can be added: bytes, failed, ns, buckets."""
-    return (one.bytes, one.failed, one.total_ns, *one.buckets)
+    """Return what has been counted as numbers that can be added."""
+    return (one.bytes, one.failed, one.last, one.total_ns, *one.buckets)
 
 
-def latencies(numbers: tuple[int, ...]) -> Latencies:
+def latencies(numbers: tuple[int, ...]) -> Histogram:
     """Return the histogram of numbers of `counted`."""
-    return Latencies(numbers[3:], numbers[2] / _NS_PER_S)
+    return Histogram(numbers[_BUCKETS:], seconds(numbers[_NS]))
+
+
+def nanoseconds(numbers: tuple[int, ...]) -> int:
+    """Return the sum of the latencies of numbers of `counted`."""
+    return numbers[_NS]
+
+
+def count(numbers: tuple[int, ...]) -> int:
+    """Return how many operations there were, failed ones too."""
+    return sum(numbers[_BUCKETS:])
 
 
 def is_root(stage: str) -> bool:
     """Return whether a stage of a target counts what initiators see."""
     return stage == ROOT_STAGE
+
+
+def replica_of(stage: str) -> str:
+    """Return the replica whose answers a stage of a target counts; empty if it counts none's."""
+    return stage.partition(_OF_REPLICA)[2]
 
 
 def operations(process: ProcessStatistics) -> Iterator[tuple[str, str, OperationStatistics]]:
@@ -44,17 +62,6 @@ def operations(process: ProcessStatistics) -> Iterator[tuple[str, str, Operation
             yield stage, operation, one
 
 
-def start_s(start_ns: int) -> float:
-    """Return a page's time in seconds since the epoch."""
-    return start_ns / _NS_PER_S
-
-
-def cumulative(buckets: tuple[int, ...]) -> list[int]:
-    """Return how many took at most 2^e s, for each e of `CLASSIC_EXPONENTS`."""
-    first = CLASSIC_EXPONENTS[0] + TICK_BITS + 1
-    below = sum(buckets[:first])
-    counts = [below]
-    for count in buckets[first : first + len(CLASSIC_EXPONENTS) - 1]:
-        below += count
-        counts.append(below)
-    return counts
+def seconds(ns: int) -> float:
+    """Return nanoseconds as seconds."""
+    return ns / _NS_PER_S

@@ -8,7 +8,8 @@ operations and codes: never what an initiator chooses.
 from __future__ import annotations
 
 from tierce import Health
-from tierce_exporters.prometheus.metric import Kind, Metric
+from tierce_exporters.prometheus.metric import Kind, Metric, Scale
+from tierce_exporters.prometheus.reading import DURATIONS, SIZES
 
 #: The words of a volume's state.
 VOLUME_STATES = tuple(one.value for one in Health)
@@ -29,12 +30,23 @@ def _gauge(name: str, labels: str, text: str, source: str, unit: str = "") -> Me
     return _metric(name, Kind.GAUGE, labels, text, source, unit)
 
 
-def _histogram(name: str, labels: str, text: str, source: str) -> Metric:
-    return _metric(name, Kind.HISTOGRAM, labels, text, source, "seconds")
+def _histogram(
+    name: str, labels: str, text: str, source: str, unit: str = "seconds", scale: Scale = DURATIONS
+) -> Metric:
+    return _metric(name, Kind.HISTOGRAM, labels, text, source, unit, scale)
 
 
-def _metric(name: str, kind: Kind, labels: str, text: str, source: str, unit: str) -> Metric:
+def _metric(
+    name: str,
+    kind: Kind,
+    labels: str,
+    text: str,
+    source: str,
+    unit: str,
+    scale: Scale | None = None,
+) -> Metric:
     return Metric(
+        scale=scale,
         name=f"tierce_{name}",
         kind=kind,
         unit=unit,
@@ -56,8 +68,26 @@ VOLUME_SESSIONS = _gauge(
 VOLUME_DURATION = _histogram(
     "volume_operation_duration_seconds",
     "volume operation",
-    "How long operations took, as the front end saw them, failed ones too.",
+    "How long operations took as initiators saw them, failed ones too.",
     _COUNTERS,
+)
+VOLUME_SIZE = _histogram(
+    "volume_operation_size_bytes",
+    "volume operation",
+    "How large the operations were that initiators asked for, but for failed ones.",
+    _COUNTERS,
+    "bytes",
+    SIZES,
+)
+VOLUME_IN_FLIGHT = _gauge(
+    "volume_in_flight", "volume", "Operations that wait below the front ends now.", _COUNTERS
+)
+VOLUME_OLDEST = _gauge(
+    "volume_oldest_in_flight_seconds",
+    "volume",
+    "How long the oldest operation has waited below the front ends; 0 while there is none.",
+    _COUNTERS,
+    "seconds",
 )
 VOLUME_BYTES = _counter(
     "volume_bytes",
@@ -78,6 +108,13 @@ STAGE_DURATION = _histogram(
     "How long operations took in a stage of the target and in all stages below it.",
     _COUNTERS,
 )
+STAGE_OLDEST = _gauge(
+    "stage_oldest_in_flight_seconds",
+    "volume stage",
+    "How long the oldest operation has been in a stage of the target; 0 while there is none.",
+    _COUNTERS,
+    "seconds",
+)
 PLUGIN_ERRORS = _counter(
     "volume_plugin_errors",
     "volume part",
@@ -96,6 +133,18 @@ REPLICA_REBUILD = _gauge(
     "The share of a rebuild that is done, 0 to 1; absent while none is under way.",
     _PUBLISHED,
     "ratio",
+)
+REPLICA_ROUND_TRIP = _histogram(
+    "replica_round_trip_seconds",
+    "volume replica operation",
+    "How long a replica's answers took, as its target saw them.",
+    _COUNTERS,
+)
+REPLICA_LAST = _counter(
+    "replica_last_answers",
+    "volume replica",
+    "Answers of the replica that came after those of all others, so that it was waited for.",
+    _COUNTERS,
 )
 REPLICA_DURATION = _histogram(
     "replica_stage_duration_seconds",
@@ -133,7 +182,7 @@ PROCESS_START = _gauge(
 PROCESS_STARTS = _counter(
     "process_starts",
     "process",
-    "Processes that have added to its counters, the first one included.",
+    "Processes that have counted here, one after the other.",
     "its statistics page",
 )
 EVENTS = _counter(
@@ -148,8 +197,10 @@ DROPPED = _counter(
 )
 
 METRICS = (
-    *(VOLUME_STATE, VOLUME_SESSIONS, VOLUME_DURATION, VOLUME_BYTES, VOLUME_ERRORS, PLUGIN_ERRORS),
-    *(STAGE_DURATION, REPLICA_STATE, REPLICA_REBUILD),
+    *(VOLUME_STATE, VOLUME_SESSIONS, VOLUME_IN_FLIGHT, VOLUME_OLDEST),
+    *(VOLUME_DURATION, VOLUME_SIZE, VOLUME_BYTES, VOLUME_ERRORS, PLUGIN_ERRORS),
+    *(STAGE_DURATION, STAGE_OLDEST),
+    *(REPLICA_STATE, REPLICA_REBUILD, REPLICA_ROUND_TRIP, REPLICA_LAST),
     *(REPLICA_DURATION, REPLICA_BYTES, REPLICA_ERRORS),
     *(PROCESS_UP, PROCESS_START, PROCESS_STARTS, EVENTS, DROPPED),
 )

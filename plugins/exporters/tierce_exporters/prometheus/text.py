@@ -8,15 +8,14 @@ unit, since when a counter counts, and where the text ends. Bounds are written a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 
-from tierce_exporters.prometheus.metric import Family, Kind, Latencies, Metric, Sample
-from tierce_exporters.prometheus.reading import CLASSIC_EXPONENTS, cumulative
+from tierce_exporters.prometheus.metric import Family, Histogram, Kind, Metric, Sample, Scale
 
 END = b"# EOF\n"
 #: Samples that are written at once: the text of all volumes' is large, and never whole in memory
 #: where it is sent compressed.
 SAMPLE_COUNT = 64
-_BOUNDS = tuple(repr(2.0**exponent) for exponent in CLASSIC_EXPONENTS)
 
 
 def to_text(families: Sequence[Family]) -> Iterator[bytes]:
@@ -55,21 +54,27 @@ def _lines(family: Family, *, created: bool) -> Iterator[str]:
     metric = family.metric
     for sample in family.samples:
         labels = _labels(metric, sample)
-        if isinstance(sample.value, Latencies):
-            yield from _histogram(metric.name, labels, sample.value)
+        if isinstance(sample.value, Histogram):
+            assert metric.scale is not None, "a histogram has buckets"
+            yield from _histogram(metric.name, labels, sample.value, metric.scale)
         else:
             yield f"{metric.name}{{{labels}}} {_number(sample.value)}\n"
         if created and sample.created_s is not None and metric.kind is not Kind.GAUGE:
             yield f"{metric.base}_created{{{labels}}} {sample.created_s!r}\n"
 
 
-def _histogram(name: str, labels: str, value: Latencies) -> Iterator[str]:
+@cache
+def _bounds(scale: Scale) -> tuple[str, ...]:
+    return tuple(map(repr, scale.bounds))
+
+
+def _histogram(name: str, labels: str, value: Histogram, scale: Scale) -> Iterator[str]:
     start = f'{name}_bucket{{{labels},le="'
-    for bound, count in zip(_BOUNDS, cumulative(value.buckets), strict=True):
+    for bound, count in zip(_bounds(scale), scale.cumulative(value.buckets), strict=True):
         yield f'{start}{bound}"}} {count}\n'
     total = sum(value.buckets)
     yield f'{start}+Inf"}} {total}\n'
-    yield f"{name}_sum{{{labels}}} {value.sum_s!r}\n"
+    yield f"{name}_sum{{{labels}}} {value.total!r}\n"
     yield f"{name}_count{{{labels}}} {total}\n"
 
 
