@@ -64,11 +64,17 @@ class Lane(Protocol):
 class Reactor(Protocol):
     """What a data process offers to front ends, devices and members.
 
+    Attributes:
+        woke_ns: When the loop woke up last (CLOCK_MONOTONIC, ns): what it deals with now has been
+            there since then, or longer. To ask for it costs nothing.
+
     Thread: data thread.
     Blocking: no.
     Failure: what `ready` or `call` raises ends the process; it is told by the name of its plugin.
     Since: contract 2.
     """
+
+    woke_ns: int
 
     def now(self) -> float:
         """Return CLOCK_MONOTONIC in seconds.

@@ -70,8 +70,10 @@ class ProcessStatistics:
             server runs, which keeps no volume from being served.
         facts: What it shows to the server; empty while no server runs.
         stages: Stage -> operation ("read", "write"...) -> what it has done. Of a target: "volume"
-            is what initiators see, "filter.NAME" and "device" what lies below,
-            "jiva.replica/NAME" the round trips to one replica. Of a member: "store".
+            is what initiators see, "filter.NAME" and "device" what lies below, "engine.wait" and
+            "engine.call" the turn and the call of an engine that has threads, "jiva.replica/NAME"
+            the round trips to one replica, "jiva.local_miss" reads that wait for a disk. Of a
+            replica: "replica.apply", "replica.read" and "replica.sync".
         published: What its parts say of themselves: the volume's state, its members, sessions.
         started_ns: When the process started that runs now, or ran last.
         starts: How many processes have added to these counters: 1 if it was never started anew.

@@ -48,6 +48,8 @@ class FakeReactor:
         self.by_hand = by_hand
         self.work: deque[tuple[Callable[[], Any], Callable[..., None]]] = deque()
         self.time = 1000.0
+        #: Set by the test.
+        self.woke_ns = 0
         self.watched: dict[int, tuple[int, Callable[[int], None]]] = {}
         self.timers: list[FakeTimer] = []
         self.soon: deque[Callable[[], None]] = deque()

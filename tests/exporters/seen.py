@@ -83,7 +83,7 @@ def target(volume: str = "db", **more: Any) -> ProcessStatistics:
 
 
 def member(volume: str = "db", name: str = "replica-1", **more: Any) -> ProcessStatistics:
-    stages = {"store": {"write": operation({10: 5}, length=2560, total_ns=5 * NS_PER_S)}}
+    stages = {"replica.apply": {"write": operation({10: 5}, length=2560, total_ns=5 * NS_PER_S)}}
     return process(f"member.{volume}.{name}", stages, **more)
 
 

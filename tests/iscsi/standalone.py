@@ -64,6 +64,7 @@ class EpollLoop:
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
+        self.woke_ns = 0
         self._ready: dict[int, Callable[[int], None]] = {}
         self._timers: list[tuple[float, int, Due]] = []
         self._count = itertools.count()
@@ -101,7 +102,9 @@ class EpollLoop:
     def run(self) -> None:
         while True:
             wait_s = max(0.0, self._timers[0][0] - self.now()) if self._timers else -1
-            for descriptor, events in self._epoll.poll(0 if self._soon else wait_s):
+            found = self._epoll.poll(0 if self._soon else wait_s)
+            self.woke_ns = time.monotonic_ns()
+            for descriptor, events in found:
                 ready = self._ready.get(descriptor)
                 if ready is not None:
                     ready(events)

@@ -31,3 +31,16 @@ def test_answers_that_the_socket_does_not_take_count_until_they_are_sent(
     ((op, count, length),) = tally.added
     assert (op, count) == (Op.READ, 1)
     assert length > 512 << 10
+
+
+def test_a_command_counts_from_its_arrival_and_not_from_its_turn(
+    make_bench: Callable[..., Bench],
+) -> None:
+    tally = Tally()
+    bench = make_bench(clock_ns=lambda: 9000, stages={"volume": tally})
+    session = bench.session()
+    bench.loop.woke_ns = 2000
+    session.ask(command(read_10(0, 1), 1, read=512))
+    # One that is no fast one: it asks for less than it says.
+    session.ask(command(read_10(0, 1), 2, read=1024))
+    assert tally.ages == [(7000, 1), (7000, 1)]

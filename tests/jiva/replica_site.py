@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,7 @@ class Site:
         self.path = path
         create_folder(IDENTITY, path, "boot")
         self.reactor = FakeReactor(by_hand=True)
-        self.stage = Tally()
+        self.stages: defaultdict[str, Tally] = defaultdict(Tally)
         self.events: list[Event] = []
         self.addresses: list[str] = []
         self.store = Store(SIZE)
@@ -98,7 +99,7 @@ class Site:
             "reactor": self.reactor,
             "boot_id": "boot",
             "announce": self.addresses.append,
-            "stage": lambda _name: self.stage,
+            "stage": lambda name: self.stages[name],
             "emit": self.events.append,
             "publish": lambda _shown: None,
             "store": choice_of(self.open_store),

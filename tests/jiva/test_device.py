@@ -69,6 +69,11 @@ def test_a_volume_is_written_flushed_read_degraded_rebuilt_and_closed_clean(site
         (12288, SIZE - 12288, True),
     ]
 
+    stages = site.page.snapshot()["stages"]
+    trips = {name: stages[f"jiva.replica/{name}"] for name in site.members}
+    assert all(trip["write"]["count"] >= 2 and trip["flush"]["count"] for trip in trips.values())
+    assert sum(trip["write"]["last"] for trip in trips.values()) >= 2
+
     closed: list[Status] = []
     device.close(closed.append)
     site.until(lambda: bool(closed))
@@ -79,6 +84,21 @@ def test_a_volume_is_written_flushed_read_degraded_rebuilt_and_closed_clean(site
         assert not folder.record.marked
         assert folder.record.accepted.in_sync == tuple(site.members)
         folder.close()
+
+
+def test_a_read_of_this_machines_own_file_that_waits_for_a_disk_is_counted(site: Site) -> None:
+    device = open_device(site.context())
+    requests = [Request(Op.READ, at, 4096, memoryview(bytearray(4096))) for at in (0, 4096)]
+    found = device._local.read_cached
+    device._local.read_cached = (  # type: ignore[method-assign]
+        lambda head, requests: None if found(head, requests) is None else requests
+    )
+    site.until(lambda: site.states() == dict.fromkeys(site.members, "in-sync"))
+    device.submit(requests, lambda _settled: None)
+    site.until(lambda: all(request.status is not None for request in requests))
+    missed = site.page.snapshot()["stages"]["jiva.local_miss"]["read"]
+    assert (missed["count"], missed["bytes"], missed["failed"]) == (2, 8192, 0)
+    close(site, device)
 
 
 @settings(max_examples=20, deadline=None)

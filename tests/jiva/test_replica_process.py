@@ -192,7 +192,7 @@ def test_writes_are_applied_and_counted(peer: Peer) -> None:
     peer.send(write())
     assert peer.said() == ["ACK"]
     assert peer.site.store.cached[0:1] == b"a"
-    assert peer.site.stage.added == [(Op.WRITE, 1, 512)]
+    assert peer.site.stages["replica.apply"].added == [(Op.WRITE, 1, 512)]
 
 
 def test_a_flush_waits_for_the_disk_on_a_worker(peer: Peer) -> None:
@@ -203,7 +203,7 @@ def test_a_flush_waits_for_the_disk_on_a_worker(peer: Peer) -> None:
     site.work_off()
     assert peer.said() == ["ACK"]
     assert site.store.durable[0:1] == b"a"
-    assert site.stage.added[-1] == (Op.FLUSH, 1, 0)
+    assert site.stages["replica.sync"].added[-1] == (Op.FLUSH, 1, 0)
 
 
 def test_a_flush_that_fails_is_counted_and_told_and_on_record(peer: Peer) -> None:
@@ -211,7 +211,7 @@ def test_a_flush_that_fails_is_counted_and_told_and_on_record(peer: Peer) -> Non
     site.store.syncs_to_fail = 1
     peer.send(encode(Kind.FLUSH, 6, T1))
     site.work_off()
-    assert site.stage.failed == [Op.FLUSH]
+    assert site.stages["replica.sync"].failed == [Op.FLUSH]
     assert "jiva.replica.flush-failed" in site.codes()
     (frame,) = peer.received()
     assert (frame.kind, frame.count) == (Kind.ACK, 1)
@@ -238,6 +238,7 @@ def test_reads_and_digests_wait_for_the_disk_on_a_worker(peer: Peer) -> None:
     data, digests = peer.received()
     assert bytes(data.payload) == b"a" * 512 + bytes(512)
     assert bytes(digests.table) == site.store.digest(0, 1024)
+    assert site.stages["replica.read"].added == [(Op.READ, 2, 1024)]
 
 
 def test_holes_are_found_on_a_worker(peer: Peer) -> None:
@@ -272,6 +273,7 @@ def test_reads_and_digests_that_fail_are_told(peer: Peer) -> None:
     (event,) = (event for event in site.events if event.code == "jiva.replica.read-failed")
     assert event.message == "replica-1 can't read: its disk failed"
     assert (event.subject, event.severity) == ("volume/demo/replica-1", "error")
+    assert site.stages["replica.read"].failed == [Op.READ]
 
 
 # -- a store that lets batches wait ----------------------------------------------------------------

@@ -152,6 +152,7 @@ class Session:
     def serve(self) -> None:
         """Let the target do what was asked."""
         ready, wire = self.loop.watched[5][1], self.wire
+        self.loop.woke_ns = time.monotonic_ns()
         while wire.incoming:
             ready(READABLE)
 

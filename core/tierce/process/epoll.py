@@ -114,6 +114,8 @@ class EpollReactor:
         self._running = False
         self._waking = threading.Lock()
         self._is_closed = False
+        #: See `tierce.Reactor`.
+        self.woke_ns = time.monotonic_ns()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.watch(self._wake, select.EPOLLIN, self._collect)
 
@@ -173,7 +175,7 @@ class EpollReactor:
 
     def _run(self) -> None:
         callbacks, fresh, soon = self._callbacks, self._fresh, self._soon
-        poll, clock = self._epoll.poll, time.monotonic
+        poll, clock, clock_ns = self._epoll.poll, time.monotonic, time.monotonic_ns
         while self._running:
             timeout = -1.0
             if self._timers:
@@ -185,7 +187,9 @@ class EpollReactor:
                 timeout = 0.0
             if fresh:
                 fresh.clear()
-            for descriptor, events in poll(timeout, _EVENT_COUNT_MAX):
+            ready = poll(timeout, _EVENT_COUNT_MAX)
+            self.woke_ns = clock_ns()
+            for descriptor, events in ready:
                 callback = callbacks.get(descriptor)
                 # A fresh watch loses nothing: the descriptor is level-triggered.
                 if callback is not None and descriptor not in fresh:

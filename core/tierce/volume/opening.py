@@ -81,6 +81,7 @@ def open_engine(
         reactor=context.reactor,
         lane=lane,
         blame=blame,
+        stage=context.stage,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Callable
 from functools import partial
 from itertools import islice
@@ -15,6 +16,7 @@ from tierce.block.status import GOOD, Code, Status
 from tierce.errors import DeviceError, explain
 from tierce.reactor import Lane, Reactor
 from tierce.registry import is_promise
+from tierce.stage import Stage
 from tierce.volume.blame import Blame
 
 _CHANGES = frozenset({Op.WRITE, Op.DISCARD, Op.WRITE_ZEROES})
@@ -61,6 +63,9 @@ class SimpleAdapter:
         reactor: The target's loop.
         lane: The thread that a SERIAL device was made on; None for others.
         blame: Where its mistakes go.
+        stage: Returns the counters of the stage so named. What runs on a thread counts in two:
+            "engine.wait", until its turn comes, and "engine.call", the method.
+        clock: Returns nanoseconds.
     """
 
     def __init__(
@@ -74,12 +79,17 @@ class SimpleAdapter:
         reactor: Reactor,
         lane: Lane | None,
         blame: Blame,
+        stage: Callable[[str], Stage],
+        clock: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         self.geometry = geometry
+        self._clock = clock
         self._engine = engine
         self.simple = simple
         self._is_inline = concurrency is Concurrency.INLINE
         self._is_serial = concurrency is Concurrency.SERIAL
+        if not self._is_inline:
+            self._wait, self._call_stage = stage("engine.wait"), stage("engine.call")
         self._lane = lane
         self._offload = reactor.offload if lane is None else lane.offload
         self._blame = blame
@@ -133,7 +143,7 @@ class SimpleAdapter:
 
     def _hold_extent(self, request: Request, completed: Completed) -> None:
         """Wait for what overlaps. SERIAL: everything overlaps everything."""
-        start = partial(self._start, request, completed)
+        start = partial(self._start, request, completed, self._clock())
         if self._is_serial:
             self._lock.acquire(0, self.geometry.size_bytes, start, exclusive=True)
         elif request.op is Op.FLUSH:
@@ -143,13 +153,29 @@ class SimpleAdapter:
             exclusive = request.op in _CHANGES
             self._lock.acquire(request.offset, request.length, start, exclusive=exclusive)
 
-    def _start(self, request: Request, completed: Completed, hold: ExtentHold) -> None:
+    def _start(
+        self, request: Request, completed: Completed, submitted_ns: int, hold: ExtentHold
+    ) -> None:
+        clock, began_ns, ended_ns = self._clock, 0, 0
+
+        def work() -> None:
+            nonlocal began_ns, ended_ns
+            began_ns = clock()
+            try:
+                self._call(request)
+            finally:
+                ended_ns = clock()
+
         def done(_result: object, error: BaseException | None) -> None:
             request.status = GOOD if error is None else self._status_of(error, request)
+            self._wait.add(request.op, 1, request.length, began_ns - submitted_ns)
+            self._call_stage.add(request.op, 1, request.length, ended_ns - began_ns)
+            if error is not None:
+                self._call_stage.fail(request.op)
             self._lock.release(hold)
             completed([request])
 
-        self._offload(partial(self._call, request), done)
+        self._offload(work, done)
 
     def _status_of(self, error: BaseException, request: Request) -> Status:
         """Return what is answered for what a call raised: the medium's failure, or a bug, which is

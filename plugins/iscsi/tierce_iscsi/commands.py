@@ -69,7 +69,7 @@ class Commands:
         if len(by_tag) >= self._session.queue_depth + IMMEDIATE_COUNT_MAX:
             responses.reject(header, RejectReason.TOO_MANY_IMMEDIATE_COMMANDS)
             return
-        task = SlowTask(tag, self._clock_ns(), lun, expected, flags)
+        task = SlowTask(tag, self._stream.arrived_ns, lun, expected, flags)
         self._check_unsolicited(task, flags, len(data))
         admitted = device_server.admit(
             *(self._unit, header[pdu.CDB_OFFSET :], lun, self._session),

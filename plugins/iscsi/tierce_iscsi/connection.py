@@ -136,7 +136,7 @@ class Connection:
             out = stream.take_out()
             if out is None:
                 return False
-        started_ns = self.clock_ns()
+        arrived_ns, slow_ns = stream.arrived_ns, 0
         session = self.session
         unit = self._unit
         memory, view, out_view = region.memory, region.view, out.view
@@ -248,11 +248,12 @@ class Connection:
             at += size
             stream.in_start = at
             self.pdu_count += 1
+            slow_ns = slow_ns or self.clock_ns()
             self._slow.take(region, at - size, size)
             if stream.ending:
                 return False
             slow_left -= 1
-            if not slow_left or stream.output.is_full or self.clock_ns() - started_ns > TURN_NS:
+            if not slow_left or stream.output.is_full or self.clock_ns() - slow_ns > TURN_NS:
                 has_more = True
                 break
             exp_cmd_sn = session.exp_cmd_sn
@@ -263,7 +264,7 @@ class Connection:
             session.exp_cmd_sn = exp_cmd_sn
             self.pdu_count += len(batch)
             begin, out.end = out.end, place
-            self._fast.submit(batch, region, out, begin, started_ns)
+            self._fast.submit(batch, region, out, begin, arrived_ns)
         elif is_full and not stream.next_out(out):
             # There was no room for the first one, and no other region that has it.
             return False

@@ -158,8 +158,8 @@ class Endpoint:
     def welcome(self, connection: Connection) -> None:
         """The login is done and the session is this one's: enter the full feature phase."""
         self._timer.cancel()
-        session = connection.session
-        stream = connection.stream
+        session, stream = connection.session, connection.stream
+        stream.arrived_ns = self._reactor.woke_ns
         stream.output.push(self.login.welcome(session.tsih, session.queue_depth))
         session.stat_sn = self.login.stat_sn
         self.connection = connection
@@ -167,8 +167,7 @@ class Endpoint:
         self._is_waiting = False
         interval_s = self._target.options.nop_interval_s
         self._timer = self._reactor.call_later(interval_s, self._tick)
-        rest = self._buffer
-        self._buffer = bytearray()
+        rest, self._buffer = self._buffer, bytearray()
         if rest:
             window = stream.receive_window()
             assert window is not None, "nothing is in the way of the first PDU"
@@ -231,6 +230,7 @@ class Endpoint:
             self.close("the initiator closed the connection", Cause.CLOSED)
             return
         stream.in_end += count  # As `received`, without a call: once for each read.
+        stream.arrived_ns = self._reactor.woke_ns
         self._pump()
 
     def _pump(self) -> None:

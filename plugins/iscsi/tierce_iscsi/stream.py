@@ -38,6 +38,7 @@ class Stream:
             `Connection.advance`.
 
     Attributes:
+        arrived_ns: When the loop woke up that received last (CLOCK_MONOTONIC, ns).
         wake: As above; nothing once the connection is disposed of.
         output: What is to be sent.
         large: Buffers of commands that travel in several PDUs.
@@ -57,7 +58,7 @@ class Stream:
     # Slots: CPython shares an instance's keys up to 30 of them, and beyond that
     # every look at one costs more, 0.3 us for a command at depth 1.
     __slots__ = (
-        *("_incoming", "_outgoing", "account", "ending", "ending_cause", "giving"),
+        *("_incoming", "_outgoing", "account", "arrived_ns", "ending", "ending_cause", "giving"),
         *("has_data_digest", "has_header_digest", "header_bytes", "in_end", "in_region"),
         *("in_start", "is_closed", "is_stalled", "is_starved", "large", "out_region", "output"),
         *("trailer_bytes", "wake"),
@@ -65,6 +66,7 @@ class Stream:
 
     def __init__(self, terms: Negotiation, account: Account, wake: Callable[[], None]) -> None:
         self.wake = wake
+        self.arrived_ns = 0
         self.output: Output[Region] = Output(self._sent)
         self.account = account
         self.large = CommandMemory(account)

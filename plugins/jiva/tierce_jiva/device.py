@@ -15,6 +15,7 @@ from tierce import (
     Closed,
     Completed,
     Geometry,
+    Op,
     OpenContext,
     Request,
     TemporaryError,
@@ -84,6 +85,8 @@ class JivaDevice(BaseDevice):
         self._members = self._replicator.links.all
         self._agenda = self._replicator.agenda
         self._round_trips = RoundTrips(names, context.stage)
+        #: Reads of this machine's own files that wait for a disk.
+        self._local_miss = context.stage("jiva.local_miss")
         #: To be called once nothing that was given up can be seen any more, and at the end.
         self._quiet: list[Callable[[], None]] = []
         self._closed: Closed | None = None
@@ -165,8 +168,14 @@ class JivaDevice(BaseDevice):
             self._round_trips.count(trips)
         self._carry_out()
 
-    def _file_read(self, read: ReadFile) -> None:
-        self._replicator.file_read(self._reactor.now(), read)
+    def _file_read(self, read: ReadFile, began: float) -> None:
+        now = self._reactor.now()
+        failed = sum(request.status is not None for request in read.requests)
+        length = sum(request.length for request in read.requests)
+        self._local_miss.add(Op.READ, len(read.requests), length, int((now - began) * 1e9))
+        if failed:
+            self._local_miss.fail(Op.READ, failed)
+        self._replicator.file_read(now, read)
         self._carry_out()
 
     def _lost(self, name: str, delay_s: float, reason: str) -> None:
@@ -219,7 +228,8 @@ class JivaDevice(BaseDevice):
                 case Hangup():
                     self._hang_up(action.name)
                 case ReadFile():
-                    self._local.read(action.head, action.requests, partial(self._file_read, action))
+                    done = partial(self._file_read, action, self._reactor.now())
+                    self._local.read(action.head, action.requests, done)
                 case ForgetFile():
                     self._local.forget(action.head)
                 case Fence():

@@ -84,7 +84,9 @@ class ReplicaProcess:
         except BaseException:
             self._folder.close()
             raise
-        self._stage: Stage = context.stage("store")
+        self._apply: Stage = context.stage("replica.apply")
+        self._read: Stage = context.stage("replica.read")
+        self._sync: Stage = context.stage("replica.sync")
         self._links: dict[int, SocketLink] = {}
         self._connection_number = 0
         self._offloaded = 0
@@ -236,7 +238,7 @@ class ReplicaProcess:
                 count += frame.count
                 length += len(frame.payload)
         if count:
-            self._stage.add(Op.WRITE, count, length, time.perf_counter_ns() - began)
+            self._apply.add(Op.WRITE, count, length, time.perf_counter_ns() - began)
 
     def _lost(self, number: int, _reason: str) -> None:
         self._links.pop(number, None)
@@ -254,7 +256,10 @@ class ReplicaProcess:
                 began = self._reactor.now()
                 self._offload(self._store.flush, partial(self._synced, began))
             elif isinstance(action, Fetch):
-                self._offload(partial(self._fetch, action), partial(self._fetched, action))
+                self._offload(
+                    partial(self._fetch, action),
+                    partial(self._fetched, self._reactor.now(), action),
+                )
             elif isinstance(action, DigestExtents):
                 self._offload(partial(self._digest, action), partial(self._digested, action))
             elif isinstance(action, FindExtents):
@@ -341,9 +346,9 @@ class ReplicaProcess:
 
     def _synced(self, began: float, _result: None, error: OSError | None) -> None:
         elapsed_ns = int((self._reactor.now() - began) * 1e9)
-        self._stage.add(Op.FLUSH, 1, 0, elapsed_ns)
+        self._sync.add(Op.FLUSH, 1, 0, elapsed_ns)
         if error is not None:
-            self._stage.fail(Op.FLUSH)
+            self._sync.fail(Op.FLUSH)
         self._carry_out(self._replica.synced(error))
 
     def _reopened(self, reopen: Reopen, _result: None, error: OSError | None) -> None:
@@ -355,7 +360,11 @@ class ReplicaProcess:
             self._store.read(offset, view[position : position + length])
             position += length
 
-    def _fetched(self, fetch: Fetch, _result: None, error: OSError | None) -> None:
+    def _fetched(self, began: float, fetch: Fetch, _result: None, error: OSError | None) -> None:
+        elapsed_ns = int((self._reactor.now() - began) * 1e9)
+        self._read.add(Op.READ, len(fetch.extents), len(fetch.buffer), elapsed_ns)
+        if error is not None:
+            self._read.fail(Op.READ, len(fetch.extents))
         self._carry_out(self._replica.fetched(fetch, error))
 
     def _digest(self, wanted: DigestExtents) -> list[bytes]:

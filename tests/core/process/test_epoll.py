@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 
@@ -39,6 +40,28 @@ def test_a_readable_descriptor_is_reported(reactor: EpollReactor) -> None:
     reactor.unwatch(ours.fileno())
     ours.close()
     theirs.close()
+
+
+def test_what_is_dealt_with_has_been_there_since_the_loop_woke_up(reactor: EpollReactor) -> None:
+    pairs = [socket.socketpair() for _ in range(2)]
+    seen: list[tuple[int, int]] = []
+
+    def ready(_events: int) -> None:
+        seen.append((reactor.woke_ns, time.monotonic_ns()))
+        reactor.call_soon(reactor.stop)
+
+    for ours, theirs in pairs:
+        theirs.send(b"x")
+        reactor.watch(ours.fileno(), READABLE, ready)
+    before_ns = time.monotonic_ns()
+    reactor.run()
+    (first_ns, at_first_ns), (second_ns, _at_second_ns) = seen
+    assert before_ns <= first_ns <= at_first_ns
+    assert second_ns == first_ns, "the second has waited for the first"
+    for ours, theirs in pairs:
+        reactor.unwatch(ours.fileno())
+        ours.close()
+        theirs.close()
 
 
 def test_a_descriptor_unwatched_in_the_same_round_is_not_reported(reactor: EpollReactor) -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.volume.model import BLOCK, SIZE, Oracle, Run, blame, open_context, volume_spec
+from core.volume.model import BLOCK, SIZE, Oracle, Run, Tally, blame, open_context, volume_spec
 from tierce import (
     Capabilities,
     Code,
@@ -128,6 +128,7 @@ def test_what_a_bare_device_lacks_is_made_of_what_it_has(
         reactor=reactor,
         lane=reactor.lane() if concurrency is Concurrency.SERIAL else None,
         blame=blame(reactor),
+        stage=lambda _name: Tally(),
     )
     check(Run(Emulator(adapter), reactor), steps)
     reactor.close()
@@ -148,6 +149,7 @@ def test_overlapping_operations_of_one_batch_leave_one_of_their_outcomes(
         reactor=reactor,
         lane=None,
         blame=blame(reactor),
+        stage=lambda _name: Tally(),
     )
     run = Run(Emulator(adapter), reactor)
     writes = [
@@ -186,6 +188,7 @@ def test_a_request_outside_or_askew_never_reaches_the_device(
         reactor=reactor,
         lane=None,
         blame=blame(reactor),
+        stage=lambda _name: Tally(),
     )
     asked = Request(Op.READ, offset, length, memoryview(bytearray(max(length, 0))))
     Run(Emulator(adapter), reactor).submit(asked)
@@ -203,6 +206,7 @@ def test_a_write_to_a_read_only_device_is_refused(reactor: EpollReactor) -> None
         reactor=reactor,
         lane=None,
         blame=blame(reactor),
+        stage=lambda _name: Tally(),
     )
     adapter.capabilities = Capabilities(read_only=True)
     write = request(Op.WRITE, 0, 512, 1, False)
@@ -226,6 +230,7 @@ def test_zeroes_far_longer_than_a_piece_do_not_recurse(reactor: EpollReactor) ->
         reactor=reactor,
         lane=None,
         blame=blame(reactor),
+        stage=lambda _name: Tally(),
     )
     zeroes = Request(Op.WRITE_ZEROES, 0, 4 << 30)
     Run(Emulator(adapter), reactor).submit(zeroes)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import threading
-from collections.abc import Iterator
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from core.fake_reactor import FakeReactor
-from core.volume.model import blame
+from core.volume.model import Tally, blame
 from tierce import (
     EXTENT_COUNT_MAX,
     GOOD,
@@ -22,6 +25,7 @@ from tierce import (
     Geometry,
     Op,
     Request,
+    Stage,
     Status,
     explain,
 )
@@ -86,6 +90,8 @@ def adapted(
     reactor: FakeReactor,
     concurrency: Concurrency = Concurrency.PARALLEL,
     events: list[Event] | None = None,
+    stage: Callable[[str], Stage] = lambda _name: Tally(),
+    clock: Callable[[], int] = time.perf_counter_ns,
 ) -> SimpleAdapter:
     return SimpleAdapter(
         simple,
@@ -96,6 +102,8 @@ def adapted(
         reactor=reactor,
         lane=reactor.lane() if concurrency is Concurrency.SERIAL else None,
         blame=blame(reactor, events),
+        stage=stage,
+        clock=clock,
     )
 
 
@@ -317,3 +325,30 @@ def test_what_the_medium_does_is_no_mistake_of_the_plugin(reactor: FakeReactor) 
     simple.error = OSError(errno.EIO, "lost")
     adapted(simple, reactor, Concurrency.INLINE, events).submit([read(0)], nothing)
     assert events == []
+
+
+def test_what_waits_for_a_thread_and_what_the_method_takes_are_counted_apart() -> None:
+    stages: defaultdict[str, Tally] = defaultdict(Tally)
+    reactor, simple = FakeReactor(by_hand=True), Noting()
+    # Each look at the clock is 100 ns later.
+    clock = itertools.count(0, 100).__next__
+    adapter = adapted(simple, reactor, stage=stages.__getitem__, clock=clock)
+    adapter.submit([write(0), write(512)], lambda _requests: None)
+    reactor.work_off(2)
+    # Submitted at 0 and 100; called from 200 to 300 and from 400 to 500.
+    wait, call = stages["engine.wait"], stages["engine.call"]
+    assert (wait.ages, call.ages) == ([(200, 1), (300, 1)], [(100, 1), (100, 1)])
+    assert wait.added == call.added == [(Op.WRITE, 1, 512)] * 2
+    simple.error = DeviceError(Status(Code.WRITE_ERROR, "worn out"))
+    adapter.submit([write(0)], lambda _requests: None)
+    reactor.work_off()
+    assert (wait.failed, call.failed) == ([], [Op.WRITE])
+
+
+def test_what_is_called_on_the_data_thread_waits_for_nothing_and_has_no_stages() -> None:
+    def stage(name: str) -> Stage:
+        raise AssertionError(name)
+
+    adapted(Noting(), FakeReactor(), Concurrency.INLINE, stage=stage).submit(
+        [write(0)], lambda _requests: None
+    )

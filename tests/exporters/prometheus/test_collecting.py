@@ -58,7 +58,7 @@ def test_the_stages_below_and_the_replicas_own_are_shown_apart() -> None:
     found = values(volume())
     stages = {labels[1] for labels in found["tierce_stage_duration_seconds"]}
     assert stages == {"filter.slow", "device"}
-    labels = ("db", "replica-1", "store", "write")
+    labels = ("db", "replica-1", "replica.apply", "write")
     assert found["tierce_replica_stage_duration_seconds"][labels].buckets[10] == 5
     assert found["tierce_replica_bytes_total"] == {labels: 2560}
     assert found["tierce_replica_errors_total"] == {labels: 0}
