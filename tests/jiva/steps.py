@@ -48,3 +48,15 @@ def end_by_a_failed_sync(cluster: Cluster, name: str) -> None:
     cluster.step_until(lambda: node.replica is None)
     node.fail_save = None
     node.store.evict()
+
+
+def holes(request: Request) -> list[tuple[int, int]]:
+    """Return the offset and length of what is told as holes."""
+    assert request.status is GOOD
+    at = request.offset
+    for extent in request.extents:
+        assert extent.offset == at
+        assert extent.length > 0
+        at += extent.length
+    assert at == request.offset + request.length
+    return [(extent.offset, extent.length) for extent in request.extents if extent.is_hole]

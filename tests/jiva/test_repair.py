@@ -1,93 +1,16 @@
-"""Extents that are unequal or in doubt: from whom they are copied, and what goes first."""
+"""Extents that are unequal or in doubt: what is compared, what goes first, and what ends it."""
 
 from __future__ import annotations
 
 import pytest
 
-from jiva.ladder import BALLOT, ack, answer_frame, digests, hearing, ready_links, taken, volume_of
+from jiva.ladder import ack, answer_frame, digests, taken
+from jiva.repair_ladder import MIB, OLD, A, B, C, Ladder
 from tierce import Code
-from tierce_jiva.ballot import Ballot, Membership, Start
 from tierce_jiva.digests import zero_digest
-from tierce_jiva.doubts import Doubts
-from tierce_jiva.findings import CopyEnded, CopyFailed, Finding, Trouble
-from tierce_jiva.in_flight import InFlight
-from tierce_jiva.links import Batch, Link, Links, LinkState
-from tierce_jiva.marks import Marks
-from tierce_jiva.promise import Promise
-from tierce_jiva.regions import Extents
-from tierce_jiva.repair import Members, Repair
-from tierce_jiva.status_reporter import StatusReporter
-from tierce_jiva.unflushed import Unflushed
-from tierce_jiva.wire import ENTRY, Kind
-
-A, B, C = ("replica-1", "replica-2", "replica-3")
-MIB = 1 << 20
-OLD, NEW = b"o" * 16, b"n" * 16
-
-
-class Ladder:
-    """Three members, two extents at once."""
-
-    def __init__(self, window: int = 2) -> None:
-        self.links: Links = ready_links()
-        self.locked = InFlight()
-        self.unflushed = Unflushed(self.links.regions)
-        self.agenda = hearing(self._hear)
-        self.troubles: list[Trouble] = []
-        self.marks = Marks(self.links, self.agenda)
-        self.marks.writable = self.links.regions.every()
-        reporter = StatusReporter(volume_of(self.links), self.agenda)
-        self.doubts = Doubts(self.links, self.unflushed, reporter, self.agenda)
-        self.repair = Repair(
-            self.links,
-            self.locked,
-            Extents(self.links.regions),
-            self.unflushed,
-            self.marks,
-            self.doubts,
-            self.agenda,
-            window=window,
-        )
-        self.repair.members = Members(tuple(self.links), tuple(self.links))
-
-    def _hear(self, found: Finding) -> None:
-        match found:
-            case CopyEnded():
-                assert self.repair.ended(found.copy, found.trouble)
-                if self.agenda.must_repair:
-                    self.agenda.must_repair = False
-                    self.repair.advance()
-            case CopyFailed():
-                self.troubles.append(found.trouble)
-
-    def asked(self) -> dict[str, list[int]]:
-        """Return the extents that each was asked to digest."""
-        found: dict[str, list[int]] = {}
-        for link in self.links:
-            for frame in taken(link):
-                if frame.kind is Kind.DIGEST:
-                    offset = next(ENTRY.iter_unpack(frame.table))[2]
-                    found.setdefault(link.name, []).append(offset // MIB)
-        return found
-
-    def source(self) -> str:
-        """Return who is copied from, where all others are written without comparing: who alone is
-        asked for a digest."""
-        self.repair.advance()
-        (name,) = self.asked()
-        return name
-
-    def doubt(self, name: str, *extents: int, failed_sync: bool = False) -> None:
-        link = self.links[name]
-        link.is_unproved, link.has_failed_sync = True, failed_sync
-        for extent in extents:
-            link.doubt.add(extent)
-
-    def all_answer(self, data: bytes = OLD) -> None:
-        """Everybody answers the oldest question with a digest."""
-        for link in self.links:
-            if link.calls:
-                answer_frame(link, digests(data))
+from tierce_jiva.links import Link, LinkState
+from tierce_jiva.repair import Members
+from tierce_jiva.wire import Kind
 
 
 @pytest.fixture
@@ -122,27 +45,6 @@ def test_no_more_are_under_way_than_the_window_has_room_for(ladder: Ladder) -> N
     for link in ladder.links:
         answer_frame(link, digests(OLD))
     assert ladder.asked()[A] == [2]
-
-
-def test_what_one_in_doubt_has_is_not_taken_for_good_while_a_sound_one_is_only_being_voted_out(
-    ladder: Ladder,
-) -> None:
-    """The vote may be superseded by one that leaves it in: then the two would differ."""
-    ladder.doubt(A, 0)
-    a, b = ladder.links[A], ladder.links[B]
-    ladder.repair.members = Members((a, b), (a,))
-    ladder.repair.advance()
-    assert ladder.asked() == {}
-    assert 0 in a.doubt
-    ladder.repair.members = Members((a, b), (a, b))
-    assert ladder.source() == B
-
-
-def test_what_one_in_doubt_has_is_taken_once_the_sound_one_is_out(ladder: Ladder) -> None:
-    ladder.doubt(A, 0)
-    a = ladder.links[A]
-    ladder.repair.members = Members((a,), (a,))
-    assert ladder.source() == A
 
 
 def test_what_somebody_waits_for_goes_first(ladder: Ladder) -> None:
@@ -202,153 +104,6 @@ def test_what_is_in_doubt_on_one_is_written_to_that_one_only(ladder: Ladder) -> 
     answer_frame(ladder.links[B], digests(zero_digest(MIB)))
     assert not ladder.links[B].doubt
     assert ladder.agenda.has_mended
-
-
-def test_one_that_is_not_in_doubt_is_copied_from(ladder: Ladder) -> None:
-    ladder.doubt(A, 5)
-    ladder.doubt(B, 6)
-    # B is in doubt elsewhere: C is better still.
-    assert ladder.source() == C
-
-
-def test_one_in_doubt_elsewhere_is_copied_from_before_one_in_doubt_there(ladder: Ladder) -> None:
-    ladder.doubt(B, 6)
-    for name in (A, C):
-        ladder.doubt(name, 5)
-    ladder.repair.hurry(5 * MIB, 1)
-    ladder.repair.advance()
-    assert ladder.asked()[B] == [5]
-
-
-def test_one_in_doubt_is_copied_from_if_all_are(ladder: Ladder) -> None:
-    for name in (A, B, C):
-        ladder.doubt(name, 5)
-    ladder.repair.add(5 * MIB, 1)
-    ladder.repair.advance()
-    assert ladder.asked() == {A: [5]}
-
-
-def test_one_in_doubt_is_not_copied_from_while_another_may_come_back(ladder: Ladder) -> None:
-    ladder.links[C].state = LinkState.DOWN
-    for name in (A, B):
-        ladder.doubt(name, 5)
-    ladder.repair.advance()
-    assert ladder.asked() == {}
-    ladder.links[C].state = LinkState.READY
-    assert ladder.source() == C
-
-
-@pytest.fixture
-def all_in_doubt() -> Ladder:
-    """All three are in doubt in one extent, and that one is dealt with alone."""
-    ladder = Ladder(window=1)
-    for name in (A, B, C):
-        ladder.doubt(name, 5)
-    ladder.repair.unequal.add(5)
-    ladder.repair.hurry(5 * MIB, 1)
-    return ladder
-
-
-def test_who_has_failed_no_sync_is_copied_from_first(all_in_doubt: Ladder) -> None:
-    all_in_doubt.doubt(A, 5, failed_sync=True)
-    assert all_in_doubt.source() == B
-
-
-def test_who_has_not_lost_power_is_copied_from_first_though_its_sync_failed(
-    all_in_doubt: Ladder,
-) -> None:
-    all_in_doubt.repair.begin([1], {}, all_in_doubt.links[C].bit)
-    all_in_doubt.doubt(C, 5, failed_sync=True)
-    assert all_in_doubt.source() == C
-
-
-@pytest.mark.parametrize("name", [A, B, C])
-@pytest.mark.parametrize("earlier", [Start(Ballot(3, 9)), Start(Ballot(5, 9), 3)], ids=str)
-def test_whose_process_has_run_longest_is_copied_from_first(
-    all_in_doubt: Ladder, name: str, earlier: Start
-) -> None:
-    for link in all_in_doubt.links:
-        began = earlier if link.name == name else Start(Ballot(5, 9), 4)
-        link.promise = Promise(Membership(BALLOT, 1, (A, B, C), (A, B, C)), began=began)
-    # What was given up may be there or not; what was acknowledged may not be lost.
-    all_in_doubt.repair.add(5 * MIB, 1, preferred=all_in_doubt.links[A].bit)
-    assert all_in_doubt.source() == name
-
-
-def test_who_agrees_with_the_latest_marks_is_copied_from(all_in_doubt: Ladder) -> None:
-    unfit = {all_in_doubt.links[name]: frozenset({1}) for name in (A, B)}
-    all_in_doubt.repair.begin([1], unfit, 0)
-    assert all_in_doubt.source() == C
-
-
-def test_who_has_not_taken_a_failed_write_is_copied_from_first(all_in_doubt: Ladder) -> None:
-    all_in_doubt.repair.add(5 * MIB, 1, preferred=all_in_doubt.links[C].bit)
-    assert all_in_doubt.source() == C
-
-
-def test_who_is_behind_is_copied_from_if_nobody_else_is_left(ladder: Ladder) -> None:
-    ladder.repair.begin([0], {ladder.links[A]: frozenset({0})}, 0)
-    alone: tuple[Link, ...] = (ladder.links[A],)
-    ladder.repair.members = Members(alone, alone)
-    ladder.repair.advance()
-    assert not ladder.repair, "one alone is equal to itself"
-    assert ladder.agenda.has_mended
-
-
-def test_who_is_behind_is_not_copied_from_while_another_is_in_the_set(ladder: Ladder) -> None:
-    unfit = {ladder.links[name]: frozenset({0}) for name in (A, B)}
-    ladder.repair.begin([0], unfit, 0)
-    ladder.links[C].fault = "it failed"
-    ladder.repair.advance()
-    assert ladder.asked() == {}
-
-
-@pytest.mark.parametrize("trouble", ["fault", "failed write"])
-def test_who_is_at_fault_is_not_copied_from(ladder: Ladder, trouble: str) -> None:
-    if trouble == "fault":
-        ladder.links[A].fault = "it failed"
-    else:
-        failed = Batch(1, [], None, [], 1, 1, 0.0, 0.0, failed=1)
-        ladder.links[A].writes[1] = failed
-    ladder.doubt(C, 5)
-    assert ladder.source() == B
-
-
-def test_a_source_that_fails_is_blamed_and_another_is_tried(ladder: Ladder) -> None:
-    ladder.doubt(C, 5)
-    ladder.repair.advance()
-    assert ladder.asked() == {A: [5]}
-    answer_frame(ladder.links[A], ack(1, [(0, Code.READ_ERROR)]))
-    assert [trouble.link.name for trouble in ladder.troubles] == [A]
-    assert ladder.asked() == {B: [5]}
-
-
-def fail_for_want_of_room(ladder: Ladder, source: str, target: str) -> None:
-    """Everybody differs from the source, and one has no room for what that has."""
-    for link in ladder.links:
-        answer_frame(link, digests(zero_digest(MIB) if link.name == source else OLD))
-    questions = ladder.links[target].calls
-    write = questions.pop(next(iter(questions)))
-    for link in ladder.links:
-        link.calls.clear()
-    write.answer(ack(1, [(0, Code.NO_SPACE)]))
-
-
-def test_of_a_full_disk_every_source_is_tried_and_nobody_is_blamed(ladder: Ladder) -> None:
-    # What there is no room for may be what only one has: then that is undone.
-    ladder.repair.add(0, 1)
-    ladder.repair.advance()
-    for source, target in ((A, B), (B, A)):
-        fail_for_want_of_room(ladder, source, target)
-        assert ladder.troubles == []
-    fail_for_want_of_room(ladder, C, A)
-    assert ladder.troubles == []
-    ladder.asked()
-    ladder.repair.advance()
-    assert ladder.asked() == {}
-    ladder.links.now += 2.0
-    ladder.repair.advance()
-    assert set(ladder.asked()) == {A, B, C}, "it is tried again later"
 
 
 def test_nothing_is_written_to_an_older_copy_that_is_to_be_voted_out(ladder: Ladder) -> None:

@@ -41,3 +41,24 @@ class Initiator:
     def close(self) -> None:
         self._process.kill()
         self._process.communicate()
+
+
+def reads(url: str, pattern: int) -> bool:
+    """True if a new session reads what was written."""
+    done = _run(url, f"read -P {pattern} 0 4096")
+    return done.returncode == 0 and "failed" not in done.stdout + done.stderr
+
+
+def write_through(url: str, pattern: int) -> str:
+    """Write what is durable when it is answered; return what qemu-io says."""
+    return _run(url, f"write -f -P {pattern} 0 4096").stdout
+
+
+def _run(url: str, command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["qemu-io", "-f", "raw", "-c", command, url],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=WAIT_S,
+    )

@@ -288,6 +288,16 @@ class Server:
         assert listed.returncode == 0, listed.stderr
         return {row["name"]: row for row in json.loads(listed.stdout)}
 
+    def health(self, volume: str = "demo") -> str:
+        """Return the word for how a volume is."""
+        return str(self.rows()[volume]["health"])
+
+    def reload(self, count: int = 1) -> str:
+        """Have the file read again, for the `count`th time; return what was said of it."""
+        self.send(signal.SIGHUP)
+        wait_until(lambda: self.said().count("was read again") >= count, "the file is read again")
+        return [line for line in self.said().splitlines() if "was read again" in line][-1]
+
     def shown(self, volume: str = "demo") -> dict[str, Any]:
         """Return what `volume show` says, nothing where it fails."""
         shown = self.command("volume", "show", volume, "--output", "json")
