@@ -48,6 +48,10 @@ class Imports:
         read when it is over."""
         if self._is_looking:
             return
+        if not file.is_file():
+            # A pipe would keep the server waiting for whoever writes it.
+            then()
+            return
         try:
             registry = load_registry(file)
         except (TierceError, OSError):

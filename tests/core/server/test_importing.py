@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -118,6 +120,22 @@ def test_a_file_that_is_wrong_is_for_the_reload_to_tell(served: Served) -> None:
         served.supervisor.reload()
         served.reactor.turn()
         assert "expected a mapping" in served.told("config.refused")[0]
+
+    served.write(file("good"))
+    served.serve(play)
+
+
+def test_a_pipe_that_nobody_writes_does_not_keep_a_reload_waiting(served: Served) -> None:
+    def play() -> None:
+        served.file.unlink()
+        os.mkfifo(served.file)
+        # Whoever would wait for it would find this in the end.
+        guard = threading.Timer(20, lambda: served.file.write_text("plugins: 5\n"))
+        guard.start()
+        served.supervisor.reload()
+        guard.cancel()
+        served.reactor.turn()
+        assert "is no regular file any more" in served.told("config.refused")[0]
 
     served.write(file("good"))
     served.serve(play)
