@@ -133,6 +133,7 @@ def test_a_pipe_that_nobody_writes_does_not_keep_a_reload_waiting(served: Served
         guard = threading.Timer(20, lambda: served.file.write_text("plugins: 5\n"))
         guard.start()
         served.supervisor.reload()
+        assert guard.is_alive(), "it waited until somebody wrote"
         guard.cancel()
         served.reactor.turn()
         assert "is no regular file any more" in served.told("config.refused")[0]
