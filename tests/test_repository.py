@@ -129,6 +129,10 @@ TESTED_BY = {
         "checks of values that are kept, tried by what is read back",
     ),
     "core/tierce/state/records.py": ("core/state/test_store.py", _VALUE),
+    "core/tierce/volume/calling.py": (
+        "core/volume/test_threads.py",
+        "who calls a part: tried by the threads that it is called on",
+    ),
     "core/tierce/tls.py": ("core/test_frontend.py", _VALUE),
     "core/tierce/supervision/child.py": ("core/supervision/test_children.py", _VALUE),
     "core/tierce/supervision/spawning.py": (

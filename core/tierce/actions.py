@@ -103,8 +103,10 @@ class Job:
         answered: Gets the first answer: the result, or the error.
         progressed: Gets the share that is done, from 0 to 1, and what is being done.
         blamed: Gets what the part did wrong.
+        tell: Makes a call on the data thread, for a part that is called on another one; None: its
+            calls come on that thread alone.
 
-    Thread: data thread.
+    Thread: data thread; of a part that `manage` is called of on another thread, any thread.
     Blocking: no.
     Failure: a call from another thread raises a RuntimeError and is told by name.
     Since: contract 2.
@@ -115,10 +117,12 @@ class Job:
         answered: Callable[[Any, Exception | None], None],
         progressed: Callable[[float, str], None],
         blamed: Callable[[str], None],
+        tell: Callable[[Callable[[], None]], None] | None = None,
     ) -> None:
         self._answered = answered
         self._progressed = progressed
         self._blamed = blamed
+        self._tell = tell
         self._thread = threading.get_ident()
         self._cancelled: list[Callable[[], None]] = []
         self.is_answered = False
@@ -133,17 +137,24 @@ class Job:
     def when_cancelled(self, call: Callable[[], None]) -> None:
         """Call once, on the data thread, if the job is cancelled before it is answered; now, if it
         has been cancelled already."""
-        self._check_thread("told what a cancellation does")
-        if self._is_cancelled and not self.is_answered:
-            call()
-        else:
-            self._cancelled.append(call)
+
+        def noted() -> None:
+            if self._is_cancelled and not self.is_answered:
+                call()
+            else:
+                self._cancelled.append(call)
+
+        self._on_data_thread("told what a cancellation does", noted)
 
     def progress(self, fraction: float, text: str = "") -> None:
         """Tell how far it is: from 0 to 1, and what is being done."""
-        self._check_thread("told its progress")
-        if not self.is_answered:
-            self._progressed(min(max(float(fraction), 0.0), 1.0), str(text))
+        fraction, text = min(max(float(fraction), 0.0), 1.0), str(text)
+
+        def told() -> None:
+            if not self.is_answered:
+                self._progressed(fraction, text)
+
+        self._on_data_thread("told its progress", told)
 
     def done(self, result: Any = None) -> None:
         """Answer: it is done. `result` is an instance of the action's result class, or nothing
@@ -167,16 +178,22 @@ class Job:
             call()
 
     def _answer(self, result: Any, error: Exception | None) -> None:
-        self._check_thread("answered")
-        if self.is_answered:
-            self._blamed("answered twice")
-            return
-        self.is_answered = True
-        self._cancelled.clear()
-        self._answered(result, error)
+        def answer() -> None:
+            if self.is_answered:
+                self._blamed("answered twice")
+                return
+            self.is_answered = True
+            self._cancelled.clear()
+            self._answered(result, error)
 
-    def _check_thread(self, what: str) -> None:
-        if threading.get_ident() != self._thread:
+        self._on_data_thread("answered", answer)
+
+    def _on_data_thread(self, what: str, call: Callable[[], None]) -> None:
+        if threading.get_ident() == self._thread:
+            call()
+        elif self._tell is not None:
+            self._tell(call)
+        else:
             self._blamed(f"{what} from another thread than the data thread")
             raise RuntimeError("a job is answered on the data thread only (see Reactor.offload)")
 
@@ -184,8 +201,8 @@ class Job:
 class Managed(Protocol):
     """What a part has that can be asked to do something while it runs.
 
-    Thread: data thread.
-    Blocking: no.
+    Thread: by concurrency, of an engine on the simple level; else the data thread.
+    Blocking: yes, on a worker thread; `SERIAL` holds back the I/O of its volume meanwhile.
     Failure: who asked is told, and an event names the part.
     Since: contract 2.
     """
@@ -193,6 +210,7 @@ class Managed(Protocol):
     def actions(self) -> tuple[Action, ...]:
         """Say what can be asked of it, the same as long as it lives. Called once.
 
+        Thread: by concurrency; `PARALLEL` the data thread.
         Failure: it has no actions, which an event tells by name.
         """
         ...
@@ -206,8 +224,8 @@ class Managed(Protocol):
 class Reconfigured(Protocol):
     """What a part has that has live options (`tierce.option(live=True)`).
 
-    Thread: data thread.
-    Blocking: no.
+    Thread: by concurrency, of an engine on the simple level; else the data thread.
+    Blocking: yes, on a worker thread; `SERIAL` holds back the I/O of its volume meanwhile.
     Failure: the part goes on with its old options, and an event names it and its plugin.
     Since: contract 2.
     """

@@ -53,6 +53,14 @@ class Lane(Protocol):
         """
         ...
 
+    def tell(self, call: Callable[[], None]) -> None:
+        """Have `call()` called on the data thread, soon.
+
+        Thread: any thread.
+        Failure: what `call` raises ends the process.
+        """
+        ...
+
     def close(self) -> None:
         """Let the thread end once it has done all of it.
 

@@ -28,6 +28,7 @@ class FakeLane:
 
     def __init__(self, reactor: FakeReactor) -> None:
         self.offload = reactor.offload
+        self.tell = reactor.call_soon
         self.is_closed = False
 
     def run(self, work: Callable[[], Any]) -> Any:

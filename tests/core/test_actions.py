@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -102,3 +103,35 @@ def test_an_action_is_asked_of_a_volume_or_of_a_service() -> None:
     with pytest.raises(UsageError, match="name one"):
         ActionCall(volume="work", service="pool", action="resize")
     assert ActionCall(volume="work", part="engine", action="go").title == "volume work: engine: go"
+
+
+def test_a_job_of_a_part_on_another_thread_is_carried_to_the_data_thread() -> None:
+    carried: list[Callable[[], None]] = []
+    answers: list[Any] = []
+    told: list[float] = []
+    faults: list[str] = []
+    job = Job(
+        lambda *answer: answers.append(answer),
+        lambda fraction, _text: told.append(fraction),
+        faults.append,
+        carried.append,
+    )
+    heard: list[str] = []
+
+    def work() -> None:
+        job.progress(0.5)
+        job.when_cancelled(lambda: heard.append("cancelled"))
+        job.done(1)
+        job.done(2)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert (answers, told, faults) == ([], [], [])
+    for call in carried[:2]:
+        call()
+    job.cancel()
+    for call in carried[2:]:
+        call()
+    assert (answers, told, heard) == ([(1, None)], [0.5], ["cancelled"])
+    assert faults == ["answered twice"]

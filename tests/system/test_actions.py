@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from serving.processes import wait_until
-from serving.server import Server
+from serving.server import COMMAND, Server
 from serving.volumes import jiva, volume
 from system.load import Load
 
@@ -115,3 +115,47 @@ def test_an_interrupted_command_cancels_its_long_action(server: Server, tmp_path
     shelf = tmp_path / "shelf"
     wait_until(lambda: not list(shelf.iterdir()), "the half snapshot is gone")
     server.stop()
+
+
+def test_what_a_serial_engine_waits_for_holds_neither_its_target_nor_other_commands(
+    server: Server, tmp_path: Path
+) -> None:
+    server.lay_out("sluggish")
+    gate = tmp_path / "gate"
+    server.configure(volume("demo", "sluggish", "16 MiB", gate="./gate"))
+    server.run("demo")
+    session = server.session()
+    session.write_now(0, b"kept" * 128)
+    thinking = subprocess.Popen(
+        [*COMMAND, "volume", "act", "demo", "engine", "think", "--data-dir", str(server.data)],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        env=server.env,
+    )
+    assert thinking.stderr is not None
+    assert thinking.stderr.readline() == b"tierce: 50% thinking\n"
+    # Its target serves commands and new sessions all the while, and other parts are managed.
+    done(server, "target", "hold", "id=copy", "timeout_s=30")
+    done(server, "target", "release", "id=copy")
+    server.session().close()
+    gate.touch()
+    thinking.wait(60)
+    thinking.stderr.close()
+    assert session.read_now(0, 512) == b"kept" * 128
+    gate.unlink()
+    mood = volume("demo", "sluggish", "16 MiB", gate="./gate", mood="eager")
+    server.configure(mood)
+    server.send(signal.SIGHUP)
+    wait_until(lambda: "config.reloaded" in log(server), "the file is read again")
+    assert "has taken mood" not in log(server)
+    server.session().close()
+    gate.touch()
+    wait_until(lambda: "options (sluggish) has taken mood" in log(server), "it has its mood")
+    assert done(server, "engine", "think") == {"mood": "eager"}
+    session.close()
+    server.stop()
+
+
+def log(server: Server) -> str:
+    """What the server has told."""
+    return (server.data / "logs" / "serve.log").read_text()

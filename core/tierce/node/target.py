@@ -28,6 +28,7 @@ from tierce.registry import Registry
 from tierce.spec import Event, VolumeSpec
 from tierce.stage import Stage
 from tierce.statuses import as_shown
+from tierce.volume.calling import HERE, Caller
 from tierce.volume.pipeline import Pipeline, open_pipeline
 from tierce.volume.statistics import StatisticsPage
 
@@ -77,8 +78,8 @@ class Target:
             emit=process.emit,
             show=lambda kept: process.show({"kept_options": kept}),
         )
-        for name, part, origin in self._parts(volume, registry):
-            process.manager.add(name, part, origin)
+        for name, part, origin, caller in self._parts(volume, registry):
+            process.manager.add(name, part, origin, caller)
 
     @property
     def commands(self) -> Mapping[str, Command]:
@@ -108,19 +109,23 @@ class Target:
         assert self._fronts is not None, "closed only after it was opened"
         self._fronts.close(lambda: self._pipeline.close(pipeline_closed))
 
-    def _parts(self, volume: VolumeSpec, registry: Registry) -> Iterator[tuple[str, object, str]]:
-        """Yield what has actions, by the name that they are asked of, and who brings it; the second
-        of two filters of one name, seen from the front end, is "filter.NAME:2"."""
-        yield "target", self._pipeline.holding, ""
-        yield "engine", self._pipeline.engine, registry.origin("engine", volume.engine)
+    def _parts(
+        self, volume: VolumeSpec, registry: Registry
+    ) -> Iterator[tuple[str, object, str, Caller]]:
+        """Yield what has actions, by the name that they are asked of, who brings it, and what calls
+        it; the second of two filters of one name, seen from the front end, is "filter.NAME:2"."""
+        pipeline = self._pipeline
+        yield "target", pipeline.holding, "", HERE
+        yield "engine", pipeline.engine, registry.origin("engine", volume.engine), pipeline.caller
         seen: Counter[str] = Counter()
         for (name, _options), part in zip(volume.filters, self._pipeline.filters, strict=True):
             seen[name] += 1
             instance = f"filter.{name}" + (f":{seen[name]}" if seen[name] > 1 else "")
-            yield instance, part, registry.origin("filter", name)
+            yield instance, part, registry.origin("filter", name), HERE
         assert self._fronts is not None, "asked only after it was opened"
         for name in (export.frontend for export in volume.exports):
-            yield f"frontend.{name}", self._fronts.of(name), registry.origin("front end", name)
+            origin = registry.origin("front end", name)
+            yield f"frontend.{name}", self._fronts.of(name), origin, HERE
 
     def _stage(self, name: str) -> Stage:
         return self._page.stage(name)

@@ -77,6 +77,10 @@ class EpollLane:
             raise error
         return result  # type: ignore[no-any-return]
 
+    def tell(self, call: Callable[[], None]) -> None:
+        """Have it called on the data thread; may come from any thread."""
+        self._hand_back(lambda _result, _error: call(), None, None)
+
     def close(self) -> None:
         """Let the thread end."""
         self._work.put(None)

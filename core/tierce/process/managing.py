@@ -25,6 +25,7 @@ from tierce.process.messages import Message, Peer
 from tierce.reactor import Reactor
 from tierce.registry import ScalarType, is_promise, nearest, option_types
 from tierce.spec import Event
+from tierce.volume.calling import HERE, Caller
 
 #: Jobs under way at once in one process; one more is refused.
 JOB_COUNT_MAX = 64
@@ -39,10 +40,12 @@ class _Part:
     Attributes:
         manage: Carries one out.
         actions: Its actions, by name.
+        caller: Calls it where it is called.
     """
 
     manage: Callable[[str, Any, Job], object]
     actions: Mapping[str, Action]
+    caller: Caller
 
 
 class Manager:
@@ -71,13 +74,14 @@ class Manager:
         self._jobs: dict[tuple[Peer, int], Job] = {}
         self._is_closed = False
 
-    def add(self, name: str, part: object, origin: str = "") -> None:
+    def add(self, name: str, part: object, origin: str = "", caller: Caller = HERE) -> None:
         """Let the actions of a part be asked for. One that declares them wrongly has none.
 
         Args:
             name: The part's name.
             part: The part.
             origin: Who brings it, as messages name it; empty for core's own.
+            caller: Calls it where it is called.
         """
         self._parts[name] = None
         self._origins[name] = f" (a part of {origin})" if origin else ""
@@ -85,13 +89,14 @@ class Manager:
         if declare is None:
             return
         try:
-            actions = _declared(declare(), manage)
+            actions = _declared(caller.run(declare), manage)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's mistake must not end its volume
             self._log_story(error)
             self._blame("action.misdeclared", name, f"its actions are wrong: {explain(error)}")
             return
         if actions:
-            self._parts[name] = _Part(manage, {one.name: one for one in actions})  # type: ignore[arg-type]
+            by_name = {one.name: one for one in actions}
+            self._parts[name] = _Part(manage, by_name, caller)  # type: ignore[arg-type]
 
     def describe(self) -> list[Message]:
         """Return all actions as JSON values."""
@@ -145,17 +150,19 @@ class Manager:
         if len(self._jobs) >= JOB_COUNT_MAX:
             raise TemporaryError(f"{JOB_COUNT_MAX} actions are under way: try again later")
         arguments = _parse(name, action, message)
-        job = self._job(peer, number, name, action)
+        job = self._job(peer, number, name, action, part.caller)
         self._jobs[peer, number] = job
         if action.is_long:
             # Who asked knows by that to wait for it.
             peer.send(_progress(number, 0.0, ""))
-        try:
-            if is_promise(part.manage(wanted, arguments, job)):
-                why = TypeError("manage is an `async def`, which nobody awaits")
-                self._raised(name, action, job, why)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - see the module
-            self._raised(name, action, job, error)
+
+        def ended(result: Any, error: BaseException | None) -> None:
+            if error is None and is_promise(result):
+                error = TypeError("manage is an `async def`, which nobody awaits")
+            if error is not None:
+                self._raised(name, action, job, error)
+
+        part.caller.call(lambda: part.manage(wanted, arguments, job), ended)
 
     def _find(self, name: str, wanted: str) -> tuple[_Part, Action]:
         if name not in self._parts:
@@ -167,7 +174,7 @@ class Manager:
             raise UsageError(f"{name} has no action {wanted!r}{nearest(wanted, part.actions)}")
         return part, part.actions[wanted]
 
-    def _job(self, peer: Peer, number: int, name: str, action: Action) -> Job:
+    def _job(self, peer: Peer, number: int, name: str, action: Action, caller: Caller) -> Job:
         told_at = self._reactor.now()
 
         def answered(result: Any, error: Exception | None) -> None:
@@ -185,7 +192,7 @@ class Manager:
         def blamed(what: str) -> None:
             self._blame("action.misanswered", name, f"action {action.name!r} was {what}")
 
-        return Job(answered, progressed, blamed)
+        return Job(answered, progressed, blamed, None if caller.is_here else caller.tell)
 
     def _answer(self, name: str, action: Action, result: Any, error: Exception | None) -> Message:
         if error is not None:

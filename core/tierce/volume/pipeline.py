@@ -9,7 +9,8 @@ Factories are resolved here, once; what front ends call is bound methods.
 **Which thread.** Everything here, and every call of a `Device`, is on the data thread. A simple
 device of `Concurrency.SERIAL` is made, called and closed on one and the same worker thread; one of
 `PARALLEL` is made here, and called and closed on any worker thread; one of `INLINE` is made and
-called here, and closed on a worker thread.
+called here, and closed on a worker thread. What takes live options and does actions is called
+there too (`Caller`).
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from tierce.registry import Registry, blaming, mistake
 from tierce.statuses import ENGINE, PLUGIN_ERRORS, VolumeStatus, filter_owner, to_mapping
 from tierce.volume.blame import Blames
 from tierce.volume.boundary import Boundary
+from tierce.volume.calling import HERE, Caller
 from tierce.volume.emulate import Emulator
 from tierce.volume.holding import Holding
 from tierce.volume.opening import open_device, open_engine
@@ -46,6 +48,7 @@ class Pipeline:
     Attributes:
         device: What front ends talk to: does every operation, checks every request.
         engine: What the engine's factory returned.
+        caller: Calls it where it is called.
         filters: What the filters' factories returned, the one nearest the front end first.
         holding: What holds the volume's writes.
         boundaries: Above each plugin's device, from the engine up.
@@ -62,6 +65,7 @@ class Pipeline:
         self._status = VolumeStatus()
         self._blames = Blames(context, partial(publish, PLUGIN_ERRORS))
         self.engine: object = None
+        self.caller: Caller = HERE
         self.filters: tuple[object, ...] = ()
         self.boundaries: list[Boundary] = [self._open_engine()]
         # The second of two filters of one name, seen from the front end, is NAME:2.
@@ -101,7 +105,9 @@ class Pipeline:
         )
         with blaming(registry, "engine", name, "opening"):
             device = open_engine(context, registry, description, blame)
-        self.engine = device.simple if isinstance(device, SimpleAdapter) else device
+        self.engine = device
+        if isinstance(device, SimpleAdapter):
+            self.engine, self.caller = device.simple, device
         boundary = Boundary(
             device,
             context.stage("device"),

@@ -1,4 +1,9 @@
-"""A `SimpleDevice` as a `Device`: calls to its methods, where its concurrency allows them."""
+"""A `SimpleDevice` as a `Device`: calls to its methods, where its concurrency allows them.
+
+What else it is called for (`reconfigure`, `manage`) runs there too: of a SERIAL device between two
+calls of I/O, of a PARALLEL one beside them, one at a time. A hang there is the device's: the data
+thread goes on.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +23,7 @@ from tierce.reactor import Lane, Reactor
 from tierce.registry import is_promise
 from tierce.stage import Stage
 from tierce.volume.blame import Blame
+from tierce.volume.calling import HERE, Ended
 
 _CHANGES = frozenset({Op.WRITE, Op.DISCARD, Op.WRITE_ZEROES})
 
@@ -106,6 +112,40 @@ class SimpleAdapter:
             durable=durable,
         )
         self._lock = ExtentLock()
+        #: Orders what it is called for besides: of a SERIAL device among its I/O.
+        self._turns = self._lock if self._is_serial else ExtentLock()
+        self._reactor = reactor
+
+    @property
+    def is_here(self) -> bool:
+        """True if it is called on the data thread."""
+        return self._is_inline
+
+    def run(self, work: Callable[[], Any]) -> Any:
+        """See `Caller`: on the thread that made it."""
+        return work() if self._lane is None else self._lane.run(work)
+
+    def call(self, work: Callable[[], Any], ended: Ended) -> None:
+        """See `Caller`."""
+        if self._is_inline:
+            HERE.call(work, ended)
+            return
+
+        def start(hold: ExtentHold) -> None:
+            def done(result: Any, error: BaseException | None) -> None:
+                self._turns.release(hold)
+                ended(result, error)
+
+            self._offload(work, done)
+
+        self._turns.acquire(0, self.geometry.size_bytes, start, exclusive=True)
+
+    def tell(self, call: Callable[[], None]) -> None:
+        """See `Caller`."""
+        if self._lane is not None:
+            self._lane.tell(call)
+        else:
+            self._reactor.offload(_nothing, lambda _result, _error: call())
 
     def submit(self, batch: list[Request], completed: Completed) -> None:
         """Run each call where it may run."""
@@ -136,10 +176,14 @@ class SimpleAdapter:
             why = f"engine {self._engine} failed to close: {explain(error)}"
             closed(Status(Code.WRITE_ERROR, why))
 
-        if close is None:
-            done(None, None)
-        else:
-            self._offload(close, done)
+        def start(_hold: ExtentHold) -> None:
+            if close is None:
+                done(None, None)
+            else:
+                self._offload(close, done)
+
+        # After what it is called for besides; it is not given back, for nothing comes after it.
+        self._turns.acquire(0, self.geometry.size_bytes, start, exclusive=True)
 
     def _hold_extent(self, request: Request, completed: Completed) -> None:
         """Wait for what overlaps. SERIAL: everything overlaps everything."""
@@ -207,6 +251,10 @@ class SimpleAdapter:
                 request.extents = _checked(tuple(islice(result, EXTENT_COUNT_MAX)), request)
             else:
                 _refuse_promise(result)
+
+
+def _nothing() -> None:
+    """Have nothing done on a worker thread."""
 
 
 def _refuse_promise(result: object) -> None:

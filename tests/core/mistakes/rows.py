@@ -513,6 +513,26 @@ MANAGED = [
             ("manage: answers text", "answers with another class"),
         )
     ),
+    *(
+        Row(
+            *("actions (`SERIAL`)", title, "event, log, who asked", AT_ONCE, "that call"),
+            lambda trial, mistake=mistake: trial.acted(mistake, "mistaken-serial"),  # type: ignore[misc]
+        )
+        for mistake, title in (
+            ("manage: raises", "`manage` raises on its own thread"),
+            ("manage: is async", "`manage` returns a coroutine there"),
+            ("manage: answers twice", "answers twice from there"),
+        )
+    ),
+    Row(
+        *("live options (`SERIAL`)", "`reconfigure` raises on its own thread", EVENT, "at reload"),
+        *("its options stay",),
+        lambda trial: trial.reconfigured(
+            *("options", "mistaken-serial"),
+            engine="mistaken-serial",
+            options={"mistake": "reconfigure: raises"},
+        ),
+    ),
     Row(
         *("live options", "`reconfigure` raises", EVENT, "at reload", "its options stay"),
         lambda trial: trial.reconfigured(

@@ -313,6 +313,7 @@ class Trial:
         target = self.target(**volume)
         live = {key: {"of": name, "values": {"live": "new"}}}
         target.commands["reconfigure"]({"live": live}, [])
+        self.reactor.turn()
         return self.last()
 
     def undeclared(self, mistake: str) -> str:
@@ -320,12 +321,13 @@ class Trial:
         self.target(engine="mistaken-batches", options={"mistake": mistake})
         return self.last()
 
-    def acted(self, mistake: str) -> str:
+    def acted(self, mistake: str, engine: str = "mistaken-batches") -> str:
         """Return what is told when the engine is asked for its action."""
-        target = self.target(engine="mistaken-batches", options={"mistake": mistake})
+        target = self.target(engine=engine, options={"mistake": mistake})
         peer = cast("Any", Asker())
         message = {"do": "act", "id": 1, "part": "engine", "action": "copy"}
         target._process.manager.act(peer, message)
+        self.reactor.turn()
         return self.last()
 
     def last(self) -> str:

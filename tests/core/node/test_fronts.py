@@ -87,7 +87,7 @@ class Scene:
             log=self.events.append,
             show=self.shown.update,
             manager=SimpleNamespace(
-                add=lambda name, part, _origin: self.parts.update({name: part})
+                add=lambda name, part, _origin, _caller: self.parts.update({name: part})
             ),
         )
         return cast("Process", made)

@@ -14,6 +14,7 @@ from typing import Any, cast
 import attrs
 import pytest
 
+from core.fake_reactor import FakeReactor
 from recorded_disk import RecordedDisk
 from tierce import (
     Completed,
@@ -155,16 +156,16 @@ class Front:
 
 @hookimpl
 def tierce_engines() -> list[EngineDescription]:
-    how = Concurrency.INLINE
     return [
         EngineDescription(
-            name="bytes",
+            name=name,
             summary="Bytes.",
             factory=f"{MODULE}:Bytes",
             concurrency=how,
             options=BytesOptions,
             contract=2,
         )
+        for name, how in (("bytes", Concurrency.INLINE), ("turns", Concurrency.SERIAL))
     ]
 
 
@@ -203,14 +204,14 @@ def tierce_frontends() -> list[FrontendDescription]:
 
 
 class Scene:
-    def __init__(self, reactor: Any, folder: Path) -> None:
+    def __init__(self, reactor: Any, folder: Path, engine: str = "bytes") -> None:
         registry = Registry.build([("tests", sys.modules[__name__], "")])
         self.paths = Paths(folder)
         self.paths.make()
         mapping = {
             "name": "demo",
             "size": 1 << 20,
-            "engine": "bytes",
+            "engine": engine,
             "frontend": "front",
             "frontend_options": {"colour": "blue"},
             "filters": [{"name": "slow", "delay_ms": 3}, {"name": "slow"}, {"name": "deaf"}],
@@ -442,3 +443,58 @@ def test_that_it_must_stay_down_survives_loss_of_power(scene: Scene) -> None:
     ended = scene.paths.ended("target.demo")
     disk.leave(len(disk.log), 0.0, Random(0))
     assert ended.read_text() == "ballot 9 is elsewhere"
+
+
+@pytest.fixture
+def in_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    """A target whose engine has a thread of its own, where the test does what is due."""
+    monkeypatch.setitem(sys.modules, MODULE, sys.modules[__name__])
+    Bytes.contexts.clear()
+    Slow.made.clear()
+    return Scene(FakeReactor(by_hand=True), tmp_path, "turns")
+
+
+def work_off(scene: Scene) -> None:
+    cast("FakeReactor", scene.target._process.reactor).work_off()
+
+
+def test_an_engine_on_a_thread_of_its_own_takes_options_there_in_its_turn(in_turns: Scene) -> None:
+    in_turns.reconfigure(options=of("turns", rate=5, key=None))
+    in_turns.reconfigure(options=of("turns", rate=5, key=None))
+    assert (engine(in_turns).options.rate, in_turns.told()) == (1, [])
+    # What is wanted meanwhile comes after it, also what it had before.
+    in_turns.reconfigure(options=of("turns", rate=1, key=None))
+    work_off(in_turns)
+    assert engine(in_turns).options.rate == 5
+    work_off(in_turns)
+    assert engine(in_turns).options.rate == 1
+    taken = ("info", "volume demo: options (turns) has taken rate")
+    assert in_turns.told() == [taken, taken]
+
+
+def test_what_an_engine_refuses_on_its_own_thread_is_told_and_shown_when_it_has(
+    in_turns: Scene,
+) -> None:
+    in_turns.reconfigure(options=of("turns", rate=13, key=None))
+    assert (in_turns.told(), in_turns.shown) == ([], {})
+    work_off(in_turns)
+    ((severity, message),) = in_turns.told()
+    assert severity == "error"
+    assert "keeps the old options.rate until its next start: OSError: 13 is unlucky" in message
+    assert "13 is unlucky" in in_turns.shown["kept_options"]["options"]
+    # It is asked anew, since it may take it now.
+    in_turns.reconfigure(options=of("turns", rate=13, key=None))
+    work_off(in_turns)
+    assert len(in_turns.told()) == 1
+    in_turns.reconfigure()
+    assert in_turns.shown["kept_options"] == {}
+
+
+def test_a_reconfigure_that_is_an_async_def_is_refused(scene: Scene) -> None:
+    async def reconfigure(_options: Any) -> None: ...
+
+    running = cast("Any", scene.target._live)._running["options"]
+    running.reconfigure = reconfigure
+    scene.reconfigure(options=of("bytes", rate=5, key=None))
+    ((_severity, message),) = scene.told()
+    assert "its `reconfigure` is an `async def`" in message

@@ -29,6 +29,7 @@ from tierce import (
     Status,
     explain,
 )
+from tierce.process.epoll import EpollReactor
 from tierce.volume.simple import Simple, SimpleAdapter
 
 SIZE = 64 << 10
@@ -352,3 +353,107 @@ def test_what_is_called_on_the_data_thread_waits_for_nothing_and_has_no_stages()
     adapted(Noting(), FakeReactor(), Concurrency.INLINE, stage=stage).submit(
         [write(0)], lambda _requests: None
     )
+
+
+def test_what_a_serial_device_is_called_for_besides_has_its_turn_among_the_io(
+    reactor: FakeReactor,
+) -> None:
+    simple = Noting()
+    device = adapted(simple, reactor, Concurrency.SERIAL)
+    ended: list[Any] = []
+    device.submit([write(0)], lambda _requests: None)
+    device.call(lambda: simple.calls.append(("manage", 0)), lambda *answer: ended.append(answer))
+    device.submit([write(512)], lambda _requests: None)
+    for count in (1, 2, 3):
+        assert len(reactor.work) == 1, "one at a time"
+        assert len(simple.calls) == count - 1
+        reactor.work_off()
+    assert simple.calls == [("write", 0), ("manage", 0), ("write", 512)]
+    assert ended == [(None, None)]
+
+
+def test_what_a_parallel_device_is_called_for_besides_runs_beside_its_io_one_at_a_time(
+    reactor: FakeReactor,
+) -> None:
+    device = adapted(Noting(), reactor, Concurrency.PARALLEL)
+    ended: list[str] = []
+    device.submit([write(0), write(512)], lambda _requests: None)
+    for name in ("one", "two"):
+        device.call(lambda: None, lambda *_answer, name=name: ended.append(name))
+    assert len(reactor.work) == 3, "the second waits for the first"
+    reactor.work_off(3)
+    assert (ended, len(reactor.work)) == (["one"], 1)
+    reactor.work_off()
+    assert ended == ["one", "two"]
+
+
+def test_an_inline_device_is_called_on_the_spot_and_what_it_raises_is_handed_on(
+    reactor: FakeReactor,
+) -> None:
+    device = adapted(Noting(), reactor, Concurrency.INLINE)
+    ended: list[Any] = []
+    assert (device.is_here, device.run(lambda: 5)) == (True, 5)
+    device.call(lambda: 7, lambda *answer: ended.append(answer))
+    error = OSError("no")
+
+    def fail() -> None:
+        raise error
+
+    device.call(fail, lambda *answer: ended.append(answer))
+    device.tell(lambda: ended.append("told"))
+    reactor.work_off()
+    assert ended == [(7, None), (None, error), "told"]
+
+
+@pytest.mark.parametrize("how", [Concurrency.SERIAL, Concurrency.PARALLEL])
+def test_a_device_is_closed_after_all_that_it_is_called_for_besides(
+    reactor: FakeReactor, how: Concurrency
+) -> None:
+    simple = Full()
+    device = adapted(simple, reactor, how)
+    for name in ("one", "two"):
+        device.call(lambda name=name: simple.calls.append((name, 0)), lambda *_answer: None)  # type: ignore[misc]
+    closed: list[Status] = []
+    device.close(closed.append)
+    reactor.work_off(3)
+    assert [name for name, _ in simple.calls] == ["one", "two", "close"]
+    assert closed == [GOOD]
+
+
+def test_a_lane_that_waits_holds_neither_the_loop_nor_what_is_told_from_it() -> None:
+    reactor = EpollReactor()
+    device = SimpleAdapter(
+        Noting(),
+        Geometry(SIZE),
+        Concurrency.SERIAL,
+        durable=True,
+        engine="noting",
+        reactor=reactor,
+        lane=reactor.lane(),
+        blame=blame(FakeReactor()),
+    )
+    gate, loop, seen = threading.Event(), threading.get_ident(), list[int]()
+
+    def open_it() -> None:
+        seen.append(threading.get_ident())
+        gate.set()
+
+    def wait() -> int:
+        # Opened by the loop alone, which hears of us meanwhile.
+        device.tell(open_it)
+        assert gate.wait(30), "the loop is held"
+        return threading.get_ident()
+
+    answers: list[Any] = []
+
+    def ended(result: Any, error: BaseException | None) -> None:
+        answers.append((result, error))
+        reactor.stop()
+
+    device.call(wait, ended)
+    reactor.run()
+    ((thread, error),) = answers
+    assert (seen, error) == ([loop], None)
+    assert thread not in (None, loop)
+    device.close(lambda _status: None)
+    reactor.close()

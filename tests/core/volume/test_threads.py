@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import pytest
@@ -14,16 +14,21 @@ import pytest
 from core.threads import Noted
 from core.volume.model import BLOCK, Run, open_context, volume_spec
 from tierce import (
+    Action,
     BaseDevice,
     Completed,
     Concurrency,
     EngineDescription,
+    Event,
     Extent,
     Filter,
     FilterDescription,
     Geometry,
+    Job,
+    Managed,
     NoOptions,
     Op,
+    Reconfigured,
     Request,
     SimpleDevice,
     SimpleExtras,
@@ -33,6 +38,8 @@ from tierce import (
 )
 from tierce.block import GOOD, Capabilities
 from tierce.process.epoll import EpollReactor
+from tierce.process.managing import Manager
+from tierce.process.messages import Peer
 from tierce.registry import Registry
 from tierce.volume.pipeline import open_pipeline
 from tierce.volume.statistics import StatisticsPage
@@ -57,6 +64,14 @@ class Simple(SimpleDevice):
 
     def extents(self, offset: int, length: int) -> Iterable[Extent]:
         return [Extent(offset, length, is_hole=False)]
+
+    def reconfigure(self, options: Any) -> None: ...
+
+    def actions(self) -> tuple[Action, ...]:
+        return (Action(name="go", summary="Goes."),)
+
+    def manage(self, action: str, arguments: Any, job: Job) -> None:
+        job.done()
 
 
 class Batches(BaseDevice):
@@ -136,19 +151,61 @@ def close(pipeline: Any, reactor: EpollReactor) -> None:
         reactor.run()
 
 
+@attrs.frozen(eq=False)
+class Asker:
+    """Who asks for an action."""
+
+    answers: list[Any]
+
+    def send(self, message: Any) -> None:
+        self.answers.append(message)
+
+
+def manage(pipeline: Any, reactor: EpollReactor) -> list[Any]:
+    """Have an action done and options taken, as a target does; return the answers."""
+    answers: list[Any] = []
+    emitted: list[Event] = []
+    manager = Manager("volume/demo", reactor, emitted.append, lambda _error: None)
+    manager.add("engine", pipeline.engine, "", pipeline.caller)
+    manager.act(cast("Peer", Asker(answers)), {"id": 1, "part": "engine", "action": "go"})
+    pipeline.caller.call(
+        lambda: pipeline.engine.reconfigure(NoOptions()),
+        lambda result, error: answers.append({"taken": (result, error)}),
+    )
+    # The workers answer through the loop.
+    timer = reactor.call_later(30, reactor.stop)
+
+    def look() -> None:
+        if len(answers) < 2:
+            reactor.call_later(0.001, look)
+        else:
+            reactor.stop()
+
+    look()
+    reactor.run()
+    timer.cancel()
+    assert (emitted, {"taken": (None, None)} in answers) == ([], True)
+    return answers
+
+
 @pytest.mark.parametrize("how", ["inline", "serial", "parallel"])
 def test_an_engine_on_the_simple_level_is_called_where_its_concurrency_says(
     how: str, opened: Open
 ) -> None:
     noted = Noted()
     reactor = EpollReactor()
-    kind = noted.spied(noted.spied(Simple, SimpleExtras), SimpleDevice)
+    extra = noted.spied(noted.spied(Simple, Reconfigured), Managed)
+    kind = noted.spied(noted.spied(extra, SimpleExtras), SimpleDevice)
     pipeline = opened(reactor, kind, Concurrency(how), Filter)
     run = Run(pipeline.device, reactor)
     for _round in range(3):
         run.submit(*everything())
+    answers = manage(pipeline, reactor)
+    assert [one for one in answers if "id" in one] == [{"id": 1, "ok": {}}]
     close(pipeline, reactor)
     called = noted.check(SimpleDevice, how) | noted.check(SimpleExtras, how)
+    assert noted.check(Managed, how) == {"actions", "manage"}
+    assert noted.check(Reconfigured, how) == {"reconfigure"}
     extras = {"discard", "write_zeroes", "extents"}
     assert called == {"SimpleDevice(...)", "read", "write", "flush", "close", *extras}
     reactor.close()

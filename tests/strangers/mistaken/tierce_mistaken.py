@@ -207,6 +207,14 @@ class AsyncBatches(Batches):
         """Answer nothing."""
 
 
+class Serial(Engine):
+    """Is managed, and takes options, on its own thread."""
+
+    actions = Batches.actions
+    manage = Batches.manage
+    reconfigure = Batches.reconfigure
+
+
 def engine(context: tierce.OpenContext) -> Any:
     """Make an engine on the simple level."""
     kinds = {"read: is async": AsyncEngine, "write: missing": HalfEngine, "submit: there": Batches}
@@ -537,6 +545,12 @@ def tierce_engines() -> list[tierce.EngineDescription]:
             concurrency=tierce.Concurrency.BATCH,
         ),
         attrs.evolve(simple, name="mistaken-life", lifecycle=f"{_HERE}:Worker"),
+        attrs.evolve(
+            simple,
+            name="mistaken-serial",
+            factory=f"{_HERE}:Serial",
+            concurrency=tierce.Concurrency.SERIAL,
+        ),
         *(
             tierce.EngineDescription(
                 name=f"mistaken-{store}",
