@@ -35,6 +35,10 @@ TESTED_BY = {
         "core/volume/test_pipeline.py",
         "the base of devices: tried as the devices of a pipeline",
     ),
+    "core/tierce/block/simple_filter.py": (
+        "core/volume/test_simple_filter.py",
+        "the base of filters on the simple level: tried by what makes devices of them",
+    ),
     "core/tierce/block/filter.py": (
         "core/volume/test_boundary.py",
         "the base of filters: tried between a boundary and a device",

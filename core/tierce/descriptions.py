@@ -155,12 +155,16 @@ class FilterDescription:
     Attributes:
         name: What the config calls it.
         summary: One sentence.
-        factory: `(OpenContext, Device) -> Device`.
+        factory: `(OpenContext, Device) -> Device`; of `Concurrency.SERIAL` `(OpenContext, Below) ->
+            SimpleFilter`.
         operations: Names of the operations (`tierce.Op`) that it knows. Core refuses every other
             one before it reaches the filter: default-deny.
         flags: The flags (`tierce.Flag`) that it knows, or passes on as they are. Of what it does
             not know, core makes what it can above the filter (FUA: a write and a flush), and
             refuses the rest.
+        concurrency: `BATCH`: it takes batches, on the data thread. `SERIAL`: it is on the simple
+            level, and called for one I/O after the other on a thread of its own; it knows no flags
+            and no COMPARE_AND_WRITE.
         options: Option class.
     """
 
@@ -169,6 +173,7 @@ class FilterDescription:
     factory: str
     operations: frozenset[str]
     flags: Flag = NO_FLAGS
+    concurrency: Concurrency = Concurrency.BATCH
     options: type[Any] = NoOptions
     contract: int
 

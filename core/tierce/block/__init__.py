@@ -15,6 +15,7 @@ from tierce.block.filter import Filter
 from tierce.block.hole import can_punch_hole, punch_hole
 from tierce.block.operation import EXTENT_COUNT_MAX, NO_FLAGS, Completed, Extent, Flag, Op, Request
 from tierce.block.quiet import when_quiet
+from tierce.block.simple_filter import Below, SimpleFilter
 from tierce.block.status import GOOD, Code, Status
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "GOOD",
     "NO_FLAGS",
     "BaseDevice",
+    "Below",
     "Capabilities",
     "Code",
     "Completed",
@@ -37,6 +39,7 @@ __all__ = [
     "Request",
     "SimpleDevice",
     "SimpleExtras",
+    "SimpleFilter",
     "Status",
     "can_punch_hole",
     "first_difference",

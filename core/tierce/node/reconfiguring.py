@@ -172,7 +172,8 @@ def running_parts(
             family, running, method = "front end", fronts.of(part.name), "reconfigure_volume"
         elif part.key.startswith("filters["):
             family, method = "filter", "reconfigure"
-            running = pipeline.filters[int(part.key[len("filters[") : -1])]
+            index = int(part.key[len("filters[") : -1])
+            running, caller = pipeline.filters[index], pipeline.filter_callers[index]
         else:
             family, running, method = "front end", fronts.of(part.name), "reconfigure"
         found = getattr(running, method, None)

@@ -118,10 +118,11 @@ class Target:
         yield "target", pipeline.holding, "", HERE
         yield "engine", pipeline.engine, registry.origin("engine", volume.engine), pipeline.caller
         seen: Counter[str] = Counter()
-        for (name, _options), part in zip(volume.filters, self._pipeline.filters, strict=True):
+        filters = zip(volume.filters, pipeline.filters, pipeline.filter_callers, strict=True)
+        for (name, _options), part, caller in filters:
             seen[name] += 1
             instance = f"filter.{name}" + (f":{seen[name]}" if seen[name] > 1 else "")
-            yield instance, part, registry.origin("filter", name), HERE
+            yield instance, part, registry.origin("filter", name), caller
         assert self._fronts is not None, "asked only after it was opened"
         for name in (export.frontend for export in volume.exports):
             origin = registry.origin("front end", name)

@@ -14,6 +14,7 @@ import attrs
 import pluggy
 
 from tierce import hookspecs
+from tierce.block.device import Concurrency
 from tierce.block.operation import Op
 from tierce.descriptions import (
     CONTRACT,
@@ -70,6 +71,9 @@ _A_CODE = "lower-case words with dots between them: 'diary.page.lost'"
 
 #: What a filter must know: a volume is nothing without.
 _SERVED = frozenset({"READ", "WRITE", "FLUSH"})
+
+#: What a filter on the simple level may know.
+_SIMPLE = _SERVED | {"DISCARD", "WRITE_ZEROES", "BLOCK_STATUS"}
 
 #: Attributes that name something to import, and may not be empty where they exist.
 _REFERENCES = ("factory", "member", "router", "usage", "identity")
@@ -278,3 +282,15 @@ def _check_operations(what: str, description: FilterDescription) -> None:
         raise BrokenPluginError(f"{what} names the operation {name!r}{nearest(name, known)}")
     for name in sorted(_SERVED - description.operations):
         raise BrokenPluginError(f"{what} does not know {name}, without which nothing is served")
+    if description.concurrency is Concurrency.SERIAL:
+        beyond = sorted(description.operations - _SIMPLE)
+        if beyond or description.flags:
+            names = ", ".join([*beyond, *(flag.name or "" for flag in description.flags)])
+            raise BrokenPluginError(
+                f"{what} is on the simple level (Concurrency.SERIAL), where there is no {names}"
+            )
+    elif description.concurrency is not Concurrency.BATCH:
+        raise BrokenPluginError(
+            f"{what}: concurrency is {description.concurrency.name}; a filter takes batches "
+            "(BATCH), or is on the simple level (SERIAL)"
+        )

@@ -11,13 +11,15 @@ from typing import Any, cast
 import attrs
 
 from tierce.block.device import Capabilities, Concurrency, Device, Geometry
+from tierce.block.simple_filter import SimpleFilter
 from tierce.contexts import OpenContext
-from tierce.descriptions import EngineDescription
+from tierce.descriptions import EngineDescription, FilterDescription
 from tierce.errors import PluginError, TierceError, explain
 from tierce.reactor import Reactor
 from tierce.registry import Registry, resolve
 from tierce.volume.blame import Blame
 from tierce.volume.simple import SimpleAdapter
+from tierce.volume.simple_filter import LowerDevice, SimpleFilterAdapter
 
 _LOG = logging.getLogger(__name__)
 
@@ -85,6 +87,30 @@ def open_engine(
     )
 
 
+def open_simple_filter(
+    context: OpenContext, description: FilterDescription, below: Device, blame: Blame
+) -> SimpleFilterAdapter:
+    """Return a filter on the simple level, made on the thread that it is called on.
+
+    Raises:
+        PluginError: It can't be opened, or is no such filter.
+    """
+    factory, name, reactor = description.factory, description.name, context.reactor
+    make = _callable(factory, name)
+    context = attrs.evolve(context, resized=_from_any_thread(reactor, context.resized))
+    lane = reactor.lane()
+    lower = LowerDevice(below, lane)
+    opened = lane.run(lambda: _make(make, name, context, lower))
+    if not isinstance(opened, SimpleFilter):
+        raise PluginError(
+            f"{factory} gave a {type(opened).__name__}; a filter of Concurrency.SERIAL is derived "
+            "from tierce.SimpleFilter",
+            plugin=name,
+        )
+    _refuse_async(opened, factory, name)
+    return SimpleFilterAdapter(opened, lower, name, reactor=reactor, lane=lane, blame=blame)
+
+
 def open_device(factory: str, plugin: str, *arguments: object) -> Device:
     """Call a factory, and return the device that takes batches which it gives.
 
@@ -97,6 +123,12 @@ def open_device(factory: str, plugin: str, *arguments: object) -> Device:
         for name in ("submit", "close", "geometry", "capabilities")
         if getattr(opened, name, None) is None
     ]
+    if isinstance(opened, SimpleFilter):
+        raise PluginError(
+            f"{factory} gave a filter on the simple level; declare it with "
+            "concurrency=tierce.Concurrency.SERIAL",
+            plugin=plugin,
+        )
     if missing:
         raise PluginError(
             f"{factory} gave a {type(opened).__name__} without {' and '.join(missing)}; derive it "

@@ -6,9 +6,10 @@
 
 Factories are resolved here, once; what front ends call is bound methods.
 
-**Which thread.** Everything here, and every call of a `Device`, is on the data thread. A simple
-device of `Concurrency.SERIAL` is made, called and closed on one and the same worker thread; one of
-`PARALLEL` is made here, and called and closed on any worker thread; one of `INLINE` is made and
+**Which thread.** Everything here, and every call of a `Device`, is on the data thread. A filter on
+the simple level is made, called and closed on a worker thread of its own. A simple device of
+`Concurrency.SERIAL` is made, called and closed on one and the same worker thread; one of `PARALLEL`
+is made here, and called and closed on any worker thread; one of `INLINE` is made and
 called here, and closed on a worker thread. What takes live options and does actions is called
 there too (`Caller`).
 """
@@ -23,19 +24,20 @@ from typing import Any
 
 import attrs
 
-from tierce.block.device import Device, Geometry
+from tierce.block.device import Concurrency, Device, Geometry
 from tierce.block.operation import Op
 from tierce.block.status import Status
 from tierce.contexts import OpenContext
+from tierce.descriptions import FilterDescription
 from tierce.errors import PluginError
 from tierce.registry import Registry, blaming, mistake
 from tierce.statuses import ENGINE, PLUGIN_ERRORS, VolumeStatus, filter_owner, to_mapping
-from tierce.volume.blame import Blames
+from tierce.volume.blame import Blame, Blames
 from tierce.volume.boundary import Boundary
 from tierce.volume.calling import HERE, Caller
 from tierce.volume.emulate import Emulator
 from tierce.volume.holding import Holding
-from tierce.volume.opening import open_device, open_engine
+from tierce.volume.opening import open_device, open_engine, open_simple_filter
 from tierce.volume.simple import SimpleAdapter
 
 #: Shows an owner's mapping in place of its last one.
@@ -50,6 +52,7 @@ class Pipeline:
         engine: What the engine's factory returned.
         caller: Calls it where it is called.
         filters: What the filters' factories returned, the one nearest the front end first.
+        filter_callers: Call each of them where it is called, in the same order.
         holding: What holds the volume's writes.
         boundaries: Above each plugin's device, from the engine up.
         resized: Called with the volume's new shape whenever it has one.
@@ -67,6 +70,7 @@ class Pipeline:
         self.engine: object = None
         self.caller: Caller = HERE
         self.filters: tuple[object, ...] = ()
+        self.filter_callers: tuple[Caller, ...] = ()
         self.boundaries: list[Boundary] = [self._open_engine()]
         # The second of two filters of one name, seen from the front end, is NAME:2.
         seen = Counter(name for name, _options in volume.filters)
@@ -132,8 +136,9 @@ class Pipeline:
         )
         blame = self._blames.of(f"filter {instance}", registry.origin("filter", name))
         with blaming(registry, "filter", name, "opening"):
-            device = open_device(description.factory, name, context, below)
-        self.filters = (device, *self.filters)
+            device, opened, caller = _made(context, description, below, blame)
+        self.filters = (opened, *self.filters)
+        self.filter_callers = (caller, *self.filter_callers)
         boundary = Boundary(
             device,
             context.stage(f"filter.{instance}"),
@@ -186,6 +191,17 @@ class Pipeline:
         self._emulator.geometry = top
         for hear in self.resized:
             hear(top)
+
+
+def _made(
+    context: OpenContext, description: FilterDescription, below: Device, blame: Blame
+) -> tuple[Device, object, Caller]:
+    """Return a filter as a device, as what its factory returned, and what calls it."""
+    if description.concurrency is Concurrency.SERIAL:
+        adapter = open_simple_filter(context, description, below, blame)
+        return adapter, adapter.simple, adapter
+    device = open_device(description.factory, description.name, context, below)
+    return device, device, HERE
 
 
 def open_pipeline(context: OpenContext, registry: Registry, publish: Publish) -> Pipeline:

@@ -28,12 +28,12 @@ from tierce.volume.calling import HERE, Ended
 _CHANGES = frozenset({Op.WRITE, Op.DISCARD, Op.WRITE_ZEROES})
 
 
-def status_of(error: BaseException, request: Request, engine: str) -> Status:
-    """Return what an initiator is told of an error that an engine raised."""
+def status_of(error: BaseException, request: Request, whose: str) -> Status:
+    """Return what an initiator is told of an error that a plugin's device raised."""
     if isinstance(error, DeviceError):
         return error.status
     name = request.op.name
-    where = f"engine {engine}: {name} of {request.length} bytes at {request.offset} failed"
+    where = f"{whose}: {name} of {request.length} bytes at {request.offset} failed"
     reason = f"{where}: {explain(error)}"
     code = Code.READ_ERROR if request.op is Op.READ else Code.WRITE_ERROR
     if isinstance(error, OSError):
@@ -65,7 +65,7 @@ class SimpleAdapter:
         geometry: Its shape.
         concurrency: Where its calls may run.
         durable: What was flushed survives a restart.
-        engine: The engine's name, for errors.
+        engine: Its name, for errors.
         reactor: The target's loop.
         lane: The thread that a SERIAL device was made on; None for others.
         blame: Where its mistakes go.
@@ -73,6 +73,9 @@ class SimpleAdapter:
             "engine.wait", until its turn comes, and "engine.call", the method.
         clock: Returns nanoseconds.
     """
+
+    #: What its kind is called.
+    family = "engine"
 
     def __init__(
         self,
@@ -90,7 +93,7 @@ class SimpleAdapter:
     ) -> None:
         self.geometry = geometry
         self._clock = clock
-        self._engine = engine
+        self._whose = f"{self.family} {engine}"
         self.simple = simple
         self._is_inline = concurrency is Concurrency.INLINE
         self._is_serial = concurrency is Concurrency.SERIAL
@@ -173,7 +176,7 @@ class SimpleAdapter:
                 return
             if not isinstance(error, OSError | DeviceError):
                 self._blame.mistake("raised in close", "it counts as closed", error)
-            why = f"engine {self._engine} failed to close: {explain(error)}"
+            why = f"{self._whose} failed to close: {explain(error)}"
             closed(Status(Code.WRITE_ERROR, why))
 
         def start(_hold: ExtentHold) -> None:
@@ -228,8 +231,8 @@ class SimpleAdapter:
             does = "returned something" if isinstance(error, ReturnedError) else "raised"
             consequence = f"{request.op.name} is answered with an error"
             self._blame.mistake(f"{does} in {request.op.name}", consequence, error)
-            return self._blame.failures.excuse(status_of(error, request, self._engine))
-        return status_of(error, request, self._engine)
+            return self._blame.failures.excuse(status_of(error, request, self._whose))
+        return status_of(error, request, self._whose)
 
     def _call(self, request: Request) -> None:
         op = request.op

@@ -15,7 +15,7 @@ from core.cli.howto import howto_files, install
 from core.fake_process import FakeProcess
 from core.volume.model import Run
 from jiva.device_site import Site
-from tierce import Op, Request, StoreChoice
+from tierce import Code, Op, Request, StoreChoice
 from tierce.config import volume_from_mapping
 from tierce.node.target import Target
 from tierce.process.epoll import EpollReactor
@@ -56,7 +56,7 @@ class Served:
             "size": 1 << 20,
             "engine": "shelf",
             "options": {"folder": "./books", "file_size": BLOCK},
-            "filters": [{"name": "tally"}],
+            "filters": [{"name": "tally"}, {"name": "lid", "size": 0}],
             "frontend": "peek",
         }
         config = volume_from_mapping(mapping, registry, base=folder, origin="")
@@ -124,6 +124,29 @@ def test_what_is_written_is_counted_by_the_filter_and_shown_by_the_front_end(
         assert served.ask(client, b"512 512\n", 512) == b"b" * 512
         assert served.ask(client, b"no extent\n", 1) == b""
     assert served.process.events == []
+
+
+def test_the_beginning_is_under_the_lid_of_the_simple_filter_as_far_as_it_says(
+    served: Served,
+) -> None:
+    def status(*requests: Request) -> list[Any]:
+        return [one.status and one.status.code for one in served.run.submit(*requests)]
+
+    def write(offset: int, fill: bytes) -> Request:
+        return Request(Op.WRITE, offset, BLOCK, memoryview(bytearray(fill * BLOCK)))
+
+    assert status(write(0, b"a"), Request(Op.FLUSH)) == [Code.GOOD] * 2
+    live = {"filters[1]": {"of": "lid", "values": {"size": 2 * BLOCK}}}
+    served.target.commands["reconfigure"]({"live": live}, [])
+    served.until(lambda: served.process.events)
+    assert served.process.events[0].message.endswith("filters[1] (lid) has taken size")
+    served.process.events.clear()
+    codes = status(write(BLOCK, b"b"), write(2 * BLOCK, b"b"))
+    assert codes == [Code.READ_ONLY, Code.GOOD]
+    read = Request(Op.READ, 0, 3 * BLOCK, memoryview(bytearray(3 * BLOCK)))
+    assert status(read) == [Code.GOOD]
+    assert bytes(read.buffer or b"") == b"a" * BLOCK + bytes(BLOCK) + b"b" * BLOCK
+    served.run.close()
 
 
 def test_the_front_end_closes_when_all_is_answered_and_everyone_is_gone(served: Served) -> None:

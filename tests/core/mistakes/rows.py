@@ -15,6 +15,7 @@ from tierce import (
     Concurrency,
     EngineDescription,
     FilterDescription,
+    Flag,
     FrontendDescription,
     Op,
     Scope,
@@ -124,6 +125,7 @@ SERVICE: dict[str, Any] = {
     "scope": Scope.VOLUME,
     "contract": 2,
 }
+SIMPLY: dict[str, Any] = {"concurrency": Concurrency.SERIAL}
 FRONT: dict[str, Any] = {
     "name": "w",
     "summary": "W.",
@@ -369,6 +371,40 @@ FILTERS = [
         lambda trial: trial.grown(
             options={}, filters=[{"name": "mistaken", "mistake": "resized: raises"}]
         ),
+    ),
+]
+
+
+def simply(mistake: str, name: str = "mistaken-simply") -> dict[str, Any]:
+    return {"engine": "memory", "filters": [{"name": name, "mistake": mistake}]}
+
+
+FILTERS += [
+    brought(
+        "a filter of the simple level that knows a flag",
+        filters=hookimpl(lambda: [FilterDescription(**FILTER, **SIMPLY, flags=Flag.FUA)]),
+    ),
+    brought(
+        "a filter that is `PARALLEL`",
+        filters=hookimpl(
+            lambda: [FilterDescription(**FILTER, concurrency=Concurrency.PARALLEL)],
+        ),
+    ),
+    opening("filter (simple)", "its factory raises", **simply("making: raises")),
+    opening("filter (simple)", "`read` is an `async def`", **simply("read: is async")),
+    opening("filter (simple)", "derived from something else", **simply("submit: there")),
+    opening("filter (simple)", "does not say that it is", **simply("", "mistaken-level")),
+    *(
+        Row(
+            *("filter (simple)", title, EVENT, AT_ONCE, REQUESTS),
+            lambda trial, mistake=mistake: trial.told(**simply(mistake)),  # type: ignore[misc]
+        )
+        for mistake, title in (
+            ("read: raises", "`read` raises"),
+            ("read: exits", "`read` exits"),
+            ("read: returns bytes", "`read` returns bytes"),
+            ("read: asks for what is not there", "asks below for what is no extent"),
+        )
     ),
 ]
 

@@ -14,9 +14,11 @@ import pytest
 
 from tierce import (
     CONTRACT,
+    Concurrency,
     EngineDescription,
     EventDescription,
     FilterDescription,
+    Flag,
     FrontendDescription,
     NoOptions,
     Scope,
@@ -246,6 +248,20 @@ def test_an_option_of_a_service_of_volumes_cannot_be_called_selector(plugin: Mak
     assert said.startswith("service 'watch': an option can't be called 'selector', ")
     # One of the node has no selector of core's.
     assert check_plugin("p", plugin(services=[SERVICE])).described
+
+
+def test_a_filter_on_the_simple_level_knows_what_there_is_there(plugin: MakePlugin) -> None:
+    simple = attrs.evolve(FILTER, concurrency=Concurrency.SERIAL)
+    assert check_plugin("p", plugin(filters=[simple])).described
+    swaps = attrs.evolve(simple, operations=FILTER.operations | {"COMPARE_AND_WRITE"})
+    said = "filter 'slow' is on the simple level (Concurrency.SERIAL), where there is no "
+    assert reason(plugin(filters=[swaps])) == said + "COMPARE_AND_WRITE"
+    flagged = attrs.evolve(simple, flags=Flag.FUA)
+    assert reason(plugin(filters=[flagged])) == said + "FUA"
+    inline = attrs.evolve(FILTER, concurrency=Concurrency.INLINE)
+    assert "concurrency is INLINE; a filter takes batches (BATCH)" in reason(
+        plugin(filters=[inline])
+    )
 
 
 def test_a_filter_knows_operations_that_exist(plugin: MakePlugin) -> None:

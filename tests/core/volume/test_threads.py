@@ -32,6 +32,7 @@ from tierce import (
     Request,
     SimpleDevice,
     SimpleExtras,
+    SimpleFilter,
     Status,
     hookimpl,
     when_quiet,
@@ -107,7 +108,13 @@ Open = Callable[..., Any]
 def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
     """Open a pipeline of an engine and a filter that are these classes."""
 
-    def open_it(reactor: EpollReactor, engine: type, concurrency: Concurrency, over: type) -> Any:
+    def open_it(
+        reactor: EpollReactor,
+        engine: type,
+        concurrency: Concurrency,
+        over: type,
+        of_filter: Concurrency = Concurrency.BATCH,
+    ) -> Any:
         module = ModuleType(MODULE)
         module.__dict__.update(engine=engine, over=over)
         monkeypatch.setitem(sys.modules, MODULE, module)
@@ -121,8 +128,14 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
 
         def tierce_filters() -> list[FilterDescription]:
             factory = f"{MODULE}:over"
+            is_simple = of_filter is Concurrency.SERIAL
             one = FilterDescription(
-                name="f", summary="F.", factory=factory, operations=OPERATIONS, contract=2
+                name="f",
+                summary="F.",
+                factory=factory,
+                operations=OPERATIONS - {"COMPARE_AND_WRITE"} if is_simple else OPERATIONS,
+                concurrency=of_filter,
+                contract=2,
             )
             return [one]
 
@@ -227,6 +240,26 @@ def test_batches_and_filters_are_called_on_the_data_thread(opened: Open) -> None
     methods = {"submit", "when_quiet", "close"}
     assert engine.check(BaseDevice) == {"BaseDevice(...)", *methods}
     assert over.check(Filter) == {"Filter(...)", *methods, "resized"}
+    reactor.close()
+
+
+def test_a_filter_on_the_simple_level_is_called_on_a_thread_of_its_own(opened: Open) -> None:
+    noted, reactor = Noted(), EpollReactor()
+    pipeline = opened(
+        reactor,
+        Simple,
+        Concurrency.PARALLEL,
+        noted.spied(SimpleFilter, SimpleFilter),
+        Concurrency.SERIAL,
+    )
+    run = Run(pipeline.device, reactor)
+    for request in run.submit(*everything()):
+        assert request.status is GOOD
+    close(pipeline, reactor)
+    methods = {"read", "write", "flush", "discard", "write_zeroes", "extents", "close"}
+    assert noted.check(SimpleFilter) == {"SimpleFilter(...)", *methods}
+    (thread,) = {one for threads in noted.threads.values() for one in threads}
+    assert thread != noted.data
     reactor.close()
 
 

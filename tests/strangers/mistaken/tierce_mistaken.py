@@ -291,6 +291,33 @@ class Over(tierce.Filter):
         super().resized(geometry)
 
 
+class Simply(tierce.SimpleFilter):
+    """Is on the simple level, or makes the mistake."""
+
+    def __init__(self, context: Any, below: tierce.Below) -> None:
+        super().__init__(context, below)
+        does(context.options.mistake, "making")
+
+    def read(self, offset: int, buffer: memoryview) -> Any:
+        """Fill nothing."""
+        if self.context.options.mistake == "read: asks for what is not there":
+            self.below.read(-512, buffer)
+        return does(self.context.options.mistake, "read")
+
+
+class AsyncSimply(Simply):
+    """Reads when somebody awaits it."""
+
+    async def read(self, offset: int, buffer: memoryview) -> None:  # type: ignore[override]
+        """Fill nothing."""
+
+
+def simply(context: Any, below: Any) -> Any:
+    """Make a filter on the simple level, or something else."""
+    kinds = {"read: is async": AsyncSimply, "submit: there": Over}
+    return kinds.get(context.options.mistake, Simply)(context, below)
+
+
 def twice(completed: Completed) -> Completed:
     """Return what reports everything two times."""
 
@@ -590,7 +617,24 @@ def tierce_filters() -> list[tierce.FilterDescription]:
             operations=OPERATIONS,
             options=Options,
             contract=2,
-        )
+        ),
+        tierce.FilterDescription(
+            name="mistaken-simply",
+            summary="Passes on one by one, with mistakes.",
+            factory=f"{_HERE}:simply",
+            operations=frozenset({"READ", "WRITE", "FLUSH"}),
+            concurrency=tierce.Concurrency.SERIAL,
+            options=Options,
+            contract=2,
+        ),
+        tierce.FilterDescription(
+            name="mistaken-level",
+            summary="Is on the simple level, and does not say so.",
+            factory=f"{_HERE}:Simply",
+            operations=frozenset({"READ", "WRITE", "FLUSH"}),
+            options=Options,
+            contract=2,
+        ),
     ]
 
 

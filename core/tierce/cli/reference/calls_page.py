@@ -51,7 +51,7 @@ CHAPTERS = (
         "A filter",
         "It is made of an `OpenContext` with its own options and of the device below it, from the "
         "engine up.",
-        (tierce.Filter,),
+        (tierce.Filter, tierce.SimpleFilter, tierce.Below),
     ),
     Chapter(
         "A replicator's member",
