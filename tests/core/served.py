@@ -59,8 +59,7 @@ class Served:
         """Serve the config file while the script plays, then end orderly."""
         # As `tierce serve` does.
         self._imports = Imports(self._find_unusable)
-        self._imports.look(self.file)
-        config = load_config(self.file, is_lenient=True, unusable=self._imports.unusable)
+        config = load_config(self.file, is_lenient=True, tried=self._imports.look)
         findings = examine(config)
         self.serve_with(script, findings, config)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -33,7 +33,7 @@ def load_config(
     registry: Registry | None = None,
     *,
     is_lenient: bool = False,
-    unusable: Unusable = MappingProxyType({}),
+    tried: Callable[[Registry], Unusable] | None = None,
 ) -> Config:
     """Read and check a config file. Starts nothing.
 
@@ -42,15 +42,19 @@ def load_config(
         registry: The plugins, for tests; None takes those that the file enables.
         is_lenient: What is wrong with one volume alone goes to `Config.refused`, and the rest is
             taken.
-        unusable: What can't be used of the plugins that the file enables.
+        tried: Says what can't be used of the plugins that the file enables, before anything of them
+            is imported.
 
     Raises:
         ConfigError: The file is wrong; names file and line.
     """
+    # Once: it may be a pipe.
     value = read_file(path)
-    if registry is None and unusable:
+    if registry is None and tried is not None:
         section = _plugins_section(value, Reading(path.absolute().parent))
-        registry = load_plugins(value, section, unusable)
+        registry = load_plugins(value, section)
+        if unusable := tried(registry):
+            registry = load_plugins(value, section, unusable)
     return _config(value, path, registry, {} if is_lenient else None)
 
 

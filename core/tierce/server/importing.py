@@ -33,14 +33,10 @@ class Imports:
         #: What can't be used, by family and name, and why.
         self.unusable: Unusable = {}
 
-    def look(self, file: Path) -> None:
-        """Try what the plugins name that a config file enables; waits for that.
-
-        Raises:
-            ConfigError: The file's section `plugins:` is wrong, or the file can't be read.
-        """
-        registry = load_registry(file)
+    def look(self, registry: Registry) -> Unusable:
+        """Try what these plugins name, wait for that, and return what can't be used."""
         self._learn(registry, self._find(registry, self._known))
+        return self.unusable
 
     def look_again(self, file: Path, reactor: Reactor, then: Callable[[], None]) -> None:
         """Try what is new in a config file without holding the loop, then call `then`: at once
@@ -48,17 +44,9 @@ class Imports:
         read when it is over."""
         if self._is_looking:
             return
-        if not file.is_file():
-            # A pipe would keep the server waiting for whoever writes it.
-            then()
-            return
-        try:
-            registry = load_registry(file)
-        except (TierceError, OSError):
-            # Whoever reads the file tells it.
-            then()
-            return
-        if references(registry) <= self._known:
+        registry = _registry_of(file)
+        if registry is None or references(registry) <= self._known:
+            # What is wrong with the file is told by whoever reads it.
             then()
             return
 
@@ -75,3 +63,11 @@ class Imports:
     def _learn(self, registry: Registry, found: Unusable) -> None:
         self._known |= references(registry)
         self.unusable = {**self.unusable, **found}
+
+
+def _registry_of(file: Path) -> Registry | None:
+    """Return the plugins that a file enables; None if it can't be read, or not without waiting."""
+    try:
+        return load_registry(file) if file.is_file() else None
+    except (TierceError, OSError):
+        return None

@@ -158,7 +158,7 @@ def _read_again(before: Situation, file: Path, unusable: Unusable) -> tuple[Conf
     if file.exists() and not file.is_file():
         # A pipe would keep the supervisor waiting for whoever writes it.
         raise ConfigError("is no regular file any more", file=str(file))
-    config = load_config(file, is_lenient=True, unusable=unusable)
+    config = load_config(file, is_lenient=True, tried=lambda _registry: unusable)
     findings = examine(config)
     findings.check_general()
     if config.data_dir != before.config.data_dir:

@@ -78,8 +78,7 @@ def serve(file: Path, console: Console, *, is_strict: bool = False) -> None:
     # being read anyway.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     imports = Imports()
-    imports.look(file)
-    config = load_config(file, is_lenient=True, unusable=imports.unusable)
+    config = load_config(file, is_lenient=True, tried=imports.look)
     findings = examine(config)
     findings.check_general()
     paths = Paths(config.data_dir)

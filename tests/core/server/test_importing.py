@@ -14,6 +14,7 @@ from core.fake_reactor import FakeReactor
 from core.served import Served
 from serving.strangers import lay_out
 from serving.volumes import file, memory
+from tierce.config import load_config, load_registry
 from tierce.process.plan import FORK_SERVER
 from tierce.registry import find_unusable
 from tierce.server.importing import Imports
@@ -161,7 +162,7 @@ def test_a_real_child_finds_them(tmp_path: Path) -> None:
     path = tmp_path / "tierce.yaml"
     path.write_text("plugins: {enable: [brittle]}\n")
     imports = Imports(find_unusable)
-    imports.look(path)
+    assert imports.look(load_registry(path)) == imports.unusable
     assert set(imports.unusable) == {
         ("engine", "brittle"),
         ("filter", "cracked"),
@@ -173,3 +174,18 @@ def test_a_real_child_finds_them(tmp_path: Path) -> None:
         "its process (exit code 7)"
     )
     assert "libbrittle.so.1" in imports.unusable["filter", "cracked"]
+
+
+def test_a_file_that_is_a_pipe_is_read_once(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    text = (
+        b"data_dir: x\nvolumes:\n  - {name: demo, size: 1 MiB, engine: memory, frontend: iscsi}\n"
+    )
+    writer = threading.Thread(target=path.write_bytes, args=(text,))
+    writer.start()
+    imports = Imports(lambda _registry, _known: {("filter", "cracked"): "it raises"})
+    config = load_config(path, is_lenient=True, tried=imports.look)
+    writer.join()
+    assert [volume.name for volume in config.volumes] == ["demo"]
+    assert set(config.registry.unusable) == {("filter", "cracked")}
