@@ -71,7 +71,8 @@ class ProcessStatistics:
         facts: What it shows to the server; empty while no server runs.
         stages: Stage -> operation ("read", "write"...) -> what it has done. Of a target: "volume"
             is what initiators see, "filter.NAME" and "device" what lies below, "engine.wait" and
-            "engine.call" the turn and the call of an engine that has threads, "jiva.replica/NAME"
+            "engine.call" the turn and the call of an engine that has threads ("filter.NAME.wait"
+            and "filter.NAME.call" of a simple filter), "jiva.replica/NAME"
             the round trips to one replica, "jiva.local_miss" reads that wait for a disk. Of a
             replica: "replica.apply", "replica.read" and "replica.sync".
         published: What its parts say of themselves: the volume's state, its members, sessions.

@@ -17,6 +17,7 @@ from tierce.descriptions import EngineDescription, FilterDescription
 from tierce.errors import PluginError, TierceError, explain
 from tierce.reactor import Reactor
 from tierce.registry import Registry, resolve
+from tierce.stage import Stage
 from tierce.volume.blame import Blame
 from tierce.volume.simple import SimpleAdapter
 from tierce.volume.simple_filter import LowerDevice, SimpleFilterAdapter
@@ -83,14 +84,19 @@ def open_engine(
         reactor=context.reactor,
         lane=lane,
         blame=blame,
-        stage=context.stage,
+        stage=lambda stage: context.stage(f"engine.{stage}"),
     )
 
 
 def open_simple_filter(
-    context: OpenContext, description: FilterDescription, below: Device, blame: Blame
+    context: OpenContext,
+    description: FilterDescription,
+    below: Device,
+    blame: Blame,
+    stage: Callable[[str], Stage],
 ) -> SimpleFilterAdapter:
-    """Return a filter on the simple level, made on the thread that it is called on.
+    """Return a filter on the simple level, made on the thread that it is called on; `stage` returns
+    its counters.
 
     Raises:
         PluginError: It can't be opened, or is no such filter.
@@ -108,7 +114,9 @@ def open_simple_filter(
             plugin=name,
         )
     _refuse_async(opened, factory, name)
-    return SimpleFilterAdapter(opened, lower, name, reactor=reactor, lane=lane, blame=blame)
+    return SimpleFilterAdapter(
+        opened, lower, name, reactor=reactor, lane=lane, blame=blame, stage=stage
+    )
 
 
 def open_device(factory: str, plugin: str, *arguments: object) -> Device:

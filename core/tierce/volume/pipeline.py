@@ -31,6 +31,7 @@ from tierce.contexts import OpenContext
 from tierce.descriptions import FilterDescription
 from tierce.errors import PluginError
 from tierce.registry import Registry, blaming, mistake
+from tierce.stage import Stage
 from tierce.statuses import ENGINE, PLUGIN_ERRORS, VolumeStatus, filter_owner, to_mapping
 from tierce.volume.blame import Blame, Blames
 from tierce.volume.boundary import Boundary
@@ -136,7 +137,7 @@ class Pipeline:
         )
         blame = self._blames.of(f"filter {instance}", registry.origin("filter", name))
         with blaming(registry, "filter", name, "opening"):
-            device, opened, caller = _made(context, description, below, blame)
+            device, opened, caller = _made(context, description, below, blame, instance)
         self.filters = (opened, *self.filters)
         self.filter_callers = (caller, *self.filter_callers)
         boundary = Boundary(
@@ -194,11 +195,19 @@ class Pipeline:
 
 
 def _made(
-    context: OpenContext, description: FilterDescription, below: Device, blame: Blame
+    context: OpenContext,
+    description: FilterDescription,
+    below: Device,
+    blame: Blame,
+    instance: str,
 ) -> tuple[Device, object, Caller]:
     """Return a filter as a device, as what its factory returned, and what calls it."""
     if description.concurrency is Concurrency.SERIAL:
-        adapter = open_simple_filter(context, description, below, blame)
+
+        def stage(name: str) -> Stage:
+            return context.stage(f"filter.{instance}.{name}")
+
+        adapter = open_simple_filter(context, description, below, blame, stage)
         return adapter, adapter.simple, adapter
     device = open_device(description.factory, description.name, context, below)
     return device, device, HERE

@@ -69,8 +69,8 @@ class SimpleAdapter:
         reactor: The target's loop.
         lane: The thread that a SERIAL device was made on; None for others.
         blame: Where its mistakes go.
-        stage: Returns the counters of the stage so named. What runs on a thread counts in two:
-            "engine.wait", until its turn comes, and "engine.call", the method.
+        stage: Returns the counters of the device's stage so named. What runs on a thread counts in
+            two: "wait", until its turn comes, and "call", the method.
         clock: Returns nanoseconds.
     """
 
@@ -98,7 +98,7 @@ class SimpleAdapter:
         self._is_inline = concurrency is Concurrency.INLINE
         self._is_serial = concurrency is Concurrency.SERIAL
         if not self._is_inline:
-            self._wait, self._call_stage = stage("engine.wait"), stage("engine.call")
+            self._wait, self._call_stage = stage("wait"), stage("call")
         self._lane = lane
         self._offload = reactor.offload if lane is None else lane.offload
         self._blame = blame

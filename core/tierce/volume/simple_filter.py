@@ -8,7 +8,7 @@ filter waits for below can be answered.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ from tierce.block.operation import Extent, Op, Request
 from tierce.block.simple_filter import SimpleFilter
 from tierce.errors import DeviceError
 from tierce.reactor import Lane, Reactor
+from tierce.stage import Stage
 from tierce.volume.blame import Blame
 from tierce.volume.simple import SimpleAdapter
 
@@ -122,6 +123,7 @@ class SimpleFilterAdapter(SimpleAdapter):
         reactor: The target's loop.
         lane: The thread that it was made on.
         blame: Where its mistakes go.
+        stage: As of `SimpleAdapter`.
     """
 
     family = "filter"
@@ -135,6 +137,7 @@ class SimpleFilterAdapter(SimpleAdapter):
         reactor: Reactor,
         lane: Lane,
         blame: Blame,
+        stage: Callable[[str], Stage],
     ) -> None:
         has = below.capabilities
         super().__init__(
@@ -146,6 +149,7 @@ class SimpleFilterAdapter(SimpleAdapter):
             reactor=reactor,
             lane=lane,
             blame=blame,
+            stage=stage,
         )
         self._below = below
         self.capabilities = Capabilities(

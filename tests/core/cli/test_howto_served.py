@@ -146,7 +146,9 @@ def test_the_beginning_is_under_the_lid_of_the_simple_filter_as_far_as_it_says(
     read = Request(Op.READ, 0, 3 * BLOCK, memoryview(bytearray(3 * BLOCK)))
     assert status(read) == [Code.GOOD]
     assert bytes(read.buffer or b"") == b"a" * BLOCK + bytes(BLOCK) + b"b" * BLOCK
-    served.run.close()
+    closed: list[bool] = []
+    served.target.close(lambda: closed.append(True))
+    served.until(lambda: closed)
 
 
 def test_the_front_end_closes_when_all_is_answered_and_everyone_is_gone(served: Served) -> None:

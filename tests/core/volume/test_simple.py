@@ -337,7 +337,7 @@ def test_what_waits_for_a_thread_and_what_the_method_takes_are_counted_apart() -
     adapter.submit([write(0), write(512)], lambda _requests: None)
     reactor.work_off(2)
     # Submitted at 0 and 100; called from 200 to 300 and from 400 to 500.
-    wait, call = stages["engine.wait"], stages["engine.call"]
+    wait, call = stages["wait"], stages["call"]
     assert (wait.ages, call.ages) == ([(200, 1), (300, 1)], [(100, 1), (100, 1)])
     assert wait.added == call.added == [(Op.WRITE, 1, 512)] * 2
     simple.error = DeviceError(Status(Code.WRITE_ERROR, "worn out"))
@@ -431,6 +431,7 @@ def test_a_lane_that_waits_holds_neither_the_loop_nor_what_is_told_from_it() -> 
         reactor=reactor,
         lane=reactor.lane(),
         blame=blame(FakeReactor()),
+        stage=lambda _name: Tally(),
     )
     gate, loop, seen = threading.Event(), threading.get_ident(), list[int]()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from core.volume.model import BLOCK, Run, blame
+from core.volume.model import BLOCK, Run, Tally, blame
 from tierce import (
     GOOD,
     BaseDevice,
@@ -74,6 +74,7 @@ class Scene:
         self.reactor = EpollReactor()
         self.bytes = Bytes(self.reactor)
         self.events: list[Event] = []
+        self.stages: dict[str, Tally] = {}
 
     def put(self, make: Callable[[Any, LowerDevice], SimpleFilter] = SimpleFilter) -> Run:
         lane = self.reactor.lane()
@@ -86,6 +87,7 @@ class Scene:
             reactor=self.reactor,
             lane=lane,
             blame=blame(self.reactor, self.events),
+            stage=lambda name: self.stages.setdefault(name, Tally()),
         )
         return Run(self.adapter, self.reactor)
 
@@ -110,6 +112,7 @@ def test_what_it_does_not_override_is_passed_on_and_answered(scene: Scene) -> No
     requests = run.submit(*(io(op, fill=7) for op in ops))
     assert [one.status for one in requests] == [GOOD] * len(ops)
     assert [one.op for one in scene.bytes.asked] == list(ops), "in order, one at a time"
+    assert {name: len(one.ages) for name, one in scene.stages.items()} == {"wait": 5, "call": 5}
     assert bytes(requests[1].buffer or b"") == bytes([7]) * BLOCK
     assert requests[4].extents == (Extent(0, BLOCK, is_hole=False),)
     has = scene.adapter.capabilities
