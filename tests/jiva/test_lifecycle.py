@@ -347,3 +347,27 @@ def test_leaving_a_sync_out_of_making_and_deleting_is_found_out(
     small = attrs.evolve(with_folders(volume, "disk/x/a", "disk/y"), size_bytes=4096)
     with pytest.raises((AssertionError, ConflictError, FormatError, TemporaryError), match=loss):
         explore(tmp_path / "disk", small, ignored=(call,))
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_power_may_be_lost_at_every_point_of_giving_up_what_is_made(
+    volume: VolumeSpec, tmp_path: Path, is_kept: bool
+) -> None:
+    """The server goes on as it does with a creation that was cut off: it makes it, or undoes it."""
+    small = attrs.evolve(with_folders(volume, "disk/x/a", "disk/y"), size_bytes=4096)
+    root = tmp_path / "disk"
+    root.mkdir()
+    LIFECYCLE.create(small)
+    disk = RecordedDisk(root)
+    with disk:
+        JivaLifecycle(files=LateFiles()).delete(small)
+    for _count in disk.states(KEEPS, Random(3)):
+        if is_kept:
+            LIFECYCLE.create(small)
+            for folder in folders(small):
+                ReplicaFolder(folder).close()
+                assert (folder / "head-000.img").stat().st_size == 4096
+        else:
+            LIFECYCLE.delete(small)
+            left = [path for path in root.rglob("*") if path.is_file()]
+            assert left == [], "files are left"

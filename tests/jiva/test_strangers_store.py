@@ -347,6 +347,39 @@ def test_a_creation_that_the_store_fails_leaves_nothing_of_any_replica(
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
 
 
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_a_creation_that_is_given_up_where_its_bytes_are_gone_is_made_or_undone(
+    tmp_path: Path, module: ModuleType, is_kept: bool
+) -> None:
+    """The store's bytes, and so the record, went; then the process was killed."""
+
+    class Killed(BaseException):
+        pass
+
+    class Cut(module.SqliteStore):  # type: ignore[name-defined,misc]
+        is_cut = False
+
+        @classmethod
+        def destroy(cls, context: StoreContext) -> None:
+            super().destroy(context)
+            if cls.is_cut:
+                raise Killed
+
+    site = Site(tmp_path, store=StoreChoice("sqlite", Cut), store_options=module.SqliteOptions())
+    site.end()
+    Cut.is_cut = True
+    with pytest.raises(Killed):
+        site.lifecycle.delete(site.volume)
+    Cut.is_cut = False
+    if is_kept:
+        site.lifecycle.create(site.volume)
+        for name, member in site.members.items():
+            assert record(site, member.folder, name).promised == NO_BALLOT
+    else:
+        site.lifecycle.delete(site.volume)
+        assert not any(member.folder.exists() for member in site.members.values())
+
+
 def test_what_says_that_it_is_emptied_is_not_taken_back_though_bytes_are_there(
     tmp_path: Path, module: ModuleType
 ) -> None:

@@ -170,5 +170,10 @@ def undo_folder(path: Path, uuid: str, replica: str, files: Files, stored: Store
     if place is not Place.MAKING and _is_used(stored.open_record, path):
         raise ConflictError(f"{path} has been used by a replica: left alone")
     files.close(_lock(path, files))
+    if place is not Place.MAKING:
+        # A crash in between must not leave a folder that says it is whole: the making, gone on
+        # with, would take it for one.
+        files.replace(path / place.value, path / MAKING)
+        files.sync_folder(path)
     empty_folder(path, files, stored)
-    drop_folder(path, place, files)
+    drop_folder(path, Place.MAKING, files)
