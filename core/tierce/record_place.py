@@ -10,7 +10,8 @@ class RecordPlace(abc.ABC):
     that nobody else understands. It lies with the bytes, so that a copy of the bytes that is put
     back says of itself what it was when it was made.
 
-    One is open at a time for a replica: the replicator sees to that.
+    One is written at a time: the replicator sees to that. Another one may be opened to `load` while
+    a replica runs: by who asks what may be lost of a volume, or looks at folders.
 
     Thread: worker thread, in the replica's process; server elsewhere.
     Blocking: yes.

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from jiva.cluster import Cluster
+from tierce_jiva.host import Volume
+from tierce_jiva.status_reporter import TOLD_COUNT_MAX, StatusReporter
+from tierce_jiva.target_actions import Agenda, Report
 
 
 def serving(**options: Any) -> Cluster:
@@ -48,3 +51,15 @@ def test_a_volume_whose_majority_hangs_says_so_once_and_recovers() -> None:
     assert write.status is not None
     assert write.status.is_good
     assert cluster.published.state == "serving"
+
+
+def test_many_extents_that_can_not_be_read_do_not_silence_another_trouble() -> None:
+    agenda = Agenda()
+    reporter = StatusReporter(Volume("demo", "00ff", 1 << 20, ("replica-1",), 1, "boot"), agenda)
+    for number in range(TOLD_COUNT_MAX + 10):
+        reporter.say_once("jiva.replica.read-failed", f"can't read {number}+512", "error")
+    for _ in range(2):
+        reporter.say_once("jiva.replica.failed", "its disk is full", "error")
+    codes = [action.event.code for action in agenda.actions if isinstance(action, Report)]
+    assert codes.count("jiva.replica.read-failed") == TOLD_COUNT_MAX
+    assert codes.count("jiva.replica.failed") == 1

@@ -13,7 +13,7 @@ import pytest
 
 from core.fake_reactor import FakeReactor
 from jiva.replica_site import SIZE, Site, Store
-from tierce import Job, MemberStatus, StoreUsage
+from tierce import Job, MemberStatus, StoreUsage, TemporaryError
 from tierce_jiva.store import SparseFileStore
 from tierce_jiva.store_jobs import NAMED_COUNT_MAX, SCRUB_BYTES, USAGE_S, Scrubbed, StoreJobs
 
@@ -149,6 +149,17 @@ def test_a_scrub_that_is_cancelled_or_fails_says_where() -> None:
     ladder.scrub()
     ladder.work_off()
     assert str(ladder.answers.pop()) == "can't read from byte 0 on: bad sector"
+
+
+def test_a_scrub_does_not_keep_its_replica_from_ending() -> None:
+    ladder = Ladder(Knowing())
+    ladder.work_off()
+    ladder.scrub()
+    ladder.jobs.end()
+    ladder.work_off()
+    assert ladder.work == [], "a replica that closes waits for what runs, and for no more"
+    assert isinstance(ladder.answers[0], TemporaryError)
+    assert str(ladder.answers.pop()) == f"its replica ends: scrubbed up to byte {SCRUB_BYTES}"
 
 
 def test_a_sparse_file_takes_what_its_data_take(tmp_path: Path) -> None:

@@ -283,6 +283,14 @@ def test_an_operator_forces_and_adopts_by_records_that_lie_in_databases(site: Si
     assert record(site, folders[0], "replica-1").accepted.in_sync == ("replica-2",)
 
 
+def test_what_may_be_lost_is_told_of_records_in_databases_while_their_replicas_run(
+    site: Site,
+) -> None:
+    said = site.lifecycle.loss(site.volume, "replica-2")
+    assert "replica-2 is one of those that held every acknowledged write" in said
+    assert "can't be read" not in said
+
+
 @pytest.mark.parametrize("damage", [b"", b"no database at all" * 1000])
 def test_a_replica_whose_database_is_damaged_is_removed_all_the_same(
     site: Site, damage: bytes

@@ -30,8 +30,8 @@ stage may be a batch apart.
 **Over restarts.** A process that starts goes on from the counters of the one before it, whether
 that has ended in order or was killed: what it had stored in the mapping is there. So a counter
 falls only where "since when it counts" is another time: on a new page, after a boot of the machine
-(of a page that was never synced nobody knows what a loss of power has left), and after an upgrade
-to another version of the page. A volume that was made anew under a name is another volume.
+(of a page that was never synced nobody knows what a loss of power has left), after an upgrade to
+another version of the page, and where it holds a number that nothing can have counted. A volume that was made anew under a name is another volume.
 
 What is published is a mapping for each of its owners (`tierce.statuses`), as JSON. It is as long as
 whoever connects makes it, and the area is not: lists are cut where they don't fit, the longest
@@ -84,6 +84,8 @@ _SEQUENCE_AT = 32
 _ORIGIN_AT = 48
 _ORIGIN = struct.Struct("<QQQ40s40s")
 _READ_TRIES_MAX = 1000
+#: Nothing that is counted comes so far; a word that is full would end the process that adds to it.
+_COUNTED_MAX = 1 << 63
 
 assert _SHAPE_AT + len(_SHAPE) <= _SEQUENCE_AT
 assert _ORIGIN_AT + _ORIGIN.size <= _NAMES_AT
@@ -367,7 +369,10 @@ def _predecessor(path: Path, origin: Origin) -> tuple[StatisticsPage | None, str
         before = StatisticsPage.open(path)
     except FormatError as error:
         return None, str(error)
+    begins_anew = ""
     if (before.origin.owner, before.origin.boot_id) == (origin.owner, origin.boot_id):
-        return before, ""
+        if max(before._words[: _SIZES_AT + SIZE_WORDS]) < _COUNTED_MAX:
+            return before, ""
+        begins_anew = str(FormatError("is a damaged statistics page: a count is wrong", path=path))
     before.close()
-    return None, ""
+    return None, begins_anew

@@ -8,7 +8,7 @@ from tierce_jiva.links import Link
 from tierce_jiva.opening import Opening
 from tierce_jiva.target_actions import Agenda, Publish, Report
 
-#: Different messages of troubles that may come again and again.
+#: Different messages of one trouble that may come again and again.
 TOLD_COUNT_MAX = 100
 
 
@@ -23,7 +23,8 @@ class StatusReporter:
     def __init__(self, volume: Volume, agenda: Agenda) -> None:
         self._volume = volume
         self._agenda = agenda
-        self._told: set[str] = set()
+        #: Code -> the messages told.
+        self._told: dict[str, set[str]] = {}
         self._shown: VolumeStatus | None = None
         #: Code -> the message told last.
         self._said: dict[str, str] = {}
@@ -45,10 +46,11 @@ class StatusReporter:
             self.emit(code, message, severity="error")
 
     def say_once(self, code: str, message: str, severity: str) -> None:
-        """Report what may happen again and again: each message once until the volume is opened
-        anew, and a bounded number of them."""
-        if message not in self._told and len(self._told) < TOLD_COUNT_MAX:
-            self._told.add(message)
+        """Report what may happen again and again: each message once, and a bounded number of each
+        code."""
+        told = self._told.setdefault(code, set())
+        if message not in told and len(told) < TOLD_COUNT_MAX:
+            told.add(message)
             self.emit(code, message, severity)
 
     def tell_opening(self, opening: Opening) -> None:

@@ -16,6 +16,7 @@ from tierce import (
     Store,
     StoreCapability,
     StoreUsage,
+    TemporaryError,
     TierceError,
     UsageError,
     option,
@@ -60,6 +61,9 @@ class StoreJobs:
         store: It, open.
         context: What its replica was started with.
         offload: Runs what waits.
+
+    Attributes:
+        is_ended: Nothing more is asked: the replica ends, and waits for what runs.
     """
 
     def __init__(self, store: Store, context: MemberContext, offload: Offload) -> None:
@@ -68,7 +72,7 @@ class StoreJobs:
         self._offload = offload
         self._capabilities = type(store).capabilities()
         self._told = -1
-        self._is_ended = False
+        self.is_ended = False
         if StoreCapability.USAGE in self._capabilities:
             self._look()
 
@@ -79,14 +83,14 @@ class StoreJobs:
     def manage(self, action: str, _arguments: Any, job: Job) -> None:
         """Do it, and answer."""
         assert action == _SCRUB.name
-        _Scrub(self._store, self._context.size_bytes, self._offload, job).step()
+        _Scrub(self, self._store, self._context.size_bytes, self._offload, job).step()
 
     def end(self) -> None:
-        """Look no more."""
-        self._is_ended = True
+        """Ask nothing more."""
+        self.is_ended = True
 
     def _look(self) -> None:
-        if not self._is_ended:
+        if not self.is_ended:
             self._offload(self._store.usage, self._looked)
             self._context.reactor.call_later(USAGE_S, self._look)
 
@@ -100,7 +104,10 @@ class StoreJobs:
 class _Scrub:
     """One scrub on its way through the volume."""
 
-    def __init__(self, store: Store, size_bytes: int, offload: Offload, job: Job) -> None:
+    def __init__(
+        self, jobs: StoreJobs, store: Store, size_bytes: int, offload: Offload, job: Job
+    ) -> None:
+        self._jobs = jobs
         self._store = store
         self._size_bytes = size_bytes
         self._offload = offload
@@ -113,6 +120,8 @@ class _Scrub:
         """Look at the next piece, or answer."""
         if self._at >= self._size_bytes:
             self._job.done(Scrubbed(self._at, self._count, tuple(self._rotten)))
+        elif self._jobs.is_ended:
+            self._job.fail(TemporaryError(f"its replica ends: scrubbed up to byte {self._at}"))
         elif self._job.is_cancelled:
             self._job.fail(UsageError(f"cancelled at byte {self._at}"))
         else:

@@ -95,6 +95,26 @@ def test_a_process_that_ends_before_it_has_a_stage_loses_no_counters(tmp_path: P
     third.close()
 
 
+@pytest.mark.parametrize("at", ["_words", "_sizes"])
+def test_counters_that_nothing_can_have_counted_are_not_gone_on_from(
+    tmp_path: Path, at: str
+) -> None:
+    """Else the first count would go over, and end the process: each one that is started anew."""
+    first = count(tmp_path / "page", 3)
+    stage = first.stage("volume")
+    stage.size(Op.WRITE, 1, 512)
+    words: memoryview = getattr(stage, at)
+    for index in range(len(words)):
+        words[index] = 2**64 - 1
+    first.close()
+    second = count(tmp_path / "page", 1, "volume")
+    second.stage("volume").size(Op.WRITE, 1, 512)
+    assert written(second, "volume") == 1
+    assert second.origin.starts == 1
+    assert "damaged" in second.begins_anew
+    second.close()
+
+
 def test_stages_of_another_order_find_their_counters_by_name(tmp_path: Path) -> None:
     page = count(tmp_path / "page", 1, "device")
     page.stage("filter.a").add(Op.WRITE, 7, 512, 1)
