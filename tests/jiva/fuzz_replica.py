@@ -77,6 +77,9 @@ class Session(ReplicaShell):
             admit=self.admit,
         )
         self.readers: dict[int, FrameReader] = {}
+        #: Questions to the store that it has not answered, and connections that wait for that.
+        self.asked: list[int] = []
+        self.paused: set[int] = set()
         self.number = 0
         self.ballot = Ballot(1, 7)
         self.promised = self.replica.record.promised
@@ -166,6 +169,9 @@ class Session(ReplicaShell):
 
     def _say(self, number: int, data: bytes) -> None:
         while data and number in self.readers:
+            if number in self.paused:
+                self._be_ready()
+                continue
             cut = self.dice.randrange(1, len(data) + 1)
             part, data = data[:cut], data[cut:]
             reader = self.readers[number]
@@ -179,7 +185,14 @@ class Session(ReplicaShell):
 
     def _close(self, number: int) -> None:
         self.readers.pop(number, None)
+        self.paused.discard(number)
         self.replica.disconnected(number)
+
+    def _be_ready(self) -> None:
+        """The store admits what it was asked about, some of which nobody waits for any more."""
+        number = self.asked.pop(self.dice.randrange(len(self.asked)))
+        error = OSError(28, "full") if self.dice.random() < 0.3 else None
+        self.carry_out(self.replica.admitted(number, error))
 
     # -- the process around the replica ------------------------------------------------------------
 
@@ -196,15 +209,21 @@ class Session(ReplicaShell):
 
     def hang_up(self, action: Hangup) -> None:
         self.readers.pop(action.connection, None)
+        self.paused.discard(action.connection)
 
     def hold(self, action: Pause | Resume) -> None:
-        raise AssertionError("its store lets nothing wait")
+        if action.connection in self.readers:
+            (self.paused.add if isinstance(action, Pause) else self.paused.discard)(
+                action.connection
+            )
 
-    @staticmethod
-    def admit(_number: int, entries: list[BatchEntry]) -> bool:
+    def admit(self, number: int, entries: list[BatchEntry]) -> bool:
         for entry in entries:
             assert 0 <= entry.offset <= entry.offset + entry.length <= SIZE, "outside the volume"
-        return True
+        must_wait = self.dice.random() < 0.3
+        if must_wait:
+            self.asked.append(number)
+        return not must_wait
 
     def report(self, action: Report) -> None:
         """Nobody reads it."""

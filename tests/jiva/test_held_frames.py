@@ -168,6 +168,12 @@ def test_a_store_is_not_asked_about_what_breaks_the_protocol(ladder: Waiting, fr
     assert isinstance(ladder.others[-1], Hangup)
 
 
+def test_a_store_is_not_asked_about_a_batch_of_nothing(ladder: Waiting) -> None:
+    ladder.give(1, encode(Kind.BATCH, 5, T1))
+    assert ladder.asking.asked == []
+    assert ladder.answered() == [5]
+
+
 def test_bytes_that_arrived_damaged_and_waited_end_the_connection(ladder: Waiting) -> None:
     data = bytearray(batch(5, 0, b"a" * BLOCK))
     data[-1] ^= 1

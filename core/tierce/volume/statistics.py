@@ -31,7 +31,8 @@ stage may be a batch apart.
 that has ended in order or was killed: what it had stored in the mapping is there. So a counter
 falls only where "since when it counts" is another time: on a new page, after a boot of the machine
 (of a page that was never synced nobody knows what a loss of power has left), after an upgrade to
-another version of the page, and where it holds a number that nothing can have counted. A volume that was made anew under a name is another volume.
+another version of the page, and where it holds a number that nothing can have counted. A volume
+that was made anew under a name is another volume.
 
 What is published is a mapping for each of its owners (`tierce.statuses`), as JSON. It is as long as
 whoever connects makes it, and the area is not: lists are cut where they don't fit, the longest

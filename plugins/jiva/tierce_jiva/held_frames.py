@@ -61,8 +61,11 @@ class HeldFrames:
         if batch is self._admitted:
             self._admitted = None
             return False
+        entries = entries_of(batch, self._size_bytes)
+        if not entries:
+            return False
         self._number += 1
-        if self._admit(self._number, entries_of(batch, self._size_bytes)):
+        if self._admit(self._number, entries):
             return False
         self._held = Held(self._number, connection, frames[frames.index(batch) :])
         return True
