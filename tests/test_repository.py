@@ -122,7 +122,7 @@ TESTED_BY = {
     ),
     "core/tierce/record_place.py": ("jiva/test_record_file.py", _CONTRACT),
     "core/tierce/services.py": ("core/node/test_servicing.py", _CONTRACT),
-    "core/tierce/spec.py": ("core/config/test_model.py", _VALUE),
+    "core/tierce/spec.py": ("core/inventory/test_volume_inventory.py", _VALUE),
     "core/tierce/stage.py": (
         "core/volume/test_pipeline.py",
         "a protocol of counters: tried by what is counted",

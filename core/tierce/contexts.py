@@ -13,7 +13,7 @@ from tierce.block.device import Geometry
 from tierce.block.status import Status
 from tierce.errors import TemporaryError
 from tierce.reactor import Reactor
-from tierce.spec import Event, MemberSpec, VolumeSpec
+from tierce.spec import Event, LocalVolume, MemberSpec
 from tierce.stage import Stage
 from tierce.statuses import MemberStatus, VolumeStatus
 from tierce.store import StoreChoice
@@ -40,7 +40,7 @@ class OpenContext:
     """What an engine or a filter is opened with, in the volume's target process.
 
     Attributes:
-        volume: The volume.
+        volume: The volume, and its own folder on this node.
         options: The engine's (or filter's) own option instance.
         reactor: The target's loop.
         members: The volume's member processes, as the engine's lifecycle named them.
@@ -72,7 +72,7 @@ class OpenContext:
     Since: contract 2.
     """
 
-    volume: VolumeSpec
+    volume: LocalVolume
     options: Any
     reactor: Reactor
     members: tuple[MemberSpec, ...]

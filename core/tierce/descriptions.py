@@ -125,7 +125,7 @@ class FrontendDescription:
         options: Option class of its section under `frontends:`. If the portal listens for it, that
             has a field `listen`: tuple[str, ...] of "HOST:PORT".
         volume_options: Option class of a volume's `frontend_options:`.
-        usage: `(options, volume: VolumeSpec, export: Export) -> dict[str, str]`: how to use the
+        usage: `(options, volume: LocalVolume, export: Export) -> dict[str, str]`: how to use the
             volume through this export; "url" and one entry per tool, a command to type. Shown by
             `serve` and `volume show`. One that listens itself says here where.
         identity: `(options, volume_name, volume_options) -> str`: what must be unique among all

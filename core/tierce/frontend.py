@@ -18,7 +18,7 @@ import attrs
 from tierce.block.device import Device, Geometry
 from tierce.errors import UsageError
 from tierce.reactor import Reactor
-from tierce.spec import Event, Export, VolumeSpec
+from tierce.spec import Event, Export, LocalVolume
 from tierce.stage import Stage
 from tierce.statuses import FrontendStatus
 from tierce.tls import TlsMaterial
@@ -62,7 +62,7 @@ class FrontendContext:
     Since: contract 2.
     """
 
-    volume: VolumeSpec
+    volume: LocalVolume
     export: Export
     options: Any
     volume_options: Any

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from tierce.errors import FormatError, UsageError
-from tierce.spec import MemberSpec, VolumeSpec
+from tierce.spec import LocalVolume, MemberSpec, VolumeSpec
 
 
 class Lifecycle:
@@ -52,14 +52,14 @@ class Lifecycle:
     Since: contract 2.
     """
 
-    def create(self, volume: VolumeSpec) -> None:
+    def create(self, volume: LocalVolume) -> None:
         """Make what the volume needs on disk. Refuse (ConflictError) what holds other data. On
         failure leave nothing behind that this call made.
 
         Failure: `delete` is called, and the volume is refused by name.
         """
 
-    def delete(self, volume: VolumeSpec) -> None:
+    def delete(self, volume: LocalVolume) -> None:
         """Remove what `create` made for this uuid, and nothing else: the creation is given up, and
         nothing of it was ever served. What is not there is success.
 
@@ -85,7 +85,7 @@ class Lifecycle:
         """
         return tuple(member.name for member in self.members(volume))
 
-    def check_change(self, before: VolumeSpec, now: VolumeSpec) -> None:
+    def check_change(self, before: LocalVolume, now: LocalVolume) -> None:
         """Refuse (ConflictError) options that name something else than what was made.
 
         Args:
@@ -95,7 +95,7 @@ class Lifecycle:
         Failure: the volume keeps the settings that it had.
         """
 
-    def condemn(self, volume: VolumeSpec, without: tuple[str, ...]) -> None:
+    def condemn(self, volume: LocalVolume, without: tuple[str, ...]) -> None:
         """Mark everything as deleted, durably, or nothing. Nothing of the volume runs.
 
         Args:
@@ -111,14 +111,14 @@ class Lifecycle:
             other error `spare` is called, and the volume is served again.
         """
 
-    def spare(self, volume: VolumeSpec) -> None:
+    def spare(self, volume: LocalVolume) -> None:
         """Undo `condemn`, whole or cut off, of which `empty` has not begun.
 
         Failure: a deletion that is cancelled goes on waiting, and who asked is told; after a
             `condemn` that failed the volume is served, and `volume.not-spared` tells it.
         """
 
-    def empty(self, volume: VolumeSpec, without: tuple[str, ...]) -> None:
+    def empty(self, volume: LocalVolume, without: tuple[str, ...]) -> None:
         """Remove the bytes of what `condemn` marked.
 
         Raises:
@@ -129,7 +129,7 @@ class Lifecycle:
         del without
         self.delete(volume)
 
-    def tidy(self, volume: VolumeSpec, without: tuple[str, ...]) -> None:
+    def tidy(self, volume: LocalVolume, without: tuple[str, ...]) -> None:
         """Remove the marks of what `empty` emptied; what is not there is success.
 
         Failure: the deletion waits and is tried again.
@@ -152,7 +152,7 @@ class Lifecycle:
         del without
         raise FormatError("this engine keeps nothing in folders", path=folders[0])
 
-    def loss(self, volume: VolumeSpec, keep: str) -> str:
+    def loss(self, volume: LocalVolume, keep: str) -> str:
         """Say in sentences what may be lost if the volume is told to go on as it is.
 
         Args:
@@ -167,7 +167,7 @@ class Lifecycle:
         del keep
         raise UsageError(f"volume {volume.name}: nothing is in doubt, so nothing is to be accepted")
 
-    def accept_loss(self, volume: VolumeSpec, keep: str) -> None:
+    def accept_loss(self, volume: LocalVolume, keep: str) -> None:
         """Note, durably, that an operator accepts what `loss` says. Nothing of the volume runs.
 
         Failure: nothing is accepted; the volume is served as before, and who asked is told.

@@ -13,7 +13,7 @@ class RecordPlace(abc.ABC):
     One is written at a time: the replicator sees to that. Another one may be opened to `load` while
     a replica runs: by who asks what may be lost of a volume, or looks at folders.
 
-    Thread: worker thread, in the replica's process; server elsewhere.
+    Thread: worker thread, in the replica's process; work process elsewhere.
     Blocking: yes.
     Since: contract 2.
     """
@@ -26,7 +26,7 @@ class RecordPlace(abc.ABC):
             FormatError: It is damaged.
             OSError: It can't be read now.
 
-        Thread: data thread, once, before the store is opened; server.
+        Thread: data thread, once, before the store is opened; work process.
         Failure: the replica does not start.
         """
 
@@ -55,7 +55,7 @@ class RecordPlace(abc.ABC):
             FormatError: It is damaged, and so says nothing any more.
             OSError: It can't be removed now; it is called again.
 
-        Thread: server.
+        Thread: work process.
         Failure: the removal waits and is tried again.
         """
 
@@ -63,6 +63,6 @@ class RecordPlace(abc.ABC):
     def close(self) -> None:
         """Let it go.
 
-        Thread: data thread, last, after `Store.close`; server.
+        Thread: data thread, last, after `Store.close`; work process.
         Failure: the replica's process ends, told by name.
         """

@@ -59,8 +59,8 @@ class VolumeSource:
 
 @attrs.frozen
 class VolumeSpec:
-    """One volume: what the config file or a command asks for, the state keeps and a process serves.
-    Immutable but for growth.
+    """One volume: what the config file or a command asks for, the state keeps and a process serves,
+    on whichever node. Immutable but for growth.
 
     Attributes:
         name: Its name: 1 to 63 of a-z, 0-9 and '-', starting with a letter.
@@ -73,8 +73,6 @@ class VolumeSpec:
         engine_options: Instance of the engine's own option class.
         exports: How it is served, one or more; the first is the one that is shown first.
         filters: (name, option instance) pairs, the one nearest the front end first.
-        folder: The volume's own folder under the data folder, for what has no other place. Only a
-            volume of a data folder has one.
         created: Seconds since the epoch.
         store_options: Instance of the option class of the engine's store; None without one.
         labels: What its users call it by; it means nothing to core. Known to the server, its
@@ -90,12 +88,35 @@ class VolumeSpec:
     engine: str
     engine_options: Any
     exports: tuple[Export, ...]
-    folder: Path
     filters: tuple[tuple[str, Any], ...] = ()
     created: float = 0.0
     store_options: Any = None
     labels: Mapping[str, str] = attrs.field(factory=dict, hash=False)
     source: VolumeSource | None = None
+
+
+@attrs.frozen
+class LocalVolume(VolumeSpec):
+    """A volume on this node: what it is, and where it has room of its own here.
+
+    Attributes:
+        folder: The volume's own folder under the data folder, for what has no other place. It is
+            there when the volume is made.
+    """
+
+    folder: Path = attrs.field(kw_only=True)
+
+    @classmethod
+    def of(cls, volume: VolumeSpec, folder: Path, **known: Any) -> LocalVolume:
+        """Return a volume on this node.
+
+        Args:
+            volume: The volume.
+            folder: Its own folder.
+            known: What else this node knows of it: uuid, created.
+        """
+        fields = {one.name: getattr(volume, one.name) for one in attrs.fields(VolumeSpec)}
+        return cls(**fields | known, folder=folder)
 
     def frontend_folder(self, frontend: str) -> Path:
         """Return where a front end keeps what is its own of this volume: what outlives the target,

@@ -147,7 +147,7 @@ class StoreExtras:
         """Make the bytes, as `create` does, but those of a snapshot of another replica on this
         node. Capability CLONE. No replicator calls it yet.
 
-        Thread: server.
+        Thread: work process.
         Blocking: yes.
         Failure: the volume is not made.
         """

@@ -21,6 +21,7 @@ from tierce import (
     FrontendDescription,
     Lifecycle,
     Listens,
+    LocalVolume,
     MemberSpec,
     PolicyHandlerDescription,
     Scope,
@@ -144,12 +145,12 @@ class FolderLifecycle(Lifecycle):
         loss = f"{without[0]} is lost" if without else ""
         return {**values, "created": 5.0, "engine": "folder", "options": options, "loss": loss}
 
-    def loss(self, volume: VolumeSpec, keep: str) -> str:
+    def loss(self, volume: LocalVolume, keep: str) -> str:
         if not (self._folder(volume) / "doubt").exists():
             return super().loss(volume, keep)
         return f"all but {keep} may be lost"
 
-    def accept_loss(self, volume: VolumeSpec, keep: str) -> None:
+    def accept_loss(self, volume: LocalVolume, keep: str) -> None:
         super().accept_loss(volume, keep)
         (self._folder(volume) / "doubt").unlink()
 

@@ -18,9 +18,9 @@ from tierce import (
     ConflictError,
     Event,
     FormatError,
+    LocalVolume,
     Op,
     Request,
-    VolumeSpec,
 )
 from tierce.process.epoll import EpollReactor
 from tierce.volume.statistics import StatisticsPage
@@ -31,13 +31,13 @@ from tierce_engines.options import FileOptions
 
 
 @pytest.fixture
-def volume(tmp_path: Path) -> VolumeSpec:
+def volume(tmp_path: Path) -> LocalVolume:
     path = tmp_path / "bytes" / "x.img"
     return volume_spec(tmp_path, "file", FileOptions(path=str(path)))
 
 
 @pytest.fixture
-def run(volume: VolumeSpec, tmp_path: Path) -> Iterator[Run]:
+def run(volume: LocalVolume, tmp_path: Path) -> Iterator[Run]:
     FileLifecycle().create(volume)
     reactor, page = EpollReactor(), StatisticsPage.create(tmp_path / "page")
     yield Run(FileDevice(open_context(volume, reactor, page)), reactor)
@@ -45,7 +45,7 @@ def run(volume: VolumeSpec, tmp_path: Path) -> Iterator[Run]:
     reactor.close()
 
 
-def path_of(volume: VolumeSpec) -> Path:
+def path_of(volume: LocalVolume) -> Path:
     return Path(volume.engine_options.path)
 
 
@@ -53,7 +53,7 @@ def write(offset: int, data: bytes) -> Request:
     return Request(Op.WRITE, offset, len(data), memoryview(data))
 
 
-def test_a_missing_or_short_file_is_one_clear_error(volume: VolumeSpec, tmp_path: Path) -> None:
+def test_a_missing_or_short_file_is_one_clear_error(volume: LocalVolume, tmp_path: Path) -> None:
     reactor, page = EpollReactor(), StatisticsPage.create(tmp_path / "page")
     FileLifecycle().create(volume)
     path_of(volume).write_bytes(b"short")
@@ -69,7 +69,7 @@ def test_a_missing_or_short_file_is_one_clear_error(volume: VolumeSpec, tmp_path
     reactor.close()
 
 
-def test_what_nobody_knows_the_making_of_is_not_opened(volume: VolumeSpec, tmp_path: Path) -> None:
+def test_what_nobody_knows_the_making_of_is_not_opened(volume: LocalVolume, tmp_path: Path) -> None:
     reactor, page = EpollReactor(), StatisticsPage.create(tmp_path / "page")
     FileLifecycle().create(volume)
     (volume.folder / "file.json").unlink()
@@ -79,7 +79,7 @@ def test_what_nobody_knows_the_making_of_is_not_opened(volume: VolumeSpec, tmp_p
     reactor.close()
 
 
-def test_another_path_under_a_volume_is_not_served(volume: VolumeSpec, tmp_path: Path) -> None:
+def test_another_path_under_a_volume_is_not_served(volume: LocalVolume, tmp_path: Path) -> None:
     reactor, page = EpollReactor(), StatisticsPage.create(tmp_path / "page")
     FileLifecycle().create(volume)
     other = tmp_path / "other.img"
@@ -99,7 +99,7 @@ def test_another_path_under_a_volume_is_not_served(volume: VolumeSpec, tmp_path:
 
 
 def test_a_copy_put_back_in_the_files_place_is_served_and_told(
-    volume: VolumeSpec, tmp_path: Path
+    volume: LocalVolume, tmp_path: Path
 ) -> None:
     FileLifecycle().create(volume)
     path_of(volume).unlink()
@@ -115,7 +115,7 @@ def test_a_copy_put_back_in_the_files_place_is_served_and_told(
 
 
 def test_a_file_that_is_cut_short_while_it_is_served_is_not_read_or_written_any_more(
-    volume: VolumeSpec, run: Run
+    volume: LocalVolume, run: Run
 ) -> None:
     run.submit(write(0, b"a" * SIZE))
     os.truncate(path_of(volume), 8192)
@@ -139,7 +139,7 @@ def code_of(run: Run, request: Request) -> Code:
     return status.code
 
 
-def test_bytes_survive_closing_and_opening(volume: VolumeSpec, run: Run, tmp_path: Path) -> None:
+def test_bytes_survive_closing_and_opening(volume: LocalVolume, run: Run, tmp_path: Path) -> None:
     run.submit(write(4096, b"kept" * 128))
     run.close()
     page = StatisticsPage.create(tmp_path / "page2")
@@ -175,7 +175,7 @@ def test_a_fragmented_file_is_told_of_in_parts(tmp_path: Path) -> None:
     assert [extent.is_hole for extent in first[:4]] == [False, True, False, True]
 
 
-def test_what_is_not_in_the_page_cache_is_read_all_the_same(volume: VolumeSpec, run: Run) -> None:
+def test_what_is_not_in_the_page_cache_is_read_all_the_same(volume: LocalVolume, run: Run) -> None:
     run.submit(write(0, b"c" * SIZE), Request(Op.FLUSH))
     run.submit(Request(Op.FLUSH))
     descriptor = os.open(path_of(volume), os.O_RDONLY)
@@ -209,7 +209,7 @@ def test_a_failed_write_says_what_where_and_why(
     run.close()
 
 
-def test_the_device_takes_the_geometry_of_its_volume(volume: VolumeSpec, tmp_path: Path) -> None:
+def test_the_device_takes_the_geometry_of_its_volume(volume: LocalVolume, tmp_path: Path) -> None:
     large = attrs.evolve(volume, block_size=4096)
     FileLifecycle().create(large)
     reactor, page = EpollReactor(), StatisticsPage.create(tmp_path / "page")
@@ -241,7 +241,7 @@ def test_a_file_system_that_can_not_tell_what_is_cached_is_read_all_the_same(
 
 
 def test_a_second_volume_on_the_same_file_is_refused(
-    volume: VolumeSpec, run: Run, tmp_path: Path
+    volume: LocalVolume, run: Run, tmp_path: Path
 ) -> None:
     page = StatisticsPage.create(tmp_path / "page2")
     with pytest.raises(ConflictError, match="open for another volume"):
@@ -251,7 +251,7 @@ def test_a_second_volume_on_the_same_file_is_refused(
 
 
 def test_a_failing_medium_is_an_event_but_not_each_time(
-    volume: VolumeSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    volume: LocalVolume, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     FileLifecycle().create(volume)
     events: list[Event] = []

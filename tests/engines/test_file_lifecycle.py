@@ -12,7 +12,7 @@ import pytest
 
 from core.volume.model import SIZE, volume_spec
 from recorded_disk import RecordedDisk
-from tierce import ConflictError, FormatError, TemporaryError, UsageError, VolumeSpec
+from tierce import ConflictError, FormatError, LocalVolume, TemporaryError, UsageError
 from tierce_engines.file_lifecycle import FileLifecycle
 from tierce_engines.file_record import TAG, record_of
 from tierce_engines.options import FileOptions
@@ -21,34 +21,34 @@ LIFECYCLE = FileLifecycle()
 
 
 @pytest.fixture
-def volume(tmp_path: Path) -> VolumeSpec:
+def volume(tmp_path: Path) -> LocalVolume:
     (tmp_path / "own").mkdir()
     options = FileOptions(path=str(tmp_path / "deep" / "bytes" / "x.img"))
     return volume_spec(tmp_path / "own", "file", options)
 
 
-def path_of(volume: VolumeSpec) -> Path:
+def path_of(volume: LocalVolume) -> Path:
     return Path(volume.engine_options.path)
 
 
-def at(volume: VolumeSpec, path: Path) -> VolumeSpec:
+def at(volume: LocalVolume, path: Path) -> LocalVolume:
     return attrs.evolve(volume, engine_options=FileOptions(path=str(path)))
 
 
-def delete(volume: VolumeSpec, *without: str) -> None:
+def delete(volume: LocalVolume, *without: str) -> None:
     LIFECYCLE.condemn(volume, without)
     LIFECYCLE.empty(volume, without)
     LIFECYCLE.tidy(volume, without)
 
 
-def put(volume: VolumeSpec, data: bytes) -> None:
+def put(volume: LocalVolume, data: bytes) -> None:
     """An operator has put a file there."""
     path_of(volume).parent.mkdir(parents=True)
     path_of(volume).write_bytes(data)
 
 
 def test_a_volumes_file_is_made_sparse_and_goes_with_it_in_steps_that_can_be_repeated(
-    volume: VolumeSpec, tmp_path: Path
+    volume: LocalVolume, tmp_path: Path
 ) -> None:
     for _ in range(2):
         LIFECYCLE.create(volume)
@@ -66,7 +66,7 @@ def test_a_volumes_file_is_made_sparse_and_goes_with_it_in_steps_that_can_be_rep
     assert [one.name for one in tmp_path.rglob("*")] == ["own"], "its folders and notes go too"
 
 
-def test_a_file_that_was_there_is_used_as_it_is_and_never_removed(volume: VolumeSpec) -> None:
+def test_a_file_that_was_there_is_used_as_it_is_and_never_removed(volume: LocalVolume) -> None:
     put(volume, b"x" * SIZE)
     LIFECYCLE.create(volume)
     delete(volume)
@@ -77,7 +77,7 @@ def test_a_file_that_was_there_is_used_as_it_is_and_never_removed(volume: Volume
     assert path_of(volume).read_bytes() == b"x" * SIZE
 
 
-def test_a_file_of_another_size_is_left_alone(volume: VolumeSpec) -> None:
+def test_a_file_of_another_size_is_left_alone(volume: LocalVolume) -> None:
     put(volume, b"precious")
     with pytest.raises(ConflictError, match="8 bytes already"):
         LIFECYCLE.create(volume)
@@ -86,7 +86,7 @@ def test_a_file_of_another_size_is_left_alone(volume: VolumeSpec) -> None:
 
 
 def test_a_deletion_takes_what_was_made_not_what_the_options_name_now(
-    volume: VolumeSpec, tmp_path: Path
+    volume: LocalVolume, tmp_path: Path
 ) -> None:
     LIFECYCLE.create(volume)
     stranger = tmp_path / "stranger.img"
@@ -97,7 +97,7 @@ def test_a_deletion_takes_what_was_made_not_what_the_options_name_now(
 
 
 def test_a_misspelt_device_is_an_error_and_nothing_is_made(
-    volume: VolumeSpec, tmp_path: Path
+    volume: LocalVolume, tmp_path: Path
 ) -> None:
     for path in (Path("/dev/no-such-disk"), Path("/dev/deep/no-such-disk"), tmp_path / "link"):
         if path.parent == tmp_path:
@@ -109,7 +109,7 @@ def test_a_misspelt_device_is_an_error_and_nothing_is_made(
     assert list(volume.folder.iterdir()) == []
 
 
-def test_what_is_no_file_can_not_be_a_volume(volume: VolumeSpec) -> None:
+def test_what_is_no_file_can_not_be_a_volume(volume: LocalVolume) -> None:
     path_of(volume).mkdir(parents=True)
     with pytest.raises(UsageError, match="is neither a file nor a block device"):
         LIFECYCLE.create(volume)
@@ -119,7 +119,7 @@ def test_what_is_no_file_can_not_be_a_volume(volume: VolumeSpec) -> None:
 
 @pytest.mark.parametrize("call", ["ftruncate", "fsync", "setxattr", "replace"])
 def test_a_creation_that_fails_leaves_nothing_behind(
-    volume: VolumeSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+    volume: LocalVolume, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     whole, path = getattr(os, call), path_of(volume)
 
@@ -138,7 +138,7 @@ def test_a_creation_that_fails_leaves_nothing_behind(
     LIFECYCLE.create(volume)
 
 
-def test_an_undone_creation_takes_no_file_that_was_written_to(volume: VolumeSpec) -> None:
+def test_an_undone_creation_takes_no_file_that_was_written_to(volume: LocalVolume) -> None:
     LIFECYCLE.create(volume)
     path_of(volume).write_bytes(b"x" * SIZE)
     with pytest.raises(ConflictError, match="has been written to: left alone"):
@@ -146,7 +146,7 @@ def test_an_undone_creation_takes_no_file_that_was_written_to(volume: VolumeSpec
     assert path_of(volume).read_bytes() == b"x" * SIZE
 
 
-def test_a_volume_of_a_lost_state_keeps_what_is_known_of_its_file(volume: VolumeSpec) -> None:
+def test_a_volume_of_a_lost_state_keeps_what_is_known_of_its_file(volume: LocalVolume) -> None:
     """It is made again over its file: that it was made, and what is in doubt, are remembered."""
     LIFECYCLE.create(volume)
     path_of(volume).write_bytes(b"x" * SIZE)
@@ -160,7 +160,9 @@ def test_a_volume_of_a_lost_state_keeps_what_is_known_of_its_file(volume: Volume
         record_of(volume)
 
 
-def test_another_volumes_file_is_not_taken_for_ones_own(volume: VolumeSpec, tmp_path: Path) -> None:
+def test_another_volumes_file_is_not_taken_for_ones_own(
+    volume: LocalVolume, tmp_path: Path
+) -> None:
     LIFECYCLE.create(volume)
     path_of(volume).write_bytes(b"x" * SIZE)
     (tmp_path / "second").mkdir()
@@ -176,7 +178,7 @@ def test_another_volumes_file_is_not_taken_for_ones_own(volume: VolumeSpec, tmp_
     assert not record_of(second).is_made
 
 
-def test_a_file_whose_disk_is_not_mounted_is_waited_for(volume: VolumeSpec) -> None:
+def test_a_file_whose_disk_is_not_mounted_is_waited_for(volume: LocalVolume) -> None:
     LIFECYCLE.create(volume)
     away = path_of(volume).with_name("away")
     path_of(volume).rename(away)
@@ -191,7 +193,7 @@ def test_a_file_whose_disk_is_not_mounted_is_waited_for(volume: VolumeSpec) -> N
     assert not path_of(volume).exists()
 
 
-def test_a_file_that_is_lost_or_anothers_is_left_out_by_name(volume: VolumeSpec) -> None:
+def test_a_file_that_is_lost_or_anothers_is_left_out_by_name(volume: LocalVolume) -> None:
     LIFECYCLE.create(volume)
     os.setxattr(path_of(volume), TAG, b"22" * 16)
     with pytest.raises(ConflictError, match=r"another volume's file.*--without file"):
@@ -202,7 +204,7 @@ def test_a_file_that_is_lost_or_anothers_is_left_out_by_name(volume: VolumeSpec)
     assert list(volume.folder.iterdir()) == []
 
 
-def test_without_a_record_of_its_making_nothing_is_removed(volume: VolumeSpec) -> None:
+def test_without_a_record_of_its_making_nothing_is_removed(volume: LocalVolume) -> None:
     LIFECYCLE.create(volume)
     (volume.folder / "file.json").write_bytes(b"damaged")
     with pytest.raises(ConflictError, match="nothing says whether the file was made"):
@@ -212,7 +214,7 @@ def test_without_a_record_of_its_making_nothing_is_removed(volume: VolumeSpec) -
     assert list(volume.folder.iterdir()) == []
 
 
-def test_a_deletion_is_taken_back(volume: VolumeSpec) -> None:
+def test_a_deletion_is_taken_back(volume: LocalVolume) -> None:
     LIFECYCLE.create(volume)
     LIFECYCLE.spare(volume)
     LIFECYCLE.condemn(volume, ())
@@ -221,7 +223,7 @@ def test_a_deletion_is_taken_back(volume: VolumeSpec) -> None:
     assert not record_of(volume).is_deleted
 
 
-def test_an_edited_path_must_name_the_same_file(volume: VolumeSpec, tmp_path: Path) -> None:
+def test_an_edited_path_must_name_the_same_file(volume: LocalVolume, tmp_path: Path) -> None:
     LIFECYCLE.create(volume)
     other = tmp_path / "other.img"
     with pytest.raises(ConflictError, match=r"other\.img can't be opened \(No such file"):
@@ -241,7 +243,7 @@ def test_a_raw_file_can_not_be_adopted_and_says_what_to_do(tmp_path: Path) -> No
         LIFECYCLE.adopt((tmp_path,))
 
 
-def test_there_is_one_copy_to_go_on_with(volume: VolumeSpec) -> None:
+def test_there_is_one_copy_to_go_on_with(volume: LocalVolume) -> None:
     LIFECYCLE.create(volume)
     with pytest.raises(UsageError, match="has one copy: leave --keep replica-1 out"):
         LIFECYCLE.loss(volume, "replica-1")
@@ -252,7 +254,7 @@ def test_there_is_one_copy_to_go_on_with(volume: VolumeSpec) -> None:
 KEEPS = (0.0, 1.0, 0.5, 0.5)
 
 
-def live(volume: VolumeSpec, disk: RecordedDisk) -> None:
+def live(volume: LocalVolume, disk: RecordedDisk) -> None:
     LIFECYCLE.create(volume)
     disk.note("done", "create")
     for step in (LIFECYCLE.condemn, LIFECYCLE.empty, LIFECYCLE.tidy):
@@ -260,7 +262,7 @@ def live(volume: VolumeSpec, disk: RecordedDisk) -> None:
         disk.note("done", step.__name__)
 
 
-def judge(volume: VolumeSpec, done: set[str], *, is_kept: bool) -> None:
+def judge(volume: LocalVolume, done: set[str], *, is_kept: bool) -> None:
     """Go on after a loss of power as the server would; the phase says which steps were done."""
     if "create" not in done:
         if is_kept:

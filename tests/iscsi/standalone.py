@@ -37,12 +37,12 @@ from tierce import (
     Handover,
     Hangup,
     Lane,
+    LocalVolume,
     Op,
     Request,
     Route,
     Send,
     Status,
-    VolumeSpec,
 )
 from tierce_iscsi.connection_router import IscsiConnectionRouter
 from tierce_iscsi.frontend import IscsiFrontend
@@ -246,11 +246,12 @@ class Counters:
         pass
 
 
-def make_volume(size: int, block_size: int = 512) -> VolumeSpec:
+def make_volume(size: int, block_size: int = 512) -> LocalVolume:
     """A volume for tests."""
-    return VolumeSpec(
+    return LocalVolume(
         *("demo", "0123456789abcdef0123456789abcdef", size, block_size, "memory", None),
-        *((Export(frontend="iscsi", options=IscsiVolumeOptions()),), Path("/nonexistent")),
+        (Export(frontend="iscsi", options=IscsiVolumeOptions()),),
+        folder=Path("/nonexistent"),
     )
 
 

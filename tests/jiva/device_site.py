@@ -10,11 +10,11 @@ import pytest
 
 from tierce import (
     Event,
+    LocalVolume,
     MemberContext,
     MemberStatus,
     OpenContext,
     StoreChoice,
-    VolumeSpec,
     VolumeStatus,
 )
 from tierce.process.epoll import EpollReactor
@@ -43,7 +43,7 @@ class Site:
         self.store = store
         replicas = tuple(ReplicaOptions(folder=str(folder / name)) for name in "abc")
         options = JivaOptions(replicas, reconnect_grace_s=0.05, opening_patience_s=0.1)
-        self.volume = VolumeSpec(
+        self.volume = LocalVolume(
             "demo",
             "00ff",
             size_bytes,
@@ -51,7 +51,7 @@ class Site:
             "jiva",
             options,
             (),
-            folder / "own",
+            folder=folder / "own",
             store_options=store_options,
         )
         self.reactor = EpollReactor()

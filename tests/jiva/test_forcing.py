@@ -7,7 +7,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from tierce import ConflictError, UsageError, VolumeSpec
+from tierce import ConflictError, LocalVolume, UsageError
 from tierce_jiva.ballot import Ballot, Membership, Order, Record
 from tierce_jiva.boot import boot_id
 from tierce_jiva.folder import ReplicaFolder
@@ -22,10 +22,10 @@ LIFECYCLE = JivaLifecycle()
 
 
 @pytest.fixture
-def volume(tmp_path: Path) -> VolumeSpec:
+def volume(tmp_path: Path) -> LocalVolume:
     """Three replicas, of which only the first held everything when they were last served."""
     folders = tuple(ReplicaOptions(folder=str(tmp_path / name)) for name in NAMES)
-    volume = VolumeSpec(
+    volume = LocalVolume(
         name="demo",
         uuid="00ff",
         size_bytes=1 << 20,
@@ -49,14 +49,14 @@ def change(path: Path, **changes: object) -> None:
     folder.close()
 
 
-def record(volume: VolumeSpec, name: str) -> Record:
+def record(volume: LocalVolume, name: str) -> Record:
     (member,) = (one for one in LIFECYCLE.members(volume) if one.name == name)
     folder = ReplicaFolder(member.folder)
     folder.close()
     return folder.record
 
 
-def opening(volume: VolumeSpec, *names: str) -> Opening | Waiting:
+def opening(volume: LocalVolume, *names: str) -> Opening | Waiting:
     """Return what a target decides that these replicas answer."""
     promises = {}
     for name in names:
@@ -72,13 +72,13 @@ def opening(volume: VolumeSpec, *names: str) -> Opening | Waiting:
     return choose(NAMES, promises)
 
 
-def test_without_it_the_volume_waits_for_the_one_that_held_everything(volume: VolumeSpec) -> None:
+def test_without_it_the_volume_waits_for_the_one_that_held_everything(volume: LocalVolume) -> None:
     found = opening(volume, "replica-2", "replica-3")
     assert isinstance(found, Waiting)
     assert found.names == ("replica-1",)
 
 
-def test_the_next_opening_serves_from_the_replica_that_was_named(volume: VolumeSpec) -> None:
+def test_the_next_opening_serves_from_the_replica_that_was_named(volume: LocalVolume) -> None:
     LIFECYCLE.accept_loss(volume, "replica-2")
     found = opening(volume, "replica-2", "replica-3")
     assert isinstance(found, Opening)
@@ -86,7 +86,7 @@ def test_the_next_opening_serves_from_the_replica_that_was_named(volume: VolumeS
     assert record(volume, "replica-2").promised > BALLOT
 
 
-def test_the_replica_is_taken_as_it_is_though_it_knows_of_fewer_orders(volume: VolumeSpec) -> None:
+def test_the_replica_is_taken_as_it_is_though_it_knows_of_fewer_orders(volume: LocalVolume) -> None:
     (one, two, three) = LIFECYCLE.members(volume)
     change(two.folder, order=Order(BALLOT, 1), let_in_boot="before", marks=frozenset({0}))
     change(three.folder, settled=Order(BALLOT, 3))
@@ -98,7 +98,7 @@ def test_the_replica_is_taken_as_it_is_though_it_knows_of_fewer_orders(volume: V
     assert one.name not in found.in_sync
 
 
-def test_one_that_could_not_be_reached_has_no_say_when_it_comes_back(volume: VolumeSpec) -> None:
+def test_one_that_could_not_be_reached_has_no_say_when_it_comes_back(volume: LocalVolume) -> None:
     one = LIFECYCLE.members(volume)[0]
     one.folder.rename(one.folder.with_name("away"))
     LIFECYCLE.accept_loss(volume, "replica-2")
@@ -108,21 +108,21 @@ def test_one_that_could_not_be_reached_has_no_say_when_it_comes_back(volume: Vol
     assert found.in_sync == {"replica-2"}
 
 
-def test_it_says_whether_writes_are_lost_for_good(volume: VolumeSpec) -> None:
+def test_it_says_whether_writes_are_lost_for_good(volume: LocalVolume) -> None:
     assert "lost for good" in LIFECYCLE.loss(volume, "replica-2")
     assert "replica-1 did" in LIFECYCLE.loss(volume, "replica-2")
     assert "one of those that held" in LIFECYCLE.loss(volume, "replica-1")
 
 
 @pytest.mark.parametrize(("keep", "words"), [("", "--keep, one of replica-1"), ("x", "no replica")])
-def test_it_must_be_told_which_replica_counts(volume: VolumeSpec, keep: str, words: str) -> None:
+def test_it_must_be_told_which_replica_counts(volume: LocalVolume, keep: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         LIFECYCLE.loss(volume, keep)
     with pytest.raises(UsageError, match=words):
         LIFECYCLE.accept_loss(volume, keep)
 
 
-def test_a_majority_must_be_within_reach(volume: VolumeSpec) -> None:
+def test_a_majority_must_be_within_reach(volume: LocalVolume) -> None:
     for member in LIFECYCLE.members(volume)[1:]:
         member.folder.rename(member.folder.with_name(f"{member.name}-away"))
     with pytest.raises(ConflictError, match="1 of 3 replicas can be reached, 2 must"):
@@ -132,7 +132,7 @@ def test_a_majority_must_be_within_reach(volume: VolumeSpec) -> None:
     assert record(volume, "replica-1").promised == BALLOT
 
 
-def test_nothing_is_forced_while_a_replica_runs(volume: VolumeSpec) -> None:
+def test_nothing_is_forced_while_a_replica_runs(volume: LocalVolume) -> None:
     running = ReplicaFolder(LIFECYCLE.members(volume)[2].folder)
     with pytest.raises(ConflictError, match="has this folder open"):
         LIFECYCLE.accept_loss(volume, "replica-2")

@@ -10,7 +10,7 @@ import attrs
 import pytest
 
 from recorded_disk import LateFiles, RecordedDisk
-from tierce import ConflictError, FormatError, TemporaryError, UsageError, VolumeSpec
+from tierce import ConflictError, FormatError, LocalVolume, TemporaryError, UsageError
 from tierce_jiva.ballot import Ballot, Membership
 from tierce_jiva.folder import ReplicaFolder
 from tierce_jiva.lifecycle import JivaLifecycle
@@ -21,16 +21,18 @@ LIFECYCLE = JivaLifecycle()
 
 
 @pytest.fixture
-def volume(tmp_path: Path) -> VolumeSpec:
+def volume(tmp_path: Path) -> LocalVolume:
     replicas = tuple(ReplicaOptions(folder=str(tmp_path / f"node-{name}")) for name in "abc")
-    return VolumeSpec("demo", "00ff", 65536, 512, "jiva", JivaOptions(replicas), (), tmp_path)
+    return LocalVolume(
+        "demo", "00ff", 65536, 512, "jiva", JivaOptions(replicas), (), folder=tmp_path
+    )
 
 
-def folders(volume: VolumeSpec) -> tuple[Path, ...]:
+def folders(volume: LocalVolume) -> tuple[Path, ...]:
     return tuple(member.folder for member in LIFECYCLE.members(volume))
 
 
-def test_members_are_named_by_their_place_in_the_config(volume: VolumeSpec) -> None:
+def test_members_are_named_by_their_place_in_the_config(volume: LocalVolume) -> None:
     assert [member.name for member in LIFECYCLE.members(volume)] == [
         "replica-1",
         "replica-2",
@@ -38,17 +40,17 @@ def test_members_are_named_by_their_place_in_the_config(volume: VolumeSpec) -> N
     ]
 
 
-def delete(volume: VolumeSpec, *without: str) -> None:
+def delete(volume: LocalVolume, *without: str) -> None:
     LIFECYCLE.condemn(volume, without)
     LIFECYCLE.empty(volume, without)
     LIFECYCLE.tidy(volume, without)
 
 
-def places(volume: VolumeSpec) -> list[Place]:
+def places(volume: LocalVolume) -> list[Place]:
     return [look(one.folder, volume.uuid, one.name) for one in LIFECYCLE.members(volume)]
 
 
-def test_creating_and_every_step_of_deleting_can_be_repeated(volume: VolumeSpec) -> None:
+def test_creating_and_every_step_of_deleting_can_be_repeated(volume: LocalVolume) -> None:
     for _ in range(2):
         LIFECYCLE.create(volume)
     assert all((folder / "head-000.img").stat().st_size == 65536 for folder in folders(volume))
@@ -58,14 +60,14 @@ def test_creating_and_every_step_of_deleting_can_be_repeated(volume: VolumeSpec)
     assert not any(folder.exists() for folder in folders(volume))
 
 
-def test_a_creation_that_is_given_up_leaves_nothing(volume: VolumeSpec) -> None:
+def test_a_creation_that_is_given_up_leaves_nothing(volume: LocalVolume) -> None:
     LIFECYCLE.create(volume)
     for _ in range(2):
         LIFECYCLE.delete(volume)
     assert not any(folder.exists() for folder in folders(volume))
 
 
-def test_with_one_disk_not_mounted_nothing_goes_until_it_is_back(volume: VolumeSpec) -> None:
+def test_with_one_disk_not_mounted_nothing_goes_until_it_is_back(volume: LocalVolume) -> None:
     LIFECYCLE.create(volume)
     third = folders(volume)[2]
     away = third.with_name("unmounted")
@@ -90,7 +92,7 @@ def test_with_one_disk_not_mounted_nothing_goes_until_it_is_back(volume: VolumeS
     assert not any(folder.exists() for folder in folders(volume))
 
 
-def test_a_lost_or_damaged_replica_is_left_out_by_name(volume: VolumeSpec) -> None:
+def test_a_lost_or_damaged_replica_is_left_out_by_name(volume: LocalVolume) -> None:
     LIFECYCLE.create(volume)
     (folders(volume)[1] / "volume.json").write_bytes(b"damaged")
     with pytest.raises(ConflictError, match="delete demo --without replica-2` deletes the rest"):
@@ -103,7 +105,7 @@ def test_a_lost_or_damaged_replica_is_left_out_by_name(volume: VolumeSpec) -> No
     assert [folder.exists() for folder in folders(volume)] == [False, True, False]
 
 
-def test_a_deletion_is_taken_back_while_all_bytes_are_there(volume: VolumeSpec) -> None:
+def test_a_deletion_is_taken_back_while_all_bytes_are_there(volume: LocalVolume) -> None:
     LIFECYCLE.create(volume)
     LIFECYCLE.spare(volume)
     LIFECYCLE.condemn(volume, ())
@@ -116,14 +118,14 @@ def test_a_deletion_is_taken_back_while_all_bytes_are_there(volume: VolumeSpec) 
         LIFECYCLE.spare(volume)
 
 
-def test_what_says_that_it_is_deleted_is_not_adopted(volume: VolumeSpec) -> None:
+def test_what_says_that_it_is_deleted_is_not_adopted(volume: LocalVolume) -> None:
     LIFECYCLE.create(volume)
     LIFECYCLE.condemn(volume, ())
     with pytest.raises(ConflictError, match="was being deleted"):
         LIFECYCLE.adopt(folders(volume))
 
 
-def test_if_one_folder_is_foreign_nothing_is_left_of_the_others(volume: VolumeSpec) -> None:
+def test_if_one_folder_is_foreign_nothing_is_left_of_the_others(volume: LocalVolume) -> None:
     third = folders(volume)[2]
     third.mkdir()
     (third / "letter").write_text("dear")
@@ -133,7 +135,7 @@ def test_if_one_folder_is_foreign_nothing_is_left_of_the_others(volume: VolumeSp
     assert [entry.name for entry in third.iterdir()] == ["letter"]
 
 
-def test_a_creation_that_fails_leaves_alone_what_was_there_before_it(volume: VolumeSpec) -> None:
+def test_a_creation_that_fails_leaves_alone_what_was_there_before_it(volume: LocalVolume) -> None:
     LIFECYCLE.create(volume)
     first, _, third = folders(volume)
     (first / "head-000.img").write_bytes(b"x" * 65536)
@@ -144,7 +146,7 @@ def test_a_creation_that_fails_leaves_alone_what_was_there_before_it(volume: Vol
     assert (first / "head-000.img").read_bytes() == b"x" * 65536
 
 
-def test_another_volumes_folders_are_not_deleted(volume: VolumeSpec) -> None:
+def test_another_volumes_folders_are_not_deleted(volume: LocalVolume) -> None:
     LIFECYCLE.create(volume)
     stranger = attrs.evolve(volume, uuid="beef")
     LIFECYCLE.delete(stranger)
@@ -153,13 +155,13 @@ def test_another_volumes_folders_are_not_deleted(volume: VolumeSpec) -> None:
     assert places(volume) == [Place.WHOLE] * 3
 
 
-def with_folders(volume: VolumeSpec, *names: str) -> VolumeSpec:
+def with_folders(volume: LocalVolume, *names: str) -> LocalVolume:
     first = folders(volume)[0]
     replicas = tuple(ReplicaOptions(folder=str(first.parent / name)) for name in names)
     return attrs.evolve(volume, engine_options=JivaOptions(replicas))
 
 
-def test_edited_replicas_must_be_the_same_ones(volume: VolumeSpec) -> None:
+def test_edited_replicas_must_be_the_same_ones(volume: LocalVolume) -> None:
     LIFECYCLE.create(volume)
     LIFECYCLE.check_change(volume, volume)
     with pytest.raises(ConflictError, match="made with 3 replicas, `replicas:` names 2"):
@@ -176,7 +178,7 @@ def test_edited_replicas_must_be_the_same_ones(volume: VolumeSpec) -> None:
     LIFECYCLE.check_change(volume, moved)
 
 
-def test_a_volume_is_read_back_from_its_folders_in_any_order(volume: VolumeSpec) -> None:
+def test_a_volume_is_read_back_from_its_folders_in_any_order(volume: LocalVolume) -> None:
     LIFECYCLE.create(volume)
     for order in (folders(volume), folders(volume)[::-1]):
         found = LIFECYCLE.adopt(order)
@@ -195,7 +197,7 @@ def accept(folder: Path, sequence: int, *in_sync: str) -> None:
     opened.close()
 
 
-def test_a_volume_is_taken_back_without_a_replica_that_is_lost(volume: VolumeSpec) -> None:
+def test_a_volume_is_taken_back_without_a_replica_that_is_lost(volume: LocalVolume) -> None:
     LIFECYCLE.create(volume)
     first, second, third = folders(volume)
     accept(first, 1, "replica-1", "replica-2", "replica-3")
@@ -213,7 +215,7 @@ def test_a_volume_is_taken_back_without_a_replica_that_is_lost(volume: VolumeSpe
     LIFECYCLE.check_change(again, volume)
 
 
-def test_taking_back_without_the_only_one_that_had_everything_says_so(volume: VolumeSpec) -> None:
+def test_taking_back_without_the_only_one_that_had_everything_says_so(volume: LocalVolume) -> None:
     LIFECYCLE.create(volume)
     first, second, _third = folders(volume)
     accept(first, 1, "replica-1", "replica-3")
@@ -222,13 +224,13 @@ def test_taking_back_without_the_only_one_that_had_everything_says_so(volume: Vo
     assert "Only replica-3 held every acknowledged write" in loss
 
 
-def test_taking_back_without_a_majority_is_refused(volume: VolumeSpec) -> None:
+def test_taking_back_without_a_majority_is_refused(volume: LocalVolume) -> None:
     LIFECYCLE.create(volume)
     with pytest.raises(ConflictError, match="no majority"):
         LIFECYCLE.adopt(folders(volume)[:1], ("replica-2", "replica-3"))
 
 
-def test_what_is_said_to_be_lost_must_be_a_replica_and_not_there(volume: VolumeSpec) -> None:
+def test_what_is_said_to_be_lost_must_be_a_replica_and_not_there(volume: LocalVolume) -> None:
     LIFECYCLE.create(volume)
     with pytest.raises(ConflictError, match="has replicas replica-1, replica-2, replica-3, not"):
         LIFECYCLE.adopt(folders(volume), ("replica-4",))
@@ -236,7 +238,7 @@ def test_what_is_said_to_be_lost_must_be_a_replica_and_not_there(volume: VolumeS
         LIFECYCLE.adopt(folders(volume), ("replica-3",))
 
 
-def test_adopting_names_the_folders_that_are_missing(volume: VolumeSpec) -> None:
+def test_adopting_names_the_folders_that_are_missing(volume: LocalVolume) -> None:
     LIFECYCLE.create(volume)
     with pytest.raises(ConflictError, match="replica-2 too, or say --without replica-2"):
         LIFECYCLE.adopt((folders(volume)[0], folders(volume)[2]))
@@ -245,7 +247,7 @@ def test_adopting_names_the_folders_that_are_missing(volume: VolumeSpec) -> None
 
 
 def test_adopting_refuses_what_is_no_replica_and_another_volumes_replica(
-    volume: VolumeSpec, tmp_path: Path
+    volume: LocalVolume, tmp_path: Path
 ) -> None:
     LIFECYCLE.create(volume)
     (tmp_path / "empty").mkdir()
@@ -262,7 +264,7 @@ def test_adopting_refuses_what_is_no_replica_and_another_volumes_replica(
 
 
 def test_adopting_refuses_two_folders_that_claim_one_replica(
-    volume: VolumeSpec, tmp_path: Path
+    volume: LocalVolume, tmp_path: Path
 ) -> None:
     LIFECYCLE.create(volume)
     copy = tmp_path / "copy"
@@ -276,7 +278,7 @@ def test_adopting_refuses_two_folders_that_claim_one_replica(
 KEEPS = (0.0, 1.0, 0.5, 0.5)
 
 
-def live(lifecycle: JivaLifecycle, volume: VolumeSpec, disk: RecordedDisk) -> None:
+def live(lifecycle: JivaLifecycle, volume: LocalVolume, disk: RecordedDisk) -> None:
     """Make and delete a volume."""
     lifecycle.create(volume)
     disk.note("done", "create")
@@ -285,7 +287,7 @@ def live(lifecycle: JivaLifecycle, volume: VolumeSpec, disk: RecordedDisk) -> No
         disk.note("done", step.__name__)
 
 
-def judge(volume: VolumeSpec, done: set[str], *, is_kept: bool) -> None:
+def judge(volume: LocalVolume, done: set[str], *, is_kept: bool) -> None:
     """Go on after a loss of power as the server would; the phase says which steps were done."""
     if "create" not in done:
         LIFECYCLE.create(volume) if is_kept else LIFECYCLE.delete(volume)
@@ -308,7 +310,7 @@ def judge(volume: VolumeSpec, done: set[str], *, is_kept: bool) -> None:
     assert left == [], "files are left"
 
 
-def explore(root: Path, volume: VolumeSpec, ignored: tuple[str, ...] = ()) -> int:
+def explore(root: Path, volume: LocalVolume, ignored: tuple[str, ...] = ()) -> int:
     root.mkdir()
     disk = RecordedDisk(root, ignored)
     with disk:
@@ -323,7 +325,7 @@ def explore(root: Path, volume: VolumeSpec, ignored: tuple[str, ...] = ()) -> in
 
 
 def test_power_may_be_lost_at_every_point_of_making_and_deleting(
-    volume: VolumeSpec, tmp_path: Path
+    volume: LocalVolume, tmp_path: Path
 ) -> None:
     small = attrs.evolve(with_folders(volume, "disk/x/a", "disk/y"), size_bytes=4096)
     tried = explore(tmp_path / "disk", small)
@@ -342,7 +344,7 @@ def test_power_may_be_lost_at_every_point_of_making_and_deleting(
     ],
 )
 def test_leaving_a_sync_out_of_making_and_deleting_is_found_out(
-    volume: VolumeSpec, tmp_path: Path, call: str, loss: str
+    volume: LocalVolume, tmp_path: Path, call: str, loss: str
 ) -> None:
     small = attrs.evolve(with_folders(volume, "disk/x/a", "disk/y"), size_bytes=4096)
     with pytest.raises((AssertionError, ConflictError, FormatError, TemporaryError), match=loss):

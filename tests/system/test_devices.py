@@ -10,7 +10,7 @@ import attrs
 import pytest
 
 from core.volume.model import Run, open_context, volume_spec
-from tierce import ConflictError, FormatError, UsageError, VolumeSpec
+from tierce import ConflictError, FormatError, LocalVolume, UsageError
 from tierce.process.epoll import EpollReactor
 from tierce.volume.statistics import StatisticsPage
 from tierce_engines.file import FileDevice
@@ -68,13 +68,13 @@ def mount(attach: Callable[[str], Path], tmp_path: Path) -> Iterator[Callable[[s
         run("umount", folder)
 
 
-def on(path: Path, folder: Path) -> VolumeSpec:
+def on(path: Path, folder: Path) -> LocalVolume:
     folder.mkdir(exist_ok=True)
     spec = volume_spec(folder, "file", FileOptions(path=str(path)))
     return attrs.evolve(spec, size_bytes=SIZE)
 
 
-def open_and_close(volume: VolumeSpec, folder: Path) -> None:
+def open_and_close(volume: LocalVolume, folder: Path) -> None:
     reactor, page = EpollReactor(), StatisticsPage.create(folder / "page")
     try:
         Run(FileDevice(open_context(volume, reactor, page)), reactor).close()

@@ -106,7 +106,6 @@ def parse_volume(value: Value, registry: Registry, reading: Reading, path: str) 
             engine.options, reading, f"{path}.options"
         ),
         exports=parse_exports(shape, value, registry, reading, path),
-        folder=Path(),
         filters=tuple(
             _filter(one, registry, reading, f"{path}.filters[{index}]")
             for index, one in enumerate(shape.filters)

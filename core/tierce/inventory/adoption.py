@@ -18,7 +18,7 @@ from tierce.inventory.errands import Errand, GivenUpError, run_here
 from tierce.process.paths import Paths
 from tierce.process.works import Call, Work, work_for
 from tierce.registry import Registry
-from tierce.spec import VolumeSpec
+from tierce.spec import LocalVolume
 from tierce.state import Owner, Phase, VolumeRecord, acquire
 from tierce.state.store import StateStore
 
@@ -149,7 +149,7 @@ def describe_owner(record: VolumeRecord) -> str:
 
 
 def explain_conflict(
-    error: ConflictError, store: StateStore, spec: VolumeSpec
+    error: ConflictError, store: StateStore, spec: LocalVolume
 ) -> Errand[ConflictError]:
     """If the folders hold a volume already, say which, and what is to be done."""
     try:

@@ -22,7 +22,7 @@ from tierce.inventory.engines import Engines
 from tierce.inventory.errands import Errand
 from tierce.process.works import Call, work_for
 from tierce.registry.members import parts_of
-from tierce.spec import Event, VolumeSpec
+from tierce.spec import Event, LocalVolume
 from tierce.state import Phase, VolumeRecord
 from tierce.state.store import StateStore
 
@@ -137,7 +137,7 @@ class Deletions:
 
     # -- inside ------------------------------------------------------------------------------------
 
-    def _condemn(self, volume: VolumeSpec, record: VolumeRecord) -> Errand[Exception | None]:
+    def _condemn(self, volume: LocalVolume, record: VolumeRecord) -> Errand[Exception | None]:
         """Mark everything; return why it can't be, the volume being as it was then."""
         try:
             yield work_for(Call.CONDEMN, volume, without=record.without)

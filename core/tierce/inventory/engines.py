@@ -8,7 +8,7 @@ from tierce.config import volume_from_mapping
 from tierce.process.paths import Paths
 from tierce.registry import Registry
 from tierce.registry.members import members_of
-from tierce.spec import MemberSpec, VolumeSpec
+from tierce.spec import LocalVolume, MemberSpec, VolumeSpec
 from tierce.state import VolumeRecord
 
 
@@ -22,7 +22,7 @@ class Served:
         members: Its members.
     """
 
-    volume: VolumeSpec
+    volume: LocalVolume
     record: VolumeRecord
     members: tuple[MemberSpec, ...]
 
@@ -48,7 +48,7 @@ class Engines:
         """Take these plugins from now on: the config file was read."""
         self._registry = registry
 
-    def parse(self, record: VolumeRecord) -> VolumeSpec:
+    def parse(self, record: VolumeRecord) -> LocalVolume:
         """Return the volume that the state keeps.
 
         Raises:
@@ -62,10 +62,10 @@ class Engines:
         )
         return self.identify(volume, record)
 
-    def identify(self, volume: VolumeSpec, record: VolumeRecord) -> VolumeSpec:
+    def identify(self, volume: VolumeSpec, record: VolumeRecord) -> LocalVolume:
         """Return a volume that somebody asks for as the one that the state knows by its name."""
         folder = self._paths.volume(volume.name)
-        return attrs.evolve(volume, uuid=record.uuid, created=record.created, folder=folder)
+        return LocalVolume.of(volume, folder, uuid=record.uuid, created=record.created)
 
     def serve(self, volume: VolumeSpec, record: VolumeRecord) -> Served:
         """Return what is to be served: a volume with the identity that the state gives it."""

@@ -16,7 +16,7 @@ from tierce.process.live_options import split
 from tierce.process.plan import Plan, Role, fork_server_plan
 from tierce.process.settings import MemberSettings, TargetSettings
 from tierce.registry import PluginRecord, Registry
-from tierce.spec import VolumeSpec
+from tierce.spec import LocalVolume
 
 #: No policy sets anything.
 _NOTHING_SET = PolicySet()
@@ -78,7 +78,7 @@ def plan_service(
             yield Plan(f"service.{name}.{volume}", Role.SERVICE, volume, settings)
 
 
-def plan_target(served: Served, config: Config, volume: VolumeSpec) -> Plan:
+def plan_target(served: Served, config: Config, volume: LocalVolume) -> Plan:
     """Return the plan of a volume's target; `volume` is it by what policies set."""
     sections = {one.frontend: config.frontends[one.frontend] for one in volume.exports}
     settings = TargetSettings(volume, served.members, sections)

@@ -30,7 +30,7 @@ from tierce.options import option_info
 from tierce.process.live_options import Part, own_parts, with_part
 from tierce.process.wanted_settings import Wanted
 from tierce.registry import nearest
-from tierce.spec import VolumeSpec
+from tierce.spec import LocalVolume
 
 
 @attrs.frozen
@@ -73,11 +73,11 @@ class PolicySet:
         refused: What is not set.
     """
 
-    volumes: Mapping[str, VolumeSpec] = attrs.field(factory=dict)
+    volumes: Mapping[str, LocalVolume] = attrs.field(factory=dict)
     settings: Mapping[str, Mapping[str, Setting]] = attrs.field(factory=dict)
     refused: tuple[Refusal, ...] = ()
 
-    def of(self, served: Served) -> VolumeSpec:
+    def of(self, served: Served) -> LocalVolume:
         """Return a volume as it is by what policies set."""
         return self.volumes.get(served.volume.name, served.volume)
 
@@ -101,7 +101,7 @@ def settle(
         wanted: What each document has last wanted.
     """
     in_order = sorted((one for one in documents if wanted.get(one.name)), key=lambda one: one.name)
-    volumes: dict[str, VolumeSpec] = {}
+    volumes: dict[str, LocalVolume] = {}
     settings: dict[str, Mapping[str, Setting]] = {}
     refused: list[Refusal] = []
     for name, one in served.items():
@@ -118,7 +118,7 @@ def settle(
 class _Settling:
     """One volume, which takes what one document after the other wants."""
 
-    def __init__(self, volume: VolumeSpec) -> None:
+    def __init__(self, volume: LocalVolume) -> None:
         self.volume = volume
         self.settings: dict[str, Setting] = {}
         self.refused: list[Refusal] = []

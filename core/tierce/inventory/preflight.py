@@ -23,7 +23,6 @@ from tierce.config import (
 )
 from tierce.errors import ConfigError, explain
 from tierce.inventory import capacity
-from tierce.process.paths import Paths
 from tierce.registry import blaming, resolve
 from tierce.registry.members import members_of
 from tierce.spec import Export, MemberSpec, VolumeSpec
@@ -94,7 +93,6 @@ class _Examination:
         self.refused: dict[str, ConfigError] = dict(config.refused)
         self.notes: list[str] = []
         self._config = config
-        self._paths = Paths(config.data_dir)
         self._members: dict[str, tuple[MemberSpec, ...]] = {}
 
     def examine(self) -> None:
@@ -117,7 +115,6 @@ class _Examination:
 
     def _ask_lifecycle(self, volume: VolumeSpec) -> None:
         """Find the volume's members."""
-        volume = attrs.evolve(volume, folder=self._paths.volume(volume.name))
         try:
             self._members[volume.name] = members_of(self._config.registry, volume)
         except Exception as error:  # noqa: BLE001 - the lifecycle is the plugin's

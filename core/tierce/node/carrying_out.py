@@ -14,7 +14,7 @@ from tierce.node.frontend_folder import remove_frontend_folders
 from tierce.process.works import Call, Work
 from tierce.registry import Registry
 from tierce.registry.lifecycles import lifecycle_of
-from tierce.spec import VolumeSpec
+from tierce.spec import LocalVolume
 
 
 def carry_out(registry: Registry, work: Work) -> Any:
@@ -31,7 +31,7 @@ def carry_out(registry: Registry, work: Work) -> Any:
     return _for_volume(lifecycle, work, work.volume)
 
 
-def _for_volume(lifecycle: Lifecycle, work: Work, volume: VolumeSpec) -> Any:
+def _for_volume(lifecycle: Lifecycle, work: Work, volume: LocalVolume) -> Any:
     match work.call:
         case Call.CREATE:
             make_folder(volume.folder)
@@ -61,12 +61,12 @@ def _for_volume(lifecycle: Lifecycle, work: Work, volume: VolumeSpec) -> Any:
     return None
 
 
-def _remove_own_folder(volume: VolumeSpec) -> None:
+def _remove_own_folder(volume: LocalVolume) -> None:
     if volume.folder.is_dir():
         remove_folders((volume.folder,))
 
 
-def _identify(lifecycle: Lifecycle, volume: VolumeSpec) -> dict[str, Any]:
+def _identify(lifecycle: Lifecycle, volume: LocalVolume) -> dict[str, Any]:
     """Return what lies in a volume's folders, and in which: those that are there, and the names of
     the parts whose folders are lost."""
     members = lifecycle.members(volume)

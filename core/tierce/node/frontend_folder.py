@@ -6,10 +6,10 @@ import contextlib
 import os
 from pathlib import Path
 
-from tierce.spec import VolumeSpec
+from tierce.spec import LocalVolume
 
 
-def remove_frontend_folders(volume: VolumeSpec) -> None:
+def remove_frontend_folders(volume: LocalVolume) -> None:
     """Remove the folder of each front end that serves the volume or has served it, and the files
     in it; gone is gone already.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
@@ -17,6 +17,8 @@ from tierce.codec import to_json
 from tierce.config import is_short, volume_to_mapping
 from tierce.options import option_info
 from tierce.spec import VolumeSpec
+
+V = TypeVar("V", bound=VolumeSpec)
 
 #: What the keys of front ends' sections start with.
 _SECTION = "frontends."
@@ -58,7 +60,7 @@ def _export_key(volume: VolumeSpec, index: int) -> str:
     return "frontend_options" if is_short(volume.exports) else f"exports[{index}].options"
 
 
-def with_part(volume: VolumeSpec, part: Part) -> VolumeSpec:
+def with_part(volume: V, part: Part) -> V:
     """Return a volume of which one part of its own has these options."""
     if part.key == "options":
         return attrs.evolve(volume, engine_options=part.options)

@@ -15,7 +15,7 @@ from tierce.config import (
 )
 from tierce.process.live_options import fixed_volume, live_values, split, whole_volume
 from tierce.registry import Registry
-from tierce.spec import MemberSpec, VolumeSpec
+from tierce.spec import LocalVolume, MemberSpec
 
 #: Where the values came from, for the messages of a process that can't use them: paths in a plan
 #: are absolute already.
@@ -33,7 +33,7 @@ class TargetSettings:
         sections: Options of its front ends' sections under `frontends:`, by name.
     """
 
-    volume: VolumeSpec
+    volume: LocalVolume
     members: tuple[MemberSpec, ...]
     sections: Mapping[str, Any]
 
@@ -62,11 +62,11 @@ class TargetSettings:
             ConfigError: A plugin takes no such options.
         """
         mapping = whole_volume(values["volume"], live)
-        volume = attrs.evolve(
+        volume = LocalVolume.of(
             volume_from_mapping(mapping, registry, base=_ROOT, origin=_ORIGIN),
+            Path(values["folder"]),
             uuid=values["uuid"],
             created=values["created"],
-            folder=Path(values["folder"]),
         )
         sections = {}
         for name, fixed in values["sections"].items():

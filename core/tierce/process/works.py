@@ -30,7 +30,7 @@ from tierce.errors import (
     explain,
 )
 from tierce.registry import Registry
-from tierce.spec import VolumeSpec
+from tierce.spec import LocalVolume
 
 #: Paths in a work are absolute already.
 _ROOT = Path("/")
@@ -77,8 +77,8 @@ class Work:
 
     call: Call
     engine: str
-    volume: VolumeSpec | None = None
-    before: VolumeSpec | None = None
+    volume: LocalVolume | None = None
+    before: LocalVolume | None = None
     folders: tuple[Path, ...] = ()
     without: tuple[str, ...] = ()
     keep: str = ""
@@ -118,12 +118,12 @@ class Work:
         )
 
 
-def work_for(call: Call, volume: VolumeSpec, **more: Any) -> Work:
+def work_for(call: Call, volume: LocalVolume, **more: Any) -> Work:
     """Return a work for a volume."""
     return Work(call=call, engine=volume.engine, volume=volume, **more)
 
 
-def _volume_values(volume: VolumeSpec | None) -> dict[str, Any] | None:
+def _volume_values(volume: LocalVolume | None) -> dict[str, Any] | None:
     if volume is None:
         return None
     return {
@@ -134,14 +134,14 @@ def _volume_values(volume: VolumeSpec | None) -> dict[str, Any] | None:
     }
 
 
-def _volume(values: Mapping[str, Any] | None, registry: Registry) -> VolumeSpec | None:
+def _volume(values: Mapping[str, Any] | None, registry: Registry) -> LocalVolume | None:
     if values is None:
         return None
-    return attrs.evolve(
+    return LocalVolume.of(
         volume_from_mapping(values["volume"], registry, base=_ROOT, origin=_ORIGIN),
+        Path(values["folder"]),
         uuid=values["uuid"],
         created=values["created"],
-        folder=Path(values["folder"]),
     )
 
 

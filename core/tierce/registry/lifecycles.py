@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from tierce.errors import PluginError
 from tierce.lifecycle import Lifecycle
 from tierce.registry import Registry, blaming, is_promise, mistake, resolve
-from tierce.spec import MemberSpec, VolumeSpec
+from tierce.spec import LocalVolume, MemberSpec, VolumeSpec
 from tierce.store import Store, StoreChoice
 from tierce.store_capability import wrong_capabilities
 
@@ -53,11 +53,11 @@ class MistrustedLifecycle(Lifecycle):
         self._registry = registry
         self._engine = engine
 
-    def create(self, volume: VolumeSpec) -> None:
+    def create(self, volume: LocalVolume) -> None:
         """As the plugin's."""
         self._ask("create", partial(self.inner.create, volume))
 
-    def delete(self, volume: VolumeSpec) -> None:
+    def delete(self, volume: LocalVolume) -> None:
         """As the plugin's."""
         self._ask("delete", partial(self.inner.delete, volume))
 
@@ -74,23 +74,23 @@ class MistrustedLifecycle(Lifecycle):
         """As the plugin's."""
         return tuple(self._list("parts", self._ask("parts", partial(self.inner.parts, volume))))
 
-    def check_change(self, before: VolumeSpec, now: VolumeSpec) -> None:
+    def check_change(self, before: LocalVolume, now: LocalVolume) -> None:
         """As the plugin's."""
         self._ask("check_change", partial(self.inner.check_change, before, now))
 
-    def condemn(self, volume: VolumeSpec, without: tuple[str, ...]) -> None:
+    def condemn(self, volume: LocalVolume, without: tuple[str, ...]) -> None:
         """As the plugin's."""
         self._ask("condemn", partial(self.inner.condemn, volume, without))
 
-    def spare(self, volume: VolumeSpec) -> None:
+    def spare(self, volume: LocalVolume) -> None:
         """As the plugin's."""
         self._ask("spare", partial(self.inner.spare, volume))
 
-    def empty(self, volume: VolumeSpec, without: tuple[str, ...]) -> None:
+    def empty(self, volume: LocalVolume, without: tuple[str, ...]) -> None:
         """As the plugin's."""
         self._ask("empty", partial(self.inner.empty, volume, without))
 
-    def tidy(self, volume: VolumeSpec, without: tuple[str, ...]) -> None:
+    def tidy(self, volume: LocalVolume, without: tuple[str, ...]) -> None:
         """As the plugin's."""
         self._ask("tidy", partial(self.inner.tidy, volume, without))
 
@@ -101,14 +101,14 @@ class MistrustedLifecycle(Lifecycle):
             raise self._returned("adopt", found, "a mapping")
         return found
 
-    def loss(self, volume: VolumeSpec, keep: str) -> str:
+    def loss(self, volume: LocalVolume, keep: str) -> str:
         """As the plugin's."""
         said: Any = self._ask("loss", partial(self.inner.loss, volume, keep))
         if not isinstance(said, str):
             raise self._returned("loss", said, "a sentence")
         return said
 
-    def accept_loss(self, volume: VolumeSpec, keep: str) -> None:
+    def accept_loss(self, volume: LocalVolume, keep: str) -> None:
         """As the plugin's."""
         self._ask("accept_loss", partial(self.inner.accept_loss, volume, keep))
 

@@ -28,11 +28,11 @@ from tierce import (
     ExtentLock,
     FormatError,
     Geometry,
+    LocalVolume,
     Op,
     OpenContext,
     Request,
     Status,
-    VolumeSpec,
     can_punch_hole,
     explain,
     lock_file,
@@ -92,7 +92,7 @@ class FileDevice(BaseDevice):
         self._cut: Status | None = None
         self._flusher = Flusher(context, path, self._descriptor, self._lock)
 
-    def _check(self, volume: VolumeSpec) -> int:
+    def _check(self, volume: LocalVolume) -> int:
         """Hold the file for as long as this process lives; return its length.
 
         Raises:

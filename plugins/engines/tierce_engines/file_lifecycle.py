@@ -16,6 +16,7 @@ from tierce import (
     ConflictError,
     FormatError,
     Lifecycle,
+    LocalVolume,
     TemporaryError,
     TierceError,
     UsageError,
@@ -51,7 +52,7 @@ _DEVICES = Path("/dev")
 class FileLifecycle(Lifecycle):
     """Makes the file with the volume, and removes it with the volume."""
 
-    def create(self, volume: VolumeSpec) -> None:
+    def create(self, volume: LocalVolume) -> None:
         """Make the file, sparse; a block device must be there.
 
         Raises:
@@ -76,7 +77,7 @@ class FileLifecycle(Lifecycle):
                 self.delete(volume)
             raise
 
-    def delete(self, volume: VolumeSpec) -> None:
+    def delete(self, volume: LocalVolume) -> None:
         """Undo a creation: remove the file if it was made for it and nothing was written to it."""
         if not _is_own(volume):
             return
@@ -96,7 +97,7 @@ class FileLifecycle(Lifecycle):
         del volume
         return (PART,)
 
-    def check_change(self, before: VolumeSpec, now: VolumeSpec) -> None:
+    def check_change(self, before: LocalVolume, now: LocalVolume) -> None:
         """Refuse a path at which the volume's file is not.
 
         Raises:
@@ -117,7 +118,7 @@ class FileLifecycle(Lifecycle):
         finally:
             os.close(descriptor)
 
-    def condemn(self, volume: VolumeSpec, without: tuple[str, ...]) -> None:
+    def condemn(self, volume: LocalVolume, without: tuple[str, ...]) -> None:
         """Note that the volume is to go."""
         if not _is_to_go(volume, without):
             return
@@ -126,12 +127,12 @@ class FileLifecycle(Lifecycle):
             os.close(_open_own(volume, record))
         write_record(volume.folder, attrs.evolve(record, is_deleted=True))
 
-    def spare(self, volume: VolumeSpec) -> None:
+    def spare(self, volume: LocalVolume) -> None:
         """Note that it is to stay."""
         if _is_own(volume):
             write_record(volume.folder, attrs.evolve(record_of(volume), is_deleted=False))
 
-    def empty(self, volume: VolumeSpec, without: tuple[str, ...]) -> None:
+    def empty(self, volume: LocalVolume, without: tuple[str, ...]) -> None:
         """Cut the file down to nothing, if it was made with the volume."""
         if not _is_to_go(volume, without):
             return
@@ -144,7 +145,7 @@ class FileLifecycle(Lifecycle):
             finally:
                 os.close(descriptor)
 
-    def tidy(self, volume: VolumeSpec, without: tuple[str, ...]) -> None:
+    def tidy(self, volume: LocalVolume, without: tuple[str, ...]) -> None:
         """Remove the empty file, or the volume's mark on one that was there before it."""
         if not has_record(volume.folder) or not _is_to_go(volume, without):
             _forget(volume, None)
@@ -170,7 +171,7 @@ class FileLifecycle(Lifecycle):
             path=folders[0],
         )
 
-    def loss(self, volume: VolumeSpec, keep: str) -> str:
+    def loss(self, volume: LocalVolume, keep: str) -> str:
         """Say what a failed flush has put in doubt.
 
         Raises:
@@ -182,7 +183,7 @@ class FileLifecycle(Lifecycle):
         doubt = note.read()
         return note.describe(doubt) if doubt else super().loss(volume, keep)
 
-    def accept_loss(self, volume: VolumeSpec, keep: str) -> None:
+    def accept_loss(self, volume: LocalVolume, keep: str) -> None:
         """End the doubt, or let the next opening end it when it has written it all again."""
         super().accept_loss(volume, keep)
         note = DoubtNote(volume.folder, volume.size_bytes)
@@ -190,7 +191,7 @@ class FileLifecycle(Lifecycle):
         note.save(SOUND if doubt.is_rewritten else attrs.evolve(doubt, is_accepted=True))
 
 
-def _is_own(volume: VolumeSpec) -> bool:
+def _is_own(volume: LocalVolume) -> bool:
     """True if there is a record of this volume, and not of one before it; a damaged one is its."""
     if not has_record(volume.folder):
         return False
@@ -203,7 +204,7 @@ def _is_own(volume: VolumeSpec) -> bool:
 # -- making ----------------------------------------------------------------------------------------
 
 
-def _plan(volume: VolumeSpec, path: Path) -> FileRecord:
+def _plan(volume: LocalVolume, path: Path) -> FileRecord:
     """Decide what the volume's file is to be, by what is there; make the folder for a new one.
 
     Raises:
@@ -244,7 +245,7 @@ def _plan(volume: VolumeSpec, path: Path) -> FileRecord:
     return FileRecord(volume.uuid, str(path), is_made=is_made)
 
 
-def _former(volume: VolumeSpec, path: Path) -> FileRecord | None:
+def _former(volume: LocalVolume, path: Path) -> FileRecord | None:
     """Return what is known of a volume of this name and path that a lost state has left."""
     try:
         former = read_record(volume.folder)
@@ -253,7 +254,7 @@ def _former(volume: VolumeSpec, path: Path) -> FileRecord | None:
     return former if former.path == str(path) else None
 
 
-def _fill(volume: VolumeSpec, path: Path) -> None:
+def _fill(volume: LocalVolume, path: Path) -> None:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         if os.fstat(descriptor).st_size < volume.size_bytes:
@@ -265,7 +266,7 @@ def _fill(volume: VolumeSpec, path: Path) -> None:
     sync_folder(path.parent)
 
 
-def _tag(volume: VolumeSpec, path: Path) -> None:
+def _tag(volume: LocalVolume, path: Path) -> None:
     descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
         tag(descriptor, volume.uuid)
@@ -277,7 +278,7 @@ def _tag(volume: VolumeSpec, path: Path) -> None:
 # -- removing --------------------------------------------------------------------------------------
 
 
-def _is_to_go(volume: VolumeSpec, without: tuple[str, ...]) -> bool:
+def _is_to_go(volume: LocalVolume, without: tuple[str, ...]) -> bool:
     """True unless the file is to be left alone.
 
     Raises:
@@ -294,7 +295,7 @@ def _is_to_go(volume: VolumeSpec, without: tuple[str, ...]) -> bool:
     return True
 
 
-def _open_own(volume: VolumeSpec, record: FileRecord) -> int:
+def _open_own(volume: LocalVolume, record: FileRecord) -> int:
     """Open the file that was made, and hold it.
 
     Raises:
@@ -322,7 +323,7 @@ def _open_own(volume: VolumeSpec, record: FileRecord) -> int:
     return descriptor
 
 
-def _rest(volume: VolumeSpec) -> str:
+def _rest(volume: LocalVolume) -> str:
     return (
         f"`tierce volume delete {volume.name} --without {PART}` forgets the volume and leaves what "
         "is there alone"
@@ -339,7 +340,7 @@ def _has_data(descriptor: int) -> bool:
     return True
 
 
-def _forget(volume: VolumeSpec, record: FileRecord | None) -> None:
+def _forget(volume: LocalVolume, record: FileRecord | None) -> None:
     """Remove the volume's notes, and the folders that were made for its file."""
     if record is not None and record.is_made:
         path = Path(record.path)

@@ -17,7 +17,7 @@ from typing import Any
 
 import attrs
 
-from tierce import ConflictError, FormatError, VolumeSpec, read_sealed, write_sealed
+from tierce import ConflictError, FormatError, LocalVolume, read_sealed, write_sealed
 
 NAME = "file.json"
 VERSION = 1
@@ -77,7 +77,7 @@ def read_record(folder: Path) -> FileRecord:
         raise FormatError(f"lacks or has a wrong {error}", path=path) from error
 
 
-def record_of(volume: VolumeSpec) -> FileRecord:
+def record_of(volume: LocalVolume) -> FileRecord:
     """Return the record of a volume's making.
 
     Raises:
@@ -139,7 +139,7 @@ def disk_of(descriptor: int, sysfs: Path = _SYSFS) -> str:
     return ""
 
 
-def check_same(volume: VolumeSpec, record: FileRecord, path: Path, descriptor: int) -> None:
+def check_same(volume: LocalVolume, record: FileRecord, path: Path, descriptor: int) -> None:
     """Refuse what is not the disk that the volume was made on.
 
     Args:

@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
-import attrs
 import pytest
 
 from core.cli.howto import howto_files, install
 from core.fake_process import FakeProcess
 from core.volume.model import Run
 from jiva.device_site import Site
-from tierce import Code, Op, Request, StoreChoice
+from tierce import Code, LocalVolume, Op, Request, StoreChoice
 from tierce.config import volume_from_mapping
 from tierce.node.target import Target
 from tierce.process.epoll import EpollReactor
@@ -61,7 +60,7 @@ class Served:
         }
         config = volume_from_mapping(mapping, registry, base=folder, origin="")
         paths = self.process.paths
-        volume = attrs.evolve(config, created=5.0, folder=paths.volume("books"))
+        volume = LocalVolume.of(config, paths.volume("books"), created=5.0)
         lifecycle_of(registry, "shelf").create(volume)
         options = registry.frontends["peek"].options()
         settings = TargetSettings(volume, (), {"peek": options})

@@ -18,13 +18,13 @@ from tierce import (
     ConflictError,
     Event,
     Events,
+    LocalVolume,
     OperationStatistics,
     Policy,
     ProcessStatistics,
     Published,
     RecordedEvent,
     UsageError,
-    VolumeSpec,
     VolumeStatistics,
 )
 from tierce.config import config_from_bytes, options_from_mapping
@@ -108,7 +108,8 @@ def test_its_engine_keeps_what_is_written(shelf: Registry, tmp_path: Path) -> No
     engine = shelf.engines["shelf"]
     mapping = {"folder": "books", "file_size": 4096}
     options = options_from_mapping(engine.options, mapping, base=tmp_path, origin="")
-    volume = VolumeSpec("books", "0" * 32, 1 << 16, 512, "shelf", options, (), tmp_path / "own")
+    own = tmp_path / "own"
+    volume = LocalVolume("books", "0" * 32, 1 << 16, 512, "shelf", options, (), folder=own)
     lifecycle = _call(engine.lifecycle)
     lifecycle.create(volume)
     lifecycle.create(volume)
@@ -130,7 +131,7 @@ def test_its_engine_keeps_what_is_written(shelf: Registry, tmp_path: Path) -> No
         lifecycle.loss(volume, "")
     adopted = lifecycle.adopt((Path(options.folder),))
     assert (adopted["uuid"], adopted["size"], adopted["engine"]) == ("0" * 32, 1 << 16, "shelf")
-    other = VolumeSpec("other", "1" * 32, 1 << 16, 512, "shelf", options, (), tmp_path / "own")
+    other = LocalVolume("other", "1" * 32, 1 << 16, 512, "shelf", options, (), folder=own)
     with pytest.raises(ConflictError, match="another volume"):
         lifecycle.create(other)
     lifecycle.delete(volume)

@@ -55,7 +55,6 @@ class TestWhatAFileComesTo:
         (volume,) = config.volumes
         assert volume == VolumeSpec(
             uuid=NO_UUID,
-            folder=Path(),
             name="demo",
             size_bytes=1 << 20,
             block_size=512,

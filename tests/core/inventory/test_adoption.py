@@ -11,7 +11,7 @@ import pytest
 
 from core.scenes import Scene
 from core.scenes import volume as in_scene
-from tierce import ConflictError, UsageError, VolumeSpec
+from tierce import ConflictError, LocalVolume, UsageError
 from tierce.codec import from_json, to_json
 from tierce.config import volume_from_mapping
 from tierce.inventory.adoption import (
@@ -40,22 +40,22 @@ def store(tmp_path: Path) -> Iterator[StateStore]:
 
 
 @pytest.fixture
-def volume(tmp_path: Path) -> VolumeSpec:
+def volume(tmp_path: Path) -> LocalVolume:
     """One whose three folders are there."""
     replicas = tuple(ReplicaOptions(folder=str(tmp_path / f"r {name}")) for name in "abc")
-    made = VolumeSpec(
+    made = LocalVolume(
         *("demo", "0" * 32, 65536, 512, "jiva", JivaOptions(replicas), ()),
-        tmp_path / "own",
+        folder=tmp_path / "own",
     )
     JivaLifecycle().create(made)
     return made
 
 
-def folders(volume: VolumeSpec) -> tuple[Path, ...]:
+def folders(volume: LocalVolume) -> tuple[Path, ...]:
     return tuple(member.folder for member in JivaLifecycle().members(volume))
 
 
-def explain(store: StateStore, volume: VolumeSpec) -> str:
+def explain(store: StateStore, volume: LocalVolume) -> str:
     explaining = explain_conflict(REFUSED, store, volume)
     return str(run_here(explaining, partial(carry_out, Registry.load())))
 
@@ -64,14 +64,14 @@ def adopt(store: StateStore, registry: Registry, wanted: Adoption) -> Adopted:
     return run_here(adopt_record(store, registry, wanted), partial(carry_out, registry))
 
 
-def test_the_way_back_names_every_folder(store: StateStore, volume: VolumeSpec) -> None:
+def test_the_way_back_names_every_folder(store: StateStore, volume: LocalVolume) -> None:
     words = " ".join(f"'{folder}'" for folder in folders(volume))
     assert f"run: tierce volume adopt {words}" in explain(store, volume)
 
 
 @pytest.mark.parametrize("is_mount_point", [False, True])
 def test_the_way_back_leaves_out_a_folder_that_is_lost(
-    store: StateStore, volume: VolumeSpec, *, is_mount_point: bool
+    store: StateStore, volume: LocalVolume, *, is_mount_point: bool
 ) -> None:
     first, second, third = folders(volume)
     shutil.rmtree(third)
@@ -87,7 +87,7 @@ def test_the_way_back_leaves_out_a_folder_that_is_lost(
 
 
 def test_folders_that_hold_no_volume_leave_the_refusal_as_it_is(
-    store: StateStore, volume: VolumeSpec
+    store: StateStore, volume: LocalVolume
 ) -> None:
     for folder in folders(volume):
         (folder / "volume.json").write_bytes(b"damaged")
@@ -104,7 +104,8 @@ def test_a_bug_of_an_engine_that_is_asked_for_the_way_back_hides_no_refusal(
     folder.mkdir()
     (folder / "note").write_text(note)
     mapping = in_scene()
-    wanted = volume_from_mapping(mapping, scene.registry, base=scene.folder, origin="here")
+    asked = volume_from_mapping(mapping, scene.registry, base=scene.folder, origin="here")
+    wanted = LocalVolume.of(asked, folder)
     with StateStore(scene.paths.state) as store:
         explaining = explain_conflict(REFUSED, store, wanted)
         assert run_here(explaining, partial(carry_out, scene.registry)) is REFUSED
@@ -127,7 +128,7 @@ def test_a_bug_of_one_engine_keeps_no_other_from_being_asked(
 
 
 def test_a_volume_that_the_state_has_is_not_to_be_adopted(
-    store: StateStore, volume: VolumeSpec
+    store: StateStore, volume: LocalVolume
 ) -> None:
     adopted = adopt(store, Registry.load(), Adoption(folders(volume)))
     store.put_volume(adopted.record)
@@ -139,7 +140,7 @@ def test_a_volume_that_the_state_has_is_not_to_be_adopted(
 
 
 def test_only_engines_that_know_the_folders_say_what_is_wrong(
-    store: StateStore, volume: VolumeSpec, tmp_path: Path
+    store: StateStore, volume: LocalVolume, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match=r"adopted: jiva: .*name the folders of replica-3 too"):
         adopt(store, Registry.load(), Adoption(folders(volume)[:2]))
@@ -148,14 +149,14 @@ def test_only_engines_that_know_the_folders_say_what_is_wrong(
         adopt(store, Registry.load(), Adoption((tmp_path,)))
 
 
-def adopt_here(paths: Paths, volume: VolumeSpec) -> Adopted:
+def adopt_here(paths: Paths, volume: LocalVolume) -> Adopted:
     registry = Registry.load()
     do = partial(carry_out, registry)
     return adopt_without_server(paths, registry, Adoption(folders(volume)), do)
 
 
 def test_without_a_server_the_state_is_written_unless_one_holds_it(
-    volume: VolumeSpec, tmp_path: Path
+    volume: LocalVolume, tmp_path: Path
 ) -> None:
     paths = Paths(tmp_path / "data")
     paths.make()

@@ -13,7 +13,8 @@ import pytest
 from core.in_place import adopt, advance, begin_delete, create
 from core.scenes import Crash, FolderLifecycle, Scene, note, volume
 from recorded_disk import RecordedDisk
-from tierce import ConflictError, Event, PluginError, UsageError
+from tierce import ConflictError, Event, LocalVolume, PluginError, UsageError
+from tierce.config import load_config
 from tierce.inventory.adoption import Adoption, adopt_without_server
 from tierce.inventory.planning import plan_all, policy_documents
 from tierce.node.carrying_out import carry_out
@@ -350,3 +351,16 @@ def test_a_volumes_own_folder_is_durable_before_its_engine_makes_anything(scene:
         ("mkdir", "volumes/demo"),
         ("sync", "volumes"),
     ]
+
+
+def test_a_volume_that_is_served_has_its_folder_on_this_node_and_the_file_says_no_place(
+    scene: Scene,
+) -> None:
+    scene.write(volume())
+    served = scene.start().served["demo"]
+    assert served.volume.folder == scene.paths.volume("demo")
+    assert served.volume.frontend_folder("iscsi").parent == served.volume.folder
+    (asked,) = load_config(scene.file, scene.registry).volumes
+    assert "folder" not in {field.name for field in attrs.fields(type(asked))}
+    again = LocalVolume.of(asked, served.volume.folder, uuid=served.volume.uuid)
+    assert attrs.evolve(again, created=served.volume.created) == served.volume

@@ -432,6 +432,14 @@ STORES = [
         *("store", "derived from something else", CONFIG, AT_CHECK, VOLUME),
         lambda trial: trial.checked(**replicated("other")),
     ),
+    Row(
+        *("store", "declares what it has no method for", CONFIG, AT_CHECK, VOLUME),
+        lambda trial: trial.checked(**replicated("boast")),
+    ),
+    Row(
+        *("store", "`open_record` raises", SERVE, AT_START, VOLUME),
+        lambda trial: trial.refused(**replicated("store", "open_record: raises")),
+    ),
     *(
         Row(
             *("store", f"`create` {what}", SERVE, AT_START, VOLUME),
@@ -440,6 +448,7 @@ STORES = [
         for what in ("raises", "exits")
     ),
     stored("open", "`open` raises", "the replica does not start"),
+    stored("admit", "`admit` raises what is no OSError", REPLICA),
     stored("write", "`write` raises what is no OSError", REPLICA),
     stored("read", "`read` raises what is no OSError", REPLICA),
     stored("flush", "`flush` raises what is no OSError", REPLICA),

@@ -25,6 +25,7 @@ from tierce import (
     ConfigError,
     EngineDescription,
     Event,
+    LocalVolume,
     Op,
     Request,
     TierceError,
@@ -218,7 +219,7 @@ class Trial:
         sections = {
             one.frontend: self.registry.frontends[one.frontend].options() for one in config.exports
         }
-        volume_of = attrs.evolve(config, created=5.0, folder=paths.volume(config.name))
+        volume_of = LocalVolume.of(config, paths.volume(config.name), created=5.0)
         settings = TargetSettings(volume_of, (), sections)
         plan = Plan("target.demo", Role.TARGET, "demo")
         process = cast("Process", self.process(plan))

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from core.mistakes.trial import Trial
+from tierce import LocalVolume
 from tierce.config import volume_from_mapping
 from tierce.inventory.adoption import Adoption, adopt_record
 from tierce.inventory.errands import run_here
@@ -95,7 +96,8 @@ def _asked(trial: Trial, call: Call) -> tuple[Works, Child, list[Exception | Non
     volume = volume_from_mapping(
         trial.mapping(), trial.registry, base=trial.folder, origin="tierce.yaml"
     )
-    works.do(work_for(call, volume), lambda _result, error: told.append(error))
+    local = LocalVolume.of(volume, trial.folder / "own")
+    works.do(work_for(call, local), lambda _result, error: told.append(error))
     works.look()
     assert children.child is not None
     works.heard(children.child)

@@ -9,24 +9,24 @@ import attrs
 import pytest
 
 from core.scenes import FolderLifecycle, Scene, note, volume
-from tierce import ConflictError, FormatError, PluginError, UsageError, VolumeSpec
+from tierce import ConflictError, FormatError, LocalVolume, PluginError, UsageError
 from tierce.config import volume_from_mapping
 from tierce.node.carrying_out import carry_out
 from tierce.process.works import Call, Work, work_for
 
 
 @pytest.fixture
-def wanted(scene: Scene) -> VolumeSpec:
+def wanted(scene: Scene) -> LocalVolume:
     parsed = volume_from_mapping(volume(), scene.registry, base=scene.folder, origin="here")
-    return attrs.evolve(parsed, uuid="ab" * 16, created=5.0, folder=scene.paths.volume("demo"))
+    return LocalVolume.of(parsed, scene.paths.volume("demo"), uuid="ab" * 16, created=5.0)
 
 
-def do(scene: Scene, call: Call, volume: VolumeSpec, **more: object) -> object:
+def do(scene: Scene, call: Call, volume: LocalVolume, **more: object) -> object:
     return carry_out(scene.registry, work_for(call, volume, **more))
 
 
 def test_a_volumes_own_folder_is_there_before_its_engine_makes_anything_and_goes_with_it(
-    scene: Scene, wanted: VolumeSpec
+    scene: Scene, wanted: LocalVolume
 ) -> None:
     do(scene, Call.CREATE, wanted)
     assert wanted.folder.is_dir()
@@ -38,7 +38,7 @@ def test_a_volumes_own_folder_is_there_before_its_engine_makes_anything_and_goes
 
 
 def test_a_removal_goes_in_steps_and_the_front_ends_folders_go_last(
-    scene: Scene, wanted: VolumeSpec
+    scene: Scene, wanted: LocalVolume
 ) -> None:
     do(scene, Call.CREATE, wanted)
     kept = wanted.frontend_folder("names") / "state"
@@ -57,7 +57,7 @@ def test_a_removal_goes_in_steps_and_the_front_ends_folders_go_last(
 
 
 def test_whose_folders_they_are_is_found_with_what_is_lost_of_them(
-    scene: Scene, wanted: VolumeSpec
+    scene: Scene, wanted: LocalVolume
 ) -> None:
     do(scene, Call.CREATE, wanted)
     folder = str(note(scene).parent)
@@ -70,14 +70,14 @@ def test_whose_folders_they_are_is_found_with_what_is_lost_of_them(
         do(scene, Call.IDENTIFY, wanted)
 
 
-def test_folders_are_asked_for_a_volume_without_one(scene: Scene, wanted: VolumeSpec) -> None:
+def test_folders_are_asked_for_a_volume_without_one(scene: Scene, wanted: LocalVolume) -> None:
     do(scene, Call.CREATE, wanted)
     work = Work(call=Call.ADOPT, engine="folder", folders=(note(scene).parent,), without=("two",))
     found = carry_out(scene.registry, work)
     assert (found["uuid"], found["loss"]) == (wanted.uuid, "two is lost")
 
 
-def test_changes_and_losses_are_asked_of_the_engine(scene: Scene, wanted: VolumeSpec) -> None:
+def test_changes_and_losses_are_asked_of_the_engine(scene: Scene, wanted: LocalVolume) -> None:
     elsewhere = attrs.evolve(wanted.engine_options, folder="/elsewhere")
     with pytest.raises(ConflictError):
         do(scene, Call.CHECK_CHANGE, attrs.evolve(wanted, engine_options=elsewhere), before=wanted)
@@ -92,7 +92,7 @@ def test_changes_and_losses_are_asked_of_the_engine(scene: Scene, wanted: Volume
     assert not doubt.exists()
 
 
-def test_a_bug_of_the_engine_is_told_by_its_plugin(scene: Scene, wanted: VolumeSpec) -> None:
+def test_a_bug_of_the_engine_is_told_by_its_plugin(scene: Scene, wanted: LocalVolume) -> None:
     FolderLifecycle.faults["create"] = SystemExit(3)
     with pytest.raises(PluginError, match="create of its lifecycle: SystemExit: 3"):
         do(scene, Call.CREATE, wanted)

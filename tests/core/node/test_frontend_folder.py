@@ -6,21 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from tierce import VolumeSpec
+from tierce import LocalVolume
 from tierce.node.frontend_folder import remove_frontend_folders
 
 
 @pytest.fixture
-def volume(tmp_path: Path) -> VolumeSpec:
-    return VolumeSpec(*("demo", "0" * 32, 4096, 512, "memory", None, (), tmp_path / "volumes/demo"))
+def volume(tmp_path: Path) -> LocalVolume:
+    folder = tmp_path / "volumes" / "demo"
+    return LocalVolume(*("demo", "0" * 32, 4096, 512, "memory", None, ()), folder=folder)
 
 
-def test_each_front_end_has_its_own(volume: VolumeSpec) -> None:
+def test_each_front_end_has_its_own(volume: LocalVolume) -> None:
     assert volume.frontend_folder("iscsi") != volume.frontend_folder("nbd")
     assert volume.frontend_folder("iscsi").parent == volume.folder
 
 
-def test_that_of_a_front_end_that_serves_it_no_more_goes_too(volume: VolumeSpec) -> None:
+def test_that_of_a_front_end_that_serves_it_no_more_goes_too(volume: LocalVolume) -> None:
     for frontend in ("iscsi", "nbd"):
         volume.frontend_folder(frontend).mkdir(parents=True)
         (volume.frontend_folder(frontend) / "kept").write_bytes(b"kept")
@@ -28,7 +29,7 @@ def test_that_of_a_front_end_that_serves_it_no_more_goes_too(volume: VolumeSpec)
     assert list(volume.folder.iterdir()) == []
 
 
-def test_its_files_go_with_it(volume: VolumeSpec) -> None:
+def test_its_files_go_with_it(volume: LocalVolume) -> None:
     folder = volume.frontend_folder("iscsi")
     folder.mkdir(parents=True)
     (folder / "reservations").write_bytes(b"kept")
@@ -36,11 +37,11 @@ def test_its_files_go_with_it(volume: VolumeSpec) -> None:
     assert list(volume.folder.iterdir()) == []
 
 
-def test_what_is_gone_already_is_gone(volume: VolumeSpec) -> None:
+def test_what_is_gone_already_is_gone(volume: LocalVolume) -> None:
     remove_frontend_folders(volume)
 
 
-def test_links_are_not_followed(volume: VolumeSpec, tmp_path: Path) -> None:
+def test_links_are_not_followed(volume: LocalVolume, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "file").write_bytes(b"a stranger's")
@@ -54,7 +55,7 @@ def test_links_are_not_followed(volume: VolumeSpec, tmp_path: Path) -> None:
     assert (outside / "file").read_bytes() == b"a stranger's"
 
 
-def test_a_folder_in_it_was_made_by_no_front_end_and_stays(volume: VolumeSpec) -> None:
+def test_a_folder_in_it_was_made_by_no_front_end_and_stays(volume: LocalVolume) -> None:
     folder = volume.frontend_folder("iscsi")
     (folder / "strange").mkdir(parents=True)
     (folder / "reservations").write_bytes(b"kept")

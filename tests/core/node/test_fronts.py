@@ -22,6 +22,7 @@ from tierce import (
     Event,
     FrontendStatus,
     Geometry,
+    LocalVolume,
     Op,
     PluginError,
     ProtocolError,
@@ -73,7 +74,7 @@ class Scene:
         sections = {
             one.frontend: self.registry.frontends[one.frontend].options() for one in config.exports
         }
-        volume = attrs.evolve(config, created=5.0, folder=self.paths.volume(config.name))
+        volume = LocalVolume.of(config, self.paths.volume(config.name), created=5.0)
         return TargetSettings(volume, (), sections)
 
     def process(self, plan: Plan) -> Process:

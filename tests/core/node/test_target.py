@@ -26,6 +26,7 @@ from tierce import (
     FrontendContext,
     FrontendDescription,
     FrontendStatus,
+    LocalVolume,
     OpenContext,
     ProtocolError,
     Request,
@@ -217,7 +218,7 @@ class Scene:
             "filters": [{"name": "slow", "delay_ms": 3}, {"name": "slow"}, {"name": "deaf"}],
         }
         config = volume_from_mapping(mapping, registry, base=folder, origin="test")
-        spec = attrs.evolve(config, created=5.0, folder=self.paths.volume(config.name))
+        spec = LocalVolume.of(config, self.paths.volume(config.name), created=5.0)
         settings = TargetSettings(spec, (), {"front": Section(greeting="hi")})
         self.spec = spec
         self.live = settings.live_values()

@@ -6,13 +6,12 @@ import json
 from pathlib import Path
 from typing import Any, cast
 
-import attrs
 import pytest
 
 from core.fake_process import FakeProcess
 from core.fake_reactor import FakeReactor
 from core.scenes import FolderLifecycle, Scene, note, volume
-from tierce import ConflictError, PluginError, VolumeSpec
+from tierce import ConflictError, LocalVolume, PluginError
 from tierce.config import volume_from_mapping
 from tierce.node.working import IDLE_S, WorkingProcess, start_working, work_off
 from tierce.process.plan import Plan, Role
@@ -33,17 +32,17 @@ def working(process: FakeProcess, scene: Scene) -> WorkingProcess:
 
 
 @pytest.fixture
-def wanted(scene: Scene) -> VolumeSpec:
+def wanted(scene: Scene) -> LocalVolume:
     parsed = volume_from_mapping(volume(), scene.registry, base=scene.folder, origin="here")
-    return attrs.evolve(parsed, uuid="ab" * 16, created=5.0, folder=scene.paths.volume("demo"))
+    return LocalVolume.of(parsed, scene.paths.volume("demo"), uuid="ab" * 16, created=5.0)
 
 
-def message(call: Call, volume: VolumeSpec) -> dict[str, Any]:
+def message(call: Call, volume: LocalVolume) -> dict[str, Any]:
     return {"do": "work", "work": work_for(call, volume).to_values()}
 
 
 def test_it_does_what_it_is_given_and_says_what_comes_of_it(
-    working: WorkingProcess, wanted: VolumeSpec, scene: Scene
+    working: WorkingProcess, wanted: LocalVolume, scene: Scene
 ) -> None:
     assert working.commands["work"](message(Call.CREATE, wanted), []) == {"result": None}
     assert json.loads(note(scene).read_text())["uuid"] == wanted.uuid
@@ -52,7 +51,7 @@ def test_it_does_what_it_is_given_and_says_what_comes_of_it(
 
 
 def test_a_work_that_fails_is_told_as_what_it_failed_by_and_the_next_one_is_done(
-    working: WorkingProcess, wanted: VolumeSpec
+    working: WorkingProcess, wanted: LocalVolume
 ) -> None:
     FolderLifecycle.faults["create"] = ConflictError("another volume lies there")
     answer = working.commands["work"](message(Call.CREATE, wanted), [])
@@ -66,7 +65,7 @@ def test_a_work_that_fails_is_told_as_what_it_failed_by_and_the_next_one_is_done
 
 
 def test_an_answer_that_fits_no_message_is_a_failure(
-    scene: Scene, wanted: VolumeSpec, monkeypatch: pytest.MonkeyPatch
+    scene: Scene, wanted: LocalVolume, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(FolderLifecycle, "loss", lambda *_any: "x" * (1 << 20))
     answer = work_off(scene.registry, message(Call.LOSS, wanted))
@@ -74,7 +73,7 @@ def test_an_answer_that_fits_no_message_is_a_failure(
 
 
 def test_without_work_it_ends_by_itself(
-    working: WorkingProcess, process: FakeProcess, wanted: VolumeSpec, reactor: FakeReactor
+    working: WorkingProcess, process: FakeProcess, wanted: LocalVolume, reactor: FakeReactor
 ) -> None:
     reactor.advance(IDLE_S - 1)
     working.commands["work"](message(Call.CREATE, wanted), [])

@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from core import scenes
-from tierce import ConfigError, MemberSpec
+from tierce import ConfigError, LocalVolume, MemberSpec
 from tierce.config import volume_from_mapping
 from tierce.process.settings import TargetSettings
 from tierce.registry import Registry
@@ -31,7 +31,7 @@ def settings(registry: Registry) -> TargetSettings:
         "frontend": "live-names",
     }
     asked = volume_from_mapping(mapping, registry, base=Path("/"), origin="test")
-    volume = attrs.evolve(asked, uuid="0f", created=5.5, folder=Path("/srv/volumes/demo"))
+    volume = LocalVolume.of(asked, Path("/srv/volumes/demo"), uuid="0f", created=5.5)
     return TargetSettings(volume, MEMBERS, {"live-names": scenes.LiveSection(depth=4)})
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 from pathlib import Path
 
-import attrs
 import pytest
 
 from core.scenes import Scene, volume
@@ -15,6 +14,7 @@ from tierce import (
     ConflictError,
     DeviceError,
     FormatError,
+    LocalVolume,
     PluginError,
     ProtocolError,
     Status,
@@ -81,8 +81,9 @@ def test_an_error_of_any_length_fits_a_message() -> None:
 def test_a_work_arrives_with_the_identity_of_its_volume_and_its_secrets(scene: Scene) -> None:
     mapping = volume(word="open sesame")
     parsed = volume_from_mapping(mapping, scene.registry, base=scene.folder, origin="here")
-    known = attrs.evolve(parsed, uuid="ab" * 16, created=5.5, folder=scene.folder / "own")
-    work = work_for(Call.CONDEMN, known, before=parsed, without=("one",))
+    own = scene.folder / "own"
+    known = LocalVolume.of(parsed, own, uuid="ab" * 16, created=5.5)
+    work = work_for(Call.CONDEMN, known, before=LocalVolume.of(parsed, own), without=("one",))
     values = decode(encode(work.to_values()))
     assert Work.from_values(values, scene.registry) == work
     asked = Work(call=Call.ADOPT, engine="folder", folders=(Path("/a"),), keep="one")

@@ -8,11 +8,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-import attrs
 import pytest
 
 from core.node.test_target import MODULE, Front, Section
-from tierce import GOOD, Event, FrontendDescription, Op, Request, hookimpl
+from tierce import GOOD, Event, FrontendDescription, LocalVolume, Op, Request, hookimpl
 from tierce.config import volume_from_mapping
 from tierce.node.target import Target, read_snapshot, start_target
 from tierce.process.managing import Manager
@@ -82,7 +81,7 @@ class Scene:
             "filters": [{"name": "pace", **options}],
         }
         config = volume_from_mapping(mapping, self.registry, base=self.folder, origin="test")
-        volume = attrs.evolve(config, created=5.0, folder=self.paths.volume(config.name))
+        volume = LocalVolume.of(config, self.paths.volume(config.name), created=5.0)
         settings = TargetSettings(volume, (), {"front": Section()})
         return Plan(
             *("target.demo", Role.TARGET, "demo"), settings.fixed_values(), settings.live_values()

@@ -62,7 +62,7 @@ class Scene:
             options=Section,
             contract=2,
         )
-        spec = VolumeSpec("demo", "0" * 32, 1 << 20, 512, "pair", None, EXPORTS, folder)
+        spec = VolumeSpec("demo", "0" * 32, 1 << 20, 512, "pair", None, EXPORTS)
         served = SimpleNamespace(
             volume=spec,
             members=(MemberSpec("one", Path("/one")), MemberSpec("two", Path("/two"))),

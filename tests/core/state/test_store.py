@@ -151,6 +151,30 @@ def test_a_damaged_record_names_itself_and_the_way_out(tmp_path: Path, value: by
         store.volumes()
 
 
+#: As it was kept before volumes had labels, and while what is served had a folder among what it is.
+BEFORE_LABELS = (
+    b'{"created": 1764000000.5, "fenced": "", "mapping": {"block_size": 512, "engine": "file", '
+    b'"filters": [], "frontend": "iscsi", "frontend_options": {}, "name": "demo", '
+    b'"options": {"path": "/srv/demo.img"}, "size": 1048576}, "name": "demo", '
+    b'"origin": "tierce volume create", "owner": "state", "phase": "ready", '
+    b'"uuid": "0123456789abcdef0123456789abcdef", "without": []}'
+)
+
+
+def test_a_record_of_before_volumes_had_labels_is_read_and_kept_as_it_is(tmp_path: Path) -> None:
+    StateStore(tmp_path).close()
+    set_raw(tmp_path, b"volumes", b"demo", b"%08x " % crc32c(BEFORE_LABELS) + BEFORE_LABELS)
+    with StateStore(tmp_path) as store:
+        record = store.volume("demo")
+        assert record is not None
+        assert record.mapping["options"] == {"path": "/srv/demo.img"}
+        store.put_volume(record)
+    with lmdb.open(str(tmp_path), max_dbs=3) as env, env.begin() as transaction:
+        kept = transaction.get(b"demo", db=env.open_db(b"volumes", transaction))
+    assert kept is not None
+    assert bytes(kept).partition(b" ")[2] == BEFORE_LABELS
+
+
 def test_a_record_that_lost_a_bit_is_not_believed(tmp_path: Path) -> None:
     with StateStore(tmp_path) as store:
         store.put_volume(attrs.evolve(RECORD, phase=Phase.CREATING))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import tierce
-from tierce import Code, Device, Event, NoOptions, Op, OpenContext, Reactor, Request, VolumeSpec
+from tierce import Code, Device, Event, LocalVolume, NoOptions, Op, OpenContext, Reactor, Request
 from tierce.volume.blame import Blame, Blames
 from tierce.volume.statistics import StatisticsPage
 
@@ -15,8 +15,8 @@ SIZE = 64 << 10
 BLOCK = 512
 
 
-def volume_spec(folder: Path, engine: str = "memory", options: Any = None) -> VolumeSpec:
-    return VolumeSpec(
+def volume_spec(folder: Path, engine: str = "memory", options: Any = None) -> LocalVolume:
+    return LocalVolume(
         name="model",
         uuid="00" * 16,
         size_bytes=SIZE,
@@ -28,7 +28,7 @@ def volume_spec(folder: Path, engine: str = "memory", options: Any = None) -> Vo
     )
 
 
-def open_context(volume: VolumeSpec, reactor: Reactor, page: StatisticsPage) -> OpenContext:
+def open_context(volume: LocalVolume, reactor: Reactor, page: StatisticsPage) -> OpenContext:
     return OpenContext(
         volume=volume,
         options=volume.engine_options,

@@ -26,13 +26,13 @@ from tierce import (
     Handover,
     Hangup,
     Listens,
+    LocalVolume,
     NoOptions,
     Op,
     Request,
     Route,
     Send,
     Transport,
-    VolumeSpec,
     hookimpl,
     listen_at_path,
     make_folder,
@@ -226,7 +226,7 @@ class LocalFrontend(LinesFrontend):
         super().abandon(reason)
 
 
-def socket_path(volume: VolumeSpec) -> Any:
+def socket_path(volume: LocalVolume) -> Any:
     return volume.frontend_folder("lines-local") / "socket"
 
 
@@ -234,11 +234,11 @@ def identity(_options: Any, volume_name: str, _volume_options: Any) -> str:
     return volume_name
 
 
-def usage(options: LinesOptions, volume: VolumeSpec, _export: Export) -> dict[str, str]:
+def usage(options: LinesOptions, volume: LocalVolume, _export: Export) -> dict[str, str]:
     return {"url": f"lines://{options.listen[0]}/{volume.name}"}
 
 
-def local_usage(_options: NoOptions, volume: VolumeSpec, _export: Export) -> dict[str, str]:
+def local_usage(_options: NoOptions, volume: LocalVolume, _export: Export) -> dict[str, str]:
     return {"url": str(Address(path=str(socket_path(volume))))}
 
 

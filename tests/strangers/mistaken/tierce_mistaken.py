@@ -10,7 +10,7 @@ import ctypes
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -443,6 +443,19 @@ class Store(tierce.Store):
         """Open it."""
         return cls(context)
 
+    @classmethod
+    def open_record(cls, context: tierce.StoreContext) -> None:
+        """Keep no record."""
+        does(context.options.mistake, "open_record")
+
+    def admit(
+        self, entries: Sequence[tierce.BatchEntry], ready: Callable[[OSError | None], None]
+    ) -> bool:
+        """Let nothing wait."""
+        del entries, ready
+        does(self.mistake, "admit")
+        return True
+
     def write(self, offset: int, data: memoryview) -> None:
         """Store the bytes."""
         does(self.mistake, "write")
@@ -586,7 +599,7 @@ def tierce_engines() -> list[tierce.EngineDescription]:
                 store=store,
                 contract=2,
             )
-            for store in ("store", "half", "other")
+            for store in ("store", "half", "other", "boast")
         ),
         attrs.evolve(simple, name="mistaken-member", lifecycle="", replicator="mistaken"),
     ]
@@ -670,6 +683,7 @@ def tierce_stores() -> list[tierce.StoreDescription]:
         store,
         attrs.evolve(store, name="half", factory=f"{_HERE}:HalfStore"),
         attrs.evolve(store, name="other", factory=f"{_HERE}:Worker"),
+        attrs.evolve(store, name="boast", capabilities=tierce.StoreCapability.SNAPSHOTS),
     ]
 
 

@@ -36,7 +36,7 @@ DESCRIPTIONS = {kind for kind, _family in FAMILIES.values()}
 #: Values of the door with methods of their own, which are plain: they compute from what they hold.
 VALUES = {
     *(tierce.Address, tierce.Capabilities, tierce.Request, tierce.Status),
-    *(tierce.ExtentHold, tierce.VolumeSpec),
+    *(tierce.ExtentHold, tierce.LocalVolume),
 }
 #: What core calls, for those who read types; what authors derive from says the four things.
 SEEN_FROM_CORE = {tierce.Device}
