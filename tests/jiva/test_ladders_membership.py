@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from jiva.cluster import bytes_of, opened
-from jiva.steps import miss_a_write
+from jiva.steps import miss_a_write, work_off
 from tierce import GOOD
-from tierce_jiva.replica_actions import Save
+from tierce_jiva.replica_actions import Reopen, Save
 
 BLOCK = 4096
 A, B, C = ("replica-1", "replica-2", "replica-3")
@@ -38,6 +38,40 @@ def test_who_lost_power_since_a_vote_began_is_not_the_one_that_the_vote_goes_to_
     cluster.cut.clear()
     cluster.run(10)
     assert bytes_of(read) == b"w" * BLOCK
+
+
+def test_a_vote_whose_best_has_come_back_as_an_older_copy_leaves_nobody_out() -> None:
+    """C's sync has failed. B is away and is to be left out, and A, which is sound, is asked first;
+    it ends before it has accepted, and an old copy of its folder is put back. Without A, C is the
+    best of those that are to stay: if it is asked now, nobody is left who held every write."""
+    cluster = opened(opening_patience_s=0.1, reconnect_grace_s=0.5)
+    node_a, node_c = cluster.nodes[A], cluster.nodes[C]
+    old = node_a.copy()
+    cluster.put(0, b"w" * BLOCK)
+    node_c.store.syncs_to_fail = 1
+    node_c.held.add(Reopen)  # It stays in doubt.
+    cluster.nodes[B].is_hung = True  # So C is not judged yet.
+    cluster.flush()
+    cluster.run(0.2)
+    assert node_c.record.suspect
+    node_a.held.add(Save)
+    cluster.cut.add(B)
+    cluster.break_pipe(B, "cut")
+    quorum = cluster.target._controller._quorum
+    cluster.step_until(lambda: quorum.latest.in_sync == (A, C))
+    cluster.power_off(A)
+    node_a.put_back(old, head="9:9")
+    node_a.held.clear()
+    node_c.held.add(Save)
+    cluster.start_replica(A)
+    cluster.run(0.1)
+    work_off(cluster, C)
+    assert node_c.record.accepted.in_sync == (A, B, C), "not even for a moment"
+    cluster.nodes[B].is_hung = False
+    cluster.release(C)
+    cluster.cut.clear()
+    cluster.run(20)
+    assert cluster.get(0) == b"w" * BLOCK
 
 
 def test_a_joiner_that_lost_power_since_it_was_proposed_is_not_let_in() -> None:

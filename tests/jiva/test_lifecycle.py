@@ -353,7 +353,7 @@ def test_leaving_a_sync_out_of_making_and_deleting_is_found_out(
 
 @pytest.mark.parametrize("is_kept", [True, False])
 def test_power_may_be_lost_at_every_point_of_giving_up_what_is_made(
-    volume: VolumeSpec, tmp_path: Path, is_kept: bool
+    volume: LocalVolume, tmp_path: Path, is_kept: bool
 ) -> None:
     """The server goes on as it does with a creation that was cut off: it makes it, or undoes it."""
     small = attrs.evolve(with_folders(volume, "disk/x/a", "disk/y"), size_bytes=4096)

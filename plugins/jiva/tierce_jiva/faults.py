@@ -93,11 +93,15 @@ class Faults:
         if was_waiting != self._reporter.is_waiting:
             self._agenda.must_show = True
 
-    def _vote(self) -> None:
+    def reconsider(self) -> None:
+        """Those that were to stay by a vote under way may have come to be in doubt, or have lost
+        what they held: the others are needed again then, before anybody else is asked."""
         if self._has_lost_the_best():
-            # Those that were to stay have come to be in doubt: the others are needed again.
             self._quorum.propose(self._quorum.candidates())
             self._agenda.must_refresh = True
+
+    def _vote(self) -> None:
+        self.reconsider()
         latest = self._quorum.latest
         out = sorted(find_lost(self._links, latest.in_sync, self._options.reconnect_grace_s))
         stay = frozenset(latest.in_sync) - frozenset(out)

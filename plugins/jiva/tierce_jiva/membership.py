@@ -176,6 +176,8 @@ class MembershipController:
         if self.state is State.SERVING:
             self._returning.welcome_back(link)
         self.refresh()
+        if self.state is State.SERVING:
+            self.faults.reconsider()
         if self._quorum.advance():
             self._in_force()
         self._agenda.findings.append(findings.Due())
