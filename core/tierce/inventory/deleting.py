@@ -19,7 +19,7 @@ import attrs
 
 from tierce.errors import TemporaryError, UsageError, explain
 from tierce.inventory.engines import Engines
-from tierce.inventory.errands import Errand
+from tierce.inventory.errands import Errand, GivenUpError
 from tierce.process.works import Call, work_for
 from tierce.registry.members import parts_of
 from tierce.spec import Event, LocalVolume
@@ -129,6 +129,8 @@ class Deletions:
                 record = self._step(record, Phase.CLEARING)
             yield work_for(Call.TIDY, volume, without=record.without)
             self._store.drop_volume(record.name)
+        except GivenUpError as error:
+            return Outcome(waits_for=self._why(record, explain(error)))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is waited for, and told
             return self._wait(record, explain(error))
         self._forget(record.name)
@@ -168,13 +170,14 @@ class Deletions:
         self._forget(record.name)
         return kept
 
-    def _wait(self, record: VolumeRecord, why: str) -> Outcome:
-        name = record.name
+    def _why(self, record: VolumeRecord, why: str) -> str:
         if record.phase is Phase.DELETING:
-            rest = f"Nothing of it is gone: `tierce volume delete {name} --cancel` keeps it"
-        else:
-            rest = "Its other bytes are gone or go"
-        text = f"{why}. {rest}"
+            keep = f"`tierce volume delete {record.name} --cancel` keeps it"
+            return f"{why}. Nothing of it is gone: {keep}"
+        return f"{why}. Its other bytes are gone or go"
+
+    def _wait(self, record: VolumeRecord, why: str) -> Outcome:
+        name, text = record.name, self._why(record, why)
         if self._waits.get(name) != text:
             self._waits[name] = text
             message = f"volume {name} is not deleted yet: {text}"

@@ -29,7 +29,8 @@ PATIENCE_S = 0.25
 #: One that is under way for so long is told of; where it is, is asked before.
 TOLD_S = 5.0
 ASKED_S = 4.0
-#: A process that could not be started is tried again after so long.
+#: A process that could not be started is tried again after so long; one that has not come up by
+#: then is not waited for.
 AGAIN_S = 5.0
 assert ASKED_S < TOLD_S, "what is told names where it is"
 
@@ -75,11 +76,13 @@ class Working:
 
     Attributes:
         name: Its name.
+        started_at: When it was started; CLOCK_MONOTONIC.
         state: How it is.
         job: What it does.
     """
 
     name: str
+    started_at: float = 0.0
     state: State = State.STARTING
     job: Job | None = None
 
@@ -163,11 +166,11 @@ class Workers:
 
     def found(self, name: str) -> None:
         """Note a process that a former server has started."""
-        self._working[name] = Working(name, State.FORMER)
+        self._working[name] = Working(name, state=State.FORMER)
 
-    def started(self, name: str) -> None:
+    def started(self, name: str, now: float) -> None:
         """Note a process that is being started."""
-        self._working[name] = Working(name)
+        self._working[name] = Working(name, now)
 
     def refused(self, name: str) -> None:
         """There was nobody to start it: it is tried again with the next look."""
@@ -254,11 +257,13 @@ class Workers:
 
     def _start(self, now: float, actions: list[Action], times: list[float]) -> None:
         """Start a process where a work waits that none will come for soon."""
-        states = [one.state for one in self._working.values()]
-        if not self._waiting or State.STARTING in states or len(states) >= PROCESS_COUNT_MAX:
+        processes = self._working.values()
+        if not self._waiting or len(processes) >= PROCESS_COUNT_MAX:
             return
-        patience_s = PATIENCE_S if State.BUSY in states else 0.0
-        due = max(self._not_before, self._waiting[0].wanted_at + patience_s)
+        is_busy = any(one.state is State.BUSY for one in processes)
+        coming = [one.started_at + AGAIN_S for one in processes if one.state is State.STARTING]
+        patience_s = PATIENCE_S if is_busy else 0.0
+        due = max(self._not_before, self._waiting[0].wanted_at + patience_s, *coming)
         if now < due:
             times.append(due)
             return

@@ -105,6 +105,9 @@ class Commands:
         reply: Message = {"ok": {}}
         if outcome.error is not None:
             reply = refusal(outcome.error)
+        elif outcome.waits_for and volume in self._node.inventory.deletions.due:
+            # It was given up to be begun anew: what comes of that is the answer.
+            return
         elif outcome.waits_for:
             why = f"volume {volume} is not deleted yet: {outcome.waits_for}"
             reply = refusal(TemporaryError(why))

@@ -108,7 +108,7 @@ class Works:
                 case Tell(name, job):
                     self._tell(name, job)
                 case Look(at):
-                    self._timer = self._reactor.call_later(at - now, self.look)
+                    self._timer = self._reactor.call_later(at - now, self._look_soon)
 
     def heard(self, child: Child) -> None:
         """A process has come up, or has ended."""
@@ -142,7 +142,7 @@ class Works:
         return Plan(name, Role.WORK, settings={"plugins": list(enabled_plugins(self.registry))})
 
     def _start(self, name: str) -> None:
-        self._workers.started(name)
+        self._workers.started(name, self._reactor.now())
         if not self._children.start(self._plan(name)):
             self._workers.refused(name)
 

@@ -84,7 +84,7 @@ class Watchdog:
             if has_slept:
                 child.pulse.forgive(now)
             # What does a work answers when that is over; who gave it tells how long it takes.
-            is_working = child.plan.role is Role.WORK
+            is_working = child.plan.role is Role.WORK and child.phase == "up"
             is_there = child.pid and child.peer is not None and child.stop_asked_at is None
             if is_there and not is_working:
                 self._attend(child, now)

@@ -51,7 +51,7 @@ class Scene:
                 case Tell(name, job):
                     plain.append(("tell", name, job.work.engine))
                 case Start(name):
-                    self.workers.started(name)
+                    self.workers.started(name, self.now)
                     plain.append(action)
                 case _:
                     plain.append(action)
@@ -73,8 +73,8 @@ def test_a_work_has_a_process_started_is_given_to_it_and_lets_it_end() -> None:
     assert scene.actions() == []
     scene.want("one")
     assert scene.actions() == [Start("work.1")]
-    # Not two, however often it looks.
-    assert scene.actions() == []
+    # Not two, however often it looks, unless it does not come up.
+    assert scene.actions() == [Look(NOW + AGAIN_S)]
     assert scene.up("work.1")[0] == ("give", "work.1", "one")
     assert scene.answer("work.1") == [End("work.1")]
     assert scene.told == [("one", "done")]
@@ -158,6 +158,15 @@ def test_a_process_that_does_not_come_up_is_tried_again_later() -> None:
     # Where there is nobody to fork it, somebody comes: the next look tries again.
     scene.workers.refused("work.1")
     assert scene.actions() == [Start("work.1")]
+
+
+def test_a_process_that_never_comes_up_is_not_waited_for() -> None:
+    scene = Scene()
+    scene.want("one")
+    scene.actions()
+    scene.now += AGAIN_S
+    assert scene.actions()[0] == Start("work.2")
+    assert scene.up("work.2")[0] == ("give", "work.2", "one")
 
 
 def test_a_work_that_is_given_up_before_it_is_begun_is_over_at_once() -> None:

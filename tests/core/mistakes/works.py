@@ -90,7 +90,7 @@ def _asked(trial: Trial, call: Call) -> tuple[Works, Child, list[Exception | Non
         cast("Any", children),
         cast("Any", Where(call.method)),
         trial.events.append,
-        lambda: None,
+        lambda: trial.reactor.call_soon(works.look),
     )
     works.use(trial.registry)
     volume = volume_from_mapping(
@@ -98,8 +98,8 @@ def _asked(trial: Trial, call: Call) -> tuple[Works, Child, list[Exception | Non
     )
     local = LocalVolume.of(volume, trial.folder / "own")
     works.do(work_for(call, local), lambda _result, error: told.append(error))
-    works.look()
+    trial.reactor.turn()
     assert children.child is not None
     works.heard(children.child)
-    works.look()
+    trial.reactor.turn()
     return works, children.child, told

@@ -217,3 +217,17 @@ def test_one_that_hangs_in_a_plugins_call_is_told_of_with_the_call(scene: Scene)
     scene.told()
     scene.wait(20)
     assert scene.whereabouts.asked == ["target.demo"] * 2
+
+
+def test_a_process_that_does_a_work_is_asked_nothing_until_it_is_over(scene: Scene) -> None:
+    scene.child.plan = Plan("work.1", Role.WORK)
+    scene.child.phase = "up"
+    scene.watchdog.start()
+    for _look in range(10):
+        scene.reactor.advance(PERIOD_S)
+    assert scene.child.pulse.asked_at is None
+    assert (scene.events, scene.killed) == ([], [])
+    # One that does not come up is told of as any other.
+    scene.child.phase = "starting"
+    scene.reactor.advance(PERIOD_S)
+    assert scene.child.pulse.asked_at is not None
