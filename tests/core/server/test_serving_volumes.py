@@ -85,7 +85,7 @@ def test_commands_make_show_and_delete_what_the_state_owns(server: Server) -> No
     shown = server.shown("work")
     assert shown["state"] == "up"
     assert shown["data"] == [str(server.folder / "work.img")]
-    assert shown["statistics"]["frontend"]["write"]["count"] >= 1
+    assert shown["statistics"]["volume"]["write"]["count"] >= 1
     assert shown["processes"][0]["pid"] == server.pid("target.work")
     # What the state owns outlives the server.
     server.stop(signal.SIGTERM)
