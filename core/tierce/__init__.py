@@ -104,6 +104,9 @@ from tierce.services import (
     RecordedEvent,
     Service,
     ServiceContext,
+    TracedStage,
+    TraceRecord,
+    Traces,
     VolumeStatistics,
 )
 from tierce.spec import (
@@ -130,6 +133,7 @@ from tierce.store import Store, StoreChoice
 from tierce.store_capability import StoreCapability, StoreUsage
 from tierce.store_contexts import BatchEntry, StoreContext, StoreOpenContext
 from tierce.tls import TlsMaterial
+from tierce.tracing import Trace, Tracer
 from tierce.transport import Transport
 from tierce.unix_socket import listen_at_path
 
@@ -238,6 +242,11 @@ __all__ = [
     "TierceError",
     "Timer",
     "TlsMaterial",
+    "Trace",
+    "TraceRecord",
+    "TracedStage",
+    "Tracer",
+    "Traces",
     "Transport",
     "UnreadableError",
     "UsageError",

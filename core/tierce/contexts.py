@@ -17,6 +17,7 @@ from tierce.spec import Event, LocalVolume, MemberSpec
 from tierce.stage import Stage
 from tierce.statuses import MemberStatus, VolumeStatus
 from tierce.store import StoreChoice
+from tierce.tracing import Tracer
 
 #: What a part logs to that was made apart from a process.
 _LOGGER = logging.getLogger("tierce.plugin")
@@ -60,6 +61,8 @@ class OpenContext:
         resized: To be called when the device has another shape: core passes it to what lies above,
             and the front end tells its initiators. The block size stays. A device on the simple
             level calls it from its own thread.
+        tracer: Where a part leaves stamps on requests that it was slow with, beside those that core
+            leaves for the whole of it.
         logger: Writes to this process's log, as JSON lines that name this part; on any thread. Not
             per I/O.
 
@@ -84,6 +87,7 @@ class OpenContext:
     publish: Callable[[VolumeStatus], None] = _not_shown
     find_service: Callable[[str], socket.socket] = no_services
     resized: Callable[[Geometry], None] = _not_open
+    tracer: Tracer = attrs.field(factory=Tracer)
     logger: logging.Logger = _LOGGER
 
 

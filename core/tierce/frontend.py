@@ -22,6 +22,7 @@ from tierce.spec import Event, Export, LocalVolume
 from tierce.stage import Stage
 from tierce.statuses import FrontendStatus
 from tierce.tls import TlsMaterial
+from tierce.tracing import Tracer
 
 #: What a part logs to that was made apart from a process.
 _LOGGER = logging.getLogger("tierce.plugin")
@@ -52,6 +53,8 @@ class FrontendContext:
             where those survive what the folder does not: members keep them elsewhere; and where
             they are gone with the target.
         boot_id: As in OpenContext.
+        tracer: Who is followed one by one. A front end that counts what it answers samples and
+            looks, by this; for others core does.
         logger: As in OpenContext.
         tls: What to speak TLS with; None where there is nothing, as it is now: core keeps no
             certificates.
@@ -74,6 +77,7 @@ class FrontendContext:
     folder: Path
     is_folder_lasting: bool
     boot_id: str
+    tracer: Tracer = attrs.field(factory=Tracer)
     logger: logging.Logger = _LOGGER
     tls: TlsMaterial | None = None
 

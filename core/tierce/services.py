@@ -117,6 +117,75 @@ class VolumeStatistics:
 
 
 @attrs.frozen
+class TracedStage:
+    """What one stage did with an I/O that was written down.
+
+    Attributes:
+        stage: Its name: "device", "jiva.replica".
+        member: Whose it is of several that ran beside each other: "replica-2"; else empty.
+        start_ns: When it began, in nanoseconds from the I/O's arrival on.
+        elapsed_ns: How long it took.
+    """
+
+    stage: str
+    member: str
+    start_ns: int
+    elapsed_ns: int
+
+
+@attrs.frozen
+class TraceRecord:
+    """One I/O that was written down: one in a thousand, and those that took longer than 50 ms.
+
+    Attributes:
+        volume: The volume.
+        operation: "read", "write"...
+        offset: Its first byte.
+        length: Its bytes.
+        batch: How many were answered together with it.
+        code: How it ended: "good", "write error"...
+        start_ns: When it arrived, in nanoseconds since the epoch.
+        elapsed_ns: From its arrival to its answer.
+        is_sampled: It was chosen before it began.
+        is_slow: It took too long.
+        trace_id: 32 hexadecimal digits.
+        span_id: 16 hexadecimal digits.
+        stages: Of a sampled one all stages, of a slow one those that were slow themselves, in the
+            order in which they ended.
+    """
+
+    volume: str
+    operation: str
+    offset: int
+    length: int
+    batch: int
+    code: str
+    start_ns: int
+    elapsed_ns: int
+    is_sampled: bool
+    is_slow: bool
+    trace_id: str
+    span_id: str
+    stages: tuple[TracedStage, ...]
+
+
+@attrs.frozen
+class Traces:
+    """What was written down since the last time.
+
+    Attributes:
+        items: The I/Os, by volume and in order.
+        lost: How many can't be had any more: a volume keeps 256, and the oldest goes.
+        left_out: How many were not written: of one volume 20 sampled and 100 slow ones a second
+            are.
+    """
+
+    items: tuple[TraceRecord, ...]
+    lost: int = 0
+    left_out: int = 0
+
+
+@attrs.frozen
 class RecordedEvent:
     """An event, as it was recorded.
 
@@ -159,6 +228,8 @@ class ServiceContext:
         events: Returns the events since the last call. The first call of a new service begins
             with what happens from then on; one that was started anew goes on where it was, and
             gets again what it was given last: that it had dealt with it, nobody knows.
+        traces: Returns the I/Os that were written down one by one since the last call. The first
+            call of a new service returns none; one that was started anew goes on where it was.
         wait: Waits so many seconds, or until the service is to stop. Returns True if it is to
             go on.
         act: Has an action carried out and returns its result as JSON values; takes as long as that
@@ -177,7 +248,7 @@ class ServiceContext:
             certificates.
 
     Thread: any thread.
-    Blocking: yes, `wait`, `act`, `statistics` and `events`; the others return at once.
+    Blocking: yes, `wait`, `act`, `statistics`, `events` and `traces`; the others return at once.
     Failure: `act` and `call_soon` raise a TierceError that says why, `publish_socket` and
         `find_service` too; the others raise nothing.
     Since: contract 2.
@@ -188,6 +259,7 @@ class ServiceContext:
     volume: str = ""
     statistics: Callable[[], Mapping[str, VolumeStatistics]]
     events: Callable[[], Events]
+    traces: Callable[[], Traces]
     wait: Callable[[float], bool]
     emit: Callable[[Event], None]
     call_soon: Callable[[Callable[[], None]], None]

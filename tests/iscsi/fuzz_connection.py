@@ -34,7 +34,7 @@ from iscsi.initiator import (
     write_10,
 )
 from iscsi.standalone import Counters, Due, MemoryDevice
-from tierce import ProtocolError
+from tierce import ProtocolError, Tracer
 from tierce_iscsi import task_management as management
 from tierce_iscsi.connection import Connection
 from tierce_iscsi.memory import Memory
@@ -166,6 +166,7 @@ def make_connection(device: MemoryDevice, soon: Soon, memory_bytes: int = 64 << 
         *(unit, session, Memory(soon, memory_bytes).open(), host),
         clock_ns=lambda: next(clock),
         stage=Counters(),
+        tracer=Tracer(),
         wake=lambda: None,
     )
     host.made.append(connection)

@@ -10,7 +10,7 @@ import attrs
 
 from iscsi.initiator import Answer, answers
 from iscsi.standalone import Counters, MemoryDevice
-from tierce import Completed, Request, Stage, Status
+from tierce import Completed, Request, Stage, Status, Tracer
 from tierce_iscsi.commands import Commands
 from tierce_iscsi.fast_path import FastPath
 from tierce_iscsi.memory import Memory
@@ -88,6 +88,7 @@ def make_parts(
     memory_bytes: int = 64 << 20,
     soon: Callable[[Callable[[], None]], None] = lambda _call: None,
     stage: Stage | None = None,
+    tracer: Tracer | None = None,
     clock_ns: Callable[[], int] | None = None,
     **terms: Any,
 ) -> Parts:
@@ -103,7 +104,7 @@ def make_parts(
     responses = ResponseWriter(session, stream, by_tag)
     tasks = TaskSet(session, stream, responses, by_tag)
     clock = itertools.count()
-    known = (clock_ns or (lambda: next(clock)), stage or Counters())
+    known = (clock_ns or (lambda: next(clock)), stage or Counters(), tracer or Tracer())
     return Parts(
         *(device, unit, memory, session, stream, responses, tasks),
         *(FastPath(unit, tasks, *known), Commands(unit, tasks, *known), woken),

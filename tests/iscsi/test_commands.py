@@ -7,7 +7,8 @@ from collections.abc import Callable
 from core.volume.model import Tally
 from iscsi.initiator import NO_TAG, command, data_out, only, read_10, write_10
 from iscsi.parts import Parts, PendingDevice, make_parts
-from tierce import Code, Op, Status
+from tierce import Code, Op, Status, Tracer
+from tierce.tracing import TracedIo
 from tierce_iscsi.pdu import Opcode, RejectReason
 from tierce_iscsi.scsi.sense import CHECK_CONDITION, GOOD
 
@@ -68,6 +69,15 @@ def test_a_pending_read_is_answered_when_the_device_has_done_it() -> None:
     device.complete()
     assert only(parts.sent()).data == BLOCK
     assert parts.woken == [True]
+
+
+def test_a_slow_command_is_written_down() -> None:
+    written: list[TracedIo] = []
+    device = PendingDevice()
+    parts = make_parts(device, clock_ns=lambda: 10**8, tracer=Tracer(written.append))
+    take(parts, command(read_10(0, 1), 5, tag=5, read=512))
+    device.complete()
+    assert [(io.op, io.elapsed_ns) for io in written] == [(Op.READ, 10**8)]
 
 
 def test_a_command_that_fails_counts_among_all() -> None:

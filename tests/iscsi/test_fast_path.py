@@ -13,7 +13,8 @@ from core.volume.model import Tally
 from iscsi.bench import Bench
 from iscsi.initiator import command, only, read_10
 from iscsi.parts import Parts, PendingDevice, make_parts
-from tierce import GOOD, READABLE, Code, Completed, Op, Request, Status
+from tierce import GOOD, READABLE, Code, Completed, Op, Request, Status, Tracer
+from tierce.tracing import TracedIo
 from tierce_iscsi.buffers import INCOMING, Region
 from tierce_iscsi.fast_path import count_sizes
 from tierce_iscsi.scsi.sense import CHECK_CONDITION
@@ -144,6 +145,38 @@ def test_a_batch_of_mixed_sizes_counts_each() -> None:
     tally = Tally()
     count_sizes(tally, [read, read, write, other, write], [write])
     assert tally.sizes == [(Op.READ, 2, 512), (Op.READ, 1, 4096)]
+
+
+def test_slow_ones_are_written_down_at_once_late_and_failed() -> None:
+    written: list[TracedIo] = []
+    device = PendingDevice()
+    parts = make_parts(device, clock_ns=lambda: 10**9, tracer=Tracer(written.append))
+    submit(parts, "r1", "w2", at_ns=10**9 - 10**8)
+    submit(parts, "w3", at_ns=10**9 - 10**6)
+    submit(parts, "w4", at_ns=10**9 - 2 * 10**8)
+    device.complete(3, status=GOOD)
+    device.complete(status=Status(Code.WRITE_ERROR, "worn out", 0))
+    assert [(io.op, io.elapsed_ns, io.code) for io in written] == [
+        *((Op.READ, 10**8, Code.GOOD), (Op.WRITE, 10**8, Code.GOOD)),
+        (Op.WRITE, 2 * 10**8, Code.WRITE_ERROR),
+    ]
+
+
+def test_one_in_so_many_is_followed_until_it_is_answered_or_given_up() -> None:
+    written: list[TracedIo] = []
+    device, tracer = PendingDevice(), Tracer(written.append, every=0)
+    parts = make_parts(device, tracer=tracer)
+    submit(parts, "w1")
+    assert tracer.live == 1
+    device.complete()
+    assert (tracer.live, len(written)) == (0, 1)
+    submit(parts, "w2")
+    parts.tasks.give_up_all(Drain(lambda: None, issuer=parts.tasks))
+    device.complete()
+    assert (tracer.live, len(written)) == (0, 1), "what is given up has no answer"
+    parts = make_parts(tracer=tracer)
+    submit(parts, "r1", "r2")
+    assert (tracer.live, written[1].batch) == (0, 2)
 
 
 def test_what_fails_counts_among_all_at_once_or_late() -> None:

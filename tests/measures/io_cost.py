@@ -31,12 +31,14 @@ from tierce import (
     FrontendContext,
     Geometry,
     Request,
+    Tracer,
 )
 from tierce.registry import Registry
 from tierce.volume.boundary import Boundary
 from tierce.volume.emulate import Emulator
 from tierce.volume.pipeline import open_pipeline
 from tierce.volume.statistics import StatisticsPage
+from tierce.volume.trace_ring import TraceRing
 from tierce_engines.file_lifecycle import FileLifecycle
 from tierce_engines.options import FileOptions
 from tierce_iscsi.connection_router import Handed
@@ -114,7 +116,7 @@ class Replicated(BaseDevice):
 class Session:
     """An initiator that has logged in to a device."""
 
-    def __init__(self, device: Device, page: StatisticsPage, folder: Path) -> None:
+    def __init__(self, device: Device, page: StatisticsPage, folder: Path, tracer: Tracer) -> None:
         self.loop, self.wire = FakeReactor(by_hand=True), Wire()
         self.number = 0
         spec = attrs.evolve(
@@ -135,6 +137,7 @@ class Session:
                 folder=folder / "front",
                 is_folder_lasting=False,
                 boot_id="boot",
+                tracer=tracer,
             )
         )
         wire: object = self.wire
@@ -183,14 +186,16 @@ def main() -> int:
         )
         FileLifecycle().create(volume)
         reactor = FakeReactor(by_hand=True)
-        context = open_context(volume, reactor, page)
+        ring = TraceRing.create(folder / "ring")
+        tracer = Tracer(ring.write, ring.leave_out)
+        context = attrs.evolve(open_context(volume, reactor, page), tracer=tracer)
         pipeline = open_pipeline(context, Registry.load(), page.publish)
         reactor.work_off()
-        _print_all("file", Session(pipeline.device, page, folder), lambda: None)
+        _print_all("file", Session(pipeline.device, page, folder, tracer), lambda: None)
         replicated = Replicated()
         blame = pipeline.boundaries[0]._blame
-        boundary = Boundary(replicated, page.stage("device"), blame, reactor)
-        _print_all("jiva x3", Session(Emulator(boundary), page, folder), replicated.carry)
+        boundary = Boundary(replicated, page.stage("device"), blame, reactor, tracer=tracer)
+        _print_all("jiva x3", Session(Emulator(boundary), page, folder, tracer), replicated.carry)
     return 0
 
 

@@ -85,7 +85,8 @@ class Request:
             is a call: ask for none first.
         tag: The submitter's own; devices hand it back untouched.
         trace: What follows this operation from the front end down to the medium; None while
-            nothing does. It goes with whatever is made of the request (`derive`).
+            nothing does. Of what is made of a request (`derive`), the request itself while nothing
+            follows that: who is slow below is slow for it.
         status: None while pending; set exactly once, before `Completed` is called.
         extents: BLOCK_STATUS: the answer, in order from `offset` on, without gaps, at least one. It
             may end before `offset+length`, and has at most EXTENT_COUNT_MAX: whoever wants to know
@@ -139,7 +140,8 @@ class Request:
         what became of it. The tag is the new submitter's to set.
         """
         kept = self.flags if flags is None else flags
-        return Request(op, offset, length, buffer, kept, None, self.trace)
+        trace = self if self.trace is None else self.trace
+        return Request(op, offset, length, buffer, kept, None, trace)
 
 
 #: Called on the data thread with requests that were pending and now have a status.

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable, Collection, Iterator
 from typing import cast
 
-from tierce.block.device import Geometry
+from tierce.block.device import Device, Geometry
 from tierce.errors import PluginError, ProtocolError, TierceError, explain
 from tierce.frontend import Frontend, FrontendContext
 from tierce.process.process_loop import Process, log_story
@@ -18,6 +18,7 @@ from tierce.registry import Registry, blaming, mistake, resolve
 from tierce.spec import Access, Event, Export
 from tierce.stage import ROOT_STAGE
 from tierce.statuses import FrontendStatus, frontend_owner, to_mapping
+from tierce.tracing import Tracer
 from tierce.volume.export_claims import ExportClaims
 from tierce.volume.meter import Meter
 from tierce.volume.pipeline import Pipeline
@@ -40,6 +41,7 @@ class Fronts:
         settings: The volume and its exports.
         pipeline: The volume's; its front ends hear when it has another shape.
         page: Where stages and published values are shown.
+        tracer: Who is followed one by one.
     """
 
     def __init__(
@@ -49,12 +51,14 @@ class Fronts:
         settings: TargetSettings,
         pipeline: Pipeline,
         page: StatisticsPage,
+        tracer: Tracer,
     ) -> None:
         self._process = process
         self._registry = registry
         self._settings = settings
         self._pipeline = pipeline
         self._page = page
+        self._tracer = tracer
         self._fronts: dict[str, Frontend] = {}
         claims = ExportClaims(settings.volume.name)
         for export in settings.volume.exports:
@@ -127,7 +131,7 @@ class Fronts:
             export=export,
             options=settings.sections[name],
             volume_options=export.options,
-            device=device if description.counts else Meter(device, self._page.stage(ROOT_STAGE)),
+            device=device if description.counts else self._metered(device),
             reactor=self._process.reactor,
             stage=self._page.stage,
             emit=self._process.emit,
@@ -135,6 +139,7 @@ class Fronts:
             folder=settings.volume.frontend_folder(name),
             is_folder_lasting=(self._pipeline.device.capabilities.durable and not settings.members),
             boot_id=self._process.boot_id,
+            tracer=self._tracer,
             logger=logging.getLogger(f"tierce.frontend.{name}"),
         )
         with blaming(self._registry, "front end", name, "opening"):
@@ -142,6 +147,9 @@ class Fronts:
         if hasattr(opened, "resized"):
             self._pipeline.resized.append(lambda shape: self._resized(name, opened, shape))
         return opened
+
+    def _metered(self, device: Device) -> Meter:
+        return Meter(device, self._page.stage(ROOT_STAGE), self._tracer)
 
     # -- what it does wrong ------------------------------------------------------------------------
 

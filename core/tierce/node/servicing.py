@@ -16,6 +16,7 @@ from tierce.errors import PluginError, TemporaryError, TierceError, explain
 from tierce.node.following import Follower
 from tierce.node.observing import read_statistics
 from tierce.node.published import Publisher, find_service
+from tierce.node.trace_following import TraceFollower
 from tierce.process.client import ask
 from tierce.process.inbox import Inbox
 from tierce.process.loggers import plugin_logger
@@ -65,6 +66,9 @@ class ServiceProcess:
         self._inbox = Inbox(process.reactor)
         self._publisher = Publisher(process.paths, process.plan.name)
         self._follower = Follower(process.paths.place(process.plan.name), self._ask)
+        self._trace_follower = TraceFollower(
+            process.paths, process.paths.trace_places(process.plan.name), process.plan.volume
+        )
         factory = registry.services[name].factory
         self._service = self._make(factory, self._context(options))
         # As one of a node it has its process alone; as one of a volume it is a part of that.
@@ -88,6 +92,7 @@ class ServiceProcess:
             options=options,
             statistics=self._statistics,
             events=self._follower.events,
+            traces=self._trace_follower.traces,
             wait=lambda seconds: not self._stopping.wait(seconds),
             act=self._act,
             emit=self._post_event,

@@ -28,9 +28,11 @@ from tierce.registry import Registry
 from tierce.spec import Event, VolumeSpec
 from tierce.stage import Stage
 from tierce.statuses import as_shown
+from tierce.tracing import Tracer
 from tierce.volume.calling import HERE, Caller
 from tierce.volume.pipeline import Pipeline, open_pipeline
 from tierce.volume.statistics import StatisticsPage
+from tierce.volume.trace_ring import TraceRing
 
 #: An address is "HOST:PORT"; a file with more is not ours.
 ADDRESS_BYTES_MAX = 512
@@ -55,6 +57,8 @@ class Target:
     def __init__(self, process: Process, registry: Registry, settings: TargetSettings) -> None:
         self._process = process
         self._page = make_page(process, settings.volume.name, settings.volume.uuid)
+        self._ring = TraceRing.create(process.paths.traces(settings.volume.name))
+        tracer = Tracer(self._ring.write, self._ring.leave_out)
         self._is_over = False
         self._volume = volume = settings.volume
         context = OpenContext(
@@ -68,10 +72,11 @@ class Target:
             member_address=member_addresses(process.paths, volume.name),
             fenced=self._fence,
             find_service=lambda name: find_service(process.paths, name),
+            tracer=tracer,
         )
         self._fronts: Fronts | None = None
         self._pipeline: Pipeline = open_pipeline(context, registry, self._page.publish)
-        self._fronts = Fronts(process, registry, settings, self._pipeline, self._page)
+        self._fronts = Fronts(process, registry, settings, self._pipeline, self._page, tracer)
         self._live = LiveParts(
             volume.name,
             running_parts(settings, registry, self._pipeline, self._fronts),
@@ -101,6 +106,7 @@ class Target:
                     )
                 )
             self._page.close()
+            self._ring.close()
             closed()
 
         self._is_over = True

@@ -16,6 +16,7 @@
 | run/service.NAME.place | which event service NAME was given last |
 | run/policies.now | which document is being evaluated |
 | run/VOLUME.stats | the statistics page of a volume's target |
+| run/VOLUME.traces | the I/Os that it has written down one by one |
 | run/VOLUME.MEMBER.stats, run/VOLUME.MEMBER.address | a member's page, and where it listens |
 
 Process names: `serve`, `template`, `portal`, `target.VOLUME`, `member.VOLUME.MEMBER`,
@@ -112,6 +113,10 @@ class Paths:
         """Return the statistics page of a target or of a member."""
         return self.run / (f"{volume}.{member}.stats" if member else f"{volume}.stats")
 
+    def traces(self, volume: str) -> Path:
+        """Return the ring of the I/Os of a volume that were written down one by one."""
+        return self.run / f"{volume}.traces"
+
     def address(self, volume: str, member: str) -> Path:
         """Return the file in which a member says where it listens."""
         return self.run / f"{volume}.{member}.address"
@@ -123,6 +128,10 @@ class Paths:
     def published_lock(self, name: str) -> Path:
         """Return the lock of a published name."""
         return self.run / f"{name}.service-lock"
+
+    def trace_places(self, process: str) -> Path:
+        """Return the file that says which traces a service was given last."""
+        return self.run / f"{process}.trace-places"
 
     def place(self, process: str) -> Path:
         """Return the file that says which event a service was given last."""

@@ -20,6 +20,7 @@ from tierce.registry import blaming, resolve
 from tierce.server.conditions import Conditions
 from tierce.server.node import Node
 from tierce.server.routing import Router
+from tierce.server.slow_ios import slow_ios
 from tierce.spec import Access, Export, VolumeSpec
 from tierce.state import Phase, VolumeRecord
 from tierce.statuses import from_mappings
@@ -102,6 +103,7 @@ class Inspector:
                 stage: {operation: _counts(values) for operation, values in operations.items()}
                 for stage, operations in snapshot["stages"].items()
             },
+            "slow": slow_ios(self._node.paths.traces(record.name)),
         }
 
     def _as_set(self, served: Served | None) -> VolumeSpec | None:

@@ -49,6 +49,8 @@ class Node:
             # On a disk that has become read-only it stays.
             with contextlib.suppress(OSError):
                 self.paths.page(child.plan.volume, member).unlink(missing_ok=True)
+                if not member:
+                    self.paths.traces(child.plan.volume).unlink(missing_ok=True)
 
     def is_up(self, volume: str) -> bool:
         """True if the volume's target runs."""

@@ -42,6 +42,7 @@ from tierce.block.quiet import when_quiet
 from tierce.block.status import GOOD, Code, Status
 from tierce.reactor import Reactor
 from tierce.stage import Stage
+from tierce.tracing import Tracer
 from tierce.volume.blame import Blame
 from tierce.volume.completion import Completion
 from tierce.volume.counting import count
@@ -60,6 +61,8 @@ class Boundary:
         flags: The flags that it knows; None for all that its capabilities name.
         below: What a filter lies on: closed after it.
         is_waiting: True if the device says itself that its I/O waits: then that is no mistake.
+        tracer: Where it leaves stamps on what it was slow with.
+        name: The name of its stage.
         clock: Returns nanoseconds.
     """
 
@@ -74,9 +77,13 @@ class Boundary:
         flags: Flag | None = None,
         below: Boundary | None = None,
         is_waiting: Callable[[], bool] = lambda: False,
+        tracer: Tracer | None = None,
+        name: str = "device",
         clock: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         self.clock = clock
+        self._tracer = tracer or Tracer()
+        self._name = name
         self._device = device
         self._blame = blame
         self._reactor = reactor
@@ -179,6 +186,8 @@ class Boundary:
                 self._after(batch, began, elapsed)
                 return
         self._add(op, len(batch), length, elapsed)
+        if elapsed > self._tracer.note_ns:
+            self._tracer.note(batch, self._name, began, elapsed)
 
     def when_quiet(self, quiet: Callable[[], None]) -> None:
         """As the device does, or else what is below it."""
@@ -256,7 +265,7 @@ class Boundary:
                     self._began[request] = began
                 else:
                     self._check(request)
-        count(self._stage, batch, elapsed_ns)
+        self._count([one for one in batch if one.status is not None], began, elapsed_ns)
         if self._began:
             self._show_parked()
             if not self.stalls.is_watching:
@@ -291,17 +300,22 @@ class Boundary:
             if request.status is not GOOD:
                 self._check(request)
             if began != run_began and run:
-                count(self._stage, run, now - run_began)
+                self._count(run, run_began, now - run_began)
                 run = []
             run_began = began
             run.append(request)
-        count(self._stage, run, now - run_began)
+        self._count(run, run_began, now - run_began)
         self._show_parked()
         if not strays:
             return requests
         for request in strays:
             self._stray(request)
         return [request for request in requests if request not in strays]
+
+    def _count(self, run: list[Request], began: int, elapsed_ns: int) -> None:
+        count(self._stage, run, elapsed_ns)
+        if elapsed_ns > self._tracer.note_ns:
+            self._tracer.note(run, self._name, began, elapsed_ns)
 
     def _stray(self, request: Request) -> None:
         """Something was completed that was not pending."""

@@ -11,6 +11,7 @@ from tierce.block.operation import Completed, Request
 from tierce.block.quiet import when_quiet
 from tierce.block.status import Status
 from tierce.stage import Stage
+from tierce.tracing import Tracer
 from tierce.volume.counting import count, count_sizes
 
 
@@ -23,11 +24,13 @@ class Meter:
     Args:
         device: The device below.
         stage: Its counters.
+        tracer: Who is followed one by one.
     """
 
-    def __init__(self, device: Device, stage: Stage) -> None:
+    def __init__(self, device: Device, stage: Stage, tracer: Tracer | None = None) -> None:
         self._device = device
         self._stage = stage
+        self._tracer = tracer or Tracer()
         self._submit = device.submit
         #: When a pending request was submitted, in ns, by its id.
         self._began: dict[int, int] = {}
@@ -49,10 +52,15 @@ class Meter:
     def submit(self, batch: list[Request], completed: Completed) -> None:
         """Pass the batch on, and count what is answered at once; the rest when it completes."""
         began = time.perf_counter_ns()
+        if not batch:
+            return
+        self._tracer.left -= len(batch)
+        if self._tracer.left < 0:
+            self._tracer.sample(batch, began)
         if completed is not self._submitter:
             self._answer_to(completed)
         self._submit(batch, self._complete)
-        pending = self._count(batch, time.perf_counter_ns() - began)
+        pending = self._count(batch, began, time.perf_counter_ns() - began)
         if pending:
             for request in batch:
                 if request.status is None:
@@ -74,11 +82,11 @@ class Meter:
         for request in requests:
             began = pop(id(request), now)
             if began != run_began and run:
-                self._count(run, now - run_began)
+                self._count(run, run_began, now - run_began)
                 run = []
             run_began = began
             run.append(request)
-        self._count(run, now - run_began)
+        self._count(run, run_began, now - run_began)
         self._show_parked()
 
     def _show_parked(self) -> None:
@@ -93,8 +101,11 @@ class Meter:
         """As below."""
         self._device.close(closed)
 
-    def _count(self, requests: list[Request], elapsed_ns: int) -> bool:
+    def _count(self, requests: list[Request], began_ns: int, elapsed_ns: int) -> bool:
         """Count those that have a status; True if some have none."""
         count(self._stage, requests, elapsed_ns)
         count_sizes(self._stage, requests)
+        if elapsed_ns > self._tracer.look_ns:
+            answered = [request for request in requests if request.status is not None]
+            self._tracer.answered(answered, began_ns, elapsed_ns)
         return any(request.status is None for request in requests)

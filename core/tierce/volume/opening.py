@@ -85,6 +85,7 @@ def open_engine(
         lane=lane,
         blame=blame,
         stage=lambda stage: context.stage(f"engine.{stage}"),
+        tracer=context.tracer,
     )
 
 
@@ -115,7 +116,12 @@ def open_simple_filter(
         )
     _refuse_async(opened, factory, name)
     return SimpleFilterAdapter(
-        opened, lower, name, reactor=reactor, lane=lane, blame=blame, stage=stage
+        *(opened, lower, name),
+        reactor=reactor,
+        lane=lane,
+        blame=blame,
+        stage=stage,
+        tracer=context.tracer,
     )
 
 

@@ -119,6 +119,7 @@ class Pipeline:
             blame,
             context.reactor,
             is_waiting=lambda: self._status.is_waiting,
+            tracer=context.tracer,
         )
         return self._bound(boundary, "engine", name)
 
@@ -148,6 +149,8 @@ class Pipeline:
             operations=[op for op in Op if op.name in description.operations],
             flags=description.flags,
             below=below,
+            tracer=context.tracer,
+            name=f"filter.{instance}",
         )
         return self._bound(boundary, "filter", name)
 

@@ -22,6 +22,7 @@ from tierce.errors import DeviceError, explain
 from tierce.reactor import Lane, Reactor
 from tierce.registry import is_promise
 from tierce.stage import Stage
+from tierce.tracing import Tracer
 from tierce.volume.blame import Blame
 from tierce.volume.calling import HERE, Ended
 
@@ -71,6 +72,8 @@ class SimpleAdapter:
         blame: Where its mistakes go.
         stage: Returns the counters of the device's stage so named. What runs on a thread counts in
             two: "wait", until its turn comes, and "call", the method.
+        tracer: Where both leave stamps on what they were slow with.
+        part: What their names begin with there.
         clock: Returns nanoseconds.
     """
 
@@ -89,11 +92,15 @@ class SimpleAdapter:
         lane: Lane | None,
         blame: Blame,
         stage: Callable[[str], Stage],
+        tracer: Tracer | None = None,
+        part: str = "engine",
         clock: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         self.geometry = geometry
         self._clock = clock
         self._whose = f"{self.family} {engine}"
+        self._tracer = tracer or Tracer()
+        self._stamps = f"{part}.wait", f"{part}.call"
         self.simple = simple
         self._is_inline = concurrency is Concurrency.INLINE
         self._is_serial = concurrency is Concurrency.SERIAL
@@ -215,14 +222,22 @@ class SimpleAdapter:
 
         def done(_result: object, error: BaseException | None) -> None:
             request.status = GOOD if error is None else self._status_of(error, request)
-            self._wait.add(request.op, 1, request.length, began_ns - submitted_ns)
-            self._call_stage.add(request.op, 1, request.length, ended_ns - began_ns)
+            self._count(request, submitted_ns, began_ns, ended_ns)
             if error is not None:
                 self._call_stage.fail(request.op)
             self._lock.release(hold)
             completed([request])
 
         self._offload(work, done)
+
+    def _count(self, request: Request, submitted_ns: int, began_ns: int, ended_ns: int) -> None:
+        waited_ns, took_ns, tracer = began_ns - submitted_ns, ended_ns - began_ns, self._tracer
+        self._wait.add(request.op, 1, request.length, waited_ns)
+        self._call_stage.add(request.op, 1, request.length, took_ns)
+        if waited_ns > tracer.note_ns:
+            tracer.note((request,), self._stamps[0], submitted_ns, waited_ns)
+        if took_ns > tracer.note_ns:
+            tracer.note((request,), self._stamps[1], began_ns, took_ns)
 
     def _status_of(self, error: BaseException, request: Request) -> Status:
         """Return what is answered for what a call raised: the medium's failure, or a bug, which is

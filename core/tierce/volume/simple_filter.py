@@ -18,6 +18,7 @@ from tierce.block.simple_filter import SimpleFilter
 from tierce.errors import DeviceError
 from tierce.reactor import Lane, Reactor
 from tierce.stage import Stage
+from tierce.tracing import Tracer
 from tierce.volume.blame import Blame
 from tierce.volume.simple import SimpleAdapter
 
@@ -124,6 +125,7 @@ class SimpleFilterAdapter(SimpleAdapter):
         lane: The thread that it was made on.
         blame: Where its mistakes go.
         stage: As of `SimpleAdapter`.
+        tracer: As of `SimpleAdapter`.
     """
 
     family = "filter"
@@ -138,6 +140,7 @@ class SimpleFilterAdapter(SimpleAdapter):
         lane: Lane,
         blame: Blame,
         stage: Callable[[str], Stage],
+        tracer: Tracer | None = None,
     ) -> None:
         has = below.capabilities
         super().__init__(
@@ -150,6 +153,8 @@ class SimpleFilterAdapter(SimpleAdapter):
             lane=lane,
             blame=blame,
             stage=stage,
+            tracer=tracer,
+            part=blame.part.replace(" ", ".", 1),
         )
         self._below = below
         self.capabilities = Capabilities(

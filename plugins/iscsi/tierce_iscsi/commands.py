@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tierce import Op, ProtocolError, Request, Stage
+from tierce import Op, ProtocolError, Request, Stage, Tracer
 from tierce_iscsi import pdu
 from tierce_iscsi.pdu import FINAL, NO_TAG, RejectReason
 from tierce_iscsi.scsi import device_server
@@ -36,10 +36,16 @@ class Commands:
         tasks: The commands under way.
         clock_ns: A monotonic clock, for statistics.
         stage: The front end's counters.
+        tracer: Where it tells of what was slow.
     """
 
     def __init__(
-        self, unit: LogicalUnit, tasks: TaskSet, clock_ns: Callable[[], int], stage: Stage
+        self,
+        unit: LogicalUnit,
+        tasks: TaskSet,
+        clock_ns: Callable[[], int],
+        stage: Stage,
+        tracer: Tracer,
     ) -> None:
         self._unit = unit
         self._tasks = tasks
@@ -48,6 +54,7 @@ class Commands:
         self._responses = tasks.responses
         self._clock_ns = clock_ns
         self._stage = stage
+        self._tracer = tracer
         self._last_transfer_tag = 0
 
     def next_transfer_tag(self) -> int:
@@ -277,6 +284,8 @@ class Commands:
         stage.size(request.op, 1, length)
         if reply.status != GOOD:
             stage.fail(request.op)
+        if elapsed_ns > self._tracer.look_ns:
+            self._tracer.answered(task.work.requests[:1], task.started_ns, elapsed_ns)
 
     # -- waiting for memory ------------------------------------------------------------------------
 

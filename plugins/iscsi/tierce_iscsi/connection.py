@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tierce import NO_FLAGS, Flag, Op, Request, Stage
+from tierce import NO_FLAGS, Flag, Op, Request, Stage, Tracer
 from tierce_iscsi import pdu
 from tierce_iscsi.buffers import Region
 from tierce_iscsi.commands import Commands
@@ -77,6 +77,7 @@ class Connection:
         host: The target.
         clock_ns: A monotonic clock, for statistics.
         stage: The front end's counters.
+        tracer: Who is followed one by one.
         wake: Called when there is something to send outside of `advance`.
 
     Attributes:
@@ -101,6 +102,7 @@ class Connection:
         *,
         clock_ns: Callable[[], int],
         stage: Stage,
+        tracer: Tracer,
         wake: Callable[[], None],
     ) -> None:
         by_tag: dict[int, Task] = {}
@@ -109,8 +111,9 @@ class Connection:
         self.stream = Stream(session.terms, account, wake)
         self._responses = ResponseWriter(session, self.stream, by_tag)
         self.tasks = TaskSet(session, self.stream, self._responses, by_tag)
-        self._fast = FastPath(unit, self.tasks, clock_ns, stage)
-        self._slow = SlowPath(host, self.tasks, Commands(unit, self.tasks, clock_ns, stage))
+        known = (unit, self.tasks, clock_ns, stage, tracer)
+        self._fast = FastPath(*known)
+        self._slow = SlowPath(host, self.tasks, Commands(*known))
         self._unit = unit
         self._has_digest = self.stream.has_header_digest or self.stream.has_data_digest
         self.pdu_count = 0

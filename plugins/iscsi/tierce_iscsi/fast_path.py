@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tierce import GOOD, Completed, Op, Request, Stage
+from tierce import GOOD, Completed, Op, Request, Stage, Tracer
 from tierce_iscsi import pdu
 from tierce_iscsi.buffers import RECEIVE_BYTES_MIN, Region
 from tierce_iscsi.scsi.command import check_condition
@@ -28,20 +28,27 @@ class FastPath:
         tasks: The commands under way; those that the device has not done at once go there.
         clock_ns: A monotonic clock, for statistics.
         stage: The front end's counters.
+        tracer: Who is followed one by one.
     """
 
     __slots__ = (
         *("_clock_ns", "_completed", "_header_bytes", "_overhead", "_responses", "_session"),
-        *("_stage", "_stream", "_tasks", "_unit"),
+        *("_stage", "_stream", "_tasks", "_tracer", "_unit"),
     )
 
     def __init__(
-        self, unit: LogicalUnit, tasks: TaskSet, clock_ns: Callable[[], int], stage: Stage
+        self,
+        unit: LogicalUnit,
+        tasks: TaskSet,
+        clock_ns: Callable[[], int],
+        stage: Stage,
+        tracer: Tracer,
     ) -> None:
         self._unit = unit
         self._tasks = tasks
         self._clock_ns = clock_ns
         self._stage = stage
+        self._tracer = tracer
         # Of the tasks' own, looked up once: each look costs every batch.
         self._session = tasks.session
         self._stream = tasks.stream
@@ -64,6 +71,10 @@ class FastPath:
             begin: Where the first read's header goes.
             started_ns: When the batch arrived.
         """
+        tracer = self._tracer
+        tracer.left -= len(batch)
+        if tracer.left < 0:
+            tracer.sample(batch, started_ns)
         self._unit.device.submit(batch, self._completed)
         # A loop, as a comprehension is a call: once for each batch.
         pending_count = 0
@@ -71,11 +82,13 @@ class FastPath:
             if request.status is None:
                 pending_count += 1
                 self._hold(request, out if request.op is READ else region, started_ns)
-        if not pending_count:
-            self._answer(batch, out, begin, started_ns)
-        elif pending_count < len(batch):
-            answered = [request for request in batch if request.status is not None]
-            self._answer(answered, out, begin, started_ns)
+        if pending_count < len(batch):
+            answered = batch
+            if pending_count:
+                answered = [request for request in batch if request.status is not None]
+            elapsed_ns = self._answer(answered, out, begin, started_ns)
+            if elapsed_ns > tracer.look_ns:
+                tracer.answered(answered, started_ns, elapsed_ns)
         if out.size - out.end < RECEIVE_BYTES_MIN:
             self._stream.next_out(out)
 
@@ -100,6 +113,7 @@ class FastPath:
             del self._tasks.by_tag[task.tag]
             drains = task.drains
             if drains:
+                self._tracer.forget(request)
                 self._tasks.answer_given_up(task)
             elif request.op is READ:
                 self._answer_late_read(request, task)
@@ -125,16 +139,15 @@ class FastPath:
 
     def _answer(  # noqa: PLR0915 - one loop over locals
         self, batch: list[Request], out: Region, begin: int, started_ns: int
-    ) -> None:
+    ) -> int:
         """Answer the requests of a batch that are complete, in one run if the reads' places follow
-        each other from `begin` to `out.end`."""
+        each other from `begin` to `out.end`. Returns their age in ns."""
         session, stream = self._session, self._stream
         stat_sn, exp_cmd_sn = session.stat_sn, session.exp_cmd_sn
         max_cmd_sn = session.window(len(self._tasks.by_tag))
-        memory = out.memory
         pack, overhead = PACK_DATA_IN, self._overhead
         run, run_end = begin, begin
-        size, is_mixed = batch[0].length, False
+        memory, size, is_mixed = out.memory, batch[0].length, False
         writes: list[int] = []
         failed: list[Request] = []
         read_count = read_bytes = write_bytes = 0
@@ -193,6 +206,7 @@ class FastPath:
             count_sizes(stage, batch, failed)
         for request in failed:
             self._answer_failure(request, request.tag[0], elapsed_ns)
+        return elapsed_ns
 
     def _answer_writes(self, tags: list[int], out: Region, max_cmd_sn: int) -> None:
         """Put GOOD for these writes behind what is in the region."""
@@ -226,6 +240,8 @@ class FastPath:
         status = request.status
         assert status is not None, "complete requests have a status"
         elapsed_ns = self._clock_ns() - task.started_ns
+        if elapsed_ns > self._tracer.look_ns:
+            self._tracer.answered((request,), task.started_ns, elapsed_ns)
         if not status.is_good:
             self._answer_failure(request, task.tag & pdu.SERIAL_MASK, elapsed_ns)
             return
@@ -254,10 +270,12 @@ class FastPath:
         good: list[int] = []
         stage = self._stage
         count = length = run_ns = sized = size = 0
-        now_ns = self._clock_ns()
+        now_ns, look_ns = self._clock_ns(), self._tracer.look_ns
         for request in writes:
             task, status = request.tag, request.status
             assert status is not None, "complete requests have a status"
+            if now_ns - task.started_ns > look_ns:
+                self._tracer.answered((request,), task.started_ns, now_ns - task.started_ns)
             if not status.is_good:
                 elapsed_ns = now_ns - task.started_ns
                 self._answer_failure(request, task.tag & pdu.SERIAL_MASK, elapsed_ns)

@@ -217,6 +217,7 @@ class IscsiFrontend(Frontend):
             *(self.unit, session, self.memory.open(), self),
             clock_ns=self._clock_ns,
             stage=self._stage,
+            tracer=self._context.tracer,
             wake=endpoint.wake,
         )
         self.unit.attach(session)

@@ -84,7 +84,7 @@ class JivaDevice(BaseDevice):
         )
         self._members = self._replicator.links.all
         self._agenda = self._replicator.agenda
-        self._round_trips = RoundTrips(names, context.stage)
+        self._round_trips = RoundTrips(names, context.stage, context.tracer)
         #: Reads of this machine's own files that wait for a disk.
         self._local_miss = context.stage("jiva.local_miss")
         #: To be called once nothing that was given up can be seen any more, and at the end.
@@ -163,16 +163,16 @@ class JivaDevice(BaseDevice):
 
     def _received(self, name: str, frames: list[Frame]) -> None:
         self._replicator.received(self._reactor.now(), name, frames)
-        trips = self._agenda.trips
-        if trips:
-            self._round_trips.count(trips)
         self._carry_out()
 
     def _file_read(self, read: ReadFile, began: float) -> None:
         now = self._reactor.now()
         failed = sum(request.status is not None for request in read.requests)
         length = sum(request.length for request in read.requests)
-        self._local_miss.add(Op.READ, len(read.requests), length, int((now - began) * 1e9))
+        elapsed_ns, tracer = int((now - began) * 1e9), self._context.tracer
+        self._local_miss.add(Op.READ, len(read.requests), length, elapsed_ns)
+        if elapsed_ns > tracer.note_ns:
+            tracer.note(read.requests, "jiva.local_miss", int(began * 1e9), elapsed_ns)
         if failed:
             self._local_miss.fail(Op.READ, failed)
         self._replicator.file_read(now, read)
@@ -196,6 +196,9 @@ class JivaDevice(BaseDevice):
     def _carry_out(self) -> None:
         """Do what the state machine asks for, and see to it that time passes while that matters."""
         agenda = self._agenda
+        if agenda.trips:
+            # Before anybody hears of what they were waited for.
+            self._round_trips.count(agenda.trips, self._replicator.links.now)
         if agenda.actions:
             self._act()
         if agenda.completed:

@@ -298,7 +298,8 @@ class ReadPath:
         if frame is not None:
             elapsed_s, count = self._links.now - reading.asked_at, len(requests)
             failed = 0 if frame.kind is Kind.DATA else count
-            self._agenda.trips.append((link.name, Op.READ, count, elapsed_s, False, failed))
+            trip = (link.name, Op.READ, count, elapsed_s, False, failed, requests)
+            self._agenda.trips.append(trip)
         if frame is None:
             self._remote(requests, reading.completed, reading.since, tried)
         elif frame.kind is not Kind.DATA:

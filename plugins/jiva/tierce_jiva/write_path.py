@@ -177,7 +177,9 @@ class WritePath:
         batch.waiting &= ~link.bit
         op, elapsed_s = FLUSH if batch.is_flush else WRITE, self._links.now - batch.asked_at
         is_last = not batch.waiting and batch.targets != link.bit
-        self._trips.append((link.name, op, len(batch.requests) or 1, elapsed_s, is_last, 0))
+        requests = batch.requests
+        # As `_note`.
+        self._trips.append((link.name, op, len(requests) or 1, elapsed_s, is_last, 0, requests))
         if batch.is_flush:
             self._has_flushed(link, batch.epoch)
         if not batch.waiting:
@@ -196,6 +198,8 @@ class WritePath:
         link.writes.clear()
         link.flushes.clear()
         for batch in batches:
+            if batch.waiting & link.bit & ~batch.failed:
+                self._note(batch, link, len(batch.requests) or 1)
             batch.targets &= ~link.bit
             batch.waiting &= ~link.bit
             batch.failed &= ~link.bit
@@ -271,10 +275,15 @@ class WritePath:
             if index >= max(len(batch.requests), 1):
                 raise ProtocolError(f"an ACK names entry {index} of {len(batch.requests)}")
             failures[index] = code
-        op, elapsed_s = FLUSH if batch.is_flush else WRITE, self._links.now - batch.asked_at
-        self._trips.append((link.name, op, len(batch.requests) or 1, elapsed_s, False, frame.count))
+        self._note(batch, link, frame.count)
         # What follows for the link is seen to first, then the batch is judged.
         self._agenda.findings.append(Failed(batch, link))
+
+    def _note(self, batch: Batch, link: Link, failed: int) -> None:
+        """So many of a batch have failed on a replica, or were never answered by it."""
+        op, requests = FLUSH if batch.is_flush else WRITE, batch.requests
+        elapsed_s = self._links.now - batch.asked_at
+        self._trips.append((link.name, op, len(requests) or 1, elapsed_s, False, failed, requests))
 
     def judge(self, batch: Batch) -> None:
         """If all but those that failed have answered: either they are at fault, or the world is."""

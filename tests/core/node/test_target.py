@@ -17,6 +17,7 @@ import pytest
 from core.fake_reactor import FakeReactor
 from recorded_disk import RecordedDisk
 from tierce import (
+    GOOD,
     Completed,
     Concurrency,
     Device,
@@ -27,15 +28,18 @@ from tierce import (
     FrontendDescription,
     FrontendStatus,
     LocalVolume,
+    Op,
     OpenContext,
     ProtocolError,
     Request,
     Status,
+    TracedStage,
     hookimpl,
     option,
 )
 from tierce.config import volume_from_mapping
 from tierce.node.target import Target, read_snapshot, start_target
+from tierce.node.trace_following import TraceFollower
 from tierce.process.managing import Manager
 from tierce.process.paths import Paths
 from tierce.process.plan import EXIT_FENCED, Plan, Role
@@ -340,6 +344,19 @@ def test_a_fenced_target_stays_down_though_that_can_not_be_noted(scene: Scene) -
     assert scene.shown == {"fenced": "ballot 9 is elsewhere"}
     assert scene.exit_codes == [EXIT_FENCED]
     assert "which can't be noted: " in scene.events[0].message
+
+
+def test_what_takes_too_long_is_written_down_for_services(scene: Scene) -> None:
+    follower = TraceFollower(scene.paths, scene.paths.run / "kept")
+    assert follower.traces().items == ()
+    engine, front = Bytes.contexts[0], scene.front.context
+    request = Request(Op.READ, 512, 512)
+    request.status = GOOD
+    engine.tracer.note([request], "device", 1000, 10**9)
+    front.tracer.answered([request], 1000, 10**9 + 64)
+    (record,) = follower.traces().items
+    assert (record.volume, record.offset, record.elapsed_ns) == ("demo", 512, 10**9 + 64)
+    assert record.stages == (TracedStage("device", "", 0, 10**9),)
 
 
 def test_a_volume_without_a_page_reads_as_empty(tmp_path: Path) -> None:

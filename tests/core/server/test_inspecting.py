@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from core.served import Served, while_serving
+from core.volume.test_trace_ring import io
 from serving.volumes import file, jiva, memory
 from tierce.volume.statistics import StatisticsPage
+from tierce.volume.trace_ring import TraceRing
 
 
 @while_serving(memory(), file("other"))
@@ -23,6 +25,9 @@ def test_show_tells_its_settings_where_they_are_from_its_data_and_its_processes(
 ) -> None:
     page = StatisticsPage.create(served.paths.page("demo"))
     page.publish("engine", {"state": "open", "details": {"depth": 4, "uuid": "a stranger's"}})
+    ring = TraceRing.create(served.paths.traces("demo"))
+    ring.write(io(512, ("device", "", 0, 311_000_000)))
+    ring.close()
     (answer,) = served.ask("show", name="demo")
     shown = answer["ok"]
     assert shown["settings"]["size"] == 64 << 20
@@ -31,6 +36,8 @@ def test_show_tells_its_settings_where_they_are_from_its_data_and_its_processes(
     assert shown["data"] == [str(served.folder / "demo.img")]
     (process,) = shown["processes"]
     assert (process["name"], process["phase"]) == ("target.demo", "up")
+    (slow,) = shown["slow"]
+    assert "WRITE of 4096 bytes at 512 took 312.0 ms" in slow
     # What is published may add to ours, and hides nothing of it.
     assert shown["depth"] == 4
     assert len(shown["uuid"]) == 32

@@ -24,6 +24,7 @@ from tierce import (
     Op,
     Request,
     Status,
+    Tracer,
 )
 from tierce.volume.boundary import Boundary
 from tierce.volume.stalls import STALL_S
@@ -374,3 +375,40 @@ def test_a_close_that_does_not_come_back_is_told() -> None:
     Boundary(Stuck(), Tally(), blame(reactor, events), reactor).close(lambda _status: None)
     reactor.advance(STALL_S)
     assert "does not close" in events[0].message
+
+
+# -- who was slow ----------------------------------------------------------------------------------
+
+
+def test_a_slow_device_leaves_its_stamp_on_what_it_answers_at_once_late_or_with_an_error() -> None:
+    tracer = Tracer(lambda _io: None, slow_ns=8000)
+    now = 0
+
+    class Slow(Scripted):
+        def submit(self, batch: list[Request], completed: Completed) -> None:
+            nonlocal now
+            now += 5000
+            super().submit(batch, completed)
+
+    below, reactor = Slow(), FakeReactor(by_hand=True)
+    top = Boundary(
+        *(below, Tally(), blame(reactor), reactor),
+        tracer=tracer,
+        name="filter.x",
+        clock=lambda: now,
+    )
+    batch = [*requests(Op.WRITE, 1), *requests(Op.READ, 1)]
+    top.submit(batch[:1], unreported)
+    top.submit(batch, lambda _requests: None)
+    assert [request.trace and len(request.trace.stamps) for request in batch] == [2, None]
+    now += 1
+    batch[1].status = Status(Code.READ_ERROR, "lost")
+    below.completed[-1]([batch[1]])
+    assert batch[1].trace.stamps == [("filter.x", "", 5000, 5001)]
+
+
+def test_a_quick_device_leaves_nothing() -> None:
+    tracer, reactor = Tracer(lambda _io: None), FakeReactor(by_hand=True)
+    batch = requests(Op.WRITE, 3)
+    Boundary(Noting(), Tally(), blame(reactor), reactor, tracer=tracer).submit(batch, unreported)
+    assert [request.trace for request in batch] == [None] * 3

@@ -10,7 +10,8 @@ import pytest
 
 from core.volume.model import Tally
 from core.volume.scripted import Scripted, bounded, requests
-from tierce import GOOD, Code, Device, Op, Request, Status
+from tierce import GOOD, Code, Device, Op, Request, Status, Tracer
+from tierce.tracing import TracedIo
 from tierce.volume.meter import Meter
 
 Counting = Callable[[Device, Tally], Device]
@@ -101,6 +102,23 @@ def test_a_meter_counts_sizes_for_the_front_end() -> None:
     tally = Tally()
     Meter(Scripted(), tally).submit(requests(Op.WRITE, 5), lambda _requests: None)
     assert tally.sizes == [(Op.WRITE, 5, 512)]
+
+
+def test_a_meter_follows_for_the_front_end_one_in_so_many_and_what_is_slow() -> None:
+    written: list[TracedIo] = []
+    tracer, below = Tracer(written.append, every=3, slow_ns=0), Scripted()
+    meter = Meter(below, Tally(), tracer)
+    meter.submit(requests(Op.WRITE, 2), lambda _requests: None)
+    meter.submit(requests(Op.READ, 2), lambda _requests: None)
+    assert (tracer.live, len(written)) == (1, 2)
+    for request in below.pending:
+        request.status = GOOD
+    below.completed[-1](below.pending)
+    assert tracer.live == 0
+    assert [(io.op, io.is_sampled, io.is_slow) for io in written] == [
+        *[(Op.WRITE, False, True)] * 2,
+        *((Op.READ, True, True), (Op.READ, False, True)),
+    ]
 
 
 @counted

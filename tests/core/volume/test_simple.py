@@ -27,6 +27,7 @@ from tierce import (
     Request,
     Stage,
     Status,
+    Tracer,
     explain,
 )
 from tierce.process.epoll import EpollReactor
@@ -92,6 +93,7 @@ def adapted(
     concurrency: Concurrency = Concurrency.PARALLEL,
     events: list[Event] | None = None,
     stage: Callable[[str], Stage] = lambda _name: Tally(),
+    tracer: Tracer | None = None,
     clock: Callable[[], int] = time.perf_counter_ns,
 ) -> SimpleAdapter:
     return SimpleAdapter(
@@ -104,6 +106,7 @@ def adapted(
         lane=reactor.lane() if concurrency is Concurrency.SERIAL else None,
         blame=blame(reactor, events),
         stage=stage,
+        tracer=tracer,
         clock=clock,
     )
 
@@ -458,3 +461,20 @@ def test_a_lane_that_waits_holds_neither_the_loop_nor_what_is_told_from_it() -> 
     assert thread not in (None, loop)
     device.close(lambda _status: None)
     reactor.close()
+
+
+def test_a_slow_turn_and_a_slow_method_leave_stamps_of_their_own() -> None:
+    reactor, clock = FakeReactor(by_hand=True), itertools.count(0, 100).__next__
+    tracer = Tracer(lambda _io: None, slow_ns=8 * 150)
+    adapter = adapted(Noting(), reactor, tracer=tracer, clock=clock)
+    batch = [write(0), write(512)]
+    adapter.submit(batch, lambda _requests: None)
+    reactor.work_off(2)
+    stamps = [("engine.wait", "", 0, 200), ("engine.wait", "", 100, 300)]
+    assert [request.trace.stamps for request in batch] == [[one] for one in stamps]
+    tracer = Tracer(lambda _io: None, slow_ns=8)
+    adapter = adapted(Noting(), reactor, tracer=tracer, clock=itertools.count(0, 100).__next__)
+    batch = [write(0)]
+    adapter.submit(batch, lambda _requests: None)
+    reactor.work_off()
+    assert [stage for stage, *_rest in batch[0].trace.stamps] == ["engine.wait", "engine.call"]

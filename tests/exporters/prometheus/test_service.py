@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 from exporters.seen import volume
-from tierce import Event, Events, RecordedEvent, ServiceContext
+from tierce import Event, Events, RecordedEvent, ServiceContext, Traces
 from tierce_exporters.options import PrometheusOptions
 from tierce_exporters.prometheus.service import PrometheusService
 
@@ -37,6 +37,7 @@ class Scene:
             options=made,
             statistics=lambda: {"db": volume()},
             events=lambda: self.events,
+            traces=lambda: Traces(()),
             wait=self.wait,
             act=cast("Any", None),
             emit=cast("Any", None),

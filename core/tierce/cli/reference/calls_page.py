@@ -94,7 +94,7 @@ CHAPTERS = (
         "Values and functions of `tierce` that are not here are plain: they may be used on any "
         "thread, and raise what their docstrings say.",
         (
-            *(tierce.Reactor, tierce.Timer, tierce.Lane, tierce.Stage),
+            *(tierce.Reactor, tierce.Timer, tierce.Lane, tierce.Stage, tierce.Tracer),
             *(tierce.Transport, tierce.Acceptor, tierce.ExtentLock),
         ),
     ),

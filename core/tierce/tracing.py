@@ -1,0 +1,240 @@
+"""Following single I/Os through the stages of a volume, at no cost that anybody notices.
+
+Nearly all I/Os are only counted. Two kinds are written down one by one:
+
+- **Sampled**: one in so many, chosen before it begins.
+- **Slow**: whatever took too long, decided afterwards. A stage that takes an eighth of that leaves
+  its stamp on the requests it was slow with, so that a slow one has with it what made it so.
+
+What a stage or front end pays otherwise is a comparison for each batch: `note_ns` and `look_ns` are
+below zero while a sampled I/O is under way.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import attrs
+
+from tierce.block.operation import Op, Request
+from tierce.block.status import Code
+
+#: Longer than anything takes.
+NEVER = 1 << 62
+#: What takes longer is slow.
+SLOW_NS = 50_000_000
+#: A stage leaves its stamp that takes longer than this share of it.
+NOTE_SHARE = 8
+#: One in so many is sampled.
+SAMPLE_EVERY = 1000
+#: More than so many in a second are not written: the rest is counted.
+SAMPLED_COUNT_MAX, SLOW_COUNT_MAX = 20, 100
+#: Of one I/O.
+STAMP_COUNT_MAX = 35
+_NS_PER_S = 1_000_000_000
+
+assert SLOW_NS // NOTE_SHARE > 0
+
+#: The stage, whose it is of several beside each other ("replica-2"; empty if there are none), when
+#: it began (CLOCK_MONOTONIC, ns), and how long it took in ns.
+Stamp = tuple[str, str, int, int]
+
+
+@attrs.define(eq=False)
+class Trace:
+    """What is known of one request's way: it lies in `Request.trace`.
+
+    Attributes:
+        stamps: Of the stages, in the order in which they ended.
+        is_sampled: It was chosen before it began.
+    """
+
+    stamps: list[Stamp] = attrs.field(factory=list)
+    is_sampled: bool = False
+
+
+@attrs.frozen
+class TracedIo:
+    """One I/O that is to be written down.
+
+    Attributes:
+        op: What was asked.
+        offset: Its first byte.
+        length: Its bytes.
+        batch: How many were answered with it.
+        code: How it ended.
+        start_ns: When it arrived, in ns since the epoch.
+        elapsed_ns: From its arrival to its answer.
+        is_sampled: It was chosen before it began.
+        is_slow: It took too long.
+        trace_id: 16 bytes.
+        span_id: 8 bytes.
+        stamps: Of its stages, their beginnings in ns from its arrival on.
+    """
+
+    op: Op
+    offset: int
+    length: int
+    batch: int
+    code: Code
+    start_ns: int
+    elapsed_ns: int
+    is_sampled: bool
+    is_slow: bool
+    trace_id: bytes
+    span_id: bytes
+    stamps: tuple[Stamp, ...]
+
+
+class Tracer:
+    """Who is followed, of one volume.
+
+    A front end that counts what it answers samples and looks: `left`, `sample`, `look_ns`,
+    `answered`. A stage leaves stamps: `note_ns`, `note`. Whoever makes requests of a request does
+    so by `Request.derive`, which keeps what belongs together.
+
+    Args:
+        write: Writes an I/O down; None if nobody is to be followed.
+        left_out: Called with how many were not written since there were too many.
+        every: One in so many is sampled.
+        slow_ns: What takes longer is slow.
+
+    Attributes:
+        left: How many requests there are to be before one is sampled. A front end takes the length
+            of each batch from it, and calls `sample` when it is below zero.
+        note_ns: A stage that took longer calls `note`.
+        look_ns: A front end whose answer took longer calls `answered`.
+        live: How many sampled I/Os are under way.
+
+    Thread: data thread.
+    Blocking: no.
+    Failure: it raises nothing.
+    Since: contract 2.
+    """
+
+    __slots__ = (
+        *("_every", "_left_out", "_random", "_second", "_slow_ns", "_to_epoch_ns", "_write"),
+        *("_written", "left", "live", "look_ns", "note_ns"),
+    )
+
+    def __init__(
+        self,
+        write: Callable[[TracedIo], None] | None = None,
+        left_out: Callable[[int], None] = lambda _count: None,
+        every: int = SAMPLE_EVERY,
+        slow_ns: int = SLOW_NS,
+    ) -> None:
+        self._write = write
+        self._left_out = left_out
+        self._every = every
+        self._slow_ns = slow_ns if write is not None else NEVER
+        self.left = every if write is not None else NEVER
+        self.live = 0
+        # Seeded here: made before a fork, all processes would draw the same.
+        self._random = random.Random(os.urandom(16))  # noqa: S311 - ids, no secrets
+        self._to_epoch_ns = time.time_ns() - time.monotonic_ns()
+        #: Which second it is, and what was written in it: sampled, slow.
+        self._second = 0
+        self._written = [0, 0]
+        self._set_limits()
+
+    def sample(self, batch: list[Request], now_ns: int) -> None:
+        """`left` is below zero: follow one of these from now on."""
+        self.left = self._every
+        request = batch[0]
+        if request.trace is None and self._may_write(now_ns, 0, SAMPLED_COUNT_MAX):
+            request.trace = Trace(is_sampled=True)
+            self.live += 1
+            self._set_limits()
+
+    def note(
+        self,
+        requests: Iterable[Request],
+        stage: str,
+        began_ns: int,
+        elapsed_ns: int,
+        member: str = "",
+    ) -> None:
+        """A stage that had these requests took longer than `note_ns`."""
+        is_slow = elapsed_ns > self._slow_ns // NOTE_SHARE
+        stamp = (stage, member, began_ns, elapsed_ns)
+        for request in requests:
+            trace = _trace_of(request, make=is_slow)
+            if trace is not None and len(trace.stamps) < STAMP_COUNT_MAX:
+                trace.stamps.append(stamp)
+
+    def answered(self, requests: Iterable[Request], began_ns: int, elapsed_ns: int) -> None:
+        """These were answered so long after they arrived, which is more than `look_ns`."""
+        done = list(requests)
+        is_slow = elapsed_ns > self._slow_ns
+        for request in done:
+            trace = request.trace if isinstance(request.trace, Trace) else None
+            is_sampled = trace is not None and trace.is_sampled
+            if is_sampled:
+                self.forget(request)
+            elif not is_slow:
+                continue
+            if is_sampled or self._may_write(began_ns + elapsed_ns, 1, SLOW_COUNT_MAX):
+                self._write_down(request, trace, len(done), began_ns, elapsed_ns)
+
+    def forget(self, request: Request) -> None:
+        """This one is answered, or never will be."""
+        trace, request.trace = request.trace, None
+        if isinstance(trace, Trace) and trace.is_sampled:
+            self.live -= 1
+            self._set_limits()
+
+    def _set_limits(self) -> None:
+        self.note_ns = -1 if self.live else self._slow_ns // NOTE_SHARE
+        self.look_ns = -1 if self.live else self._slow_ns
+
+    def _may_write(self, now_ns: int, kind: int, count_max: int) -> bool:
+        second = now_ns // _NS_PER_S
+        if second != self._second:
+            self._second = second
+            self._written = [0, 0]
+        self._written[kind] += 1
+        if self._written[kind] <= count_max:
+            return True
+        self._left_out(1)
+        return False
+
+    def _write_down(
+        self, request: Request, trace: Trace | None, batch: int, began_ns: int, elapsed_ns: int
+    ) -> None:
+        assert self._write is not None, "nothing is slow or sampled where nobody writes"
+        draw, status = self._random.getrandbits, request.status
+        stamps = trace.stamps if trace is not None else ()
+        self._write(
+            TracedIo(
+                op=request.op,
+                offset=request.offset,
+                length=request.length,
+                batch=batch,
+                code=Code.ABORTED if status is None else status.code,
+                start_ns=began_ns + self._to_epoch_ns,
+                elapsed_ns=elapsed_ns,
+                is_sampled=trace is not None and trace.is_sampled,
+                is_slow=elapsed_ns > self._slow_ns,
+                trace_id=draw(128).to_bytes(16, "big"),
+                span_id=draw(64).to_bytes(8, "big"),
+                stamps=tuple(
+                    (stage, member, max(start_ns - began_ns, 0), took_ns)
+                    for stage, member, start_ns, took_ns in stamps
+                ),
+            )
+        )
+
+
+def _trace_of(request: Request, *, make: bool) -> Trace | None:
+    """Return the trace of a request, or of the one that it was derived from."""
+    trace: Any = request.trace
+    while isinstance(trace, Request):
+        request, trace = trace, trace.trace
+    if trace is None and make:
+        trace = request.trace = Trace()
+    return trace if isinstance(trace, Trace) else None

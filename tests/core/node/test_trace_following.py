@@ -1,0 +1,101 @@
+"""What a service is given of the I/Os that targets write down: each once, and what is lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from core.volume.test_trace_ring import io
+from tierce.node.trace_following import TraceFollower
+from tierce.process.paths import Paths
+from tierce.volume.trace_ring import SLOT_COUNT, TraceRing
+
+
+class Scene:
+    def __init__(self, folder: Path) -> None:
+        self.paths = Paths(folder)
+        self.paths.make()
+        self.kept = folder / "places"
+
+    def write(self, volume: str, *offsets: int, left_out: int = 0) -> None:
+        """As a target that starts, writes so many down, and ends."""
+        ring = TraceRing.create(self.paths.traces(volume))
+        for offset in offsets:
+            ring.write(io(offset, ("device", "", 0, 64)))
+        ring.leave_out(left_out)
+        ring.close()
+
+    def follower(self, volume: str = "") -> TraceFollower:
+        return TraceFollower(self.paths, self.kept, volume)
+
+
+def given(follower: TraceFollower) -> list[tuple[str, int]]:
+    return [(one.volume, one.offset) for one in follower.traces().items]
+
+
+def test_a_new_service_begins_with_what_comes_and_gets_each_once(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    scene.write("a", 1, 2)
+    follower = scene.follower()
+    assert given(follower) == []
+    scene.write("a", 3)
+    scene.write("b", 4)
+    assert given(follower) == [("a", 3), ("b", 4)]
+    assert given(follower) == []
+    scene.write("a", 5)
+    (record,) = follower.traces().items
+    assert [one.stage for one in record.stages] == ["device"]
+
+
+def test_what_was_overwritten_or_never_written_is_counted(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    scene.write("a", 0)
+    follower = scene.follower()
+    follower.traces()
+    scene.write("a", *range(SLOT_COUNT + 10), left_out=7)
+    found = follower.traces()
+    assert (len(found.items), found.lost, found.left_out) == (SLOT_COUNT, 10, 7)
+    assert found.items[0].offset == 10
+    again = follower.traces()
+    assert (again.items, again.lost, again.left_out) == ((), 0, 0)
+
+
+def test_a_service_that_is_started_anew_gets_again_what_it_was_given_last(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    scene.write("a", 0)
+    first = scene.follower()
+    first.traces()
+    scene.write("a", 1)
+    assert given(first) == [("a", 1)]
+    scene.write("a", 2)
+    assert given(scene.follower()) == [("a", 1), ("a", 2)]
+
+
+def test_a_ring_that_was_made_anew_is_read_from_its_start(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    scene.write("a", 0, 1, 2)
+    follower = scene.follower()
+    follower.traces()
+    scene.paths.traces("a").unlink()
+    assert given(follower) == []
+    scene.write("a", 7)
+    assert given(follower) == [("a", 7)]
+
+
+def test_a_service_of_one_volume_sees_that_one(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    scene.write("a", 0)
+    scene.write("b", 0)
+    follower = scene.follower("b")
+    follower.traces()
+    scene.write("a", 1)
+    scene.write("b", 2)
+    assert given(follower) == [("b", 2)]
+
+
+def test_a_ring_that_can_not_be_read_hides_no_other(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    follower = scene.follower()
+    follower.traces()
+    scene.paths.traces("a").write_bytes(b"no ring")
+    scene.write("b", 2)
+    assert given(follower) == [("b", 2)]

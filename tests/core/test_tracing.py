@@ -1,0 +1,157 @@
+"""Who is followed one by one: one in so many, and whatever took too long."""
+
+from __future__ import annotations
+
+import random
+
+from tierce import GOOD, Code, Op, Request, Status, Trace
+from tierce.tracing import (
+    NEVER,
+    SAMPLED_COUNT_MAX,
+    SLOW_COUNT_MAX,
+    SLOW_NS,
+    STAMP_COUNT_MAX,
+    TracedIo,
+    Tracer,
+)
+
+SECOND = 1_000_000_000
+
+
+class Scene:
+    def __init__(self, every: int = 3) -> None:
+        self.written: list[TracedIo] = []
+        self.left_out = 0
+        self.tracer = Tracer(self.written.append, self._leave_out, every)
+
+    def _leave_out(self, count: int) -> None:
+        self.left_out += count
+
+    def ask(self, count: int = 1, now_ns: int = 0) -> list[Request]:
+        """As a front end: so many requests arrive."""
+        batch = [Request(Op.WRITE, 512 * number, 512) for number in range(count)]
+        self.tracer.left -= count
+        if self.tracer.left < 0:
+            self.tracer.sample(batch, now_ns)
+        return batch
+
+    def answer(self, batch: list[Request], began_ns: int, elapsed_ns: int) -> None:
+        """As a front end: they are answered so much later."""
+        for request in batch:
+            request.status = request.status or GOOD
+        if elapsed_ns > self.tracer.look_ns:
+            self.tracer.answered(batch, began_ns, elapsed_ns)
+
+
+def test_one_in_so_many_is_followed_and_written_down() -> None:
+    scene = Scene(every=3)
+    for _ in range(8):
+        scene.answer(scene.ask(), 0, 1000)
+    assert [io.is_sampled for io in scene.written] == [True, True]
+    assert not any(io.is_slow for io in scene.written)
+
+
+def test_while_one_is_followed_each_stage_leaves_its_stamp_on_it_alone() -> None:
+    scene = Scene(every=1)
+    ordinary, followed = scene.ask(1), scene.ask(2)
+    assert scene.tracer.live == 1
+    assert scene.tracer.note_ns < 0
+    scene.tracer.note([*followed, *ordinary], "device", 10, 20)
+    scene.answer(followed, 5, 100)
+    assert (scene.tracer.live, scene.tracer.note_ns > 0) == (0, True)
+    (io,) = scene.written
+    assert io.stamps == (("device", "", 5, 20),)
+    assert (io.batch, io.length, io.code, io.elapsed_ns) == (2, 512, Code.GOOD, 100)
+    assert ordinary[0].trace is None
+    assert followed[1].trace is None
+
+
+def test_a_slow_one_is_written_down_with_what_was_slow() -> None:
+    scene = Scene(every=1000)
+    batch = scene.ask()
+    stamp = ("jiva.replica", 100, 10 * SLOW_NS, "replica-2")
+    scene.tracer.note(batch, *stamp)
+    batch[0].status = Status(Code.WRITE_ERROR, "lost")
+    scene.answer(batch, 50, 11 * SLOW_NS)
+    (io,) = scene.written
+    assert (io.is_slow, io.is_sampled, io.code) == (True, False, Code.WRITE_ERROR)
+    assert io.stamps == (("jiva.replica", "replica-2", 50, 10 * SLOW_NS),)
+    assert (len(io.trace_id), len(io.span_id)) == (16, 8)
+
+
+def test_what_was_quick_is_not_written_though_a_stage_left_its_stamp() -> None:
+    scene = Scene(every=1000)
+    batch = scene.ask()
+    assert scene.tracer.note_ns < SLOW_NS // 4
+    scene.tracer.note(batch, "device", 0, SLOW_NS // 4)
+    scene.answer(batch, 0, SLOW_NS // 2)
+    assert scene.written == []
+
+
+def test_what_is_made_of_a_request_is_slow_for_it() -> None:
+    scene = Scene(every=1000)
+    (request,) = scene.ask()
+    piece = request.derive(Op.READ, 0, 512).derive(Op.WRITE, 0, 512)
+    scene.tracer.note([piece], "device", 0, SLOW_NS)
+    assert isinstance(request.trace, Trace)
+    assert request.trace.stamps == [("device", "", 0, SLOW_NS)]
+    assert request.derive(Op.READ, 0, 512).trace is request.trace
+
+
+def test_what_a_submitter_has_put_there_itself_is_left_alone() -> None:
+    scene = Scene(every=0)
+    request = Request(Op.READ, 0, 512, trace="mine")
+    scene.tracer.sample([request], 0)
+    scene.tracer.note([request], "device", 0, SLOW_NS)
+    scene.tracer.answered([request], 0, 2 * SLOW_NS)
+    assert request.trace == "mine"
+    assert scene.tracer.live == 0
+    assert scene.written[0].stamps == ()
+
+
+def test_one_that_will_never_be_answered_is_forgotten() -> None:
+    scene = Scene(every=0)
+    (request,) = scene.ask()
+    assert scene.tracer.live == 1
+    scene.tracer.forget(request)
+    scene.tracer.forget(request)
+    assert scene.tracer.live == 0
+    assert scene.tracer.look_ns > 0
+
+
+def test_so_many_in_a_second_are_written_and_the_rest_is_counted() -> None:
+    scene = Scene(every=1000)
+    scene.answer(scene.ask(SLOW_COUNT_MAX + 30), 0, SECOND)
+    assert (len(scene.written), scene.left_out) == (SLOW_COUNT_MAX, 30)
+    scene.answer(scene.ask(), 0, 2 * SECOND)
+    assert len(scene.written) == SLOW_COUNT_MAX + 1
+    scene = Scene(every=0)
+    for _ in range(SAMPLED_COUNT_MAX + 5):
+        scene.answer(scene.ask(), 0, 10)
+    assert (len(scene.written), scene.left_out) == (SAMPLED_COUNT_MAX, 5)
+
+
+def test_stamps_of_one_are_bounded() -> None:
+    scene = Scene(every=0)
+    batch = scene.ask()
+    for number in range(100):
+        scene.tracer.note(batch, "device", number, 1)
+    scene.answer(batch, 0, 10)
+    assert len(scene.written[0].stamps) == STAMP_COUNT_MAX
+
+
+def test_where_nobody_writes_nobody_is_followed() -> None:
+    tracer = Tracer()
+    tracer.left -= 1 << 40
+    assert tracer.left > 0
+    assert tracer.look_ns == NEVER
+
+
+def test_two_processes_draw_different_ids() -> None:
+    ids = set()
+    for _ in range(2):
+        random.seed(7)
+        scene = Scene(every=0)
+        scene.answer(scene.ask(), 0, 10)
+        ids.add(scene.written[0].trace_id)
+    assert len(ids) == 2
