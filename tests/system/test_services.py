@@ -72,10 +72,10 @@ def test_a_service_exports_differences_and_events_over_restarts_of_what_it_watch
     server.configure(jiva("demo"), services={"ledger": {"file": "./ledger.jsonl"}})
     server.run("demo")
     write(5)
-    wait_until(lambda: writes("target.demo", "frontend") == 5, "five writes are exported")
+    wait_until(lambda: writes("target.demo", "volume") == 5, "five writes are exported")
     server.kill(["target.demo"])
     write(3)
-    wait_until(lambda: writes("target.demo", "frontend") == 8, "a new target adds to the old one")
+    wait_until(lambda: writes("target.demo", "volume") == 8, "a new target adds to the old one")
     server.kill(["member.demo.replica-1"])
     wait_until(lambda: is_told(ledger, "node.process.died", "replica-1"), "its end is exported")
     # The server goes, the volume and the service stay.
@@ -83,7 +83,7 @@ def test_a_service_exports_differences_and_events_over_restarts_of_what_it_watch
     server.kill(["serve"])
     for index in range(2):
         session.write_now(index * 512, BLOCK)
-    wait_until(lambda: writes("target.demo", "frontend") == 10, "it needs no server to see")
+    wait_until(lambda: writes("target.demo", "volume") == 10, "it needs no server to see")
     server.start()
     wait_until(lambda: "were taken over" in server.said(), "the next server is there")
     session.close()

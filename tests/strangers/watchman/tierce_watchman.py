@@ -56,9 +56,9 @@ class Watchman(tierce.Service):
         with file.open("a") as lines:
             while self.context.wait(0.05):
                 now = {
-                    name: one.target.stages["frontend"]["write"].count
+                    name: one.target.stages["volume"]["write"].count
                     for name, one in self.context.statistics().items()
-                    if one.target and "write" in one.target.stages.get("frontend", {})
+                    if one.target and "write" in one.target.stages.get("volume", {})
                 }
                 if now != before:
                     before = now
