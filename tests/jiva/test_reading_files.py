@@ -67,6 +67,15 @@ def test_a_file_that_is_not_found_here_is_read_from_its_replica() -> None:
     assert file.asked
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_whoever_has_the_file_that_is_not_found_here_can_be_asked_for_it(name: str) -> None:
+    ladder, file = at_home(name)
+    ladder.use(name)
+    file.is_missing = True
+    ladder.read(0)
+    assert ladder.asked() == {name: [0]}
+
+
 def test_what_a_file_can_not_give_is_told_and_comes_from_another_replica() -> None:
     ladder, _ = at_home(B)
     good, bad = ladder.read(0, 512)

@@ -54,7 +54,8 @@ LIVE = {"listen": ["127.0.0.1:0"], "greeting": "welcome"}
 class Names(ConnectionRouter):
     """A connection router: a volume's name hands over, `?` lists, `!` can't even be built."""
 
-    def __init__(self, options: Section, _local: tuple[str, int], _remote: tuple[str, int]) -> None:
+    def __init__(self, options: Section, local: tuple[str, int], remote: tuple[str, int]) -> None:
+        assert len(local) == len(remote) == 2, "an address and a port, of IPv6 too"
         self._greeting = options.greeting
 
     def receive(self, data: bytes, routes: Mapping[str, Route]) -> list[Send | Handover | Hangup]:
@@ -126,7 +127,8 @@ class Scene:
         self.tell(do="reconfigure", live={"names": {**LIVE, **changed}})
 
     def tell(self, **message: Any) -> None:
-        self.portal.commands[message["do"]](message, [])
+        # Whoever tells waits for an answer.
+        assert isinstance(self.portal.commands[message["do"]](message, []), dict)
 
     def route(self, volume: str, *, is_up: bool = True, **options: str) -> None:
         self.tell(do="route", frontend="names", volume=volume, options=options, is_up=is_up)

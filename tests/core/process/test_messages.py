@@ -146,6 +146,20 @@ def test_who_does_not_read_is_dropped_not_waited_for(reactor: Any) -> None:
     right_end.close()
 
 
+def test_of_what_waits_to_be_sent_there_is_a_bounded_number(reactor: Any) -> None:
+    left_end, right_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    heard = Heard()
+    left = Peer(reactor, left_end, heard.received, heard.lost)
+    while not left._queue:
+        left.send({"n": 1})
+    for _ in range(QUEUE_COUNT_MAX - 1):
+        left.send({"n": 1})
+    assert left.is_open
+    left.send({"n": 1})
+    assert not left.is_open
+    right_end.close()
+
+
 def test_garbage_ends_the_connection_only(reactor: Any) -> None:
     left_end, right_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     heard = Heard()
@@ -183,6 +197,23 @@ def test_a_server_tells_subscribers_only(reactor: Any, tmp_path: Path) -> None:
     server.close()
     reactor.turn()
     assert all(one.is_lost for one in heard)
+
+
+class Narrow(ControlServer):
+    """Has room for two."""
+
+    PEER_COUNT_MAX = 2
+
+
+def test_one_more_than_there_is_room_for_is_turned_away(reactor: Any, tmp_path: Path) -> None:
+    server = Narrow(reactor, listen(tmp_path / "a.sock"), lambda *_: None)
+    heard = [Heard() for _ in range(3)]
+    for one in heard:
+        Peer(reactor, connect(tmp_path / "a.sock"), one.received, one.lost)
+        reactor.turn()
+    assert [one.is_lost for one in heard] == [False, False, True]
+    server.close()
+    reactor.turn()
 
 
 def test_who_waits_at_the_door_is_let_in_at_once(reactor: Any, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from core.process.test_messages import Heard
 from tierce import ActionCall, Event, TemporaryError, TierceError, UsageError
 from tierce.process.messages import Message, Peer
 from tierce.process.plan import Plan, Role
-from tierce.server.acting import SILENCE_TOLD_S, Acting
+from tierce.server.acting import CALL_COUNT_MAX, SILENCE_TOLD_S, Acting
 from tierce.server.action_requests import ActionRequests
 from tierce.supervision.child import Child
 
@@ -159,6 +159,16 @@ def test_a_part_that_gives_no_sign_is_named_and_nobody_waits_for_it(scene: Scene
     # Too late.
     scene.say({"id": 1, "ok": {}})
     assert len(scene.answers) == 1
+
+
+def test_what_nobody_waits_for_any_more_makes_room_for_others(scene: Scene) -> None:
+    for _ in range(CALL_COUNT_MAX):
+        scene.run()
+    with pytest.raises(TemporaryError, match="1024 actions are under way"):
+        scene.run()
+    scene.pass_time(SILENCE_TOLD_S)
+    assert len(scene.answers) == CALL_COUNT_MAX
+    scene.run()
 
 
 def test_a_long_action_that_falls_silent_is_named_once_and_waited_for(scene: Scene) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from core.served import Served, while_serving
 from core.volume.test_trace_ring import io
 from serving.volumes import file, jiva, memory
+from tierce.server.inspecting import settings
+from tierce.state import Owner, Phase, VolumeRecord
 from tierce.volume.statistics import StatisticsPage
 from tierce.volume.trace_ring import TraceRing
 
@@ -43,6 +45,17 @@ def test_show_tells_its_settings_where_they_are_from_its_data_and_its_processes(
     assert len(shown["uuid"]) == 32
     assert shown["usage"]["url"] == "iscsi://127.0.0.1:3260/iqn.2026-11.io.tierce:demo/0"
     page.close()
+
+
+def test_of_a_volume_that_is_not_served_the_settings_of_its_record_are_shown() -> None:
+    mapping = {"size": 512, "frontend": "iscsi", "secret": "word"}
+    record = VolumeRecord("gone", "0" * 32, 0.0, Owner.STATE, Phase.READY, mapping)
+    assert settings(None, record) == {
+        "size": 512,
+        "block_size": None,
+        "engine": None,
+        "frontend": "iscsi",
+    }
 
 
 @while_serving(jiva())

@@ -44,11 +44,17 @@ class Parking:
         self.pending: list[tuple[Request, Completed]] = []
         self.seen: list[Request] = []
         self.quiet: list[Callable[[], None]] | None = None
+        #: It answers inline.
+        self.is_quick = False
         #: What the answer of another makes somebody do, once, while it takes a batch.
         self.meanwhile: Callable[[], None] | None = None
 
     def submit(self, batch: list[Request], completed: Completed) -> None:
         self.seen += batch
+        if self.is_quick:
+            for request in batch:
+                request.status = GOOD
+            return
         self.pending += [(request, completed) for request in batch]
         meanwhile, self.meanwhile = self.meanwhile, None
         if meanwhile is not None:
@@ -199,10 +205,23 @@ def test_a_hold_that_runs_out_lets_go_tells_it_and_refuses_its_release() -> None
     assert not scene.device.seen
     scene.pass_time(0.2)
     assert scene.device.seen == [write]
-    assert [event.code for event in scene.events] == ["volume.hold.expired"]
+    (event,) = scene.events
+    assert event.code == "volume.hold.expired"
+    assert "ran out after 5 s" in event.message
+    assert event.fields == {"id": "a", "held_s": 5.0, "waited_count": 1}
     asked = scene.release()
     assert isinstance(asked.error, ConflictError)
     assert "had run out" in str(asked.error)
+
+
+def test_what_the_device_answers_at_once_when_a_hold_ends_is_told() -> None:
+    scene = Scene()
+    scene.hold()
+    write = scene.send(Op.WRITE)
+    scene.device.is_quick = True
+    scene.release()
+    assert write.status is GOOD
+    assert scene.answered == [write]
 
 
 def test_a_hold_that_never_got_still_is_refused_when_it_runs_out() -> None:
