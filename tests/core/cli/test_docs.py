@@ -35,8 +35,8 @@ def test_no_page_is_left_over() -> None:
 
 
 def test_the_command_writes_the_pages(tierce: Callable[..., Any], tmp_path: Path) -> None:
-    assert tierce("docs", "reference", tmp_path / "new").code == 0
-    assert {one.name for one in (tmp_path / "new").iterdir()} == set(PAGES)
+    assert tierce("docs", "reference", tmp_path / "new" / "pages").code == 0
+    assert {one.name for one in (tmp_path / "new" / "pages").iterdir()} == set(PAGES)
 
 
 def test_every_hook_is_documented_with_its_signature() -> None:
