@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from serving.server import Server
-from system.storms import SESSION_COUNT, SHORT, STORMS, run_storm, serving
+from system.hostile import SESSION_COUNT, SHORT, STORMS
+from system.storms import run_storm, serving
 from tierce_iscsi.buffers import OWN_COMMAND_BYTES, OWN_REGION_COUNT, REGION_BYTES
 from tierce_iscsi.memory import SHARED_BYTES
 from tierce_iscsi.output import UNSENT_BYTES_MAX
