@@ -252,6 +252,21 @@ def test_the_end_waits_for_every_front_end(scene: Scene) -> None:
     assert client.recv(10) == b""
 
 
+def test_one_that_fails_to_close_keeps_the_volume_from_closing_no_more_than_another(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, closed = scene.open(scene.settings()), list[bool]()
+
+    def fail(_closed: object) -> None:
+        raise RuntimeError("no way out")
+
+    monkeypatch.setattr(scene.front("lines-local"), "close", fail)
+    target.close(lambda: closed.append(True))
+    scene.reactor.turn()
+    assert closed == [True]
+    assert "no way out" in scene.events[-1].message
+
+
 def test_all_are_abandoned_when_the_volume_is_fenced(scene: Scene) -> None:
     scene.open(scene.settings())
     client = scene.local()

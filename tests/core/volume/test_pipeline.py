@@ -299,6 +299,14 @@ def test_an_engine_that_is_no_device_is_one_clear_error(
     page.close()
 
 
+def test_an_engine_that_nobody_brings_is_named(tmp_path: Path, reactor: EpollReactor) -> None:
+    page = StatisticsPage.create(tmp_path / "page")
+    context = open_context(volume_spec(tmp_path, "odd"), reactor, page)
+    with pytest.raises(PluginError, match="no engine 'odd' is enabled"):
+        open_pipeline(context, Registry.load(), page.publish)
+    page.close()
+
+
 def test_every_operation_is_counted_once(tmp_path: Path, reactor: EpollReactor) -> None:
     page = StatisticsPage.create(tmp_path / "page")
     context = open_context(volume_spec(tmp_path), reactor, page)
