@@ -44,6 +44,7 @@ from tierce_engines.options import FileOptions
 from tierce_iscsi.connection_router import Handed
 from tierce_iscsi.frontend import IscsiFrontend
 from tierce_iscsi.options import IscsiOptions, IscsiVolumeOptions
+from tierce_jiva.trips import RoundTrips
 
 _DEPTHS = (1, 8, 32)
 _BLOCK = 4096
@@ -98,8 +99,10 @@ class Wire:
 class Replicated(BaseDevice):
     """Engine jiva without sockets: its frames are carried by hand at the end of each batch."""
 
-    def __init__(self) -> None:
+    def __init__(self, page: StatisticsPage, tracer: Tracer) -> None:
         self.replicas = Replicas(3)
+        names = self.replicas.cluster.nodes
+        self.round_trips = RoundTrips(names, page.stage, tracer)
         self.geometry = Geometry(self.replicas.cluster.size_bytes, 512)
         self.capabilities = Capabilities()
 
@@ -109,6 +112,8 @@ class Replicated(BaseDevice):
     def carry(self) -> None:
         """Let the replicas answer."""
         self.replicas.carry()
+        target = self.replicas.cluster.target
+        self.round_trips.count(target.agenda.trips, target.links.now)
         for completed, requests in self.replicas.cluster.target.agenda.take_completed().items():
             completed(requests)
 
@@ -192,7 +197,7 @@ def main() -> int:
         pipeline = open_pipeline(context, Registry.load(), page.publish)
         reactor.work_off()
         _print_all("file", Session(pipeline.device, page, folder, tracer), lambda: None)
-        replicated = Replicated()
+        replicated = Replicated(page, tracer)
         blame = pipeline.boundaries[0]._blame
         boundary = Boundary(replicated, page.stage("device"), blame, reactor, tracer=tracer)
         _print_all("jiva x3", Session(Emulator(boundary), page, folder, tracer), replicated.carry)

@@ -89,7 +89,7 @@ class Boundary:
         self._reactor = reactor
         self._below = below
         self._stage = stage
-        self._add = stage.add
+        self._add, self._park = stage.add, stage.park
         self._submit: Callable[[list[Request], Completed], object] = device.submit
         self._operations = frozenset(Op) if operations is None else frozenset(operations)
         self._flags = flags
@@ -273,7 +273,10 @@ class Boundary:
 
     def _show_parked(self) -> None:
         began = self._began
-        self._stage.park(len(began), next(iter(began.values()), 0))
+        if began:
+            self._park(len(began), next(iter(began.values())))
+        else:
+            self._park(0, 0)
 
     def _failed(self, batch: list[Request], kind: str, error: BaseException | None = None) -> None:
         """The device failed on a batch: answer what it has not answered."""
