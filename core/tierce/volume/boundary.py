@@ -273,10 +273,7 @@ class Boundary:
 
     def _show_parked(self) -> None:
         began = self._began
-        if began:
-            self._park(len(began), next(iter(began.values())))
-        else:
-            self._park(0, 0)
+        self._park(len(began), next(iter(began.values())) if began else 0)
 
     def _failed(self, batch: list[Request], kind: str, error: BaseException | None = None) -> None:
         """The device failed on a batch: answer what it has not answered."""
