@@ -107,7 +107,16 @@ class Errands:
             give_up(GivenUpError(why))
 
     def _step(self, key: str, result: Any, error: Exception | None) -> None:
-        """Let the first errand of a queue go on with what has come of its work."""
+        """Let the first errand of a queue go on with what has come of its work, and those behind
+        it as far as they need none: in a loop, for any number may have come meanwhile."""
+        bugs: list[Exception] = []
+        while self._go_on(key, result, error, bugs):
+            result = error = None
+        if bugs:
+            raise bugs[0]
+
+    def _go_on(self, key: str, result: Any, error: Exception | None, bugs: list[Exception]) -> bool:
+        """Let the first errand of a queue go on; return whether it is the next one's turn."""
         queue = self._queues[key]
         going = queue[0]
         going.work = going.give_up = None
@@ -121,16 +130,16 @@ class Errands:
             failure = raised
         if going.work is not None:
             self._do(key, going, going.work)
-            return
+            return False
         try:
             # Before its place is free: what who is told begins comes after those that wait.
             going.done(answer, failure)
-        finally:
-            queue.popleft()
-            if not queue:
-                del self._queues[key]
-        if queue:
-            self._step(key, None, None)
+        except Exception as bug:  # noqa: BLE001 - it is raised when the others have had their turn
+            bugs.append(bug)
+        queue.popleft()
+        if not queue:
+            del self._queues[key]
+        return bool(queue)
 
     def _do(self, key: str, going: _Going, work: Work) -> None:
         is_over = False

@@ -116,6 +116,40 @@ def test_what_an_errand_raises_is_told_and_the_next_one_goes_on(
     assert told == ["no", "yes"]
 
 
+def test_any_number_of_errands_that_need_no_work_may_wait_for_one_that_does(
+    errands: Errands, worker: ByHand
+) -> None:
+    def one(name: str) -> Errand[None]:
+        yield work(name)
+
+    def nothing() -> Errand[None]:
+        yield from ()
+
+    errands.begin("demo", one("hangs"), lambda *_what: None)
+    over: list[int] = []
+    for number in range(2000):
+        errands.begin("demo", nothing(), lambda *_what, number=number: over.append(number))
+    worker.settle("hangs")
+    assert over == list(range(2000))
+    assert not errands.busy
+
+
+def test_who_fails_on_being_told_keeps_nobody_behind_from_his_turn(
+    errands: Errands, worker: ByHand
+) -> None:
+    def one(name: str) -> Errand[None]:
+        yield work(name)
+
+    def fails(*_what: Any) -> None:
+        raise ZeroDivisionError
+
+    for name in ("first", "second"):
+        errands.begin("demo", one(name), fails)
+    with pytest.raises(ZeroDivisionError):
+        worker.settle("first")
+    assert list(worker.under_way) == ["second"]
+
+
 def test_one_volumes_errands_wait_for_each_other_and_for_no_other_volumes(
     errands: Errands, worker: ByHand
 ) -> None:
