@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import attrs
@@ -137,8 +137,17 @@ class PoliciesProcess:
             # It may hold secrets.
             path.unlink()
             self._documents = [from_json(Document, values) for values in documents]
-            names = {document.name for document in self._documents}
-            self._wanted = {name: one for name, one in self._wanted.items() if name in names}
+            self._forget_others({document.name for document in self._documents})
+
+    def _forget_others(self, names: Collection[str]) -> None:
+        """Forget what documents set that are gone, as the server does: one of the same name that
+        comes later is another one."""
+        kept = {name: one for name, one in self._wanted.items() if name in names}
+        if kept != self._wanted:
+            self._wanted = kept
+            # On a full disk it stays there until the next document sets something else.
+            with contextlib.suppress(OSError):
+                write_wanted(self._process.paths.policy_settings, kept)
 
     def _put_aside_the_fatal(self) -> None:
         """Leave the document for later by which the process before this one has ended."""

@@ -299,6 +299,17 @@ def test_a_document_that_fails_goes_on_setting_what_it_has_set_also_in_the_next_
     assert read_wanted(scene.process.paths.policy_settings) == of_demo
 
 
+def test_a_document_that_comes_back_has_what_it_sets_told_again_also_by_the_next_process(
+    scene: Scene,
+) -> None:
+    Handler.answers["set"] = lambda _now: setting(rate=5)
+    scene.start("set", "nothing")
+    scene.start("nothing")
+    assert read_wanted(scene.process.paths.policy_settings) == {}
+    scene.start("set", "nothing")
+    assert [message for message, _ in scene.requests] == [{"do": "policy-settings"}] * 2
+
+
 def test_without_a_server_what_is_set_is_noted_for_the_next_one(scene: Scene) -> None:
     Handler.answers["set"] = lambda _now: setting(rate=5)
     scene.is_server_there = False
