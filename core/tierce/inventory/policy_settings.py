@@ -122,6 +122,8 @@ class _Settling:
         self.volume = volume
         self.settings: dict[str, Setting] = {}
         self.refused: list[Refusal] = []
+        #: By key, what was wanted as the policy has written it: a size may be a text.
+        self._written: dict[str, Any] = {}
 
     def take(self, policy: str, sections: Mapping[str, Mapping[str, Any]]) -> None:
         """Take what a document wants of it."""
@@ -150,7 +152,7 @@ class _Settling:
                 self._refuse(policy, key, "it is a secret, which a policy can't keep")
             elif first is None:
                 yield name, value
-            elif value != first.value:
+            elif value not in (first.value, self._written[key]):
                 why = f"policy {first.policy} sets it to {first.value!r} and is first by name"
                 self._refuse(policy, key, why)
 
@@ -167,8 +169,10 @@ class _Settling:
             return
         self.volume = with_part(self.volume, attrs.evolve(part, options=options))
         now = to_json(options)
-        for name in values:
-            self.settings[f"{part.key}.{name}"] = Setting(policy, now[name], own[name])
+        for name, value in values.items():
+            key = f"{part.key}.{name}"
+            self.settings[key] = Setting(policy, now[name], own[name])
+            self._written[key] = value
 
     def _refuse(self, policy: str, key: str, why: str) -> None:
         self.refused.append(Refusal(policy, self.volume.name, f"{key}: {why}"))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 
 from core.scenes import Scene, volume
+from tierce import option
 from tierce.config import volume_to_mapping
 from tierce.inventory.planning import plan_all
 from tierce.inventory.policy_settings import PolicySet, Setting, settle
+from tierce.process.wanted_settings import Wanted
 
 SLOW = {**volume(rate=3), "filters": [{"name": "slow", "delay_ms": 1}]}
 BOTH = [{"kind": "watch", "name": name} for name in ("night", "day")]
@@ -98,6 +101,21 @@ def test_of_two_policies_the_first_by_name_has_its_value(scene: Scene) -> None:
 def test_two_policies_may_want_the_same(scene: Scene) -> None:
     found = settled(scene, night={"options": {"rate": 5}}, day={"options": {"rate": 5}})
     assert (found.refused, found.settings["demo"]["options.rate"].policy) == ((), "day")
+
+
+def test_two_policies_may_want_the_same_in_the_same_words(scene: Scene) -> None:
+    @attrs.frozen
+    class Sized:
+        burst: int = option(doc="How much at once.", default=4096, unit="bytes", live=True)
+
+    settled(scene)
+    inventory = scene.start()
+    served = inventory.served["demo"]
+    sized = attrs.evolve(served, volume=attrs.evolve(served.volume, engine_options=Sized()))
+    same: Wanted = {name: {"demo": {"options": {"burst": "64 KiB"}}} for name in ("day", "night")}
+    found = settle(inventory.config.policies, {"demo": sized}, same)
+    assert found.refused == ()
+    assert found.settings["demo"] == {"options.burst": Setting("day", 65536, 4096)}
 
 
 def test_a_document_that_is_gone_or_selects_other_volumes_sets_nothing(scene: Scene) -> None:
