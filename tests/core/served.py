@@ -92,6 +92,8 @@ class Served:
     def vanish(self) -> None:
         """End the supervisor in the middle of a script, as SIGKILL does: nothing is told."""
         self.reactor.is_stopped = True
+        # Nor is anything done by it later.
+        self.reactor.timers.clear()
 
     def child(self, name: str) -> Child:
         found = self.supervisor.children.get(name)

@@ -6,12 +6,13 @@ Which process does which work is decided in `tierce.inventory.workers`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from tierce.errors import ProtocolError, UsageError
 from tierce.inventory.errands import Done, GivenUpError
 from tierce.inventory.planning import enabled_plugins
-from tierce.inventory.workers import Ask, End, Give, Job, Look, Start, Tell, Workers
+from tierce.inventory.workers import TOLD_S, Ask, End, Give, Job, Look, Start, Tell, Workers
 from tierce.node.carrying_out import carry_out
 from tierce.process.messages import Message
 from tierce.process.paths import Paths
@@ -87,6 +88,7 @@ class Works:
             if child.plan.role is Role.WORK:
                 self._workers.found(child.plan.name)
                 self._children.kill_silent(child)
+                self._reactor.call_later(TOLD_S, partial(self._tell_former, child))
 
     def look(self) -> None:
         """Do what is to be done now."""
@@ -199,6 +201,19 @@ class Works:
             f"was killed (its log: {self._paths.log(name)})"
         )
         return mistake(self.registry, "engine", work.engine, why)
+
+    def _tell_former(self, child: Child) -> None:
+        """Every work waits for it, and no other message would say so."""
+        name = child.plan.name
+        if self._children.get(name) is not child or not child.is_running:
+            return
+        message = (
+            f"{name} (process {child.pid}) of a former server is still there though it was killed: "
+            "it waits in the kernel, perhaps for a disk that is to be brought back; no volume is "
+            "made, changed or deleted before it has gone, those that are served go on"
+        )
+        fields = {"pid": child.pid}
+        self._emit(Event("node.process.killed", message, f"process/{name}", "warning", fields))
 
     def _tell(self, name: str, job: Job) -> None:
         work, child = job.work, self._child(name)

@@ -203,6 +203,33 @@ def test_what_a_former_server_left_ends_before_the_next_one_begins(served: Serve
     served.serve(take_over)
 
 
+def test_what_a_former_server_left_and_the_kernel_keeps_is_told_since_every_work_waits_for_it(
+    served: Served,
+) -> None:
+    def leave() -> None:
+        hang(served)
+        create(served, kept("new"))
+        working(served).habits.is_stuck = True
+        served.vanish()
+
+    def take_over() -> None:
+        served.reactor.advance(TOLD_S)
+        (message,) = served.told("node.process.killed")
+        assert message.startswith(f"work.1 (process {left[0].pid}) of a former server is still ")
+        assert "no volume is made, changed or deleted before it has gone" in message
+        assert rows(served)["demo"]["state"] == "up"
+        left[0].habits.is_stuck = False
+        left[0].end()
+        go_on(served)
+        served.reactor.turn()
+        assert served.told("volume.created")[-1] == "volume new was created, empty"
+
+    served.write(memory())
+    served.serve(leave)
+    left = [working(served)]
+    served.serve(take_over)
+
+
 @while_serving()
 def test_what_can_not_be_forked_now_is_tried_again(served: Served) -> None:
     served.machine.refuses_forks = "no memory is left"
