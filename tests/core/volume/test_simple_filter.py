@@ -26,6 +26,7 @@ from tierce import (
     Status,
 )
 from tierce.process.epoll import EpollReactor
+from tierce.tracing import Trace, Tracer
 from tierce.volume.simple_filter import LowerDevice, SimpleFilterAdapter
 
 SIZE = 64 * BLOCK
@@ -213,6 +214,15 @@ def test_what_follows_an_operation_goes_down_with_it(scene: Scene) -> None:
     run.submit(io(Op.WRITE, trace="one"))
     run.submit(io(Op.FLUSH, trace="two"))
     assert [one.trace for one in scene.bytes.asked] == ["one", "two"]
+
+
+def test_who_is_slow_below_is_slow_for_the_operation_that_nothing_follows(scene: Scene) -> None:
+    run = scene.put()
+    request = io(Op.WRITE)
+    run.submit(request)
+    Tracer(slow_ns=1, write=lambda _io: None).note(scene.bytes.asked, "device", 0, 100)
+    assert isinstance(request.trace, Trace)
+    assert [stage for stage, *_when in request.trace.stamps] == ["device"]
 
 
 def test_it_has_the_shape_of_what_lies_below_also_when_that_grows(
