@@ -54,19 +54,23 @@ class TraceFollower:
         items: list[TraceRecord] = []
         lost = left_out = 0
         for path in sorted(self._paths.run.glob(f"{self._volume or '*'}.traces")):
-            with contextlib.suppress(FormatError):
+            old = before.get(path.stem, _Place())
+            try:
                 ring = TraceRing.open(path)
-                with contextlib.closing(ring):
-                    place = places[path.stem] = _Place(ring.next_number, ring.left_out_count)
-                    if is_first:
-                        continue
-                    old = before.get(path.stem, _Place())
-                    if old.number > place.number:
-                        old = _Place()
-                    found = _read(ring, path.stem, old.number, place)
-                    items += found
-                    lost += place.number - old.number - len(found)
-                    left_out += max(place.left_out - old.left_out, 0)
+            except FormatError:
+                # It may be read the next time: what was given is not given again then.
+                places[path.stem] = old
+                continue
+            with contextlib.closing(ring):
+                place = places[path.stem] = _Place(ring.next_number, ring.left_out_count)
+                if is_first:
+                    continue
+                if old.number > place.number:
+                    old = _Place()
+                found = _read(ring, path.stem, old.number, place)
+                items += found
+                lost += place.number - old.number - len(found)
+                left_out += max(place.left_out - old.left_out, 0)
         self._places = places
         return Traces(tuple(items), lost, left_out)
 

@@ -67,6 +67,8 @@ _TICK_NS = 64
 _U32 = 0xFFFFFFFF
 _SAMPLED, _SLOW, _FAILED = 1, 2, 4
 _CODES = tuple(Code)
+#: Nothing that is counted comes so far; a word that is full would end the process that adds to it.
+_COUNTED_MAX = 1 << 62
 #: A name that there is no room for.
 _OTHER = "other"
 
@@ -124,7 +126,10 @@ class TraceRing:
             return cls._make(path)
         try:
             if _is_ring(descriptor):
-                return cls(mmap.mmap(descriptor, RING_BYTES))
+                found = cls(mmap.mmap(descriptor, RING_BYTES))
+                if max(found.next_number, found.left_out_count) < _COUNTED_MAX:
+                    return found
+                found.close()
         finally:
             os.close(descriptor)
         return cls._make(path)

@@ -92,6 +92,25 @@ def test_a_service_of_one_volume_sees_that_one(tmp_path: Path) -> None:
     assert given(follower) == [("b", 2)]
 
 
+def test_what_was_given_of_a_ring_that_can_not_be_read_for_a_while_is_not_given_again(
+    tmp_path: Path,
+) -> None:
+    scene = Scene(tmp_path)
+    follower = scene.follower()
+    follower.traces()
+    scene.write("a", 1, 2)
+    assert given(follower) == [("a", 1), ("a", 2)]
+    ring = scene.paths.traces("a")
+    aside = ring.rename(tmp_path / "aside")
+    # As where there is no descriptor left.
+    ring.mkdir()
+    assert given(follower) == []
+    ring.rmdir()
+    aside.rename(ring)
+    scene.write("a", 3)
+    assert given(follower) == [("a", 3)]
+
+
 def test_a_ring_that_can_not_be_read_hides_no_other(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     follower = scene.follower()

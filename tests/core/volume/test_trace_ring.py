@@ -118,6 +118,22 @@ def test_stamps_and_names_beyond_what_fits_are_cut_and_called_other(tmp_path: Pa
     ring.close()
 
 
+@pytest.mark.parametrize("at", [16, 24])
+def test_a_number_that_nothing_can_have_counted_ends_no_writer(tmp_path: Path, at: int) -> None:
+    writer = TraceRing.create(tmp_path / "ring")
+    writer.write(io(1))
+    writer.close()
+    with (tmp_path / "ring").open("r+b") as file:
+        file.seek(at)
+        file.write(b"\xff" * 8)
+    writer = TraceRing.create(tmp_path / "ring")
+    writer.leave_out(1)
+    writer.write(io(2))
+    assert (writer.next_number, writer.left_out_count) == (1, 1)
+    assert offsets(writer) == [2]
+    writer.close()
+
+
 @pytest.mark.parametrize("contents", [b"", b"x" * RING_BYTES, b"TIERTRC9"])
 def test_what_is_no_ring_is_refused_by_readers_and_made_anew_by_its_writer(
     tmp_path: Path, contents: bytes
