@@ -74,7 +74,7 @@ VOLUME_DURATION = _histogram(
 VOLUME_SIZE = _histogram(
     "volume_operation_size_bytes",
     "volume operation",
-    "How large the operations were that initiators asked for, but for failed ones.",
+    "How large the operations were that initiators asked for, failed ones too.",
     _COUNTERS,
     "bytes",
     SIZES,
