@@ -102,6 +102,7 @@ class Tracer:
         left_out: Called with how many were not written since there were too many.
         every: One in so many is sampled.
         slow_ns: What takes longer is slow.
+        wall_ns: Returns nanoseconds since the epoch.
 
     Attributes:
         left: How many requests there are to be before one is sampled. A front end takes the length
@@ -117,7 +118,7 @@ class Tracer:
     """
 
     __slots__ = (
-        *("_every", "_left_out", "_random", "_second", "_slow_ns", "_to_epoch_ns", "_write"),
+        *("_every", "_left_out", "_random", "_second", "_slow_ns", "_wall_ns", "_write"),
         *("_written", "left", "live", "look_ns", "note_ns"),
     )
 
@@ -127,6 +128,7 @@ class Tracer:
         left_out: Callable[[int], None] = lambda _count: None,
         every: int = SAMPLE_EVERY,
         slow_ns: int = SLOW_NS,
+        wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._write = write
         self._left_out = left_out
@@ -136,7 +138,7 @@ class Tracer:
         self.live = 0
         # Seeded here: made before a fork, all processes would draw the same.
         self._random = random.Random(os.urandom(16))  # noqa: S311 - ids, no secrets
-        self._to_epoch_ns = time.time_ns() - time.monotonic_ns()
+        self._wall_ns = wall_ns
         #: Which second it is, and what was written in it: sampled, slow.
         self._second = 0
         self._written = [0, 0]
@@ -216,7 +218,8 @@ class Tracer:
                 length=request.length,
                 batch=batch,
                 code=Code.ABORTED if status is None else status.code,
-                start_ns=began_ns + self._to_epoch_ns,
+                # As of now: the clock may have been set since the start, or the machine have slept.
+                start_ns=self._wall_ns() - (time.monotonic_ns() - began_ns),
                 elapsed_ns=elapsed_ns,
                 is_sampled=trace is not None and trace.is_sampled,
                 is_slow=elapsed_ns > self._slow_ns,

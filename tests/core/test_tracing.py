@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 
 from tierce import GOOD, Code, Op, Request, Status, Trace
 from tierce.tracing import (
@@ -49,6 +50,17 @@ def test_one_in_so_many_is_followed_and_written_down() -> None:
         scene.answer(scene.ask(), 0, 1000)
     assert [io.is_sampled for io in scene.written] == [True, True]
     assert not any(io.is_slow for io in scene.written)
+
+
+def test_when_one_arrived_is_said_by_the_clock_as_it_is_then_however_it_was_set_before() -> None:
+    written: list[TracedIo] = []
+    wall_ns = [10**18]
+    tracer = Tracer(written.append, wall_ns=lambda: wall_ns[0])
+    wall_ns[0] += 10**6 * SECOND
+    request = Request(Op.WRITE, 0, 512)
+    request.status = GOOD
+    tracer.answered([request], time.monotonic_ns() - SECOND, SECOND)
+    assert written[0].start_ns > 10**18 + 10**5 * SECOND
 
 
 def test_while_one_is_followed_each_stage_leaves_its_stamp_on_it_alone() -> None:
