@@ -126,6 +126,16 @@ def test_a_target_that_was_started_anew_counts_on_by_itself_but_for_its_plugins_
     assert after["tierce_volume_plugin_errors_total"] == {("db", "filter slow"): 6}
 
 
+def test_starts_that_are_counted_anew_say_since_when() -> None:
+    carrier = Carrier()
+    values(volume(), carrier=carrier)
+    later_ns = START_NS + 60 * 10**9
+    anew = attrs.evolve(volume(), target=target(start_ns=later_ns), members={})
+    found = families(carry_all({"db": anew}, carrier), Exporter("prometheus", 0.0))
+    (starts,) = (one for one in found if one.metric.name == "tierce_process_starts_total")
+    assert [(one.value, one.created_s) for one in starts.samples] == [(1, later_ns / 1e9)]
+
+
 def test_counters_that_begin_at_zero_while_the_target_was_away_go_on_where_they_were() -> None:
     carrier = Carrier()
     values(volume(), carrier=carrier)

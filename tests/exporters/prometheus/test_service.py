@@ -90,6 +90,16 @@ def test_metrics_are_read_when_they_are_asked_for(scene: Scene) -> None:
     assert "tierce_events_total" not in body
 
 
+def test_where_it_listens_is_logged_with_the_port_that_it_was_given(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "exporters-test"):
+        scene = Scene(tmp_path)
+    (target,) = json.loads(scene.file.read_text())[0]["targets"]
+    scene.close()
+    assert f"listening at {target}" in caplog.messages
+
+
 def test_events_are_counted_whether_somebody_scrapes_or_not(scene: Scene) -> None:
     scene.pass_period()
     scene.pass_period()

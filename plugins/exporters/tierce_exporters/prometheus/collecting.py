@@ -146,7 +146,7 @@ def _samples(
             yield from _of_target(name, volume.seen.target, volume.target)
         for member, carried in volume.members.items():
             yield from _of_member(name, member, carried)
-            yield from _of_process(volume.seen.members[member], carried)
+            yield from _of_process(volume.seen.members[member])
     for (code, severity), count in exporter.events.counts.items():
         yield table.EVENTS, Sample((code, severity), count, exporter.created_s)
     for kind, count in exporter.dropped.items():
@@ -163,7 +163,7 @@ def _of_target(
 ) -> Iterator[tuple[Metric, Sample]]:
     created_s = seconds(carried.first_ns)
     published = target.published
-    yield from _of_process(target, carried)
+    yield from _of_process(target)
     fronts = published.frontends.values()
     sessions = sum(len(one.sessions or ()) + one.left_out for one in fronts)
     yield table.VOLUME_SESSIONS, Sample((name,), sessions)
@@ -239,12 +239,12 @@ def _of_member(name: str, member: str, carried: Carried) -> Iterator[tuple[Metri
             yield table.REPLICA_ERRORS, Sample(labels, numbers[FAILED], created_s)
 
 
-def _of_process(process: ProcessStatistics, carried: Carried) -> Iterator[tuple[Metric, Sample]]:
+def _of_process(process: ProcessStatistics) -> Iterator[tuple[Metric, Sample]]:
     labels = (process.name,)
     if process.state != "unknown":
         yield table.PROCESS_UP, Sample(labels, int(process.state == "up"))
     yield table.PROCESS_START, Sample(labels, seconds(process.started_ns))
-    yield table.PROCESS_STARTS, Sample(labels, process.starts, seconds(carried.first_ns))
+    yield table.PROCESS_STARTS, Sample(labels, process.starts, seconds(process.start_ns))
 
 
 def _members(volume: VolumeStatistics) -> tuple[MemberStatus, ...]:

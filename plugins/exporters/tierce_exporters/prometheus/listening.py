@@ -39,6 +39,11 @@ def _listen(address: Address) -> socket.socket:
     return socket.create_server(where, family=address.family, backlog=BACKLOG)
 
 
+def addresses(listeners: Sequence[socket.socket]) -> list[str]:
+    """Return where they listen, with the ports that were taken."""
+    return [str(Address(*one.getsockname()[:2])) for one in listeners]
+
+
 def discovery(listeners: Sequence[socket.socket], host_name: str) -> bytes:
     """Return what Prometheus' `file_sd_configs` read: the addresses, with the ports that were
     taken.

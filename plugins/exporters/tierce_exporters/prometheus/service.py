@@ -15,7 +15,7 @@ from tierce_exporters.http.serving import HttpServer
 from tierce_exporters.prometheus.carrying import Carrier
 from tierce_exporters.prometheus.collecting import Exporter, carry_all, families
 from tierce_exporters.prometheus.legacy import legacy_families
-from tierce_exporters.prometheus.listening import listen_all, write_discovery
+from tierce_exporters.prometheus.listening import addresses, listen_all, write_discovery
 from tierce_exporters.prometheus.metric import Family
 from tierce_exporters.prometheus.site import MetricsSite
 
@@ -42,7 +42,7 @@ class PrometheusService(Service):
             write_discovery(options.discovery_file, listeners)
         serving = threading.Thread(target=server.run, name="http-serve", daemon=True)
         serving.start()
-        context.logger.info("listening at %s", ", ".join(options.listen))
+        context.logger.info("listening at %s", ", ".join(addresses(listeners)))
         # A server that ended by itself ends the process, which is then told and started again.
         while context.wait(EVENTS_PERIOD_S) and serving.is_alive():
             self._count_events()
