@@ -64,8 +64,9 @@ class ProcessStatistics:
         role: "target" or "member".
         start_ns: Since when its counters count, in nanoseconds since the epoch. A process that was
             started anew goes on from those of the one before it, so that they don't fall. Where
-            they begin at zero (a new volume, a boot of the machine, an upgrade that counts
-            otherwise), this is another time: whoever exports differences compares this first.
+            they begin at zero (a new volume, a server that was stopped in order, a boot of the
+            machine, an upgrade that counts otherwise), this is another time: whoever exports
+            differences compares this first.
         state: "starting", "up", "closing" or "down", as the server sees it; "unknown" while no
             server runs, which keeps no volume from being served.
         facts: What it shows to the server; empty while no server runs.
