@@ -43,6 +43,8 @@ class TraceFollower:
         self._volume = volume
         #: By volume; None before the first call of a new service.
         self._places = _read_places(kept)
+        #: Those that lie in the file.
+        self._kept_places = self._places
 
     def traces(self) -> Traces:
         """Return what was written down since the last call."""
@@ -75,10 +77,13 @@ class TraceFollower:
         return Traces(tuple(items), lost, left_out)
 
     def _keep(self) -> None:
+        if self._places == self._kept_places:
+            return
         # On a full disk a service that starts again is given more of what it knows.
         with contextlib.suppress(OSError):
             values = {name: attrs.astuple(place) for name, place in (self._places or {}).items()}
             replace_file(self._kept, json.dumps(values).encode())
+            self._kept_places = self._places
 
 
 def _read(ring: TraceRing, volume: str, first: int, place: _Place) -> list[TraceRecord]:

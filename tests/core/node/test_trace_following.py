@@ -81,6 +81,22 @@ def test_a_ring_that_was_made_anew_is_read_from_its_start(tmp_path: Path) -> Non
     assert given(follower) == [("a", 7)]
 
 
+def test_a_place_is_written_only_where_it_is_another_one(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    scene.write("a", 0)
+    follower = scene.follower()
+    for _call in range(2):
+        follower.traces()
+    # A new file each time that it is written.
+    with scene.kept.open("rb") as before:
+        follower.traces()
+        assert scene.kept.samefile(f"/proc/self/fd/{before.fileno()}")
+        scene.write("a", 1)
+        for _call in range(2):
+            follower.traces()
+        assert not scene.kept.samefile(f"/proc/self/fd/{before.fileno()}")
+
+
 def test_a_service_of_one_volume_sees_that_one(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     scene.write("a", 0)
