@@ -265,7 +265,9 @@ class Boundary:
                     self._began[request] = began
                 else:
                     self._check(request)
-        self._count([one for one in batch if one.status is not None], began, elapsed_ns)
+        answered = [one for one in batch if one.status is not None]
+        if answered:
+            self._count(answered, began, elapsed_ns)
         if self._began:
             self._show_parked()
             if not self.stalls.is_watching:
