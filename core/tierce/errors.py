@@ -82,9 +82,15 @@ class ProtocolError(TierceError):
 
 
 class DeviceError(TierceError):
-    """The medium failed. `status` is what the initiator is told."""
+    """The medium failed. `status` is what the initiator is told.
+
+    Raises:
+        ValueError: The status is good: who raises has not done what was asked.
+    """
 
     def __init__(self, status: Status) -> None:
+        if status.is_good:
+            raise ValueError("a DeviceError needs a status that says what failed")
         super().__init__(status.reason or status.code.value)
         self.status = status
 

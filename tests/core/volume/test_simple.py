@@ -188,6 +188,18 @@ def test_what_a_call_raises_becomes_a_status(
         assert again.status.offset == 512
 
 
+def test_a_call_that_raises_is_never_answered_as_good(reactor: FakeReactor) -> None:
+    class Cheerful(Noting):
+        def write(self, offset: int, data: memoryview) -> None:
+            raise DeviceError(GOOD)
+
+    request = write(512)
+    adapted(Cheerful(), reactor, Concurrency.INLINE).submit([request], nothing)
+    assert request.status is not None
+    assert request.status.code is Code.WRITE_ERROR
+    assert "a DeviceError needs a status that says what failed" in request.status.reason
+
+
 def test_a_failed_call_lets_those_go_on_that_waited_for_it(reactor: FakeReactor) -> None:
     simple, completed = Noting(), list[Request]()
     simple.error = OSError(errno.EIO, "lost")
