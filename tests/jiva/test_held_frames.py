@@ -150,6 +150,16 @@ def test_what_waits_on_a_connection_that_is_gone_is_dropped(ladder: Waiting) -> 
     assert ladder.bytes(BLOCK) == b"b" * BLOCK
 
 
+def test_what_waits_is_not_dropped_with_another_connection(ladder: Waiting) -> None:
+    ladder.give(1, batch(5, 0, b"a" * BLOCK))
+    ladder.replica.connected(2)
+    ladder.replica.disconnected(2)
+    ladder.ready()
+    assert ladder.answered() == [5]
+    assert ladder.bytes(0) == b"a" * BLOCK
+    assert ladder.others[-1] == Resume(1)
+
+
 def test_a_store_that_is_ready_twice_is_heard_once(ladder: Waiting) -> None:
     ladder.give(1, batch(5, 0, b"a" * BLOCK) + batch(6, 0, b"b" * BLOCK))
     ladder.ready()

@@ -74,6 +74,44 @@ def test_a_vote_whose_best_has_come_back_as_an_older_copy_leaves_nobody_out() ->
     assert cluster.get(0) == b"w" * BLOCK
 
 
+def test_a_vote_whose_best_has_failed_a_sync_meanwhile_leaves_nobody_out() -> None:
+    """Syncs of A and C have failed, and only C's is known. B, away, is to be left out, and A is
+    asked first; that its sync has failed is heard just before it refuses. If C is asked then, and
+    everything ends, B is left out, which alone has kept every write."""
+    cluster = opened(opening_patience_s=0.1, reconnect_grace_s=0.5)
+    node_a, node_c = cluster.nodes[A], cluster.nodes[C]
+    cluster.put(0, b"w" * BLOCK)
+    node_c.held.add(Reopen)  # It stays in doubt.
+    cluster.nodes[B].is_hung = True  # So nobody is judged yet.
+    node_a.is_mute = True
+    for node in (node_a, node_c):
+        node.store.syncs_to_fail = 1
+    cluster.flush()
+    cluster.run(0.2)
+    cluster.cut.add(B)
+    cluster.break_pipe(B, "cut")
+    quorum = cluster.target._controller._quorum
+    cluster.step_until(lambda: quorum.latest.in_sync == (A, C))
+    cluster.run(0.0)
+    for node in (node_a, node_c):
+        node.held.add(Save)
+    node_a.is_mute = False
+    cluster.run(0.05)
+    work_off(cluster, C)
+    # Everything ends, and what the syncs that failed have dropped is read no more.
+    for name, node in cluster.nodes.items():
+        cluster.kill_replica(name)
+        node.held.clear()
+        node.store.evict()
+    cluster.nodes[B].is_hung = False
+    cluster.cut.clear()
+    cluster.start_target()
+    for name in cluster.nodes:
+        cluster.start_replica(name)
+    cluster.run(20)
+    assert cluster.get(0) == b"w" * BLOCK
+
+
 def test_a_joiner_that_lost_power_since_it_was_proposed_is_not_let_in() -> None:
     """It has lost a write that it was sent as a joiner. Asked to accept again after its start, and
     let in by that, it would seem to have kept its memory as soon as its connection broke once."""

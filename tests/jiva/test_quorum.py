@@ -6,13 +6,15 @@ import pytest
 
 from jiva.ladder import BALLOT, ack, answer, answer_frame, asked, hearing, ready_links, taken
 from tierce import ProtocolError
-from tierce_jiva.ballot import Membership
+from tierce_jiva.ballot import NO_BALLOT, Membership
 from tierce_jiva.links import Links, LinkState
 from tierce_jiva.promise import Promise
 from tierce_jiva.quorum import Quorum
 
 A, B, C = NAMES = ("replica-1", "replica-2", "replica-3")
 ACCEPTED = {"kind": "accepted"}
+#: What an opening begins from: it has weighed all of them itself.
+FOUND = Membership(NO_BALLOT, 0, NAMES, NAMES)
 
 
 @pytest.fixture
@@ -69,11 +71,23 @@ def test_one_in_doubt_is_not_asked_first_where_one_that_stays_is_sound(
     assert [asked(link) for link in links] == [[], [], ["accept"]]
 
 
+def test_nobody_is_asked_while_one_that_is_left_out_can_be_trusted_more(
+    links: Links, quorum: Quorum
+) -> None:
+    links[C].is_unproved = links[C].has_failed_sync = True
+    quorum.propose(frozenset({B, C}))
+    assert asked(links[B]) == ["accept"]
+    links[B].is_unproved = links[B].has_failed_sync = True
+    links.lose(links[B], "it refused")
+    assert [asked(link) for link in links] == [[], [], []], "A alone has kept everything"
+
+
 @pytest.mark.parametrize("has_failed", [False, True])
 def test_it_says_that_it_knows_of_a_failed_sync_and_of_nothing_less(
     links: Links, quorum: Quorum, has_failed: bool
 ) -> None:
     # A replica refuses if its sync has failed unknown to the target, restarted or not.
+    quorum.adopt(FOUND)
     links[B].is_unproved, links[B].has_failed_sync = True, has_failed
     quorum.propose(frozenset({B}))
     (frame,) = taken(links[B])
@@ -83,6 +97,7 @@ def test_it_says_that_it_knows_of_a_failed_sync_and_of_nothing_less(
 def test_where_all_that_stay_are_in_doubt_one_of_them_is_asked_first(
     links: Links, quorum: Quorum
 ) -> None:
+    quorum.adopt(FOUND)
     links[B].is_unproved = links[C].is_unproved = True
     quorum.propose(frozenset({B, C}))
     assert asked(links[B]) == ["accept"]
@@ -91,6 +106,7 @@ def test_where_all_that_stay_are_in_doubt_one_of_them_is_asked_first(
 def test_where_all_that_stay_are_in_doubt_one_whose_sync_has_not_failed_is_asked_first(
     links: Links, quorum: Quorum
 ) -> None:
+    quorum.adopt(FOUND)
     links[B].is_unproved = links[C].is_unproved = links[B].has_failed_sync = True
     quorum.propose(frozenset({B, C}))
     assert [asked(link) for link in links] == [[], [], ["accept"]]
@@ -100,6 +116,7 @@ def test_where_all_that_stay_are_in_doubt_one_whose_sync_has_not_failed_is_asked
 def test_one_that_has_lost_power_may_be_asked_first_if_it_is_let_in(
     links: Links, quorum: Quorum, is_let_in: bool
 ) -> None:
+    quorum.adopt(FOUND)
     links[C].promise = Promise(quorum.latest, counts=False)
     quorum.propose(frozenset({C}), frozenset({C} if is_let_in else ()))
     assert asked(links[C]) == (["accept"] if is_let_in else [])

@@ -127,9 +127,13 @@ class Quorum:
         """Return who may be what others are left out for, in the start that is known: nobody that
         has lost what it held and is not let in, or is an older copy; nobody that can be trusted
         less than another that stays: that one may be so too by now, and says it when it is
-        asked."""
+        asked; and nobody that can be trusted less than one that is left out: those that stay may
+        have been as good when the vote began. An opening has weighed them all itself."""
+        assert self.membership is not None
+        is_opening = self.membership.ballot != self._links.ballot
         links = [self._links[name] for name in proposal.in_sync]
-        best = max(link.trust for link in links)
+        weighed = proposal.in_sync if is_opening else self.candidates()
+        best = max(self._links[name].trust for name in weighed)
         return [
             link
             for link in links
