@@ -7,10 +7,10 @@
                                    '--given up, hung up--> kill --gone--> the work has failed
 
 One process does works in turn, as many as there are. Another one is started where a work has waited
-for a while, since the one before it may take its time; there are few at once. A work whose process
-has ended, or was killed, has failed: whether it was done nobody knows, and lifecycles can be
-repeated. What a former server's process still does is waited for: it is killed, and nothing is
-given to any before it has gone.
+for a while, since the one before it may take its time; there are few at once, but for those that
+hang. A work whose process has ended, or was killed, has failed: whether it was done nobody knows,
+and lifecycles can be repeated. What a former server's process still does is waited for: it is
+killed, and nothing is given to any before it has gone.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ import attrs
 from tierce.inventory.errands import Done, GivenUpError
 from tierce.process.works import Work
 
-#: Processes at once.
+#: Processes at once, without those whose work takes long.
 PROCESS_COUNT_MAX = 4
+#: Those too. A disk that hangs keeps its own volumes waiting, not those of others.
+ALL_COUNT_MAX = 64
 #: A work that has waited for so long has another process started.
 PATIENCE_S = 0.25
 #: One that is under way for so long is told of; where it is, is asked before.
@@ -241,6 +243,8 @@ class Workers:
         else:
             job.is_told = True
             actions.append(Tell(one.name, job))
+            if self._waiting:
+                times.append(now)
 
     def _hand_out(self, now: float, actions: list[Action]) -> None:
         for one in self._working.values():
@@ -257,15 +261,16 @@ class Workers:
 
     def _start(self, now: float, actions: list[Action], times: list[float]) -> None:
         """Start a process where a work waits that none will come for soon."""
-        processes = self._working.values()
-        if not self._waiting or len(processes) >= PROCESS_COUNT_MAX:
+        quick = [one for one in self._working.values() if one.job is None or not one.job.is_told]
+        is_full = len(quick) >= PROCESS_COUNT_MAX or len(self._working) >= ALL_COUNT_MAX
+        if not self._waiting or is_full:
             return
-        is_busy = any(one.state is State.BUSY for one in processes)
-        coming = [one.started_at + AGAIN_S for one in processes if one.state is State.STARTING]
+        is_busy = any(one.state is State.BUSY for one in quick)
+        coming = [one.started_at + AGAIN_S for one in quick if one.state is State.STARTING]
         patience_s = PATIENCE_S if is_busy else 0.0
         due = max(self._not_before, self._waiting[0].wanted_at + patience_s, *coming)
         if now < due:
             times.append(due)
             return
-        names = (f"work.{number}" for number in range(1, PROCESS_COUNT_MAX + 1))
+        names = (f"work.{number}" for number in range(1, ALL_COUNT_MAX + 1))
         actions.append(Start(next(name for name in names if name not in self._working)))

@@ -119,6 +119,26 @@ def test_processes_are_few_and_a_work_that_comes_late_waits_for_one() -> None:
     assert ("give", "work.2", "late") in scene.answer("work.2")
 
 
+def test_works_that_hang_keep_no_other_from_being_done() -> None:
+    scene = Scene()
+    for number in range(1, PROCESS_COUNT_MAX + 1):
+        scene.want(f"hang {number}")
+        scene.now += PATIENCE_S
+        assert Start(f"work.{number}") in scene.actions()
+        scene.up(f"work.{number}")
+    scene.want("other")
+    scene.now += PATIENCE_S
+    assert not any(isinstance(one, Start) for one in scene.actions())
+    scene.now += ASKED_S
+    scene.actions()
+    scene.now += TOLD_S - ASKED_S
+    # What was told of takes no other's place any more.
+    assert scene.actions()[-1] == Look(scene.now)
+    name = f"work.{PROCESS_COUNT_MAX + 1}"
+    assert Start(name) in scene.actions()
+    assert ("give", name, "other") in scene.up(name)
+
+
 def test_a_process_that_is_ending_is_given_nothing_and_its_name_is_free_when_it_has_gone() -> None:
     scene = Scene()
     scene.want("one")
