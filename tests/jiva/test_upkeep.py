@@ -232,6 +232,11 @@ def test_what_a_member_could_not_read_is_written_to_it_again(ladder: Ladder) -> 
     assert len(ladder.events) == 1, "it is told once"
 
 
+def test_all_that_a_member_names_as_unreadable_is_written_to_it_again(ladder: Ladder) -> None:
+    ladder.upkeep.read_failed(ladder.links[B], "bad sectors", [(5 << 20, 512), (9 << 20, 512)])
+    assert list(ladder.links[B].doubt) == [5, 9]
+
+
 def test_the_only_sound_member_that_can_not_read_is_at_fault(ladder: Ladder) -> None:
     ladder.doubt(A, 1)
     failed_read(ladder, B)
