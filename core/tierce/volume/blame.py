@@ -13,20 +13,16 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import attrs
-
 from tierce.block.operation import Op, Request
 from tierce.block.status import Code, Status
 from tierce.contexts import OpenContext
 from tierce.errors import explain
-from tierce.reactor import Timer
 from tierce.spec import Event
 from tierce.volume.failures import Failures
+from tierce.volume.recurring import Recurring
 
 _LOG = logging.getLogger(__name__)
 
-#: A kind of mistake that goes on is told again after so many seconds.
-TELL_AGAIN_S = 60.0
 _READS = frozenset({Op.READ, Op.BLOCK_STATUS})
 
 
@@ -34,19 +30,6 @@ def failure(request: Request, why: str) -> Status:
     """Return what a request is answered with that a plugin's mistake costs."""
     code = Code.READ_ERROR if request.op in _READS else Code.WRITE_ERROR
     return Status(code, why, request.offset)
-
-
-@attrs.define
-class _Kind:
-    """One kind of mistake of one part.
-
-    Attributes:
-        message: What the last one was.
-        more: How many came since it was told.
-    """
-
-    message: str
-    more: int = 0
 
 
 class Blame:
@@ -77,8 +60,7 @@ class Blame:
         self._origin = origin
         self._context = context
         self._show = show
-        self._kinds: dict[str, _Kind] = {}
-        self._timer: Timer | None = None
+        self._recurring = Recurring[str](context.reactor, self._tell)
 
     def mistake(self, kind: str, consequence: str, error: BaseException | None = None) -> str:
         """Take note of a mistake, and tell it unless its kind was told less than a minute ago.
@@ -94,14 +76,8 @@ class Blame:
         self.count += 1
         why = f"{kind}: {explain(error)}" if error is not None else kind
         message = f"{self.part} ({self._origin}) {why}; {consequence}"
-        told = self._kinds.get(kind)
-        if told is not None:
-            told.message = message
-            told.more += 1
-        else:
-            self._kinds[kind] = _Kind(message)
+        if self._recurring.take(kind, message):
             _LOG.error("volume %s: %s", self._context.volume.name, message, exc_info=error)
-            self._tell(message)
         return f"{self.part} {why}"
 
     def failure(self, request: Request, why: str) -> Status:
@@ -110,12 +86,11 @@ class Blame:
 
     def close(self) -> None:
         """Tell what has not been told: nothing more will come."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._tell_again(is_last=True)
+        self._recurring.close()
 
-    def _tell(self, message: str) -> None:
+    def _tell(self, _kind: str, message: str, more: int) -> None:
+        if more:
+            message += f" ({more} more times since this was told)"
         self._context.emit(
             Event(
                 "volume.plugin-failed",
@@ -126,21 +101,6 @@ class Blame:
             )
         )
         self._show(self.part, {"count": self.count, "last": message, "at": round(time.time(), 3)})
-        if self._timer is None:
-            self._timer = self._context.reactor.call_later(TELL_AGAIN_S, self._tell_again)
-
-    def _tell_again(self, *, is_last: bool = False) -> None:
-        """Tell what went on; what did not is told at once when it comes again."""
-        self._timer = None
-        going_on = {kind: one for kind, one in self._kinds.items() if one.more}
-        self._kinds = going_on
-        for one in going_on.values():
-            message = f"{one.message} ({one.more} more times since this was told)"
-            one.more = 0
-            self._tell(message)
-        if is_last and self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
 
 class Blames:

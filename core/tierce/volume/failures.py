@@ -7,30 +7,18 @@ one (`blame`).
 
 from __future__ import annotations
 
-import attrs
-
 from tierce.block.operation import Request
 from tierce.block.status import Code, Status
 from tierce.contexts import OpenContext
-from tierce.reactor import Timer
 from tierce.spec import Event
+from tierce.volume.recurring import Recurring
 
-#: A kind of failure that goes on is told again after so many seconds.
-TELL_AGAIN_S = 60.0
 #: What the medium, or what stands for it, does to an I/O.
 _TOLD = frozenset(
     {Code.READ_ERROR, Code.WRITE_ERROR, Code.NO_SPACE, Code.NOT_READY, Code.FENCED},
 )
 #: So many of the last statuses are known again, when a filter hands them up.
 _KNOWN_COUNT_MAX = 256
-
-
-@attrs.define
-class _Kind:
-    """One kind of failure: what the last one was, and how many came since it was told."""
-
-    message: str
-    more: int = 0
 
 
 class Failures:
@@ -42,8 +30,7 @@ class Failures:
 
     def __init__(self, context: OpenContext) -> None:
         self._context = context
-        self._kinds: dict[Code, _Kind] = {}
-        self._timer: Timer | None = None
+        self._recurring = Recurring[Code](context.reactor, self._tell)
         #: By its id, a status that was seen and the part that it came from; "" if it needs no
         #: telling. It is kept, so that no other one gets its id.
         self._known: dict[int, tuple[Status, str]] = {}
@@ -66,48 +53,20 @@ class Failures:
             return  # It comes from below, where it was noted.
         what = f"{request.op.name} of {request.length} bytes at {request.offset}"
         message = f"{part}: {what} failed: {status.reason or status.code.value}"
-        told = self._kinds.get(status.code)
-        if told is None:
-            self._kinds[status.code] = _Kind(message)
-            self._tell(status.code, message)
-        else:
-            told.message = message
-            told.more += 1
+        self._recurring.take(status.code, message)
 
     def close(self) -> None:
         """Tell what has not been told: nothing more will come."""
-        if self._timer is not None:
-            self._timer.cancel()
-        for code, one in self._kinds.items():
-            if one.more:
-                self._emit(code, _again(one))
-        self._kinds.clear()
+        self._recurring.close()
 
     def _know(self, status: Status, part: str) -> None:
         if len(self._known) >= _KNOWN_COUNT_MAX:
             self._known.clear()
         self._known[id(status)] = (status, part)
 
-    def _tell(self, code: Code, message: str) -> None:
-        self._emit(code, message)
-        if self._timer is None:
-            self._timer = self._context.reactor.call_later(TELL_AGAIN_S, self._tell_again)
-
-    def _tell_again(self) -> None:
-        """Tell what went on; what did not is told at once when it comes again."""
-        self._timer = None
-        self._kinds = {code: one for code, one in self._kinds.items() if one.more}
-        for code, one in self._kinds.items():
-            message = _again(one)
-            one.more = 0
-            self._tell(code, message)
-
-    def _emit(self, code: Code, message: str) -> None:
+    def _tell(self, code: Code, message: str, more: int) -> None:
         volume = self._context.volume.name
-        text = f"volume {volume}: {message}"
+        again = f" ({more} more since this was told)" if more else ""
+        text = f"volume {volume}: {message}{again}"
         subject, fields = f"volume/{volume}", {"code": code.value}
         self._context.emit(Event("volume.io-failed", text, subject, "error", fields))
-
-
-def _again(kind: _Kind) -> str:
-    return f"{kind.message} ({kind.more} more since this was told)"

@@ -13,7 +13,8 @@ import pytest
 from core.fake_reactor import FakeReactor
 from core.volume.model import Tally, open_context, volume_spec
 from tierce import Code, Event, Op, Request
-from tierce.volume.blame import TELL_AGAIN_S, Blames, failure
+from tierce.volume.blame import Blames, failure
+from tierce.volume.recurring import TELL_AGAIN_S
 
 
 class Scene:

@@ -15,7 +15,7 @@ from core.volume.scripted import Scripted, requests
 from tierce import Code, Device, Event, Filter, Op, OpenContext, Request, Status
 from tierce.volume.blame import Blames
 from tierce.volume.boundary import Boundary
-from tierce.volume.failures import TELL_AGAIN_S
+from tierce.volume.recurring import TELL_AGAIN_S
 
 WORN = Status(Code.WRITE_ERROR, "the disk is worn out", 0)
 
