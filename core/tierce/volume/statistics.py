@@ -68,6 +68,7 @@ from tierce.volume.counters import (
     without_gauges,
 )
 from tierce.volume.cutting import encode_cut
+from tierce.volume.mapped_file import mapped_anew
 
 MAGIC = b"TIERSTA4"
 STAGE_COUNT_MAX = 32
@@ -170,25 +171,17 @@ class StatisticsPage:
         if before is not None:
             old = before.origin
             origin = attrs.evolve(origin, start_ns=old.start_ns, starts=old.starts + 1)
-        fresh = path.with_name(path.name + ".new")
-        descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            # Not sparse: on a full disk the first count into a hole would kill the process.
-            os.posix_fallocate(descriptor, 0, PAGE_BYTES)
-            mapping = mmap.mmap(descriptor, PAGE_BYTES)
-        finally:
-            os.close(descriptor)
-        page = cls(mapping, path, origin)
-        page.begins_anew = begins_anew
-        if before is not None:
-            page._go_on_from(before)
-            before.close()
-        encoded = origin.encode()
-        mapping[_SHAPE_AT : _SHAPE_AT + len(_SHAPE)] = _SHAPE
-        mapping[_ORIGIN_AT : _ORIGIN_AT + len(encoded)] = encoded
-        mapping[8:12] = _checksum(encoded)
-        mapping[0:8] = MAGIC
-        fresh.replace(path)
+        with mapped_anew(path, PAGE_BYTES) as mapping:
+            page = cls(mapping, path, origin)
+            page.begins_anew = begins_anew
+            if before is not None:
+                page._go_on_from(before)
+                before.close()
+            encoded = origin.encode()
+            mapping[_SHAPE_AT : _SHAPE_AT + len(_SHAPE)] = _SHAPE
+            mapping[_ORIGIN_AT : _ORIGIN_AT + len(encoded)] = encoded
+            mapping[8:12] = _checksum(encoded)
+            mapping[0:8] = MAGIC
         return page
 
     @classmethod

@@ -48,6 +48,7 @@ from tierce.block.operation import Op
 from tierce.block.status import Code
 from tierce.errors import FormatError
 from tierce.tracing import STAMP_COUNT_MAX, TracedIo
+from tierce.volume.mapped_file import mapped_anew
 
 MAGIC = b"TIERTRC1"
 SLOT_COUNT, SLOT_BYTES = 256, 512
@@ -99,6 +100,10 @@ class _Names:
         at = index * _NAME_BYTES
         encoded = name.encode()[:_NAME_BYTES]
         self._data[at : at + _NAME_BYTES] = encoded.ljust(_NAME_BYTES, b"\0")
+
+    def close(self) -> None:
+        """Let it go."""
+        self._data.release()
 
 
 class TraceRing:
@@ -154,17 +159,9 @@ class TraceRing:
 
     @classmethod
     def _make(cls, path: Path) -> TraceRing:
-        fresh = path.with_name(path.name + ".new")
-        descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            # Not sparse: on a full disk the first write into a hole would kill the process.
-            os.posix_fallocate(descriptor, 0, RING_BYTES)
-            mapping = mmap.mmap(descriptor, RING_BYTES)
-        finally:
-            os.close(descriptor)
-        mapping[8:16] = _SHAPE
-        mapping[0:8] = MAGIC
-        fresh.replace(path)
+        with mapped_anew(path, RING_BYTES) as mapping:
+            mapping[8:16] = _SHAPE
+            mapping[0:8] = MAGIC
         return cls(mapping)
 
     @property
@@ -210,9 +207,10 @@ class TraceRing:
 
     def close(self) -> None:
         """Unmap it."""
-        for view in (self._header, self._slots, self._stage_names._data, self._member_names._data):
+        self._stage_names.close()
+        self._member_names.close()
+        for view in (self._header, self._slots, self._bytes):
             view.release()
-        self._bytes.release()
         self._mapping.close()
 
     def _encode(self, io: TracedIo) -> bytes:
