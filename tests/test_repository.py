@@ -123,10 +123,6 @@ TESTED_BY = {
     "core/tierce/record_place.py": ("jiva/test_record_file.py", _CONTRACT),
     "core/tierce/services.py": ("core/node/test_servicing.py", _CONTRACT),
     "core/tierce/spec.py": ("core/inventory/test_volume_inventory.py", _VALUE),
-    "core/tierce/stage.py": (
-        "core/volume/test_pipeline.py",
-        "a protocol of counters: tried by what is counted",
-    ),
     "core/tierce/store_contexts.py": ("jiva/test_strangers_store.py", _VALUE),
     "core/tierce/state/check.py": (
         "core/state/test_store.py",

@@ -120,7 +120,7 @@ from tierce.spec import (
     VolumeSource,
     VolumeSpec,
 )
-from tierce.stage import ROOT_STAGE, Stage
+from tierce.stage import ROOT_STAGE, Stage, count_sizes
 from tierce.statuses import (
     FrontendStatus,
     MemberStatus,
@@ -255,6 +255,7 @@ __all__ = [
     "VolumeStatistics",
     "VolumeStatus",
     "can_punch_hole",
+    "count_sizes",
     "explain",
     "first_difference",
     "hookimpl",

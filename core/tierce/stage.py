@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
+
+from tierce.block.operation import Op, Request
 
 #: The stage that initiators see, from a command's arrival to its answer, through whichever export.
 ROOT_STAGE = "volume"
@@ -40,3 +43,20 @@ class Stage(Protocol):
     def park(self, count: int, since_ns: int) -> None:
         """Show how many are pending here now, the oldest since that time (CLOCK_MONOTONIC, ns)."""
         ...
+
+
+def count_sizes(stage: Stage, requests: Iterable[Request]) -> None:
+    """Count those that have a status by their size, in runs of one kind and size."""
+    op: Op | None = None
+    number = size = 0
+    for request in requests:
+        if request.status is None:
+            continue
+        if request.op is not op or request.length != size:
+            if op is not None:
+                stage.size(op, number, size)
+            op, size = request.op, request.length
+            number = 0
+        number += 1
+    if op is not None:
+        stage.size(op, number, size)

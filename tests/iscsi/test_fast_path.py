@@ -13,10 +13,10 @@ from core.volume.model import Tally
 from iscsi.bench import Bench
 from iscsi.initiator import command, only, read_10
 from iscsi.parts import Parts, PendingDevice, make_parts
+from iscsi.standalone import MemoryDevice
 from tierce import GOOD, READABLE, Code, Completed, Op, Request, Status, Tracer
 from tierce.tracing import TracedIo
 from tierce_iscsi.buffers import INCOMING, Region
-from tierce_iscsi.fast_path import count_sizes
 from tierce_iscsi.scsi.sense import CHECK_CONDITION
 from tierce_iscsi.tasks import Drain
 
@@ -140,11 +140,16 @@ def test_sizes_count_by_kind_and_size_at_once_late_and_failed() -> None:
 
 
 def test_a_batch_of_mixed_sizes_counts_each() -> None:
-    read, write = Request(Op.READ, 0, 512), Request(Op.WRITE, 0, 4096)
-    other = Request(Op.READ, 0, 4096)
+    class Mixed(PendingDevice):
+        def submit(self, batch: list[Request], completed: Completed) -> None:
+            MemoryDevice.submit(self, batch, completed)
+            batch[2].length = 0
+            batch[4].status = Status(Code.WRITE_ERROR, "worn out", 0)
+
     tally = Tally()
-    count_sizes(tally, [read, read, write, other, write], [write])
-    assert tally.sizes == [(Op.READ, 2, 512), (Op.READ, 1, 4096)]
+    submit(make_parts(Mixed(), stage=tally), "r1", "r2", "w3", "r4", "w5")
+    good = [(Op.READ, 2, BLOCK), (Op.WRITE, 1, 0), (Op.READ, 1, BLOCK)]
+    assert tally.sizes == [*good, (Op.WRITE, 1, BLOCK)]
 
 
 def test_slow_ones_are_written_down_at_once_late_and_failed() -> None:

@@ -7,23 +7,6 @@ from tierce.block.status import GOOD
 from tierce.stage import Stage
 
 
-def count_sizes(stage: Stage, requests: list[Request]) -> None:
-    """Count those that have a status by their size, in runs of one kind and size."""
-    op: Op | None = None
-    number = size = 0
-    for request in requests:
-        if request.status is None:
-            continue
-        if request.op is not op or request.length != size:
-            if op is not None:
-                stage.size(op, number, size)
-            op, size = request.op, request.length
-            number = 0
-        number += 1
-    if op is not None:
-        stage.size(op, number, size)
-
-
 def count(stage: Stage, requests: list[Request], elapsed_ns: int) -> None:
     """Count those that have a status; each took `elapsed_ns`."""
     op: Op | None = None

@@ -10,9 +10,9 @@ from tierce.block.device import Capabilities, Device, Geometry
 from tierce.block.operation import Completed, Request
 from tierce.block.quiet import when_quiet
 from tierce.block.status import Status
-from tierce.stage import Stage
+from tierce.stage import Stage, count_sizes
 from tierce.tracing import Tracer
-from tierce.volume.counting import count, count_sizes
+from tierce.volume.counting import count
 
 
 class Meter:

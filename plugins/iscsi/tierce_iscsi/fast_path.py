@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tierce import GOOD, Completed, Op, Request, Stage, Tracer
+from tierce import GOOD, Completed, Op, Request, Stage, Tracer, count_sizes
 from tierce_iscsi import pdu
 from tierce_iscsi.buffers import RECEIVE_BYTES_MIN, Region
 from tierce_iscsi.scsi.command import check_condition
@@ -203,7 +203,7 @@ class FastPath:
             if not is_mixed:
                 stage.size(WRITE, len(writes), size)
         if is_mixed:
-            count_sizes(stage, batch, failed)
+            count_sizes(stage, [one for one in batch if one not in failed])
         for request in failed:
             self._answer_failure(request, request.tag[0], elapsed_ns)
         return elapsed_ns
@@ -305,20 +305,6 @@ class FastPath:
         begin = out.end
         self._answer_writes(good, out, self._session.window(len(self._tasks.by_tag)))
         self._stream.push_run(out, begin, out.end)
-
-
-def count_sizes(stage: Stage, batch: list[Request], failed: list[Request]) -> None:
-    """Count what did not fail by its size, in runs of one kind and size."""
-    run: list[Request] = []
-    for request in batch:
-        if request in failed:
-            continue
-        if run and (request.op is not run[0].op or request.length != run[0].length):
-            stage.size(run[0].op, len(run), run[0].length)
-            run = []
-        run.append(request)
-    if run:
-        stage.size(run[0].op, len(run), run[0].length)
 
 
 def _nobody(_requests: list[Request]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.volume.model import Tally
 from tierce import GOOD, Code, Op, Request, Status
-from tierce.volume.counting import count, count_sizes
+from tierce.volume.counting import count
 
 
 def asked(op: Op, status: Status | None = GOOD) -> Request:
@@ -29,12 +29,3 @@ def test_a_batch_of_which_nothing_is_answered_is_not_counted() -> None:
     tally = Tally()
     count(tally, [asked(Op.READ, None)], 7)
     assert tally.added == []
-
-
-def test_sizes_are_counted_in_runs_of_one_kind_and_size() -> None:
-    tally = Tally()
-    large = asked(Op.READ)
-    large.length = 4096
-    pending = asked(Op.READ, None)
-    count_sizes(tally, [asked(Op.READ), asked(Op.READ), pending, large, asked(Op.WRITE)])
-    assert tally.sizes == [(Op.READ, 2, 512), (Op.READ, 1, 4096), (Op.WRITE, 1, 512)]
