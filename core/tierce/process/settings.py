@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import attrs
 
 from tierce.codec import from_json, to_json
-from tierce.config import (
-    options_from_mapping,
-    volume_from_mapping,
-)
+from tierce.config import options_from_mapping
 from tierce.process.live_options import fixed_volume, live_values, split, whole_volume
+from tierce.process.local_volume import ROOT, local_values, local_volume
 from tierce.registry import Registry
 from tierce.spec import LocalVolume, MemberSpec
 
-#: Where the values came from, for the messages of a process that can't use them: paths in a plan
-#: are absolute already.
+#: Where the values came from, for the messages of a process that can't use them.
 _ORIGIN = "the plan of this process"
-_ROOT = Path("/")
 
 
 @attrs.frozen
@@ -40,10 +35,7 @@ class TargetSettings:
     def fixed_values(self) -> dict[str, Any]:
         """Return what a restart is needed for as JSON values."""
         return {
-            "volume": fixed_volume(self.volume),
-            "uuid": self.volume.uuid,
-            "created": self.volume.created,
-            "folder": str(self.volume.folder),
+            **local_values(self.volume, fixed_volume(self.volume)),
             "members": to_json(self.members),
             "sections": {name: split(one)[0] for name, one in self.sections.items()},
         }
@@ -61,13 +53,8 @@ class TargetSettings:
         Raises:
             ConfigError: A plugin takes no such options.
         """
-        mapping = whole_volume(values["volume"], live)
-        volume = LocalVolume.of(
-            volume_from_mapping(mapping, registry, base=_ROOT, origin=_ORIGIN),
-            Path(values["folder"]),
-            uuid=values["uuid"],
-            created=values["created"],
-        )
+        whole = {**values, "volume": whole_volume(values["volume"], live)}
+        volume = local_volume(whole, registry, _ORIGIN)
         sections = {}
         for name, fixed in values["sections"].items():
             of_section = live.get(f"frontends.{name}", {}).get("values", {})
@@ -125,4 +112,4 @@ def load_policy_options(registry: Registry, kind: str, values: Mapping[str, Any]
 
 
 def _load(options: type[Any], values: Mapping[str, Any]) -> Any:
-    return options_from_mapping(options, values, base=_ROOT, origin=_ORIGIN)
+    return options_from_mapping(options, values, base=ROOT, origin=_ORIGIN)

@@ -16,7 +16,7 @@ from typing import Any
 import attrs
 
 from tierce.block import Code, Status
-from tierce.config import volume_from_mapping, volume_to_mapping
+from tierce.config import volume_to_mapping
 from tierce.errors import (
     ConfigError,
     ConflictError,
@@ -29,11 +29,10 @@ from tierce.errors import (
     UsageError,
     explain,
 )
+from tierce.process.local_volume import local_values, local_volume
 from tierce.registry import Registry
 from tierce.spec import LocalVolume
 
-#: Paths in a work are absolute already.
-_ROOT = Path("/")
 _ORIGIN = "what this process was given to do"
 #: A stranger's message may be of any length; a control message may not.
 _TEXT_COUNT_MAX = 8192
@@ -124,25 +123,11 @@ def work_for(call: Call, volume: LocalVolume, **more: Any) -> Work:
 
 
 def _volume_values(volume: LocalVolume | None) -> dict[str, Any] | None:
-    if volume is None:
-        return None
-    return {
-        "volume": volume_to_mapping(volume),
-        "uuid": volume.uuid,
-        "created": volume.created,
-        "folder": str(volume.folder),
-    }
+    return None if volume is None else local_values(volume, volume_to_mapping(volume))
 
 
 def _volume(values: Mapping[str, Any] | None, registry: Registry) -> LocalVolume | None:
-    if values is None:
-        return None
-    return LocalVolume.of(
-        volume_from_mapping(values["volume"], registry, base=_ROOT, origin=_ORIGIN),
-        Path(values["folder"]),
-        uuid=values["uuid"],
-        created=values["created"],
-    )
+    return None if values is None else local_volume(values, registry, _ORIGIN)
 
 
 # -- what it failed by -----------------------------------------------------------------------------
