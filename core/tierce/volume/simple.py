@@ -242,12 +242,13 @@ class SimpleAdapter:
     def _status_of(self, error: BaseException, request: Request) -> Status:
         """Return what is answered for what a call raised: the medium's failure, or a bug, which is
         told as one."""
-        if not isinstance(error, OSError | DeviceError):
-            does = "returned something" if isinstance(error, ReturnedError) else "raised"
-            consequence = f"{request.op.name} is answered with an error"
-            self._blame.mistake(f"{does} in {request.op.name}", consequence, error)
-            return self._blame.failures.excuse(status_of(error, request, self._whose))
-        return status_of(error, request, self._whose)
+        status = status_of(error, request, self._whose)
+        if isinstance(error, OSError | DeviceError):
+            return status
+        does = "returned something" if isinstance(error, ReturnedError) else "raised"
+        consequence = f"{request.op.name} is answered with an error"
+        self._blame.mistake(f"{does} in {request.op.name}", consequence, error)
+        return self._blame.failures.excuse(status)
 
     def _call(self, request: Request) -> None:
         op = request.op
