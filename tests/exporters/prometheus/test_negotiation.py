@@ -59,6 +59,7 @@ def test_any_header_gets_some_format(accept: str) -> None:
         ("*", True),
         ("identity", False),
         ("gzip;q=0, *", False),
+        ("*;q=0, gzip", True),
     ],
 )
 def test_only_who_takes_gzip_gets_it(accept_encoding: str, takes: bool) -> None:

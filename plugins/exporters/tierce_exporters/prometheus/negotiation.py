@@ -39,11 +39,12 @@ def choose(accept: str) -> Format:
 
 def takes_gzip(accept_encoding: str) -> bool:
     """Return whether a reader takes what is compressed."""
+    weights: dict[str, float] = {}
     for coding in accept_encoding.split(","):
         name, *parameters = (part.strip().lower() for part in coding.split(";"))
-        if name in ("gzip", "*"):
-            return _weight(dict(_parameter(one) for one in parameters)) > 0
-    return False
+        weights[name] = _weight(dict(_parameter(one) for one in parameters))
+    # A star stands for what is not named.
+    return weights.get("gzip", weights.get("*", 0.0)) > 0
 
 
 def _parameter(text: str) -> tuple[str, str]:
