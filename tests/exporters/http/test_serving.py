@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import socket
 import struct
 import threading
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 
@@ -41,16 +43,32 @@ class Gate:
         return [response] * len(requests)
 
 
+class Listener(socket.socket):
+    """One that has no descriptor to give while `is_full`."""
+
+    def __init__(self) -> None:
+        made = socket.create_server(("127.0.0.1", 0), backlog=serving.BACKLOG)
+        super().__init__(fileno=made.detach())
+        self.is_full = False
+        self.refused = threading.Semaphore(0)
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        if self.is_full:
+            self.refused.release()
+            raise OSError(errno.EMFILE, "Too many open files")
+        return super().accept()
+
+
 class Scene:
     """A server that runs, and clients of it."""
 
     def __init__(self) -> None:
         self.gate = Gate()
         self.dropped = 0
-        listener = socket.create_server(("127.0.0.1", 0), backlog=serving.BACKLOG)
-        self.address = listener.getsockname()
+        self.listener = Listener()
+        self.address = self.listener.getsockname()
         self.now = 0.0
-        self.server = HttpServer([listener], self.gate, self.drop, lambda: self.now)
+        self.server = HttpServer([self.listener], self.gate, self.drop, lambda: self.now)
         self.thread = threading.Thread(target=self.server.run)
         self.clients: list[socket.socket] = []
         self.thread.start()
@@ -166,6 +184,25 @@ def test_without_room_the_new_connection_is_closed_and_counted(scene: Scene) -> 
         assert answer(client) == (200, b"fast\n")
     assert scene.client().recv(1) == b""
     assert scene.dropped == 1
+
+
+def test_without_descriptors_new_connections_wait_and_others_are_served(scene: Scene) -> None:
+    busy = scene.client()
+    busy.sendall(WORK)
+    assert scene.gate.began.acquire(timeout=WAIT_S)
+    scene.listener.is_full = True
+    new = scene.client()
+    new.sendall(FAST)
+    assert scene.listener.refused.acquire(timeout=WAIT_S)
+    scene.gate.may_go_on.release()
+    assert answer(busy) == (200, scene.gate.page[0])
+    for _index in range(20):
+        fast(busy)
+    # It is not asked for again and again meanwhile.
+    assert not scene.listener.refused.acquire(blocking=False)
+    scene.listener.is_full = False
+    scene.now += serving.ACCEPT_AGAIN_S
+    assert answer(new) == (200, b"fast\n")
 
 
 def test_who_is_too_slow_with_a_request_is_closed_and_who_waits_for_us_is_not(

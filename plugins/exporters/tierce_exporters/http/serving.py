@@ -29,6 +29,8 @@ ANSWER_COUNT_MAX = 4
 #: In the queue of the kernel, before they are accepted.
 BACKLOG = 128
 RECEIVE_BYTES = 8192
+#: Without a descriptor to spare new connections wait for so long, in seconds.
+ACCEPT_AGAIN_S = 1.0
 #: Sent to one connection before others have their turn.
 SEND_BYTES = 256 << 10
 
@@ -71,6 +73,8 @@ class HttpServer:
         #: Who asked for what is worked out, in the order in which they did.
         self._asked: list[tuple[socket.socket, Request]] = []
         self._is_working = self._is_stopping = False
+        #: When new connections are taken again; None while they are.
+        self._accepts_at: float | None = None
         self._jobs: queue.SimpleQueue[list[tuple[socket.socket, Request]] | None]
         self._jobs = queue.SimpleQueue()
         self._done: queue.SimpleQueue[list[tuple[socket.socket, Response]]] = queue.SimpleQueue()
@@ -114,10 +118,13 @@ class HttpServer:
     def _accept(self, listener: socket.socket) -> None:
         try:
             accepted, _address = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return  # It went away again.
         except OSError:
-            # It went away again, or there is no descriptor: those that rest have some. They are
-            # few (`CONNECTION_COUNT_MAX`), so that this takes more than our connections.
-            self._make_room(0)
+            # There is no descriptor: those that rest have some. Where none does it is not asked
+            # for again and again: the new connection waits in the kernel.
+            if not self._make_room(0):
+                self._pause_accepting()
             return
         self._make_room(CONNECTION_COUNT_MAX - 1)
         if len(self._connections) >= CONNECTION_COUNT_MAX:
@@ -130,11 +137,26 @@ class HttpServer:
         self._connections[accepted] = Connection(self._clock())
         self._selector.register(accepted, selectors.EVENT_READ)
 
-    def _make_room(self, count_max: int) -> None:
-        """Close one connection that rests, the one that has for longest, if there are more."""
+    def _make_room(self, count_max: int) -> bool:
+        """Close one connection that rests, the one that has for longest, if there are more; return
+        whether one was closed."""
         idle = [one for one, connection in self._connections.items() if connection.is_idle]
-        if len(self._connections) > count_max and idle:
-            self._close(min(idle, key=lambda one: self._connections[one].deadline or 0.0))
+        if len(self._connections) <= count_max or not idle:
+            return False
+        self._close(min(idle, key=lambda one: self._connections[one].deadline or 0.0))
+        return True
+
+    def _pause_accepting(self) -> None:
+        if self._accepts_at is None:
+            self._accepts_at = self._clock() + ACCEPT_AGAIN_S
+            for one in self._listeners:
+                self._selector.unregister(one)
+
+    def _accept_again(self, now: float) -> None:
+        if self._accepts_at is not None and self._accepts_at <= now:
+            self._accepts_at = None
+            for one in self._listeners:
+                self._selector.register(one, selectors.EVENT_READ)
 
     def _move(self, ready: socket.socket, connection: Connection) -> None:
         now = self._clock()
@@ -183,11 +205,13 @@ class HttpServer:
             self._selector.modify(ready, selectors.EVENT_READ)
 
     def _pause_s(self) -> float | None:
-        deadlines = [one.deadline for one in self._connections.values() if one.deadline is not None]
+        times = (self._accepts_at, *(one.deadline for one in self._connections.values()))
+        deadlines = [one for one in times if one is not None]
         return max(0.0, min(deadlines) - self._clock()) if deadlines else None
 
     def _end_late(self) -> None:
         now = self._clock()
+        self._accept_again(now)
         for each, connection in list(self._connections.items()):
             if connection.deadline is not None and connection.deadline <= now:
                 self._close(each)
