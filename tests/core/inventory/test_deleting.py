@@ -71,6 +71,18 @@ def test_a_crash_in_any_step_is_gone_on_with(
     assert (inventory.records(), names(scene)) == ({}, [])
 
 
+def test_what_becomes_of_a_volume_while_a_step_is_under_way_is_kept_by_the_next(
+    scene: Scene, inventory: VolumeInventory
+) -> None:
+    begin_delete(inventory, "demo")
+    scene.worker.waits = True
+    inventory.advance("demo", lambda *_told: None)
+    inventory.fence("demo", "another writer has it")
+    scene.worker.work_off()
+    record = inventory.find("demo")
+    assert (record.phase, record.fenced) == (Phase.EMPTYING, "another writer has it")
+
+
 def test_what_is_out_of_reach_is_waited_for_and_said_once(
     scene: Scene, inventory: VolumeInventory
 ) -> None:
