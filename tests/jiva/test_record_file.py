@@ -252,6 +252,17 @@ def test_a_record_of_format_1_is_brought_forward_at_the_first_write(
     assert {path.stat().st_size for path in tmp_path.iterdir()} == {RECORD_BYTES}
 
 
+def test_a_removed_record_is_gone_before_its_bytes_go(folder: int, tmp_path: Path) -> None:
+    class Noting(OsFiles):
+        def sync_open_folder(self, folder: Any) -> None:
+            synced.append((tmp_path / RECORD).exists())
+
+    synced: list[bool] = []
+    record_file(folder).keep(b"first")
+    record_file(folder, Noting()).remove()
+    assert synced == [False]
+
+
 def test_a_missing_record_is_named(folder: int) -> None:
     with pytest.raises(FormatError, match=r"record\.json.*can't be read: there is no record"):
         load_record(record_file(folder), WHERE)
