@@ -15,7 +15,7 @@ SEED ?= $(START)
 SECONDS ?= 600
 MINUTES ?= 60
 
-.PHONY: help run setup check format test bench fuzz vm soak storms seeds plants mistakes mutants sizes metrics wheels clean
+.PHONY: help run setup check format test bench fuzz vm peers soak storms seeds plants mistakes mutants sizes metrics wheels clean
 
 help:  ## List the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -65,6 +65,9 @@ fuzz: setup  ## Fuzz the parsers of outside bytes for SECONDS
 vm: setup  ## Build the virtual machine in which tests run Linux's own initiator
 	scripts/system-packages
 	PYTHONPATH=tests $(BIN)/python -m system.vm.image
+
+peers: setup  ## Build Jaeger and the OpenTelemetry collector that tests export to; needs Go
+	PYTHONPATH=tests $(BIN)/python -m system.peers.built
 
 soak: setup  ## Damage everything at random, ROUNDS times, then Linux at work for MINUTES; compare all
 	scripts/system-packages
