@@ -133,7 +133,7 @@ from tierce.store import Store, StoreChoice
 from tierce.store_capability import StoreCapability, StoreUsage
 from tierce.store_contexts import BatchEntry, StoreContext, StoreOpenContext
 from tierce.tls import TlsMaterial
-from tierce.tracing import Trace, Tracer
+from tierce.tracing import Trace, Tracer, span_id_of
 from tierce.transport import Transport
 from tierce.unix_socket import listen_at_path
 
@@ -270,6 +270,7 @@ __all__ = [
     "remove_folders",
     "replace_durably",
     "seal",
+    "span_id_of",
     "sync_folder",
     "unseal",
     "when_quiet",

@@ -126,12 +126,18 @@ class TracedStage:
         member: Whose it is of several that ran beside each other: "replica-2"; else empty.
         start_ns: When it began, in nanoseconds from the I/O's arrival on.
         elapsed_ns: How long it took.
+        number: Which it is of those of the same stage and member. What a replica tells of a frame
+            has the number of that frame's "jiva.replica".
+        span_id: 16 hexadecimal digits: `span_id_of` the whole I/O's span id, stage, member and
+            number. A replica that was told it names it in its log.
     """
 
     stage: str
     member: str
     start_ns: int
     elapsed_ns: int
+    number: int = 0
+    span_id: str = ""
 
 
 @attrs.frozen

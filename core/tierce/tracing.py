@@ -12,10 +12,11 @@ below zero while a sampled I/O is under way.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import attrs
@@ -40,8 +41,32 @@ _NS_PER_S = 1_000_000_000
 assert SLOW_NS // NOTE_SHARE > 0
 
 #: The stage, whose it is of several beside each other ("replica-2"; empty if there are none), when
-#: it began (CLOCK_MONOTONIC, ns), and how long it took in ns.
-Stamp = tuple[str, str, int, int]
+#: it began (CLOCK_MONOTONIC, ns), how long it took in ns, and which it is of those of the same
+#: stage and member.
+Stamp = tuple[str, str, int, int, int]
+#: The number of a stamp whose maker has not numbered it: it gets one when the I/O is written down.
+UNNUMBERED = -1
+#: Numbers are below this one.
+NUMBER_COUNT = 1 << 16
+
+
+def span_id_of(root: bytes, stage: str, member: str = "", number: int = 0) -> bytes:
+    """Return the id of what a stage did with an I/O, as a span of its own.
+
+    It follows from what is known when the stage begins, so that who is asked to do something can be
+    told it, and each reader of a record finds the same.
+
+    Args:
+        root: The span id of the whole I/O, 8 bytes.
+        stage: The stage: "jiva.replica".
+        member: Whose it is of several beside each other; else empty.
+        number: Which it is of those of the same stage and member.
+
+    Returns:
+        8 bytes.
+    """
+    what = f"{stage}\0{member}\0{number}".encode()
+    return hashlib.blake2b(what, digest_size=8, key=root).digest()
 
 
 @attrs.define(eq=False)
@@ -51,10 +76,15 @@ class Trace:
     Attributes:
         stamps: Of the stages, in the order in which they ended.
         is_sampled: It was chosen before it began.
+        trace_id: 16 bytes; empty before they are drawn: of a sampled one that is when it is chosen,
+            of a slow one when it is written down.
+        span_id: 8 bytes, likewise.
     """
 
     stamps: list[Stamp] = attrs.field(factory=list)
     is_sampled: bool = False
+    trace_id: bytes = b""
+    span_id: bytes = b""
 
 
 @attrs.frozen
@@ -73,7 +103,7 @@ class TracedIo:
         is_slow: It took too long.
         trace_id: 16 bytes.
         span_id: 8 bytes.
-        stamps: Of its stages, their beginnings in ns from its arrival on.
+        stamps: Of its stages, their beginnings in ns from its arrival on; all are numbered.
     """
 
     op: Op
@@ -149,7 +179,7 @@ class Tracer:
         self.left = self._every
         request = batch[0]
         if request.trace is None and self._may_write(now_ns, 0, SAMPLED_COUNT_MAX):
-            request.trace = Trace(is_sampled=True)
+            request.trace = Trace([], True, *self._draw())
             self.live += 1
             self._set_limits()
 
@@ -160,10 +190,20 @@ class Tracer:
         began_ns: int,
         elapsed_ns: int,
         member: str = "",
+        number: int = UNNUMBERED,
     ) -> None:
-        """A stage that had these requests took longer than `note_ns`."""
+        """A stage that had these requests took longer than `note_ns`.
+
+        Args:
+            requests: They.
+            stage: The stage.
+            began_ns: When it began to have them.
+            elapsed_ns: How long it had them.
+            member: Whose it is of several beside each other; else empty.
+            number: Below `NUMBER_COUNT`, where somebody was told by `span_id_of` whose child he is.
+        """
         is_slow = elapsed_ns > self._slow_ns // NOTE_SHARE
-        stamp = (stage, member, began_ns, elapsed_ns)
+        stamp = (stage, member, began_ns, elapsed_ns, number)
         for request in requests:
             trace = _trace_of(request, make=is_slow)
             if trace is not None and len(trace.stamps) < STAMP_COUNT_MAX:
@@ -209,8 +249,10 @@ class Tracer:
         self, request: Request, trace: Trace | None, batch: int, began_ns: int, elapsed_ns: int
     ) -> None:
         assert self._write is not None, "nothing is slow or sampled where nobody writes"
-        draw, status = self._random.getrandbits, request.status
-        stamps = trace.stamps if trace is not None else ()
+        status, stamps = request.status, trace.stamps if trace is not None else ()
+        trace_id, span_id = self._draw()
+        if trace is not None and trace.trace_id:
+            trace_id, span_id = trace.trace_id, trace.span_id
         self._write(
             TracedIo(
                 op=request.op,
@@ -223,14 +265,32 @@ class Tracer:
                 elapsed_ns=elapsed_ns,
                 is_sampled=trace is not None and trace.is_sampled,
                 is_slow=elapsed_ns > self._slow_ns,
-                trace_id=draw(128).to_bytes(16, "big"),
-                span_id=draw(64).to_bytes(8, "big"),
+                trace_id=trace_id,
+                span_id=span_id,
                 stamps=tuple(
-                    (stage, member, max(start_ns - began_ns, 0), took_ns)
-                    for stage, member, start_ns, took_ns in stamps
+                    (stage, member, max(start_ns - began_ns, 0), took_ns, number)
+                    for stage, member, start_ns, took_ns, number in _numbered(stamps)
                 ),
             )
         )
+
+    def _draw(self) -> tuple[bytes, bytes]:
+        draw = self._random.getrandbits
+        return draw(128).to_bytes(16, "big"), draw(64).to_bytes(8, "big")
+
+
+def _numbered(stamps: Sequence[Stamp]) -> list[Stamp]:
+    """Number those that their makers have not numbered, in order, by what is left of each stage and
+    member."""
+    taken = {(stage, member, number) for stage, member, _, _, number in stamps}
+    numbered = []
+    for stage, member, began_ns, elapsed_ns, number in stamps:
+        found = number
+        if number == UNNUMBERED:
+            found = next(n for n in range(NUMBER_COUNT) if (stage, member, n) not in taken)
+            taken.add((stage, member, found))
+        numbered.append((stage, member, began_ns, elapsed_ns, found))
+    return numbered
 
 
 def _trace_of(request: Request, *, make: bool) -> Trace | None:

@@ -12,8 +12,10 @@ from tierce.tracing import (
     SLOW_COUNT_MAX,
     SLOW_NS,
     STAMP_COUNT_MAX,
+    UNNUMBERED,
     TracedIo,
     Tracer,
+    span_id_of,
 )
 
 SECOND = 1_000_000_000
@@ -72,7 +74,7 @@ def test_while_one_is_followed_each_stage_leaves_its_stamp_on_it_alone() -> None
     scene.answer(followed, 5, 100)
     assert (scene.tracer.live, scene.tracer.note_ns > 0) == (0, True)
     (io,) = scene.written
-    assert io.stamps == (("device", "", 5, 20),)
+    assert io.stamps == (("device", "", 5, 20, 0),)
     assert (io.batch, io.length, io.code, io.elapsed_ns) == (2, 512, Code.GOOD, 100)
     assert ordinary[0].trace is None
     assert followed[1].trace is None
@@ -87,7 +89,7 @@ def test_a_slow_one_is_written_down_with_what_was_slow() -> None:
     scene.answer(batch, 50, 11 * SLOW_NS)
     (io,) = scene.written
     assert (io.is_slow, io.is_sampled, io.code) == (True, False, Code.WRITE_ERROR)
-    assert io.stamps == (("jiva.replica", "replica-2", 50, 10 * SLOW_NS),)
+    assert io.stamps == (("jiva.replica", "replica-2", 50, 10 * SLOW_NS, 0),)
     assert (len(io.trace_id), len(io.span_id)) == (16, 8)
 
 
@@ -106,7 +108,7 @@ def test_what_is_made_of_a_request_is_slow_for_it() -> None:
     piece = request.derive(Op.READ, 0, 512).derive(Op.WRITE, 0, 512)
     scene.tracer.note([piece], "device", 0, SLOW_NS)
     assert isinstance(request.trace, Trace)
-    assert request.trace.stamps == [("device", "", 0, SLOW_NS)]
+    assert request.trace.stamps == [("device", "", 0, SLOW_NS, UNNUMBERED)]
     assert request.derive(Op.READ, 0, 512).trace is request.trace
 
 
@@ -157,6 +159,49 @@ def test_where_nobody_writes_nobody_is_followed() -> None:
     tracer.left -= 1 << 40
     assert tracer.left > 0
     assert tracer.look_ns == NEVER
+
+
+def test_the_ids_of_a_followed_one_are_known_while_it_is_under_way() -> None:
+    scene = Scene(every=0)
+    batch = scene.ask()
+    trace = batch[0].trace
+    assert isinstance(trace, Trace)
+    told = (trace.trace_id, trace.span_id)
+    assert (len(told[0]), len(told[1])) == (16, 8)
+    scene.answer(batch, 0, 10)
+    assert (scene.written[0].trace_id, scene.written[0].span_id) == told
+
+
+def test_each_stage_of_an_io_has_an_id_that_follows_from_what_it_is() -> None:
+    """These are the very bytes: who resends a record, or reads it in another release, must not make
+    new spans of old ones."""
+    root = bytes(range(8))
+    assert span_id_of(root, "device").hex() == "28f8455f0ac346d4"
+    assert span_id_of(root, "jiva.replica", "replica-2", 7).hex() == "557d69b467ab50cf"
+    others = [(root, "jiva.replica", "replica-2", 8), (root, "jiva.replica", "replica-1", 7)]
+    others += [(root, "jiva.replica/replica-2", "", 7), (bytes(8), "jiva.replica", "replica-2", 7)]
+    ids = {span_id_of(*what) for what in others}
+    assert len(ids) == 4
+    assert span_id_of(root, "jiva.replica", "replica-2", 7) not in ids
+
+
+def test_those_of_one_stage_are_told_apart_by_their_makers_number_or_else_by_order() -> None:
+    scene = Scene(every=0)
+    batch = scene.ask()
+    scene.tracer.note(batch, "engine.call", 0, 1)
+    scene.tracer.note(batch, "jiva.replica", 1, 2, "b", 1)
+    scene.tracer.note(batch, "engine.call", 2, 3)
+    scene.tracer.note(batch, "jiva.replica", 3, 4, "b")
+    scene.tracer.note(batch, "jiva.replica", 4, 5, "b")
+    scene.answer(batch, 0, 10)
+    numbers = [(stage, number) for stage, *_when, number in scene.written[0].stamps]
+    assert numbers == [
+        ("engine.call", 0),
+        ("jiva.replica", 1),
+        ("engine.call", 1),
+        ("jiva.replica", 0),
+        ("jiva.replica", 2),
+    ]
 
 
 def test_two_processes_draw_different_ids() -> None:

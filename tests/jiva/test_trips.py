@@ -5,6 +5,7 @@ from __future__ import annotations
 from core.volume.model import Tally
 from jiva.cluster import Cluster
 from tierce import Op, Request, Trace, Tracer
+from tierce.tracing import UNNUMBERED
 from tierce_jiva.trips import TRIP_COUNT_MAX, RoundTrips
 
 
@@ -79,7 +80,7 @@ def test_a_late_answer_leaves_its_stamp_on_what_waited_for_it_and_on_nothing_els
     ]
     RoundTrips(("a", "b"), lambda _name: Tally(), tracer).count(trips, 9.0)
     assert isinstance(waited.trace, Trace)
-    assert waited.trace.stamps == [("jiva.replica", "b", 8_750_000_000, 250_000_000)]
+    assert waited.trace.stamps == [("jiva.replica", "b", 8_750_000_000, 250_000_000, UNNUMBERED)]
     assert other.trace is None
 
 

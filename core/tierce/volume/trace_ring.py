@@ -26,8 +26,8 @@ A slot:
 48       8 each   start (ns since the epoch), ns, first byte
 72       4, 2, 2  bytes, how many were answered with it, 0
 80       8        0
-88       12 each  entries: stage, member (255 for none), flags (0), start and duration in 64 ns from
-                  the record's start
+88       12 each  entries: stage, member (255 for none), which it is of those of the same stage and
+                  member (2 bytes), start and duration in 64 ns from the record's start
 =======  =======  ==================================================================================
 
 The writer overwrites the oldest and waits for nobody. A process that starts goes on in the ring of
@@ -47,7 +47,7 @@ from crc32c import crc32c
 from tierce.block.operation import Op
 from tierce.block.status import Code
 from tierce.errors import FormatError
-from tierce.tracing import STAMP_COUNT_MAX, TracedIo
+from tierce.tracing import NUMBER_COUNT, STAMP_COUNT_MAX, TracedIo, span_id_of
 from tierce.volume.mapped_file import mapped_anew
 
 MAGIC = b"TIERTRC1"
@@ -75,6 +75,7 @@ _OTHER = "other"
 
 assert _MEMBERS_AT + _NAME_COUNT * _NAME_BYTES <= _SLOTS_AT
 assert _FRONT_AT + _FRONT.size == _ENTRIES_AT
+assert NUMBER_COUNT <= 1 << 16
 assert _ENTRIES_AT + STAMP_COUNT_MAX * _ENTRY.size <= SLOT_BYTES
 
 
@@ -215,11 +216,11 @@ class TraceRing:
 
     def _encode(self, io: TracedIo) -> bytes:
         entries = []
-        for stage, member, start_ns, elapsed_ns in io.stamps[:STAMP_COUNT_MAX]:
+        for stage, member, start_ns, elapsed_ns, number in io.stamps[:STAMP_COUNT_MAX]:
             index = self._index(self._stages, self._stage_names, stage)
             whose = self._index(self._members, self._member_names, member) if member else _NO_MEMBER
             start, elapsed = min(start_ns // _TICK_NS, _U32), min(elapsed_ns // _TICK_NS, _U32)
-            entries.append(_ENTRY.pack(index, whose, 0, start, elapsed))
+            entries.append(_ENTRY.pack(index, whose, number, start, elapsed))
         flags = _SAMPLED * io.is_sampled | _SLOW * io.is_slow | _FAILED * (io.code is not Code.GOOD)
         front = _FRONT.pack(
             *(io.op, flags, len(entries), _CODES.index(io.code), io.trace_id, io.span_id, bytes(8)),
@@ -244,15 +245,18 @@ class TraceRing:
         stages, members = self._stage_names.read(), self._member_names.read()
         entries = []
         for index in range(count):
-            stage, member, _, start, elapsed = _ENTRY.unpack_from(
-                data, _ENTRIES_AT + index * _ENTRY.size
-            )
+            at = _ENTRIES_AT + index * _ENTRY.size
+            stage_index, member_index, number, start, elapsed = _ENTRY.unpack_from(data, at)
+            stage = stages[stage_index] if stage_index < len(stages) else _OTHER
+            member = members[member_index] if member_index < len(members) else ""
             entries.append(
                 {
-                    "stage": stages[stage] if stage < len(stages) else _OTHER,
-                    "member": members[member] if member < len(members) else "",
+                    "stage": stage,
+                    "member": member,
                     "start_ns": start * _TICK_NS,
                     "elapsed_ns": elapsed * _TICK_NS,
+                    "number": number,
+                    "span_id": span_id_of(span_id, stage, member, number).hex(),
                 }
             )
         return {

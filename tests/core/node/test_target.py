@@ -36,6 +36,7 @@ from tierce import (
     TracedStage,
     hookimpl,
     option,
+    span_id_of,
 )
 from tierce.config import volume_from_mapping
 from tierce.node.target import Target, read_snapshot, start_target
@@ -356,7 +357,12 @@ def test_what_takes_too_long_is_written_down_for_services(scene: Scene) -> None:
     front.tracer.answered([request], 1000, 10**9 + 64)
     (record,) = follower.traces().items
     assert (record.volume, record.offset, record.elapsed_ns) == ("demo", 512, 10**9 + 64)
-    assert record.stages == (TracedStage("device", "", 0, 10**9),)
+    assert record.stages == (
+        TracedStage(
+            *("device", "", 0, 10**9, 0),
+            span_id_of(bytes.fromhex(record.span_id), "device").hex(),
+        ),
+    )
 
 
 def test_a_volume_without_a_page_reads_as_empty(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ class Scene:
         """As a target that starts, writes so many down, and ends."""
         ring = TraceRing.create(self.paths.traces(volume))
         for offset in offsets:
-            ring.write(io(offset, ("device", "", 0, 64)))
+            ring.write(io(offset, ("device", "", 0, 64, 0)))
         ring.leave_out(left_out)
         ring.close()
 

@@ -28,7 +28,7 @@ def test_show_tells_its_settings_where_they_are_from_its_data_and_its_processes(
     page = StatisticsPage.create(served.paths.page("demo"))
     page.publish("engine", {"state": "open", "details": {"depth": 4, "uuid": "a stranger's"}})
     ring = TraceRing.create(served.paths.traces("demo"))
-    ring.write(io(512, ("device", "", 0, 311_000_000)))
+    ring.write(io(512, ("device", "", 0, 311_000_000, 0)))
     ring.close()
     (answer,) = served.ask("show", name="demo")
     shown = answer["ok"]

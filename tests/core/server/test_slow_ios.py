@@ -14,7 +14,7 @@ from tierce.volume.trace_ring import TraceRing
 
 def test_the_last_slow_ones_are_told_with_what_made_them_slow(tmp_path: Path) -> None:
     ring = TraceRing.create(tmp_path / "ring")
-    stamps = (("jiva.replica", "b", 0, 300_000_000), ("device", "", 0, 310_000_000))
+    stamps = (("jiva.replica", "b", 0, 300_000_000, 0), ("device", "", 0, 310_000_000, 0))
     for number in range(SHOWN_COUNT + 2):
         ring.write(attrs.evolve(io(number, *stamps), code=Code.GOOD))
         ring.write(attrs.evolve(io(number), is_slow=False, is_sampled=True))

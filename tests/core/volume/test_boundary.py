@@ -26,6 +26,7 @@ from tierce import (
     Status,
     Tracer,
 )
+from tierce.tracing import UNNUMBERED
 from tierce.volume.boundary import Boundary
 from tierce.volume.stalls import STALL_S
 
@@ -404,7 +405,7 @@ def test_a_slow_device_leaves_its_stamp_on_what_it_answers_at_once_late_or_with_
     now += 1
     batch[1].status = Status(Code.READ_ERROR, "lost")
     below.completed[-1]([batch[1]])
-    assert batch[1].trace.stamps == [("filter.x", "", 5000, 5001)]
+    assert batch[1].trace.stamps == [("filter.x", "", 5000, 5001, UNNUMBERED)]
 
 
 def test_a_quick_device_leaves_nothing() -> None:

@@ -31,6 +31,7 @@ from tierce import (
     explain,
 )
 from tierce.process.epoll import EpollReactor
+from tierce.tracing import UNNUMBERED
 from tierce.volume.simple import Simple, SimpleAdapter
 
 SIZE = 64 << 10
@@ -482,7 +483,10 @@ def test_a_slow_turn_and_a_slow_method_leave_stamps_of_their_own() -> None:
     batch = [write(0), write(512)]
     adapter.submit(batch, lambda _requests: None)
     reactor.work_off(2)
-    stamps = [("engine.wait", "", 0, 200), ("engine.wait", "", 100, 300)]
+    stamps = [
+        ("engine.wait", "", 0, 200, UNNUMBERED),
+        ("engine.wait", "", 100, 300, UNNUMBERED),
+    ]
     assert [request.trace.stamps for request in batch] == [[one] for one in stamps]
     tracer = Tracer(lambda _io: None, slow_ns=8)
     adapter = adapted(Noting(), reactor, tracer=tracer, clock=itertools.count(0, 100).__next__)

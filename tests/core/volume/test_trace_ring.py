@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tierce import Code, FormatError, Op
-from tierce.tracing import STAMP_COUNT_MAX, TracedIo
+from tierce.tracing import STAMP_COUNT_MAX, Stamp, TracedIo, span_id_of
 from tierce.volume.trace_ring import RING_BYTES, SLOT_BYTES, SLOT_COUNT, TraceRing
 
 SLOTS_AT = RING_BYTES - SLOT_COUNT * SLOT_BYTES
 
 
-def io(number: int = 0, *stamps: tuple[str, str, int, int]) -> TracedIo:
+def io(number: int = 0, *stamps: Stamp) -> TracedIo:
     return TracedIo(
         *(Op.WRITE, number, 4096, 3, Code.WRITE_ERROR, 10**18, 312_000_000, False, True),
         *(bytes(range(16)), bytes(8), stamps),
@@ -32,12 +32,28 @@ def offsets(ring: TraceRing) -> list[int | None]:
 def test_a_reader_sees_what_was_written(tmp_path: Path) -> None:
     writer = TraceRing.create(tmp_path / "ring")
     reader = TraceRing.open(tmp_path / "ring")
-    writer.write(io(512, ("device", "", 64_000, 311_000_000), ("jiva.replica", "b", 128, 640)))
+    writer.write(
+        io(512, ("device", "", 64_000, 311_000_000, 0), ("jiva.replica", "b", 128, 640, 7))
+    )
     found = reader.read(0)
     assert found is not None
     assert found.pop("stages") == [
-        {"stage": "device", "member": "", "start_ns": 64_000, "elapsed_ns": 311_000_000},
-        {"stage": "jiva.replica", "member": "b", "start_ns": 128, "elapsed_ns": 640},
+        {
+            "stage": "device",
+            "member": "",
+            "start_ns": 64_000,
+            "elapsed_ns": 311_000_000,
+            "number": 0,
+            "span_id": span_id_of(bytes(8), "device").hex(),
+        },
+        {
+            "stage": "jiva.replica",
+            "member": "b",
+            "start_ns": 128,
+            "elapsed_ns": 640,
+            "number": 7,
+            "span_id": span_id_of(bytes(8), "jiva.replica", "b", 7).hex(),
+        },
     ]
     assert found == {
         "operation": "write",
@@ -68,11 +84,11 @@ def test_the_oldest_is_overwritten_and_can_not_be_had_any_more(tmp_path: Path) -
 
 def test_the_next_process_goes_on_with_numbers_and_names(tmp_path: Path) -> None:
     ring = TraceRing.create(tmp_path / "ring")
-    ring.write(io(0, ("device", "", 0, 64)))
+    ring.write(io(0, ("device", "", 0, 64, 0)))
     ring.leave_out(7)
     ring.close()
     ring = TraceRing.create(tmp_path / "ring")
-    ring.write(io(1, ("filter.a", "b", 0, 64)))
+    ring.write(io(1, ("filter.a", "b", 0, 64, 0)))
     assert (ring.next_number, ring.left_out_count) == (2, 7)
     stages = [record["stages"][0]["stage"] for record in (ring.read(0), ring.read(1)) if record]
     assert stages == ["device", "filter.a"]
@@ -100,7 +116,7 @@ def test_a_torn_record_is_not_read(
     tmp_path_factory: pytest.TempPathFactory, at: int, bit: int
 ) -> None:
     ring = TraceRing.create(tmp_path_factory.mktemp("ring") / "ring")
-    ring.write(io(0, ("device", "", 0, 64)))
+    ring.write(io(0, ("device", "", 0, 64, 0)))
     ring._bytes[SLOTS_AT + at] ^= 1 << bit
     assert ring.read(0) is None
     ring.close()
@@ -108,7 +124,7 @@ def test_a_torn_record_is_not_read(
 
 def test_stamps_and_names_beyond_what_fits_are_cut_and_called_other(tmp_path: Path) -> None:
     ring = TraceRing.create(tmp_path / "ring")
-    ring.write(io(0, *((f"stage-{number}", "", 0, 64) for number in range(40))))
+    ring.write(io(0, *((f"stage-{number}", "", 0, 64, 0) for number in range(40))))
     record = ring.read(0)
     assert record is not None
     stages = [one["stage"] for one in record["stages"]]
