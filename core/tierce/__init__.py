@@ -109,6 +109,7 @@ from tierce.services import (
     Traces,
     VolumeStatistics,
 )
+from tierce.spans import SpanKind, SpanNode, spans_of
 from tierce.spec import (
     Access,
     Event,
@@ -229,6 +230,8 @@ __all__ = [
     "SimpleExtras",
     "SimpleFilter",
     "SourceKind",
+    "SpanKind",
+    "SpanNode",
     "Stage",
     "Status",
     "Store",
@@ -271,6 +274,7 @@ __all__ = [
     "replace_durably",
     "seal",
     "span_id_of",
+    "spans_of",
     "sync_folder",
     "unseal",
     "when_quiet",
