@@ -167,6 +167,7 @@ def test_a_volume_in_doubt_flushes_again_once_its_loss_is_accepted(server: Serve
     assert accepted.returncode == 0, accepted.stderr
     assert "1048576 bytes at 0" in accepted.stdout
     server.new_pid("target.demo", target)
-    assert "wrote 4096/4096" in write_through(server.url(), 6)
+    # It is up, and takes sessions a moment later; an initiator logs in again, as qemu-io does not.
+    wait_until(lambda: "wrote 4096/4096" in write_through(server.url(), 6), "a flush succeeds")
     assert not note.read()
     assert server.shown()["state"] == "up"
