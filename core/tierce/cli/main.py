@@ -21,6 +21,7 @@ from tierce.cli.streams import secure_streams
 COMMANDS: Mapping[str, str] = {
     "serve": "tierce.cli.serve:serve",
     "volume": "tierce.cli.volume:volume",
+    "events": "tierce.cli.events:events",
     "config": "tierce.cli.config:config",
     "plugin": "tierce.cli.plugin:plugin",
     "completion": "tierce.cli.completion:completion",

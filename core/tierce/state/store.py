@@ -18,10 +18,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import signal
-import struct
-import subprocess
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -29,13 +25,21 @@ from types import TracebackType
 from typing import Any, Self
 
 import lmdb
-from crc32c import crc32c
 
 from tierce.codec import from_json, to_json
 from tierce.durable import make_folder, sync_folder
 from tierce.errors import FormatError, ProtocolError, TemporaryError, UsageError
 from tierce.spec import Event
-from tierce.state import check
+from tierce.state.reading import (
+    MAP_BYTES,
+    SEQUENCE,
+    WAY_BACK,
+    check_whole,
+    events_after,
+    from_checked,
+    last_event,
+    to_checked,
+)
 from tierce.state.records import VolumeRecord
 
 #: The version of the format described above. A newer one is refused.
@@ -48,17 +52,8 @@ EVENT_BYTES_MAX = 2048
 EVENT_COUNT_CEILING = 1_000_000
 #: Events that one transaction drops at most: more than it ever brings.
 EVENT_DROP_COUNT_MAX = 10_000
-MAP_BYTES = 8 << 30
 # lmdb keeps two versions of what a transaction changes, and pages are half full at worst.
 assert 2 * (VOLUME_COUNT_MAX * RECORD_BYTES_MAX + EVENT_COUNT_CEILING * EVENT_BYTES_MAX) < MAP_BYTES
-
-_SEQUENCE = struct.Struct(">Q")
-#: What an operator does when the state can't be read.
-WAY_BACK = (
-    "Nothing of the volumes is lost by that: move this folder away and run `tierce volume adopt "
-    "FOLDER...` for each volume that keeps itself in folders; volumes of the config file that "
-    "don't are made again when it is served"
-)
 
 
 class StateStore:
@@ -78,7 +73,7 @@ class StateStore:
         #: How many events are kept; what is above a new limit goes with the next that are recorded.
         self.event_count_max = event_count_max
         make_folder(folder)
-        _check_whole(folder)
+        check_whole(folder)
         try:
             self._env = lmdb.open(str(folder), map_size=MAP_BYTES, max_dbs=3, mode=0o600)
         except lmdb.Error as error:
@@ -131,7 +126,7 @@ class StateStore:
         Raises:
             UsageError: There is no room for another volume, or this one's options are too long.
         """
-        value = _to_checked(json.dumps(to_json(record), sort_keys=True).encode())
+        value = to_checked(json.dumps(to_json(record), sort_keys=True).encode())
         if len(value) > RECORD_BYTES_MAX:
             raise UsageError(
                 f"volume {record.name}: its options take {len(value)} bytes, "
@@ -166,11 +161,11 @@ class StateStore:
         at = time.time() if now is None else now
         with self._write() as transaction:
             cursor = transaction.cursor(self._events)
-            sequence = _SEQUENCE.unpack(cursor.key())[0] if cursor.last() else 0
+            sequence = SEQUENCE.unpack(cursor.key())[0] if cursor.last() else 0
             sequence += skipped
             for event in events:
                 sequence += 1
-                transaction.put(_SEQUENCE.pack(sequence), _encode(event, at), db=self._events)
+                transaction.put(SEQUENCE.pack(sequence), _encode(event, at), db=self._events)
             surplus = transaction.stat(self._events)["entries"] - self.event_count_max
             # Bounded, because the server waits: what a lower limit leaves over goes bit by bit.
             for _event in range(min(surplus, EVENT_DROP_COUNT_MAX)):
@@ -186,30 +181,20 @@ class StateStore:
             while is_there and len(found) < count:
                 with contextlib.suppress(ValueError):
                     # A damaged one is left out: events are told, not relied upon.
-                    found.append(json.loads(_from_checked(bytes(cursor.value()))))
+                    found.append(json.loads(from_checked(bytes(cursor.value()))))
                 is_there = cursor.prev()
         found.reverse()
         return found
 
     def events_after(self, sequence: int, count: int) -> list[dict[str, Any]]:
         """Return the first `count` events after that number, each with its "sequence"."""
-        found: list[dict[str, Any]] = []
         with self._env.begin() as transaction:
-            cursor = transaction.cursor(self._events)
-            is_there = cursor.set_range(_SEQUENCE.pack(max(sequence, 0) + 1))
-            while is_there and len(found) < count:
-                with contextlib.suppress(ValueError):
-                    # A damaged one leaves a gap in the numbers.
-                    event = json.loads(_from_checked(bytes(cursor.value())))
-                    found.append({**event, "sequence": _SEQUENCE.unpack(cursor.key())[0]})
-                is_there = cursor.next()
-        return found
+            return events_after(transaction.cursor(self._events), sequence, count)
 
     def last_event(self) -> int:
         """Return the number of the last event, 0 if there is none."""
         with self._env.begin() as transaction:
-            cursor = transaction.cursor(self._events)
-            return _SEQUENCE.unpack(cursor.key())[0] if cursor.last() else 0
+            return last_event(transaction.cursor(self._events))
 
     # -- inside ------------------------------------------------------------------------------------
 
@@ -251,7 +236,7 @@ class StateStore:
 
     def _parse(self, name: str, value: bytes) -> VolumeRecord:
         try:
-            record = from_json(VolumeRecord, json.loads(_from_checked(value)))
+            record = from_json(VolumeRecord, json.loads(from_checked(value)))
         except (ValueError, ProtocolError) as error:
             raise FormatError(
                 f"the record of volume {name} is damaged ({error}). {WAY_BACK}", path=self._folder
@@ -259,25 +244,6 @@ class StateStore:
         if record.name != name:
             raise FormatError(f"the record of {name} is of {record.name}", path=self._folder)
         return record
-
-
-def _check_whole(folder: Path) -> None:
-    """Let another process read it all before this one maps it.
-
-    Raises:
-        FormatError: It did not come through.
-    """
-    data = folder / "data.mdb"
-    if not data.exists() or not data.stat().st_size:
-        return
-    command = [sys.executable, "-P", check.__file__, str(folder), str(MAP_BYTES)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - ours
-    if done.returncode:
-        if done.returncode < 0:
-            why = f"a process that reads it ends with {signal.Signals(-done.returncode).name}"
-        else:
-            why = (done.stdout if done.returncode == check.DAMAGED else done.stderr).strip()
-        raise FormatError(f"is damaged ({why}). {WAY_BACK}", path=folder)
 
 
 def _encode(event: Event, at: float) -> bytes:
@@ -292,20 +258,4 @@ def _encode(event: Event, at: float) -> bytes:
         if len(data) > EVENT_BYTES_MAX:
             values |= shorter
             data = json.dumps(values).encode()
-    return _to_checked(data)
-
-
-def _to_checked(text: bytes) -> bytes:
-    return b"%08x " % crc32c(text) + text
-
-
-def _from_checked(value: bytes) -> bytes:
-    """Return the text in a checked value.
-
-    Raises:
-        ValueError: It is not what was kept.
-    """
-    checksum, _, text = value.partition(b" ")
-    if checksum != b"%08x" % crc32c(text):
-        raise ValueError("its checksum does not match")
-    return text
+    return to_checked(data)

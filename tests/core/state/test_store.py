@@ -16,7 +16,8 @@ from recorded_disk import RecordedDisk
 from tierce import Event, FormatError, TemporaryError, UsageError
 from tierce.state import Owner, Phase, VolumeRecord
 from tierce.state.check import check
-from tierce.state.store import FORMAT, MAP_BYTES, RECORD_BYTES_MAX, StateStore
+from tierce.state.reading import MAP_BYTES
+from tierce.state.store import FORMAT, RECORD_BYTES_MAX, StateStore
 
 RECORD = VolumeRecord(
     name="demo",
