@@ -126,6 +126,19 @@ _VOLUMES = (
         "look at what the event names: a disk, its space, or the replicas",
     ),
     _event(
+        "volume.io-stuck",
+        _ERROR,
+        "An I/O has waited for longer than 10 s: in which stage, for whom, how many others with it."
+        " One at a time of each stage.",
+        "look at whom the event names; `tierce volume show NAME` says how they are",
+    ),
+    _event(
+        "volume.io-moves",
+        _INFO,
+        "An I/O that was told as stuck is over, and nothing waits there as long any more; "
+        "after what time, and how it was answered.",
+    ),
+    _event(
         "volume.plugin-failed",
         _ERROR,
         "A plugin made a mistake in a volume's target; what it cost was answered as an error.",
@@ -154,6 +167,13 @@ _PROCESSES = (
         "look at what the event advises",
     ),
     _event("node.process.answers", _INFO, "A process that was silent answers again."),
+    _event(
+        "node.process.held-up",
+        _WARNING,
+        "A round of a process's loop took longer than 250 ms, and what ran in it: once, then each "
+        "minute how many more. All that the process serves has waited.",
+        "a plugin's name: tell its author; else look whether the machine has too little CPU",
+    ),
     _event("node.process.killed", _WARNING, "A process did not end in time and was killed."),
     _event("node.process.stopping", _INFO, "A process is asked to stop."),
     _event("node.command.failed", _INFO, "A process could not do what it was told.", _LOG),

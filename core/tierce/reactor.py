@@ -15,6 +15,9 @@ T = TypeVar("T")
 READABLE = 0x1
 WRITABLE = 0x4
 
+#: A call that took longer is worth a name, should the loop's round have taken too long.
+HELD_NS = 50_000_000
+
 
 class Timer(Protocol):
     """A call that is due later.
@@ -132,5 +135,13 @@ class Reactor(Protocol):
         """
         ...
 
+    def held(self, what: str, elapsed_ns: int) -> None:
+        """Note that a call has held up the loop for so long. Only for what took longer than some
+        50 ms: who tells of a round of the loop that took too long names it.
 
-__all__ = ["READABLE", "WRITABLE", "Lane", "Reactor", "Timer"]
+        Failure: it raises nothing.
+        """
+        ...
+
+
+__all__ = ["HELD_NS", "READABLE", "WRITABLE", "Lane", "Reactor", "Timer"]

@@ -9,6 +9,8 @@ from typing import Any
 
 import attrs
 
+from tierce.process.rounds import Rounds
+
 #: More of them without rest than any test needs.
 TURNS_MAX = 1000
 
@@ -56,6 +58,9 @@ class FakeReactor:
         self.soon: deque[Callable[[], None]] = deque()
         #: What happens while the loop runs, as a process's own `run` makes it.
         self.script: Callable[[], None] = self.turn
+        #: Whom the loop was held up by, and for how long.
+        self.held_up: list[tuple[str, int]] = []
+        self.rounds = Rounds()
         self.failed: Callable[[Exception], None] | None = None
         self.is_stopped = False
 
@@ -81,6 +86,9 @@ class FakeReactor:
 
     def offload(self, work: Callable[[], Any], done: Callable[..., None]) -> None:
         self.work.append((work, done))
+
+    def held(self, what: str, elapsed_ns: int) -> None:
+        self.held_up.append((what, elapsed_ns))
 
     def lane(self) -> FakeLane:
         return FakeLane(self)

@@ -92,6 +92,9 @@ class EpollLoop:
     def call_soon(self, call: Callable[[], None]) -> None:
         self._soon.append(call)
 
+    def held(self, what: str, elapsed_ns: int) -> None:
+        """Nobody is told."""
+
     def lane(self) -> Lane:
         raise AssertionError("no front end has a thread of its own")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from serving.processes import wait_until
 from serving.server import Server
-from serving.volumes import jiva
+from serving.volumes import jiva, volume
 from tierce.node.target import read_page
 from tierce.process.paths import Paths
 
@@ -47,3 +48,54 @@ def test_a_replica_that_stands_still_is_named_by_the_write_that_waited_for_it(
     assert "jiva.replica/replica-2 " in who
     session.close()
     server.stop()
+
+
+def told(server: Server, code: str) -> list[dict[str, Any]]:
+    """The events of a code, as the server's log has them."""
+    lines = (server.data / "logs" / "serve.log").read_text().splitlines()
+    events = [json.loads(line) for line in lines if line.startswith("{")]
+    return [event for event in events if event["code"] == code]
+
+
+def test_a_write_that_waits_for_a_majority_is_told_with_the_replicas_and_told_when_it_is_over(
+    server: Server,
+) -> None:
+    server.configure(jiva("demo", "16 MiB"))
+    server.run("demo")
+    wait_until(lambda: server.health() == "healthy", "all replicas are in sync")
+    session = server.session("demo")
+    statuses: list[int] = []
+    with server.stopped(["member.demo.replica-2", "member.demo.replica-3"]):
+        session.write(4096, bytes(4096), statuses.append)
+        session.serve(0)
+        wait_until(lambda: told(server, "volume.io-stuck"), "the write is told")
+    session.complete()
+    wait_until(lambda: told(server, "volume.io-moves"), "its end is told")
+    (stuck,) = told(server, "volume.io-stuck")
+    assert stuck["subject"] == "volume/demo"
+    assert stuck["fields"]["waits_for"] == ["replica-2", "replica-3"]
+    where = {"stage": "device", "operation": "write", "offset": 4096, "length": 4096}
+    assert where.items() <= stuck["fields"].items()
+    (moves,) = told(server, "volume.io-moves")
+    assert moves["fields"]["age_s"] >= stuck["fields"]["age_s"] >= 10
+    assert moves["fields"]["how"] == ("good" if statuses == [0] else "not ready")
+    assert told(server, "volume.plugin-failed") == []
+    session.close()
+    server.stop()
+
+
+def test_a_filter_that_forgets_what_it_is_given_is_told_by_name(server: Server) -> None:
+    server.lay_out("hangs")
+    filters = {"filters": [{"name": "hangs"}]}
+    server.configure(
+        volume("demo", "memory", "16 MiB") | filters,
+        plugins={"enable": ["engines", "iscsi", "hangs"]},
+    )
+    server.run("demo")
+    session = server.session("demo")
+    session.read(0, 512, lambda *_answer: None)
+    session.serve(0)
+    wait_until(lambda: told(server, "volume.io-stuck"), "the read is told")
+    (stuck,) = told(server, "volume.io-stuck")
+    assert stuck["fields"]["stage"] == "filter.hangs"
+    assert "filter hangs (plugin 'hangs' (package tierce-hangs))" in stuck["message"]

@@ -22,7 +22,7 @@ Rules for both:
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import attrs
@@ -162,6 +162,13 @@ class BaseDevice:
         Failure: nothing is promised: who asked waits on.
         """
         quiet()
+
+    def waits_for(self) -> Sequence[str]:
+        """Name the members that what is pending waits for; see `tierce.block.waiting`.
+
+        Failure: whom it waits for is not told.
+        """
+        return ()
 
     def close(self, closed: Callable[[Status], None]) -> None:
         """Let go of everything; see `Device.close`. Nothing is under way, nothing comes after it.

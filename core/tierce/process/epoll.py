@@ -17,6 +17,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from tierce.process.rounds import ROUND_NS, Rounds
+
 T = TypeVar("T")
 
 #: Worker threads for what waits in the kernel; started one by one, when there is work for them.
@@ -118,6 +120,10 @@ class EpollReactor:
         self._running = False
         self._waking = threading.Lock()
         self._is_closed = False
+        #: What held the loop up, and who is told.
+        self.rounds = Rounds()
+        #: What heard last of what a worker thread has done.
+        self._heard: Callable[..., None] = self._collect
         #: See `tierce.Reactor`.
         self.woke_ns = time.monotonic_ns()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -179,11 +185,18 @@ class EpollReactor:
 
     def _run(self) -> None:
         callbacks, fresh, soon = self._callbacks, self._fresh, self._soon
-        poll, clock, clock_ns = self._epoll.poll, time.monotonic, time.monotonic_ns
+        poll, clock_ns = self._epoll.poll, time.monotonic_ns
+        ready: list[tuple[int, int]] = []
+        call: Callable[[], None] | None = None
+        self.woke_ns = woke_ns = clock_ns()
         while self._running:
+            now_ns = clock_ns()
+            if now_ns - woke_ns > ROUND_NS:
+                self._tell_slow(now_ns - woke_ns, ready, call)
+            call = None
             timeout = -1.0
             if self._timers:
-                timeout = self._timers[0][0] - clock()
+                timeout = self._timers[0][0] - now_ns * 1e-9
                 if timeout <= 0:
                     self._run_timers()
                     timeout = 0.0
@@ -192,7 +205,7 @@ class EpollReactor:
             if fresh:
                 fresh.clear()
             ready = poll(timeout, _EVENT_COUNT_MAX)
-            self.woke_ns = clock_ns()
+            self.woke_ns = woke_ns = clock_ns()
             for descriptor, events in ready:
                 callback = callbacks.get(descriptor)
                 # A fresh watch loses nothing: the descriptor is level-triggered.
@@ -200,7 +213,8 @@ class EpollReactor:
                     callback(events)
             if soon:
                 for _ in range(len(soon)):
-                    soon.popleft()()
+                    call = soon.popleft()
+                    call()
 
     def stop(self) -> None:
         """Let `run` return after what runs now. A signal handler may call it too."""
@@ -228,11 +242,32 @@ class EpollReactor:
         self._sweep_at = max(_SWEEP_COUNT_MIN, 2 * len(self._timers))
 
     def _run_timers(self) -> None:
-        now = time.monotonic()
+        """Run what is due: a round of its own, which no descriptor wakes up."""
+        began_ns = time.monotonic_ns()
+        now = began_ns * 1e-9
+        called: list[Callable[[], None]] = []
         while self._timers and self._timers[0][0] <= now:
             timer = heapq.heappop(self._timers)[2]
             if timer.call is not None:
+                called.append(timer.call)
                 timer.call()
+        elapsed_ns = time.monotonic_ns() - began_ns
+        if elapsed_ns > ROUND_NS:
+            self.rounds.tell(self.woke_ns, elapsed_ns, called)
+
+    def _tell_slow(
+        self, elapsed_ns: int, ready: list[tuple[int, int]], soon: Callable[[], None] | None
+    ) -> None:
+        """A round was slow in which these descriptors were ready, and this was called last."""
+        watching = (self._callbacks.get(descriptor) for descriptor, _events in ready)
+        heard = [self._heard if one == self._collect else one for one in watching]
+        self.rounds.tell(
+            self.woke_ns, elapsed_ns, [one for one in (*heard, soon) if one is not None]
+        )
+
+    def held(self, what: str, elapsed_ns: int) -> None:
+        """Note what has taken long in this round."""
+        self.rounds.held(self.woke_ns, what, elapsed_ns)
 
     def lane(self) -> EpollLane:
         """Return a worker thread of one's own."""
@@ -259,4 +294,5 @@ class EpollReactor:
             os.eventfd_read(self._wake)
         while self._done:
             done, result, error = self._done.popleft()
+            self._heard = done
             done(result, error)

@@ -30,9 +30,11 @@ from tierce.process.managing import Manager
 from tierce.process.messages import Command, ControlServer, Message, Peer, close_all
 from tierce.process.paths import Paths, listen
 from tierce.process.plan import EXIT_FAILED, EXIT_ORDERLY, Plan, Role
+from tierce.process.rounds import SlowRounds
 from tierce.process.signals import caught_signals
 from tierce.process.telling import log_line, stamped
 from tierce.process.whereabouts import answer_no_more, answer_where
+from tierce.reactor import HELD_NS
 from tierce.spec import Event
 from tierce.state import Lock, acquire
 
@@ -96,6 +98,8 @@ class Process:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         answer_where()
+        rounds = SlowRounds(plan.name, subject_of(plan), self.reactor, self.emit)
+        self.reactor.rounds.use(rounds.take)
         #: The actions of what lives here; the role adds its parts.
         self.manager = Manager(subject_of(plan), self.reactor, self.emit, log_story)
         self._control = ControlServer(
@@ -176,7 +180,15 @@ class Process:
         self._control.tell({"phase": phase})
 
     def _handle(self, peer: Peer, message: Message, descriptors: list[int]) -> None:
+        began_ns = time.monotonic_ns()
         verb = str(message.get("do"))
+        self._answer(verb, peer, message, descriptors)
+        elapsed_ns = time.monotonic_ns() - began_ns
+        if elapsed_ns > HELD_NS:
+            asked = str(message.get("action")) if verb == "act" else verb
+            self.reactor.held(f"the command {asked!r}", elapsed_ns)
+
+    def _answer(self, verb: str, peer: Peer, message: Message, descriptors: list[int]) -> None:
         if verb in ("act", "cancel"):
             close_all(descriptors)
             (self.manager.act if verb == "act" else self.manager.cancel)(peer, message)

@@ -22,6 +22,7 @@ from tierce.process.epoll import EpollReactor
 from tierce.process.messages import ControlServer
 from tierce.process.paths import Paths, listen
 from tierce.process.plan import Plan, Role
+from tierce.process.rounds import SlowRounds
 from tierce.process.signals import caught_signals
 from tierce.process.whereabouts import Whereabouts
 from tierce.reactor import Timer
@@ -127,6 +128,7 @@ class Supervisor:
         self.listeners = self.event_log.listeners = Listeners(reactor, self.event_log.emit)
         self.listeners.use(config.registry)
         emit, limits = self.event_log.emit, config.limits
+        reactor.rounds.use(SlowRounds("serve", "process/serve", reactor, emit).take)
         self.children = Children(
             paths,
             reactor,

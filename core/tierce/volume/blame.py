@@ -17,7 +17,7 @@ from tierce.block.operation import Op, Request
 from tierce.block.status import Code, Status
 from tierce.contexts import OpenContext
 from tierce.errors import explain
-from tierce.spec import Event
+from tierce.spec import Event, Severity
 from tierce.volume.failures import Failures
 from tierce.volume.recurring import Recurring
 
@@ -75,7 +75,7 @@ class Blame:
         """
         self.count += 1
         why = f"{kind}: {explain(error)}" if error is not None else kind
-        message = f"{self.part} ({self._origin}) {why}; {consequence}"
+        message = f"{self.who} {why}; {consequence}"
         if self._recurring.take(kind, message):
             _LOG.error("volume %s: %s", self._context.volume.name, message, exc_info=error)
         return f"{self.part} {why}"
@@ -84,6 +84,28 @@ class Blame:
         """Return what a request is answered with that a mistake, which was told, costs."""
         return self.failures.excuse(failure(request, why))
 
+    @property
+    def who(self) -> str:
+        """The part, and who brings it."""
+        return f"{self.part} ({self._origin})"
+
+    def hang(self, what: str, fields: Mapping[str, Any]) -> None:
+        """Take note that it lets an I/O wait and does not say why: a mistake, told as what is
+        stuck."""
+        self.count += 1
+        message = f"{self.who} {what}"
+        _LOG.error("volume %s: %s", self._context.volume.name, message)
+        self._emit("volume.io-stuck", message, Severity.ERROR, fields)
+        self._show_last(message)
+
+    def tell_stuck(self, what: str, fields: Mapping[str, Any]) -> None:
+        """An I/O waits in it, and it can't help that."""
+        self._emit("volume.io-stuck", f"{self.part} {what}", Severity.ERROR, fields)
+
+    def tell_moving(self, what: str, fields: Mapping[str, Any]) -> None:
+        """An I/O that was told as stuck is over."""
+        self._emit("volume.io-moves", f"{self.part}: {what}", Severity.INFO, fields)
+
     def close(self) -> None:
         """Tell what has not been told: nothing more will come."""
         self._recurring.close()
@@ -91,16 +113,17 @@ class Blame:
     def _tell(self, _kind: str, message: str, more: int) -> None:
         if more:
             message += f" ({more} more times since this was told)"
-        self._context.emit(
-            Event(
-                "volume.plugin-failed",
-                f"volume {self._context.volume.name}: {message}",
-                f"volume/{self._context.volume.name}",
-                "error",
-                {"part": self.part, "count": self.count},
-            )
-        )
+        fields = {"part": self.part, "count": self.count}
+        self._emit("volume.plugin-failed", message, Severity.ERROR, fields)
+        self._show_last(message)
+
+    def _show_last(self, message: str) -> None:
         self._show(self.part, {"count": self.count, "last": message, "at": round(time.time(), 3)})
+
+    def _emit(self, code: str, message: str, severity: Severity, fields: Mapping[str, Any]) -> None:
+        volume = self._context.volume.name
+        text = f"volume {volume}: {message}"
+        self._context.emit(Event(code, text, f"volume/{volume}", severity.value, dict(fields)))
 
 
 class Blames:

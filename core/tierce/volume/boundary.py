@@ -2,11 +2,9 @@
 filter.
 
 **What it counts.** Two clock reads a batch, not an operation. A batch of one kind without flags
-that is answered at once is counted in one go: what is looked at before it goes down (may it go? how
-many bytes?) and what is looked at afterwards (is all of it good?) are two short loops.
+that is answered at once is counted in one go.
 
-**What it refuses.** Default-deny: an operation or a flag that a device has not named never reaches
-it, whoever sends it.
+**What it refuses.** An operation or a flag that a device has not named, whoever sends it.
 
 **What it catches.** A plugin's mistake costs requests of its own volume, and nothing else:
 
@@ -22,12 +20,12 @@ completed without a status,    answered with an error
 or with none of `Status`
 completed after `close`        dropped
 ``completed`` raises           (a filter's own) what it was to answer is answered with an error
-not answered for `STALL_S`   told, and told again each minute
+not answered for `STALL_S`   told, and told again when it is over (`stalls`)
 `close` raises               closed with an error
 ===========================  =======================================================================
 
-All of it lies on the slow side: a request that is not pending is not in `_began`, so that whatever
-is completed and is not there is a mistake. What a good batch pays is a `try` and two comparisons.
+A request that is not pending is not in `_began`, so that whatever is completed and is not there is
+a mistake. What a good batch pays is a `try` and two comparisons.
 """
 
 from __future__ import annotations
@@ -40,13 +38,13 @@ from tierce.block.device import Capabilities, Device, Geometry
 from tierce.block.operation import Completed, Flag, Op, Request
 from tierce.block.quiet import when_quiet
 from tierce.block.status import GOOD, Code, Status
-from tierce.reactor import Reactor
+from tierce.reactor import HELD_NS, Reactor
 from tierce.stage import Stage
 from tierce.tracing import Tracer
 from tierce.volume.blame import Blame
 from tierce.volume.completion import Completion
 from tierce.volume.counting import count
-from tierce.volume.stalls import STALL_S, Stalls
+from tierce.volume.stalls import CLOSE_TOLD_S, Stalls
 
 
 class Boundary:
@@ -60,7 +58,7 @@ class Boundary:
         operations: The operations that it knows; None for all that its capabilities name.
         flags: The flags that it knows; None for all that its capabilities name.
         below: What a filter lies on: closed after it.
-        is_waiting: True if the device says itself that its I/O waits: then that is no mistake.
+        trouble: Why its I/O waits, if the device says so itself: then that is no mistake.
         tracer: Where it leaves stamps on what it was slow with.
         name: The name of its stage.
         clock: Returns nanoseconds.
@@ -76,14 +74,13 @@ class Boundary:
         operations: Collection[Op] | None = None,
         flags: Flag | None = None,
         below: Boundary | None = None,
-        is_waiting: Callable[[], bool] = lambda: False,
+        trouble: Callable[[], str | None] = lambda: None,
         tracer: Tracer | None = None,
         name: str = "device",
         clock: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         self.clock = clock
-        self._tracer = tracer or Tracer()
-        self._name = name
+        self._tracer, self._name = tracer or Tracer(), name
         self._device = device
         self._blame = blame
         self._reactor = reactor
@@ -102,9 +99,10 @@ class Boundary:
             below._above = self
         #: When a pending request was submitted, in ns; the one that waits longest first.
         self._began: dict[Request, int] = {}
-        self.stalls = Stalls(
-            *(self._began, blame, reactor, clock),
-            lambda: is_waiting() or (below is not None and below.stalls.is_stalled),
+        self.stalls: Stalls = Stalls(
+            *(self._began, blame, reactor, clock, name, device),
+            trouble=trouble,
+            below=None if below is None else below.stalls,
         )
         #: Whom a hold waits with.
         self.completion = Completion(self._take, self._began)
@@ -164,8 +162,7 @@ class Boundary:
             return
         if completed is not self._submitter:
             self._answer_to(completed)
-        op = batch[0].op
-        length = 0
+        op, length = batch[0].op, 0
         for request in batch:
             if request.op is not op or request.flags:
                 self._submit_mixed(batch)
@@ -188,6 +185,8 @@ class Boundary:
         self._add(op, len(batch), length, elapsed)
         if elapsed > self._tracer.note_ns:
             self._tracer.note(batch, self._name, began, elapsed)
+            if elapsed > HELD_NS:
+                self._reactor.held(self._blame.who, elapsed)
 
     def when_quiet(self, quiet: Callable[[], None]) -> None:
         """As the device does, or else what is below it."""
@@ -206,7 +205,7 @@ class Boundary:
             closed(GOOD)
             return
         self._closed = closed
-        self._reactor.call_later(STALL_S, self._look_whether_closed)
+        self._reactor.call_later(CLOSE_TOLD_S, self._look_whether_closed)
         try:
             self._device.close(self._device_closed)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
@@ -268,6 +267,8 @@ class Boundary:
         answered = [one for one in batch if one.status is not None]
         if answered:
             self._count(answered, began, elapsed_ns)
+        if elapsed_ns > HELD_NS:
+            self._reactor.held(self._blame.who, elapsed_ns)
         if self._began:
             self._show_parked()
             if not self.stalls.is_watching:
@@ -308,11 +309,9 @@ class Boundary:
             run.append(request)
         self._count(run, run_began, now - run_began)
         self._show_parked()
-        if not strays:
-            return requests
         for request in strays:
             self._stray(request)
-        return [request for request in requests if request not in strays]
+        return [one for one in requests if one not in strays] if strays else requests
 
     def _count(self, run: list[Request], began: int, elapsed_ns: int) -> None:
         count(self._stage, run, elapsed_ns)
@@ -388,6 +387,7 @@ class Boundary:
             return
         self._is_closed = True
         self._began.clear()
+        self.stalls.close()
         above = self._closed
         assert above is not None, "it closes when it is told to"
         if self._below is None:
@@ -397,4 +397,4 @@ class Boundary:
 
     def _look_whether_closed(self) -> None:
         if not self._is_closed:
-            self._blame.mistake("does not close", f"waited for {STALL_S} s")
+            self._blame.mistake("does not close", f"waited for {CLOSE_TOLD_S} s")

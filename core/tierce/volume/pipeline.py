@@ -118,7 +118,7 @@ class Pipeline:
             context.stage("device"),
             blame,
             context.reactor,
-            is_waiting=lambda: self._status.is_waiting,
+            trouble=self._why_it_waits,
             tracer=context.tracer,
         )
         return self._bound(boundary, "engine", name)
@@ -157,6 +157,11 @@ class Pipeline:
     def _publish_status(self, status: VolumeStatus) -> None:
         self._publish(ENGINE, to_mapping(status, VolumeStatus))
         self._status = status
+
+    def _why_it_waits(self) -> str | None:
+        """Return why the engine says that its I/O waits; None if it does not say so."""
+        status = self._status
+        return (status.trouble or f"it is {status.state}") if status.is_waiting else None
 
     def _publish_details(self, owner: str, status: VolumeStatus) -> None:
         """Show what a filter says of itself: how the volume is is for its engine to say."""

@@ -44,6 +44,8 @@ from tierce_jiva.wire import BATCH_BYTES_MAX, Frame
 
 #: How often the state machine is woken while it is busy.
 TICK_S = 0.1
+#: A replica that has left something unanswered for longer is one that is waited for.
+LATE_S = 1.0
 #: Between attempts to connect: doubling from the first to the last.
 _CONNECT_S_MIN = 0.05
 _CONNECT_S_MAX = 1.0
@@ -113,6 +115,20 @@ class JivaDevice(BaseDevice):
             quiet()
         else:
             self._quiet.append(quiet)
+
+    def waits_for(self) -> list[str]:
+        """Name the replicas that have left something unanswered for a while; else those that are
+        away."""
+        links, before = self._members, self._reactor.now() - LATE_S
+        late = [
+            link.name
+            for link in links
+            if any(
+                asked is not None and asked < before
+                for asked in (link.oldest(is_flush=False), link.oldest(is_flush=True))
+            )
+        ]
+        return late or [link.name for link in links if not link.is_ready]
 
     def close(self, closed: Closed) -> None:
         """Flush, mark the replicas clean, disconnect."""

@@ -326,7 +326,7 @@ ENGINES = [
         lambda trial: trial.late("twice"),
     ),
     Row(
-        *("engine (batches)", "never completes a request", EVENT, IN_TEN, REQUESTS),
+        *("engine (batches)", "never completes a request", EVENT, "after 10 s", REQUESTS),
         lambda trial: trial.hung(**batch_options("completes: never")),
     ),
     Row(
@@ -363,7 +363,7 @@ FILTERS = [
     filter_io("submit after passing on: raises", "`submit` raises after it has passed on", NOTHING),
     filter_io("completes: twice", "completes a request twice", NOTHING),
     Row(
-        *("filter", "never completes a request", EVENT, IN_TEN, REQUESTS),
+        *("filter", "never completes a request", EVENT, "after 10 s", REQUESTS),
         lambda trial: trial.hung(**over("completes: never")),
     ),
     Row(

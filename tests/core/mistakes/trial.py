@@ -263,7 +263,7 @@ class Trial:
         for boundary in target._pipeline.boundaries:
             boundary.stalls.clock = lambda: 1 << 62
         self.reactor.advance(STALL_S)
-        return re.sub(r"waits for \d+ s", "waits for 5 s", self.last())
+        return re.sub(r"waits for \d+ s", "waits for 10 s", self.last())
 
     def late(self, mistake: str) -> str:
         """Return what is told of an engine that reports again what it has answered."""

@@ -14,6 +14,7 @@ import pytest
 
 from tierce import READABLE, WRITABLE, Timer
 from tierce.process.epoll import WORKER_COUNT_MAX, EpollReactor
+from tierce.process.rounds import ROUND_NS
 
 
 @pytest.fixture
@@ -283,3 +284,78 @@ def test_what_comes_back_when_the_loop_is_gone_touches_nobody_elses_descriptor()
     for descriptor in {reader, writer, loop._wake}:
         os.close(descriptor)
     lane.close()
+
+
+def slow(reactor: EpollReactor) -> list[tuple[int, str]]:
+    """What is told of rounds that took too long. How long one takes is given by the clock."""
+    told: list[tuple[int, str]] = []
+    reactor.rounds.use(lambda elapsed_ns, what: told.append((elapsed_ns, what)))
+    return told
+
+
+def stand_still() -> None:
+    """Keep the loop for longer than a round may take."""
+    end_ns = time.monotonic_ns() + ROUND_NS + 1
+    while time.monotonic_ns() < end_ns:
+        pass
+
+
+def test_a_call_that_keeps_the_loop_is_told_by_name(reactor: EpollReactor) -> None:
+    told, (ours, theirs) = slow(reactor), socket.socketpair()
+
+    class Front:
+        def ready(self, _events: int) -> None:
+            if told:
+                reactor.stop()
+            else:
+                stand_still()
+
+    reactor.watch(ours.fileno(), READABLE, Front().ready)
+    theirs.send(b"x")
+    reactor.run()
+    ((elapsed_ns, what),) = told
+    assert elapsed_ns > ROUND_NS
+    assert "Front.ready" in what
+    reactor.unwatch(ours.fileno())
+    ours.close()
+    theirs.close()
+
+
+@pytest.mark.parametrize("how", ["timer", "soon", "offload"])
+def test_whatever_keeps_the_loop_is_told_by_name(reactor: EpollReactor, how: str) -> None:
+    told = slow(reactor)
+
+    def keeps(*_result: object) -> None:
+        stand_still()
+        reactor.call_soon(lambda: reactor.call_soon(reactor.stop))
+
+    if how == "timer":
+        reactor.call_later(0, keeps)
+    elif how == "soon":
+        reactor.call_soon(keeps)
+    else:
+        reactor.offload(lambda: None, keeps)
+    reactor.run()
+    ((elapsed_ns, what),) = told
+    assert elapsed_ns > ROUND_NS
+    assert "keeps" in what
+
+
+def test_who_has_timed_itself_is_told_in_place_of_the_call(reactor: EpollReactor) -> None:
+    told = slow(reactor)
+
+    def keeps() -> None:
+        stand_still()
+        reactor.held("filter gate", ROUND_NS)
+        reactor.call_soon(lambda: reactor.call_soon(reactor.stop))
+
+    reactor.call_soon(keeps)
+    reactor.run()
+    assert [what for _elapsed_ns, what in told] == ["filter gate 250 ms"]
+
+
+def test_a_loop_that_sleeps_is_not_kept_by_anybody(reactor: EpollReactor) -> None:
+    told = slow(reactor)
+    reactor.call_later(1.5 * ROUND_NS / 1e9, reactor.stop)
+    reactor.run()
+    assert told == []
