@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tierce.config import config_from_bytes
 from tierce.registry import Registry
 
 HEAD = b"services:\n  prometheus:\n    listen: "
+OTLP = b"services:\n  otlp: "
 
 
 def advice(listen: bytes, folder: Path) -> str:
@@ -25,3 +27,47 @@ def test_loopback_needs_no_advice_and_anything_else_does(tmp_path: Path) -> None
 def test_somewhere_it_must_listen(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="listen names no address"):
         advice(b"[]", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            b"{endpoint: 'collector:4317'}",
+            "endpoint is 'collector:4317'; expected http://HOST:PORT",
+        ),
+        (b"{endpoint: 'http://localhost:1', certificate: ca.pem}", "write https:// for TLS"),
+        (b"{client_key: key.pem}", "client_certificate and client_key go together"),
+        (b"{traces: false, metrics: false}", "neither traces nor metrics are to be sent"),
+        (b"{protocol: http/json}", "protocol"),
+        (b"{period: 1 ms}", "period"),
+    ],
+)
+def test_what_can_not_be_sent_is_an_error_with_file_and_line(
+    options: bytes, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        config_from_bytes(OTLP + options, tmp_path / "f.yaml", Registry.load())
+    assert "f.yaml:2" in str(caught.value)
+
+
+def test_what_goes_in_plain_text_beyond_this_machine_is_advised_against(tmp_path: Path) -> None:
+    def advised(endpoint: str) -> str:
+        text = OTLP + b"{endpoint: '%s'}" % endpoint.encode()
+        return "\n".join(config_from_bytes(text, tmp_path / "f.yaml", Registry.load()).advice)
+
+    assert advised("http://localhost:4318") == advised("https://collector.example:4318") == ""
+    assert "what is sent to http://collector.example:4318 goes in plain text" in advised(
+        "http://collector.example:4318"
+    )
+
+
+def test_what_is_not_installed_is_named_with_the_command_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def is_absent(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", is_absent)
+    with pytest.raises(ConfigError, match=r"otlp-proto-grpc is not installed: pip install 'tierce"):
+        config_from_bytes(OTLP + b"{protocol: grpc}", tmp_path / "f.yaml", Registry.load())

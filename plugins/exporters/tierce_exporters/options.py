@@ -1,6 +1,10 @@
 """What the exporters can be told."""
+# ruff: noqa: RUF009 - `option` declares a field, it is no default value
 
 from __future__ import annotations
+
+import importlib.metadata
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -8,6 +12,11 @@ from tierce import Address, option
 
 #: What of 127.0.0.0/8 is not meant by its beginning.
 _LOOPBACK_NAMES = frozenset({"localhost", "::1"})
+#: The protocols of OTLP, and the package that speaks each.
+OTLP_PROTOCOLS = {
+    "grpc": "opentelemetry-exporter-otlp-proto-grpc",
+    "http/protobuf": "opentelemetry-exporter-otlp-proto-http",
+}
 
 
 @attrs.frozen
@@ -46,6 +55,101 @@ class PrometheusOptions:
         )
 
 
+@attrs.frozen
+class OtlpOptions:
+    """The section `otlp:` under `services:`."""
+
+    endpoint: str | None = option(
+        default=None,
+        doc="The collector's URL, `http://HOST:PORT`, or `https://HOST:PORT` for TLS. Without it "
+        "that of OTEL_EXPORTER_OTLP_ENDPOINT, else port 4318 of this machine, with gRPC port 4317. "
+        "HTTP appends `/v1/traces` and `/v1/metrics`.",
+    )
+    protocol: str | None = option(
+        default=None,
+        choices=tuple(OTLP_PROTOCOLS),
+        doc="How it is spoken to. Without it as OTEL_EXPORTER_OTLP_PROTOCOL says, else "
+        "`http/protobuf`.",
+    )
+    headers: dict[str, str] = option(
+        factory=dict,
+        secret=True,
+        doc="Sent with every request, such as what it is to let us in by. Without them those of "
+        "OTEL_EXPORTER_OTLP_HEADERS.",
+    )
+    certificate: str | None = option(
+        default=None,
+        unit="path",
+        doc="The roots (PEM) that the collector's certificate is checked by. Without it those of "
+        "OTEL_EXPORTER_OTLP_CERTIFICATE, else the usual ones.",
+    )
+    client_certificate: str | None = option(
+        default=None,
+        unit="path",
+        doc="The certificate (PEM) that is shown to the collector, with `client_key`. Without it "
+        "that of OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE, else none.",
+    )
+    client_key: str | None = option(
+        default=None, unit="path", doc="The private key (PEM) of `client_certificate`."
+    )
+    timeout: float | None = option(
+        default=None,
+        unit="seconds",
+        minimum=0.1,
+        maximum=300,
+        doc="How long one sending may take, tries included. Without it as "
+        "OTEL_EXPORTER_OTLP_TIMEOUT says, else 10 s.",
+    )
+    traces: bool = option(default=True, doc="Send the I/Os that are written down, as traces.")
+    metrics: bool = option(default=True, doc="Send what is counted.")
+    period: float = option(
+        default=60.0,
+        unit="seconds",
+        minimum=1,
+        maximum=3600,
+        doc="How often what is counted is sent.",
+    )
+
+    def check(self) -> str | None:
+        """Return what is wrong with the options, if anything is."""
+        if self.endpoint is not None:
+            url = urlsplit(self.endpoint)
+            if url.scheme not in ("http", "https") or not url.hostname:
+                return f"endpoint is {self.endpoint!r}; expected http://HOST:PORT, or https://HOST:PORT"
+            if url.scheme == "http" and self.certificate is not None:
+                return "there is a certificate, and the endpoint is http://: write https:// for TLS"
+        if (self.client_certificate is None) != (self.client_key is None):
+            return "client_certificate and client_key go together, and one of them is missing"
+        if not (self.traces or self.metrics):
+            return "neither traces nor metrics are to be sent: leave the section out"
+        return self._missing()
+
+    def advice(self) -> str | None:
+        """Say what works and yet should be known."""
+        if self.endpoint is None or self.endpoint.startswith("https://"):
+            return None
+        if _is_loopback_host(urlsplit(self.endpoint).hostname or ""):
+            return None
+        return (
+            f"what is sent to {self.endpoint} goes in plain text: whoever is in between reads the "
+            "names and numbers of all volumes"
+        )
+
+    def _missing(self) -> str | None:
+        # Asked of what is installed: to import it would bring it into every process.
+        for package in (
+            OTLP_PROTOCOLS.values() if self.protocol is None else [OTLP_PROTOCOLS[self.protocol]]
+        ):
+            try:
+                importlib.metadata.version(package)
+            except importlib.metadata.PackageNotFoundError:
+                return f"{package} is not installed: pip install 'tierce[otlp]'"
+        return None
+
+
 def _is_loopback(address: str) -> bool:
-    host = Address.parse(address).host
+    return _is_loopback_host(Address.parse(address).host)
+
+
+def _is_loopback_host(host: str) -> bool:
     return host.startswith("127.") or host in _LOOPBACK_NAMES

@@ -191,8 +191,8 @@ EVENTS = _counter(
 DROPPED = _counter(
     "exporter_dropped",
     "exporter kind",
-    "What an exporter had to leave out: events that were kept no longer when it asked, connections "
-    "that there was no room for.",
+    "What an exporter had to leave out: events and I/Os that were kept no longer when it asked, "
+    "connections and I/Os that there was no room for.",
     "the exporter itself",
 )
 

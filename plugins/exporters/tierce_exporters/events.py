@@ -1,0 +1,21 @@
+"""The events that exporters emit."""
+
+from __future__ import annotations
+
+from tierce import EventDescription, Severity
+
+EVENTS = (
+    EventDescription(
+        code="exporter.dropping",
+        severity=Severity.WARNING,
+        summary="An exporter that sends can't get rid of what it has, and begins to leave it out.",
+        todo="look at who it sends to; the event has what went wrong last",
+        contract=2,
+    ),
+    EventDescription(
+        code="exporter.keeping-up",
+        severity=Severity.INFO,
+        summary="An exporter leaves out nothing more, and how much it had to.",
+        contract=2,
+    ),
+)

@@ -1,0 +1,1 @@
+"""The OpenTelemetry exporter: traces and metrics, sent to a collector."""

@@ -1,0 +1,56 @@
+"""Whose a span or a number is: one resource for each target, each replica, and the exporter."""
+
+from __future__ import annotations
+
+import socket
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+#: What has made all that is sent.
+SCOPE = InstrumentationScope("tierce", "")
+
+
+class Resources:
+    """Makes each resource once: there are few, and each span and point has one.
+
+    Args:
+        exporter: The exporter's process: "service.otlp".
+
+    Attributes:
+        exporter: Its resource.
+    """
+
+    def __init__(self, exporter: str) -> None:
+        self._host = socket.gethostname()
+        self._made: dict[str, Resource] = {}
+        self.exporter = self.process(exporter)
+
+    def target(self, volume: str) -> Resource:
+        """Return that of a volume's target."""
+        return self.process(f"target.{volume}")
+
+    def replica(self, volume: str, replica: str) -> Resource:
+        """Return that of a volume's replica."""
+        return self.process(f"member.{volume}.{replica}")
+
+    def process(self, name: str) -> Resource:
+        """Return that of a process: "target.db", "member.db.replica-1", "service.otlp"."""
+        made = self._made.get(name)
+        if made is None:
+            made = self._made[name] = Resource(self._attributes(name))
+        return made
+
+    def _attributes(self, name: str) -> dict[str, str]:
+        role, volume, member = [*name.split(".", 2), "", ""][:3]
+        word = "replica" if role == "member" else role
+        found = {
+            "service.name": f"tierce-{word}",
+            "service.instance.id": name,
+            "host.name": self._host,
+        }
+        if role != "service":
+            found["tierce.volume.name"] = volume
+        if member:
+            found["tierce.replica.name"] = member
+        return found

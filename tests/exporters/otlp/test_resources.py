@@ -1,0 +1,33 @@
+"""Whose it is."""
+
+from __future__ import annotations
+
+import socket
+
+from tierce_exporters.otlp.resources import Resources
+
+
+def test_a_target_a_replica_and_the_exporter_have_one_each() -> None:
+    resources = Resources("service.otlp")
+    host = {"host.name": socket.gethostname()}
+    assert dict(resources.target("db").attributes) == host | {
+        "service.name": "tierce-target",
+        "service.instance.id": "target.db",
+        "tierce.volume.name": "db",
+    }
+    assert dict(resources.replica("db", "replica-1").attributes) == host | {
+        "service.name": "tierce-replica",
+        "service.instance.id": "member.db.replica-1",
+        "tierce.volume.name": "db",
+        "tierce.replica.name": "replica-1",
+    }
+    assert dict(resources.exporter.attributes) == host | {
+        "service.name": "tierce-service",
+        "service.instance.id": "service.otlp",
+    }
+
+
+def test_each_is_made_once() -> None:
+    resources = Resources("service.otlp")
+    assert resources.target("db") is resources.process("target.db")
+    assert resources.replica("db", "a") is not resources.replica("db", "b")

@@ -1,0 +1,122 @@
+"""OpenTelemetry's exporters, as they are made and asked: over a socket that the test answers."""
+
+from __future__ import annotations
+
+import http.server
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from exporters.otlp.made import record
+from serving.processes import free_port
+from tierce import UsageError
+from tierce_exporters.options import OtlpOptions
+from tierce_exporters.otlp.destination import Signal
+from tierce_exporters.otlp.metrics import metrics_data
+from tierce_exporters.otlp.resources import Resources
+from tierce_exporters.otlp.sending import Sender
+from tierce_exporters.otlp.spans import to_spans
+from tierce_exporters.otlp.verdict import LOGGER, ErrorKeeper, Verdict
+from tierce_exporters.prometheus.metric import Family, Sample
+from tierce_exporters.prometheus.table import VOLUME_BYTES
+
+RESOURCES = Resources("service.otlp")
+SPANS = to_spans([record()], RESOURCES)
+POINTS = [Sample(("db", "write"), number) for number in range(3)]
+METRICS = metrics_data([Family(VOLUME_BYTES, POINTS)], RESOURCES, 7)
+
+
+class Answering(http.server.ThreadingHTTPServer):
+    """A collector that has one answer, and keeps what it was sent."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.requests: list[tuple[str, dict[str, str], bytes]] = []
+        answering = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                answering.requests.append((self.path, dict(self.headers), body))
+                self.send_response(answering.status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_words: object) -> None: ...
+
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+
+
+@pytest.fixture
+def collector() -> Iterator[Answering]:
+    with Answering() as made:
+        thread = threading.Thread(target=made.serve_forever)
+        thread.start()
+        yield made
+        made.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def errors() -> Iterator[ErrorKeeper]:
+    keeper, logger = ErrorKeeper(), logging.getLogger(LOGGER)
+    logger.addHandler(keeper)
+    yield keeper
+    logger.removeHandler(keeper)
+
+
+def test_spans_and_metrics_arrive_at_their_paths_with_the_headers(
+    collector: Answering, errors: ErrorKeeper
+) -> None:
+    sender = Sender(OtlpOptions(endpoint=collector.url, headers={"x-key": "let me in"}), errors)
+    assert sender.send_spans(SPANS) is Verdict.ARRIVED
+    assert sender.send_metrics(METRICS) is Verdict.ARRIVED
+    sender.close()
+    assert [path for path, _headers, _body in collector.requests] == ["/v1/traces", "/v1/metrics"]
+    assert all(headers["x-key"] == "let me in" for _path, headers, _body in collector.requests)
+    sent = ExportTraceServiceRequest.FromString(collector.requests[0][2])
+    assert sum(len(one.scope_spans[0].spans) for one in sent.resource_spans) == len(SPANS)
+
+
+def test_a_collector_that_refuses_is_told_from_one_that_is_not_there(
+    collector: Answering, errors: ErrorKeeper
+) -> None:
+    collector.status = 401
+    sender = Sender(OtlpOptions(endpoint=collector.url), errors)
+    assert sender.send_spans(SPANS) is Verdict.REFUSED
+    assert "code: 401" in errors.why
+    sender.close()
+    for protocol in ("http/protobuf", "grpc"):
+        nobody = f"http://127.0.0.1:{free_port()}"
+        sender = Sender(OtlpOptions(endpoint=nobody, protocol=protocol, timeout=0.5), errors)
+        assert sender.send_spans(SPANS) is Verdict.FAILED
+        assert errors.why
+        sender.close()
+
+
+def test_what_is_not_to_be_sent_has_no_exporter(errors: ErrorKeeper) -> None:
+    sender = Sender(OtlpOptions(metrics=False), errors)
+    assert sender.where == {Signal.TRACES: "http://localhost:4318/v1/traces"}
+    sender.close()
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+@pytest.mark.parametrize(
+    "options",
+    [{"certificate": "PATH"}, {"client_certificate": "PATH", "client_key": "PATH"}],
+    ids=lambda one: str(*list(one)[:1]),
+)
+def test_a_file_that_can_not_be_read_is_named(
+    options: dict[str, Any], protocol: str, tmp_path: Path, errors: ErrorKeeper
+) -> None:
+    path = str(tmp_path / "absent.pem")
+    made: dict[str, Any] = {"endpoint": "https://localhost:1", "protocol": protocol}
+    made |= dict.fromkeys(options, path)
+    with pytest.raises(UsageError, match=r"absent\.pem can't be read: "):
+        Sender(OtlpOptions(**made), errors)
