@@ -1,4 +1,8 @@
-"""The events that exporters emit."""
+"""The events that exporters emit.
+
+Those of drops have `fields.exporter` and `fields.dropped`: how many of each kind since the one
+before. So who adds them up knows all that was dropped.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ EVENTS = (
         contract=2,
     ),
     EventDescription(
-        code="exporter.keeping-up",
+        code="exporter.dropping-ended",
         severity=Severity.INFO,
         summary="An exporter leaves out nothing more, and how much it had to.",
         contract=2,

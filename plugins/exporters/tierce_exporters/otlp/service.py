@@ -117,11 +117,11 @@ class OtlpService(Service):
             logger.warning(text, signal.value, where, self._why())
 
     def _tell_news(self, news: News) -> None:
-        where, count = self._sender.where[Signal.TRACES], news.dropped
-        fields = {"where": where, "dropped": count, "dropped_in_all": self._pusher.dropped}
+        where = self._sender.where[Signal.TRACES]
+        fields = {"exporter": self.context.name, "dropped": {"records": news.dropped}}
         if news.is_over:
-            code, severity = "exporter.keeping-up", "info"
-            text = f"what is sent to {where} is taken again; {count} I/Os were left out"
+            code, severity = "exporter.dropping-ended", "info"
+            text = f"what is sent to {where} is taken again; {news.in_all} I/Os were left out"
         else:
             code, severity = "exporter.dropping", "warning"
             text = (

@@ -30,11 +30,13 @@ class News:
 
     Attributes:
         is_over: It is.
-        dropped: How much was left out in it so far.
+        dropped: How much was left out in it that was not told before.
+        in_all: How much was left out in it so far.
     """
 
     is_over: bool
     dropped: int
+    in_all: int
 
 
 class Waiting:
@@ -50,6 +52,8 @@ class Waiting:
         self.dropped = 0
         #: How many had been left out when this episode began; None outside of one.
         self._before: int | None = None
+        #: How many of it have been told.
+        self._told = 0
         self._news: list[News] = []
 
     def __len__(self) -> int:
@@ -74,7 +78,8 @@ class Waiting:
         """What was under way has arrived."""
         self._under_way = []
         if self._before is not None and len(self) <= FEW:
-            self._news.append(News(is_over=True, dropped=self.dropped - self._before))
+            in_all = self.dropped - self._before
+            self._news.append(News(True, in_all - self._told, in_all))
             self._before = None
 
     def came_back(self) -> None:
@@ -95,6 +100,6 @@ class Waiting:
 
     def _drop(self, count: int) -> None:
         if count and self._before is None:
-            self._before = self.dropped
-            self._news.append(News(is_over=False, dropped=count))
+            self._before, self._told = self.dropped, count
+            self._news.append(News(False, count, count))
         self.dropped += count
