@@ -92,6 +92,7 @@ from tierce.health import Health
 from tierce.hookspecs import hookimpl
 from tierce.lifecycle import Lifecycle
 from tierce.locking import lock_file
+from tierce.member_lifecycle import Finding, MemberLifecycle
 from tierce.options import NoOptions, OptionInfo, option, option_info
 from tierce.policies import Evaluation, Policy, PolicyHandler
 from tierce.reactor import READABLE, WRITABLE, Lane, Reactor, Timer
@@ -178,6 +179,7 @@ __all__ = [
     "ExtentLock",
     "Filter",
     "FilterDescription",
+    "Finding",
     "Flag",
     "FormatError",
     "Frontend",
@@ -196,6 +198,7 @@ __all__ = [
     "Managed",
     "Member",
     "MemberContext",
+    "MemberLifecycle",
     "MemberSpec",
     "MemberStatus",
     "NoOptions",

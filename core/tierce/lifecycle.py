@@ -17,6 +17,9 @@ record of making says was made for this volume.
 
 **Changing.** Options name what was made. `check_change` refuses options that would name something
 else, before anything is stopped for them.
+
+An engine whose volumes have members does all of this for each of them apart
+(`tierce.MemberLifecycle`).
 """
 
 from __future__ import annotations
@@ -67,7 +70,9 @@ class Lifecycle:
         """
 
     def members(self, volume: VolumeSpec) -> tuple[MemberSpec, ...]:
-        """Name the processes that the volume needs beside its target. Pure: of the volume alone.
+        """Name the processes that the volume needs beside its target. Pure: of the volume alone. An
+        engine that names any derives from `MemberLifecycle`, so that each is made apart; one that
+        does not makes all of them in `create`, on this node.
 
         Thread: server; `tierce config check` and `config diff` ask too.
         Blocking: no.

@@ -118,6 +118,10 @@ class LocalVolume(VolumeSpec):
         fields = {one.name: getattr(volume, one.name) for one in attrs.fields(VolumeSpec)}
         return cls(**fields | known, folder=folder)
 
+    def anywhere(self) -> VolumeSpec:
+        """Return the volume without what only this node knows of."""
+        return VolumeSpec(**{one.name: getattr(self, one.name) for one in attrs.fields(VolumeSpec)})
+
     def frontend_folder(self, frontend: str) -> Path:
         """Return where a front end keeps what is its own of this volume: what outlives the target,
         and its socket, if it listens at one. It need not be there."""

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import attrs
 
+from core.triples import TripleLifecycle
 from tierce import (
     ConflictError,
     EngineDescription,
@@ -182,6 +183,14 @@ def tierce_engines() -> list[EngineDescription]:
             options=FolderOptions,
             contract=2,
         ),
+        EngineDescription(
+            name="triple",
+            summary="Three folders.",
+            factory=factory,
+            lifecycle=f"{MODULE}:TripleLifecycle",
+            options=FolderOptions,
+            contract=2,
+        ),
         EngineDescription(name="bare", summary="Nothing on disk.", factory=factory, contract=2),
         EngineDescription(
             name="memory",
@@ -279,9 +288,9 @@ class InPlace:
 
         return give_up
 
-    def work_off(self) -> None:
-        """Do what waits longest."""
-        work, done = self.waiting.pop(0)
+    def work_off(self, place: int = 0) -> None:
+        """Do what waits longest, or has that place among what waits."""
+        work, done = self.waiting.pop(place)
         try:
             result = carry_out(self.registry, work)
         except Exception as error:  # noqa: BLE001 - as the process that does it
@@ -302,6 +311,7 @@ class Scene:
         self.events: list[Event] = []
         self._store: StateStore | None = None
         FolderLifecycle.faults.clear()
+        TripleLifecycle.faults.clear()
 
     @property
     def store(self) -> StateStore:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from jiva.whole import WholeJiva
 from tierce import (
     Event,
     LocalVolume,
@@ -20,7 +21,6 @@ from tierce import (
 from tierce.process.epoll import EpollReactor
 from tierce.volume.statistics import StatisticsPage
 from tierce_jiva.boot import boot_id
-from tierce_jiva.lifecycle import JivaLifecycle
 from tierce_jiva.options import JivaOptions, ReplicaOptions
 from tierce_jiva.replica_process import ReplicaProcess
 from tierce_jiva.store import SparseFileStore
@@ -60,7 +60,7 @@ class Site:
         self.events: list[Event] = []
         self.addresses: dict[str, str] = {}
         self.processes: dict[str, ReplicaProcess] = {}
-        self.lifecycle = lifecycle = JivaLifecycle(store)
+        self.lifecycle = lifecycle = WholeJiva(store)
         lifecycle.create(self.volume)
         self.members = {member.name: member for member in lifecycle.members(self.volume)}
         for name in self.members:

@@ -7,18 +7,18 @@ from pathlib import Path
 import attrs
 import pytest
 
+from jiva.whole import WholeJiva
 from tierce import ConflictError, LocalVolume, UsageError
 from tierce_jiva.ballot import Ballot, Membership, Order, Record
 from tierce_jiva.boot import boot_id
 from tierce_jiva.folder import ReplicaFolder
-from tierce_jiva.lifecycle import JivaLifecycle
 from tierce_jiva.opening import Opening, Waiting, choose
 from tierce_jiva.options import JivaOptions, ReplicaOptions
 from tierce_jiva.promise import Promise
 
 NAMES = ("replica-1", "replica-2", "replica-3")
 BALLOT = Ballot(5, 7)
-LIFECYCLE = JivaLifecycle()
+LIFECYCLE = WholeJiva()
 
 
 @pytest.fixture

@@ -9,15 +9,15 @@ from random import Random
 import attrs
 import pytest
 
+from jiva.whole import WholeJiva
 from recorded_disk import LateFiles, RecordedDisk
 from tierce import ConflictError, FormatError, LocalVolume, TemporaryError, UsageError
 from tierce_jiva.ballot import Ballot, Membership
 from tierce_jiva.folder import ReplicaFolder
-from tierce_jiva.lifecycle import JivaLifecycle
 from tierce_jiva.options import JivaOptions, ReplicaOptions
 from tierce_jiva.removing import Place, look
 
-LIFECYCLE = JivaLifecycle()
+LIFECYCLE = WholeJiva()
 
 
 @pytest.fixture
@@ -75,15 +75,18 @@ def test_with_one_disk_not_mounted_nothing_goes_until_it_is_back(volume: LocalVo
     for mount_point in (False, True):
         if mount_point:
             third.mkdir()
-        with pytest.raises(TemporaryError, match=f"replica-3 in {third}: mount its disk"):
+        with pytest.raises(TemporaryError, match=f"^replica-3: nothing is found in {third}: mount"):
             LIFECYCLE.condemn(volume, ())
+        # The others are marked, and have all that they had.
+        assert places(volume) == [Place.DELETED, Place.DELETED, Place.LOST]
+        LIFECYCLE.spare(volume)
         assert places(volume) == [Place.WHOLE, Place.WHOLE, Place.LOST]
     third.rmdir()
     away.rename(third)
     LIFECYCLE.condemn(volume, ())
     # And gone again when its bytes should go: the others' go, it is waited for.
     third.rename(away)
-    with pytest.raises(TemporaryError, match="replica-3"):
+    with pytest.raises(TemporaryError, match=r"^replica-3: nothing is found"):
         LIFECYCLE.empty(volume, ())
     assert not (folders(volume)[0] / "head-000.img").exists()
     away.rename(third)
@@ -135,15 +138,21 @@ def test_if_one_folder_is_foreign_nothing_is_left_of_the_others(volume: LocalVol
     assert [entry.name for entry in third.iterdir()] == ["letter"]
 
 
-def test_a_creation_that_fails_leaves_alone_what_was_there_before_it(volume: LocalVolume) -> None:
+def test_a_making_that_is_repeated_or_fails_leaves_alone_what_was_there_before_it(
+    volume: LocalVolume,
+) -> None:
     LIFECYCLE.create(volume)
     first, _, third = folders(volume)
     (first / "head-000.img").write_bytes(b"x" * 65536)
     (third / "volume.json").unlink()
     (third / "letter").write_text("dear")
+    one, _, other = LIFECYCLE.members(volume)
+    LIFECYCLE.create_member(volume, one)
+    before = sorted(entry.name for entry in third.iterdir())
     with pytest.raises(ConflictError):
-        LIFECYCLE.create(volume)
+        LIFECYCLE.create_member(volume, other)
     assert (first / "head-000.img").read_bytes() == b"x" * 65536
+    assert sorted(entry.name for entry in third.iterdir()) == before
 
 
 def test_another_volumes_folders_are_not_deleted(volume: LocalVolume) -> None:
@@ -278,7 +287,7 @@ def test_adopting_refuses_two_folders_that_claim_one_replica(
 KEEPS = (0.0, 1.0, 0.5, 0.5)
 
 
-def live(lifecycle: JivaLifecycle, volume: LocalVolume, disk: RecordedDisk) -> None:
+def live(lifecycle: WholeJiva, volume: LocalVolume, disk: RecordedDisk) -> None:
     """Make and delete a volume."""
     lifecycle.create(volume)
     disk.note("done", "create")
@@ -314,7 +323,7 @@ def explore(root: Path, volume: LocalVolume, ignored: tuple[str, ...] = ()) -> i
     root.mkdir()
     disk = RecordedDisk(root, ignored)
     with disk:
-        live(JivaLifecycle(files=LateFiles()), volume, disk)
+        live(WholeJiva(files=LateFiles()), volume, disk)
     random, tried = Random(3), 0
     for is_kept in (True, False):
         for count in disk.states(KEEPS, random):
@@ -362,7 +371,7 @@ def test_power_may_be_lost_at_every_point_of_giving_up_what_is_made(
     LIFECYCLE.create(small)
     disk = RecordedDisk(root)
     with disk:
-        JivaLifecycle(files=LateFiles()).delete(small)
+        WholeJiva(files=LateFiles()).delete(small)
     for _count in disk.states(KEEPS, Random(3)):
         if is_kept:
             LIFECYCLE.create(small)

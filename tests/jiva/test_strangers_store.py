@@ -22,7 +22,9 @@ from tierce import (
     BatchEntry,
     Code,
     ConflictError,
+    Finding,
     FormatError,
+    MemberLifecycle,
     Op,
     Request,
     StoreChoice,
@@ -302,8 +304,9 @@ def test_a_replica_whose_database_is_damaged_is_removed_all_the_same(
     site.lifecycle.condemn(site.volume, ())
     with pytest.raises(UsageError, match="the bytes of replica-1 are gone"):
         site.lifecycle.spare(site.volume)
-    site.lifecycle.empty(site.volume, ())
-    site.lifecycle.tidy(site.volume, ())
+    # The deletion waits, and goes on from its beginning: the others were taken back.
+    for step in (site.lifecycle.condemn, site.lifecycle.empty, site.lifecycle.tidy):
+        step(site.volume, ())
     assert not folder.exists()
 
 
@@ -410,9 +413,15 @@ def test_a_volume_is_adopted_by_the_engine_whose_store_has_its_bytes(
     site: Site, registry: Registry
 ) -> None:
     folders = tuple(member.folder for member in site.members.values())
-    assert lifecycle_of(registry, "jiva-sqlite").adopt(folders)["uuid"] == "00ff"
+    own, other = (lifecycle_of(registry, engine) for engine in ("jiva-sqlite", "jiva"))
+    assert isinstance(own, MemberLifecycle)
+    assert isinstance(other, MemberLifecycle)
+    findings = tuple(Finding(folder, own.adopt_member(folder)) for folder in folders)
+    assert own.adopt_found(findings, ())["uuid"] == "00ff"
+    # The records, which this store keeps, are read where a replica is lost.
+    assert "replica-3 is lost" in own.adopt_found(findings[:2], ("replica-3",))["loss"]
     with pytest.raises(FormatError, match="kept by the store sqlite, not sparse-file"):
-        lifecycle_of(registry, "jiva").adopt(folders)
+        other.adopt_member(folders[0])
 
 
 def test_a_failed_flush_fails_until_the_store_is_renewed(site: Site) -> None:

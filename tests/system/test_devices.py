@@ -10,6 +10,7 @@ import attrs
 import pytest
 
 from core.volume.model import Run, open_context, volume_spec
+from jiva.whole import WholeJiva
 from tierce import ConflictError, FormatError, LocalVolume, UsageError
 from tierce.process.epoll import EpollReactor
 from tierce.volume.statistics import StatisticsPage
@@ -17,7 +18,6 @@ from tierce_engines.file import FileDevice
 from tierce_engines.file_lifecycle import FileLifecycle
 from tierce_engines.file_record import record_of
 from tierce_engines.options import FileOptions
-from tierce_jiva.lifecycle import JivaLifecycle
 from tierce_jiva.options import JivaOptions, ReplicaOptions
 
 pytestmark = [
@@ -139,7 +139,7 @@ def test_the_root_of_a_disk_is_a_replicas_folder_and_is_left_as_it_was_found(
     folder = mount("disk")
     options = JivaOptions((ReplicaOptions(folder=str(folder)),))
     volume = attrs.evolve(volume_spec(tmp_path, "jiva"), engine="jiva", engine_options=options)
-    lifecycle = JivaLifecycle()
+    lifecycle = WholeJiva()
     lifecycle.create(volume)
     assert (folder / "head-000.img").exists()
     for step in (lifecycle.condemn, lifecycle.empty, lifecycle.tidy):
@@ -156,7 +156,7 @@ def test_a_volume_too_large_for_the_file_system_leaves_nothing_on_it(
         volume_spec(tmp_path, "jiva"), engine="jiva", engine_options=options, size_bytes=1 << 46
     )
     with pytest.raises(OSError, match="too large"):
-        JivaLifecycle().create(huge)
+        WholeJiva().create(huge)
     raw = attrs.evolve(on(folder / "deep" / "x.img", tmp_path / "own"), size_bytes=1 << 46)
     with pytest.raises(OSError, match="too large"):
         FileLifecycle().create(raw)

@@ -14,10 +14,13 @@ from typing import Any
 import attrs
 
 from tierce.errors import ConflictError, FormatError, UsageError, explain
-from tierce.inventory.errands import Errand, GivenUpError, run_here
+from tierce.inventory.apart import check_all
+from tierce.inventory.errands import Answer, Errand, GivenUpError, Together, run_here
+from tierce.member_lifecycle import Finding
 from tierce.process.paths import Paths
-from tierce.process.works import Call, Work, work_for
+from tierce.process.works import Call, Work, member_work, work_for
 from tierce.registry import Registry
+from tierce.registry.members import apart_of, reads_members
 from tierce.spec import LocalVolume
 from tierce.state import Owner, Phase, VolumeRecord, acquire
 from tierce.state.store import StateStore
@@ -109,9 +112,7 @@ def adopt_record(store: StateStore, registry: Registry, wanted: Adoption) -> Err
 
 def _ask(registry: Registry, engine: str, wanted: Adoption) -> Errand[Adopted]:
     """Return what an engine says that the folders hold. It may raise anything."""
-    mapping: dict[str, Any] = yield Work(
-        call=Call.ADOPT, engine=engine, folders=wanted.folders, without=wanted.without
-    )
+    mapping = yield from _read(registry, engine, wanted)
     missing = [key for key in ("name", "uuid", "created") if key not in mapping]
     if missing:
         raise FormatError(
@@ -134,6 +135,36 @@ def _ask(registry: Registry, engine: str, wanted: Adoption) -> Errand[Adopted]:
     return Adopted(record, loss)
 
 
+def _read(registry: Registry, engine: str, wanted: Adoption) -> Errand[dict[str, Any]]:
+    """Return what an engine reads from the folders: all at once, or from each by itself."""
+    if not reads_members(registry, engine):
+        mapping: dict[str, Any] = yield Work(
+            call=Call.ADOPT, engine=engine, folders=wanted.folders, without=wanted.without
+        )
+        return mapping
+    read = [Work(call=Call.ADOPT_MEMBER, engine=engine, folders=(one,)) for one in wanted.folders]
+    answers: tuple[Answer, ...] = (yield Together(tuple(read))) if read else ()
+    errors = [answer.error for answer in answers if answer.error is not None]
+    if errors:
+        raise min(errors, key=_weight)
+    found = zip(wanted.folders, answers, strict=True)
+    findings = tuple(Finding(folder, answer.result) for folder, answer in found)
+    decided: dict[str, Any] = yield _deciding(engine, findings, wanted.without)
+    return decided
+
+
+def _weight(error: Exception) -> int:
+    """Return what is told first: what is this engine's and can't be taken says more than what is
+    of none."""
+    if isinstance(error, GivenUpError):
+        return 0
+    return 1 if isinstance(error, ConflictError) else 2
+
+
+def _deciding(engine: str, findings: tuple[Finding, ...], without: tuple[str, ...]) -> Work:
+    return Work(call=Call.ADOPT_FOUND, engine=engine, findings=findings, without=without)
+
+
 def _why(reasons: list[tuple[str, Exception]], wanted: Adoption) -> str:
     """Tell each engine's reason, or only those of the engines that know the folders."""
     known = [reason for reason in reasons if isinstance(reason[1], ConflictError)] or reasons
@@ -149,11 +180,11 @@ def describe_owner(record: VolumeRecord) -> str:
 
 
 def explain_conflict(
-    error: ConflictError, store: StateStore, spec: LocalVolume
+    error: ConflictError, store: StateStore, registry: Registry, spec: LocalVolume
 ) -> Errand[ConflictError]:
     """If the folders hold a volume already, say which, and what is to be done."""
     try:
-        seen = yield work_for(Call.IDENTIFY, spec)
+        seen = yield from _identify(registry, spec)
         found = seen["found"]
         known = _known(store, str(found["uuid"]))
     except Exception:  # noqa: BLE001 - no engine knows more of it: what is known is told
@@ -171,6 +202,24 @@ def explain_conflict(
         f"{found.get('name')!r} already. To take it back with its data run: "
         f"tierce volume adopt {shlex.join(words)}"
     )
+
+
+def _identify(registry: Registry, spec: LocalVolume) -> Errand[dict[str, Any]]:
+    """Return what lies in a volume's folders: "found", the "folders" that are there, and which
+    members have "lost" theirs. It may raise anything."""
+    names = [one.name for one in apart_of(registry, spec)]
+    if not names:
+        seen: dict[str, Any] = yield work_for(Call.IDENTIFY, spec)
+        return seen
+    works = tuple(member_work(Call.IDENTIFY_MEMBER, spec, name) for name in names)
+    answers: tuple[Answer, ...] = yield Together(works)
+    check_all(names, answers)
+    results = [answer.result for answer in answers]
+    there = [one for one in results if one["found"] is not None]
+    lost = [name for name, one in zip(names, results, strict=True) if one["found"] is None]
+    findings = tuple(Finding(Path(one["folder"]), one["found"]) for one in there)
+    found = yield _deciding(spec.engine, findings, tuple(lost))
+    return {"found": found, "lost": lost, "folders": [one["folder"] for one in there]}
 
 
 def _known(store: StateStore, uuid: str) -> VolumeRecord | None:

@@ -7,8 +7,9 @@
       '--cancel, or refused                     in every phase
 
 The phase lies in the state, durable before the step that it names begins; the steps are the
-engine's (`tierce.Lifecycle`). Until every part of a volume says that it is deleted nothing of it is
-gone: a deletion that can't be done is over then, and the volume is as it was.
+engine's (`tierce.Lifecycle`), each done for all members beside each other. Until every part of a
+volume says that it is deleted nothing of it is gone: a deletion that can't be done is over then,
+and the volume is as it was.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from collections.abc import Callable
 import attrs
 
 from tierce.errors import TemporaryError, UsageError, explain
+from tierce.inventory.apart import do_whole
 from tierce.inventory.engines import Engines
 from tierce.inventory.errands import Errand, GivenUpError
-from tierce.process.works import Call, work_for
+from tierce.process.works import Call
 from tierce.registry.members import parts_of
 from tierce.spec import Event, LocalVolume
 from tierce.state import Phase, VolumeRecord
@@ -110,7 +112,7 @@ class Deletions:
         if record.phase is not Phase.DELETING:
             raise UsageError(f"volume {name} can't be kept: bytes of it are gone already")
         try:
-            yield work_for(Call.SPARE, self._engines.parse(record))
+            yield from self._do(Call.SPARE, self._engines.parse(record))
         except OSError as error:
             raise TemporaryError(f"volume {name} can't be taken back: {explain(error)}") from error
         return self._end(record)
@@ -125,9 +127,9 @@ class Deletions:
                     return Outcome(error=refusal)
                 record = self._step(record, Phase.EMPTYING)
             if record.phase is Phase.EMPTYING:
-                yield work_for(Call.EMPTY, volume, without=record.without)
+                yield from self._do(Call.EMPTY, volume, record.without)
                 record = self._step(record, Phase.CLEARING)
-            yield work_for(Call.TIDY, volume, without=record.without)
+            yield from self._do(Call.TIDY, volume, record.without)
             self._store.drop_volume(record.name)
         except GivenUpError as error:
             return Outcome(waits_for=self._why(record, explain(error)))
@@ -142,12 +144,12 @@ class Deletions:
     def _condemn(self, volume: LocalVolume, record: VolumeRecord) -> Errand[Exception | None]:
         """Mark everything; return why it can't be, the volume being as it was then."""
         try:
-            yield work_for(Call.CONDEMN, volume, without=record.without)
+            yield from self._do(Call.CONDEMN, volume, record.without)
         except (TemporaryError, OSError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the volume stays
             try:
-                yield work_for(Call.SPARE, volume)
+                yield from self._do(Call.SPARE, volume)
             except Exception as failure:  # noqa: BLE001 - as above
                 message = f"volume {record.name} stays, but part of it says that it is deleted"
                 self._tell(
@@ -156,6 +158,9 @@ class Deletions:
             self._end(record)
             return error
         return None
+
+    def _do(self, call: Call, volume: LocalVolume, without: tuple[str, ...] = ()) -> Errand[None]:
+        return do_whole(self._engines.registry, call, volume, without)
 
     def _step(self, record: VolumeRecord, phase: Phase) -> VolumeRecord:
         # Its parts that are left alone may have become more meanwhile.

@@ -9,6 +9,8 @@ between two steps::
         yield Work(create, volume)      # meanwhile the server goes on
         store.put(ready)
 
+What may be done at the same time it yields together, and is sent what comes of each.
+
 The errands of one volume are gone about one after the other, those of several beside each other.
 One that needs no work is over at once.
 """
@@ -17,6 +19,7 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 import attrs
@@ -26,7 +29,29 @@ from tierce.process.works import Work
 
 T = TypeVar("T")
 
-Errand: TypeAlias = Generator[Work, Any, T]
+
+@attrs.frozen
+class Together:
+    """Works that don't wait for one another: one that hangs or fails keeps no other from being
+    done. What comes of them is sent when all are over: an `Answer` for each, in their order."""
+
+    works: tuple[Work, ...]
+
+
+@attrs.frozen
+class Answer:
+    """What came of one of several works.
+
+    Attributes:
+        result: What it returned.
+        error: What it failed by; None if it did not.
+    """
+
+    result: Any = None
+    error: Exception | None = None
+
+
+Errand: TypeAlias = Generator[Work | Together, Any, T]
 #: Gets what comes of something, or what it failed by.
 Done: TypeAlias = Callable[[Any, Exception | None], None]
 
@@ -54,14 +79,18 @@ class _Going:
     Attributes:
         errand: The errand.
         done: Gets its result.
-        work: The work that is under way for it; None before the first.
-        give_up: Gives that work up.
+        step: What it waits for; None before the first.
+        works: The works of that which are under way, by their place in it.
+        answers: What has come of the others.
+        give_up: Gives up one that is under way, by its place.
     """
 
     errand: Errand[Any]
     done: Done
-    work: Work | None = None
-    give_up: Callable[[GivenUpError], None] | None = None
+    step: Work | Together | None = None
+    works: dict[int, Work] = attrs.field(factory=dict)
+    answers: dict[int, Answer] = attrs.field(factory=dict)
+    give_up: dict[int, Callable[[GivenUpError], None]] = attrs.field(factory=dict)
 
 
 class Errands:
@@ -81,9 +110,9 @@ class Errands:
         return frozenset(self._queues)
 
     def under_way(self, key: str) -> Work | None:
-        """Return the work that is waited for."""
+        """Return the work that is waited for; of several the first."""
         queue = self._queues.get(key)
-        return queue[0].work if queue else None
+        return next(iter(queue[0].works.values()), None) if queue else None
 
     def begin(self, key: str, errand: Errand[Any], done: Done) -> None:
         """Go about an errand, after those with the same key.
@@ -99,11 +128,10 @@ class Errands:
             self._step(key, None, None)
 
     def interrupt(self, key: str, why: str) -> None:
-        """Give up the work that is under way: the errand is thrown a GivenUpError, and goes on as
-        it does after any that fails."""
+        """Give up what is under way: the errand is thrown a GivenUpError, or is sent it for each
+        of several, and goes on as it does after any that fails."""
         queue = self._queues.get(key)
-        give_up = queue[0].give_up if queue else None
-        if give_up is not None:
+        for give_up in list(queue[0].give_up.values()) if queue else ():
             give_up(GivenUpError(why))
 
     def _step(self, key: str, result: Any, error: Exception | None) -> None:
@@ -119,17 +147,17 @@ class Errands:
         """Let the first errand of a queue go on; return whether it is the next one's turn."""
         queue = self._queues[key]
         going = queue[0]
-        going.work = going.give_up = None
+        going.step = None
         answer: Any = None
         failure: Exception | None = None
         try:
-            going.work = going.errand.throw(error) if error else going.errand.send(result)
+            going.step = going.errand.throw(error) if error else going.errand.send(result)
         except StopIteration as end:
             answer = end.value
         except Exception as raised:  # noqa: BLE001 - it is told to who began it
             failure = raised
-        if going.work is not None:
-            self._do(key, going, going.work)
+        if going.step is not None:
+            self._do(key, going, going.step)
             return False
         try:
             # Before its place is free: what who is told begins comes after those that wait.
@@ -141,17 +169,29 @@ class Errands:
             del self._queues[key]
         return bool(queue)
 
-    def _do(self, key: str, going: _Going, work: Work) -> None:
-        is_over = False
+    def _do(self, key: str, going: _Going, step: Work | Together) -> None:
+        works = step.works if isinstance(step, Together) else (step,)
+        assert works, "an errand that needs no work yields none"
+        # All of them before the first is begun, which may be over at once.
+        going.works, going.answers = dict(enumerate(works)), {}
+        for place, work in enumerate(works):
+            give_up = self._worker.do(work, partial(self._done, key, going, place))
+            if going.step is step and place in going.works:
+                going.give_up[place] = give_up
 
-        def done(result: Any, error: Exception | None) -> None:
-            nonlocal is_over
-            is_over = True
+    def _done(
+        self, key: str, going: _Going, place: int, result: Any, error: Exception | None
+    ) -> None:
+        """A work is over; with the last of those that were wanted together the errand goes on."""
+        going.answers[place] = Answer(result, error)
+        going.give_up.pop(place, None)
+        del going.works[place]
+        if going.works:
+            return
+        if isinstance(going.step, Together):
+            self._step(key, tuple(going.answers[one] for one in sorted(going.answers)), None)
+        else:
             self._step(key, result, error)
-
-        give_up = self._worker.do(work, done)
-        if not is_over:
-            going.give_up = give_up
 
 
 def run_here(errand: Errand[T], do: Callable[[Work], Any]) -> T:
@@ -161,15 +201,21 @@ def run_here(errand: Errand[T], do: Callable[[Work], Any]) -> T:
         errand: The errand.
         do: Does a work.
     """
+
+    def answer(work: Work) -> Answer:
+        try:
+            return Answer(do(work))
+        except Exception as error:  # noqa: BLE001 - the errand knows what to do about it
+            return Answer(error=error)
+
     try:
-        work = next(errand)
+        step = next(errand)
         while True:
-            try:
-                result = do(work)
-            except Exception as error:  # noqa: BLE001 - the errand knows what to do about it
-                work = errand.throw(error)
-            else:
-                work = errand.send(result)
+            if isinstance(step, Together):
+                step = errand.send(tuple(answer(work) for work in step.works))
+                continue
+            came = answer(step)
+            step = errand.throw(came.error) if came.error else errand.send(came.result)
     except StopIteration as end:
         found: T = end.value
         return found

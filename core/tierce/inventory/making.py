@@ -17,9 +17,10 @@ from tierce.config import leaves, volume_to_mapping
 from tierce.config.quantity import format_size
 from tierce.errors import ConflictError, TierceError, UsageError, explain
 from tierce.inventory.adoption import explain_conflict
+from tierce.inventory.apart import do_whole
 from tierce.inventory.engines import Engines, Served
 from tierce.inventory.errands import Errand
-from tierce.process.works import Call, work_for
+from tierce.process.works import Call
 from tierce.spec import Event, VolumeSpec
 from tierce.state import Owner, Phase, VolumeRecord
 from tierce.state.store import StateStore
@@ -69,7 +70,8 @@ class Making:
         """Undo a creation, whole or cut off, and forget it. What can't be undone is told."""
         name = record.name
         try:
-            yield work_for(Call.DELETE, self._engines.parse(record))
+            volume = self._engines.parse(record)
+            yield from do_whole(self._engines.registry, Call.DELETE, volume)
         except Exception as error:  # noqa: BLE001 - whatever it is, the rest is not kept by it
             message = f"volume {name} was not made, and something is left of it: {explain(error)}"
             self._tell(name, "volume.left-over", message, "warning")
@@ -85,12 +87,14 @@ class Making:
         self._store.put_volume(record)
         self.under_way[name] = volume
         try:
-            yield work_for(Call.CREATE, volume)
+            yield from do_whole(self._engines.registry, Call.CREATE, volume)
         except Exception as error:
             # Whatever it is, a bug in a plugin's lifecycle included: nothing of it is to stay.
             yield from self.give_up(record)
             if isinstance(error, ConflictError):
-                raise (yield from explain_conflict(error, self._store, volume)) from error
+                raise (
+                    yield from explain_conflict(error, self._store, self._engines.registry, volume)
+                ) from error
             if isinstance(error, OSError) and error.errno == errno.EFBIG:
                 raise UsageError(
                     f"volume {name}: {format_size(volume.size_bytes)} is too large for a file "

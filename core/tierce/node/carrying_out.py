@@ -10,11 +10,12 @@ from typing import Any
 
 from tierce.durable import make_folder, remove_folders
 from tierce.lifecycle import Lifecycle
+from tierce.member_lifecycle import MemberLifecycle
 from tierce.node.frontend_folder import remove_frontend_folders
 from tierce.process.works import Call, Work
 from tierce.registry import Registry
 from tierce.registry.lifecycles import lifecycle_of
-from tierce.spec import LocalVolume
+from tierce.spec import LocalVolume, MemberSpec, VolumeSpec
 
 
 def carry_out(registry: Registry, work: Work) -> Any:
@@ -27,8 +28,44 @@ def carry_out(registry: Registry, work: Work) -> Any:
     lifecycle = lifecycle_of(registry, work.engine)
     if work.call is Call.ADOPT:
         return dict(lifecycle.adopt(work.folders, work.without))
+    if work.call in (Call.ADOPT_MEMBER, Call.ADOPT_FOUND):
+        return _among_folders(lifecycle, work)
     assert work.volume is not None, "all but a search among folders is done for a volume"
+    if work.member:
+        return _for_member(lifecycle, work, work.volume)
+    assert isinstance(work.volume, LocalVolume), "a volume as a whole is done for on its node"
     return _for_volume(lifecycle, work, work.volume)
+
+
+def _among_folders(lifecycle: Lifecycle, work: Work) -> Any:
+    assert isinstance(lifecycle, MemberLifecycle), "who asks has looked whether it is one"
+    if work.call is Call.ADOPT_FOUND:
+        return dict(lifecycle.adopt_found(work.findings, work.without))
+    (folder,) = work.folders
+    return dict(lifecycle.adopt_member(folder))
+
+
+def _for_member(lifecycle: Lifecycle, work: Work, volume: VolumeSpec) -> Any:
+    assert isinstance(lifecycle, MemberLifecycle), "who asks has looked whether it is one"
+    (member,) = (one for one in lifecycle.members(volume) if one.name == work.member)
+    match work.call:
+        case Call.CREATE_MEMBER:
+            lifecycle.create_member(volume, member)
+        case Call.DELETE_MEMBER:
+            lifecycle.delete_member(volume, member)
+        case Call.CONDEMN_MEMBER:
+            lifecycle.condemn_member(volume, member)
+        case Call.SPARE_MEMBER:
+            lifecycle.spare_member(volume, member)
+        case Call.EMPTY_MEMBER:
+            lifecycle.empty_member(volume, member)
+        case Call.TIDY_MEMBER:
+            lifecycle.tidy_member(volume, member)
+        case Call.IDENTIFY_MEMBER:
+            is_there = not _is_lost(member)
+            found = dict(lifecycle.adopt_member(member.folder)) if is_there else None
+            return {"folder": str(member.folder), "found": found}
+    return None
 
 
 def _for_volume(lifecycle: Lifecycle, work: Work, volume: LocalVolume) -> Any:
@@ -70,7 +107,11 @@ def _identify(lifecycle: Lifecycle, volume: LocalVolume) -> dict[str, Any]:
     """Return what lies in a volume's folders, and in which: those that are there, and the names of
     the parts whose folders are lost."""
     members = lifecycle.members(volume)
-    lost = [one.name for one in members if not one.folder.is_dir() or not any(one.folder.iterdir())]
+    lost = [one.name for one in members if _is_lost(one)]
     folders = [one.folder for one in members if one.name not in lost] or [volume.folder]
     found = dict(lifecycle.adopt(tuple(folders), tuple(lost)))
     return {"found": found, "lost": lost, "folders": [str(folder) for folder in folders]}
+
+
+def _is_lost(member: MemberSpec) -> bool:
+    return not member.folder.is_dir() or not any(member.folder.iterdir())

@@ -10,7 +10,7 @@ import attrs
 from tierce.codec import from_json, to_json
 from tierce.config import options_from_mapping
 from tierce.process.live_options import fixed_volume, live_values, split, whole_volume
-from tierce.process.local_volume import ROOT, local_values, local_volume
+from tierce.process.local_volume import ROOT, local_volume, volume_values
 from tierce.registry import Registry
 from tierce.spec import LocalVolume, MemberSpec
 
@@ -35,7 +35,7 @@ class TargetSettings:
     def fixed_values(self) -> dict[str, Any]:
         """Return what a restart is needed for as JSON values."""
         return {
-            **local_values(self.volume, fixed_volume(self.volume)),
+            **volume_values(self.volume, fixed_volume(self.volume)),
             "members": to_json(self.members),
             "sections": {name: split(one)[0] for name, one in self.sections.items()},
         }

@@ -29,9 +29,10 @@ from tierce.errors import (
     UsageError,
     explain,
 )
-from tierce.process.local_volume import local_values, local_volume
+from tierce.member_lifecycle import Finding
+from tierce.process.local_volume import local_volume, volume_of, volume_values
 from tierce.registry import Registry
-from tierce.spec import LocalVolume
+from tierce.spec import LocalVolume, VolumeSpec
 
 _ORIGIN = "what this process was given to do"
 #: A stranger's message may be of any length; a control message may not.
@@ -53,11 +54,24 @@ class Call(enum.Enum):
     IDENTIFY = "identify"
     LOSS = "loss"
     ACCEPT_LOSS = "accept_loss"
+    CREATE_MEMBER = "create_member"
+    DELETE_MEMBER = "delete_member"
+    CONDEMN_MEMBER = "condemn_member"
+    SPARE_MEMBER = "spare_member"
+    EMPTY_MEMBER = "empty_member"
+    TIDY_MEMBER = "tidy_member"
+    ADOPT_MEMBER = "adopt_member"
+    #: `adopt_member`, of a member's own folder, if anything is there.
+    IDENTIFY_MEMBER = "identify_member"
+    ADOPT_FOUND = "adopt_found"
 
     @property
     def method(self) -> str:
         """The method of the lifecycle."""
-        return Call.ADOPT.value if self is Call.IDENTIFY else self.value
+        return _METHODS.get(self, self).value
+
+
+_METHODS = {Call.IDENTIFY: Call.ADOPT, Call.IDENTIFY_MEMBER: Call.ADOPT_MEMBER}
 
 
 @attrs.frozen(kw_only=True)
@@ -67,25 +81,32 @@ class Work:
     Attributes:
         call: What is called.
         engine: The engine whose lifecycle it is.
-        volume: The volume; None where folders are asked for one.
+        volume: The volume; None where folders are asked for one. What is done for a member has it
+            without a folder of its own, which only this node knows of.
+        member: The member that it is done for, by its name; empty for the volume as a whole.
         before: The volume as it is, or was last, served.
         folders: The folders that are asked for a volume.
         without: Names of the parts that are lost or damaged.
         keep: The part whose bytes are to count.
+        findings: What was found in the folders that are asked for a volume.
     """
 
     call: Call
     engine: str
-    volume: LocalVolume | None = None
+    volume: VolumeSpec | None = None
+    member: str = ""
     before: LocalVolume | None = None
     folders: tuple[Path, ...] = ()
     without: tuple[str, ...] = ()
     keep: str = ""
+    findings: tuple[Finding, ...] = ()
 
     @property
     def title(self) -> str:
-        """Name it in a sentence: "create of the engine jiva"."""
-        return f"{self.call.method} of the engine {self.engine}"
+        """Name it in a sentence: "create of the engine file", "create_member of the engine jiva for
+        replica-1"."""
+        what = f"{self.call.method} of the engine {self.engine}"
+        return f"{what} for {self.member}" if self.member else what
 
     def to_values(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -93,10 +114,12 @@ class Work:
             "call": self.call.value,
             "engine": self.engine,
             "volume": _volume_values(self.volume),
+            "member": self.member,
             "before": _volume_values(self.before),
             "folders": [str(folder) for folder in self.folders],
             "without": list(self.without),
             "keep": self.keep,
+            "findings": [[str(one.folder), dict(one.found)] for one in self.findings],
         }
 
     @classmethod
@@ -110,23 +133,37 @@ class Work:
             call=Call(values["call"]),
             engine=values["engine"],
             volume=_volume(values["volume"], registry),
-            before=_volume(values["before"], registry),
+            member=values["member"],
+            before=_local(values["before"], registry),
             folders=tuple(Path(folder) for folder in values["folders"]),
             without=tuple(values["without"]),
             keep=values["keep"],
+            findings=tuple(Finding(Path(folder), found) for folder, found in values["findings"]),
         )
 
 
 def work_for(call: Call, volume: LocalVolume, **more: Any) -> Work:
-    """Return a work for a volume."""
+    """Return a work for a volume as a whole."""
     return Work(call=call, engine=volume.engine, volume=volume, **more)
 
 
-def _volume_values(volume: LocalVolume | None) -> dict[str, Any] | None:
-    return None if volume is None else local_values(volume, volume_to_mapping(volume))
+def member_work(call: Call, volume: VolumeSpec, member: str) -> Work:
+    """Return a work for one member of a volume. It holds nothing that another node could not
+    read: the volume's own folder on this one stays out of it."""
+    if isinstance(volume, LocalVolume):
+        volume = volume.anywhere()
+    return Work(call=call, engine=volume.engine, volume=volume, member=member)
 
 
-def _volume(values: Mapping[str, Any] | None, registry: Registry) -> LocalVolume | None:
+def _volume_values(volume: VolumeSpec | None) -> dict[str, Any] | None:
+    return None if volume is None else volume_values(volume, volume_to_mapping(volume))
+
+
+def _volume(values: Mapping[str, Any] | None, registry: Registry) -> VolumeSpec | None:
+    return None if values is None else volume_of(values, registry, _ORIGIN)
+
+
+def _local(values: Mapping[str, Any] | None, registry: Registry) -> LocalVolume | None:
     return None if values is None else local_volume(values, registry, _ORIGIN)
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from tierce.errors import PluginError
 from tierce.lifecycle import Lifecycle
+from tierce.member_lifecycle import Finding, MemberLifecycle
 from tierce.registry import Registry, blaming, is_promise, mistake, resolve
 from tierce.spec import LocalVolume, MemberSpec, VolumeSpec
 from tierce.store import Store, StoreChoice
@@ -31,10 +32,16 @@ def lifecycle_of(registry: Registry, engine: str) -> Lifecycle:
     with blaming(registry, "engine", engine, "making its lifecycle"):
         make = resolve(name)
         is_other = isinstance(make, type) and not issubclass(make, Lifecycle)
+        missing = sorted(getattr(make, "__abstractmethods__", ()))
+        if missing:
+            why = f"its lifecycle {name} lacks the methods {', '.join(missing)}"
+            raise PluginError(why, plugin=engine)
         lifecycle: Any = make(*arguments) if callable(make) and not is_other else None
         if not isinstance(lifecycle, Lifecycle):
             why = f"its lifecycle {name} is no class derived from tierce.Lifecycle"
             raise PluginError(why, plugin=engine)
+    if isinstance(lifecycle, MemberLifecycle):
+        return MistrustedMembers(lifecycle, registry, engine)
     return MistrustedLifecycle(lifecycle, registry, engine)
 
 
@@ -97,9 +104,7 @@ class MistrustedLifecycle(Lifecycle):
     def adopt(self, folders: tuple[Path, ...], without: tuple[str, ...] = ()) -> Mapping[str, Any]:
         """As the plugin's."""
         found: Any = self._ask("adopt", partial(self.inner.adopt, folders, without))
-        if not isinstance(found, Mapping):
-            raise self._returned("adopt", found, "a mapping")
-        return found
+        return self._mapping("adopt", found)
 
     def loss(self, volume: LocalVolume, keep: str) -> str:
         """As the plugin's."""
@@ -120,6 +125,11 @@ class MistrustedLifecycle(Lifecycle):
             raise mistake(self._registry, "engine", self._engine, why)
         return answer
 
+    def _mapping(self, method: str, given: Any) -> Mapping[str, Any]:
+        if not isinstance(given, Mapping):
+            raise self._returned(method, given, "a mapping")
+        return given
+
     def _list(self, method: str, given: Any) -> Any:
         if not isinstance(given, tuple | list):
             raise self._returned(method, given, "a tuple")
@@ -128,6 +138,54 @@ class MistrustedLifecycle(Lifecycle):
     def _returned(self, method: str, given: object, expected: str) -> PluginError:
         why = f"{method} of its lifecycle returned {type(given).__name__}; expected {expected}"
         return mistake(self._registry, "engine", self._engine, why)
+
+
+class MistrustedMembers(MistrustedLifecycle, MemberLifecycle):
+    """A plugin's lifecycle whose members are made and removed apart, called as any is.
+
+    Args:
+        inner: The plugin's.
+        registry: The plugins.
+        engine: The engine's name.
+    """
+
+    inner: MemberLifecycle
+
+    def create_member(self, volume: VolumeSpec, member: MemberSpec) -> None:
+        """As the plugin's."""
+        self._ask("create_member", partial(self.inner.create_member, volume, member))
+
+    def delete_member(self, volume: VolumeSpec, member: MemberSpec) -> None:
+        """As the plugin's."""
+        self._ask("delete_member", partial(self.inner.delete_member, volume, member))
+
+    def condemn_member(self, volume: VolumeSpec, member: MemberSpec) -> None:
+        """As the plugin's."""
+        self._ask("condemn_member", partial(self.inner.condemn_member, volume, member))
+
+    def spare_member(self, volume: VolumeSpec, member: MemberSpec) -> None:
+        """As the plugin's."""
+        self._ask("spare_member", partial(self.inner.spare_member, volume, member))
+
+    def empty_member(self, volume: VolumeSpec, member: MemberSpec) -> None:
+        """As the plugin's."""
+        self._ask("empty_member", partial(self.inner.empty_member, volume, member))
+
+    def tidy_member(self, volume: VolumeSpec, member: MemberSpec) -> None:
+        """As the plugin's."""
+        self._ask("tidy_member", partial(self.inner.tidy_member, volume, member))
+
+    def adopt_member(self, folder: Path) -> Mapping[str, Any]:
+        """As the plugin's."""
+        found: Any = self._ask("adopt_member", partial(self.inner.adopt_member, folder))
+        return self._mapping("adopt_member", found)
+
+    def adopt_found(
+        self, findings: tuple[Finding, ...], without: tuple[str, ...]
+    ) -> Mapping[str, Any]:
+        """As the plugin's."""
+        found: Any = self._ask("adopt_found", partial(self.inner.adopt_found, findings, without))
+        return self._mapping("adopt_found", found)
 
 
 def store_of(registry: Registry, name: str) -> StoreChoice:

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -190,11 +190,6 @@ def take_lock(folder: int, path: Path, files: Files) -> int:
     return lock
 
 
-def has_identity(path: Path) -> bool:
-    """Return True if the folder is some replica's, whole or damaged."""
-    return (path / VOLUME).exists()
-
-
 def read_identity(path: Path, name: str = VOLUME) -> Identity:
     """Return whose folder it is, as its file of that name says.
 
@@ -203,18 +198,27 @@ def read_identity(path: Path, name: str = VOLUME) -> Identity:
     """
     body = read_sealed(path / name, "volume")
     try:
-        return Identity(
-            volume=str(body["volume"]),
-            uuid=str(body["uuid"]),
-            replica=str(body["replica"]),
-            members=tuple(str(name) for name in body["members"]),
-            size_bytes=int(body["size_bytes"]),
-            block_size=int(body["block_size"]),
-            created=float(body["created"]),
-            store=str(body.get("store", SPARSE_FILE)),
-        )
+        return identity_of_values(body)
     except (KeyError, TypeError, ValueError) as error:
         raise FormatError(f"lacks or has a wrong {error}", path=path / name) from error
+
+
+def identity_of_values(body: Mapping[str, Any]) -> Identity:
+    """Return whose folder it is, from values as a folder's file has them.
+
+    Raises:
+        KeyError, TypeError or ValueError: One is missing, or is none.
+    """
+    return Identity(
+        volume=str(body["volume"]),
+        uuid=str(body["uuid"]),
+        replica=str(body["replica"]),
+        members=tuple(str(name) for name in body["members"]),
+        size_bytes=int(body["size_bytes"]),
+        block_size=int(body["block_size"]),
+        created=float(body["created"]),
+        store=str(body.get("store", SPARSE_FILE)),
+    )
 
 
 def identity_to(identity: Identity) -> dict[str, Any]:

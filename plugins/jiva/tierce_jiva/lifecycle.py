@@ -1,15 +1,17 @@
-"""A jiva volume's folders: made once, described by themselves, removed on request."""
+"""A jiva volume's folders: each made once, described by itself, removed on request, apart from the
+others."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tierce import (
     ConflictError,
+    Finding,
     FormatError,
-    Lifecycle,
+    MemberLifecycle,
     MemberSpec,
     RecordPlace,
     StoreChoice,
@@ -19,10 +21,10 @@ from tierce import (
     UsageError,
     VolumeSpec,
 )
-from tierce_jiva.adopting import adopt_folders
+from tierce_jiva.adopting import adopt_found, read_folder
 from tierce_jiva.boot import boot_id
 from tierce_jiva.files import Files, OsFiles
-from tierce_jiva.folder import Identity, has_identity
+from tierce_jiva.folder import Identity
 from tierce_jiva.forcing import Replica, describe_loss, force
 from tierce_jiva.making import create_folder
 from tierce_jiva.options import JivaOptions
@@ -41,9 +43,9 @@ from tierce_jiva.store import SPARSE_FILE
 from tierce_jiva.stored import Stored, sparse_file, stored_by
 
 
-class JivaLifecycle(Lifecycle):
-    """What the supervisor asks of the engine. Replicas are named by their place in the config:
-    replica-1, replica-2, ...
+class JivaLifecycle(MemberLifecycle):
+    """What core asks of the engine beside the I/O path. Replicas are named by their place in the
+    config: replica-1, replica-2, ...
 
     Args:
         store: What keeps the replicas' bytes; sparse files without.
@@ -63,41 +65,29 @@ class JivaLifecycle(Lifecycle):
             for number, replica in enumerate(options.replicas, start=1)
         )
 
-    def create(self, volume: VolumeSpec) -> None:
-        """Make a folder for each replica; if one fails, those made just now are removed again.
+    def create_member(self, volume: VolumeSpec, member: MemberSpec) -> None:
+        """Make the replica's folder.
 
         Raises:
-            ConflictError: A folder holds something else.
+            ConflictError: It holds something else.
         """
-        members = self.members(volume)
-        made: list[MemberSpec] = []
-        names = tuple(member.name for member in members)
-        try:
-            for member in members:
-                identity = Identity(
-                    volume=volume.name,
-                    uuid=volume.uuid,
-                    replica=member.name,
-                    members=names,
-                    size_bytes=volume.size_bytes,
-                    block_size=volume.block_size,
-                    created=volume.created,
-                    store=self._stored(volume, member).store,
-                )
-                is_new = not has_identity(member.folder)
-                stored = self._stored(volume, member)
-                create_folder(identity, member.folder, boot_id(), self._files, stored)
-                if is_new:
-                    made.append(member)
-        except (OSError, TierceError):
-            for member in made:
-                self._undo(volume, member)
-            raise
+        stored = self._stored(volume, member)
+        identity = Identity(
+            volume=volume.name,
+            uuid=volume.uuid,
+            replica=member.name,
+            members=tuple(one.name for one in self.members(volume)),
+            size_bytes=volume.size_bytes,
+            block_size=volume.block_size,
+            created=volume.created,
+            store=stored.store,
+        )
+        create_folder(identity, member.folder, boot_id(), self._files, stored)
 
-    def delete(self, volume: VolumeSpec) -> None:
-        """Remove the folders of a creation that is given up, and nothing that is not theirs."""
-        for member in self.members(volume):
-            self._undo(volume, member)
+    def delete_member(self, volume: VolumeSpec, member: MemberSpec) -> None:
+        """Remove the folder of a creation that is given up, and nothing that is not its own."""
+        stored = self._stored(volume, member)
+        undo_folder(member.folder, volume.uuid, member.name, self._files, stored)
 
     def check_change(self, before: VolumeSpec, now: VolumeSpec) -> None:
         """Refuse other replicas, and folders that don't hold them.
@@ -118,59 +108,62 @@ class JivaLifecycle(Lifecycle):
                     f"not hold it: say {old.folder}, or move the folder there first"
                 )
 
-    def condemn(self, volume: VolumeSpec, without: tuple[str, ...]) -> None:
-        """Let every folder say that it is to go, or none."""
-        found = list(self._look(volume, without))
-        lost = [member for member, place in found if place is Place.LOST]
-        if lost:
-            raise TemporaryError(_describe_lost(volume, lost))
-        for member, place in found:
-            if place is not Place.DELETED:
-                condemn_folder(member.folder, place, self._files)
+    def condemn_member(self, volume: VolumeSpec, member: MemberSpec) -> None:
+        """Let the folder say that it is to go."""
+        place = _look(volume, member)
+        if place is Place.LOST:
+            raise TemporaryError(_describe_lost(volume, member))
+        if place is not Place.DELETED:
+            condemn_folder(member.folder, place, self._files)
 
-    def spare(self, volume: VolumeSpec) -> None:
-        """Make the folders whole again.
+    def spare_member(self, volume: VolumeSpec, member: MemberSpec) -> None:
+        """Make the folder whole again.
 
         Raises:
-            UsageError: Bytes of one are gone.
+            UsageError: Bytes of it are gone.
         """
-        for member in self.members(volume):
-            try:
-                place = look(member.folder, volume.uuid, member.name)
-            except TierceError:
-                # What `condemn` did not touch.
-                continue
-            if place is Place.DELETED:
-                if not has_bytes(self._stored(volume, member)):
-                    raise UsageError(f"volume {volume.name}: the bytes of {member.name} are gone")
-                spare_folder(member.folder, self._files)
+        try:
+            place = look(member.folder, volume.uuid, member.name)
+        except TierceError:
+            # What `condemn_member` did not touch.
+            return
+        if place is Place.DELETED:
+            if not has_bytes(self._stored(volume, member)):
+                raise UsageError(f"volume {volume.name}: the bytes of {member.name} are gone")
+            spare_folder(member.folder, self._files)
 
-    def empty(self, volume: VolumeSpec, without: tuple[str, ...]) -> None:
-        """Remove the bytes of the folders that are to go."""
-        found = list(self._look(volume, without))
-        for member, place in found:
-            if place is Place.DELETED:
-                empty_folder(member.folder, self._files, self._stored(volume, member))
-        lost = [member for member, place in found if place is not Place.DELETED]
-        if lost:
-            raise TemporaryError(_describe_lost(volume, lost))
+    def empty_member(self, volume: VolumeSpec, member: MemberSpec) -> None:
+        """Remove the bytes of the folder that is to go."""
+        if _look(volume, member) is not Place.DELETED:
+            raise TemporaryError(_describe_lost(volume, member))
+        empty_folder(member.folder, self._files, self._stored(volume, member))
 
-    def tidy(self, volume: VolumeSpec, without: tuple[str, ...]) -> None:
-        """Remove the folders that are empty now."""
-        for member, place in self._look(volume, without):
-            if place is Place.DELETED:
-                drop_folder(member.folder, place, self._files)
+    def tidy_member(self, volume: VolumeSpec, member: MemberSpec) -> None:
+        """Remove the folder that is empty now."""
+        place = _look(volume, member)
+        if place is Place.DELETED:
+            drop_folder(member.folder, place, self._files)
 
-    def adopt(self, folders: tuple[Path, ...], without: tuple[str, ...] = ()) -> Mapping[str, Any]:
-        """Read a volume back from its replicas' folders, in any order.
+    def adopt_member(self, folder: Path) -> Mapping[str, Any]:
+        """Read whose folder it is, and which membership it has accepted last.
 
         Raises:
-            FormatError: A folder is no replica's.
+            FormatError: It is no replica's, or another store keeps its bytes.
+            ConflictError: It is empty, or was being deleted.
+        """
+        store = self._store.name if self._store else SPARSE_FILE
+        return read_folder(folder, store, self._record_of)
+
+    def adopt_found(
+        self, findings: tuple[Finding, ...], without: tuple[str, ...]
+    ) -> Mapping[str, Any]:
+        """Put a volume together from what its replicas' folders say, in any order.
+
+        Raises:
             ConflictError: They belong to different volumes, two hold one replica, or some are
                 missing.
         """
-        store = self._store.name if self._store else SPARSE_FILE
-        return adopt_folders(folders, without, store, self._record_of)
+        return adopt_found(findings, without)
 
     def loss(self, volume: VolumeSpec, keep: str) -> str:
         """Say what may be lost if the volume opens from the replica `keep`, whatever the others
@@ -221,10 +214,6 @@ class JivaLifecycle(Lifecycle):
             Replica(member, self._stored(volume, member)) for member in self.members(volume)
         )
 
-    def _undo(self, volume: VolumeSpec, member: MemberSpec) -> None:
-        stored = self._stored(volume, member)
-        undo_folder(member.folder, volume.uuid, member.name, self._files, stored)
-
     def _is_moved(self, volume: VolumeSpec, old: MemberSpec, new: MemberSpec) -> bool:
         """True if the new folder holds the replica, or neither does: what is lost has no place."""
         try:
@@ -235,28 +224,23 @@ class JivaLifecycle(Lifecycle):
         except TierceError:
             return False
 
-    def _look(
-        self, volume: VolumeSpec, without: tuple[str, ...]
-    ) -> Iterator[tuple[MemberSpec, Place]]:
-        """Say of each replica that is to go what lies in its folder.
 
-        Raises:
-            ConflictError: A folder holds something else, or is damaged.
-        """
-        for member in self.members(volume):
-            if member.name in without:
-                continue
-            try:
-                yield member, look(member.folder, volume.uuid, member.name)
-            except (ConflictError, FormatError) as error:
-                raise ConflictError(f"{member.name}: {error}. {_rest(volume, [member])}") from error
+def _look(volume: VolumeSpec, member: MemberSpec) -> Place:
+    """Return what lies in the folder of a replica that is to go.
+
+    Raises:
+        ConflictError: It holds something else, or is damaged.
+    """
+    try:
+        return look(member.folder, volume.uuid, member.name)
+    except (ConflictError, FormatError) as error:
+        raise ConflictError(f"{error}. {_rest(volume, member)}") from error
 
 
-def _describe_lost(volume: VolumeSpec, lost: list[MemberSpec]) -> str:
-    folders = ", ".join(f"{member.name} in {member.folder}" for member in lost)
-    return f"nothing is found of {folders}: mount its disk. If it is lost: {_rest(volume, lost)}"
+def _describe_lost(volume: VolumeSpec, member: MemberSpec) -> str:
+    folder = member.folder
+    return f"nothing is found in {folder}: mount its disk. If it is lost: {_rest(volume, member)}"
 
 
-def _rest(volume: VolumeSpec, members: list[MemberSpec]) -> str:
-    words = " ".join(f"--without {member.name}" for member in members)
-    return f"`tierce volume delete {volume.name} {words}` deletes the rest"
+def _rest(volume: VolumeSpec, member: MemberSpec) -> str:
+    return f"`tierce volume delete {volume.name} --without {member.name}` deletes the rest"

@@ -11,6 +11,7 @@ import pytest
 
 from core.scenes import Scene
 from core.scenes import volume as in_scene
+from jiva.whole import WholeJiva
 from tierce import ConflictError, LocalVolume, UsageError
 from tierce.codec import from_json, to_json
 from tierce.config import volume_from_mapping
@@ -27,7 +28,6 @@ from tierce.process.paths import Paths
 from tierce.registry import Registry
 from tierce.state import Owner, Phase, acquire
 from tierce.state.store import StateStore
-from tierce_jiva.lifecycle import JivaLifecycle
 from tierce_jiva.options import JivaOptions, ReplicaOptions
 
 REFUSED = ConflictError("the folder holds another volume")
@@ -47,17 +47,18 @@ def volume(tmp_path: Path) -> LocalVolume:
         *("demo", "0" * 32, 65536, 512, "jiva", JivaOptions(replicas), ()),
         folder=tmp_path / "own",
     )
-    JivaLifecycle().create(made)
+    WholeJiva().create(made)
     return made
 
 
 def folders(volume: LocalVolume) -> tuple[Path, ...]:
-    return tuple(member.folder for member in JivaLifecycle().members(volume))
+    return tuple(member.folder for member in WholeJiva().members(volume))
 
 
 def explain(store: StateStore, volume: LocalVolume) -> str:
-    explaining = explain_conflict(REFUSED, store, volume)
-    return str(run_here(explaining, partial(carry_out, Registry.load())))
+    registry = Registry.load()
+    explaining = explain_conflict(REFUSED, store, registry, volume)
+    return str(run_here(explaining, partial(carry_out, registry)))
 
 
 def adopt(store: StateStore, registry: Registry, wanted: Adoption) -> Adopted:
@@ -107,7 +108,7 @@ def test_a_bug_of_an_engine_that_is_asked_for_the_way_back_hides_no_refusal(
     asked = volume_from_mapping(mapping, scene.registry, base=scene.folder, origin="here")
     wanted = LocalVolume.of(asked, folder)
     with StateStore(scene.paths.state) as store:
-        explaining = explain_conflict(REFUSED, store, wanted)
+        explaining = explain_conflict(REFUSED, store, scene.registry, wanted)
         assert run_here(explaining, partial(carry_out, scene.registry)) is REFUSED
 
 

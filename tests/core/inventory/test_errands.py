@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 
 from tierce import ConflictError
-from tierce.inventory.errands import Done, Errand, Errands, GivenUpError, run_here
+from tierce.inventory.errands import (
+    Answer,
+    Done,
+    Errand,
+    Errands,
+    GivenUpError,
+    Together,
+    run_here,
+)
 from tierce.process.works import Call, Work
 
 
@@ -216,3 +224,58 @@ def test_without_a_server_an_errand_is_gone_about_in_place() -> None:
         return "2"
 
     assert run_here(both(), do) == "12"
+
+
+def together(told: list[Any]) -> Errand[str]:
+    answers = yield Together((work("one"), work("two"), work("three")))
+    told.append(answers)
+    yield work("last")
+    return "done"
+
+
+def test_works_that_are_wanted_together_wait_for_none_and_the_errand_for_all(
+    errands: Errands, worker: ByHand
+) -> None:
+    seen: list[Any] = []
+    told: list[Any] = []
+    errands.begin("demo", together(seen), lambda *what: told.append(what))
+    assert list(worker.under_way) == ["one", "two", "three"]
+    failure = ConflictError("no")
+    worker.settle("three", "c")
+    worker.settle("one", error=failure)
+    assert (errands.under_way("demo"), seen) == (work("two"), [])
+    worker.settle("two", "b")
+    assert seen == [(Answer(error=failure), Answer("b"), Answer("c"))]
+    assert errands.under_way("demo") == work("last")
+    worker.settle("last")
+    assert told == [("done", None)]
+
+
+def test_of_works_that_are_wanted_together_all_that_are_under_way_are_given_up(
+    errands: Errands, worker: ByHand
+) -> None:
+    seen: list[Any] = []
+    errands.begin("demo", together(seen), lambda *_what: None)
+    worker.settle("two", "b")
+    errands.interrupt("demo", "deleted")
+    assert worker.given_up == ["one", "three"]
+    ((one, two, three),) = seen
+    assert (str(one.error), two.result, str(three.error)) == ("deleted", "b", "deleted")
+    # The next work is not: who gives up has not seen it.
+    assert list(worker.under_way) == ["last"]
+
+
+def test_works_that_are_wanted_together_are_done_in_turn_where_there_is_no_server() -> None:
+    done: list[str] = []
+    seen: list[Any] = []
+
+    def do(one: Work) -> str:
+        done.append(one.engine)
+        if one.engine == "two":
+            raise ConflictError("no")
+        return one.engine.upper()
+
+    assert run_here(together(seen), do) == "done"
+    assert done == ["one", "two", "three", "last"]
+    ((one, two, three),) = seen
+    assert (one.result, str(two.error), three.result) == ("ONE", "no", "THREE")

@@ -259,6 +259,54 @@ LIFECYCLES = [
 ]
 
 
+def apart(mistake: str) -> dict[str, Any]:
+    return {"engine": "mistaken-members", "options": {"mistake": mistake}}
+
+
+NO_OTHER = "its volume is not served; its other members are undone"
+
+MEMBER_LIFECYCLES = [
+    Row(
+        *("members' lifecycle", "`create_member` missing", CONFIG, AT_CHECK, VOLUME),
+        lambda trial: trial.checked(engine="mistaken-few"),
+    ),
+    *(
+        Row(
+            *("members' lifecycle", f"`create_member` {what}", SERVE, AT_START, NO_OTHER),
+            lambda trial, what=what: trial.refused(**apart(f"create_member of two: {what}")),  # type: ignore[misc]
+        )
+        for what in ("raises", "exits", "is async")
+    ),
+    Row(
+        *("members' lifecycle", "`create_member` hangs", EVENT, "after 5 s"),
+        "its volume is not served; its other members are made",
+        lambda trial: unreturned(trial, Call.CREATE_MEMBER),
+    ),
+    Row(
+        *("members' lifecycle", "`create_member` ends its process", SERVE, AT_START, NO_OTHER),
+        lambda trial: ended(trial, Call.CREATE_MEMBER),
+    ),
+    Row(
+        *("members' lifecycle", "`condemn_member` raises", SERVE, AT_ONCE),
+        "the volume is not deleted; its other members are spared",
+        lambda trial: trial.deleted(**apart("condemn_member of two: raises")),
+    ),
+    *(
+        Row(
+            *("members' lifecycle", f"`adopt_member` {what}", "`volume adopt`", AT_ONCE),
+            "nothing is adopted",
+            lambda trial, what=what: adopted(trial, what, "mistaken-members"),  # type: ignore[misc]
+        )
+        for what in ("exits", "returns text")
+    ),
+    Row(
+        *("members' lifecycle", "`adopt_found` names no volume", "`volume adopt`", AT_ONCE),
+        "nothing is adopted",
+        lambda trial: adopted(trial, "all", "mistaken-members"),
+    ),
+]
+
+
 def opening(part: str, title: str, **volume: Any) -> Row:
     """A mistake that keeps a volume from being opened."""
     return Row(part, title, SERVE, AT_START, VOLUME, lambda trial: trial.opened(**volume))
@@ -661,6 +709,6 @@ SIDES = [
     ),
 ]
 ROWS = [
-    *(*DECLARING, *LIFECYCLES, *ENGINES, *FILTERS),
+    *(*DECLARING, *LIFECYCLES, *MEMBER_LIFECYCLES, *ENGINES, *FILTERS),
     *(*STORES, *MEMBERS, *FRONTS, *MANAGED, *SIDES),
 ]

@@ -13,7 +13,7 @@ from tierce.inventory.errands import run_here
 from tierce.inventory.workers import ASKED_S, TOLD_S
 from tierce.node.carrying_out import carry_out
 from tierce.process.plan import Plan, Role
-from tierce.process.works import Call, work_for
+from tierce.process.works import Call, member_work, work_for
 from tierce.server.works import Works
 from tierce.state.store import StateStore
 from tierce.supervision.child import Child
@@ -63,12 +63,12 @@ def ended(trial: Trial, call: Call) -> str:
     return str(told[0])
 
 
-def adopted(trial: Trial, mistake: str) -> str:
+def adopted(trial: Trial, mistake: str, engine: str = "mistaken") -> str:
     """Return what is said of folders that the engine is asked about."""
     folder = trial.folder / mistake
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     paths = trial.process(Plan("serve", Role.PORTAL)).paths
-    wanted = Adoption((folder,), engine="mistaken")
+    wanted = Adoption((folder,), engine=engine)
     with StateStore(paths.state) as store:
         try:
             run_here(
@@ -93,11 +93,13 @@ def _asked(trial: Trial, call: Call) -> tuple[Works, Child, list[Exception | Non
         lambda: trial.reactor.call_soon(works.look),
     )
     works.use(trial.registry)
-    volume = volume_from_mapping(
-        trial.mapping(), trial.registry, base=trial.folder, origin="tierce.yaml"
-    )
+    is_apart = call.value.endswith("_member")
+    engine = "mistaken-members" if is_apart else "mistaken"
+    mapping = trial.mapping(engine=engine)
+    volume = volume_from_mapping(mapping, trial.registry, base=trial.folder, origin="tierce.yaml")
     local = LocalVolume.of(volume, trial.folder / "own")
-    works.do(work_for(call, local), lambda _result, error: told.append(error))
+    work = member_work(call, local, "two") if is_apart else work_for(call, local)
+    works.do(work, lambda _result, error: told.append(error))
     trial.reactor.turn()
     assert children.child is not None
     works.heard(children.child)

@@ -9,10 +9,11 @@ import attrs
 import pytest
 
 from core.scenes import FolderLifecycle, Scene, note, volume
-from tierce import ConflictError, FormatError, LocalVolume, PluginError, UsageError
+from core.triples import TripleLifecycle, triple
+from tierce import ConflictError, Finding, FormatError, LocalVolume, PluginError, UsageError
 from tierce.config import volume_from_mapping
 from tierce.node.carrying_out import carry_out
-from tierce.process.works import Call, Work, work_for
+from tierce.process.works import Call, Work, member_work, work_for
 
 
 @pytest.fixture
@@ -98,3 +99,53 @@ def test_a_bug_of_the_engine_is_told_by_its_plugin(scene: Scene, wanted: LocalVo
         do(scene, Call.CREATE, wanted)
     with pytest.raises(FormatError, match="keeps nothing in folders"):
         carry_out(scene.registry, Work(call=Call.ADOPT, engine="bare", folders=(Path("/a"),)))
+
+
+def triples(scene: Scene) -> LocalVolume:
+    parsed = volume_from_mapping(triple(), scene.registry, base=scene.folder, origin="here")
+    return LocalVolume.of(parsed, scene.paths.volume("demo"), uuid="ab" * 16, created=5.0)
+
+
+def test_what_is_done_for_a_member_is_done_for_that_one_alone(scene: Scene) -> None:
+    volume = triples(scene)
+    place = scene.folder / "demo-folder"
+    folder = place / "two"
+
+    def do_member(call: Call) -> list[str]:
+        carry_out(scene.registry, member_work(call, volume, "two"))
+        assert not {"one", "three"} & {one.name for one in place.iterdir()}
+        return sorted(one.name for one in folder.iterdir()) if folder.exists() else []
+
+    assert do_member(Call.CREATE_MEMBER) == ["bytes", "note"]
+    assert do_member(Call.CONDEMN_MEMBER) == ["bytes", "deleted"]
+    assert do_member(Call.SPARE_MEMBER) == ["bytes", "note"]
+    assert do_member(Call.CONDEMN_MEMBER) == ["bytes", "deleted"]
+    assert do_member(Call.EMPTY_MEMBER) == ["deleted"]
+    assert do_member(Call.TIDY_MEMBER) == []
+    do_member(Call.CREATE_MEMBER)
+    assert do_member(Call.DELETE_MEMBER) == []
+
+
+def test_a_members_own_folder_is_read_if_anything_is_there(scene: Scene) -> None:
+    volume = triples(scene)
+    folder = scene.folder / "demo-folder" / "two"
+    identify = member_work(Call.IDENTIFY_MEMBER, volume, "two")
+    assert carry_out(scene.registry, identify) == {"folder": str(folder), "found": None}
+    carry_out(scene.registry, member_work(Call.CREATE_MEMBER, volume, "two"))
+    found = carry_out(scene.registry, identify)["found"]
+    assert (found["member"], found["uuid"]) == ("two", volume.uuid)
+    read = Work(call=Call.ADOPT_MEMBER, engine="triple", folders=(folder,))
+    assert carry_out(scene.registry, read) == found
+    decide = Work(
+        call=Call.ADOPT_FOUND,
+        engine="triple",
+        findings=(Finding(folder, found),),
+        without=("one", "three"),
+    )
+    assert carry_out(scene.registry, decide)["uuid"] == volume.uuid
+
+
+def test_a_bug_of_the_engine_in_a_member_is_told_by_its_plugin(scene: Scene) -> None:
+    TripleLifecycle.faults["create_member", "two"] = SystemExit(3)
+    with pytest.raises(PluginError, match="create_member of its lifecycle: SystemExit: 3"):
+        carry_out(scene.registry, member_work(Call.CREATE_MEMBER, triples(scene), "two"))

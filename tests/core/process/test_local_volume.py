@@ -11,7 +11,7 @@ import pytest
 from core import scenes
 from tierce import ConfigError, LocalVolume
 from tierce.config import volume_from_mapping, volume_to_mapping
-from tierce.process.local_volume import ROOT, local_values, local_volume
+from tierce.process.local_volume import ROOT, local_volume, volume_values
 from tierce.registry import Registry
 
 
@@ -27,7 +27,7 @@ def volume(registry: Registry) -> LocalVolume:
 
 
 def test_it_is_the_same_volume_there(registry: Registry, volume: LocalVolume) -> None:
-    sent = json.loads(json.dumps(local_values(volume, volume_to_mapping(volume))))
+    sent = json.loads(json.dumps(volume_values(volume, volume_to_mapping(volume))))
     assert local_volume(sent, registry, "test") == volume
 
 
@@ -37,4 +37,4 @@ def test_what_a_plugin_does_not_take_is_told_with_where_it_came_from(
     mapping = volume_to_mapping(volume)
     mapping["options"]["of_an_older_version"] = 1
     with pytest.raises(ConfigError, match=r"a work: .*'of_an_older_version'"):
-        local_volume(local_values(volume, mapping), registry, "a work")
+        local_volume(volume_values(volume, mapping), registry, "a work")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from pathlib import Path
 
+import attrs
 import pytest
 
 from core.scenes import Scene, volume
@@ -13,6 +14,7 @@ from tierce import (
     ConfigError,
     ConflictError,
     DeviceError,
+    Finding,
     FormatError,
     LocalVolume,
     PluginError,
@@ -25,7 +27,7 @@ from tierce import (
 from tierce.config import volume_from_mapping
 from tierce.errors import explain
 from tierce.process.messages import decode, encode
-from tierce.process.works import Call, Work, error_of, failure_values, work_for
+from tierce.process.works import Call, Work, error_of, failure_values, member_work, work_for
 
 ERRORS = [
     TierceError("it failed"),
@@ -92,4 +94,26 @@ def test_a_work_arrives_with_the_identity_of_its_volume_and_its_secrets(scene: S
 
 def test_whose_folders_are_is_asked_by_the_method_that_takes_volumes_back() -> None:
     assert Call.IDENTIFY.method == "adopt"
-    assert {call.method for call in Call} == {call.value for call in Call} - {"identify"}
+    assert Call.IDENTIFY_MEMBER.method == "adopt_member"
+    identify = {"identify", "identify_member"}
+    assert {call.method for call in Call} == {call.value for call in Call} - identify
+
+
+def test_a_work_for_a_member_holds_no_folder_of_this_node_but_what_the_options_name(
+    scene: Scene,
+) -> None:
+    parsed = volume_from_mapping(volume(), scene.registry, base=scene.folder, origin="here")
+    known = LocalVolume.of(parsed, scene.folder / "own", uuid="ab" * 16, created=5.5)
+    work = member_work(Call.CREATE_MEMBER, known, "one")
+    sent = encode(work.to_values())
+    assert b"own" not in sent
+    arrived = Work.from_values(decode(sent), scene.registry)
+    assert arrived == work
+    assert arrived.volume == attrs.evolve(parsed, uuid="ab" * 16, created=5.5)
+    assert arrived.title == "create_member of the engine folder for one"
+
+
+def test_what_was_found_in_folders_arrives_with_its_folder(scene: Scene) -> None:
+    findings = (Finding(Path("/a"), {"uuid": "00ff"}), Finding(Path("/b"), {}))
+    work = Work(call=Call.ADOPT_FOUND, engine="folder", findings=findings, without=("c",))
+    assert Work.from_values(decode(encode(work.to_values())), scene.registry) == work

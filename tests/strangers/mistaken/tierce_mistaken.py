@@ -262,6 +262,49 @@ class Life(tierce.Lifecycle):
         raise tierce.FormatError("it is no folder of ours", path=folders[0])
 
 
+class Lives(tierce.MemberLifecycle):
+    """What an engine with members makes for each on disk: nothing, or a mistake."""
+
+    def members(self, volume: tierce.VolumeSpec) -> tuple[tierce.MemberSpec, ...]:
+        """Name two."""
+        return tuple(tierce.MemberSpec(name, Path(f"/{name}")) for name in ("one", "two"))
+
+    def create_member(self, volume: tierce.VolumeSpec, member: tierce.MemberSpec) -> Any:
+        """Make nothing; make the mistake for the second one."""
+        made = does(volume.engine_options.mistake, f"create_member of {member.name}")
+        return made() if callable(made) else None
+
+    def delete_member(self, volume: tierce.VolumeSpec, member: tierce.MemberSpec) -> None:
+        """Remove nothing."""
+
+    def condemn_member(self, volume: tierce.VolumeSpec, member: tierce.MemberSpec) -> None:
+        """Mark nothing."""
+        does(volume.engine_options.mistake, f"condemn_member of {member.name}")
+
+    def spare_member(self, volume: tierce.VolumeSpec, member: tierce.MemberSpec) -> None:
+        """Mark nothing."""
+
+    def empty_member(self, volume: tierce.VolumeSpec, member: tierce.MemberSpec) -> None:
+        """Remove nothing."""
+
+    def tidy_member(self, volume: tierce.VolumeSpec, member: tierce.MemberSpec) -> None:
+        """Remove nothing."""
+
+    def adopt_member(self, folder: Path) -> Any:
+        """Make the mistake that a folder is called by."""
+        return does(f"adopt_member: {folder.name}", "adopt_member") or {}
+
+    def adopt_found(self, findings: tuple[tierce.Finding, ...], without: tuple[str, ...]) -> Any:
+        """Take everything for a volume without a name."""
+        return {}
+
+
+class FewLives(Lives):
+    """One that forgot a method."""
+
+    create_member = tierce.MemberLifecycle.create_member
+
+
 # -- a filter --------------------------------------------------------------------------------------
 
 
@@ -585,6 +628,8 @@ def tierce_engines() -> list[tierce.EngineDescription]:
             concurrency=tierce.Concurrency.BATCH,
         ),
         attrs.evolve(simple, name="mistaken-life", lifecycle=f"{_HERE}:Worker"),
+        attrs.evolve(simple, name="mistaken-members", lifecycle=f"{_HERE}:Lives"),
+        attrs.evolve(simple, name="mistaken-few", lifecycle=f"{_HERE}:FewLives"),
         attrs.evolve(
             simple,
             name="mistaken-serial",
