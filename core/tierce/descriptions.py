@@ -56,7 +56,7 @@ class ReplicatorDescription:
         summary: One sentence.
         factory: `(OpenContext) -> Device`.
         member: `(MemberContext) -> Member`.
-        lifecycle: Class derived from `tierce.Lifecycle`, called with a `StoreChoice`: for the
+        lifecycle: Class derived from `tierce.MemberLifecycle`, called with a `StoreChoice`: for the
             engines that pair it with a store and name no lifecycle.
         options: Option class: for the engines that pair it with a store and have no options.
     """
@@ -78,9 +78,10 @@ class EngineDescription:
         name: What the config calls it.
         summary: One sentence.
         factory: `(OpenContext) -> Device | SimpleDevice`; or empty, and the replicator's is used.
-        lifecycle: Class derived from `tierce.Lifecycle`, called without arguments, or with a
-            `StoreChoice` where `store` is named; or empty, and the replicator's is used. Without
-            either there is nothing to make on disk, and no members.
+        lifecycle: Class derived from `tierce.Lifecycle`, or from `tierce.MemberLifecycle` if it has
+            members, called without arguments, or with a `StoreChoice` where `store` is named; or
+            empty, and the replicator's is used. Without either there is nothing to make on disk,
+            and no members.
         concurrency: Where its calls may run, if it has a factory: a replicator's takes batches.
         durable: For a SimpleDevice: what was flushed survives a restart.
         options: Option class, of the volume's `options:`; `NoOptions`, and the replicator's is

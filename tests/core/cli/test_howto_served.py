@@ -6,15 +6,30 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
+import attrs
 import pytest
 
 from core.cli.howto import howto_files, install
 from core.fake_process import FakeProcess
 from core.volume.model import Run
 from jiva.device_site import Site
-from tierce import Code, LocalVolume, Op, Request, StoreChoice
+from tierce import (
+    Code,
+    ConflictError,
+    Finding,
+    FormatError,
+    LocalVolume,
+    MemberLifecycle,
+    MemberSpec,
+    Op,
+    Request,
+    StoreChoice,
+    TemporaryError,
+    VolumeSpec,
+)
 from tierce.config import volume_from_mapping
 from tierce.node.target import Target
 from tierce.process.epoll import EpollReactor
@@ -191,3 +206,50 @@ def test_the_store_keeps_three_replicas_equal_and_rebuilds_one(
     for step in ("condemn", "empty"):
         getattr(site.lifecycle, step)(site.volume, ())
     assert not [path for path in kept if path.exists()]
+
+
+def test_the_members_of_the_howto_are_made_removed_and_read_apart(
+    tmp_path: Path, registry: Registry
+) -> None:
+    del registry
+    from tierce_shelf.members import ShelvesLifecycle  # type: ignore[import-not-found] # noqa: PLC0415
+
+    lifecycle: MemberLifecycle = ShelvesLifecycle()
+    folders = tuple(tmp_path / name for name in ("a", "b"))
+    options = SimpleNamespace(folders=folders)
+    volume = VolumeSpec("books", "00ff", 1 << 20, BLOCK, "shelves", options, ())
+    members = lifecycle.members(volume)
+
+    def each(*steps: Callable[[VolumeSpec, MemberSpec], None]) -> list[list[str]]:
+        for step in steps:
+            for member in [*members, *members]:
+                step(volume, member)
+        return [sorted(one.name for one in folder.glob("*")) for folder in folders]
+
+    assert each(lifecycle.create_member) == [["card.json"], ["card.json"]]
+    for folder in folders:
+        (folder / "one.bytes").touch()
+    found = tuple(Finding(folder, lifecycle.adopt_member(folder)) for folder in folders[::-1])
+    assert lifecycle.adopt_found(found, ()) == {
+        **{"name": "books", "uuid": "00ff", "created": 0.0, "size": 1 << 20, "block_size": BLOCK},
+        "options": {"folders": [str(folder) for folder in folders]},
+    }
+    with pytest.raises(ConflictError):
+        lifecycle.adopt_found(found, ("shelf-2",))
+    with pytest.raises(ConflictError, match="another volume's"):
+        lifecycle.create_member(attrs.evolve(volume, uuid="beef"), members[0])
+    marked = each(lifecycle.condemn_member)
+    assert marked == [["deleted.json", "one.bytes"]] * 2
+    with pytest.raises(FormatError):
+        lifecycle.adopt_member(folders[0])
+    assert each(lifecycle.spare_member) == [["card.json", "one.bytes"]] * 2
+    folders[0].rename(tmp_path / "away")
+    for step in (lifecycle.condemn_member, lifecycle.empty_member):
+        with pytest.raises(TemporaryError):
+            step(volume, members[0])
+    (tmp_path / "away").rename(folders[0])
+    assert each(lifecycle.condemn_member, lifecycle.empty_member) == [["deleted.json"]] * 2
+    each(lifecycle.tidy_member)
+    assert not any(folder.exists() for folder in folders)
+    each(lifecycle.create_member, lifecycle.delete_member)
+    assert not any(folder.exists() for folder in folders)

@@ -38,8 +38,9 @@ class Chapter:
 CHAPTERS = (
     Chapter(
         "A volume on disk",
-        "An engine that makes something on disk names a class derived from `tierce.Lifecycle`.",
-        (tierce.Lifecycle,),
+        "An engine that makes something on disk names a class derived from `tierce.Lifecycle`; one "
+        "whose volumes have members, from `tierce.MemberLifecycle`.",
+        (tierce.Lifecycle, tierce.MemberLifecycle, tierce.Finding),
     ),
     Chapter(
         "An engine",
