@@ -75,6 +75,7 @@ TESTED_BY = {
         "reads records for the inventory, tried as that",
     ),
     "core/tierce/lifecycle.py": ("core/inventory/test_deleting.py", _CONTRACT),
+    "core/tierce/member_lifecycle.py": ("core/inventory/test_apart.py", _CONTRACT),
     "core/tierce/server/fencing.py": (
         "core/server/test_supervising.py",
         "what fenced targets leave, tried where they end",

@@ -92,7 +92,7 @@ from tierce.health import Health
 from tierce.hookspecs import hookimpl
 from tierce.lifecycle import Lifecycle
 from tierce.locking import lock_file
-from tierce.member_lifecycle import Finding, MemberLifecycle
+from tierce.member_lifecycle import MemberLifecycle
 from tierce.options import NoOptions, OptionInfo, option, option_info
 from tierce.policies import Evaluation, Policy, PolicyHandler
 from tierce.reactor import READABLE, WRITABLE, Lane, Reactor, Timer
@@ -115,6 +115,7 @@ from tierce.spec import (
     Access,
     Event,
     Export,
+    Finding,
     LocalVolume,
     MemberSpec,
     Severity,

@@ -21,23 +21,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import attrs
-
 from tierce.lifecycle import Lifecycle
-from tierce.spec import MemberSpec, VolumeSpec
-
-
-@attrs.frozen
-class Finding:
-    """What `adopt_member` has returned of one folder.
-
-    Attributes:
-        folder: The folder, as who wants the volume back has named it.
-        found: What was found there: JSON values.
-    """
-
-    folder: Path
-    found: Mapping[str, Any]
+from tierce.spec import Finding, MemberSpec, VolumeSpec
 
 
 class MemberLifecycle(Lifecycle, abc.ABC):

@@ -146,6 +146,19 @@ class MemberSpec:
     settings: dict[str, Any] = attrs.field(factory=dict)
 
 
+@attrs.frozen
+class Finding:
+    """What `adopt_member` has returned of one folder.
+
+    Attributes:
+        folder: The folder, as who wants the volume back has named it.
+        found: What was found there: JSON values.
+    """
+
+    folder: Path
+    found: Mapping[str, Any]
+
+
 class Severity(enum.StrEnum):
     """How much an event matters."""
 

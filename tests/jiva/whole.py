@@ -59,7 +59,8 @@ class WholeJiva(JivaLifecycle):
         answers = []
         for member in members:
             try:
-                answers.append(Answer(call(volume, member)))
+                call(volume, member)
+                answers.append(Answer())
             except Exception as error:  # noqa: BLE001 - as the process that does it
                 answers.append(Answer(error=error))
         check_all([member.name for member in members], answers)

@@ -13,15 +13,14 @@ from typing import Any
 
 import attrs
 
-from tierce.errors import ConflictError, FormatError, UsageError, explain
+from tierce.errors import ConflictError, UsageError, explain
 from tierce.inventory.apart import check_all
 from tierce.inventory.errands import Answer, Errand, GivenUpError, Together, run_here
-from tierce.member_lifecycle import Finding
 from tierce.process.paths import Paths
 from tierce.process.works import Call, Work, member_work, work_for
-from tierce.registry import Registry
+from tierce.registry import Registry, mistake
 from tierce.registry.members import apart_of, reads_members
-from tierce.spec import LocalVolume
+from tierce.spec import Finding, LocalVolume
 from tierce.state import Owner, Phase, VolumeRecord, acquire
 from tierce.state.store import StateStore
 
@@ -115,10 +114,9 @@ def _ask(registry: Registry, engine: str, wanted: Adoption) -> Errand[Adopted]:
     mapping = yield from _read(registry, engine, wanted)
     missing = [key for key in ("name", "uuid", "created") if key not in mapping]
     if missing:
-        raise FormatError(
-            f"the engine took it for a volume, but did not say its {', '.join(missing)}",
-            path=wanted.folders[0],
-        )
+        folders = ", ".join(str(folder) for folder in wanted.folders)
+        why = f"it took {folders} for a volume, but did not say its {', '.join(missing)}"
+        raise mistake(registry, "engine", engine, why)
     uuid, created = str(mapping.pop("uuid")), float(mapping.pop("created"))
     loss = str(mapping.pop("loss", ""))
     mapping["engine"] = engine

@@ -29,10 +29,9 @@ from tierce.errors import (
     UsageError,
     explain,
 )
-from tierce.member_lifecycle import Finding
 from tierce.process.local_volume import local_volume, volume_of, volume_values
 from tierce.registry import Registry
-from tierce.spec import LocalVolume, VolumeSpec
+from tierce.spec import Finding, LocalVolume, VolumeSpec
 
 _ORIGIN = "what this process was given to do"
 #: A stranger's message may be of any length; a control message may not.

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 from tierce.errors import PluginError
 from tierce.lifecycle import Lifecycle
-from tierce.member_lifecycle import Finding, MemberLifecycle
+from tierce.member_lifecycle import MemberLifecycle
 from tierce.registry import Registry, blaming, is_promise, mistake, resolve
-from tierce.spec import LocalVolume, MemberSpec, VolumeSpec
+from tierce.spec import Finding, LocalVolume, MemberSpec, VolumeSpec
 from tierce.store import Store, StoreChoice
 from tierce.store_capability import wrong_capabilities
 

@@ -231,7 +231,11 @@ def test_the_members_of_the_howto_are_made_removed_and_read_apart(
         (folder / "one.bytes").touch()
     found = tuple(Finding(folder, lifecycle.adopt_member(folder)) for folder in folders[::-1])
     assert lifecycle.adopt_found(found, ()) == {
-        **{"name": "books", "uuid": "00ff", "created": 0.0, "size": 1 << 20, "block_size": BLOCK},
+        "name": "books",
+        "uuid": "00ff",
+        "created": 0.0,
+        "size": 1 << 20,
+        "block_size": BLOCK,
         "options": {"folders": [str(folder) for folder in folders]},
     }
     with pytest.raises(ConflictError):

@@ -116,7 +116,7 @@ def test_a_bug_of_an_engine_that_is_asked_for_the_way_back_hides_no_refusal(
     ("note", "why"),
     [
         ("[]", "folder: plugin .* it failed in adopt of its lifecycle: TypeError: "),
-        ("{}", "folder: .*: the engine took it for a volume, but did not say its name, uuid"),
+        ("{}", "folder: plugin .* it took .* for a volume, but did not say its name, uuid"),
     ],
 )
 def test_a_bug_of_one_engine_keeps_no_other_from_being_asked(
