@@ -23,19 +23,16 @@ import attrs
 
 from tierce.block.operation import Op, Request
 from tierce.block.status import Code
+from tierce.trace_limits import NEVER, SAMPLE_EVERY, SLOW_NS, TraceLimits
 
-#: Longer than anything takes.
-NEVER = 1 << 62
-#: What takes longer is slow.
-SLOW_NS = 50_000_000
 #: A stage leaves its stamp that takes longer than this share of it.
 NOTE_SHARE = 8
-#: One in so many is sampled.
-SAMPLE_EVERY = 1000
 #: More than so many in a second are not written: the rest is counted.
 SAMPLED_COUNT_MAX, SLOW_COUNT_MAX = 20, 100
 #: Of one I/O.
 STAMP_COUNT_MAX = 35
+#: A sampled one that is not answered for so long is followed no more: it may never be.
+FOLLOWED_NS_MAX = 60_000_000_000
 _NS_PER_S = 1_000_000_000
 
 assert SLOW_NS // NOTE_SHARE > 0
@@ -127,6 +124,9 @@ class Tracer:
     `answered`. A stage leaves stamps: `note_ns`, `note`. Whoever makes requests of a request does
     so by `Request.derive`, which keeps what belongs together.
 
+    While only some are asked for (`TraceLimits.has_filter`), `left` stays below zero: each batch is
+    looked at. Nobody pays for that else.
+
     Args:
         write: Writes an I/O down; None if nobody is to be followed.
         left_out: Called with how many were not written since there were too many.
@@ -135,6 +135,7 @@ class Tracer:
         wall_ns: Returns nanoseconds since the epoch.
 
     Attributes:
+        limits: Who is followed; `limit` sets others.
         left: How many requests there are to be before one is sampled. A front end takes the length
             of each batch from it, and calls `sample` when it is below zero.
         note_ns: A stage that took longer calls `note`.
@@ -148,8 +149,8 @@ class Tracer:
     """
 
     __slots__ = (
-        *("_every", "_left_out", "_random", "_second", "_slow_ns", "_wall_ns", "_write"),
-        *("_written", "left", "live", "look_ns", "note_ns"),
+        *("_followed", "_left_out", "_random", "_second", "_skipped", "_slow_ns", "_wall_ns"),
+        *("_write", "_written", "left", "limits", "live", "look_ns", "note_ns"),
     )
 
     def __init__(
@@ -162,9 +163,9 @@ class Tracer:
     ) -> None:
         self._write = write
         self._left_out = left_out
-        self._every = every
-        self._slow_ns = slow_ns if write is not None else NEVER
-        self.left = every if write is not None else NEVER
+        self.limits = TraceLimits(every, slow_ns)
+        #: Those under way, the oldest first, and when each arrived; `live` is their number.
+        self._followed: dict[Trace, int] = {}
         self.live = 0
         # Seeded here: made before a fork, all processes would draw the same.
         self._random = random.Random(os.urandom(16))  # noqa: S311 - ids, no secrets
@@ -172,16 +173,56 @@ class Tracer:
         #: Which second it is, and what was written in it: sampled, slow.
         self._second = 0
         self._written = [0, 0]
-        self._set_limits()
+        self.limit(self.limits)
 
-    def sample(self, batch: list[Request], now_ns: int) -> None:
-        """`left` is below zero: follow one of these from now on."""
-        self.left = self._every
-        request = batch[0]
+    def limit(self, limits: TraceLimits) -> None:
+        """Follow others from now on. What is followed already is so to its end.
+
+        Failure: nothing happens where nobody writes.
+        """
+        self.limits = limits
+        is_on = self._write is not None
+        self._slow_ns = limits.slow_ns if is_on else NEVER
+        #: How many of those asked for there are to be before one is sampled.
+        self._skipped = limits.every - 1 if limits.every and is_on else NEVER
+        self.left = 0 if limits.has_filter and self._skipped < NEVER else self._skipped
+        self._look()
+
+    def sample(self, batch: list[Request], now_ns: int, initiator: str = "") -> None:
+        """`left` is below zero: follow some of these from now on.
+
+        Args:
+            batch: What is about to be submitted, for the first time.
+            now_ns: When it arrived.
+            initiator: Who asks for it, if the front end knows.
+        """
+        limits = self.limits
+        if limits.has_filter:
+            self.left = 0
+            if limits.initiator not in {"", initiator}:
+                return
+            batch = [request for request in batch if limits.fits(request)]
+            index = self._skipped
+        else:
+            index = self.left + len(batch)
+        while index < len(batch):
+            self._follow(batch[index], now_ns)
+            index += limits.every
+        self._skipped = index - len(batch)
+        if not limits.has_filter:
+            self.left = self._skipped
+
+    def _follow(self, request: Request, now_ns: int) -> None:
+        followed = self._followed
+        while followed and now_ns - next(iter(followed.values())) > FOLLOWED_NS_MAX:
+            trace = next(iter(followed))
+            trace.is_sampled = False
+            del followed[trace]
+            self._left_out(1)
         if request.trace is None and self._may_write(now_ns, 0, SAMPLED_COUNT_MAX):
-            request.trace = Trace([], True, *self._draw())
-            self.live += 1
-            self._set_limits()
+            trace = request.trace = Trace([], True, *self._draw())
+            followed[trace] = now_ns
+        self._look()
 
     def note(
         self,
@@ -206,18 +247,33 @@ class Tracer:
         stamp = (stage, member, began_ns, elapsed_ns, number)
         for request in requests:
             trace = _trace_of(request, make=is_slow)
-            if trace is not None and len(trace.stamps) < STAMP_COUNT_MAX:
+            if trace is None or len(trace.stamps) >= STAMP_COUNT_MAX:
+                continue
+            # Several that are derived of one had the stage together.
+            if not trace.stamps or trace.stamps[-1] is not stamp:
                 trace.stamps.append(stamp)
 
-    def answered(self, requests: Iterable[Request], began_ns: int, elapsed_ns: int) -> None:
-        """These were answered so long after they arrived, which is more than `look_ns`."""
+    def answered(
+        self, requests: Iterable[Request], began_ns: int, elapsed_ns: int, last: str = ""
+    ) -> None:
+        """These were answered so long after they arrived, which is more than `look_ns`.
+
+        Args:
+            requests: They.
+            began_ns: When they arrived.
+            elapsed_ns: How long ago that is.
+            last: The stage of the front end that began when all others were over: stamped on those
+                that are sampled. Empty for none.
+        """
         done = list(requests)
         is_slow = elapsed_ns > self._slow_ns
         for request in done:
             trace = request.trace if isinstance(request.trace, Trace) else None
             is_sampled = trace is not None and trace.is_sampled
-            if is_sampled:
+            if trace is not None and is_sampled:
                 self.forget(request)
+                if last:
+                    _stamp_last(trace, last, began_ns + elapsed_ns)
             elif not is_slow:
                 continue
             if is_sampled or self._may_write(began_ns + elapsed_ns, 1, SLOW_COUNT_MAX):
@@ -226,11 +282,11 @@ class Tracer:
     def forget(self, request: Request) -> None:
         """This one is answered, or never will be."""
         trace, request.trace = request.trace, None
-        if isinstance(trace, Trace) and trace.is_sampled:
-            self.live -= 1
-            self._set_limits()
+        if isinstance(trace, Trace) and self._followed.pop(trace, None) is not None:
+            self._look()
 
-    def _set_limits(self) -> None:
+    def _look(self) -> None:
+        self.live = len(self._followed)
         self.note_ns = -1 if self.live else self._slow_ns // NOTE_SHARE
         self.look_ns = -1 if self.live else self._slow_ns
 
@@ -291,6 +347,14 @@ def _numbered(stamps: Sequence[Stamp]) -> list[Stamp]:
             taken.add((stage, member, found))
         numbered.append((stage, member, began_ns, elapsed_ns, found))
     return numbered
+
+
+def _stamp_last(trace: Trace, stage: str, end_ns: int) -> None:
+    """Stamp what was done from the end of the last stage on."""
+    ends = [began_ns + elapsed_ns for _, _, began_ns, elapsed_ns, _ in trace.stamps]
+    if ends and len(ends) < STAMP_COUNT_MAX:
+        began_ns = min(max(ends), end_ns)
+        trace.stamps.append((stage, "", began_ns, end_ns - began_ns, UNNUMBERED))
 
 
 def _trace_of(request: Request, *, make: bool) -> Trace | None:

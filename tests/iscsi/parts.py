@@ -102,9 +102,10 @@ def make_parts(
     by_tag: dict[int, Task] = {}
     stream = Stream(session.terms, memory.open(), lambda: woken.append(True))
     responses = ResponseWriter(session, stream, by_tag)
-    tasks = TaskSet(session, stream, responses, by_tag)
+    tracer = tracer or Tracer()
+    tasks = TaskSet(session, stream, responses, by_tag, tracer)
     clock = itertools.count()
-    known = (clock_ns or (lambda: next(clock)), stage or Counters(), tracer or Tracer())
+    known = (clock_ns or (lambda: next(clock)), stage or Counters(), tracer)
     return Parts(
         *(device, unit, memory, session, stream, responses, tasks),
         *(FastPath(unit, tasks, *known), Commands(unit, tasks, *known), woken),

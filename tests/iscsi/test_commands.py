@@ -8,11 +8,15 @@ from core.volume.model import Tally
 from iscsi.initiator import NO_TAG, command, data_out, only, read_10, write_10
 from iscsi.parts import Parts, PendingDevice, make_parts
 from tierce import Code, Op, Status, Tracer
+from tierce.trace_limits import TraceLimits
 from tierce.tracing import TracedIo
 from tierce_iscsi.pdu import Opcode, RejectReason
 from tierce_iscsi.scsi.sense import CHECK_CONDITION, GOOD
+from tierce_iscsi.tasks import Drain
 
 BLOCK = b"n" * 512
+READ_FUA = b"\x28\x08" + read_10(0, 1)[2:]
+SYNCHRONIZE_CACHE = b"\x35" + bytes(9)
 
 
 def take(parts: Parts, asked: bytes) -> None:
@@ -78,6 +82,44 @@ def test_a_slow_command_is_written_down() -> None:
     take(parts, command(read_10(0, 1), 5, tag=5, read=512))
     device.complete()
     assert [(io.op, io.elapsed_ns) for io in written] == [(Op.READ, 10**8)]
+
+
+def test_a_command_is_followed_through_all_that_it_makes_the_device_do() -> None:
+    written: list[TracedIo] = []
+    device, tracer = PendingDevice(), Tracer(written.append, every=2)
+    parts = make_parts(device, tracer=tracer)
+    take(parts, command(read_10(0, 1), 4, tag=4, read=512))
+    assert tracer.live == 0
+    take(parts, command(READ_FUA, 5, tag=5, read=512))
+    assert (tracer.live, len(device.pending)) == (1, 2)
+    device.complete()
+    for number, (request, _) in enumerate(device.pending):
+        tracer.note([request], "device", number, 1)
+    while device.pending:
+        device.complete()
+    assert tracer.live == 0
+    (io,) = written
+    assert [stage for stage, *_ in io.stamps] == ["frontend.parse", "device", "frontend.answer"]
+
+
+def test_only_a_flush_is_followed_if_that_is_wanted() -> None:
+    written: list[TracedIo] = []
+    tracer = Tracer(written.append)
+    tracer.limit(TraceLimits(every=1, op=Op.FLUSH))
+    parts = make_parts(tracer=tracer)
+    take(parts, command(read_10(0, 1), 4, tag=4, read=512))
+    take(parts, command(SYNCHRONIZE_CACHE, 5, tag=5))
+    assert [io.op for io in written] == [Op.FLUSH]
+
+
+def test_one_that_is_followed_and_given_up_is_followed_no_more() -> None:
+    device, tracer = PendingDevice(), Tracer(lambda _io: None, every=1)
+    parts = make_parts(device, tracer=tracer)
+    take(parts, command(read_10(0, 1), 5, tag=5, read=512))
+    assert tracer.live == 1
+    parts.tasks.give_up_all(Drain(lambda: None, issuer=parts.tasks))
+    device.complete()
+    assert (tracer.live, parts.sent()) == (0, [])
 
 
 def test_a_command_that_fails_counts_among_all() -> None:

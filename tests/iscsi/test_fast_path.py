@@ -15,6 +15,7 @@ from iscsi.initiator import command, only, read_10
 from iscsi.parts import Parts, PendingDevice, make_parts
 from iscsi.standalone import MemoryDevice
 from tierce import GOOD, READABLE, Code, Completed, Op, Request, Status, Tracer
+from tierce.trace_limits import TraceLimits
 from tierce.tracing import TracedIo
 from tierce_iscsi.buffers import INCOMING, Region
 from tierce_iscsi.scsi.sense import CHECK_CONDITION
@@ -169,7 +170,7 @@ def test_slow_ones_are_written_down_at_once_late_and_failed() -> None:
 
 def test_one_in_so_many_is_followed_until_it_is_answered_or_given_up() -> None:
     written: list[TracedIo] = []
-    device, tracer = PendingDevice(), Tracer(written.append, every=0)
+    device, tracer = PendingDevice(), Tracer(written.append, every=1)
     parts = make_parts(device, tracer=tracer)
     submit(parts, "w1")
     assert tracer.live == 1
@@ -182,6 +183,37 @@ def test_one_in_so_many_is_followed_until_it_is_answered_or_given_up() -> None:
     parts = make_parts(tracer=tracer)
     submit(parts, "r1", "r2")
     assert (tracer.live, written[1].batch) == (0, 2)
+
+
+def test_what_the_front_end_does_is_stamped_before_and_after_all_others() -> None:
+    class Stamping(PendingDevice):
+        def _do(self, request: Request) -> Status:
+            tracer.note([request], "device", 30, 10)
+            return super()._do(request)
+
+    written: list[TracedIo] = []
+    tracer, now = Tracer(written.append, every=1), iter((20, 70, 21, 71))
+    parts = make_parts(Stamping(), clock_ns=lambda: next(now), tracer=tracer)
+    for asked in ("w1", "r2"):
+        submit(parts, asked, at_ns=5)
+        parts.device.complete()  # type: ignore[attr-defined]
+    assert [io.stamps for io in written] == [
+        (
+            ("frontend.parse", "", 0, 15 + late, 0),
+            ("device", "", 25, 10, 0),
+            ("frontend.answer", "", 35, 30 + late, 0),
+        )
+        for late in (0, 1)
+    ]
+
+
+def test_only_what_one_initiator_asks_for_is_followed_if_that_is_wanted() -> None:
+    written: list[TracedIo] = []
+    tracer = Tracer(written.append)
+    for initiator in ("iqn.x:other", "iqn.x:parts"):
+        tracer.limit(TraceLimits(every=1, initiator=initiator))
+        submit(make_parts(tracer=tracer), "r1", "w2")
+        assert len(written) == (2 if initiator == "iqn.x:parts" else 0)
 
 
 def test_what_fails_counts_among_all_at_once_or_late() -> None:

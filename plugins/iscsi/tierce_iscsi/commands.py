@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from tierce import Op, ProtocolError, Request, Stage, Tracer
 from tierce_iscsi import pdu
+from tierce_iscsi.fast_path import ANSWER, PARSE
 from tierce_iscsi.pdu import FINAL, NO_TAG, RejectReason
 from tierce_iscsi.scsi import device_server
 from tierce_iscsi.scsi.command import Deferred, Outcome, Reply, Work, check_condition
@@ -36,7 +37,7 @@ class Commands:
         tasks: The commands under way.
         clock_ns: A monotonic clock, for statistics.
         stage: The front end's counters.
-        tracer: Where it tells of what was slow.
+        tracer: Who is followed one by one.
     """
 
     def __init__(
@@ -196,6 +197,8 @@ class Commands:
                 return
             for request in requests:
                 request.tag = task
+            if not task.is_submitted:
+                self._follow(task, requests)
             self._unit.device.submit(requests, self.completed)
             task.pending_count = sum(request.status is None for request in requests)
             if task.pending_count:
@@ -208,6 +211,18 @@ class Commands:
         self._count(task, outcome)
         self._responses.respond(task, outcome)
         self._tasks.release(task)
+
+    def _follow(self, task: SlowTask, requests: list[Request]) -> None:
+        """Follow a command, if it is its turn: by its first request, and by those that come after
+        that."""
+        task.is_submitted = True
+        tracer = self._tracer
+        tracer.left -= 1
+        if tracer.left < 0:
+            initiator = self._session.terms.initiator_name
+            tracer.sample(requests[:1], task.started_ns, initiator)
+        if tracer.live:
+            tracer.note(requests, PARSE, task.started_ns, self._clock_ns() - task.started_ns)
 
     def _defer(self, task: SlowTask, outcome: Deferred) -> None:
         """Leave the task pending until something else than the device has done it."""
@@ -229,7 +244,13 @@ class Commands:
         for request in work.requests:
             # The task knows its requests: together they would be a cycle, and keep its memory.
             request.tag = None
-        return work.finish(work.requests)
+        after = work.finish(work.requests)
+        if not isinstance(after, Reply) and work.requests:
+            first = work.requests[0]
+            if isinstance(after, Work) and after.requests:
+                after.requests[0].trace, first.trace = first.trace, None
+            self._tracer.forget(first)
+        return after
 
     def _may_begin(self, task: SlowTask, work: Work) -> bool:
         """True if there is memory for it now, which those that wait already have not a claim to."""
@@ -285,7 +306,8 @@ class Commands:
         if reply.status != GOOD:
             stage.fail(request.op)
         if elapsed_ns > self._tracer.look_ns:
-            self._tracer.answered(task.work.requests[:1], task.started_ns, elapsed_ns)
+            first = task.work.requests[:1]
+            self._tracer.answered(first, task.started_ns, elapsed_ns, ANSWER)
 
     # -- waiting for memory ------------------------------------------------------------------------
 

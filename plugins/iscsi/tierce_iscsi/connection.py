@@ -110,7 +110,7 @@ class Connection:
         self.clock_ns = clock_ns
         self.stream = Stream(session.terms, account, wake)
         self._responses = ResponseWriter(session, self.stream, by_tag)
-        self.tasks = TaskSet(session, self.stream, self._responses, by_tag)
+        self.tasks = TaskSet(session, self.stream, self._responses, by_tag, tracer)
         known = (unit, self.tasks, clock_ns, stage, tracer)
         self._fast = FastPath(*known)
         self._slow = SlowPath(host, self.tasks, Commands(*known))

@@ -17,6 +17,9 @@ from tierce_iscsi.tasks import FastTask
 
 #: Names of this module: to look a member up in its enum costs 50 ns each time.
 READ, WRITE = Op.READ, Op.WRITE
+#: Stamps of a sampled I/O: from its arrival until it is handed to the device, and from when that
+#: has done it until its answer is queued.
+PARSE, ANSWER = "frontend.parse", "frontend.answer"
 PACK_DATA_IN, PACK_RESPONSE = pdu.DATA_IN_WHOLE.pack_into, pdu.SCSI_RESPONSE_GOOD.pack_into
 
 
@@ -74,7 +77,7 @@ class FastPath:
         tracer = self._tracer
         tracer.left -= len(batch)
         if tracer.left < 0:
-            tracer.sample(batch, started_ns)
+            self._follow(batch, started_ns)
         self._unit.device.submit(batch, self._completed)
         # A loop, as a comprehension is a call: once for each batch.
         pending_count = 0
@@ -88,9 +91,16 @@ class FastPath:
                 answered = [request for request in batch if request.status is not None]
             elapsed_ns = self._answer(answered, out, begin, started_ns)
             if elapsed_ns > tracer.look_ns:
-                tracer.answered(answered, started_ns, elapsed_ns)
+                tracer.answered(answered, started_ns, elapsed_ns, ANSWER)
         if out.size - out.end < RECEIVE_BYTES_MIN:
             self._stream.next_out(out)
+
+    def _follow(self, batch: list[Request], started_ns: int) -> None:
+        """Follow some of these."""
+        tracer = self._tracer
+        tracer.sample(batch, started_ns, self._session.terms.initiator_name)
+        if tracer.live:
+            tracer.note(batch, PARSE, started_ns, self._clock_ns() - started_ns)
 
     def _hold(self, request: Request, held: Region, started_ns: int) -> None:
         """Make a task of what the device has not done at once."""
@@ -241,7 +251,7 @@ class FastPath:
         assert status is not None, "complete requests have a status"
         elapsed_ns = self._clock_ns() - task.started_ns
         if elapsed_ns > self._tracer.look_ns:
-            self._tracer.answered((request,), task.started_ns, elapsed_ns)
+            self._tracer.answered((request,), task.started_ns, elapsed_ns, ANSWER)
         if not status.is_good:
             self._answer_failure(request, task.tag & pdu.SERIAL_MASK, elapsed_ns)
             return
@@ -275,7 +285,8 @@ class FastPath:
             task, status = request.tag, request.status
             assert status is not None, "complete requests have a status"
             if now_ns - task.started_ns > look_ns:
-                self._tracer.answered((request,), task.started_ns, now_ns - task.started_ns)
+                age_ns = now_ns - task.started_ns
+                self._tracer.answered((request,), task.started_ns, age_ns, ANSWER)
             if not status.is_good:
                 elapsed_ns = now_ns - task.started_ns
                 self._answer_failure(request, task.tag & pdu.SERIAL_MASK, elapsed_ns)

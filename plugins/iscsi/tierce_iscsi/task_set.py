@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from tierce import Tracer
 from tierce_iscsi.pdu import SERIAL_MASK
 from tierce_iscsi.responses import ResponseWriter
 from tierce_iscsi.session import Session
@@ -20,6 +21,7 @@ class TaskSet:
         responses: Tells the initiator what others have ended.
         by_tag: The commands, by initiator task tag: the one table of the session, which the
             responses count to say how many more may come.
+        tracer: Who is followed one by one, as long as somebody waits for it.
 
     Attributes:
         waiting: Commands that wait for memory, those first that hold some already.
@@ -33,11 +35,13 @@ class TaskSet:
         stream: Stream,
         responses: ResponseWriter,
         by_tag: dict[int, Task],
+        tracer: Tracer,
     ) -> None:
         self.session = session
         self.stream = stream
         self.responses = responses
         self.by_tag = by_tag
+        self._tracer = tracer
         self.waiting: deque[SlowTask] = deque()
         self.function_count = 0
         self.is_leaving = False
@@ -81,6 +85,7 @@ class TaskSet:
         if task.work is not None:
             for request in task.work.requests:
                 request.tag = None
+                self._tracer.forget(request)
             task.work = None
         if task.is_waiting:
             task.is_waiting = False

@@ -121,6 +121,7 @@ class SlowTask(Task):
         r2t_number: R2TSN of the next.
         data_number: DataSN of the next Data-Out.
         is_waiting: It waits for memory.
+        is_submitted: Something of it was handed to the device.
         work: What the device does for it now, or is to do once there is memory.
         pending_count: Requests of it that are not complete.
         regions: Further buffers of its; held.
@@ -128,7 +129,15 @@ class SlowTask(Task):
 
     __slots__ = (
         *("buffer", "burst_end", "command", "data_number", "expected", "is_begun", "is_read"),
-        *("is_unsolicited", "is_waiting", "is_write", "lun", "pending_count", "r2t_number"),
+        *(
+            "is_submitted",
+            "is_unsolicited",
+            "is_waiting",
+            "is_write",
+            "lun",
+            "pending_count",
+            "r2t_number",
+        ),
         *("received", "regions", "transfer_tag", "wanted", "work"),
     )
 
@@ -149,6 +158,7 @@ class SlowTask(Task):
         self.r2t_number = 0
         self.data_number = 0
         self.is_waiting = False
+        self.is_submitted = False
         self.work: Work | None = None
         self.pending_count = 0
         self.regions: list[Region] = []
