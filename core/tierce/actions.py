@@ -66,7 +66,7 @@ class ActionCall:
         volume: The volume; empty for a service of the node.
         service: The service of the node; empty for a volume.
         part: "engine", "filter.NAME", "frontend.NAME", "member.NAME", "service.NAME" (one that
-            runs for this volume) or "target"; of a service of the node nothing.
+            runs for this volume), "target" or "tracer"; of a service of the node nothing.
         action: The action's name.
         arguments: JSON values, as a config file would hold them.
         words: Arguments as somebody typed them, each as text: taken as JSON where the argument is

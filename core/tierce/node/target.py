@@ -30,6 +30,7 @@ from tierce.stage import Stage
 from tierce.statuses import as_shown
 from tierce.tracing import Tracer
 from tierce.volume.calling import HERE, Caller
+from tierce.volume.following import Following
 from tierce.volume.pipeline import Pipeline, open_pipeline
 from tierce.volume.statistics import StatisticsPage
 from tierce.volume.trace_ring import TraceRing
@@ -59,6 +60,7 @@ class Target:
         self._page = make_page(process, settings.volume.name, settings.volume.uuid)
         self._ring = TraceRing.create(process.paths.traces(settings.volume.name))
         tracer = Tracer(self._ring.write, self._ring.leave_out)
+        self._following = Following(settings.volume.name, tracer, process.reactor)
         self._is_over = False
         self._volume = volume = settings.volume
         context = OpenContext(
@@ -112,6 +114,7 @@ class Target:
         self._is_over = True
         # Sessions end when their writes are answered.
         self._pipeline.holding.close()
+        self._following.close()
         assert self._fronts is not None, "closed only after it was opened"
         self._fronts.close(lambda: self._pipeline.close(pipeline_closed))
 
@@ -122,6 +125,7 @@ class Target:
         it; the second of two filters of one name, seen from the front end, is "filter.NAME:2"."""
         pipeline = self._pipeline
         yield "target", pipeline.holding, "", HERE
+        yield "tracer", self._following, "", HERE
         yield "engine", pipeline.engine, registry.origin("engine", volume.engine), pipeline.caller
         seen: Counter[str] = Counter()
         filters = zip(volume.filters, pipeline.filters, pipeline.filter_callers, strict=True)
