@@ -13,6 +13,7 @@ import click
 from tierce.cli.actions import act, actions
 from tierce.cli.data_folder import find_data_dir, server_options
 from tierce.cli.output import EXIT_UNHEALTHY, output_option, show
+from tierce.cli.trace import trace
 from tierce.errors import UsageError
 
 _COLUMNS = ("health", "name", "size", "engine", "state", "since", "owner", "url", "why")
@@ -29,6 +30,7 @@ def volume() -> None:
 
 volume.add_command(act)
 volume.add_command(actions)
+volume.add_command(trace)
 
 
 @volume.command()

@@ -69,7 +69,7 @@ class TraceFollower:
                     continue
                 if old.number > place.number:
                     old = _Place()
-                found = _read(ring, path.stem, old.number, place)
+                found = read_records(ring, path.stem, old.number, place.number)
                 items += found
                 lost += place.number - old.number - len(found)
                 left_out += max(place.left_out - old.left_out, 0)
@@ -86,9 +86,9 @@ class TraceFollower:
             self._kept_places = self._places
 
 
-def _read(ring: TraceRing, volume: str, first: int, place: _Place) -> list[TraceRecord]:
-    """Return what can still be had from record `first` on."""
-    numbers = range(max(first, place.number - SLOT_COUNT), place.number)
+def read_records(ring: TraceRing, volume: str, first: int, end: int) -> list[TraceRecord]:
+    """Return what can still be had of the records from `first` on and before `end`."""
+    numbers = range(max(first, end - SLOT_COUNT), end)
     found = [ring.read(number) for number in numbers]
     return [_record(volume, one) for one in found if one is not None]
 

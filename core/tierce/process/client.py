@@ -31,6 +31,7 @@ def ask(
     told: Callable[[dict[str, Any]], None] | None = None,
     *,
     patience_s: float = PATIENCE_S,
+    ends_with_us: bool = False,
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Ask the server of a data folder; return the rows and the answer.
 
@@ -40,6 +41,8 @@ def ask(
         told: Gets each row when it comes; then none is returned.
         patience_s: A server that says nothing for so long is given up; not where an action is asked
             for, which takes as long as it takes.
+        ends_with_us: An action that leaves nothing behind when who asked hangs up: a
+            KeyboardInterrupt is passed on.
 
     Raises:
         UsageError: There is no such data folder, or it is another user's.
@@ -56,7 +59,7 @@ def ask(
             else:
                 return rows, reply.get("ok", {})
     except KeyboardInterrupt:
-        if message["do"] in _QUESTIONS:
+        if ends_with_us or message["do"] in _QUESTIONS:
             raise
         if message["do"] == _CANCELLABLE:
             why = "interrupted; it is asked to stop, and may have been done in part or as a whole"
