@@ -14,7 +14,7 @@ from core.fake_reactor import FakeReactor
 from iscsi import initiator
 from iscsi.initiator import Answer, command, only
 from iscsi.standalone import Counters, MemoryDevice, make_volume
-from tierce import Event, FrontendContext, FrontendStatus, Stage
+from tierce import Event, FrontendContext, FrontendStatus, Stage, Tracer
 from tierce_iscsi.connection import Connection
 from tierce_iscsi.connection_router import Handed
 from tierce_iscsi.frontend import IscsiFrontend
@@ -165,6 +165,7 @@ class Bench:
         created: When the volume was made.
         is_folder_lasting: The folder outlives the machine's memory.
         stages: The counters of stages that the test looks at, by name.
+        tracer: Who is followed; nobody without one.
         options: The section `iscsi:`.
     """
 
@@ -182,6 +183,7 @@ class Bench:
         created: float = 0.0,
         is_folder_lasting: bool = True,
         stages: Mapping[str, Stage] | None = None,
+        tracer: Tracer | None = None,
         **options: Any,
     ) -> None:
         self.loop = FakeReactor()
@@ -205,6 +207,7 @@ class Bench:
                 folder=folder,
                 is_folder_lasting=is_folder_lasting,
                 boot_id=boot_id,
+                tracer=tracer or Tracer(),
             ),
             clock_ns,
         )
