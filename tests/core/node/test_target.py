@@ -47,6 +47,7 @@ from tierce.process.plan import EXIT_FENCED, Plan, Role
 from tierce.process.process_loop import Process, log_story
 from tierce.process.settings import TargetSettings
 from tierce.registry import Registry
+from tierce.trace_limits import TraceLimits
 
 MODULE = "targets_for_tests"
 
@@ -363,6 +364,28 @@ def test_what_takes_too_long_is_written_down_for_services(scene: Scene) -> None:
             span_id_of(bytes.fromhex(record.span_id), "device").hex(),
         ),
     )
+
+
+class Asker:
+    """Who asks for an action, as a process sees it."""
+
+    def __init__(self) -> None:
+        self.told: list[dict[str, Any]] = []
+
+    def send(self, message: dict[str, Any]) -> None:
+        self.told.append(message)
+
+
+def test_ios_are_followed_as_asked_until_the_target_closes(scene: Scene) -> None:
+    asker = Asker()
+    asked = {"part": "tracer", "action": "follow", "arguments": {"every": 1}}
+    cast("Any", scene.target)._process.manager.act(asker, {"id": 1, **asked})
+    tracer = scene.front.context.tracer
+    assert tracer is Bytes.contexts[0].tracer
+    assert tracer.limits.every == 1
+    scene.target.close(lambda: None)
+    assert "followed no more" in asker.told[-1]["error"]
+    assert tracer.limits == TraceLimits()
 
 
 def test_a_volume_without_a_page_reads_as_empty(tmp_path: Path) -> None:
