@@ -176,7 +176,8 @@ class Event:
         message: One sentence: what happened, and what to do where there is something.
         subject: What it is about: "volume/demo", "volume/demo/replica-1".
         severity: How much it matters; its word will do.
-        fields: JSON values.
+        fields: JSON values. `trace_id` and `span_id`, in hexadecimal digits, say which I/O it is
+            about, where it is about one that is traced: logs have them beside the other names.
         time_ns: When it happened, in nanoseconds since the epoch. Filled in by `emit`, in the
             process in which it happened, if it is 0.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tierce import ConfigError
 from tierce.config import config_from_bytes
 from tierce.registry import Registry
 
+FORWARD = b"services:\n  forward:\n"
 HEAD = b"services:\n  prometheus:\n    listen: "
 OTLP = b"services:\n  otlp: "
 
@@ -71,3 +73,41 @@ def test_what_is_not_installed_is_named_with_the_command_that_installs_it(
     monkeypatch.setattr(importlib.metadata, "version", is_absent)
     with pytest.raises(ConfigError, match=r"otlp-proto-grpc is not installed: pip install 'tierce"):
         config_from_bytes(OTLP + b"{protocol: grpc}", tmp_path / "f.yaml", Registry.load())
+
+
+def forward(*lines: bytes) -> bytes:
+    return FORWARD + b"".join(b"    " + line + b"\n" for line in lines)
+
+
+def test_events_that_leave_the_machine_in_plain_text_are_advised_against(tmp_path: Path) -> None:
+    registry, file = Registry.load(), tmp_path / "f.yaml"
+    far = config_from_bytes(forward(b"address: 'logs.example:24224'"), file, registry)
+    assert "events are sent to logs.example:24224 without TLS" in "\n".join(far.advice)
+    for quiet in ((b"address: '127.0.0.1:24224'",), (b"address: 'logs.example:1'", b"tls: {}")):
+        assert not config_from_bytes(forward(*quiet), file, registry).advice
+
+
+@pytest.mark.parametrize(
+    ("lines", "where", "what"),
+    [
+        ((b"tag: a",), 2, "address"),
+        ((b"address: nowhere",), 3, "expected HOST:PORT"),
+        ((b"address: '127.0.0.1:1'", b"tag: 'a b'"), 2, "tag is a word"),
+        ((b"address: '127.0.0.1:1'", b"user: ann"), 2, "a user needs a password_file"),
+        (
+            (b"address: '127.0.0.1:1'", b"user: ann", b"password_file: p"),
+            2,
+            "name its shared_key_file",
+        ),
+        ((b"address: '127.0.0.1:1'", b"tls: {key: k}"), 4, "a certificate needs its key"),
+        ((b"address: '127.0.0.1:1'", b"ack_timeout_s: 0"), 4, "at least 1"),
+        ((b"address: '127.0.0.1:1'", b"buffer_bytes_max: 1 MiB"), 4, "at least 2 MiB"),
+        ((b"address: '127.0.0.1:1'", b"shared_key: abc"), 4, "shared_key_file"),
+    ],
+)
+def test_what_is_wrong_is_told_with_file_and_line(
+    lines: tuple[bytes, ...], where: int, what: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config_from_bytes(forward(*lines), tmp_path / "f.yaml", Registry.load())
+    assert re.search(rf"f\.yaml:{where}: .*{re.escape(what)}", str(caught.value))

@@ -18,12 +18,12 @@ from tierce.registry import Registry
 registry = Registry.load()
 for factory in fork_server.factories(registry):
     fork_server.resolve(factory)
-strangers = ("http.", "opentelemetry", "grpc", "google.", "requests", "urllib3")
+strangers = ("http.", "opentelemetry", "grpc", "google.", "requests", "urllib3", "msgpack")
 print(*(name for name in sys.modules if name.startswith(("tierce_exporters", *strangers))))
 """
 
 
-@pytest.mark.parametrize("name", ["prometheus", "otlp"])
+@pytest.mark.parametrize("name", ["forward", "otlp", "prometheus"])
 def test_the_service_can_be_started(name: str) -> None:
     description = Registry.load().services[name]
     assert callable(resolve(description.factory))

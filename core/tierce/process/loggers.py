@@ -1,10 +1,15 @@
-"""The standard library's logging, in the form of our logs, for what plugins want to say."""
+"""The standard library's logging, in the form of our logs, for what plugins want to say.
+
+A line that is about one I/O says which by `extra={"trace_id": ..., "span_id": ...}`.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
+from typing import Any
 
+from tierce.process.telling import TRACE_FIELDS
 from tierce.spec import Event
 
 #: The code of the lines; the events of a plugin have codes of its own.
@@ -27,12 +32,24 @@ class EventHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record; one whose arguments don't fit its text is told on stderr."""
         fields = {"logger": record.name}
+        fields |= {name: vars(record)[name] for name in TRACE_FIELDS if name in vars(record)}
         try:
             if record.exc_info:
                 fields["traceback"] = logging.Formatter().formatException(record.exc_info)
             self._log(Event(CODE, record.getMessage(), self._subject, _severity(record), fields))
         except Exception:  # noqa: BLE001 - a line of a log ends nobody's call
             self.handleError(record)
+
+
+class PluginLogger(logging.LoggerAdapter[logging.Logger]):
+    """A logger that leaves each call's `extra` as it is."""
+
+    def process(
+        self, msg: Any, kwargs: MutableMapping[str, Any]
+    ) -> tuple[Any, MutableMapping[str, Any]]:
+        """Return both as they are: the standard library's own would put its `extra` in place of
+        the call's."""
+        return msg, kwargs
 
 
 def log_as(subject: str, log: Callable[[Event], None]) -> EventHandler:
@@ -67,7 +84,7 @@ def plugin_logger(
     logger.setLevel(logging.INFO)
     logger.propagate = False
     logger.handlers = [EventHandler(subject, log)]
-    return logging.LoggerAdapter(logger)
+    return PluginLogger(logger, {})
 
 
 def _severity(record: logging.LogRecord) -> str:

@@ -12,6 +12,10 @@ import attrs
 
 from tierce.spec import Event
 
+#: Fields of an event that say which I/O it is about. A line has them beside the others' names,
+#: where readers of logs look for them.
+TRACE_FIELDS = ("trace_id", "span_id")
+
 
 def stamped(event: Event) -> Event:
     """Return the event with the time at which it happened: now, unless it says so itself."""
@@ -26,6 +30,7 @@ def format_time(time_ns: int) -> str:
 
 def log_line(process: str, event: Event) -> str:
     """Return an event as the one line of JSON that it is in a process's log."""
+    fields = dict(event.fields)
     values: dict[str, Any] = {
         "time": format_time(stamped(event).time_ns),
         "severity": event.severity,
@@ -34,7 +39,8 @@ def log_line(process: str, event: Event) -> str:
         "code": event.code,
         "subject": event.subject,
         "message": event.message,
-        "fields": event.fields,
+        **{name: fields.pop(name) for name in TRACE_FIELDS if name in fields},
+        "fields": fields,
     }
     # What is no JSON value in a plugin's fields is told as text.
     return json.dumps(values, default=str) + "\n"

@@ -147,6 +147,99 @@ class OtlpOptions:
         return None
 
 
+@attrs.frozen
+class ForwardTls:
+    """The section `tls:` of the service `forward`."""
+
+    ca_file: str | None = option(
+        default=None,
+        unit="path",
+        doc="Whose certificates are trusted, in PEM; by default the machine's.",
+    )
+    certificate: str | None = option(
+        default=None, unit="path", doc="What is shown to a peer that asks for it, in PEM."
+    )
+    key: str | None = option(default=None, unit="path", doc="The certificate's key, in PEM.")
+    server_name: str | None = option(
+        default=None, doc="The name in the peer's certificate; by default the address's."
+    )
+
+    def check(self) -> str | None:
+        """Return what is wrong with the options, if anything is."""
+        if (self.certificate is None) != (self.key is None):
+            return "a certificate needs its key, and a key its certificate"
+        return None
+
+
+@attrs.frozen
+class ForwardOptions:
+    """The section `forward:` under `services:`."""
+
+    address: str = option(
+        unit="address", doc="Where Fluentd, Fluent Bit or a collector takes the forward protocol."
+    )
+    tag: str = option(
+        default="tierce",
+        doc="What they route by: events are sent as TAG.events, I/O records as TAG.records.",
+    )
+    records: bool = option(
+        default=False, doc="Send the I/Os too that were written down one by one."
+    )
+    tls: ForwardTls | None = option(
+        default=None, doc="Use TLS; `tls: {}` trusts what the machine trusts."
+    )
+    shared_key_file: str | None = option(
+        default=None,
+        unit="path",
+        doc="A file with the key that the peer knows too; white space around it does not count.",
+    )
+    user: str = option(default="", doc="Who sends, where the peer asks for a user.")
+    password_file: str | None = option(
+        default=None, unit="path", doc="A file with the user's password."
+    )
+    compress: bool = option(default=False, doc="Compress what is sent, by gzip.")
+    ack_timeout_s: float = option(
+        default=30.0,
+        unit="seconds",
+        minimum=1.0,
+        maximum=600.0,
+        doc="What is not acknowledged within this time is sent again, on another connection.",
+    )
+    buffer_count_max: int = option(
+        default=10_000,
+        minimum=1000,
+        maximum=1_000_000,
+        doc="So many events and records are kept until they are acknowledged; what there is no "
+        "room for is dropped, the oldest records first.",
+    )
+    buffer_bytes_max: int = option(
+        default=8 << 20,
+        unit="bytes",
+        minimum=2 << 20,
+        maximum=1 << 30,
+        doc="The same, in bytes.",
+    )
+
+    def check(self) -> str | None:
+        """Return what is wrong with the options, if anything is."""
+        if not self.tag or not self.tag.isascii() or not self.tag.isprintable() or " " in self.tag:
+            return f"tag is a word of ASCII letters, dots and the like, got {self.tag!r}"
+        if bool(self.user) != (self.password_file is not None):
+            return "a user needs a password_file, and a password_file its user"
+        if self.user and self.shared_key_file is None:
+            return "a user is asked for with a shared key only: name its shared_key_file"
+        return None
+
+    def advice(self) -> str | None:
+        """Say what works and yet should be known."""
+        if self.tls is not None or _is_loopback(self.address):
+            return None
+        return (
+            f"events are sent to {self.address} without TLS: whoever is between can read and "
+            "change them"
+        )
+
+
 def _is_loopback(address: str) -> bool:
     return _is_loopback_host(Address.parse(address).host)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tierce import EventDescription, ServiceDescription, hookimpl
 from tierce_exporters.events import EVENTS
-from tierce_exporters.options import OtlpOptions, PrometheusOptions
+from tierce_exporters.options import ForwardOptions, OtlpOptions, PrometheusOptions
 
 
 @hookimpl
@@ -29,6 +29,13 @@ def tierce_services() -> tuple[ServiceDescription, ...]:
             summary="Sends traces and what is counted to an OpenTelemetry collector.",
             factory="tierce_exporters.otlp.service:OtlpService",
             options=OtlpOptions,
+            contract=2,
+        ),
+        ServiceDescription(
+            name="forward",
+            summary="Sends events, and I/O records if asked to, by the Fluent forward protocol.",
+            factory="tierce_exporters.forward.service:ForwardService",
+            options=ForwardOptions,
             contract=2,
         ),
     )

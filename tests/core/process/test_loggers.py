@@ -53,6 +53,16 @@ def test_a_line_whose_arguments_do_not_fit_costs_its_plugin_nothing(
     assert "%d pages" in capsys.readouterr().err
 
 
+def test_a_line_about_one_io_says_which_by_what_its_author_adds(lines: list[Event]) -> None:
+    ids = {"trace_id": "ab" * 16, "span_id": "cd" * 8}
+    logging.getLogger("tierce.engine.demo").warning("slow", extra=ids)
+    own: list[Event] = []
+    plugin_logger("service.diary", "service/diary", own.append).warning("slow", extra=ids)
+    for one in (*lines, *own):
+        assert one.fields == {"logger": one.fields["logger"], **ids}
+    assert len(lines) == len(own) == 1
+
+
 def test_a_services_lines_are_written_once(lines: list[Event]) -> None:
     own: list[Event] = []
     plugin_logger("service.diary", "service/diary", own.append).info("here")

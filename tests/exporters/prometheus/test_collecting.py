@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
 
 from exporters.seen import START_NS, filled, member, target, volume
 from tierce import Event, RecordedEvent, VolumeStatistics
+from tierce_exporters.forward.reporting import Reporter
 from tierce_exporters.prometheus.carrying import Carrier
 from tierce_exporters.prometheus.collecting import (
     EVENT_CODE_COUNT_MAX,
@@ -171,6 +173,26 @@ def test_events_are_counted_by_code_and_plugins_codes_only_up_to_a_bound() -> No
     sample = found["tierce_events_total"][0]
     assert (sample.labels, sample.value) == (("volume.health", "warning"), 2)
     assert sample.created_s == 7.0
+
+
+def dropped(count: int) -> Iterator[Event]:
+    """What an exporter tells that leaves out so many, in two goes."""
+    one = Reporter("forward", "a peer")
+    for now, sofar in ((0, 1), (1, count), (99, count)):
+        yield from one.look(now, "", {"records": sofar, "events": 0})
+
+
+def test_what_other_exporters_leave_out_is_known_from_their_events() -> None:
+    one = exporter()
+    otlp = Event("exporter.dropping", "told", "service/otlp", fields={"dropped_in_all": 7})
+    # The exporter is started anew; an event that comes twice counts once.
+    told = [otlp, otlp, *dropped(5), *dropped(3)]
+    one.events.add(RecordedEvent(number, 1.0, event) for number, event in enumerate(told))
+    found = {each.metric.name: each.samples for each in families({}, one)}
+    shown = {each.labels: each.value for each in found["tierce_exporter_dropped_total"]}
+    assert shown["forward", "records"] == 8
+    assert shown["otlp", "records"] == 7
+    assert shown["prometheus", "events"] == 0
 
 
 def test_everything_of_the_table_is_filled_from_what_services_see() -> None:

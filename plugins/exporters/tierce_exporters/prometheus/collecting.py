@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import attrs
 
 from tierce import (
+    Event,
     MemberStatus,
     ProcessStatistics,
     RecordedEvent,
@@ -30,21 +31,42 @@ from tierce_exporters.prometheus.reading import (
 #: Pairs of code and severity that are counted apart: plugins name their own codes.
 EVENT_CODE_COUNT_MAX = 500
 _OTHER_CODE = ("other", "info")
+#: Events by which other exporters tell what they had to leave out.
+_DROPS = ("exporter.dropping", "exporter.keeping-up")
 
 
 class EventCounts:
-    """How many events there were, by code and severity."""
+    """How many events there were, by code and severity; and what other exporters had to leave out,
+    which their events tell."""
 
     def __init__(self) -> None:
         self.counts: dict[tuple[str, str], int] = {}
+        #: By exporter and kind: before its process that runs now, and in that.
+        self._dropped: dict[tuple[str, str], tuple[int, int]] = {}
+
+    @property
+    def dropped(self) -> dict[tuple[str, str], int]:
+        """What was left out, by exporter and kind."""
+        return {key: sum(counts) for key, counts in self._dropped.items()}
 
     def add(self, items: Iterable[RecordedEvent]) -> None:
         """Count these."""
         for one in items:
+            if one.event.code in _DROPS:
+                self._add_drops(one.event)
             key = (one.event.code, str(one.event.severity))
             if key not in self.counts and len(self.counts) >= EVENT_CODE_COUNT_MAX:
                 key = _OTHER_CODE
             self.counts[key] = self.counts.get(key, 0) + 1
+
+    def _add_drops(self, event: Event) -> None:
+        fields, exporter = event.fields, event.subject.partition("/")[2]
+        for kind, count in fields.get("by_kind", {"records": fields["dropped_in_all"]}).items():
+            before, last = self._dropped.get((exporter, kind), (0, 0))
+            if count < last:
+                # It was started anew, and counts from zero.
+                before += last
+            self._dropped[exporter, kind] = before, count
 
 
 @attrs.frozen
@@ -151,6 +173,8 @@ def _samples(
         yield table.EVENTS, Sample((code, severity), count, exporter.created_s)
     for kind, count in exporter.dropped.items():
         yield table.DROPPED, Sample((exporter.name, kind), count, exporter.created_s)
+    for labels, count in exporter.events.dropped.items():
+        yield table.DROPPED, Sample(labels, count, exporter.created_s)
 
 
 def _of_health(name: str, health: str) -> Iterator[tuple[Metric, Sample]]:

@@ -193,7 +193,7 @@ DROPPED = _counter(
     "exporter kind",
     "What an exporter had to leave out: events and I/Os that were kept no longer when it asked, "
     "connections and I/Os that there was no room for.",
-    "the exporter itself",
+    "the exporter itself; others' from their events",
 )
 
 METRICS = (
