@@ -25,7 +25,13 @@ class Scene:
         self.now = 0.0
         self.peers: list[socket.socket] = []
         self.refusal = ""
-        self.pump = Pump(self.sender, self.connect, lambda: self.now)
+        #: Each look at the clock takes so long.
+        self.tick_s = 0.0
+        self.pump = Pump(self.sender, self.connect, self.clock)
+
+    def clock(self) -> float:
+        self.now += self.tick_s
+        return self.now
 
     def connect(self) -> socket.socket:
         if self.refusal:
@@ -98,6 +104,17 @@ def test_a_connection_that_can_not_be_made_is_tried_again_after_a_pause(scene: S
     scene.now += 1.0
     scene.turn_until_connected()
     assert len(scene.peers) == 1
+
+
+def test_it_is_tried_again_whenever_in_a_turn_the_pause_is_over(scene: Scene) -> None:
+    scene.refusal = "can't connect to nowhere"
+    scene.sender.backlog.add(Kind.EVENTS, [entry(1)])
+    scene.tick_s = 0.07
+    for _turn in range(200):
+        scene.pump.turn(0.001)
+    scene.refusal = ""
+    while not scene.sender.is_connected:
+        scene.pump.turn(0.001)
 
 
 def test_a_peer_that_never_reads_is_left_when_its_time_is_over(scene: Scene) -> None:

@@ -54,21 +54,17 @@ class Pump:
 
     def turn(self, pause_s: float) -> None:
         """Wait for something to do, so long at most, and do it."""
-        now = self._clock()
-        if self._sender.step(now):
-            self._connecting.start(self._connect)
-        self._watch()
+        self._step()
         deadline = self._sender.deadline
         if deadline is not None:
-            pause_s = min(pause_s, deadline - now)
+            pause_s = min(pause_s, deadline - self._clock())
         for key, events in self._selector.select(max(0.0, pause_s)):
             if key.fileobj is self._woken:
                 self._woken.recv(RECEIVE_BYTES)
                 self._take_connection()
             elif self._peer is not None:
                 self._move(self._peer, events)
-        self._sender.step(self._clock())
-        self._watch()
+        self._step()
 
     def close(self) -> None:
         """Close what there is."""
@@ -76,6 +72,11 @@ class Pump:
             self._peer.close()
         for one in (self._woken, self._waker, self._selector):
             one.close()
+
+    def _step(self) -> None:
+        if self._sender.step(self._clock()):
+            self._connecting.start(self._connect)
+        self._watch()
 
     def _take_connection(self) -> None:
         outcome = self._connecting.outcome()
