@@ -194,7 +194,6 @@ TESTED_BY = {
         "jiva/test_removing.py",
         "a store's own calls by another name, tried by who makes and removes",
     ),
-    "plugins/exporters/tierce_exporters/events.py": ("core/test_core_events.py", _CONTRACT),
     "plugins/engines/tierce_engines/events.py": ("core/test_core_events.py", _CONTRACT),
     "plugins/exporters/tierce_exporters/events.py": ("core/test_core_events.py", _CONTRACT),
     "plugins/iscsi/tierce_iscsi/events.py": ("core/test_core_events.py", _CONTRACT),

@@ -1,8 +1,8 @@
 """The events that exporters emit.
 
-Those of drops have `fields.dropped`, how many in this episode, and `fields.dropped_in_all`, how many
-since the exporter's process began; `fields.by_kind` has the latter by kind where there are several.
-So who reads the last one knows how many there were.
+Those of drops have `fields.dropped`, how many in this episode, and `fields.dropped_in_all`, how
+many since the exporter's process began; `fields.by_kind` has the latter by kind where there are
+several. So who reads the last one knows how many there were.
 """
 
 from __future__ import annotations
