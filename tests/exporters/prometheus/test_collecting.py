@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import attrs
@@ -175,22 +174,16 @@ def test_events_are_counted_by_code_and_plugins_codes_only_up_to_a_bound() -> No
     assert sample.created_s == 7.0
 
 
-def dropped(count: int) -> Iterator[Event]:
-    """What an exporter tells that leaves out so many, in two goes."""
-    one = Reporter("forward", "a peer")
-    for now, sofar in ((0, 1), (1, count), (99, count)):
-        yield from one.look(now, "", {"records": sofar, "events": 0})
-
-
-def test_what_other_exporters_leave_out_is_known_from_their_events() -> None:
-    one = exporter()
-    otlp = Event("exporter.dropping", "told", "service/otlp", fields={"dropped_in_all": 7})
-    # The exporter is started anew; an event that comes twice counts once.
-    told = [otlp, otlp, *dropped(5), *dropped(3)]
+def test_what_other_exporters_drop_is_added_up_from_their_events() -> None:
+    one, other = exporter(), Reporter("forward", "a peer")
+    drops = [other.look(now, "", {"records": count}) for now, count in ((0, 3), (1, 5), (99, 5))]
+    fields = {"exporter": "otlp", "dropped": {"records": 7}}
+    otlp = Event("exporter.dropping", "told", "service/otlp", fields=fields)
+    told = [otlp, *(event for events in drops for event in events)]
     one.events.add(RecordedEvent(number, 1.0, event) for number, event in enumerate(told))
     found = {each.metric.name: each.samples for each in families({}, one)}
     shown = {each.labels: each.value for each in found["tierce_exporter_dropped_total"]}
-    assert shown["forward", "records"] == 8
+    assert shown["forward", "records"] == 5
     assert shown["otlp", "records"] == 7
     assert shown["prometheus", "events"] == 0
 

@@ -29,8 +29,7 @@ class Reporter:
         self._trouble_since: float | None = None
         self._is_lost = False
         self._seen: Mapping[str, int] = {}
-        #: How many there were before this episode.
-        self._before = 0
+        self._told: Mapping[str, int] = {}
         #: When something was dropped last; None while nothing is.
         self._dropped_at: float | None = None
 
@@ -61,29 +60,29 @@ class Reporter:
 
     def _look_at_drops(self, now: float, dropped: Mapping[str, int]) -> Iterator[Event]:
         if any(count > self._seen.get(kind, 0) for kind, count in dropped.items()):
-            if self._dropped_at is None:
-                self._before = sum(self._seen.values())
-            is_first, self._dropped_at = self._dropped_at is None, now
             self._seen = dict(dropped)
-            if is_first:
-                text = f"{self._peer} takes too little, and what there is no room for is left out"
-                yield self._drops("exporter.dropping", text, Severity.WARNING)
+            if self._dropped_at is None:
+                yield self._drops(
+                    "exporter.dropping", "drops what it has no room for", Severity.WARNING
+                )
+            self._dropped_at = now
         elif self._dropped_at is not None and now - self._dropped_at >= QUIET_S:
             self._dropped_at = None
-            yield self._drops("exporter.keeping-up", f"nothing was left out for {QUIET_S:g} s")
+            yield self._drops("exporter.dropping-ended", f"has dropped nothing for {QUIET_S:g} s")
 
-    def _drops(self, code: str, text: str, severity: Severity = Severity.INFO) -> Event:
-        in_all = sum(self._seen.values())
-        fields = {
-            "dropped": in_all - self._before,
-            "dropped_in_all": in_all,
-            "by_kind": dict(self._seen),
+    def _drops(self, code: str, what: str, severity: Severity = Severity.INFO) -> Event:
+        fresh = {
+            kind: count - self._told.get(kind, 0)
+            for kind, count in self._seen.items()
+            if count > self._told.get(kind, 0)
         }
-        text = f"{text}; {in_all - self._before} since it began"
-        return self._event(code, text, severity, **fields)
+        self._told = self._seen
+        counts = ", ".join(f"{count} {kind}" for kind, count in fresh.items()) or "none"
+        text = f"the exporter {self._name} {what}; more than told before: {counts}"
+        return self._event(code, text, severity, dropped=fresh)
 
     def _event(
         self, code: str, message: str, severity: Severity = Severity.INFO, **fields: object
     ) -> Event:
-        fields = {"where": self._peer, **fields}
+        fields = {"exporter": self._name, **fields}
         return Event(code, message, f"service/{self._name}", severity, fields)

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 import attrs
 
 from tierce import (
-    Event,
     MemberStatus,
     ProcessStatistics,
     RecordedEvent,
@@ -32,41 +31,30 @@ from tierce_exporters.prometheus.reading import (
 EVENT_CODE_COUNT_MAX = 500
 _OTHER_CODE = ("other", "info")
 #: Events by which other exporters tell what they had to leave out.
-_DROPS = ("exporter.dropping", "exporter.keeping-up")
+_DROPS = ("exporter.dropping", "exporter.dropping-ended")
 
 
 class EventCounts:
-    """How many events there were, by code and severity; and what other exporters had to leave out,
-    which their events tell."""
+    """How many events there were, by code and severity; and what other exporters had to leave
+    out, which they tell by events."""
 
     def __init__(self) -> None:
         self.counts: dict[tuple[str, str], int] = {}
-        #: By exporter and kind: before its process that runs now, and in that.
-        self._dropped: dict[tuple[str, str], tuple[int, int]] = {}
-
-    @property
-    def dropped(self) -> dict[tuple[str, str], int]:
-        """What was left out, by exporter and kind."""
-        return {key: sum(counts) for key, counts in self._dropped.items()}
+        #: By exporter and kind.
+        self.dropped: dict[tuple[str, str], int] = {}
 
     def add(self, items: Iterable[RecordedEvent]) -> None:
         """Count these."""
         for one in items:
             if one.event.code in _DROPS:
-                self._add_drops(one.event)
+                fields = one.event.fields
+                for kind, count in fields["dropped"].items():
+                    dropped = (fields["exporter"], kind)
+                    self.dropped[dropped] = self.dropped.get(dropped, 0) + count
             key = (one.event.code, str(one.event.severity))
             if key not in self.counts and len(self.counts) >= EVENT_CODE_COUNT_MAX:
                 key = _OTHER_CODE
             self.counts[key] = self.counts.get(key, 0) + 1
-
-    def _add_drops(self, event: Event) -> None:
-        fields, exporter = event.fields, event.subject.partition("/")[2]
-        for kind, count in fields.get("by_kind", {"records": fields["dropped_in_all"]}).items():
-            before, last = self._dropped.get((exporter, kind), (0, 0))
-            if count < last:
-                # It was started anew, and counts from zero.
-                before += last
-            self._dropped[exporter, kind] = before, count
 
 
 @attrs.frozen
