@@ -1,0 +1,1 @@
+"""What the counters and records of a volume come to: how it was between two looks, and why."""
