@@ -1,7 +1,8 @@
 /* Loaded before the C library into a server: lets system calls on chosen files fail.
  *
  * TIERCE_SHIM names a file of rules that is mapped, so that a test changes them while the server
- * runs. A rule says which call on which path fails, how often, and how. shim.py writes the rules.
+ * runs. A rule says which call on which path fails or is late, how often, and how. shim.py writes
+ * the rules.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -19,7 +20,7 @@ enum { RULE_COUNT = 8, PATH_BYTES = 244, SECTOR = 512, SHORT = 0 };
 
 struct rule {
     int operation;
-    int error; /* SHORT: fewer bytes than asked, and no error */
+    int error; /* SHORT: fewer bytes than asked, and no error; below 0: late by so many us */
     int percent;
     char path[PATH_BYTES]; /* part of the file's path */
 };
@@ -43,7 +44,8 @@ static int chance(int percent) {
     return rand_r(&seed) % 100 < percent;
 }
 
-/* The rule that this call on this file falls under, or NULL. */
+/* The rule that this call on this file falls under, or NULL. One that only makes it late has been
+ * waited for then. */
 static const struct rule *rule_of(int operation, int file) {
     char path[4096] = "";
     for (int index = 0; rules && index < RULE_COUNT; index++) {
@@ -56,8 +58,12 @@ static const struct rule *rule_of(int operation, int file) {
             ssize_t length = readlink(link, path, sizeof path - 1);
             path[length > 0 ? length : 0] = 0;
         }
-        if (strstr(path, rule->path) && chance(rule->percent))
+        if (!strstr(path, rule->path) || !chance(rule->percent))
+            continue;
+        if (rule->error >= 0)
             return rule;
+        usleep((useconds_t)-rule->error);
+        return NULL;
     }
     return NULL;
 }

@@ -21,6 +21,11 @@ RULE_COUNT = 8
 SHORT = 0
 
 
+def late(ms: float) -> int:
+    """As an error: none, but the call is made so much later."""
+    return -round(ms * 1000)
+
+
 class Operation(IntEnum):
     """Calls that can fail; shim.c has the same numbers."""
 
@@ -35,7 +40,7 @@ class Rule:
 
     Attributes:
         operation: The kind of call.
-        error: The errno, or SHORT.
+        error: The errno, or SHORT, or what `late` returns.
         percent: How many of a hundred.
         path: On files whose path contains this.
     """

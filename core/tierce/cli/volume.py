@@ -13,7 +13,9 @@ import click
 from tierce.cli.actions import act, actions
 from tierce.cli.data_folder import find_data_dir, server_options
 from tierce.cli.output import EXIT_UNHEALTHY, output_option, show
+from tierce.cli.top import top
 from tierce.cli.trace import trace
+from tierce.cli.why import why
 from tierce.errors import UsageError
 
 _COLUMNS = ("health", "name", "size", "engine", "state", "since", "owner", "url", "why")
@@ -31,6 +33,8 @@ def volume() -> None:
 volume.add_command(act)
 volume.add_command(actions)
 volume.add_command(trace)
+volume.add_command(top)
+volume.add_command(why)
 
 
 @volume.command()

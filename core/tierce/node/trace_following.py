@@ -86,6 +86,23 @@ class TraceFollower:
             self._kept_places = self._places
 
 
+def kept_records(path: Path, first: int = 0) -> tuple[list[TraceRecord], int]:
+    """Return what a volume's ring has from record `first` on, and the number of the next one; none
+    if it can't be read.
+
+    Args:
+        path: The ring, VOLUME.traces.
+        first: The number; of one that is beyond a ring that was made anew, all of that.
+    """
+    try:
+        ring = TraceRing.open(path)
+    except FormatError:
+        return [], 0
+    with contextlib.closing(ring):
+        end = ring.next_number
+        return read_records(ring, path.stem, first if first <= end else 0, end), end
+
+
 def read_records(ring: TraceRing, volume: str, first: int, end: int) -> list[TraceRecord]:
     """Return what can still be had of the records from `first` on and before `end`."""
     numbers = range(max(first, end - SLOT_COUNT), end)

@@ -75,7 +75,7 @@ def _kind_of_member(span: SpanNode, interval: VolumeInterval, *, is_split: bool)
     # Nothing of its store took half as long: so it was not that.
     longest, kind = 0.0, Kind.LINK
     for stage, operations in stages.items():
-        ns = max(one.longest_ns for one in operations.values())
+        ns = max((one.longest_ns for one in operations.values()), default=0.0)
         if stage.rpartition(".")[2] in OF_STAGES and ns > longest:
             longest, kind = ns, OF_STAGES[stage.rpartition(".")[2]]
     return kind if longest >= span.elapsed_ns / 2 else Kind.LINK

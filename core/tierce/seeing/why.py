@@ -144,7 +144,7 @@ def decide(interval: VolumeInterval, records: Sequence[TraceRecord], engine: str
     """
     span = f"the last {duration(interval.seconds * 1e9)}"
     times = self_times(interval, engine)
-    counted = [_finding(name, interval.root[name], one) for name, one in times.items() if one]
+    counted = [finding_of(name, interval.root[name], one) for name, one in times.items() if one]
     operations = tuple(sorted(counted, key=lambda one: -one.total_ns))
     late = [one for one in records if one.is_slow]
     notes = _notes(interval)
@@ -212,7 +212,7 @@ def _told(
     return Findings(interval.name, verdict, sentence, todo, operations, notes, evidence)
 
 
-def _finding(operation: str, counted: Counted, times: Times) -> OperationFinding:
+def finding_of(operation: str, counted: Counted, times: Times) -> OperationFinding:
     """Return whose time an operation was."""
     total = sum(times.values())
     mean_ns, p99_ns = total / max(counted.count, 1), counted.quantile_ns(0.99)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from core.volume.test_trace_ring import io
-from tierce.node.trace_following import TraceFollower
+from tierce.node.trace_following import TraceFollower, kept_records
 from tierce.process.paths import Paths
 from tierce.volume.trace_ring import SLOT_COUNT, TraceRing
 
@@ -134,3 +134,17 @@ def test_a_ring_that_can_not_be_read_hides_no_other(tmp_path: Path) -> None:
     scene.paths.traces("a").write_bytes(b"no ring")
     scene.write("b", 2)
     assert given(follower) == [("b", 2)]
+
+
+def test_what_a_ring_keeps_can_be_read_from_a_number_on(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    path = scene.paths.traces("a")
+    assert kept_records(path) == ([], 0)
+    scene.write("a", 1, 2, 3)
+    records, following = kept_records(path)
+    assert [(one.volume, one.offset) for one in records] == [("a", 1), ("a", 2), ("a", 3)]
+    assert following == 3
+    assert [one.offset for one in kept_records(path, 2)[0]] == [3]
+    assert kept_records(path, following) == ([], 3)
+    # One that was made anew begins with number 0.
+    assert len(kept_records(path, 77)[0]) == 3

@@ -104,6 +104,7 @@ def test_what_a_replica_has_not_timed_is_told_by_what_its_page_allows() -> None:
     assert of({}) == Cause(Kind.REPLICA, "replica-2")
     quick = {"replica.apply": {"write": (9, 0.1)}, "replica.sync": {"flush": (9, 8.0)}}
     assert of({"replica-2": quick}) == Cause(Kind.LINK, "replica-2")
+    assert of({"replica-2": {"replica.apply": {}}}) == Cause(Kind.LINK, "replica-2")
     slow = {"replica.apply": {"write": (9, 0.1)}, "replica.sync": {"flush": (1, 90.0)}}
     assert of({"replica-2": slow}) == Cause(Kind.SYNC, "replica-2")
 

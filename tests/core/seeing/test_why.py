@@ -114,9 +114,7 @@ def test_where_nothing_dominates_the_largest_are_named() -> None:
 def test_where_nothing_is_slow_that_is_said() -> None:
     said = decide(replicated(), [])
     assert (said.verdict, said.todo) == (Verdict.WELL, "")
-    assert said.sentence.startswith(
-        "nothing is slow: flushs take" if False else "nothing is slow: "
-    )
+    assert said.sentence.startswith("nothing is slow: flushes take ")
     assert "the replicas' fdatasync" in said.sentence
 
 

@@ -1,0 +1,202 @@
+"""What makes a volume slow is named by `tierce volume why`, whatever it is, in a real server."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serving.libiscsi import Session
+from serving.processes import wait_until
+from serving.server import COMMAND, Server
+from serving.strangers import STRANGERS
+from serving.volumes import jiva, volume
+from system.relay import Relay
+from system.shim import Operation, Rule, Shim, late
+from tierce.cli.looking import Look, Looker
+from tierce.process.paths import Paths
+from tierce.seeing.interval import NOTHING, between
+
+pytestmark = [pytest.mark.system, pytest.mark.needs("libiscsi", "gcc", "/dev/shm")]
+
+MEMORY = "/dev/shm"
+
+DELAYS_MS = (5, 20, 100)
+MS = 1_000_000
+#: What is told may differ by so much from what was injected, and by so many ms: a busy machine.
+ACCURACY, NOISE_MS = 0.1, 3.0
+OTHERS = ("replica-1", "replica-3")
+
+
+class Watched:
+    """A server, and what `why` says of one of its volumes while that is used."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self._sessions: dict[str, Session] = {}
+        #: What the replicas that nothing was done to took for a sync, or a write, in ms.
+        self.usual_ms: dict[str, float] = {}
+
+    def why(self, name: str, seconds: float = 2.0) -> dict[str, Any]:
+        """Write and flush, one after the other, while `why` watches; return what it says."""
+        session = self._session(name)
+        looker = Looker(self.server.data, name)
+        before = looker.look()
+        asked = subprocess.Popen(
+            [*COMMAND, "volume", "why", name, "--for", f"{seconds}s", "--output", "json"],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**self.server.env, "TIERCE_DATA_DIR": str(self.server.data)},
+        )
+        count = 0
+        while asked.poll() is None:
+            count += 1
+            session.write_now(4096 * (count % 64), bytes([count % 256]) * 4096)
+            session.flush_now()
+        self._note_usual(before, looker.look(), name)
+        assert asked.returncode == 0
+        assert asked.stdout is not None
+        with asked.stdout as out:
+            return dict(json.loads(out.read()))
+
+    def close(self) -> None:
+        for session in self._sessions.values():
+            session.close()
+        self._sessions.clear()
+
+    def _session(self, name: str) -> Session:
+        if name not in self._sessions:
+            self._sessions[name] = self.server.session(name)
+        return self._sessions[name]
+
+    def _note_usual(self, before: Look, after: Look, name: str) -> None:
+        interval = between(before.volumes[name], after.volumes[name], after.at - before.at)
+        for stage, operation in (("sync", "flush"), ("apply", "write")):
+            others = NOTHING
+            for member in OTHERS:
+                stages = interval.of_member(member, operation)
+                others = others.plus(stages.get(f"replica.{stage}", NOTHING))
+            self.usual_ms[stage] = others.mean_ns / MS
+
+
+@pytest.fixture
+def watched() -> Iterator[Watched]:
+    """A server in memory: what others do to a disk meanwhile would be told as well."""
+    with (
+        tempfile.TemporaryDirectory(dir=MEMORY, prefix="tierce-") as folder,
+        Server(Path(folder)) as server,
+    ):
+        made = Watched(server)
+        yield made
+        made.close()
+
+
+def cause_of(said: dict[str, Any], operation: str) -> dict[str, Any]:
+    """Return what had most of an operation's time."""
+    (one,) = [one for one in said["operations"] if one["operation"] == operation]
+    return dict(one["causes"][0])
+
+
+def assert_named(
+    said: dict[str, Any], operation: str, cause: str, name: str, expected_ms: float
+) -> None:
+    first = cause_of(said, operation)
+    assert (first["cause"], first["name"]) == (cause, name), said["sentence"]
+    assert said["verdict"] == "slow"
+    found_ms = first["mean_ns"] / MS
+    assert found_ms == pytest.approx(expected_ms, rel=ACCURACY, abs=NOISE_MS), said
+    print(f"| {cause} {name} | {expected_ms:.1f} | {found_ms:.1f} | {said['sentence']} |")
+
+
+def test_a_late_filter_or_engine_is_named(watched: Watched) -> None:
+    server = watched.server
+    server.install(STRANGERS / "pace")
+    server.lay_out("lags")
+
+    def configure(filter_ms: float, engine_ms: float) -> None:
+        paced = {**volume("paced", "memory", "16 MiB")}
+        paced["filters"] = [{"name": "pace", "delay_s": filter_ms / 1000}]
+        server.configure(paced, volume("late", "lags", "16 MiB", delay_s=engine_ms / 1000))
+
+    configure(0, 0)
+    server.run("paced", "late")
+    for number, delay in enumerate(DELAYS_MS, 1):
+        configure(delay, delay)
+        server.reload(number)
+        assert_named(watched.why("paced"), "write", "filter", "pace", delay)
+        assert_named(watched.why("late"), "write", "engine-call", "lags", delay)
+    server.stop()
+
+
+def test_of_three_replicas_a_late_disk_store_or_link_is_named(
+    watched: Watched, tmp_path: Path
+) -> None:
+    server = watched.server
+    shim = Shim(tmp_path)
+    server.env |= shim.environment
+    server.configure(jiva("demo", "16 MiB"))
+    server.run("demo")
+    wait_until(lambda: server.health() == "healthy", "all replicas are in sync")
+    for delay in DELAYS_MS:
+        with shim.failing([Rule(Operation.SYNC, late(delay), 100, "demo-1/")]):
+            said = watched.why("demo")
+        expected = delay + watched.usual_ms["sync"]
+        assert_named(said, "flush", "sync", "replica-2", expected)
+        with shim.failing([Rule(Operation.WRITE, late(delay), 100, "demo-1/head")]):
+            said = watched.why("demo")
+        expected = delay + watched.usual_ms["apply"]
+        assert_named(said, "write", "apply", "replica-2", expected)
+    relay = Relay(Paths(server.data).address("demo", "replica-2"))
+    watched.close()
+    old = server.pid("target.demo")
+    server.kill(["target.demo"])
+    server.new_pid("target.demo", old)
+    wait_until(lambda: server.health() == "healthy", "all replicas are in sync again")
+    for delay in DELAYS_MS:
+        relay.delay_s = delay / 1000
+        assert_named(watched.why("demo"), "write", "link", "replica-2", delay)
+    relay.delay_s = 0.0
+    said = watched.why("demo")
+    assert said["verdict"] == "well", said
+    server.stop()
+    relay.close()
+
+
+def test_a_replica_that_stood_still_for_a_moment_is_named_by_the_one_write_that_waited(
+    watched: Watched,
+) -> None:
+    server = watched.server
+    server.configure(jiva("demo", "16 MiB"))
+    server.run("demo")
+    wait_until(lambda: server.health() == "healthy", "all replicas are in sync")
+    pid = server.pids()["member.demo.replica-3"]
+
+    def stand_still() -> None:
+        time.sleep(1.5)
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(0.3)
+        os.kill(pid, signal.SIGCONT)
+
+    standing = threading.Thread(target=stand_still)
+    standing.start()
+    said = watched.why("demo", 4.0)
+    standing.join()
+    assert said["verdict"] == "slow-ones", said["sentence"]
+    first = said["operations"][0]["causes"][0]
+    assert (first["cause"], first["name"]) == ("link", "replica-3"), said["sentence"]
+    assert first["mean_ns"] / MS == pytest.approx(300, rel=ACCURACY)
+    print(said["sentence"])
+    kept = json.loads(
+        server.command("volume", "why", "demo", "--records", "--output", "json").stdout
+    )
+    assert kept["operations"][0]["causes"][0]["name"] == "replica-3"
+    server.stop()
