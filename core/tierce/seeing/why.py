@@ -158,6 +158,7 @@ def decide(interval: VolumeInterval, records: Sequence[TraceRecord], engine: str
     if slow:
         sentence = _sentence(slow[0], f"{span}' {slow[0].operation} time", interval)
         todo = slow[0].dominant.cause.todo
+        notes = (*_slowest(late, interval, engine), *notes)
         return _told(interval, Verdict.SLOW, sentence, todo, operations, notes, late)
     if late:
         found = _of_records(late, interval, engine)
@@ -168,7 +169,7 @@ def decide(interval: VolumeInterval, records: Sequence[TraceRecord], engine: str
         )
         todo = found[0].dominant.cause.todo
         return _told(interval, Verdict.SLOW_ONES, sentence, todo, found, notes, late)
-    sentence = f"nothing is slow: {_average(operations[0])}, most of it {_most(operations[0])}"
+    sentence = f"nothing is slow: {_average(operations[0])}, {_most(operations[0])}"
     return _told(interval, Verdict.WELL, sentence, "", operations, notes, late)
 
 
@@ -268,6 +269,15 @@ def _others_ns(cause: Cause, operation: str, interval: VolumeInterval) -> float:
     return others.mean_ns
 
 
+def _slowest(late: Sequence[TraceRecord], interval: VolumeInterval, engine: str) -> tuple[str, ...]:
+    """Say what the slowest of all waited for: an average may hide it."""
+    if not late:
+        return ()
+    one = max(late, key=lambda record: record.elapsed_ns)
+    (found,) = _of_records([one], interval, engine)
+    return (f"the slowest {one.operation} took {duration(one.elapsed_ns)}, {_most(found)}",)
+
+
 def _average(found: OperationFinding) -> str:
     return (
         f"{several(found.operation)} take {duration(found.mean_ns)} on average, "
@@ -276,7 +286,7 @@ def _average(found: OperationFinding) -> str:
 
 
 def _most(found: OperationFinding) -> str:
-    return f"{found.dominant.cause.label} ({percent(found.dominant.share)})"
+    return f"{percent(found.dominant.share)} of it {found.dominant.cause.label}"
 
 
 def _stuck(interval: VolumeInterval, mean_ns: float) -> tuple[str, str] | None:

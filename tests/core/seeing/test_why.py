@@ -156,6 +156,15 @@ def test_single_slow_ones_that_an_average_hides_are_told_by_their_records() -> N
     assert said.evidence == (late,)
 
 
+def test_what_the_slowest_waited_for_is_noted_where_an_average_says_something_else() -> None:
+    late = record(312, ("device", 0, 312), ("jiva.replica/replica-3", 0, 311))
+    said = decide(replicated(sync={"replica-1": 20}), [late])
+    assert said.operations[0].dominant.cause == Cause(Kind.SYNC, "replica-1")
+    assert said.notes[0].startswith(
+        "the slowest write took 312 ms, 100 % of it the link to replica-3"
+    )
+
+
 def test_kept_records_decide_alone_where_they_are_asked_for() -> None:
     late = [record(80.0 + n, ("device", 0, 80), ("jiva.replica/replica-2", 0, 79)) for n in (1, 2)]
     said = decide_by_records([*late, record(1, is_slow=False)], replicated())
