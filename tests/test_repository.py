@@ -45,6 +45,7 @@ TESTED_BY = {
     ),
     "core/tierce/cli/data_folder.py": ("core/cli/test_volume.py", "options that every command has"),
     "core/tierce/cli/reference/calls_page.py": ("core/cli/test_docs.py", _PAGE),
+    "core/tierce/cli/reference/causes_page.py": ("core/cli/test_docs.py", _PAGE),
     "core/tierce/cli/reference/cli_page.py": ("core/cli/test_docs.py", _PAGE),
     "core/tierce/cli/reference/config_page.py": ("core/cli/test_docs.py", _PAGE),
     "core/tierce/cli/reference/events_page.py": ("core/cli/test_docs.py", _PAGE),

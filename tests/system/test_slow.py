@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import json
 import time
 from typing import Any
 
@@ -99,3 +100,40 @@ def test_a_filter_that_forgets_what_it_is_given_is_told_by_name(server: Server) 
     (stuck,) = told(server, "volume.io-stuck")
     assert stuck["fields"]["stage"] == "filter.hangs"
     assert "filter hangs (plugin 'hangs' (package tierce-hangs))" in stuck["message"]
+
+
+def test_what_is_pending_is_named_with_the_replicas_that_it_waits_for(server: Server) -> None:
+    server.configure(jiva("demo", "16 MiB"))
+    server.run("demo")
+    wait_until(lambda: server.health() == "healthy", "all replicas are in sync")
+    session = server.session("demo")
+    session.write_now(0, bytes(4096))
+
+    def journal() -> dict[str, Any]:
+        asked = server.command("volume", "journal", "demo", "--output", "json")
+        assert asked.returncode == 0, asked.stderr
+        return dict(json.loads(asked.stdout))
+
+    assert journal()["pending"] == []
+    statuses: list[int] = []
+    with server.stopped(["member.demo.replica-1", "member.demo.replica-2"]):
+        session.write(8192, bytes(4096), statuses.append)
+        session.serve(0)
+
+        def is_told() -> bool:
+            found = journal()["pending"]
+            return bool(found) and found[0]["waits_for"] == ["replica-1", "replica-2"]
+
+        wait_until(is_told, "who is waited for is told")
+        (one,) = journal()["pending"]
+        assert (one["operation"], one["offset"], one["length"]) == ("write", 8192, 4096)
+        assert one["stage"] == "device"
+        stuck = json.loads(
+            server.command("volume", "why", "demo", "--for", "0.5s", "--output", "json").stdout
+        )
+        assert stuck["verdict"] == "stuck"
+    session.complete()
+    assert statuses == [0]
+    assert journal()["recent"][-1]["is_slow"]
+    session.close()
+    server.stop()

@@ -77,6 +77,16 @@ class Looker:
             return ""
         return next((str(row["engine"]) for row in rows if row["name"] == self._volume), "")
 
+    def act(self, part: str, action: str) -> dict[str, Any]:
+        """Have an action of the one volume carried out that takes nothing; return its answer.
+
+        Raises:
+            TierceError: It was not.
+        """
+        message = {"do": "act", "volume": self._volume, "part": part, "action": action}
+        rest: dict[str, Any] = {"arguments": {}, "words": {}, "base": "/"}
+        return ask(self.paths.data, {**message, **rest})[1]
+
     def _rows(self, message: Message) -> list[dict[str, Any]]:
         self._is_served = False
         now = time.monotonic()

@@ -267,7 +267,7 @@ def _rows(frame: Frame, view: View) -> list[dict[str, Any]]:
 def _head(frame: Frame, view: View) -> str:
     from tierce.seeing.wording import count_of  # noqa: PLC0415
 
-    clock = time.strftime("%H:%M:%S", time.localtime(frame.at))
+    clock = time.strftime("%H:%M:%SZ", time.gmtime(frame.at))
     what = f"volume {view.name}" if view.name else count_of(len(frame.intervals), "volume")
     if not frame.seconds:
         what = "looking"

@@ -12,6 +12,7 @@ import click
 
 from tierce.cli.actions import act, actions
 from tierce.cli.data_folder import find_data_dir, server_options
+from tierce.cli.journal import journal
 from tierce.cli.output import EXIT_UNHEALTHY, output_option, show
 from tierce.cli.top import top
 from tierce.cli.trace import trace
@@ -33,6 +34,7 @@ def volume() -> None:
 volume.add_command(act)
 volume.add_command(actions)
 volume.add_command(trace)
+volume.add_command(journal)
 volume.add_command(top)
 volume.add_command(why)
 

@@ -124,7 +124,7 @@ class Target:
         """Yield what has actions, by the name that they are asked of, who brings it, and what calls
         it; the second of two filters of one name, seen from the front end, is "filter.NAME:2"."""
         pipeline = self._pipeline
-        yield "target", pipeline.holding, "", HERE
+        yield "target", pipeline.part, "", HERE
         yield "tracer", self._following, "", HERE
         yield "engine", pipeline.engine, registry.origin("engine", volume.engine), pipeline.caller
         seen: Counter[str] = Counter()

@@ -61,7 +61,7 @@ class Kind(enum.Enum):
     )
     REPLICATION = (
         "replication",
-        "the replicator, before it asks its replicas or after they answered",
+        "the replicator itself, not its replicas",
         "",
         "writes to the same place wait for each other, and all wait for a majority of replicas: "
         "look at `tierce volume show` for their states",

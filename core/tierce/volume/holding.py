@@ -20,7 +20,7 @@ says whether a batch may pass as it is.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import attrs
@@ -90,7 +90,7 @@ class _Hold:
 
 
 class Holding:
-    """The part "target" of a volume: `hold` and `release`.
+    """`hold` and `release`, of the part "target" of a volume.
 
     Args:
         volume: The volume's name.
@@ -140,6 +140,14 @@ class Holding:
             self._begin(arguments, job)
         else:
             job.done(self._release(arguments.id))
+
+    def kept(self) -> Iterator[tuple[Request, str, float]]:
+        """Yield what waits, the hold that keeps it, and when that began; CLOCK_MONOTONIC."""
+        hold = self._hold
+        if hold is not None:
+            for batch, _completed in hold.kept:
+                for request in batch:
+                    yield request, hold.id, hold.began
 
     def close(self) -> None:
         """End a hold with the target: what waited goes on, and is answered."""

@@ -40,6 +40,7 @@ from tierce.volume.emulate import Emulator
 from tierce.volume.holding import Holding
 from tierce.volume.opening import open_device, open_engine, open_simple_filter
 from tierce.volume.simple import SimpleAdapter
+from tierce.volume.target_part import TargetPart
 
 #: Shows an owner's mapping in place of its last one.
 Publish = Callable[[str, Mapping[str, Any]], None]
@@ -55,6 +56,7 @@ class Pipeline:
         filters: What the filters' factories returned, the one nearest the front end first.
         filter_callers: Call each of them where it is called, in the same order.
         holding: What holds the volume's writes.
+        part: What can be asked of the target itself.
         boundaries: Above each plugin's device, from the engine up.
         resized: Called with the volume's new shape whenever it has one.
     """
@@ -84,6 +86,7 @@ class Pipeline:
         self._emulator = device
         completion = self.boundaries[-1].completion
         self.holding = Holding(volume.name, device, completion, context.reactor, context.emit)
+        self.part = TargetPart(self.holding, self.boundaries, context.reactor.now)
         self.device: Device = device
 
     def close(self, closed: Callable[[Status], None]) -> None:

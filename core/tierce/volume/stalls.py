@@ -9,7 +9,7 @@ that is the plugin's mistake, and is counted as one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -70,6 +70,7 @@ class Stalls:
 
     Attributes:
         clock: As above.
+        stage: As above.
         is_watching: It is going to look.
     """
 
@@ -90,7 +91,7 @@ class Stalls:
         self._blame = blame
         self._reactor = reactor
         self.clock = clock
-        self._stage = stage
+        self.stage = stage
         self._trouble = trouble
         self._device = device
         self._below = below
@@ -102,6 +103,14 @@ class Stalls:
         """How long the oldest has waited."""
         began = next(iter(self._began.values()), 0)
         return self.clock() - began if began else 0
+
+    def pending(self) -> Iterable[tuple[Request, int]]:
+        """Return what is pending and since when, in ns of `clock`; the oldest first."""
+        return self._began.items()
+
+    def whom(self) -> tuple[tuple[str, ...], str | None]:
+        """Return the parts that it waits for, and why its I/O waits as far as it says so."""
+        return self._ask_whom(), self._trouble()
 
     def watch(self) -> None:
         """Something is pending: look at it later."""
@@ -154,11 +163,11 @@ class Stalls:
 
     def _tell(self) -> None:
         oldest, began_ns = next(iter(self._began.items()))
-        names, trouble = self._ask_whom(), self._trouble()
+        names, trouble = self.whom()
         is_mistake = trouble is None and not names
         others = self._count_stuck() - 1
         fields = {
-            "stage": self._stage,
+            "stage": self.stage,
             "waits_for": list(names) or [self._blame.part],
             "operation": oldest.op.name.lower(),
             "offset": oldest.offset,

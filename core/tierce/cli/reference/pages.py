@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tierce.cli.reference.calls_page import calls_page
+from tierce.cli.reference.causes_page import causes_page
 from tierce.cli.reference.cli_page import cli_page
 from tierce.cli.reference.config_page import config_page
 from tierce.cli.reference.events_page import events_page
@@ -21,6 +22,7 @@ def pages() -> Mapping[str, str]:
     registry = Registry(one for one in installed() if one.package == OWN_PACKAGE)
     return {
         "calls.md": calls_page(),
+        "causes.md": causes_page(),
         "cli.md": cli_page(),
         "config.md": config_page(),
         "events.md": events_page(registry),
