@@ -106,10 +106,10 @@ class Kind(enum.Enum):
     )
     LINK = (
         "link",
-        "the link to {name}, or its process standing still",
-        "the links to the replicas, or their processes standing still",
-        "its disk is not it: look whether the process of {name} gets CPU (a stopped process, a "
-        "machine that swaps), then at the network to it (`ping`, lost packets)",
+        "the link to {name} or its process, not its disk",
+        "the links to the replicas or their processes, not their disks",
+        "look whether the process of {name} gets CPU (a stopped process, a machine that swaps), "
+        "then at the network to it (`ping`, lost packets)",
     )
     REPLICA = (
         "replica",

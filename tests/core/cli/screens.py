@@ -20,10 +20,10 @@ from tierce.seeing.why import decide
 from tierce.services import Parked
 
 DOCS = Path(__file__).parents[3] / "docs"
-PAGES = ("howto/why-is-my-volume-slow.md", "howto/monitor.md", "../README.md")
+PAGES = ("howto/why-is-my-volume-slow.md", "howto/monitor.md")
 #: 2026-11-25 12:00:00Z.
 AT = 1_795_608_000.0
-_BLOCK = re.compile(r"^```console\n\$ (.*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^```console\n\$ ([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def database() -> VolumeInterval:

@@ -16,5 +16,5 @@ def test_a_page_shows_what_the_commands_show(page: str) -> None:
 
 def test_every_screen_is_on_a_page() -> None:
     text = "".join((DOCS / page).read_text(encoding="utf-8") for page in PAGES)
-    for command in screens():
-        assert f"$ {command}\n" in text
+    for command, shown in screens().items():
+        assert f"```console\n$ {command}\n{shown}```\n" in text

@@ -41,11 +41,11 @@ def test_why_says_in_a_sentence_what_dominates_then_what_to_do_and_what_proves_i
     assert done.code == 0
     first, todo, note, _empty, head, share, *rest = done.out.splitlines()
     assert first.endswith(
-        " write time is the link to replica-2, or its process standing still (80.1 ms of each); "
+        " write time is the link to replica-2 or its process, not its disk (80.1 ms of each); "
         "the others answer in 0.4 ms."
     )
     assert first.startswith("99 % of the last ")
-    assert todo.startswith("What to do: its disk is not it: ")
+    assert todo.startswith("What to do: look whether the process of replica-2 gets CPU")
     assert note.startswith(
         "Note: the slowest write took 80.6 ms, 100 % of it the link to replica-2"
     )
