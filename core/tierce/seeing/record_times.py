@@ -15,8 +15,6 @@ _KINDS = {
     "engine.wait": Kind.ENGINE_WAIT,
     "engine.call": Kind.ENGINE_CALL,
     "jiva.local_miss": Kind.LOCAL_MISS,
-    "jiva.admit": Kind.REPLICATION,
-    "jiva.replicate": Kind.REPLICATION,
     "frontend.send": Kind.SEND,
 }
 
@@ -55,7 +53,7 @@ def _cause(span: SpanNode, interval: VolumeInterval, engine: str, *, is_split: b
         is_wait = name.endswith(WAIT)
         return Cause(Kind.FILTER_WAIT if is_wait else Kind.FILTER, name.removesuffix(WAIT))
     kind = _KINDS.get(span.name, Kind.PART)
-    if kind is Kind.ENGINE and interval.trips:
+    if kind in {Kind.ENGINE, Kind.PART} and interval.trips:
         kind = Kind.REPLICATION
     if kind is Kind.PART:
         return Cause(kind, span.name)

@@ -60,7 +60,6 @@ def dominant(one: TraceRecord, during: VolumeInterval) -> Cause:
         ("engine.wait", Cause(Kind.ENGINE_WAIT)),
         ("engine.call", Cause(Kind.ENGINE_CALL)),
         ("jiva.local_miss", Cause(Kind.LOCAL_MISS)),
-        ("jiva.admit", Cause(Kind.REPLICATION)),
         ("frontend.parse", Cause(Kind.FRONTEND)),
         ("frontend.send", Cause(Kind.SEND)),
         ("somebody.else", Cause(Kind.PART, "somebody.else")),
@@ -78,6 +77,8 @@ def test_what_no_replica_had_was_the_replicators() -> None:
     assert dominant(record(100, ("device", 0, 100)), interval(REPLICATED)) == Cause(
         Kind.REPLICATION
     )
+    admitted = record(100, ("device", 0, 100), ("jiva.admit", 0, 99))
+    assert dominant(admitted, interval(REPLICATED)) == Cause(Kind.REPLICATION)
 
 
 def test_what_a_replica_has_timed_tells_its_disk_from_its_queue_and_the_link() -> None:
