@@ -8,7 +8,7 @@ from core.fake_reactor import FakeReactor
 from core.volume.model import Tally, blame
 from core.volume.test_holding import BLOCK, Parking
 from tierce import GOOD, Completed, Flag, Geometry, Job, Op, Request
-from tierce.tracing import Tracer
+from tierce.tracing import Trace
 from tierce.volume.boundary import Boundary
 from tierce.volume.emulate import Emulator
 from tierce.volume.holding import HoldArguments, Holding
@@ -128,9 +128,7 @@ def test_what_a_filter_keeps_is_told_of_the_filter() -> None:
 def test_what_is_followed_is_told_once_as_well() -> None:
     scene = Scene()
     request = Request(Op.READ, 0, 2 * BLOCK, memoryview(bytearray(2 * BLOCK)))
-    tracer = Tracer(lambda _io: None, every=1)
-    tracer.sample([request], 0)
-    assert request.trace is not None
+    request.trace = Trace(is_sampled=True)
     scene.emulator.submit([request], lambda _requests: None)
     assert [one.stage for one in scene.pending().items] == ["device", "device"]
 
