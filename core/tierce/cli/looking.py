@@ -67,7 +67,8 @@ class Looker:
 
     def records(self, first: int = 0) -> tuple[list[TraceRecord], int]:
         """Return the records of the one volume from a number on, and the number of the next."""
-        return kept_records(self.paths.traces(self._volume), first)
+        kept = kept_records(self.paths.traces(self._volume), first)
+        return list(kept.records), kept.following
 
     def engine(self) -> str:
         """Return the engine of the one volume; empty while no server says it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 import sys
@@ -17,6 +16,7 @@ from tierce.cli.output import EXIT_INTERRUPTED
 from tierce.cli.quantities import duration_option
 
 if TYPE_CHECKING:
+    from tierce.node.trace_following import Kept
     from tierce.services import TraceRecord
 
 #: One in so many is shown where nothing says how many.
@@ -166,9 +166,10 @@ class Showing:
         self._count = self._lost = 0
         self._has_begun = False
         self._began = time.monotonic()
-        #: The next record, and how many had been left out by now.
-        self._next, self._left_out_before = self._look(None)[1:]
-        self._left_out = self._left_out_before
+        kept = self._look(sys.maxsize)
+        #: The next record, and how many had been left out before.
+        self._next, self._left_out_before = kept.following, kept.left_out
+        self._left_out = kept.left_out
 
     def go_on(self) -> None:
         """Print what has come.
@@ -181,8 +182,10 @@ class Showing:
             _tell(
                 f"volume {self._volume} is followed for {self._wanted['for_s']:g} s; Ctrl-C ends it"
             )
-        records, self._next, self._left_out = self._look(self._next)
-        for record in filter(self._fits, records):
+        kept = self._look(self._next)
+        self._next, self._left_out = kept.following, kept.left_out
+        self._lost += kept.lost
+        for record in filter(self._fits, kept.records):
             self._print(record)
             self._count += 1
             if self._count == self._count_max:
@@ -204,27 +207,13 @@ class Showing:
             parts.append("none that was asked for was answered, or fewer than one in --every")
         _tell("; ".join(parts))
 
-    def _look(self, first: int | None) -> tuple[list[TraceRecord], int, int]:
-        """Return what the ring has from that record on, or nothing; the next record; how many were
-        left out."""
-        from tierce.errors import FormatError  # noqa: PLC0415
-        from tierce.node.trace_following import read_records  # noqa: PLC0415
-        from tierce.volume.trace_ring import TraceRing  # noqa: PLC0415
+    def _look(self, first: int) -> Kept:
+        """Return what is there from that record on. What runs or does not is told by who is
+        asked."""
+        # Loaded here, so that `tierce volume --help` stays quick.
+        from tierce.node.trace_following import kept_records  # noqa: PLC0415
 
-        try:
-            ring = TraceRing.open(self._path)
-        except FormatError:
-            # No target has made one: what runs or does not is told by who is asked.
-            return [], first or 0, 0
-        with contextlib.closing(ring):
-            end, left_out = ring.next_number, ring.left_out_count
-            if first is None:
-                return [], end, left_out
-            # Made anew it begins with 0.
-            first = first if first <= end else 0
-            records = read_records(ring, self._volume, first, end)
-            self._lost += end - first - len(records)
-            return records, end, left_out
+        return kept_records(self._path, first)
 
     def _fits(self, record: TraceRecord) -> bool:
         """True if it was asked for: others are written down besides."""

@@ -69,7 +69,7 @@ class TraceFollower:
                     continue
                 if old.number > place.number:
                     old = _Place()
-                found = read_records(ring, path.stem, old.number, place.number)
+                found = _read(ring, path.stem, old.number, place.number)
                 items += found
                 lost += place.number - old.number - len(found)
                 left_out += max(place.left_out - old.left_out, 0)
@@ -86,9 +86,25 @@ class TraceFollower:
             self._kept_places = self._places
 
 
-def kept_records(path: Path, first: int = 0) -> tuple[list[TraceRecord], int]:
-    """Return what a volume's ring has from record `first` on, and the number of the next one; none
-    if it can't be read.
+@attrs.frozen
+class Kept:
+    """What a ring has.
+
+    Attributes:
+        records: The I/Os, in order.
+        following: The number of the next one.
+        lost: How many of those that were asked for can't be had any more.
+        left_out: How many were ever not written, since there were too many in a second.
+    """
+
+    records: tuple[TraceRecord, ...] = ()
+    following: int = 0
+    lost: int = 0
+    left_out: int = 0
+
+
+def kept_records(path: Path, first: int = 0) -> Kept:
+    """Return what a volume's ring has from record `first` on; nothing if it can't be read.
 
     Args:
         path: The ring, VOLUME.traces.
@@ -97,13 +113,15 @@ def kept_records(path: Path, first: int = 0) -> tuple[list[TraceRecord], int]:
     try:
         ring = TraceRing.open(path)
     except FormatError:
-        return [], 0
+        return Kept()
     with contextlib.closing(ring):
         end = ring.next_number
-        return read_records(ring, path.stem, first if first <= end else 0, end), end
+        begin = first if first <= end else 0
+        found = _read(ring, path.stem, begin, end)
+        return Kept(tuple(found), end, end - begin - len(found), ring.left_out_count)
 
 
-def read_records(ring: TraceRing, volume: str, first: int, end: int) -> list[TraceRecord]:
+def _read(ring: TraceRing, volume: str, first: int, end: int) -> list[TraceRecord]:
     """Return what can still be had of the records from `first` on and before `end`."""
     numbers = range(max(first, end - SLOT_COUNT), end)
     found = [ring.read(number) for number in numbers]

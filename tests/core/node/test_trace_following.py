@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from core.volume.test_trace_ring import io
-from tierce.node.trace_following import TraceFollower, kept_records
+from tierce.node.trace_following import Kept, TraceFollower, kept_records
 from tierce.process.paths import Paths
 from tierce.volume.trace_ring import SLOT_COUNT, TraceRing
 
@@ -139,12 +139,14 @@ def test_a_ring_that_can_not_be_read_hides_no_other(tmp_path: Path) -> None:
 def test_what_a_ring_keeps_can_be_read_from_a_number_on(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     path = scene.paths.traces("a")
-    assert kept_records(path) == ([], 0)
-    scene.write("a", 1, 2, 3)
-    records, following = kept_records(path)
-    assert [(one.volume, one.offset) for one in records] == [("a", 1), ("a", 2), ("a", 3)]
-    assert following == 3
-    assert [one.offset for one in kept_records(path, 2)[0]] == [3]
-    assert kept_records(path, following) == ([], 3)
+    assert kept_records(path) == Kept()
+    scene.write("a", 1, 2, 3, left_out=5)
+    kept = kept_records(path)
+    assert [(one.volume, one.offset) for one in kept.records] == [("a", 1), ("a", 2), ("a", 3)]
+    assert (kept.following, kept.lost, kept.left_out) == (3, 0, 5)
+    assert [one.offset for one in kept_records(path, 2).records] == [3]
+    assert kept_records(path, kept.following) == Kept((), 3, 0, 5)
     # One that was made anew begins with number 0.
-    assert len(kept_records(path, 77)[0]) == 3
+    assert len(kept_records(path, 77).records) == 3
+    scene.write("a", *range(SLOT_COUNT))
+    assert kept_records(path, 1).lost == 2
