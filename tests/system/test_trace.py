@@ -6,8 +6,10 @@ import json
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,10 @@ import pytest
 from serving.processes import wait_until
 from serving.server import Server
 from serving.volumes import jiva
+from system.conftest import refuse
+from system.peers.built import BuildError, peers
+from system.peers.running import Jaeger
+from system.test_otlp import check_write
 from tierce.process.client import ask
 
 pytestmark = [pytest.mark.system, pytest.mark.needs("libiscsi")]
@@ -88,6 +94,34 @@ def test_each_write_is_followed_to_its_three_replicas_and_back(server: Server) -
             assert int(above["endTimeUnixNano"]) >= int(span["endTimeUnixNano"])
     session.close()
     server.stop()
+
+
+def test_jaeger_takes_what_it_prints(server: Server, tmp_path: Path) -> None:
+    try:
+        peers()
+    except BuildError as error:
+        refuse(str(error))
+    server.configure(jiva("demo", "16 MiB"))
+    server.run("demo")
+    wait_until(lambda: server.health() == "healthy", "all replicas are in sync")
+    session = server.session("demo")
+    wanted = ("--every", "1", "--operation", "write", "--count", "1", "--for", "60s")
+    with tracing(server, *wanted, "--output", "json") as running:
+        session.write_now(0, bytes(4096))
+        out, _err = running.communicate(timeout=30)
+    session.close()
+    server.stop()
+    with Jaeger(tmp_path / "jaeger") as jaeger:
+        sent = urllib.request.Request(
+            f"http://{jaeger.http}/v1/traces",
+            data=out.encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(sent, timeout=30) as answer:
+            assert answer.status == 200
+        wait_until(lambda: jaeger.traces("tierce-target"), "the write is there")
+        (trace,) = jaeger.traces("tierce-target", "volume.write")
+    check_write(trace)
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
