@@ -15,7 +15,7 @@ SEED ?= $(START)
 SECONDS ?= 600
 MINUTES ?= 60
 
-.PHONY: help run setup check format test bench fuzz vm peers soak storms seeds plants mistakes mutants sizes metrics wheels clean
+.PHONY: help run setup check format test bench fuzz vm peers soak storms seeds plants mistakes mutants sizes metrics dashboards wheels clean
 
 help:  ## List the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -88,6 +88,9 @@ mistakes: setup  ## Make every mistake that a plugin can make; writes what its u
 
 metrics: setup  ## Write the page of metrics from the exporter's table
 	PYTHONPATH=tests $(BIN)/python -m exporters.metrics_page
+
+dashboards: setup  ## Write the dashboards for Grafana from their code
+	$(BIN)/python -m tierce_exporters.dashboards.pages examples/grafana
 
 mutants: setup  ## Change N lines of core and jiva at random, from SEED; 80 of 100 must be noticed
 	PYTHONPATH=tests nice $(BIN)/python -m measures.mutants --count $(N) --seed $(SEED)

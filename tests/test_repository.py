@@ -195,6 +195,13 @@ TESTED_BY = {
         "jiva/test_removing.py",
         "a store's own calls by another name, tried by who makes and removes",
     ),
+    **{
+        f"plugins/exporters/tierce_exporters/dashboards/{name}.py": (
+            "exporters/dashboards/test_pages.py",
+            "a dashboard: tried with the others, as what is shipped",
+        )
+        for name in ("overview", "replica", "slow", "volume")
+    },
     "plugins/engines/tierce_engines/events.py": ("core/test_core_events.py", _CONTRACT),
     "plugins/exporters/tierce_exporters/events.py": ("core/test_core_events.py", _CONTRACT),
     "plugins/iscsi/tierce_iscsi/events.py": ("core/test_core_events.py", _CONTRACT),

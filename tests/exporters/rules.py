@@ -23,4 +23,4 @@ def alerts() -> list[dict[str, Any]]:
 def metrics_in(expression: str) -> Iterator[str]:
     """Yield the names of metrics in an expression, without the ends of classic histograms."""
     for name in re.findall(r"\btierce_\w+", expression):
-        yield re.sub(r"(?<=_seconds)_(?:bucket|sum|count)$", "", name)
+        yield re.sub(r"(?:(?<=_seconds)|(?<=_bytes))_(?:bucket|sum|count)$", "", name)

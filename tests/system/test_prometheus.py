@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from exporters.rules import FILE as RULES
-from exporters.rules import rules
+from exporters.rules import metrics_in, rules
 from serving.processes import wait_until
 from serving.server import Server
 from serving.volumes import jiva
@@ -28,6 +28,7 @@ from system.prometheus import (
     promtool,
     unpacked,
 )
+from tierce_exporters.dashboards.pages import DASHBOARDS
 
 pytestmark = [pytest.mark.system, pytest.mark.needs("libiscsi", *PROGRAMS)]
 
@@ -149,6 +150,50 @@ def test_what_the_how_to_asks_is_answered(scene: Scene) -> None:
                 lambda asked=expression: scene.prometheus.query(asked),  # type: ignore[misc]
                 f"{expression} has an answer",
             )
+
+
+def test_every_expression_of_every_dashboard_is_answered_while_something_happens(
+    scene: Scene,
+) -> None:
+    scene.write(8)
+    scene.is_seen(8 * 512)
+    scene.server.kill(["member.demo.replica-1"])
+    session = scene.server.session("demo")
+    for index in range(8):
+        # Twice, with a scrape between: what was there when Prometheus first looked has no rate.
+        session.write_now(index * 512, BLOCK)
+        session.read_now(index * 512, 512)
+        session.flush_now()
+    wait_until(scene.server.is_whole, "the replica is back")
+    scene.is_seen(16 * 512)
+    # Nothing is rebuilt, for lack of anything to rebuild.
+    quiet = {"tierce_replica_rebuild_progress_ratio"}
+    asked = [
+        (panel.title, part)
+        for dashboard in DASHBOARDS
+        for _row, panels in dashboard.rows
+        for panel in panels
+        for query in panel.queries
+        # Of classic histograms, and of native ones.
+        for part in query.expression.split("\nor\n")
+    ]
+    for title, part in asked:
+        expression = filled_in(part)
+        if quiet & set(metrics_in(expression)):
+            scene.prometheus.query(expression)
+        else:
+            wait_until(
+                lambda asked=expression: scene.prometheus.query(asked),  # type: ignore[misc]
+                f"{title}: {expression} has an answer",
+            )
+    session.close()
+
+
+def filled_in(expression: str) -> str:
+    """An expression as Grafana asks it."""
+    chosen = {"volume": "demo", "replica": ".*", "operation": "write"}
+    chosen |= {"__rate_interval": "1m", "__range": "1h"}
+    return re.sub(r"\$(\w+)", lambda match: chosen[match[1]], expression)
 
 
 def test_prometheus_takes_the_rules_and_has_something_to_record(scene: Scene) -> None:

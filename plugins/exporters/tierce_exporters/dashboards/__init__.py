@@ -1,0 +1,1 @@
+"""Dashboards for Grafana, written as JSON from code: `make dashboards`."""
