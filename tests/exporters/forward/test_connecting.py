@@ -28,7 +28,7 @@ class TlsPeer:
         self.address = Address("127.0.0.1", self.listener.getsockname()[1])
         self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=CERTIFICATE)
         self.context.load_cert_chain(CERTIFICATE, KEY)
-        self.thread = threading.Thread(target=self.run)
+        self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
 
     def run(self) -> None:

@@ -42,7 +42,7 @@ class ListeningPeer:
         self.key, self.acks, self.reads = key, acks, reads
         self.tls: ssl.SSLContext | None = None
         self.is_closed = threading.Event()
-        self.thread = threading.Thread(target=self.run)
+        self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
 
     def run(self) -> None:
@@ -113,7 +113,7 @@ class Scene:
             find_service=cast("Any", None),
         )
         self.service = ForwardService(context)
-        self.thread = threading.Thread(target=self.run)
+        self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
 
     def run(self) -> None:
