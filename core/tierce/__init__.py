@@ -135,6 +135,7 @@ from tierce.statuses import (
 from tierce.store import Store, StoreChoice
 from tierce.store_capability import StoreCapability, StoreUsage
 from tierce.store_contexts import BatchEntry, StoreContext, StoreOpenContext
+from tierce.store_opening import Opening
 from tierce.tls import TlsMaterial
 from tierce.tracing import Trace, Tracer, span_id_of
 from tierce.transport import Transport
@@ -205,6 +206,7 @@ __all__ = [
     "NoOptions",
     "Op",
     "OpenContext",
+    "Opening",
     "OperationStatistics",
     "OptionInfo",
     "Parked",

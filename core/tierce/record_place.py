@@ -26,7 +26,7 @@ class RecordPlace(abc.ABC):
             FormatError: It is damaged.
             OSError: It can't be read now.
 
-        Thread: data thread, once, before the store is opened; work process.
+        Thread: data thread, once, when the store is open; work process.
         Failure: the replica does not start.
         """
 

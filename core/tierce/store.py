@@ -27,6 +27,7 @@ from tierce.options import NoOptions
 from tierce.record_place import RecordPlace
 from tierce.store_capability import StoreExtras
 from tierce.store_contexts import BatchEntry, StoreContext, StoreOpenContext
+from tierce.store_opening import Opening
 
 #: Digests of stores that differ in kind are compared with one another: BLAKE2b of this length.
 _DIGEST_BYTES = 16
@@ -82,7 +83,7 @@ class Store(StoreExtras, abc.ABC):
         Raises:
             FormatError: They are not there.
 
-        Thread: work process, and data thread when the replica starts.
+        Thread: work process, and data thread when the store is open.
         Blocking: yes.
         Failure: the replica does not start.
         """
@@ -91,10 +92,10 @@ class Store(StoreExtras, abc.ABC):
 
     @classmethod
     def open_record(cls, context: StoreContext) -> RecordPlace | None:
-        """Return where the replica's record lies, which need not hold one yet. It is opened before
-        the store is, and where the store is not opened at all: while a replica is made, removed,
-        adopted or forced. None, without a method of the store's own: the replicator keeps the
-        record in a file of its own in the folder.
+        """Return where the replica's record lies, which need not hold one yet. It is opened when
+        the store is open, and where the store is not opened at all: while a replica is made,
+        removed, adopted or forced. None, without a method of the store's own: the replicator keeps
+        the record in a file of its own in the folder.
 
         Raises:
             FormatError: The bytes are missing or damaged.
@@ -109,8 +110,10 @@ class Store(StoreExtras, abc.ABC):
 
     @classmethod
     @abc.abstractmethod
-    def open(cls, context: StoreOpenContext) -> Store:
-        """Return the open store of what `create` made.
+    def open(cls, context: StoreOpenContext) -> Store | Opening[Any]:
+        """Return the open store of what `create` made; or an `Opening`, where that takes its time:
+        the replica says so meanwhile, its volume goes on with the others, and what takes longer
+        than 10 s is told (`jiva.replica.opening`).
 
         Raises:
             FormatError: The bytes are missing, damaged, not as many as the volume's, or those of
@@ -118,8 +121,8 @@ class Store(StoreExtras, abc.ABC):
             OSError: They can't be opened.
 
         Thread: data thread, once.
-        Blocking: yes, before anything is served.
-        Failure: the replica does not start.
+        Blocking: briefly; what waits belongs into an `Opening`.
+        Failure: the replica does not start; of an `Opening`, it ends and is started anew.
         """
 
     # -- in the replica's process ------------------------------------------------------------------

@@ -12,7 +12,7 @@ from tierce_jiva.ballot import NO_BALLOT, Ballot, Membership
 from tierce_jiva.findings import Finding, Greeted, InForce, Promised, Refused, Useless
 from tierce_jiva.host import Host, Standing, State
 from tierce_jiva.links import Link, Links, LinkState
-from tierce_jiva.opener import REBID_S, REOPEN_S, REOPEN_S_MAX, Opener
+from tierce_jiva.opener import OPENING_RETRY_S, REBID_S, REOPEN_S, REOPEN_S_MAX, Opener
 from tierce_jiva.options import JivaOptions, ReplicaOptions
 from tierce_jiva.promise import Promise
 from tierce_jiva.quorum import Quorum
@@ -35,6 +35,7 @@ class Ladder:
         for link in self.links:
             link.state = LinkState.DOWN
         self.agenda = hearing(self._hear)
+        self.retries: list[float] = []
         self.hangups: list[tuple[str, str]] = []
         self.ready: list[str] = []
         self.in_force: list[Membership] = []
@@ -79,10 +80,11 @@ class Ladder:
                 self.opener.promised(found.link)
                 self.opener.advance()
             case Refused():
-                self.opener.refused(found.link, found.why, found.promised)
+                self.opener.refused(found)
             case InForce():
                 self.in_force.append(self.quorum.latest)
             case Useless():
+                self.retries.append(found.retry_s)
                 self.hang_up(found.link, found.reason)
                 found.link.trouble = found.trouble or found.link.trouble
 
@@ -125,9 +127,9 @@ class Ladder:
         for name in names:
             answer(self.links[name], message | changes)
 
-    def refuse(self, name: str, promised: Ballot, why: str = "ballot") -> None:
+    def refuse(self, name: str, promised: Ballot, why: str = "ballot", **more: str) -> None:
         link = self.links[name]
-        message = {"kind": "refused", "why": why, "promised": promised.to_json()}
+        message = {"kind": "refused", "why": why, "promised": promised.to_json(), **more}
         self.opener.handshake.refusal(link, message)
 
     def asked(self) -> dict[str, list[str]]:
@@ -369,3 +371,13 @@ def test_the_wait_begins_anew_when_nobody_is_promised_elsewhere_any_more(ladder:
     ladder.greet(C, promised=Ballot(9000, 1))
     ladder.opener.consider_reopening(is_idle=True)
     assert ladder.restarts == []
+
+
+def test_a_replica_that_opens_its_store_is_asked_again_later_and_says_why(ladder: Ladder) -> None:
+    ladder.refuse(A, NO_BALLOT, "opening", text="its store tank is being opened")
+    assert ladder.hangups == [(A, "its store tank is being opened")]
+    ladder.refuse(B, NO_BALLOT, "opening")
+    assert ladder.hangups[1:] == [(B, "its store is being opened")]
+    assert ladder.retries == [OPENING_RETRY_S] * 2
+    ladder.refuse(C, NO_BALLOT, "identity")
+    assert (ladder.hangups[2:], ladder.retries[2:]) == ([(C, "refused: identity")], [0.0])

@@ -7,11 +7,14 @@ import errno
 import pytest
 
 from jiva.cluster import Cluster, bytes_of, opened
+from jiva.ladder import frames_of
 from tierce import GOOD, Code, Op, Request
-from tierce_jiva.ballot import Membership
+from tierce_jiva.ballot import NO_BALLOT, Membership
 from tierce_jiva.findings import AtFault
+from tierce_jiva.opener import OPENING_RETRY_S
 from tierce_jiva.replica_actions import Save
 from tierce_jiva.target_actions import Hangup, Report
+from tierce_jiva.wire import encode_control
 
 BLOCK = 4096
 
@@ -267,3 +270,15 @@ def test_what_follows_from_a_finding_is_seen_to_before_the_next() -> None:
         "replica-2 is voted out",
         "replica-2 is hung up on",
     ]
+
+
+def test_a_replica_that_opens_its_store_is_connected_to_again_later_than_others() -> None:
+    cluster = opened(5)
+    agenda, link = cluster.target.agenda, cluster.target.links["replica-3"]
+    agenda.take_actions()
+    message = {"kind": "refused", "why": "opening", "promised": NO_BALLOT.to_json()}
+    answer = message | {"text": "its store tank is being opened"}
+    cluster.target.received(cluster.now, link.name, frames_of(encode_control(1, NO_BALLOT, answer)))
+    hangups = [action for action in agenda.take_actions() if isinstance(action, Hangup)]
+    assert [(one.name, one.retry_s) for one in hangups] == [("replica-3", OPENING_RETRY_S)]
+    assert link.trouble == "its store tank is being opened"

@@ -15,7 +15,14 @@ from core.fake_reactor import FakeReactor
 from jiva.replica_site import SIZE, Site, Store
 from tierce import Job, MemberStatus, StoreUsage, TemporaryError
 from tierce_jiva.store import SparseFileStore
-from tierce_jiva.store_jobs import NAMED_COUNT_MAX, SCRUB_BYTES, USAGE_S, Scrubbed, StoreJobs
+from tierce_jiva.store_jobs import (
+    NAMED_COUNT_MAX,
+    SCRUB_BYTES,
+    USAGE_S,
+    Scrubbed,
+    StoreJobs,
+    actions_of,
+)
 
 LARGE = 3 * SCRUB_BYTES + 4096
 
@@ -103,7 +110,7 @@ def test_how_much_the_store_takes_is_told_when_it_has_changed() -> None:
 
 def test_of_a_store_that_can_nothing_nothing_is_asked() -> None:
     ladder = Ladder(Store(SIZE))
-    assert ladder.jobs.actions() == ()
+    assert actions_of(Store) == ()
     assert ladder.work == []
     ladder.context.reactor.advance(USAGE_S)
     assert ladder.work == []
@@ -112,7 +119,7 @@ def test_of_a_store_that_can_nothing_nothing_is_asked() -> None:
 def test_a_scrub_goes_through_the_volume_and_names_what_is_rotten() -> None:
     ladder = Ladder(store := Knowing())
     ladder.work_off()
-    assert [action.name for action in ladder.jobs.actions()] == ["scrub"]
+    assert [action.name for action in actions_of(Knowing)] == ["scrub"]
     store.rotten = {SCRUB_BYTES: [(SCRUB_BYTES, 512), (SCRUB_BYTES + 4096, 512)]}
     ladder.scrub()
     while ladder.work:

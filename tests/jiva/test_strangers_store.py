@@ -93,7 +93,7 @@ def read(site: Site, device: JivaDevice, offset: int, length: int) -> bytes:
 
 def stored(site: Site, name: str) -> bytes:
     """Return what a replica's database holds, asked of the store."""
-    opened = site.store.kind.open(context(site, name))
+    opened: Any = site.store.kind.open(context(site, name))
     buffer = memoryview(bytearray(SIZE))
     opened.read(0, buffer)
     opened.close()
@@ -314,7 +314,7 @@ def test_a_record_is_kept_while_the_database_is_written_to_and_synced(site: Site
     site.stop("replica-2")
     place = context(site, "replica-2")
     kept = site.store.kind.open_record(place)
-    store = site.store.kind.open(place)
+    store: Any = site.store.kind.open(place)
     assert kept is not None
     for number in range(20):
         store.write(number * 512, memoryview(b"x" * 512))
@@ -584,7 +584,7 @@ def test_a_clone_begins_as_a_snapshot_and_goes_its_own_way(site: Site, tmp_path:
     folder.mkdir()
     place = attrs.evolve(context(site, "replica-1"), folder=folder, member="replica-9")
     site.store.kind.clone(place, context(site, "replica-1"), "monday")
-    clone = site.store.kind.open(place)
+    clone: Any = site.store.kind.open(place)
     assert held(clone, 0) == b"A" * 512
     clone.write(0, memoryview(b"C" * 512))
     assert held(store, 0) == b"B" * 512

@@ -245,7 +245,7 @@ class JivaDevice(BaseDevice):
                 case Publish():
                     context.publish(action.shown)
                 case Hangup():
-                    self._hang_up(action.name)
+                    self._hang_up(action)
                 case ReadFile():
                     done = partial(self._file_read, action, self._reactor.now())
                     self._local.read(action.head, action.requests, done)
@@ -259,12 +259,12 @@ class JivaDevice(BaseDevice):
                 case End():
                     self._end()
 
-    def _hang_up(self, name: str) -> None:
-        connection = self._links.pop(name, None)
+    def _hang_up(self, action: Hangup) -> None:
+        connection = self._links.pop(action.name, None)
         if connection is not None:
             connection.close()
-        if name not in self._retries:
-            self._connect_later(name, _CONNECT_S_MIN)
+        if action.name not in self._retries:
+            self._connect_later(action.name, max(action.retry_s, _CONNECT_S_MIN))
 
     def _wake(self) -> None:
         """Tick while the state machine is busy; an idle volume has no timer."""

@@ -80,6 +80,17 @@ EVENTS = (
     ),
     _event("jiva.replica.hung-up", Severity.WARNING, "A replica closed a connection, and why."),
     _event(
+        "jiva.replica.opening",
+        Severity.WARNING,
+        "A replica's store has not opened for 10 s: it takes part once it has.",
+        "look at what it waits for",
+    ),
+    _event(
+        "jiva.replica.opened",
+        Severity.INFO,
+        "A replica's store that had not opened for 10 s has opened, or has failed to.",
+    ),
+    _event(
         "jiva.replica.stopped",
         Severity.ERROR,
         "A replica can't go on, and ends.",

@@ -144,11 +144,13 @@ class Refused:
         link: The replica.
         why: As it says it.
         promised: The ballot that it has promised.
+        text: What else it says, for operators.
     """
 
     link: Link
     why: str
     promised: Ballot
+    text: str = ""
 
 
 @attrs.frozen
@@ -159,11 +161,13 @@ class Useless:
         link: The replica.
         reason: Why.
         trouble: What operators are to see of it, if that is something else.
+        retry_s: How long to wait before it is connected to again.
     """
 
     link: Link
     reason: str
     trouble: str = ""
+    retry_s: float = 0.0
 
 
 @attrs.frozen

@@ -88,7 +88,7 @@ class ReplicaFolder:
         files: The file system.
         is_locked: Take its lock; without, it is only looked at.
         open_record: Returns where the store keeps the record, if it does; raises what keeps the
-            folder from being opened.
+            folder from being opened. None: the record is opened later, by `load`.
 
     Raises:
         FormatError: It is missing or not a replica's folder.
@@ -101,7 +101,7 @@ class ReplicaFolder:
         files: Files | None = None,
         *,
         is_locked: bool = True,
-        open_record: Callable[[Identity], RecordPlace | None] = no_other_place,
+        open_record: Callable[[Identity], RecordPlace | None] | None = no_other_place,
     ) -> None:
         self.path = path
         self.files: Files = files or OsFiles()
@@ -114,24 +114,32 @@ class ReplicaFolder:
         self._folder = self.files.open(path, os.O_RDONLY | os.O_DIRECTORY)
         self._lock = -1
         self._place: RecordPlace | None = None
+        self.record: Record
         try:
             if is_locked:
                 self._lock = take_lock(self._folder, path, self.files)
             self.identity = read_identity(path)
             self.regions = Regions(self.identity.size_bytes)
-            found = open_record(self.identity)
-            self._place = found or self._open_file()
-            where = path if found else path / RECORD
-            self.record = decode_record(
-                load_record(self._place, where),
-                self.identity.uuid,
-                self.identity.replica,
-                self.regions,
-                where,
-            )
+            if open_record is not None:
+                self.load(open_record(self.identity))
         except BaseException:
             self.close()
             raise
+
+    def load(self, found: RecordPlace | None) -> None:
+        """Open the record and read it.
+
+        Args:
+            found: Where the store keeps it; None if the folder does.
+
+        Raises:
+            FormatError: It is missing or damaged.
+        """
+        self._place = found or self._open_file()
+        where = self.path if found else self.path / RECORD
+        identity = self.identity
+        data = load_record(self._place, where)
+        self.record = decode_record(data, identity.uuid, identity.replica, self.regions, where)
 
     def _open_file(self) -> RecordFile:
         # By the descriptor: it is the very folder that is locked.

@@ -52,7 +52,8 @@ class Handshake:
             promised = Ballot.from_json(message.get("promised"))
         except ValueError as error:
             raise ProtocolError(str(error)) from error
-        self._agenda.findings.append(Refused(link, str(message.get("why")), promised))
+        why, text = str(message.get("why")), str(message.get("text", ""))
+        self._agenda.findings.append(Refused(link, why, promised, text))
 
     def _welcome(self, link: Link, frame: Frame | None) -> None:
         if frame is None:

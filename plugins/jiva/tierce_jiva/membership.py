@@ -192,7 +192,7 @@ class MembershipController:
             case findings.Promised():
                 self._promised(found.link)
             case findings.Refused():
-                self._opener.refused(found.link, found.why, found.promised)
+                self._opener.refused(found)
             case findings.InForce():
                 self._in_force()
             case findings.Due():

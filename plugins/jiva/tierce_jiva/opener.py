@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from tierce_jiva.ballot import NO_BALLOT, Ballot, Membership
 from tierce_jiva.failure_detection import find_hung
-from tierce_jiva.findings import Useless
+from tierce_jiva.findings import Refused, Useless
 from tierce_jiva.handshake import Handshake
 from tierce_jiva.host import Host, Standing, State, Volume
 from tierce_jiva.links import Link, Links, LinkState
@@ -23,6 +23,7 @@ from tierce_jiva.options import JivaOptions
 from tierce_jiva.quorum import Quorum
 from tierce_jiva.status_reporter import StatusReporter
 from tierce_jiva.target_actions import Agenda, Fence, Restart
+from tierce_jiva.waiting_store import OPENING
 
 #: Between two bids of one opener for a higher ballot.
 REBID_S = 0.5
@@ -30,6 +31,8 @@ REBID_S = 0.5
 #: so long while nothing is being written, and after so long whatever is.
 REOPEN_S = 10.0
 REOPEN_S_MAX = 60.0
+#: A replica that is opening its store is asked again after so long.
+OPENING_RETRY_S = 0.5
 
 
 class Opener:
@@ -136,13 +139,18 @@ class Opener:
                 link.promised_elsewhere = False
                 self.handshake.prepare(link)
 
-    def refused(self, link: Link, why: str, promised: Ballot) -> None:
+    def refused(self, found: Refused) -> None:
         """It has refused something, and said which ballot it has promised."""
-        if why != "ballot" or promised <= self._links.ballot:
+        link, why, promised = found.link, found.why, found.promised
+        if why == OPENING:
+            # It has nothing yet to be asked for, and may not for an hour.
+            reason = found.text or "its store is being opened"
+            self._agenda.findings.append(Useless(link, reason, retry_s=OPENING_RETRY_S))
+        elif why != "ballot" or promised <= self._links.ballot:
             self._agenda.findings.append(Useless(link, f"refused: {why}"))
-            return
-        self._highest = max(promised.number, self._highest)
-        self._outbid(link, promised)
+        else:
+            self._highest = max(promised.number, self._highest)
+            self._outbid(link, promised)
 
     def _outbid(self, link: Link, promised: Ballot) -> None:
         """It has promised a higher ballot. While opening, bid again; while serving, it has failed,

@@ -19,15 +19,16 @@ from tierce import (
     ConflictError,
     Event,
     Extent,
-    FormatError,
     Job,
     MemberContext,
     Op,
+    Opening,
     Store,
     StoreOpenContext,
+    TemporaryError,
     TierceError,
 )
-from tierce_jiva.folder import Identity, ReplicaFolder
+from tierce_jiva.folder import ReplicaFolder
 from tierce_jiva.replica import Replica
 from tierce_jiva.replica_actions import (
     Action,
@@ -44,8 +45,10 @@ from tierce_jiva.replica_actions import (
     Stop,
     Sync,
 )
-from tierce_jiva.socket_link import SocketLink
-from tierce_jiva.store_jobs import StoreJobs
+from tierce_jiva.socket_link import SocketLink, listen
+from tierce_jiva.store_jobs import StoreJobs, actions_of
+from tierce_jiva.stored import kind_of
+from tierce_jiva.waiting_store import WaitingStore
 from tierce_jiva.wire import BATCH_BYTES_MAX, Frame, Kind
 
 if TYPE_CHECKING:
@@ -74,55 +77,94 @@ class ReplicaProcess:
     def __init__(self, context: MemberContext) -> None:
         self._context = context
         self._reactor = context.reactor
-        member = context.member
-        place = self._place()
-        self._folder = ReplicaFolder(
-            member.folder, open_record=lambda identity: self._kind(identity).open_record(place)
-        )
-        try:
-            self._store, head = self._open_store(place)
-        except BaseException:
-            self._folder.close()
-            raise
-        self._apply: Stage = context.stage("replica.apply")
-        self._read: Stage = context.stage("replica.read")
-        self._sync: Stage = context.stage("replica.sync")
         self._links: dict[int, SocketLink] = {}
         self._connection_number = 0
         self._offloaded = 0
         self._closed: Callable[[], None] | None = None
         self._is_closing = False
+        #: While its store is being opened; what comes of that is there afterwards.
+        self._waiting: WaitingStore | None = None
+        self._folder = ReplicaFolder(context.member.folder, open_record=None)
+        opened: Store | Opening[Store] | None = None
+        try:
+            self._kind = kind_of(context, self._folder.identity)
+            opened = self._kind.open(self._place())
+            if not isinstance(opened, Opening):
+                self._begin(opened)
+            self._listener = self._listen(context.member.address)
+        except BaseException:
+            if isinstance(opened, Store):
+                opened.close()
+            self._folder.close()
+            raise
+        if isinstance(opened, Opening):
+            name = self._folder.identity.store
+            self._waiting = WaitingStore(name, opened, context, self._emit)
+            opened.wait(self._opened)
+
+    def _opened(self, store: Store | None, error: BaseException | None) -> None:
+        """The store has opened later than the process was started, or can't be."""
+        waiting = self._waiting
+        assert waiting is not None, "it is settled once"
+        if not isinstance(store, Store):
+            waiting.failed()
+            raise error or TypeError(f"{self._kind.__name__} has settled its opening by {store!r}")
+        try:
+            self._begin(store)
+        except BaseException:
+            store.close()
+            raise
+        waiting.opened()
+        self._waiting = None
+        # Those that came meanwhile were sent away.
+        for link in self._links.values():
+            link.close()
+        self._links.clear()
+
+    def _begin(self, store: Store) -> None:
+        """Serve from an open store. The path must lead to the folder that is locked: the store was
+        opened by path."""
+        context, place = self._context, self._place()
+        self._folder.load(self._kind.open_record(place))
+        head = self._kind.identify(place)
+        self._check_place()
+        self._store = store
+        where = self._where()
+        self._apply: Stage = context.stage("replica.apply")
+        self._read: Stage = context.stage("replica.read")
+        self._sync: Stage = context.stage("replica.sync")
         self._replica = Replica(
-            name=member.name,
+            name=context.member.name,
             uuid=context.volume_uuid,
             size_bytes=context.size_bytes,
             record=self._folder.record,
-            store=self._store,
+            store=store,
             boot_id=context.boot_id,
             head=head,
-            facts={
-                "incarnation": secrets.randbits(63),
-                "pid": os.getpid(),
-                **self._where(),
-            },
-            admit=self._admit if type(self._store).admit is not Store.admit else None,
+            facts={"incarnation": secrets.randbits(63), "pid": os.getpid(), **where},
+            admit=self._admit if type(store).admit is not Store.admit else None,
         )
-        self._listener = self._listen(member.address)
-        self._jobs = StoreJobs(self._store, context, self._offload)
+        self._jobs = StoreJobs(store, context, self._offload)
 
     def actions(self) -> tuple[tierce.Action, ...]:
         """Name what its store can be asked for."""
-        return self._jobs.actions()
+        return actions_of(self._kind if self._waiting else type(self._store))
 
     def manage(self, action: str, arguments: Any, job: Job) -> None:
         """Ask its store."""
-        self._jobs.manage(action, arguments, job)
+        if self._waiting is not None:
+            job.fail(TemporaryError(self._waiting.why))
+        else:
+            self._jobs.manage(action, arguments, job)
 
     def close(self, closed: Callable[[], None]) -> None:
         """Stop listening and let the folder go once nothing runs on a worker thread."""
         self._closed = closed
         self._is_closing = True
-        self._jobs.end()
+        if self._waiting is not None:
+            self._waiting.end()
+        else:
+            self._jobs.end()
         self._reactor.unwatch(self._listener.fileno())
         self._listener.close()
         for link in list(self._links.values()):
@@ -144,39 +186,6 @@ class ReplicaProcess:
             emit=context.emit,
         )
 
-    def _kind(self, found: Identity) -> type[Store]:
-        """Return what keeps the bytes, if the folder is what it should be."""
-        context, path = self._context, self._context.member.folder
-        if (found.uuid, found.replica) != (context.volume_uuid, context.member.name):
-            raise FormatError(
-                f"holds replica {found.replica!r} of volume {found.volume!r} ({found.uuid}), "
-                f"expected {context.member.name!r} of {context.volume_name!r} "
-                f"({context.volume_uuid})",
-                path=path,
-            )
-        choice = context.store
-        if choice is None or choice.name != found.store:
-            named = "none" if choice is None else repr(choice.name)
-            raise FormatError(
-                f"its bytes are kept by the store {found.store!r}, the volume's engine names "
-                f"{named}",
-                path=path,
-            )
-        return choice.kind
-
-    def _open_store(self, place: StoreOpenContext) -> tuple[Store, str]:
-        """Return the store, open, and which bytes it has. The path must lead to the folder that is
-        locked: the store is opened by path."""
-        kind = self._kind(self._folder.identity)
-        store = kind.open(place)
-        try:
-            head = kind.identify(place)
-            self._check_place()
-        except BaseException:
-            store.close()
-            raise
-        return store, head
-
     def _check_place(self) -> None:
         if not self._folder.is_at_path():
             raise ConflictError(f"{self._folder.path} was exchanged while it was being opened")
@@ -191,20 +200,12 @@ class ReplicaProcess:
         return {"head": str(path), "device": status.st_dev, "inode": status.st_ino}
 
     def _listen(self, address: str) -> socket.socket:
-        where = Address.parse(address)
-        listener = socket.socket(where.family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((where.host, where.port))
-            listener.listen()
+            listener = listen(address)
         except OSError as error:
-            listener.close()
-            self._store.close()
-            self._folder.close()
             raise ConflictError(
                 f"replica {self._context.member.name} can't listen on {address}: {error.strerror}"
             ) from error
-        listener.setblocking(False)
         self._reactor.watch(listener.fileno(), READABLE, self._accept)
         self._context.announce(str(Address(*listener.getsockname()[:2])))
         return listener
@@ -219,11 +220,15 @@ class ReplicaProcess:
             return
         self._connection_number += 1
         number = self._connection_number
-        self._replica.connected(number)
+        received = self._received
+        if self._waiting is None:
+            self._replica.connected(number)
+        else:
+            received = self._received_early
         self._links[number] = SocketLink(
             connection,
             self._reactor,
-            received=partial(self._received, number),
+            received=partial(received, number),
             closed=partial(self._lost, number),
             outgoing_bytes_max=OUTGOING_BYTES_MAX,
             ends_at_hangup=True,
@@ -240,9 +245,14 @@ class ReplicaProcess:
         if count:
             self._apply.add(Op.WRITE, count, length, time.perf_counter_ns() - began)
 
+    def _received_early(self, number: int, frames: list[Frame]) -> None:
+        assert self._waiting is not None, "these connections end when it does"
+        self._links[number].send([self._waiting.refuse(frame) for frame in frames])
+
     def _lost(self, number: int, _reason: str) -> None:
         self._links.pop(number, None)
-        self._replica.disconnected(number)
+        if self._waiting is None:
+            self._replica.disconnected(number)
 
     def _carry_out(self, actions: list[Action]) -> None:
         for action in actions:
@@ -334,7 +344,8 @@ class ReplicaProcess:
     def _end_if_idle(self) -> None:
         if self._closed is not None and not self._offloaded:
             closed, self._closed = self._closed, None
-            self._store.close()
+            if self._waiting is None:
+                self._store.close()
             self._folder.close()
             closed()
 

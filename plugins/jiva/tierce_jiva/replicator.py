@@ -260,7 +260,7 @@ class Replicator:
                 case LeftUnanswered():
                     self._given_up(found.links)
                 case Useless():
-                    self._hang_up(found.link, found.reason)
+                    self._hang_up(found.link, found.reason, found.retry_s)
                     found.link.trouble = found.trouble or found.link.trouble
                 case Flushed() if found.flush is self._closing:
                     controller.upkeep.clean(found.flush.epoch)
@@ -324,8 +324,8 @@ class Replicator:
             self._hang_up(link, f"broke the protocol: {error}")
             call.answer(None)
 
-    def _hang_up(self, link: Link, reason: str) -> None:
-        self.agenda.actions.append(Hangup(link.name, reason))
+    def _hang_up(self, link: Link, reason: str, retry_s: float = 0.0) -> None:
+        self.agenda.actions.append(Hangup(link.name, reason, retry_s))
         if link.state is not LinkState.DOWN:
             self._controller.lost(link, reason)
 

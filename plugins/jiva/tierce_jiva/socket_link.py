@@ -226,6 +226,26 @@ def connect(address: str) -> socket.socket:
     return connection
 
 
+def listen(address: str) -> socket.socket:
+    """Listen at "HOST:PORT", without blocking.
+
+    Raises:
+        OSError: It can't be.
+        UsageError: It is no address.
+    """
+    where = Address.parse(address)
+    listener = socket.socket(where.family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((where.host, where.port))
+        listener.listen()
+    except OSError:
+        listener.close()
+        raise
+    listener.setblocking(False)
+    return listener
+
+
 def tune(connection: socket.socket) -> None:
     """Send at once, and notice a dead machine within about 11 s of silence."""
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

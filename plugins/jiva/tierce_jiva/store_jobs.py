@@ -54,6 +54,11 @@ _SCRUB = Action(
 )
 
 
+def actions_of(kind: type[Store]) -> tuple[Action, ...]:
+    """Name what a store of that class can be asked for."""
+    return (_SCRUB,) if StoreCapability.SCRUB in kind.capabilities() else ()
+
+
 class StoreJobs:
     """What is asked of one store.
 
@@ -75,10 +80,6 @@ class StoreJobs:
         self.is_ended = False
         if StoreCapability.USAGE in self._capabilities:
             self._look()
-
-    def actions(self) -> tuple[Action, ...]:
-        """Name what can be asked for."""
-        return (_SCRUB,) if StoreCapability.SCRUB in self._capabilities else ()
 
     def manage(self, action: str, _arguments: Any, job: Job) -> None:
         """Do it, and answer."""

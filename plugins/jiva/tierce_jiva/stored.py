@@ -1,4 +1,4 @@
-"""A replica's bytes as those see them who make, name and remove them: through the store alone."""
+"""A replica's bytes as those see them who make, name, open and remove them: by the store alone."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 
 import attrs
 
-from tierce import RecordPlace, StoreChoice, StoreContext
+from tierce import FormatError, MemberContext, RecordPlace, Store, StoreChoice, StoreContext
 from tierce_jiva.files import Files
+from tierce_jiva.folder import Identity
 from tierce_jiva.record_file import open_record_file
 from tierce_jiva.store import SPARSE_FILE, create_head, destroy_head, identify_head
 
@@ -58,3 +59,29 @@ def sparse_file(folder: Path, size_bytes: int, files: Files) -> Stored:
         identify=partial(identify_head, folder, files),
         open_record=partial(open_record_file, folder, files),
     )
+
+
+def kind_of(context: MemberContext, found: Identity) -> type[Store]:
+    """Return the class of what keeps a replica's bytes, if its folder is what it should be.
+
+    Args:
+        context: What the replica's process is started with.
+        found: What the folder says.
+
+    Raises:
+        FormatError: It is another's, or another store keeps its bytes.
+    """
+    path, choice = context.member.folder, context.store
+    if (found.uuid, found.replica) != (context.volume_uuid, context.member.name):
+        raise FormatError(
+            f"holds replica {found.replica!r} of volume {found.volume!r} ({found.uuid}), expected "
+            f"{context.member.name!r} of {context.volume_name!r} ({context.volume_uuid})",
+            path=path,
+        )
+    if choice is None or choice.name != found.store:
+        named = "none" if choice is None else repr(choice.name)
+        raise FormatError(
+            f"its bytes are kept by the store {found.store!r}, the volume's engine names {named}",
+            path=path,
+        )
+    return choice.kind

@@ -44,10 +44,11 @@ class Publish:
 
 @attrs.frozen
 class Hangup:
-    """Close the connection, and connect anew."""
+    """Close the connection, and connect anew, after `retry_s` at the earliest."""
 
     name: str
     reason: str
+    retry_s: float = 0.0
 
 
 @attrs.frozen(eq=False)

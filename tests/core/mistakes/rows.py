@@ -463,10 +463,10 @@ def replicated(store: str, mistake: str = "") -> dict[str, Any]:
     return {"engine": f"mistaken-{store}", "options": {"replicas": replicas}, **options}
 
 
-def stored(method: str, title: str, costs: str) -> Row:
+def stored(method: str, title: str, costs: str, mistake: str = "raises") -> Row:
     return Row(
         *("store", title, "event, log", AT_ONCE, costs),
-        lambda trial: store_told(trial, f"{method}: raises"),
+        lambda trial: store_told(trial, f"{method}: {mistake}"),
     )
 
 
@@ -496,6 +496,8 @@ STORES = [
         for what in ("raises", "exits")
     ),
     stored("open", "`open` raises", "the replica does not start"),
+    stored("settle", "`Opening.settle` with what is no store", REPLICA, "text"),
+    stored("settle", "`Opening.settle` twice", REPLICA, "twice"),
     stored("admit", "`admit` raises what is no OSError", REPLICA),
     stored("write", "`write` raises what is no OSError", REPLICA),
     stored("read", "`read` raises what is no OSError", REPLICA),

@@ -17,11 +17,16 @@ def store_told(trial: Trial, mistake: str) -> str:
         choice = StoreChoice("store", kind)
         site = Site(trial.folder, store=choice, store_options=options(mistake=mistake))
         device = open_device(site.context())
-        for op in (Op.WRITE, Op.FLUSH, Op.READ):
-            length = 0 if op is Op.FLUSH else 4096
-            buffer = memoryview(bytearray(length)) if length else None
-            request = Request(op, 0, length, buffer)
-            device.submit([request], lambda _completed: None)
-            site.until(lambda request=request: request.status is not None)  # type: ignore[misc]
+        try:
+            for op in (Op.WRITE, Op.FLUSH, Op.READ):
+                length = 0 if op is Op.FLUSH else 4096
+                buffer = memoryview(bytearray(length)) if length else None
+                request = Request(op, 0, length, buffer)
+                device.submit([request], lambda _completed: None)
+                site.until(lambda request=request: request.status is not None)  # type: ignore[misc]
+        finally:
+            device.close(lambda _status: None)
+            for process in site.processes.values():
+                process.close(lambda: None)
 
     return trial.started(Plan("member.demo.replica-1", Role.MEMBER, "demo"), use)

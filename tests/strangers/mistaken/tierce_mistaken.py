@@ -482,9 +482,21 @@ class Store(tierce.Store):
         does(context.options.mistake, "destroy")
 
     @classmethod
-    def open(cls, context: tierce.StoreOpenContext) -> Store:
-        """Open it."""
-        return cls(context)
+    def open(cls, context: tierce.StoreOpenContext) -> Any:
+        """Open it, now or later."""
+        where, _, what = context.options.mistake.partition(": ")
+        if where != "settle":
+            return cls(context)
+        opening = tierce.Opening[Any]("nobody knows")
+
+        def settle() -> None:
+            store = "some" if what == "text" else cls(context)
+            opening.settle(store)
+            if what == "twice":
+                opening.settle(store)
+
+        context.reactor.call_soon(settle)
+        return opening
 
     @classmethod
     def open_record(cls, context: tierce.StoreContext) -> None:

@@ -63,7 +63,10 @@ CHAPTERS = (
     Chapter(
         "A store",
         "It keeps the bytes of one member, in that member's process.",
-        (tierce.StoreContext, tierce.StoreOpenContext, tierce.Store, tierce.RecordPlace),
+        (
+            *(tierce.StoreContext, tierce.StoreOpenContext),
+            *(tierce.Store, tierce.Opening, tierce.RecordPlace),
+        ),
     ),
     Chapter(
         "A front end",
