@@ -13,7 +13,9 @@ import yaml
 
 from exporters.forward.peer import entries
 from tierce import Event, RecordedEvent, TracedStage, TraceRecord
+from tierce.config import config_from_bytes
 from tierce.process.telling import log_line
+from tierce.registry import Registry
 from tierce_exporters.forward.backlog import Kind
 from tierce_exporters.forward.entries import event_entry
 from tierce_exporters.options import ForwardOptions
@@ -40,6 +42,19 @@ def test_the_page_names_every_field_in_order_and_no_other() -> None:
     assert event == list(sent)
     assert record == [*(one.name for one in attrs.fields(TraceRecord)), "host"]
     assert stage == [one.name for one in attrs.fields(TracedStage)]
+
+
+def test_what_the_how_to_sets_is_a_valid_section(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "howto" / "fluent.md").read_text()
+    sections = [
+        one
+        for one in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+        if one.startswith("services")
+    ]
+    found = [
+        config_from_bytes(one.encode(), tmp_path / "f.yaml", Registry.load()) for one in sections
+    ]
+    assert [one.advice for one in found] == [(), ()]
 
 
 def parsed(time_format: str) -> datetime.datetime:
