@@ -18,6 +18,8 @@ from tierce.errors import PluginError, UsageError
 from tierce.options import NoOptions
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
+#: W3C Trace Context: version, trace id, span id, flags.
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @attrs.frozen(kw_only=True)
@@ -72,6 +74,8 @@ class ActionCall:
         words: Arguments as somebody typed them, each as text: taken as JSON where the argument is
             not text.
         base: The folder that relative paths start from.
+        traceparent: The span, as W3C's header has it, of what asks; empty if there is none. With
+            it the event `action.done` tells how long the action took.
     """
 
     volume: str = ""
@@ -81,16 +85,26 @@ class ActionCall:
     arguments: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
     words: Mapping[str, str] = attrs.field(factory=dict, hash=False)
     base: str = "/"
+    traceparent: str = ""
 
     def __attrs_post_init__(self) -> None:
         if bool(self.volume) == bool(self.service):
             raise UsageError("an action is asked of a volume or of a service: name one of them")
+        if self.traceparent and not is_traceparent(self.traceparent):
+            raise UsageError(
+                f"traceparent is {self.traceparent[:80]!r}; expected W3C's 00-TRACE-SPAN-FLAGS"
+            )
 
     @property
     def title(self) -> str:
         """How messages name it: "volume work: engine: resize"."""
         whose = f"volume {self.volume}: {self.part}" if self.volume else f"service {self.service}"
         return f"{whose}: {self.action}"
+
+
+def is_traceparent(text: str) -> bool:
+    """True if a text is a span as W3C's header `traceparent` has it."""
+    return _TRACEPARENT.fullmatch(text) is not None
 
 
 class Job:

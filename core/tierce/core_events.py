@@ -231,6 +231,7 @@ _ACTIONS = (
         "An action was not answered in time; it may have been done.",
         "look before asking again",
     ),
+    _event("action.done", _INFO, "An action that somebody follows was carried out, or was not."),
     _event("policy.acted", _INFO, "A policy had an action carried out."),
     _event("policy.action-failed", _ERROR, "An action of a policy was not done.", "read why"),
     _event("policy.set", _INFO, "A policy sets a live option of a volume."),

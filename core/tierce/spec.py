@@ -178,6 +178,9 @@ class Event:
         severity: How much it matters; its word will do.
         fields: JSON values. `trace_id` and `span_id`, in hexadecimal digits, say which I/O it is
             about, where it is about one that is traced: logs have them beside the other names.
+            `took_ns`, where it tells the end of something, says how long that took, and
+            `traceparent` which span, as W3C's header has it, it was done for: exporters make a
+            span of such an event.
         time_ns: When it happened, in nanoseconds since the epoch. Filled in by `emit`, in the
             process in which it happened, if it is 0.
     """

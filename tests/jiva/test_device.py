@@ -57,6 +57,10 @@ def test_a_volume_is_written_flushed_read_degraded_rebuilt_and_closed_clean(site
     site.start("replica-2")
     site.until(lambda: "jiva.replica.in-sync" in {event.code for event in site.events})
     assert len(site.heads()) == 1
+    # What ends something says how long that took.
+    for code in ("jiva.volume.serving", "jiva.replica.in-sync"):
+        (told,) = (event for event in site.events if event.code == code)
+        assert 0 <= told.fields["took_ns"] < 60e9
     buffer = memoryview(bytearray(4096))
     do(Request(Op.READ, 8192, 4096, buffer))
     assert bytes(buffer) == bytes(512) + data[512:]

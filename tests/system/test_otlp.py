@@ -122,6 +122,33 @@ def tags(span: dict[str, Any]) -> dict[str, Any]:
     return {one["key"]: one["value"] for one in span["tags"]}
 
 
+def test_what_was_asked_within_a_trace_and_what_the_server_did_are_spans_too(
+    server: Server, tmp_path: Path
+) -> None:
+    trace_id, parent_id = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+    with Jaeger(tmp_path / "jaeger") as jaeger:
+        run(server, endpoint=f"http://{jaeger.http}", metrics=False)
+        server.env["TRACEPARENT"] = f"00-{trace_id}-{parent_id}-01"
+        words = ("id=mine", "--data-dir", str(server.data))
+        for name in ("hold", "release"):
+            done = server.command("volume", "act", "demo", "target", name, *words)
+            assert done.returncode == 0, done.stderr
+            # One that nobody follows is told to nobody.
+            server.env["TRACEPARENT"] = ""
+        server.kill(["target.demo"])
+        found = jaeger.traces
+        wait_until(lambda: found("tierce-server", "action.done"), "the action is there")
+        wait_until(lambda: found("tierce-target", "jiva.volume.serving"), "so is the opening")
+        (action,) = found("tierce-server", "action.done")
+        assert action["traceID"] == trace_id
+        (span,) = action["spans"]
+        assert [one["spanID"] for one in span["references"]] == [parent_id]
+        assert tags(span)["tierce.action.action"] == "hold"
+        (opened,) = found("tierce-target", "jiva.volume.serving")[0]["spans"]
+        assert tags(opened)["tierce.volume.name"] == "demo"
+        server.stop()
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_collector_gets_what_is_counted_and_what_is_traced(
     protocol: str, server: Server, tmp_path: Path

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
+from tierce.actions import is_traceparent
 from tierce.cli.data_folder import find_data_dir, server_options
 from tierce.cli.output import output_option, show
 from tierce.errors import UsageError
@@ -57,7 +59,8 @@ def act(
 
     A VALUE that is JSON is taken as such where the argument is not text; or all arguments as one
     JSON object. Relative paths start from the current folder. Progress is told on standard error.
-    Ctrl-C cancels what is not done yet.
+    Ctrl-C cancels what is not done yet. With TRACEPARENT in the environment the action is told as
+    a part of that trace.
     """
     from tierce.process.client import ask  # noqa: PLC0415 - `tierce volume --help` does without it
 
@@ -70,6 +73,7 @@ def act(
         "arguments": values,
         "words": words,
         "base": str(Path.cwd()),
+        "traceparent": _traceparent(),
     }
     _rows, result = ask(find_data_dir(data_dir, config), request, told=_tell)
     if result or output != "table":
@@ -98,6 +102,13 @@ def split_arguments(arguments: tuple[str, ...]) -> tuple[dict[str, str], dict[st
             raise UsageError(f"argument {one!r}: expected KEY=VALUE or a JSON object")
         words[key] = value
     return words, values
+
+
+def _traceparent() -> str:
+    """Return the span that a script runs in, by OpenTelemetry's convention. What is none of W3C's
+    is passed over, as their standard has it."""
+    text = os.environ.get("TRACEPARENT", "")
+    return text if is_traceparent(text) else ""
 
 
 def _tell(row: dict[str, Any]) -> None:

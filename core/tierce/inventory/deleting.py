@@ -14,6 +14,7 @@ and the volume is as it was.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import attrs
@@ -119,6 +120,7 @@ class Deletions:
 
     def advance(self, record: VolumeRecord) -> Errand[Outcome]:
         """Go on as far as possible. Nothing of the volume runs."""
+        began_ns = time.monotonic_ns()
         try:
             volume = self._engines.parse(record)
             if record.phase is Phase.DELETING:
@@ -136,7 +138,9 @@ class Deletions:
         except Exception as error:  # noqa: BLE001 - whatever it is, it is waited for, and told
             return self._wait(record, explain(error))
         self._forget(record.name)
-        self._tell(record.name, "volume.deleted", f"volume {record.name} was deleted{_but(record)}")
+        message = f"volume {record.name} was deleted{_but(record)}"
+        took_ns = time.monotonic_ns() - began_ns
+        self._tell(record.name, "volume.deleted", message, took_ns=took_ns)
         return Outcome()
 
     # -- inside ------------------------------------------------------------------------------------
@@ -193,8 +197,10 @@ class Deletions:
         self._waits.pop(name, None)
         self.due.discard(name)
 
-    def _tell(self, name: str, code: str, message: str, severity: str = "info") -> None:
-        self._emit(Event(code, message, f"volume/{name}", severity))
+    def _tell(
+        self, name: str, code: str, message: str, severity: str = "info", **fields: int
+    ) -> None:
+        self._emit(Event(code, message, f"volume/{name}", severity, dict(fields)))
 
 
 def _but(record: VolumeRecord) -> str:

@@ -83,6 +83,7 @@ class Making:
 
     def _make(self, volume: VolumeSpec, record: VolumeRecord) -> Errand[Served]:
         name = volume.name
+        began_ns = time.monotonic_ns()
         volume = self._engines.identify(volume, record)
         self._store.put_volume(record)
         self.under_way[name] = volume
@@ -109,11 +110,14 @@ class Making:
         record = attrs.evolve(record, phase=Phase.READY)
         self._store.put_volume(record)
         self.made.add(name)
-        self._tell(name, "volume.created", f"volume {name} was created, empty")
+        took_ns = time.monotonic_ns() - began_ns
+        self._tell(name, "volume.created", f"volume {name} was created, empty", took_ns=took_ns)
         return self._engines.serve(volume, record)
 
-    def _tell(self, name: str, code: str, message: str, severity: str = "info") -> None:
-        self._emit(Event(code, message, f"volume/{name}", severity))
+    def _tell(
+        self, name: str, code: str, message: str, severity: str = "info", **fields: int
+    ) -> None:
+        self._emit(Event(code, message, f"volume/{name}", severity, dict(fields)))
 
 
 def to_keep(volume: VolumeSpec, owner: Owner) -> dict[str, Any]:

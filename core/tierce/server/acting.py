@@ -45,6 +45,7 @@ class Running:
         done: Who hears the answer.
         peer: The process that carries it out.
         number: The call's number there.
+        began: When it was asked for, by the loop's clock.
         timer: When its silence is told.
         is_over: It was answered, or nobody waits any more.
         has_told: Its silence was told.
@@ -55,6 +56,7 @@ class Running:
     done: Done
     peer: Peer
     number: int = 0
+    began: float = 0.0
     timer: Timer | None = None
     is_over: bool = False
     has_told: bool = False
@@ -101,7 +103,7 @@ class Acting:
             raise TemporaryError(f"{CALL_COUNT_MAX} actions are under way: try again later")
         child = self._find(call)
         assert child.peer is not None, "what runs is connected"
-        running = Running(call, done, child.peer)
+        running = Running(call, done, child.peer, began=self._node.reactor.now())
 
         def answered(answer: Message) -> None:
             self._answered(running, answer)
@@ -164,10 +166,23 @@ class Acting:
         if not running.finish():
             return
         self._running.discard(running)
+        self._tell_traced(running, str(answer.get("error", "")))
         if "error" in answer:
             running.done(None, _error(running.call, answer))
         else:
             running.done(dict(answer.get("ok", {})), None)
+
+    def _tell_traced(self, running: Running, error: str) -> None:
+        """Tell what somebody follows: of all others who asked is answered, and nobody else told."""
+        call = running.call
+        if not call.traceparent:
+            return
+        fields: dict[str, Any] = {"part": call.part, "action": call.action}
+        fields["traceparent"] = call.traceparent
+        fields["took_ns"] = round((self._node.reactor.now() - running.began) * 1e9)
+        severity = "warning" if error else "info"
+        text = f"{call.title}: {f'failed: {error}' if error else 'done'}"
+        self._node.emit(Event("action.done", text, _subject(call), severity, fields))
 
     def _progressed(
         self, running: Running, message: Message, progressed: Progressed | None
@@ -192,9 +207,8 @@ class Acting:
         why = f"{call.title}: no answer and no progress for {SILENCE_TOLD_S:.0f} s"
         if not running.has_told:
             running.has_told = True
-            subject = f"volume/{call.volume}" if call.volume else f"service/{call.service}"
             fields = {"part": call.part, "action": call.action}
-            self._node.emit(Event("action.unanswered", why, subject, "warning", fields))
+            self._node.emit(Event("action.unanswered", why, _subject(call), "warning", fields))
         if not running.has_shown:
             self._cancel(running)
             running.done(None, TemporaryError(f"{why}; it may have been done: look before asking"))
@@ -203,6 +217,10 @@ class Acting:
         if running.finish():
             self._running.discard(running)
             running.peer.send({"do": "cancel", "call": running.number})
+
+
+def _subject(call: ActionCall) -> str:
+    return f"volume/{call.volume}" if call.volume else f"service/{call.service}"
 
 
 def _request(call: ActionCall) -> Message:

@@ -274,9 +274,11 @@ class MembershipController:
         members = set(membership.in_sync)
         if self.state is State.ELECTING:
             self.state = State.SERVING
-            assert self._opener.opening is not None
-            self._reporter.tell_opening(self._opener.opening)
-            self._begin(self._opener.opening)
+            opening, began = self._opener.opening, self._opener.began
+            assert opening is not None
+            assert began is not None, "who votes was asked"
+            self._reporter.tell_opening(opening, self._links.now - began)
+            self._begin(opening)
         for link in self._links:
             if link.name in members - self._members_before:
                 link.has_vote = True

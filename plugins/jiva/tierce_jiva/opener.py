@@ -80,8 +80,9 @@ class Opener:
         #: folder was put back.
         self._vows: dict[str, Ballot] = {}
         self._forgetful: set[str] = set()
-        #: How the volume is being opened.
+        #: How the volume is being opened, and since when: since a majority was asked first.
         self.opening: Opening | None = None
+        self.began: float | None = None
         self.handshake = Handshake(links, volume.uuid, agenda)
 
     def lost(self) -> None:
@@ -134,6 +135,7 @@ class Opener:
         number = max(self._highest + 1, self._host.wall_ms())
         self._links.ballot = Ballot(number, self._volume.target)
         self._rebid_at = None
+        self.began = self._links.now if self.began is None else self.began
         for link in self._links:
             if link.state not in {LinkState.DOWN, LinkState.GREETING}:
                 link.promised_elsewhere = False

@@ -65,6 +65,7 @@ class Rebuild:
         window: int,
     ) -> None:
         self.link = link
+        self.began = links.now
         self.copied_bytes = 0
         self.done_count = 0
         self.extent_count = len(link.missed)

@@ -199,7 +199,7 @@ class Rebuilding:
         self._reporter.emit(
             "jiva.replica.in-sync",
             f"{link.name} is in sync again; {rebuild.copied_bytes} bytes were copied",
-            "info",
+            took_s=self._links.now - rebuild.began,
         )
 
     def was_at_fault(self, link: Link) -> None:

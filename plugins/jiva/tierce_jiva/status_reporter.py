@@ -33,10 +33,13 @@ class StatusReporter:
         #: Nothing goes on until a certain replica is there again.
         self.is_waiting = False
 
-    def emit(self, code: str, message: str, severity: str = "info") -> None:
-        """Report an event."""
+    def emit(
+        self, code: str, message: str, severity: str = "info", took_s: float | None = None
+    ) -> None:
+        """Report an event; of the end of something it says how long that took."""
         name = self._volume.name
-        event = Event(code, f"{name}: {message}", f"volume/{name}", severity)
+        fields = {} if took_s is None else {"took_ns": round(took_s * 1e9)}
+        event = Event(code, f"{name}: {message}", f"volume/{name}", severity, fields)
         self._agenda.actions.append(Report(event))
 
     def say(self, code: str, message: str) -> None:
@@ -53,8 +56,8 @@ class StatusReporter:
             told.add(message)
             self.emit(code, message, severity)
 
-    def tell_opening(self, opening: Opening) -> None:
-        """Say how the volume was opened."""
+    def tell_opening(self, opening: Opening, took_s: float) -> None:
+        """Say how the volume was opened, and how long that took."""
         self._said.clear()
         for name, reason in sorted(opening.strange.items()):
             self.emit("jiva.replica.strange", f"{name} is not used: {reason}", "warning")
@@ -69,7 +72,7 @@ class StatusReporter:
                 "warning",
             )
         names = ", ".join(sorted(opening.in_sync))
-        self.emit("jiva.volume.serving", f"serving from {names}")
+        self.emit("jiva.volume.serving", f"serving from {names}", took_s=took_s)
 
     def watch_vote(self, now: float, patience_s: float, is_voting: bool) -> bool:
         """Look at how long a vote has lasted; while it does, nothing is acknowledged. Return True

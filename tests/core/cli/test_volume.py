@@ -207,3 +207,14 @@ def test_an_action_s_progress_is_told_and_its_answer_shown(
     assert asked["base"] == str(tmp_path)
     done = tierce("volume", "act", "demo", "engine", "resize")
     assert done.out == "volume demo: engine: resize: done\n"
+
+
+def test_an_action_is_asked_below_the_span_that_its_script_runs_in(
+    tierce: Tierce, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    span = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    server = scripted([OK], [OK])
+    for text in (span, "none of W3C's"):
+        monkeypatch.setenv("TRACEPARENT", text)
+        tierce("volume", "act", "demo", "engine", "resize")
+    assert [asked["traceparent"] for asked in server.asked] == [span, ""]

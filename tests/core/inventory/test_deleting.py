@@ -43,6 +43,7 @@ def test_a_volume_that_is_to_go_is_not_served_and_goes_when_nothing_of_it_runs(
     assert (outcome.error, outcome.waits_for) == (None, "")
     assert (inventory.records(), inventory.due) == ({}, frozenset())
     assert names(scene) == []
+    assert [one.fields["took_ns"] >= 0 for one in scene.events] == [True]
     assert scene.codes() == ["volume.deleted"]
 
 

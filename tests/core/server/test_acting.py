@@ -18,6 +18,8 @@ from tierce.server.acting import CALL_COUNT_MAX, SILENCE_TOLD_S, Acting
 from tierce.server.action_requests import ActionRequests
 from tierce.supervision.child import Child
 
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
 
 class Scene:
     """A supervisor with one volume, whose target and member are the test."""
@@ -82,6 +84,33 @@ def scene() -> Iterator[Scene]:
     yield made
     for peer in made.peers:
         peer.close()
+
+
+def test_what_somebody_follows_is_told_with_how_long_it_took(scene: Scene) -> None:
+    scene.run()
+    scene.say({"id": 1, "ok": {}})
+    # Who asks without a trace of his own is answered, and that is all.
+    assert scene.events == []
+    scene.run(traceparent=TRACEPARENT)
+    scene.pass_time(1.5)
+    scene.say({"id": 2, "ok": {}})
+    (told,) = scene.events
+    assert (told.code, told.subject, str(told.severity)) == ("action.done", "volume/work", "info")
+    assert told.fields == {
+        "part": "engine",
+        "action": "go",
+        "traceparent": TRACEPARENT,
+        "took_ns": 1_500_000_000,
+    }
+    scene.run(traceparent=TRACEPARENT)
+    scene.say({"id": 3, "error": "no room", "exit_code": 1})
+    assert str(scene.events[1].severity) == "warning"
+    assert "failed: no room" in scene.events[1].message
+
+
+def test_a_call_below_no_span_of_w3cs_is_refused() -> None:
+    with pytest.raises(UsageError, match="traceparent is 'mine'; expected W3C's"):
+        ActionCall(volume="work", action="go", traceparent="mine")
 
 
 def test_a_call_goes_to_its_process_and_its_answer_back(scene: Scene) -> None:

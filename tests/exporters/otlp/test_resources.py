@@ -21,6 +21,10 @@ def test_a_target_a_replica_and_the_exporter_have_one_each() -> None:
         "tierce.volume.name": "db",
         "tierce.replica.name": "replica-1",
     }
+    assert dict(resources.server.attributes) == host | {
+        "service.name": "tierce-server",
+        "service.instance.id": "server",
+    }
     assert dict(resources.exporter.attributes) == host | {
         "service.name": "tierce-service",
         "service.instance.id": "service.otlp",

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
+from google.protobuf.json_format import MessageToJson
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind, StatusCode
@@ -9,6 +13,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from exporters.otlp.made import ROOT, STAGES, record
 from exporters.seen import START_NS
 from tierce import TraceRecord
+from tierce.cli.otlp_json import traces_data
 from tierce_exporters.otlp.resources import Resources
 from tierce_exporters.otlp.spans import to_spans
 
@@ -106,6 +111,32 @@ def test_what_was_answered_together_is_linked_to_the_first_of_it() -> None:
     assert links == [[], [of_first], [of_first], []]
     # One that was answered alone has nobody, however long another one took.
     assert [one.links for one in spans(record(1, stages=()), record(2, stages=()))] == [(), ()]
+
+
+def by_span(whole: dict[str, Any]) -> dict[tuple[str, str], Any]:
+    """All that OTLP in JSON says of each span but for its ids, which the two write differently."""
+    found = {}
+    for whose in whole["resourceSpans"]:
+        told = named(whose["resource"])
+        told.pop("host.name", None)
+        (scope,) = whose["scopeSpans"]
+        for span in scope["spans"]:
+            values = named(span)
+            times = span["startTimeUnixNano"], span["endTimeUnixNano"]
+            key = span["name"], str(values.get("tierce.replica.name"))
+            found[key] = (told, scope["scope"], values, times, "parentSpanId" in span)
+    return found
+
+
+def named(holder: dict[str, Any]) -> dict[str, Any]:
+    return {one["key"]: one["value"] for one in holder.get("attributes", ())}
+
+
+def test_they_are_what_the_command_that_follows_ios_prints() -> None:
+    encoded = encode_spans(spans(record(code="write error")))
+    ours, printed = json.loads(MessageToJson(encoded)), traces_data(record(code="write error"))
+    assert by_span(ours) == by_span(printed)
+    assert len(by_span(ours)) == 5
 
 
 def test_opentelemetry_can_encode_them() -> None:

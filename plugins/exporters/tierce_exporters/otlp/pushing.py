@@ -18,10 +18,9 @@ import attrs
 from opentelemetry.sdk.metrics.export import MetricsData
 from opentelemetry.sdk.trace import ReadableSpan
 
-from tierce import TraceRecord
 from tierce_exporters.otlp.destination import Signal
 from tierce_exporters.otlp.verdict import Verdict
-from tierce_exporters.otlp.waiting import News, Waiting
+from tierce_exporters.otlp.waiting import News, Record, Waiting
 
 #: The longest pause after a sending that failed; the first one is a second, each next one twice as
 #: long.
@@ -76,7 +75,7 @@ class Pusher:
     def __init__(
         self,
         sender: Sending,
-        to_spans: Callable[[Sequence[TraceRecord]], Sequence[ReadableSpan]],
+        to_spans: Callable[[Sequence[Record]], Sequence[ReadableSpan]],
         tell: Callable[[Signal, bool], None],
         tell_news: Callable[[News], None],
         clock: Callable[[], float] = time.monotonic,
@@ -104,7 +103,7 @@ class Pusher:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, records: Sequence[TraceRecord]) -> None:
+    def add(self, records: Sequence[Record]) -> None:
         """Let records wait; the oldest go if there are too many."""
         with self._changed:
             self._waiting.add(records)

@@ -1,4 +1,5 @@
-"""Whose a span or a number is: one resource for each target, each replica, and the exporter."""
+"""Whose a span or a number is: one resource for each target, each replica, the server and the
+exporter."""
 
 from __future__ import annotations
 
@@ -7,8 +8,10 @@ import socket
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
+import tierce
+
 #: What has made all that is sent.
-SCOPE = InstrumentationScope("tierce", "")
+SCOPE = InstrumentationScope("tierce", tierce.__version__)
 
 
 class Resources:
@@ -19,12 +22,14 @@ class Resources:
 
     Attributes:
         exporter: Its resource.
+        server: That of `tierce serve`.
     """
 
     def __init__(self, exporter: str) -> None:
         self._host = socket.gethostname()
         self._made: dict[str, Resource] = {}
         self.exporter = self.process(exporter)
+        self.server = self.process("server")
 
     def target(self, volume: str) -> Resource:
         """Return that of a volume's target."""
@@ -49,7 +54,7 @@ class Resources:
             "service.instance.id": name,
             "host.name": self._host,
         }
-        if role != "service":
+        if volume and role != "service":
             found["tierce.volume.name"] = volume
         if member:
             found["tierce.replica.name"] = member

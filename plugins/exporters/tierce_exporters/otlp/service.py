@@ -18,6 +18,7 @@ from tierce_exporters.otlp.pushing import Pusher
 from tierce_exporters.otlp.resources import Resources
 from tierce_exporters.otlp.sending import Sender
 from tierce_exporters.otlp.spans import to_spans
+from tierce_exporters.otlp.steps import took_time
 from tierce_exporters.otlp.verdict import LOGGER, ErrorKeeper
 from tierce_exporters.otlp.waiting import RECORD_COUNT_MAX, News
 from tierce_exporters.prometheus.carrying import Carrier
@@ -25,7 +26,7 @@ from tierce_exporters.prometheus.collecting import Exporter, carry_all, families
 
 #: How often I/Os are asked for: a volume keeps 256 of them, and writes 120 a second at most.
 TRACES_PERIOD_S = 0.5
-#: How often events are counted: the server keeps some thousand.
+#: How often events are asked for: the server keeps some thousand.
 EVENTS_PERIOD_S = 5.0
 #: How long the end may wait for what is still to be sent.
 FINISH_S = 1.0
@@ -51,6 +52,9 @@ class OtlpService(Service):
         # What goes wrong is told once, not at each try.
         logger.addHandler(self._errors)
         logger.propagate = False
+        # A service that is new sees what happens from its first look on.
+        self._collect_traces()
+        self._collect_events()
         sending = threading.Thread(target=self._pusher.run, name="otlp-send", daemon=True)
         sending.start()
         where = ", ".join(dict.fromkeys(self._sender.where.values()))
@@ -67,26 +71,29 @@ class OtlpService(Service):
         next_s = dict.fromkeys(("events", "metrics"), 0.0)
         # A thread that ended by itself ends the process, which is then told and started again.
         while sending.is_alive() and context.wait(TRACES_PERIOD_S):
-            if options.traces:
-                self._collect_traces()
+            self._collect_traces()
             now_s = time.monotonic()
-            if options.metrics and now_s >= next_s["events"]:
+            if now_s >= next_s["events"]:
                 next_s["events"] = now_s + EVENTS_PERIOD_S
-                self._count_events()
+                self._collect_events()
             if options.metrics and now_s >= next_s["metrics"]:
                 next_s["metrics"] = now_s + options.period
                 self._collect_metrics()
 
     def _collect_traces(self) -> None:
+        if not self.context.options.traces:
+            return
         traces = self.context.traces()
         self._exporter.dropped["records-kept-no-longer"] += traces.lost
         if traces.items:
             self._pusher.add(traces.items)
 
-    def _count_events(self) -> None:
+    def _collect_events(self) -> None:
         events = self.context.events()
         self._exporter.events.add(events.items)
         self._exporter.dropped["events"] += events.lost
+        if self.context.options.traces:
+            self._pusher.add([one for one in events.items if took_time(one)])
 
     def _collect_metrics(self) -> None:
         self._exporter.dropped["records"] = self._pusher.dropped
@@ -95,8 +102,7 @@ class OtlpService(Service):
         self._pusher.show(partial(metrics_data, found, self._resources, time.time_ns()))
 
     def _finish(self, sending: threading.Thread) -> None:
-        if self.context.options.traces:
-            self._collect_traces()
+        self._collect_traces()
         self._pusher.finish()
         sending.join(FINISH_S)
         if len(self._pusher):

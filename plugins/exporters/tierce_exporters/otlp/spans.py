@@ -13,18 +13,23 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import Link, SpanContext, SpanKind, TraceFlags
 from opentelemetry.trace.status import Status, StatusCode
 
-from tierce import SpanNode, TraceRecord, spans_of
+from tierce import RecordedEvent, SpanNode, TraceRecord, spans_of
 from tierce_exporters.otlp.resources import SCOPE, Resources
+from tierce_exporters.otlp.steps import step_span
+from tierce_exporters.otlp.waiting import Record
 
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _UNSET = Status(StatusCode.UNSET)
 
 
-def to_spans(records: Sequence[TraceRecord], resources: Resources) -> list[ReadableSpan]:
-    """Return the spans of I/Os, each I/O's before the next one's."""
+def to_spans(records: Sequence[Record], resources: Resources) -> list[ReadableSpan]:
+    """Return the spans of I/Os and events, each one's before the next one's."""
     spans: list[ReadableSpan] = []
     first: TraceRecord | None = None
     for record in records:
+        if isinstance(record, RecordedEvent):
+            spans.append(step_span(record, resources))
+            continue
         if first is None or not _were_answered_together(first, record):
             first = record
         spans += _of_record(record, first, resources)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 import attrs
 
-from tierce import TraceRecord
+from tierce import RecordedEvent, TraceRecord
 
 #: Records that are kept, those under way included: 12 MiB if each has all its stages.
 RECORD_COUNT_MAX = 2048
@@ -22,6 +22,10 @@ BATCH_COUNT_MAX = 64
 FEW = RECORD_COUNT_MAX // 4
 
 assert BATCH_COUNT_MAX <= FEW < RECORD_COUNT_MAX
+
+
+#: What becomes spans: an I/O with all its stages, or an event that says how long something took.
+Record = TraceRecord | RecordedEvent
 
 
 @attrs.frozen
@@ -47,8 +51,8 @@ class Waiting:
     """
 
     def __init__(self) -> None:
-        self._records: deque[TraceRecord] = deque()
-        self._under_way: list[TraceRecord] = []
+        self._records: deque[Record] = deque()
+        self._under_way: list[Record] = []
         self.dropped = 0
         #: How many had been left out when this episode began; None outside of one.
         self._before: int | None = None
@@ -59,7 +63,7 @@ class Waiting:
     def __len__(self) -> int:
         return len(self._records) + len(self._under_way)
 
-    def add(self, records: Iterable[TraceRecord]) -> None:
+    def add(self, records: Iterable[Record]) -> None:
         """Let these wait; the oldest go if there are too many."""
         self._records.extend(records)
         excess = len(self) - RECORD_COUNT_MAX
@@ -67,7 +71,7 @@ class Waiting:
             self._records.popleft()
         self._drop(max(excess, 0))
 
-    def take(self) -> list[TraceRecord]:
+    def take(self) -> list[Record]:
         """Return the oldest, which are under way from now on; none if nothing waits."""
         assert not self._under_way, "one sending after the other"
         count = min(len(self._records), BATCH_COUNT_MAX)
