@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
 
 from tierce.block.operation import Op, Request
 
@@ -13,7 +13,7 @@ ROOT_STAGE = "volume"
 
 class Stage(Protocol):
     """The counters and the latency histogram of one stage of a volume, in shared memory. They go on
-    over restarts of the process.
+    over restarts of the process. Who reads them elsewhere sees what was counted 0.1 s ago.
 
     Thread: data thread.
     Blocking: no.
@@ -21,9 +21,11 @@ class Stage(Protocol):
     Since: contract 2.
     """
 
-    def add(self, op: int, count: int, length: int, elapsed_ns: int) -> None:
+    def add(self, op: int, count: int, length: int, elapsed_ns: float, size: int = 0) -> None:
         """Count `count` operations of kind `op` (`tierce.Op`), `length` bytes in all, each of
-        which took `elapsed_ns`; failed ones too. Once per batch, not per operation."""
+        which took `elapsed_ns`, whole or not; failed ones too. Once per batch, not per operation.
+        `size`: the bytes of each, where all have as many, instead of a call of `size`; 0 tells
+        nothing."""
         ...
 
     def fail(self, op: int, count: int = 1) -> None:
@@ -40,8 +42,13 @@ class Stage(Protocol):
         target keeps it."""
         ...
 
-    def park(self, count: int, since_ns: int) -> None:
-        """Show how many are pending here now, the oldest since that time (CLOCK_MONOTONIC, ns)."""
+    def show(self, pending: Mapping[Any, int]) -> None:
+        """Show from now on how many are in this mapping, whose values say since when
+        (CLOCK_MONOTONIC, ns), and since when its first one."""
+        ...
+
+    def parked(self) -> None:
+        """Something is in that mapping where nothing was."""
         ...
 
 

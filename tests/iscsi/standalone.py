@@ -19,7 +19,7 @@ import socket
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -233,7 +233,7 @@ class FileDevice(MemoryDevice):
 class Counters:
     """A stage that counts nothing."""
 
-    def add(self, op: int, count: int, length: int, elapsed_ns: int) -> None:
+    def add(self, op: int, count: int, length: int, elapsed_ns: float, size: int = 0) -> None:
         pass
 
     def fail(self, op: int, count: int = 1) -> None:
@@ -245,7 +245,10 @@ class Counters:
     def size(self, op: int, count: int, length: int) -> None:
         pass
 
-    def park(self, count: int, since_ns: int) -> None:
+    def show(self, pending: Mapping[Any, int]) -> None:
+        pass
+
+    def parked(self) -> None:
         pass
 
 

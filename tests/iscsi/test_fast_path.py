@@ -131,11 +131,11 @@ def test_sizes_count_by_kind_and_size_at_once_late_and_failed() -> None:
     device, tally = PendingDevice(), Tally()
     parts = make_parts(device, stage=tally)
     submit(parts, "w1", "r2", "w3", "w4")
-    device.pending[2][0].length = 0
+    device.pending[2][0].length = 2 * BLOCK
     device.complete(3, status=GOOD)
     device.complete(status=Status(Code.WRITE_ERROR, "worn out", 0))
     assert tally.sizes == [
-        *((Op.READ, 1, BLOCK), (Op.WRITE, 1, BLOCK), (Op.WRITE, 1, 0)),
+        *((Op.READ, 1, BLOCK), (Op.WRITE, 1, BLOCK), (Op.WRITE, 1, 2 * BLOCK)),
         (Op.WRITE, 1, BLOCK),
     ]
 

@@ -1,97 +1,121 @@
-"""Each replica's answers are noted by the state machine and counted by the shell."""
+"""Each replica's answers are counted when they are taken, in the replica's own stage."""
 
 from __future__ import annotations
 
 from core.volume.model import Tally
 from jiva.cluster import Cluster
 from tierce import Op, Request, Trace, Tracer
-from tierce.tracing import UNNUMBERED
-from tierce_jiva.trips import TRIP_COUNT_MAX, RoundTrips
+from tierce_jiva.links import Link
+from tierce_jiva.trips import UNCOUNTED
 
 
-def cluster() -> Cluster:
-    made = Cluster(3)
-    made.run(3)
-    # What a first write has to do besides is over.
-    made.write(0, bytes(4096))
-    made.run()
-    made.target.agenda.trips.clear()
-    return made
-
-
-def test_a_write_notes_the_round_trip_of_each_replica_and_who_was_waited_for() -> None:
-    scene = cluster()
-    scene.write(0, bytes(8192))
+def counted() -> tuple[Cluster, dict[str, Tally]]:
+    """A cluster in which a first write has done what it has to do besides."""
+    scene = Cluster(3)
+    scene.run(3)
+    scene.write(0, bytes(4096))
     scene.run()
-    trips = [trip for trip in scene.target.agenda.trips if trip[1] is Op.WRITE]
-    assert sorted(trip[0] for trip in trips) == ["replica-1", "replica-2", "replica-3"]
-    assert [is_last for *_, is_last, _failed, _requests in trips] == [False, False, True]
-    assert all(trip[2] == 1 and trip[3] >= 0 and not trip[5] for trip in trips)
+    tallies = {link.name: Tally() for link in scene.target.links}
+    for link in scene.target.links:
+        link.answers = tallies[link.name]
+    return scene, tallies
+
+
+def ask(scene: Cluster, op: Op, count: int = 1) -> list[Request]:
+    requests = [Request(op, 512 * n, 512, memoryview(bytearray(512))) for n in range(count)]
+    scene.target.submit(scene.now, requests, lambda _requests: None)
+    return requests
+
+
+def of(tallies: dict[str, Tally], op: Op) -> list[tuple[str, int]]:
+    """Whose answers were counted, and of how many operations."""
+    return sorted(
+        (name, count)
+        for name, tally in tallies.items()
+        for kind, count, _length in tally.added
+        if kind is op
+    )
+
+
+def test_a_write_counts_the_round_trip_of_each_replica_and_who_was_waited_for() -> None:
+    scene, tallies = counted()
+    ask(scene, Op.WRITE, 2)
+    scene.run()
+    assert of(tallies, Op.WRITE) == [("replica-1", 2), ("replica-2", 2), ("replica-3", 2)]
+    lasts = [last for tally in tallies.values() for last in tally.lasts]
+    assert lasts == [(Op.WRITE, 2)]
+    assert not any(tally.failed for tally in tallies.values())
 
 
 def test_the_round_trip_is_from_the_sending_of_a_frame_to_its_answer() -> None:
-    scene = cluster()
-    began = scene.now
-    request = Request(Op.WRITE, 0, 4096, memoryview(bytes(4096)))
-    scene.target.submit(began, [request], lambda _requests: None)
+    scene, tallies = counted()
+    ask(scene, Op.WRITE)
     scene.now += 0.25
     scene.run()
-    elapsed = {trip[0]: trip[3] for trip in scene.target.agenda.trips if trip[1] is Op.WRITE}
-    assert len(elapsed) == 3
-    assert min(elapsed.values()) >= 0.25
+    ages = [age for tally in tallies.values() for age, _count in tally.ages]
+    assert len(ages) == 3
+    assert min(ages) >= 250_000_000
 
 
-def test_a_read_that_a_replica_answers_is_noted() -> None:
-    scene = cluster()
-    request = Request(Op.READ, 0, 4096, memoryview(bytearray(4096)))
-    scene.target.submit(scene.now, [request], lambda _requests: None)
+def test_a_read_that_a_replica_answers_is_counted() -> None:
+    scene, tallies = counted()
+    ask(scene, Op.READ)
     scene.run()
-    assert [trip[1:3] for trip in scene.target.agenda.trips if trip[1] is Op.READ] == [(Op.READ, 1)]
+    ((_name, count),) = of(tallies, Op.READ)
+    assert count == 1
 
 
-def test_what_was_noted_is_counted_in_the_replicas_own_stage() -> None:
-    stages = {f"jiva.replica/{name}": Tally() for name in ("a", "b")}
-    scene = cluster()
-    trips = scene.target.agenda.trips
-    trips += [("a", Op.WRITE, 8, 0.002, False, 0, []), ("b", Op.FLUSH, 1, 0.5, True, 1, [])]
-    RoundTrips(("a", "b"), stages.__getitem__, Tracer()).count(trips, 9.0)
-    a, b = stages.values()
-    assert (a.added, a.ages, a.lasts, a.failed) == ([(Op.WRITE, 8, 0)], [(2_000_000, 8)], [], [])
-    assert (b.ages, b.lasts, b.failed) == ([(500_000_000, 1)], [(Op.FLUSH, 1)], [Op.FLUSH])
-    assert not trips
-
-
-def test_what_nobody_counts_is_bounded() -> None:
-    scene = cluster()
-    for _ in range(TRIP_COUNT_MAX):
-        scene.target.agenda.trips.append(("a", Op.READ, 1, 0.0, False, 0, []))
-    scene.write(0, bytes(512))
-    assert len(scene.target.agenda.trips) == TRIP_COUNT_MAX
+def test_where_nobody_counts_nothing_is_kept() -> None:
+    scene = Cluster(3)
+    assert {link.answers for link in scene.target.links} == {UNCOUNTED}
+    assert not hasattr(UNCOUNTED, "__dict__") or not vars(UNCOUNTED)
 
 
 def test_a_late_answer_leaves_its_stamp_on_what_waited_for_it_and_on_nothing_else() -> None:
-    tracer = Tracer(lambda _io: None)
-    waited, other = Request(Op.WRITE, 0, 512), Request(Op.WRITE, 512, 512)
-    trips = cluster().target.agenda.trips
-    trips += [
-        ("a", Op.WRITE, 1, 0.0001, False, 0, [waited]),
-        # The list was lengthened when it was answered together with another.
-        ("b", Op.WRITE, 1, 0.25, True, 0, [waited, other]),
-    ]
-    RoundTrips(("a", "b"), lambda _name: Tally(), tracer).count(trips, 9.0)
+    scene, _tallies = counted()
+    scene.target.agenda.tracer = Tracer(lambda _io: None)
+    (quick,) = ask(scene, Op.WRITE)
+    scene.run()
+    began = scene.now
+    (waited,) = ask(scene, Op.WRITE)
+    scene.now += 0.25
+    scene.run()
+    assert quick.trace is None
     assert isinstance(waited.trace, Trace)
-    assert waited.trace.stamps == [("jiva.replica", "b", 8_750_000_000, 250_000_000, UNNUMBERED)]
-    assert other.trace is None
+    stamps = waited.trace.stamps
+    assert {(stage, start) for stage, _whose, start, *_ in stamps} == {
+        ("jiva.replica", int(began * 1e9))
+    }
+    assert sorted(stamp[1] for stamp in stamps) == [*("replica-1", "replica-2", "replica-3")]
+    assert min(stamp[3] for stamp in stamps) >= 250_000_000
 
 
-def test_one_that_was_voted_out_is_noted_for_what_it_has_not_answered() -> None:
-    scene = cluster()
-    request = Request(Op.WRITE, 0, 512, memoryview(bytes(512)))
-    scene.target.submit(scene.now, [request], lambda _requests: None)
+def test_a_late_read_has_the_stamp_of_the_replica_that_was_asked() -> None:
+    scene, tallies = counted()
+    scene.target.agenda.tracer = Tracer(lambda _io: None)
+    (waited,) = ask(scene, Op.READ)
+    scene.now += 0.25
+    scene.run()
+    ((name, _count),) = of(tallies, Op.READ)
+    assert isinstance(waited.trace, Trace)
+    assert [stamp[:2] for stamp in waited.trace.stamps] == [("jiva.replica", name)]
+
+
+def test_one_that_was_voted_out_is_counted_for_what_it_has_not_answered() -> None:
+    scene, tallies = counted()
+    (request,) = ask(scene, Op.WRITE)
     scene.cut.add("replica-2")
     scene.break_pipe("replica-2", "cut")
     scene.run(30)
     assert request.status is not None
-    (trip,) = [one for one in scene.target.agenda.trips if one[0] == "replica-2" and one[5]]
-    assert trip[1:3] == (Op.WRITE, 1)
-    assert trip[3] > 0
+    silent = tallies["replica-2"]
+    assert silent.added[0] == (Op.WRITE, 1, 0)
+    assert silent.failed == [Op.WRITE]
+    assert silent.ages[0][0] > 0
+
+
+def test_each_link_has_a_stage_of_its_own_to_be_counted_in() -> None:
+    scene, tallies = counted()
+    links: list[Link] = list(scene.target.links)
+    links[0].answers.add(Op.FLUSH, 1, 0, 7)
+    assert [len(tally.added) for tally in tallies.values()] == [1, 0, 0]

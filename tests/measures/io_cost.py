@@ -44,7 +44,7 @@ from tierce_engines.options import FileOptions
 from tierce_iscsi.connection_router import Handed
 from tierce_iscsi.frontend import IscsiFrontend
 from tierce_iscsi.options import IscsiOptions, IscsiVolumeOptions
-from tierce_jiva.trips import RoundTrips
+from tierce_jiva.trips import STAGE
 
 _DEPTHS = (1, 8, 32)
 _BLOCK = 4096
@@ -101,8 +101,10 @@ class Replicated(BaseDevice):
 
     def __init__(self, page: StatisticsPage, tracer: Tracer) -> None:
         self.replicas = Replicas(3)
-        names = self.replicas.cluster.nodes
-        self.round_trips = RoundTrips(names, page.stage, tracer)
+        target = self.replicas.cluster.target
+        target.agenda.tracer = tracer
+        for link in target.links:
+            link.answers = page.stage(STAGE + link.name)
         self.geometry = Geometry(self.replicas.cluster.size_bytes, 512)
         self.capabilities = Capabilities()
 
@@ -112,8 +114,6 @@ class Replicated(BaseDevice):
     def carry(self) -> None:
         """Let the replicas answer."""
         self.replicas.carry()
-        target = self.replicas.cluster.target
-        self.round_trips.count(target.agenda.trips, target.links.now)
         for completed, requests in self.replicas.cluster.target.agenda.take_completed().items():
             completed(requests)
 
@@ -184,13 +184,13 @@ def main() -> int:
     """Print every case."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        page = StatisticsPage.create(folder / "page")
+        reactor = FakeReactor(by_hand=True)
+        page = StatisticsPage.create(folder / "page", later=reactor.call_later)
         volume = attrs.evolve(
             volume_spec(folder, "file", FileOptions(path=str(folder / "x.img"))),
             size_bytes=4 << 20,
         )
         FileLifecycle().create(volume)
-        reactor = FakeReactor(by_hand=True)
         ring = TraceRing.create(folder / "ring")
         tracer = Tracer(ring.write, ring.leave_out)
         context = attrs.evolve(open_context(volume, reactor, page), tracer=tracer)

@@ -86,7 +86,7 @@ class Boundary:
         self._reactor = reactor
         self._below = below
         self._stage = stage
-        self._add, self._park = stage.add, stage.park
+        self._add = stage.add
         self._submit: Callable[[list[Request], Completed], object] = device.submit
         self._operations = frozenset(Op) if operations is None else frozenset(operations)
         self._flags = flags
@@ -99,6 +99,7 @@ class Boundary:
             below._above = self
         #: When a pending request was submitted, in ns; the one that waits longest first.
         self._began: dict[Request, int] = {}
+        stage.show(self._began)
         self.stalls: Stalls = Stalls(
             *(self._began, blame, reactor, clock, name, device),
             trouble=trouble,
@@ -258,25 +259,24 @@ class Boundary:
 
     def _after(self, batch: list[Request], began: int, elapsed_ns: int) -> None:
         """Count what is answered, remember what is not."""
+        pending = self._began
+        before_count = len(pending)
         for request in batch:
             if request.status is not GOOD:
                 if request.status is None:
-                    self._began[request] = began
+                    pending[request] = began
                 else:
                     self._check(request)
-        answered = [one for one in batch if one.status is not None]
-        if answered:
-            self._count(answered, began, elapsed_ns)
+        pending_count = len(pending) - before_count
+        if pending_count < len(batch):
+            self._count([one for one in batch if one.status is not None], began, elapsed_ns)
         if elapsed_ns > HELD_NS:
             self._reactor.held(self._blame.who, elapsed_ns)
-        if self._began:
-            self._show_parked()
+        if pending_count:
+            if not before_count:
+                self._stage.parked()
             if not self.stalls.is_watching:
                 self.stalls.watch()
-
-    def _show_parked(self) -> None:
-        began = self._began
-        self._park(len(began), next(iter(began.values())) if began else 0)
 
     def _failed(self, batch: list[Request], kind: str, error: BaseException | None = None) -> None:
         """The device failed on a batch: answer what it has not answered."""
@@ -308,7 +308,6 @@ class Boundary:
             run_began = began
             run.append(request)
         self._count(run, run_began, now - run_began)
-        self._show_parked()
         for request in strays:
             self._stray(request)
         return [one for one in requests if one not in strays] if strays else requests

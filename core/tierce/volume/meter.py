@@ -34,6 +34,7 @@ class Meter:
         self._submit = device.submit
         #: When a pending request was submitted, in ns, by its id.
         self._began: dict[int, int] = {}
+        stage.show(self._began)
         #: The last submitter and what it is answered through. One object for one submitter lets
         #: the device below answer several batches in one call.
         self._submitter: Completed | None = None
@@ -62,10 +63,12 @@ class Meter:
         self._submit(batch, self._complete)
         pending = self._count(batch, began, time.perf_counter_ns() - began)
         if pending:
+            was_idle = not self._began
             for request in batch:
                 if request.status is None:
                     self._began[id(request)] = began
-            self._show_parked()
+            if was_idle:
+                self._stage.parked()
 
     def _answer_to(self, completed: Completed) -> None:
         def complete(requests: list[Request]) -> None:
@@ -87,11 +90,6 @@ class Meter:
             run_began = began
             run.append(request)
         self._count(run, run_began, now - run_began)
-        self._show_parked()
-
-    def _show_parked(self) -> None:
-        began = self._began
-        self._stage.park(len(began), next(iter(began.values()), 0))
 
     def when_quiet(self, quiet: Callable[[], None]) -> None:
         """As below."""

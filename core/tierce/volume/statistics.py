@@ -27,6 +27,9 @@ offset       size     field
 A word is written whole (8 aligned bytes), so that a reader never sees half of one; the words of a
 stage may be a batch apart.
 
+**When.** A page that was made with a clock is brought up to date `LATE_S` after something was
+counted, or earlier: a reader is so far behind, and who is killed takes so much with it.
+
 **Over restarts.** A process that starts goes on from the counters of the one before it, whether
 that has ended in order or was killed: what it had stored in the mapping is there. So a counter
 falls only where "since when it counts" is another time: on a new page, after a boot of the machine
@@ -46,7 +49,7 @@ import mmap
 import os
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -86,12 +89,16 @@ _SEQUENCE_AT = 32
 _ORIGIN_AT = 48
 _ORIGIN = struct.Struct("<QQQ40s40s")
 _READ_TRIES_MAX = 1000
+#: So long may what is counted be on its way to the page.
+LATE_S = 0.1
 #: Nothing that is counted comes so far; a word that is full would end the process that adds to it.
 _COUNTED_MAX = 1 << 63
-
 assert _SHAPE_AT + len(_SHAPE) <= _SEQUENCE_AT
 assert _ORIGIN_AT + _ORIGIN.size <= _NAMES_AT
 assert _NAMES_AT + STAGE_COUNT_MAX * _NAME_BYTES <= _WORDS_AT
+
+
+Later = Callable[[float, Callable[[], None]], object]
 
 
 @attrs.frozen
@@ -153,10 +160,15 @@ class StatisticsPage:
         #: Where each stage lies; the first ones are those of the process before.
         self._places: dict[str, int] = {}
         self._published: dict[str, Mapping[str, Any]] = {}
+        self._later: Later | None = None
+        #: It is going to be brought up to date.
+        self._is_due = False
         self._is_closed = False
 
     @classmethod
-    def create(cls, path: Path, owner: str = "", boot_id: str = "") -> StatisticsPage:
+    def create(
+        cls, path: Path, owner: str = "", boot_id: str = "", later: Later | None = None
+    ) -> StatisticsPage:
         """Make the page anew, with the counters of the one that lies there. A reader of that one
         keeps it.
 
@@ -164,6 +176,7 @@ class StatisticsPage:
             path: Where it lies.
             owner: The volume's uuid: what another volume has counted is not its own.
             boot_id: Of the machine.
+            later: A clock; None to have all that is counted there at once.
         """
         now = time.time_ns()
         origin = Origin(owner, boot_id, now, now)
@@ -174,6 +187,7 @@ class StatisticsPage:
         with mapped_anew(path, PAGE_BYTES) as mapping:
             page = cls(mapping, path, origin)
             page.begins_anew = begins_anew
+            page._later = later
             if before is not None:
                 page._go_on_from(before)
                 before.close()
@@ -226,16 +240,15 @@ class StatisticsPage:
         found = self._stages.get(name)
         if found is not None:
             return found
-        place = self._places.get(name)
-        if place is None:
-            place = self._make_place(name)
+        place = self._places[name] if name in self._places else self._make_place(name)
         words = self._words[place * STAGE_WORDS : (place + 1) * STAGE_WORDS]
-        if name == ROOT_STAGE:
-            stage: PageStage = RootStage(words, self._words[_SIZES_AT : _SIZES_AT + SIZE_WORDS])
-        else:
-            stage = PageStage(words)
-        self._stages[name] = stage
-        return stage
+        due = None if self._later is None else self._count_later
+        sizes = self._words[_SIZES_AT : _SIZES_AT + SIZE_WORDS]
+        is_root = name == ROOT_STAGE
+        made = self._stages[name] = (
+            RootStage(words, due, sizes) if is_root else PageStage(words, due)
+        )
+        return made
 
     def publish(self, owner: str, shown: Mapping[str, Any]) -> None:
         """Show this to readers, in place of what the owner has shown before.
@@ -251,12 +264,17 @@ class StatisticsPage:
         self._bytes[_PUBLISHED_AT : _PUBLISHED_AT + len(data)] = data
         self._sequence[0] += 1
 
+    def bring_up(self) -> bool:
+        """Write down all that was counted. True if something is pending."""
+        return sum(stage.bring_up() for stage in self._stages.values()) > 0
+
     def snapshot(self) -> dict[str, Any]:
-        """Return what it says now.
+        """Return what it says now; to its writer, all that was counted.
 
         {"stages": {stage: {operation: {...}}}, "sizes": {operation: [...]}, "published": {...},
         "parked": {stage: [count, since_ns]}, "start_ns": N, "started_ns": N, "starts": N}
         """
+        self.bring_up()
         self._read_places()
         stages, parked = {}, {}
         for name, place in self._places.items():
@@ -265,10 +283,9 @@ class StatisticsPage:
             count, since_ns = parked_of(words)
             if count:
                 parked[name] = [count, since_ns]
-        sizes = self._words[_SIZES_AT : _SIZES_AT + SIZE_WORDS].tolist()
         return {
             "stages": stages,
-            "sizes": sizes_of(sizes),
+            "sizes": sizes_of(self._words[_SIZES_AT : _SIZES_AT + SIZE_WORDS].tolist()),
             "parked": parked,
             "published": self._read_published(),
             "start_ns": self.origin.start_ns,
@@ -280,6 +297,7 @@ class StatisticsPage:
         """Unmap the page. Harmless twice."""
         if self._is_closed:
             return
+        self.bring_up()
         self._is_closed = True
         self._stages.clear()
         self._words.release()
@@ -290,6 +308,16 @@ class StatisticsPage:
             self._mapping.close()
         except BufferError:
             return
+
+    def _count_later(self) -> None:
+        if not self._is_due and self._later is not None:
+            self._is_due = True
+            self._later(LATE_S, self._count_now)
+
+    def _count_now(self) -> None:
+        self._is_due = False
+        if self.bring_up() and not self._is_closed:
+            self._count_later()
 
     def _go_on_from(self, before: StatisticsPage) -> None:
         """Take over the counters of the process before, whichever stages this one will have."""

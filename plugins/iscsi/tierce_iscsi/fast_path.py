@@ -147,9 +147,7 @@ class FastPath:
 
     # -- answers -----------------------------------------------------------------------------------
 
-    def _answer(  # noqa: PLR0915 - one loop over locals
-        self, batch: list[Request], out: Region, begin: int, started_ns: int
-    ) -> int:
+    def _answer(self, batch: list[Request], out: Region, begin: int, started_ns: int) -> int:
         """Answer the requests of a batch that are complete, in one run if the reads' places follow
         each other from `begin` to `out.end`. Returns their age in ns."""
         session, stream = self._session, self._stream
@@ -160,7 +158,6 @@ class FastPath:
         memory, size, is_mixed = out.memory, batch[0].length, False
         writes: list[int] = []
         failed: list[Request] = []
-        read_count = read_bytes = write_bytes = 0
         for request in batch:
             status = request.status
             if status is not GOOD and not status.is_good:  # type: ignore[union-attr]
@@ -172,7 +169,6 @@ class FastPath:
                 is_mixed = True
             if request.op is not READ:
                 writes.append(tag)
-                write_bytes += length
                 continue
             if place != run_end:
                 stream.push_run(out, run, run_end)
@@ -193,8 +189,6 @@ class FastPath:
             run_end = place + length + overhead
             if overhead > pdu.BHS_BYTES:
                 stream.add_digests(out, place, length)
-            read_count += 1
-            read_bytes += length
         session.stat_sn = stat_sn
         if run_end != out.end:
             stream.push_run(out, run, run_end)
@@ -203,20 +197,26 @@ class FastPath:
             self._answer_writes(writes, out, max_cmd_sn)
         stream.push_run(out, run, out.end)
         elapsed_ns = self._clock_ns() - started_ns
-        stage = self._stage
-        if read_count:
-            stage.add(READ, read_count, read_bytes, elapsed_ns)
-            if not is_mixed:
-                stage.size(READ, read_count, size)
-        if writes:
-            stage.add(WRITE, len(writes), write_bytes, elapsed_ns)
-            if not is_mixed:
-                stage.size(WRITE, len(writes), size)
+        write_count = len(writes)
+        read_count = len(batch) - write_count - len(failed)
         if is_mixed:
-            count_sizes(stage, [one for one in batch if one not in failed])
+            self._count_mixed([one for one in batch if one not in failed], elapsed_ns)
+        else:
+            if read_count:
+                self._stage.add(READ, read_count, read_count * size, elapsed_ns, size)
+            if write_count:
+                self._stage.add(WRITE, write_count, write_count * size, elapsed_ns, size)
         for request in failed:
             self._answer_failure(request, request.tag[0], elapsed_ns)
         return elapsed_ns
+
+    def _count_mixed(self, requests: list[Request], elapsed_ns: int) -> None:
+        """Count what is not of one size."""
+        for op in (READ, WRITE):
+            lengths = [request.length for request in requests if request.op is op]
+            if lengths:
+                self._stage.add(op, len(lengths), sum(lengths), elapsed_ns)
+        count_sizes(self._stage, requests)
 
     def _answer_writes(self, tags: list[int], out: Region, max_cmd_sn: int) -> None:
         """Put GOOD for these writes behind what is in the region."""
@@ -238,8 +238,7 @@ class FastPath:
         status = request.status
         assert status is not None, "answered only when complete"
         stage = self._stage
-        stage.add(request.op, 1, request.length, elapsed_ns)
-        stage.size(request.op, 1, request.length)
+        stage.add(request.op, 1, request.length, elapsed_ns, request.length)
         stage.fail(request.op)
         reply = check_condition(sense_of(status, self._unit.block_size))
         self._responses.respond_status(tag, reply, residual=request.length, residual_flag=0x02)
@@ -271,15 +270,14 @@ class FastPath:
         session.stat_sn = session.stat_sn + 1 & 0xFFFFFFFF
         stream.add_digests(out, place, request.length)
         stream.push_run(out, place, place + request.length + self._overhead)
-        self._stage.add(READ, 1, request.length, elapsed_ns)
-        self._stage.size(READ, 1, request.length)
+        self._stage.add(READ, 1, request.length, elapsed_ns, request.length)
 
     def _answer_late_writes(self, writes: list[Request]) -> None:
-        """Answer what was completed together with one run. What came together counts together,
-        with its own age."""
+        """Answer what was completed together with one run. What came together and is of one size
+        counts together, with its own age."""
         good: list[int] = []
         stage = self._stage
-        count = length = run_ns = sized = size = 0
+        count = run_ns = size = 0
         now_ns, look_ns = self._clock_ns(), self._tracer.look_ns
         for request in writes:
             task, status = request.tag, request.status
@@ -292,22 +290,14 @@ class FastPath:
                 self._answer_failure(request, task.tag & pdu.SERIAL_MASK, elapsed_ns)
                 continue
             good.append(task.tag & pdu.SERIAL_MASK)
-            if task.started_ns != run_ns:
+            if task.started_ns != run_ns or request.length != size:
                 if count:
-                    stage.add(WRITE, count, length, now_ns - run_ns)
-                count = length = 0
-                run_ns = task.started_ns
-            if request.length != size:
-                if sized:
-                    stage.size(WRITE, sized, size)
-                sized, size = 0, request.length
+                    stage.add(WRITE, count, count * size, now_ns - run_ns, size)
+                count, run_ns, size = 0, task.started_ns, request.length
             count += 1
-            sized += 1
-            length += request.length
         if not good:
             return
-        stage.add(WRITE, count, length, now_ns - run_ns)
-        stage.size(WRITE, sized, size)
+        stage.add(WRITE, count, count * size, now_ns - run_ns, size)
         out = self._stream.room_for(len(good) * self._header_bytes)
         if out is None:
             for tag in good:

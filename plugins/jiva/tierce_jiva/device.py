@@ -39,7 +39,7 @@ from tierce_jiva.target_actions import (
     Report,
     Restart,
 )
-from tierce_jiva.trips import RoundTrips
+from tierce_jiva.trips import STAGE
 from tierce_jiva.wire import BATCH_BYTES_MAX, Frame
 
 #: How often the state machine is woken while it is busy.
@@ -86,7 +86,9 @@ class JivaDevice(BaseDevice):
         )
         self._members = self._replicator.links.all
         self._agenda = self._replicator.agenda
-        self._round_trips = RoundTrips(names, context.stage, context.tracer)
+        self._agenda.tracer = context.tracer
+        for link in self._members:
+            link.answers = context.stage(STAGE + link.name)
         #: Reads of this machine's own files that wait for a disk.
         self._local_miss = context.stage("jiva.local_miss")
         #: To be called once nothing that was given up can be seen any more, and at the end.
@@ -212,9 +214,6 @@ class JivaDevice(BaseDevice):
     def _carry_out(self) -> None:
         """Do what the state machine asks for, and see to it that time passes while that matters."""
         agenda = self._agenda
-        if agenda.trips:
-            # Before anybody hears of what they were waited for.
-            self._round_trips.count(agenda.trips, self._replicator.links.now)
         if agenda.actions:
             self._act()
         if agenda.completed:

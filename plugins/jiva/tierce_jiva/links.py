@@ -10,10 +10,11 @@ from typing import Any
 
 import attrs
 
-from tierce import Code, Completed, ProtocolError, Request
+from tierce import Code, Completed, ProtocolError, Request, Stage
 from tierce_jiva.ballot import FIRST_START, NO_BALLOT, NO_ORDER, Ballot, Start, is_number
 from tierce_jiva.promise import Promise
 from tierce_jiva.regions import Extents, Regions
+from tierce_jiva.trips import UNCOUNTED
 from tierce_jiva.unrest import Unrest
 from tierce_jiva.wire import Frame, Kind, encode, encode_control, encode_extents
 
@@ -172,6 +173,7 @@ class Link:
         not_before: When it may try again, in seconds.
         in_since: When it was let in, in seconds.
         late_s: How long it waits if it is late again soon.
+        answers: Where its answers are counted.
     """
 
     def __init__(self, name: str, bit: int, regions: Regions) -> None:
@@ -194,14 +196,12 @@ class Link:
         self.promise: Promise | None = None
         self.held: frozenset[int] = frozenset()
         self.kept: frozenset[int] = frozenset()
-        self.asked_order = 0
-        self.order = 0
+        self.asked_order = self.order = 0
         self.answered = NO_ORDER
         self.accepted = (NO_BALLOT, 0)
         self.doubt = Extents(regions)
         self.is_unproved = False
-        self.must_reopen = False
-        self.has_failed_sync = False
+        self.must_reopen = self.has_failed_sync = False
         self.sync_failed = FIRST_START
         self.is_older = False
         self.is_current = False
@@ -210,13 +210,13 @@ class Link:
         self.copied = Extents(regions)
         self.flushed_epoch = 0
         self.fault = ""
-        self.lost_at = 0.0
-        self.heard_at = 0.0
+        self.lost_at = self.heard_at = 0.0
         self.trouble = "not connected yet"
         self.patience_s = 0.0
         self.not_before = 0.0
         self.in_since = -math.inf
         self.late_s = 0.0
+        self.answers: Stage = UNCOUNTED
 
     @property
     def is_ready(self) -> bool:

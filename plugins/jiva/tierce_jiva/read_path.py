@@ -18,6 +18,7 @@ from tierce_jiva.pending import Pending
 from tierce_jiva.regions import EXTENT_SHIFT, Extents
 from tierce_jiva.replica_data import name_extents
 from tierce_jiva.target_actions import Agenda, ForgetFile, LocalReader, ReadFile
+from tierce_jiva.trips import stamp
 from tierce_jiva.wire import BATCH_BYTES_MAX, Frame, Kind, check_data, check_unread, is_within
 
 
@@ -284,6 +285,16 @@ class ReadPath:
         answer = partial(self._answered, reading)
         links.ask_extents(link, Kind.READ, extents, answer)
 
+    def _count(self, reading: _Reading, *, is_failed: bool) -> None:
+        """Count what a replica has answered."""
+        link, requests, asked_at = reading.link, reading.requests, reading.asked_at
+        elapsed_ns, tracer = (self._links.now - asked_at) * 1e9, self._agenda.tracer
+        link.answers.add(Op.READ, len(requests), 0, elapsed_ns)
+        if is_failed:
+            link.answers.fail(Op.READ, len(requests))
+        if elapsed_ns > tracer.note_ns:
+            stamp(tracer, link.name, requests, asked_at, elapsed_ns)
+
     def _answered(self, reading: _Reading, frame: Frame | None) -> None:
         if reading not in self._readings:
             return  # Given up: its buffers are their owner's again.
@@ -296,10 +307,7 @@ class ReadPath:
             raise ProtocolError(f"a READ was answered with {frame.kind.name}")
         del self._readings[reading]
         if frame is not None:
-            elapsed_s, count = self._links.now - reading.asked_at, len(requests)
-            failed = 0 if frame.kind is Kind.DATA else count
-            trip = (link.name, Op.READ, count, elapsed_s, False, failed, requests)
-            self._agenda.trips.append(trip)
+            self._count(reading, is_failed=frame.kind is not Kind.DATA)
         if frame is None:
             self._remote(requests, reading.completed, reading.since, tried)
         elif frame.kind is not Kind.DATA:

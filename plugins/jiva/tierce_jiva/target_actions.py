@@ -8,15 +8,13 @@ is over. So nothing is changed below the feet of whoever is at work.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Protocol
 
 import attrs
 
-from tierce import Completed, Event, Request, VolumeStatus
+from tierce import Completed, Event, Request, Tracer, VolumeStatus
 from tierce_jiva.findings import Finding
 from tierce_jiva.links import Head, Link
-from tierce_jiva.trips import TRIP_COUNT_MAX, Trips
 
 
 class LocalReader(Protocol):
@@ -117,7 +115,7 @@ class Agenda:
         must_repair: There may be an extent that can be made equal now.
         must_refresh: Something has changed that decides who must hold what.
         must_show: Something has changed that operators see.
-        trips: For the shell, to be counted: what replicas have answered.
+        tracer: Where a late answer of a replica leaves its stamp.
     """
 
     __slots__ = (
@@ -129,7 +127,7 @@ class Agenda:
         "must_refresh",
         "must_repair",
         "must_show",
-        "trips",
+        "tracer",
     )
 
     def __init__(self) -> None:
@@ -141,7 +139,7 @@ class Agenda:
         self.must_repair = False
         self.must_refresh = False
         self.must_show = False
-        self.trips: Trips = deque(maxlen=TRIP_COUNT_MAX)
+        self.tracer = Tracer()
 
     @property
     def is_stirred(self) -> bool:

@@ -1,58 +1,49 @@
 """How long replicas take to answer, counted by the target for each of them.
 
-The state machine notes an answer when it takes it, and the shell counts what was noted: for each
-replica a stage of its own, from the sending of a frame to its answer.
+The state machine counts an answer when it takes it: for each replica a stage of its own, from the
+sending of a frame to its answer. The shell gives each link its stage; where nobody counts, as in a
+simulation, links have one that counts nothing.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Mapping
+from typing import Any
 
-from tierce import Op, Request, Stage, Tracer
+from tierce import Request, Tracer
 
 #: What a replica's stage is called, before its name, and the stamp of one.
-_STAGE = "jiva.replica/"
-_STAMP = _STAGE[:-1]
-#: Answers that nobody has counted yet; a shell counts after each event.
-TRIP_COUNT_MAX = 1024
+STAGE = "jiva.replica/"
+_STAMP = STAGE[:-1]
 
 
-#: One answer: the replica, what was asked, how many operations its frame had, the seconds from its
-#: sending to its answer, whether it was the last of several and so was waited for, how many of the
-#: operations failed, and the requests (a list that may have been lengthened since). Not a class: to
-#: make one costs as much as all that is counted.
-Trip = tuple[str, Op, int, float, bool, int, list[Request]]
-#: Noted, and not counted yet, the oldest first.
-Trips = deque[Trip]
+class Uncounted:
+    """Implements `tierce.Stage`, and counts nothing."""
+
+    def add(self, op: int, count: int, length: int, elapsed_ns: float, size: int = 0) -> None:
+        """Nobody counts."""
+
+    def fail(self, op: int, count: int = 1) -> None:
+        """Nobody counts."""
+
+    def last(self, op: int, count: int = 1) -> None:
+        """Nobody counts."""
+
+    def size(self, op: int, count: int, length: int) -> None:
+        """Nobody counts."""
+
+    def show(self, pending: Mapping[Any, int]) -> None:
+        """Nobody looks."""
+
+    def parked(self) -> None:
+        """Nobody looks."""
 
 
-class RoundTrips:
-    """Counts answers.
+UNCOUNTED = Uncounted()
 
-    Args:
-        replicas: The names of a volume's replicas.
-        stage: Returns the counters of the stage so named.
-        tracer: Where a late answer leaves its stamp on what waited for it.
-    """
 
-    def __init__(
-        self, replicas: Iterable[str], stage: Callable[[str], Stage], tracer: Tracer
-    ) -> None:
-        self._tracer = tracer
-        self._stages = {name: stage(_STAGE + name) for name in replicas}
-
-    def count(self, trips: Trips, now: float) -> None:
-        """Count what was noted at that time."""
-        stages, tracer = self._stages, self._tracer
-        for replica, op, count, elapsed_s, is_last, failed, requests in trips:
-            stage, elapsed_ns = stages[replica], int(elapsed_s * 1e9)
-            stage.add(op, count, 0, elapsed_ns)
-            if elapsed_ns > tracer.note_ns:
-                began_ns = int(now * 1e9) - elapsed_ns
-                tracer.note(requests[:count], _STAMP, began_ns, elapsed_ns, replica)
-            if is_last:
-                stage.last(op, count)
-            if failed:
-                stage.fail(op, failed)
-        trips.clear()
+def stamp(
+    tracer: Tracer, replica: str, requests: list[Request], asked_at: float, elapsed_ns: float
+) -> None:
+    """A replica has answered late: leave its stamp on what waited for it."""
+    tracer.note(requests, _STAMP, int(asked_at * 1e9), int(elapsed_ns), replica)

@@ -12,6 +12,7 @@ from tierce_jiva.findings import AtFault, Failed, Flushed, LeftUnanswered, Unequ
 from tierce_jiva.in_flight import GRANULE_SHIFT, InFlight
 from tierce_jiva.links import Batch, Buffer, Link, Links
 from tierce_jiva.target_actions import Agenda
+from tierce_jiva.trips import stamp
 from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.wire import (
     BATCH_BYTES_MAX,
@@ -81,7 +82,6 @@ class WritePath:
         self._in_flight = in_flight
         self._unflushed = unflushed
         self._agenda = agenda
-        self._trips = agenda.trips
         #: Links that every write goes to: the required ones and one that is rebuilt; their bits.
         self.targets: tuple[Link, ...] = ()
         self._target_mask = 0
@@ -175,14 +175,19 @@ class WritePath:
             return True
         del table[sequence]
         batch.waiting &= ~link.bit
-        op, elapsed_s = FLUSH if batch.is_flush else WRITE, self._links.now - batch.asked_at
-        is_last = not batch.waiting and batch.targets != link.bit
-        requests = batch.requests
-        # As `_note`.
-        self._trips.append((link.name, op, len(requests) or 1, elapsed_s, is_last, 0, requests))
+        # As `_count`, whose call costs as much as all that it does.
+        op, count = WRITE, len(batch.requests) or 1
+        elapsed_ns = (self._links.now - batch.asked_at) * 1e9
+        if elapsed_ns > self._agenda.tracer.note_ns:
+            stamp(self._agenda.tracer, link.name, batch.requests, batch.asked_at, elapsed_ns)
         if batch.is_flush:
+            op = FLUSH
             self._has_flushed(link, batch.epoch)
+        link.answers.add(op, count, 0, elapsed_ns)
         if not batch.waiting:
+            if batch.targets != link.bit:
+                # One of several, and all others were there before.
+                link.answers.last(op, count)
             if batch.failed or batch.is_flush or not batch.targets:
                 self._finish(batch)
             else:
@@ -199,7 +204,7 @@ class WritePath:
         link.flushes.clear()
         for batch in batches:
             if batch.waiting & link.bit & ~batch.failed:
-                self._note(batch, link, len(batch.requests) or 1)
+                self._count(batch, link, len(batch.requests) or 1)
             batch.targets &= ~link.bit
             batch.waiting &= ~link.bit
             batch.failed &= ~link.bit
@@ -275,15 +280,22 @@ class WritePath:
             if index >= max(len(batch.requests), 1):
                 raise ProtocolError(f"an ACK names entry {index} of {len(batch.requests)}")
             failures[index] = code
-        self._note(batch, link, frame.count)
+        self._count(batch, link, frame.count)
         # What follows for the link is seen to first, then the batch is judged.
         self._agenda.findings.append(Failed(batch, link))
 
-    def _note(self, batch: Batch, link: Link, failed: int) -> None:
+    def _count(self, batch: Batch, link: Link, failed: int) -> None:
         """So many of a batch have failed on a replica, or were never answered by it."""
-        op, requests = FLUSH if batch.is_flush else WRITE, batch.requests
-        elapsed_s = self._links.now - batch.asked_at
-        self._trips.append((link.name, op, len(requests) or 1, elapsed_s, False, failed, requests))
+        op, requests, tracer = (
+            FLUSH if batch.is_flush else WRITE,
+            batch.requests,
+            self._agenda.tracer,
+        )
+        elapsed_ns = (self._links.now - batch.asked_at) * 1e9
+        link.answers.add(op, len(requests) or 1, 0, elapsed_ns)
+        link.answers.fail(op, failed)
+        if elapsed_ns > tracer.note_ns:
+            stamp(tracer, link.name, requests, batch.asked_at, elapsed_ns)
 
     def judge(self, batch: Batch) -> None:
         """If all but those that failed have answered: either they are at fault, or the world is."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from core.fake_process import FakeProcess
+from core.fake_reactor import FakeReactor
 from tierce import Op
 from tierce.node.pages import make_page
 from tierce.process.plan import Plan, Role
@@ -13,7 +14,7 @@ from tierce.process.plan import Plan, Role
 
 def test_counters_go_on_and_a_page_that_can_t_be_read_is_told(tmp_path: Path) -> None:
     events: list[Any] = []
-    process: Any = FakeProcess(None, tmp_path, Plan("member.demo.a", Role.MEMBER))
+    process: Any = FakeProcess(FakeReactor(), tmp_path, Plan("member.demo.a", Role.MEMBER))
     process.emit = events.append
     for _ in range(2):
         page = make_page(process, "demo", "00" * 16, "a")

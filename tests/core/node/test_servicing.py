@@ -179,7 +179,9 @@ def test_statistics_are_those_of_volumes_and_members_and_go_on_over_their_restar
                 page = StatisticsPage.create(paths.page("demo", member))
                 page.stage("volume").add(1, count, 512, 1000)
                 page.stage("volume").size(1, count, 512)
-                page.stage("device").park(count, time.monotonic_ns() - 10**9)
+                since_ns = time.monotonic_ns() - 10**9
+                page.stage("device").show(dict.fromkeys(range(count), since_ns))
+                page.stage("device").parked()
                 page.publish("engine", {"state": member or "serving"})
                 page.close()
             seen.append(context.statistics())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -65,15 +65,24 @@ class Tally:
     def __init__(self) -> None:
         self.added: list[tuple[int, int, int]] = []
         #: How old what was added was, in ns, and how much of it there was.
-        self.ages: list[tuple[int, int]] = []
+        self.ages: list[tuple[float, int]] = []
         self.failed: list[int] = []
-        #: How many were the last, of which size, and how many are pending since when.
+        #: How many were the last, and of which size.
         self.lasts: list[tuple[int, int]] = []
         self.sizes: list[tuple[int, int, int]] = []
-        self.parked = (0, 0)
+        self._pending: Mapping[Any, int] = {}
+        #: Whether it was told that something is pending.
+        self.is_told = False
 
-    def add(self, op: int, count: int, length: int, elapsed_ns: int) -> None:
+    @property
+    def pending(self) -> tuple[int, int]:
+        return len(self._pending), next(iter(self._pending.values()), 0)
+
+    def add(self, op: int, count: int, length: int, elapsed_ns: float, size: int = 0) -> None:
         assert elapsed_ns >= 0
+        if size:
+            assert length == count * size
+            self.sizes.append((op, count, size))
         self.added.append((op, count, length))
         self.ages.append((elapsed_ns, count))
 
@@ -86,8 +95,12 @@ class Tally:
     def size(self, op: int, count: int, length: int) -> None:
         self.sizes.append((op, count, length))
 
-    def park(self, count: int, since_ns: int) -> None:
-        self.parked = (count, since_ns)
+    def show(self, pending: Mapping[Any, int]) -> None:
+        self._pending = pending
+
+    def parked(self) -> None:
+        assert self._pending
+        self.is_told = True
 
 
 def _ignore(_event: Event) -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tierce import Op
 from tierce.volume.counters import (
     BUCKET_COUNT,
+    SIZE_WORDS,
     STAGE_WORDS,
+    WAITING_COUNT_MAX,
     PageStage,
+    RootStage,
     bound_ns,
     bucket_of,
     operations_of,
@@ -59,12 +63,66 @@ def test_the_count_is_the_sum_of_the_buckets_failed_ones_too(runs: list[tuple[in
         assert read["buckets"][bucket_of(elapsed_ns)]
 
 
-def test_what_is_parked_is_what_was_said_last() -> None:
+def test_what_is_parked_is_what_is_in_the_mapping() -> None:
     counted, words = stage()
-    counted.park(3, 500)
-    counted.park(1, 900)
+    pending = {"a": 500, "b": 900}
+    counted.show(pending)
+    counted.parked()
+    assert parked_of(words) == (2, 500)
+    assert counted.bring_up()
+    del pending["a"]
+    counted.bring_up()
     assert parked_of(words) == (1, 900)
     assert operations_of(words) == {}
+
+
+#: Operations, their number, the bytes of each, and how long they took.
+additions = st.lists(
+    st.tuples(
+        st.sampled_from([Op.READ, Op.WRITE]),
+        st.integers(1, 3),
+        st.sampled_from([512, 4096]),
+        st.integers(0, 1 << 42),
+    ),
+    max_size=40,
+)
+
+
+@given(additions, st.sets(st.integers(0, 40)), st.booleans())
+def test_what_is_counted_later_is_what_is_counted_at_once(
+    added: list[tuple[Op, int, int, int]], ups: set[int], is_told: bool
+) -> None:
+    told: list[None] = []
+    size_words = [memoryview(bytearray(SIZE_WORDS * 8)).cast("Q") for _ in range(2)]
+    words = [memoryview(bytearray(STAGE_WORDS * 8)).cast("Q") for _ in range(2)]
+    at_once = RootStage(words[0], None, size_words[0])
+    later = RootStage(words[1], lambda: told.append(None), size_words[1])
+    for index, (op, count, size, elapsed_ns) in enumerate(added):
+        for counted in (at_once, later):
+            counted.add(op, count, count * size, elapsed_ns, size if is_told else 0)
+            counted.last(op)
+        if index in ups:
+            later.bring_up()
+            assert words[0].tolist() == words[1].tolist()
+    assert len(told) <= 1 + len(ups), "it is told once until it is brought up to date"
+    later.bring_up()
+    assert words[0].tolist() == words[1].tolist()
+    assert size_words[0].tolist() == size_words[1].tolist()
+    assert bool(added and is_told) is any(size_words[1])
+
+
+@pytest.mark.parametrize("lengths", [(512,), (512, 1024)])
+def test_no_more_than_so_many_additions_wait(lengths: tuple[int, ...]) -> None:
+    words = memoryview(bytearray(STAGE_WORDS * 8)).cast("Q")
+    counted, told = PageStage(words, lambda: told.append(None)), list[None]()
+    number = 5 * WAITING_COUNT_MAX
+    for index in range(number):
+        counted.add(Op.READ, 1, lengths[index % len(lengths)], 1000)
+        waiting = index + 1 - operations_of(words).get("read", {"count": 0})["count"]
+        assert waiting <= 2 * WAITING_COUNT_MAX
+    assert told == [None]
+    counted.bring_up()
+    assert operations_of(words)["read"]["count"] == number
 
 
 def filled(elapsed: Sequence[int]) -> list[int]:

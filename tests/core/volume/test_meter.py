@@ -85,17 +85,18 @@ def test_what_is_pending_shows_with_the_age_of_the_oldest(counting: Counting) ->
     device.submit(requests(Op.READ, 2), lambda _requests: None)
     between_ns = time.perf_counter_ns()
     device.submit(requests(Op.READ, 1), lambda _requests: None)
-    assert tally.parked[0] == 3
-    assert before_ns <= tally.parked[1] <= between_ns
+    assert tally.is_told
+    assert tally.pending[0] == 3
+    assert before_ns <= tally.pending[1] <= between_ns
     first, second = below.pending[:2], below.pending[2:]
     for request in first:
         request.status = GOOD
     below.completed[0](first)
-    assert tally.parked[0] == 1
-    assert tally.parked[1] >= between_ns
+    assert tally.pending[0] == 1
+    assert tally.pending[1] >= between_ns
     second[0].status = GOOD
     below.completed[1](second)
-    assert tally.parked == (0, 0)
+    assert tally.pending == (0, 0)
 
 
 def test_a_meter_counts_sizes_for_the_front_end() -> None:

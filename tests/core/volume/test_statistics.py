@@ -8,15 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from core.fake_reactor import FakeReactor
 from tierce import FormatError, Op
 from tierce.volume.statistics import (
+    LATE_S,
     PAGE_BYTES,
     PUBLISHED_BYTES,
     STAGE_COUNT_MAX,
     StatisticsPage,
 )
 
-MINE = {"owner": "00" * 16, "boot_id": "7b0a"}
+#: The volume and the boot of the machine.
+MINE = ("00" * 16, "7b0a")
 
 
 def test_a_reader_sees_what_was_counted(tmp_path: Path) -> None:
@@ -38,8 +41,10 @@ def test_a_reader_sees_what_was_counted(tmp_path: Path) -> None:
     writer.close()
 
 
-def count(path: Path, number: int = 1, stage: str = "device", **mine: str) -> StatisticsPage:
-    page = StatisticsPage.create(path, **(mine or MINE))
+def count(
+    path: Path, number: int = 1, stage: str = "device", mine: tuple[str, str] = MINE
+) -> StatisticsPage:
+    page = StatisticsPage.create(path, *mine)
     page.stage(stage).add(Op.WRITE, number, 512, 1000)
     return page
 
@@ -51,7 +56,8 @@ def written(page: StatisticsPage, stage: str = "device") -> int:
 def test_counters_go_on_in_the_page_of_the_next_process(tmp_path: Path) -> None:
     first = count(tmp_path / "page", 3)
     first.stage("volume").size(Op.WRITE, 3, 512)
-    first.stage("device").park(2, 7)
+    first.stage("device").show({1: 7, 2: 9})
+    first.stage("device").parked()
     before = first.snapshot()
     first.close()
     second = count(tmp_path / "page", 2)
@@ -71,7 +77,7 @@ def test_nothing_that_was_counted_is_lost_with_a_process_that_is_killed(tmp_path
     read_end, write_end = os.pipe()
     child = os.fork()
     if child == 0:
-        page = StatisticsPage.create(tmp_path / "page", **MINE)
+        page = StatisticsPage.create(tmp_path / "page", *MINE)
         while True:
             page.stage("device").add(Op.WRITE, 1, 512, 1000)
             os.write(write_end, b".")
@@ -82,14 +88,14 @@ def test_nothing_that_was_counted_is_lost_with_a_process_that_is_killed(tmp_path
     while more := os.read(read_end, 1 << 20):
         told += len(more)
     os.close(read_end)
-    second = StatisticsPage.create(tmp_path / "page", **MINE)
+    second = StatisticsPage.create(tmp_path / "page", *MINE)
     assert written(second) - told in {0, 1}
     second.close()
 
 
 def test_a_process_that_ends_before_it_has_a_stage_loses_no_counters(tmp_path: Path) -> None:
     count(tmp_path / "page", 3).close()
-    StatisticsPage.create(tmp_path / "page", **MINE).close()
+    StatisticsPage.create(tmp_path / "page", *MINE).close()
     third = count(tmp_path / "page", 1)
     assert (written(third), third.snapshot()["starts"]) == (4, 3)
     third.close()
@@ -126,11 +132,11 @@ def test_stages_of_another_order_find_their_counters_by_name(tmp_path: Path) -> 
 
 
 def test_stages_that_are_no_longer_there_make_room_for_new_ones(tmp_path: Path) -> None:
-    page = StatisticsPage.create(tmp_path / "page", **MINE)
+    page = StatisticsPage.create(tmp_path / "page", *MINE)
     for number in range(STAGE_COUNT_MAX):
         page.stage(f"filter.{number}").add(Op.WRITE, 1, 512, 1)
     page.close()
-    page = StatisticsPage.create(tmp_path / "page", **MINE)
+    page = StatisticsPage.create(tmp_path / "page", *MINE)
     page.stage("filter.1")
     page.stage("new").add(Op.WRITE, 1, 512, 1)
     assert written(page, "new") == written(page, "filter.1") == 1
@@ -139,14 +145,14 @@ def test_stages_that_are_no_longer_there_make_room_for_new_ones(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "other", [{**MINE, "owner": "11" * 16}, {**MINE, "boot_id": "another"}], ids=["volume", "boot"]
+    "other", [("11" * 16, MINE[1]), (MINE[0], "another")], ids=["volume", "boot"]
 )
 def test_what_another_volume_or_boot_has_counted_is_not_taken(
-    tmp_path: Path, other: dict[str, str]
+    tmp_path: Path, other: tuple[str, str]
 ) -> None:
     first = count(tmp_path / "page", 3)
     first.close()
-    second = count(tmp_path / "page", 1, **other)
+    second = count(tmp_path / "page", 1, mine=other)
     assert (written(second), second.origin.starts, second.begins_anew) == (1, 1, "")
     assert second.origin.start_ns > first.origin.start_ns
     second.close()
@@ -185,10 +191,11 @@ def test_a_torn_page_or_one_of_another_version_is_told_and_counters_begin_at_zer
 
 
 def test_sizes_are_the_roots_and_parked_is_each_stages(tmp_path: Path) -> None:
-    page = StatisticsPage.create(tmp_path / "page", **MINE)
+    page = StatisticsPage.create(tmp_path / "page", *MINE)
     page.stage("volume").size(Op.READ, 2, 4096)
     page.stage("device").size(Op.READ, 2, 4096)
-    page.stage("device").park(3, 1000)
+    page.stage("device").show({1: 1000, 2: 2000, 3: 2000})
+    page.stage("device").parked()
     page.stage("device").add(Op.READ, 1, 0, 5)
     page.stage("device").last(Op.READ)
     seen = page.snapshot()
@@ -196,6 +203,74 @@ def test_sizes_are_the_roots_and_parked_is_each_stages(tmp_path: Path) -> None:
     assert seen["parked"] == {"device": [3, 1000]}
     assert seen["stages"]["device"]["read"]["last"] == 1
     page.close()
+
+
+def test_a_page_with_a_clock_is_up_to_date_when_that_has_run_and_asks_for_it_once(
+    tmp_path: Path,
+) -> None:
+    loop = FakeReactor()
+    writer = StatisticsPage.create(tmp_path / "page", later=loop.call_later)
+    reader = StatisticsPage.open(tmp_path / "page")
+    for stage in ("volume", "device"):
+        for _ in range(3):
+            writer.stage(stage).add(Op.WRITE, 1, 512, 1000)
+    assert [timer.due for timer in loop.timers] == [loop.time + LATE_S]
+    assert (written(reader), written(reader, "volume")) == (0, 0)
+    loop.advance(LATE_S)
+    assert (written(reader), written(reader, "volume")) == (3, 3)
+    assert loop.timers == [], "nothing has come since"
+    writer.stage("device").add(Op.WRITE, 1, 512, 1000)
+    loop.advance(LATE_S)
+    assert written(reader) == 4
+    reader.close()
+    writer.close()
+
+
+def test_what_is_pending_is_looked_at_again_until_nothing_is(tmp_path: Path) -> None:
+    loop, pending = FakeReactor(), {1: 700}
+    writer = StatisticsPage.create(tmp_path / "page", later=loop.call_later)
+    reader = StatisticsPage.open(tmp_path / "page")
+    writer.stage("device").show(pending)
+    writer.stage("device").parked()
+    for expected in ({1: 700}, {1: 700, 2: 900}, {2: 900}):
+        pending.clear()
+        pending.update(expected)
+        loop.advance(LATE_S)
+        seen = reader.snapshot()["parked"]["device"]
+        assert seen == [len(expected), next(iter(expected.values()))]
+    pending.clear()
+    loop.advance(LATE_S)
+    assert reader.snapshot()["parked"] == {}
+    assert loop.timers == []
+    reader.close()
+    writer.close()
+
+
+def test_a_page_that_is_closed_or_asked_by_its_writer_lacks_nothing(tmp_path: Path) -> None:
+    loop = FakeReactor()
+    writer = StatisticsPage.create(tmp_path / "page", later=loop.call_later)
+    reader = StatisticsPage.open(tmp_path / "page")
+    writer.stage("device").add(Op.WRITE, 1, 512, 1000)
+    assert written(writer) == written(reader) == 1
+    writer.stage("device").add(Op.WRITE, 1, 512, 1000)
+    writer.close()
+    assert written(reader) == 2
+    loop.advance(LATE_S)
+    reader.close()
+
+
+def test_who_is_killed_takes_what_the_clock_has_not_counted_and_no_counter_falls(
+    tmp_path: Path,
+) -> None:
+    loop = FakeReactor()
+    killed = StatisticsPage.create(tmp_path / "page", *MINE, later=loop.call_later)
+    killed.stage("device").add(Op.WRITE, 5, 2560, 1000)
+    loop.advance(LATE_S)
+    killed.stage("device").add(Op.WRITE, 2, 1024, 1000)
+    after = count(tmp_path / "page", 1)
+    assert written(after) == 6
+    after.close()
+    killed.close()
 
 
 @pytest.mark.parametrize("contents", [b"", b"x" * 100, None])
