@@ -81,8 +81,7 @@ class Boundary:
     ) -> None:
         self.clock = clock
         self._tracer, self._name = tracer or Tracer(), name
-        self._device = device
-        self._blame = blame
+        self._device, self._blame = device, blame
         self._reactor = reactor
         self._below = below
         self._stage = stage
@@ -234,13 +233,13 @@ class Boundary:
     def _submit_mixed(self, batch: list[Request]) -> None:
         """Pass on what the device knows, refuse the rest."""
         does, mask = self._does, self._refused_flags
-        passed: list[Request] = []
-        refused: list[Request] = []
+        passed, refused = list[Request](), list[Request]()
         for request in batch:
-            is_known = does[request.op] and not (request.flags and int(request.flags) & mask)
-            (passed if is_known else refused).append(request)
-        for request in refused:
-            request.status = self._refusal(request)
+            if does[request.op] and not (request.flags and int(request.flags) & mask):
+                passed.append(request)
+            else:
+                request.status = self._refusal(request)
+                refused.append(request)
         count(self._stage, refused, 0)
         if not passed:
             return
@@ -259,8 +258,7 @@ class Boundary:
 
     def _after(self, batch: list[Request], began: int, elapsed_ns: int) -> None:
         """Count what is answered, remember what is not."""
-        pending = self._began
-        before_count = len(pending)
+        pending, before_count = self._began, len(self._began)
         for request in batch:
             if request.status is not GOOD:
                 if request.status is None:
@@ -269,7 +267,10 @@ class Boundary:
                     self._check(request)
         pending_count = len(pending) - before_count
         if pending_count < len(batch):
-            self._count([one for one in batch if one.status is not None], began, elapsed_ns)
+            answered = [one for one in batch if one.status is not None]
+            count(self._stage, answered, elapsed_ns)
+            if elapsed_ns > self._tracer.note_ns:
+                self._tracer.note(answered, self._name, began, elapsed_ns)
         if elapsed_ns > HELD_NS:
             self._reactor.held(self._blame.who, elapsed_ns)
         if pending_count:
@@ -290,32 +291,31 @@ class Boundary:
     # -- coming back -------------------------------------------------------------------------------
 
     def _take(self, requests: list[Request]) -> list[Request]:
-        """Count requests that were pending, in runs of one batch; return those that really were."""
-        now, pop = self.clock(), self._began.pop
-        run: list[Request] = []
-        run_began = 0
+        """Count requests that were pending; return those that really were."""
+        now, pop, note_ns = self.clock(), self._began.pop, self._tracer.note_ns
+        op: Op | None = None
+        run_began = number = length = 0
         strays: list[Request] = []
         for request in requests:
             began = pop(request, 0)
             if not began:
                 strays.append(request)
                 continue
-            if request.status is not GOOD:
-                self._check(request)
-            if began != run_began and run:
-                self._count(run, run_began, now - run_began)
-                run = []
-            run_began = began
-            run.append(request)
-        self._count(run, run_began, now - run_began)
+            if request.status is not GOOD and not self._check(request):
+                self._stage.fail(request.op)
+            if began != run_began or request.op is not op:
+                if op is not None:
+                    self._add(op, number, length, now - run_began)
+                op, run_began, number, length = request.op, began, 0, 0
+            number += 1
+            length += request.length
+            if now - began > note_ns:
+                self._tracer.note((request,), self._name, began, now - began)
+        if op is not None:
+            self._add(op, number, length, now - run_began)
         for request in strays:
             self._stray(request)
         return [one for one in requests if one not in strays] if strays else requests
-
-    def _count(self, run: list[Request], began: int, elapsed_ns: int) -> None:
-        count(self._stage, run, elapsed_ns)
-        if elapsed_ns > self._tracer.note_ns:
-            self._tracer.note(run, self._name, began, elapsed_ns)
 
     def _stray(self, request: Request) -> None:
         """Something was completed that was not pending."""
@@ -333,15 +333,16 @@ class Boundary:
                 "completed a request twice, or one that it was not given", "that is dropped"
             )
 
-    def _check(self, request: Request) -> None:
+    def _check(self, request: Request) -> bool:
         """See to it that a request which the device calls answered has a status, and that it is
-        told if it failed."""
+        told if it failed. False if it has."""
         if not isinstance(request.status, Status):
             kind = "answered a request without a status"
             why = self._blame.mistake(kind, f"{request.op.name} is answered with an error")
             request.status = self._blame.failure(request, why)
         elif not request.status.is_good:
             self._blame.failures.note(self._blame.part, request)
+        return request.status.is_good
 
     def lose(self, requests: list[Request], error: BaseException) -> None:
         """This filter failed on what came back from below: answer what it can't answer any more."""

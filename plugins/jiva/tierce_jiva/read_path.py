@@ -285,16 +285,6 @@ class ReadPath:
         answer = partial(self._answered, reading)
         links.ask_extents(link, Kind.READ, extents, answer)
 
-    def _count(self, reading: _Reading, *, is_failed: bool) -> None:
-        """Count what a replica has answered."""
-        link, requests, asked_at = reading.link, reading.requests, reading.asked_at
-        elapsed_ns, tracer = (self._links.now - asked_at) * 1e9, self._agenda.tracer
-        link.answers.add(Op.READ, len(requests), 0, elapsed_ns)
-        if is_failed:
-            link.answers.fail(Op.READ, len(requests))
-        if elapsed_ns > tracer.note_ns:
-            stamp(tracer, link.name, requests, asked_at, elapsed_ns)
-
     def _answered(self, reading: _Reading, frame: Frame | None) -> None:
         if reading not in self._readings:
             return  # Given up: its buffers are their owner's again.
@@ -307,7 +297,12 @@ class ReadPath:
             raise ProtocolError(f"a READ was answered with {frame.kind.name}")
         del self._readings[reading]
         if frame is not None:
-            self._count(reading, is_failed=frame.kind is not Kind.DATA)
+            elapsed_ns, answers = (self._links.now - reading.asked_at) * 1e9, link.answers
+            answers.add(Op.READ, len(requests), 0, elapsed_ns)
+            if frame.kind is not Kind.DATA:
+                answers.fail(Op.READ, len(requests))
+            if elapsed_ns > self._agenda.tracer.note_ns:
+                stamp(self._agenda.tracer, link.name, requests, reading.asked_at, elapsed_ns)
         if frame is None:
             self._remote(requests, reading.completed, reading.since, tried)
         elif frame.kind is not Kind.DATA:

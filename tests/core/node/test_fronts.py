@@ -38,6 +38,7 @@ from tierce.process.plan import Plan, Role
 from tierce.process.process_loop import Process
 from tierce.process.settings import TargetSettings
 from tierce.registry import Registry
+from tierce.volume.statistics import LATE_S
 
 LINES = Path(__file__).resolve().parents[2] / "strangers" / "lines" / "tierce_lines.py"
 EXPORTS = [
@@ -208,6 +209,7 @@ def test_all_exports_are_counted_together_and_published_by_themselves(scene: Sce
     scene.front("lines-local").context.publish(
         FrontendStatus(sessions=(SessionStatus(initiator="one"),))
     )
+    scene.reactor.advance(LATE_S)
     page = read_snapshot(scene.paths.page("demo"))
     counts = {
         stage: operations.get("read", operations.get("READ", {})).get("count", 0)

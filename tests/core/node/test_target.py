@@ -48,6 +48,7 @@ from tierce.process.process_loop import Process, log_story
 from tierce.process.settings import TargetSettings
 from tierce.registry import Registry
 from tierce.trace_limits import TraceLimits
+from tierce.volume.statistics import LATE_S
 
 MODULE = "targets_for_tests"
 
@@ -287,9 +288,10 @@ def test_engine_and_front_end_get_the_volume_as_it_was_planned(scene: Scene) -> 
     assert front.device.geometry.size_bytes == 1 << 20
 
 
-def test_what_is_published_and_counted_is_seen_by_others(scene: Scene) -> None:
+def test_what_is_published_and_counted_is_seen_by_others(scene: Scene, reactor: Any) -> None:
     scene.front.context.publish(FrontendStatus(details={"colour": "blue"}))
     scene.front.context.stage("volume").add(0, 1, 512, 1000)
+    reactor.advance(LATE_S)
     snapshot = read_snapshot(scene.paths.page("demo"))
     assert snapshot["published"] == {"colour": "blue"}
     assert snapshot["stages"]["volume"]["read"]["count"] == 1
