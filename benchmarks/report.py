@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import seeing
 from benchmarks.cases import BARS, BASELINE, CASES, IDLE_CPU_MS_MAX, Case
 
 Rounds = Mapping[str, Mapping[str, Sequence[Mapping[str, float]]]]
@@ -118,6 +119,8 @@ def extras(found: Mapping[str, Any]) -> list[str]:
             *(f"| {m['name']} | {m['rss_kib']} | {m['pss_kib']} |" for m in idle["memory"]),
             "",
         ]
+    if "seeing" in found:
+        lines += seeing.tables(found["seeing"])
     flush = found.get("flush")
     if flush:
         lines += [

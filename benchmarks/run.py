@@ -1,6 +1,7 @@
 """Measure Tierce beside tgt and istgt: servers in turn, several rounds, one run.
 
-python -m benchmarks.run [--rounds N] [--seconds S] [--quick] [--write] [--json FILE]
+python -m benchmarks.run [--rounds N] [--seconds S] [--quick | --only-seeing] [--write]
+                         [--json FILE]
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any, Protocol
 
 import attrs
 
-from benchmarks import report
+from benchmarks import report, seeing
 from benchmarks.cases import CASES, Case
 from benchmarks.processes import cpu_ns, cpu_s, memory_of, name_of
 from benchmarks.servers import (
@@ -176,6 +177,26 @@ def flush_interference(load: Load, servers: Mapping[str, Server]) -> dict[str, A
     return found
 
 
+def cost_of_seeing(load: Load, folder: Path, rounds: int) -> dict[str, Any]:
+    """Visit servers that see more and less in turn, and measure in one process besides."""
+    made = seeing.contenders(folder, SIZE_BYTES)
+    found: dict[str, dict[str, list[dict[str, float]]]] = {name: {} for name in made}
+    servers: dict[str, Server] = {}
+    try:
+        for name, server in made.items():
+            servers[name] = server.start()
+            load.fill(servers[name])
+        for _ in range(rounds):
+            for case, arguments in seeing.cases().items():
+                os.sync()
+                for name, one in servers.items():
+                    found[name].setdefault(case, []).append(load.run(one, arguments))
+    finally:
+        for name in servers:
+            made[name].stop()
+    return {"servers": found, "in_process": seeing.in_process(20 * rounds)}
+
+
 def idle(load: Load, folder: Path, seconds: int) -> dict[str, Any]:
     """Ten open volumes, ten idle sessions: what they cost."""
     volumes = "".join(
@@ -232,6 +253,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--idle-seconds", type=int, default=60)
     parser.add_argument("--quick", action="store_true", help="1 round, no idle measurement")
+    parser.add_argument(
+        "--only-seeing", action="store_true", help="what seeing costs, and nothing else"
+    )
     parser.add_argument("--write", action="store_true", help="write benchmarks/RESULTS.md")
     parser.add_argument("--json", type=Path, help="write every figure there")
     options = parser.parse_args()
@@ -240,6 +264,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="tierce-bench-") as name:
         folder = Path(name)
         load = Load(folder, options.seconds)
+        if options.only_seeing:
+            print("\n".join(seeing.tables(cost_of_seeing(load, folder, rounds))))
+            return 0
         started = contenders(folder)
         servers: dict[str, Server] = {}
         try:
@@ -252,6 +279,7 @@ def main() -> int:
         finally:
             for key in servers:
                 started[key].stop()
+        extras["seeing"] = cost_of_seeing(load, folder, rounds)
         if not options.quick:
             extras["idle"] = idle(load, folder, options.idle_seconds)
     text = report.write(found, extras, how(rounds, options.seconds))

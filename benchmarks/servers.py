@@ -192,10 +192,14 @@ class Tierce:
         name: In the tables.
         folder: Where everything lies.
         volumes: YAML of the `volumes:` list, without that key.
+        environment: Its environment; None for ours.
     """
 
-    def __init__(self, name: str, folder: Path, volumes: str) -> None:
+    def __init__(
+        self, name: str, folder: Path, volumes: str, environment: dict[str, str] | None = None
+    ) -> None:
         self._name, self._folder, self._volumes = name, folder, volumes
+        self._environment = environment
 
     def start(self) -> Server:
         """Start it, and wait until its volumes answer."""
@@ -209,6 +213,7 @@ class Tierce:
         self._log = (self._folder / f"{self._name}.log").open("w")
         self._process = subprocess.Popen(
             [TIERCE, "serve", str(config)],
+            env=self._environment,
             stdout=self._log,
             stderr=subprocess.STDOUT,
         )

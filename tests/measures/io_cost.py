@@ -1,18 +1,22 @@
 """What one I/O costs in a target's process: front end, pipeline and engine, without a kernel's
-socket in between.
+socket in between; and what of it is seeing: counting, and following one by one.
 
-    PYTHONPATH=tests python -m measures.io_cost
+    PYTHONPATH=tests python -m measures.io_cost [--json]
 
-Prints nanoseconds an I/O, the best of many rounds: run it on two trees in turn. Engines are `file`,
-of which all is in the page cache, and `jiva` with three replicas that lie in the same process.
+Prints nanoseconds an I/O, the best of many rounds, all variants in turn in each: so it repeats to a
+percent or two on a busy machine too. Engines are `file`, of which all is in the page cache, and
+`jiva` with three replicas that lie in the same process. *All off* is `measures.all_off`.
 """
 
 from __future__ import annotations
 
+import argparse
+import gc
+import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import attrs
@@ -21,6 +25,7 @@ from core.fake_reactor import FakeReactor
 from core.volume.model import open_context, volume_spec
 from iscsi.initiator import LOGIN_KEYS, command, login, read_10, write_10
 from jiva.bench import Bench as Replicas
+from measures.all_off import off_stage
 from tierce import (
     READABLE,
     BaseDevice,
@@ -31,9 +36,11 @@ from tierce import (
     FrontendContext,
     Geometry,
     Request,
+    Stage,
     Tracer,
 )
 from tierce.registry import Registry
+from tierce.tracing import SAMPLE_EVERY, SLOW_NS
 from tierce.volume.boundary import Boundary
 from tierce.volume.emulate import Emulator
 from tierce.volume.pipeline import open_pipeline
@@ -46,13 +53,22 @@ from tierce_iscsi.frontend import IscsiFrontend
 from tierce_iscsi.options import IscsiOptions, IscsiVolumeOptions
 from tierce_jiva.trips import STAGE
 
-_DEPTHS = (1, 8, 32)
+DEPTHS = (1, 8, 32)
 _BLOCK = 4096
 _LBA = _BLOCK // 512
+#: What is asked of which engine.
+CASES = (("file", "write"), ("file", "read"), ("jiva x3", "write"))
+#: How much is seen: one in so many I/Os is followed; None for all off.
+SEEING: Mapping[str, int | None] = {
+    "all off": None,
+    "default": SAMPLE_EVERY,
+    "1 in 100": 100,
+    "1 in 1": 1,
+}
 #: I/Os of a round, and rounds: the best one counts.
-_COUNT, _ROUNDS = 1600, 60
-#: Puts so many commands where the target receives them.
-Ask = Callable[[int], None]
+_COUNT, _ROUNDS = 640, 100
+#: Returns the counters of the stage so named.
+Stages = Callable[[str], Stage]
 
 
 class Wire:
@@ -99,12 +115,12 @@ class Wire:
 class Replicated(BaseDevice):
     """Engine jiva without sockets: its frames are carried by hand at the end of each batch."""
 
-    def __init__(self, page: StatisticsPage, tracer: Tracer) -> None:
+    def __init__(self, stage: Stages, tracer: Tracer) -> None:
         self.replicas = Replicas(3)
         target = self.replicas.cluster.target
         target.agenda.tracer = tracer
         for link in target.links:
-            link.answers = page.stage(STAGE + link.name)
+            link.answers = stage(STAGE + link.name)
         self.geometry = Geometry(self.replicas.cluster.size_bytes, 512)
         self.capabilities = Capabilities()
 
@@ -121,7 +137,7 @@ class Replicated(BaseDevice):
 class Session:
     """An initiator that has logged in to a device."""
 
-    def __init__(self, device: Device, page: StatisticsPage, folder: Path, tracer: Tracer) -> None:
+    def __init__(self, device: Device, stage: Stages, folder: Path, tracer: Tracer) -> None:
         self.loop, self.wire = FakeReactor(by_hand=True), Wire()
         self.number = 0
         spec = attrs.evolve(
@@ -136,7 +152,7 @@ class Session:
                 volume_options=spec.exports[0].options,
                 device=device,
                 reactor=self.loop,
-                stage=page.stage,
+                stage=stage,
                 emit=lambda _event: None,
                 publish=lambda _status: None,
                 folder=folder / "front",
@@ -165,54 +181,126 @@ class Session:
             ready(READABLE)
 
 
-def best_ns(session: Session, depth: int, after: Callable[[], None], ask: Ask) -> float:
-    """Return the nanoseconds of an I/O in the quickest round, without what the initiator does."""
-    best = float("inf")
-    for _ in range(_ROUNDS):
-        spent = 0
-        for _ in range(_COUNT // depth):
-            ask(depth)
-            began = time.perf_counter_ns()
-            session.serve()
-            after()
-            spent += time.perf_counter_ns() - began
-        best = min(best, spent / (_COUNT // depth * depth))
-    return best
+class World:
+    """A target with a volume of each engine.
 
+    Args:
+        folder: Where everything lies.
+        every: One in so many I/Os is followed; None for all off.
+        slow_ns: What takes longer is slow.
+        is_late: The page is brought up to date some time after something was counted.
+    """
 
-def main() -> int:
-    """Print every case."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        reactor = FakeReactor(by_hand=True)
-        page = StatisticsPage.create(folder / "page", later=reactor.call_later)
+    def __init__(
+        self, folder: Path, every: int | None, slow_ns: int = SLOW_NS, *, is_late: bool = True
+    ) -> None:
+        folder.mkdir()
+        loop = FakeReactor(by_hand=True)
+        later = loop.call_later if is_late else None
+        self.page = StatisticsPage.create(folder / "page", later=later)
+        stage = self._stages(every)
+        ring = TraceRing.create(folder / "ring")
+        tracer = Tracer() if every is None else Tracer(ring.write, ring.leave_out, every, slow_ns)
         volume = attrs.evolve(
             volume_spec(folder, "file", FileOptions(path=str(folder / "x.img"))),
             size_bytes=4 << 20,
         )
         FileLifecycle().create(volume)
-        ring = TraceRing.create(folder / "ring")
-        tracer = Tracer(ring.write, ring.leave_out)
-        context = attrs.evolve(open_context(volume, reactor, page), tracer=tracer)
-        pipeline = open_pipeline(context, Registry.load(), page.publish)
-        reactor.work_off()
-        _print_all("file", Session(pipeline.device, page, folder, tracer), lambda: None)
-        replicated = Replicated(page, tracer)
+        context = open_context(volume, loop, self.page)
+        context = attrs.evolve(context, tracer=tracer, stage=stage)
+        pipeline = open_pipeline(context, Registry.load(), self.page.publish)
+        loop.work_off()
+        replicated = Replicated(stage, tracer)
         blame = pipeline.boundaries[0]._blame
-        boundary = Boundary(replicated, page.stage("device"), blame, reactor, tracer=tracer)
-        _print_all("jiva x3", Session(Emulator(boundary), page, folder, tracer), replicated.carry)
+        boundary = Boundary(replicated, stage("device"), blame, loop, tracer=tracer)
+        self._sessions = {
+            "file": Session(pipeline.device, stage, folder, tracer),
+            "jiva x3": Session(Emulator(boundary), stage, folder, tracer),
+        }
+        self._carry = {"file": _nothing_to_carry, "jiva x3": replicated.carry}
+        self._cdbs = {"write": write_10(0, _LBA), "read": read_10(0, _LBA)}
+
+    def _stages(self, every: int | None) -> Stages:
+        return off_stage if every is None else self.page.stage
+
+    def ask(self, engine: str, op: str, depth: int) -> None:
+        """Put so many commands where the target receives them."""
+        read, data = (_BLOCK, b"") if op == "read" else (0, bytes(_BLOCK))
+        self._sessions[engine].ask(self._cdbs[op], depth, read=read, data=data)
+
+    def serve(self, engine: str) -> None:
+        """Let the target do what was asked."""
+        self._sessions[engine].serve()
+        self._carry[engine]()
+
+    def settle(self, engine: str, op: str, depth: int) -> None:
+        """Let what comes once be over, and the page be up to date."""
+        self.page.bring_up()
+        for _ in range(3):
+            self.ask(engine, op, depth)
+            self.serve(engine)
+        self.page.bring_up()
+
+
+def _nothing_to_carry() -> None:
+    """All was answered at once."""
+
+
+def best_ns(
+    worlds: Mapping[str, World], engine: str, op: str, depth: int, rounds: int
+) -> dict[str, float]:
+    """Return the nanoseconds of an I/O in each world's quickest round, without what the initiator
+    does, and with what the clock does each tenth of a second."""
+    best = dict.fromkeys(worlds, float("inf"))
+    for world in worlds.values():
+        world.settle(engine, op, depth)
+    gc.collect()
+    gc.freeze()
+    batches = _COUNT // depth
+    for _ in range(rounds):
+        for name, world in worlds.items():
+            spent = 0
+            for _ in range(batches):
+                world.ask(engine, op, depth)
+                began = time.perf_counter_ns()
+                world.serve(engine)
+                spent += time.perf_counter_ns() - began
+            began = time.perf_counter_ns()
+            world.page.bring_up()
+            spent += time.perf_counter_ns() - began
+            best[name] = min(best[name], spent / (batches * depth))
+    return best
+
+
+def measured(rounds: int) -> dict[str, dict[str, float]]:
+    """Return nanoseconds by case, and by how much is seen."""
+    found = {}
+    with tempfile.TemporaryDirectory() as name:
+        worlds = {
+            seeing: World(Path(name) / str(index), every)
+            for index, (seeing, every) in enumerate(SEEING.items())
+        }
+        for engine, op in CASES:
+            for depth in DEPTHS:
+                found[f"{engine} {op}, depth {depth}"] = best_ns(worlds, engine, op, depth, rounds)
+    return found
+
+
+def main() -> int:
+    """Print every case."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=_ROUNDS)
+    parser.add_argument("--json", action="store_true", help="print one mapping instead")
+    options = parser.parse_args()
+    found = measured(options.rounds)
+    if options.json:
+        json.dump(found, sys.stdout)
+        return 0
+    for case, figures in found.items():
+        off = figures["all off"]
+        shown = (f"{name} {ns:.0f} ({100 * (ns / off - 1):+.1f} %)" for name, ns in figures.items())
+        sys.stdout.write(f"{case:24}: {', '.join(shown)}\n")
     return 0
-
-
-def _print_all(engine: str, session: Session, after: Callable[[], None]) -> None:
-    write, read, data = write_10(0, _LBA), read_10(0, _LBA), bytes(_BLOCK)
-    asks: dict[str, Ask] = {"write": lambda depth: session.ask(write, depth, data=data)}
-    if engine == "file":
-        asks["read"] = lambda depth: session.ask(read, depth, read=_BLOCK)
-    for name, ask in asks.items():
-        for depth in _DEPTHS:
-            ns = best_ns(session, depth, after, ask)
-            sys.stdout.write(f"{engine:8} {name:5}, depth {depth:2}: {ns:8.0f} ns\n")
 
 
 if __name__ == "__main__":
