@@ -31,7 +31,7 @@ def contenders(folder: Path, size_bytes: int) -> dict[str, Tierce]:
             name = engine.replace(" ", "")
             environment = {
                 **os.environ,
-                "PYTHONPATH": str(HERE / "seeing_site"),
+                "PYTHONPATH": _path(HERE / "seeing_site"),
                 "TIERCE_BENCH_EVERY": every,
             }
             made[_key(engine, seeing)] = Tierce(name, own, volume, environment)
@@ -51,7 +51,7 @@ def in_process(rounds: int) -> dict[str, dict[str, float]]:
     """Return nanoseconds an I/O by case and by what is seen, of a target without sockets."""
     done = subprocess.run(
         [sys.executable, "-m", "measures.io_cost", "--json", "--rounds", str(rounds)],
-        env={**os.environ, "PYTHONPATH": str(HERE.parent / "tests")},
+        env={**os.environ, "PYTHONPATH": _path(HERE.parent / "tests")},
         stdout=subprocess.PIPE,
         check=True,
     )
@@ -96,6 +96,11 @@ def tables(found: Mapping[str, Any]) -> list[str]:
             cells = [_cell(found["servers"][_key(engine, head)][case]) for head in heads]
             lines.append(f"| {engine} {case} | " + " | ".join(cells) + " |")
     return [*lines, ""]
+
+
+def _path(folder: Path) -> str:
+    """Return a PYTHONPATH with the folder before what is there already."""
+    return os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
 
 
 def _key(engine: str, seeing: str) -> str:
