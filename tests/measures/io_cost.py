@@ -40,7 +40,7 @@ from tierce import (
     Tracer,
 )
 from tierce.registry import Registry
-from tierce.tracing import SAMPLE_EVERY, SLOW_NS
+from tierce.trace_limits import SAMPLE_EVERY, SLOW_NS
 from tierce.volume.boundary import Boundary
 from tierce.volume.emulate import Emulator
 from tierce.volume.pipeline import open_pipeline

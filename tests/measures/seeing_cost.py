@@ -23,7 +23,7 @@ from types import FrameType
 from typing import Any
 
 from measures.io_cost import CASES, World
-from tierce.tracing import NEVER, SAMPLE_EVERY
+from tierce.trace_limits import NEVER, SAMPLE_EVERY
 
 #: A call of C is as much as so many steps: 20 ns beside 5 to 7, its own steps counted besides.
 _CALL_STEPS = 3

@@ -73,7 +73,8 @@ def test_without_a_server_what_is_pending_is_counted(tierce: Tierce, folder: Fol
     done = tierce("volume", "journal", "demo")
     assert done.err == "tierce: no server runs: what is pending is only counted\n"
     assert done.out.startswith("Nothing is pending.\n")
-    folder.page("demo").stage("device").park(2, 1)
+    folder.page("demo").stage("device").show({1: 1, 2: 1})
+    folder.page("demo").stage("device").parked()
     assert tierce("volume", "journal", "demo").out.startswith("device: 2 I/Os pending, the oldest")
 
 
