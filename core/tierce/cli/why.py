@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 #: So many I/Os are shown that prove it.
 EVIDENCE_COUNT = 5
+#: Width of a drawing when standard output is no terminal.
+WIDTH = 100
 
 
 @click.command()
@@ -63,7 +66,8 @@ def why(
         return
     if not is_served:
         print(f"tierce: {NO_SERVER}", file=sys.stderr)
-    click.echo(as_text(found), nl=False)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDTH
+    click.echo(as_text(found, width), nl=False)
 
 
 def _find(looker: Looker, seconds: float) -> tuple[Findings, bool]:
@@ -126,8 +130,13 @@ def operation_as_shown(found: OperationFinding) -> dict[str, Any]:
     }
 
 
-def as_text(found: Findings) -> str:
-    """Return what was found as people read it."""
+def as_text(found: Findings, width: int = WIDTH) -> str:
+    """Return what was found as people read it.
+
+    Args:
+        found: What was found.
+        width: Of the drawing of an I/O.
+    """
     lines = [f"{found.sentence[0].upper()}{found.sentence[1:]}."]
     if found.todo:
         lines.append(f"What to do: {found.todo}.")
@@ -135,7 +144,7 @@ def as_text(found: Findings) -> str:
     for one in found.operations:
         lines += ["", *operation_lines(one)]
     if found.evidence:
-        lines += ["", *_evidence_lines(found)]
+        lines += ["", *_evidence_lines(found, width)]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -154,11 +163,18 @@ def operation_lines(found: OperationFinding) -> list[str]:
     return [head, *(f"  {share:>5}  {each:>8}  {label}" for share, each, label in rows)]
 
 
-def _evidence_lines(found: Findings) -> list[str]:
+def _evidence_lines(found: Findings, width: int) -> list[str]:
+    from tierce.cli.waterfall import draw  # noqa: PLC0415
     from tierce.codec import to_json  # noqa: PLC0415
     from tierce.server.slow_ios import describe  # noqa: PLC0415
 
     shown = found.evidence[:EVIDENCE_COUNT]
     more = len(found.evidence) - len(shown)
     head = "The I/Os that took longest" + (f" ({more} more are not shown)" if more else "")
-    return [f"{head}:", *(f"  {describe(to_json(one))}" for one in shown)]
+    lines = [f"{head}:", *(f"  {describe(to_json(one))}" for one in shown)]
+    return [
+        *lines,
+        "",
+        "The slowest of them:",
+        *(f"  {line}" for line in draw(shown[0], width - 2)),
+    ]
