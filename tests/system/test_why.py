@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +47,11 @@ class Watched:
         #: way to replica-2 and back.
         self.usual_ms: dict[str, float] = {}
 
-    def why(self, name: str, seconds: float = 2.0) -> dict[str, Any]:
-        """Write and flush, one after the other, while `why` watches; return what it says."""
+    def why(
+        self, name: str, seconds: float = 2.0, use: Callable[[Session], None] | None = None
+    ) -> dict[str, Any]:
+        """Use a volume while `why` watches, by a write and a flush after the other if nothing else
+        is said; return what it says."""
         session = self._session(name)
         looker = Looker(self.server.data, name)
         before = looker.look()
@@ -61,6 +64,9 @@ class Watched:
         count = 0
         while asked.poll() is None:
             count += 1
+            if use is not None:
+                use(session)
+                continue
             session.write_now(4096 * (count % 64), bytes([count % 256]) * 4096)
             session.flush_now()
         self._note_usual(before, looker.look(), name)
@@ -203,4 +209,24 @@ def test_a_replica_that_stood_still_for_a_moment_is_named_by_the_one_write_that_
         server.command("volume", "why", "demo", "--records", "--output", "json").stdout
     )
     assert kept["operations"][0]["causes"][0]["name"] == "replica-3"
+    server.stop()
+
+
+def test_an_initiator_that_is_slow_to_read_is_named(watched: Watched) -> None:
+    server = watched.server
+    server.configure(volume("demo", "memory", "16 MiB"))
+    server.run("demo")
+
+    def read_slowly(session: Session) -> None:
+        """Ask for more than its socket takes, and leave that there."""
+        for number in range(64):
+            session.read(262_144 * number, 262_144, lambda _status, _data: None)
+        session.serve(0)
+        time.sleep(0.3)
+        session.complete()
+
+    said = watched.why("demo", 3.0, read_slowly)
+    assert said["verdict"] == "slow", said["sentence"]
+    assert cause_of(said, "read")["cause"] == "send", json.dumps(said["operations"])
+    print(said["sentence"])
     server.stop()

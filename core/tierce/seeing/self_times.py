@@ -11,6 +11,9 @@ A stage holds those below it, so what is its own is what it took less what they 
 - a round trip holds what the member's own page says that its store took. What is left is the way
   there and back, and the time in which its process did not get to it.
 
+Where an initiator does not take its answers, what it asks for besides waits in the front end behind
+them, without having begun: that is the initiator's time too.
+
 A command may be carried out as others: a write that must be durable as a write and a flush. Then
 the device has flushed more than initiators asked for, and what it had more lies within the writes.
 
@@ -67,10 +70,21 @@ def self_times(interval: VolumeInterval, engine: str = "") -> dict[str, Times]:
                 _add(times, _scaled(below[other], moved))
                 spare[other] -= moved
                 left -= moved
-        _add(times, {Cause(Kind.FRONTEND): left})
-        _add(times, {Cause(Kind.SEND): float(interval.of(_SEND, operation).total_ns)})
+        behind = min(left, _behind_answers(interval, operation))
+        unsent = interval.of(_SEND, operation).total_ns
+        _add(times, {Cause(Kind.FRONTEND): left - behind, Cause(Kind.SEND): behind + unsent})
         found[operation] = {cause: ns for cause, ns in times.items() if ns > 0}
     return found
+
+
+def _behind_answers(interval: VolumeInterval, operation: str) -> float:
+    """Return how long operations can have waited in the front end behind answers that were not
+    taken: as long as those lay there, times how many there were at a time."""
+    if not interval.seconds:
+        return 0.0
+    lay_ns = sum(one.total_ns for one in interval.stages.get(_SEND, {}).values())
+    at_a_time = interval.of(ROOT_STAGE, operation).total_ns / (interval.seconds * 1e9)
+    return lay_ns * at_a_time
 
 
 def _layers(interval: VolumeInterval) -> tuple[str, ...]:
