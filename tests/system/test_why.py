@@ -23,8 +23,12 @@ from serving.volumes import jiva, volume
 from system.relay import Relay
 from system.shim import Operation, Rule, Shim, late
 from tierce.cli.looking import Look, Looker
+from tierce.codec import from_json
 from tierce.process.paths import Paths
-from tierce.seeing.interval import NOTHING, between
+from tierce.seeing.causes import Cause, Kind
+from tierce.seeing.interval import NOTHING, VolumeInterval, between
+from tierce.seeing.record_times import record_times
+from tierce.services import TraceRecord
 
 pytestmark = [pytest.mark.system, pytest.mark.needs("libiscsi", "gcc", "/dev/shm")]
 
@@ -43,9 +47,10 @@ class Watched:
     def __init__(self, server: Server) -> None:
         self.server = server
         self._sessions: dict[str, Session] = {}
-        #: What the replicas that nothing was done to took for a sync, or a write, in ms; and the
-        #: way to replica-2 and back.
+        #: What the replicas that nothing was done to took for a sync, or a write, and the way to
+        #: them, in ms.
         self.usual_ms: dict[str, float] = {}
+        self.interval: VolumeInterval
 
     def why(
         self, name: str, seconds: float = 2.0, use: Callable[[Session], None] | None = None
@@ -55,12 +60,8 @@ class Watched:
         session = self._session(name)
         looker = Looker(self.server.data, name)
         before = looker.look()
-        asked = subprocess.Popen(
-            [*COMMAND, "volume", "why", name, "--for", f"{seconds}s", "--output", "json"],
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**self.server.env, "TIERCE_DATA_DIR": str(self.server.data)},
-        )
+        words = ["--for", f"{seconds}s", "--output", "json"]
+        asked = self._start("volume", "why", name, *words)
         count = 0
         while asked.poll() is None:
             count += 1
@@ -70,15 +71,24 @@ class Watched:
             session.write_now(4096 * (count % 64), bytes([count % 256]) * 4096)
             session.flush_now()
         self._note_usual(before, looker.look(), name)
-        assert asked.returncode == 0
         assert asked.stdout is not None
         with asked.stdout as out:
-            return dict(json.loads(out.read()))
+            said = dict(json.loads(out.read()))
+        assert asked.returncode == 0
+        return said
 
     def close(self) -> None:
         for session in self._sessions.values():
             session.close()
         self._sessions.clear()
+
+    def _start(self, *words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*COMMAND, *words],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**self.server.env, "TIERCE_DATA_DIR": str(self.server.data)},
+        )
 
     def _session(self, name: str) -> Session:
         if name not in self._sessions:
@@ -87,15 +97,17 @@ class Watched:
 
     def _note_usual(self, before: Look, after: Look, name: str) -> None:
         interval = between(before.volumes[name], after.volumes[name], after.at - before.at)
+        self.interval = interval
         for stage, operation in (("sync", "flush"), ("apply", "write")):
             others = NOTHING
             for member in OTHERS:
                 stages = interval.of_member(member, operation)
                 others = others.plus(stages.get(f"replica.{stage}", NOTHING))
             self.usual_ms[stage] = others.mean_ns / MS
-        if trip := interval.trips.get("replica-2"):
-            store = interval.of_member("replica-2", "write").get("replica.apply", NOTHING)
-            self.usual_ms["link"] = (interval.of(trip, "write").mean_ns - store.mean_ns) / MS
+        ways = NOTHING
+        for member in filter(interval.trips.get, OTHERS):
+            ways = ways.plus(interval.of(interval.trips[member], "write"))
+        self.usual_ms["link"] = ways.mean_ns / MS - self.usual_ms["apply"]
 
 
 @pytest.fixture
@@ -116,15 +128,43 @@ def cause_of(said: dict[str, Any], operation: str) -> dict[str, Any]:
     return dict(one["causes"][0])
 
 
-def assert_named(
-    said: dict[str, Any], operation: str, cause: str, name: str, expected_ms: float
-) -> None:
-    first = cause_of(said, operation)
-    assert (first["cause"], first["name"]) == (cause, name), said["sentence"]
-    assert said["verdict"] == "slow"
-    found_ms = first["mean_ns"] / MS
-    assert found_ms == pytest.approx(expected_ms, rel=ACCURACY, abs=NOISE_MS), said
-    print(f"| {cause} {name} | {expected_ms:.1f} | {found_ms:.1f} | {said['sentence']} |")
+class Late:
+    """A part that is late by so much, and what is told of it.
+
+    Args:
+        watched: The server.
+        volume: The volume.
+        operation: The operation that waits for it.
+        cause: The part.
+    """
+
+    def __init__(self, watched: Watched, volume: str, operation: str, cause: Cause) -> None:
+        self._watched = watched
+        self._volume = volume
+        self._operation = operation
+        self._cause = cause
+
+    def assert_named(self, delay_ms: float, usual_ms: Callable[[], float] = lambda: 0.0) -> None:
+        """Hold that `why` names the part, with the time that it was late and takes anyway, and that
+        the records of the I/Os say the same."""
+        operation, cause = self._operation, self._cause
+        said = self._watched.why(self._volume)
+        first = cause_of(said, operation)
+        assert (first["cause"], first["name"]) == (cause.kind.value, cause.name), said["sentence"]
+        assert said["verdict"] == "slow"
+        records = [
+            from_json(TraceRecord, one) for one in said["slow"] if one["operation"] == operation
+        ]
+        # What is written down without being asked for takes more than 50 ms.
+        assert bool(records) or delay_ms < 50
+        times = record_times(records, self._watched.interval, "lags").get(operation, {})
+        expected_ms = delay_ms + usual_ms()
+        found_ms = [first["mean_ns"] / MS]
+        found_ms += [times[cause] / len(records) / MS] if records else []
+        told = " | ".join(f"{one:.1f}" for one in found_ms)
+        print(f"| {cause.label} | {delay_ms} | {expected_ms:.1f} | {first['share']:.0%} | {told} |")
+        for one in found_ms:
+            assert one == pytest.approx(expected_ms, rel=ACCURACY, abs=NOISE_MS), said
 
 
 def test_a_late_filter_or_engine_is_named(watched: Watched) -> None:
@@ -142,8 +182,8 @@ def test_a_late_filter_or_engine_is_named(watched: Watched) -> None:
     for number, delay in enumerate(DELAYS_MS, 1):
         configure(delay, delay)
         server.reload(number)
-        assert_named(watched.why("paced"), "write", "filter", "pace", delay)
-        assert_named(watched.why("late"), "write", "engine-call", "lags", delay)
+        Late(watched, "paced", "write", Cause(Kind.FILTER, "pace")).assert_named(delay)
+        Late(watched, "late", "write", Cause(Kind.ENGINE_CALL, "lags")).assert_named(delay)
     server.stop()
 
 
@@ -156,26 +196,23 @@ def test_of_three_replicas_a_late_disk_store_or_link_is_named(
     server.configure(jiva("demo", "16 MiB"))
     server.run("demo")
     wait_until(lambda: server.health() == "healthy", "all replicas are in sync")
+    sync = Late(watched, "demo", "flush", Cause(Kind.SYNC, "replica-2"))
+    apply = Late(watched, "demo", "write", Cause(Kind.APPLY, "replica-2"))
+    link = Late(watched, "demo", "write", Cause(Kind.LINK, "replica-2"))
     for delay in DELAYS_MS:
         with shim.failing([Rule(Operation.SYNC, late(delay), 100, "demo-1/")]):
-            said = watched.why("demo")
-        expected = delay + watched.usual_ms["sync"]
-        assert_named(said, "flush", "sync", "replica-2", expected)
+            sync.assert_named(delay, lambda: watched.usual_ms["sync"])
         with shim.failing([Rule(Operation.WRITE, late(delay), 100, "demo-1/head")]):
-            said = watched.why("demo")
-        expected = delay + watched.usual_ms["apply"]
-        assert_named(said, "write", "apply", "replica-2", expected)
+            apply.assert_named(delay, lambda: watched.usual_ms["apply"])
     relay = Relay(Paths(server.data).address("demo", "replica-2"))
     watched.close()
     old = server.pid("target.demo")
     server.kill(["target.demo"])
     server.new_pid("target.demo", old)
     wait_until(lambda: server.health() == "healthy", "all replicas are in sync again")
-    watched.why("demo")
-    usual_ms = watched.usual_ms["link"]
     for delay in DELAYS_MS:
         relay.delay_s = delay / 1000
-        assert_named(watched.why("demo"), "write", "link", "replica-2", delay + usual_ms)
+        link.assert_named(delay, lambda: watched.usual_ms["link"])
     server.stop()
     relay.close()
 
