@@ -64,7 +64,7 @@ class ProcessStatistics:
         role: "target" or "member".
         start_ns: Since when its counters count, in nanoseconds since the epoch. A process that was
             started anew goes on from those of the one before it, so that they don't fall. Where
-            they begin at zero (a new volume, a server that was stopped in order, a boot of the
+            they begin at zero (a new volume, a boot of the
             machine, an upgrade that counts otherwise), this is another time: whoever exports
             differences compares this first.
         state: "starting", "up", "closing" or "down", as the server sees it; "unknown" while no
@@ -81,7 +81,13 @@ class ProcessStatistics:
         starts: How many processes have added to these counters: 1 if it was never started anew.
         sizes: Of a target: operation -> how many of which size "volume" has seen; bucket b counts
             those above 2^(b-1) up to 2^b bytes.
+        failures: Of a target: operation -> code -> how many of what "volume" has seen failed with
+            it ("write error", "no space"...). What failed in a way that has no code is missing here
+            and is in `failed`.
+        slow: Of a target: operation -> how many took longer than the limit for slow ones.
         parked: Stage -> what is pending there now; stages without anything are left out.
+        pid: Its number on this machine, by which /proc knows it; 0 while it is down, or no server
+            runs.
     """
 
     name: str
@@ -94,7 +100,10 @@ class ProcessStatistics:
     started_ns: int = 0
     starts: int = 1
     sizes: Mapping[str, tuple[int, ...]] = attrs.field(factory=dict)
+    failures: Mapping[str, Mapping[str, int]] = attrs.field(factory=dict)
+    slow: Mapping[str, int] = attrs.field(factory=dict)
     parked: Mapping[str, Parked] = attrs.field(factory=dict)
+    pid: int = 0
 
 
 @attrs.frozen
@@ -108,6 +117,11 @@ class VolumeStatistics:
         target: Its target; None while there is none.
         members: Its members by name.
         labels: Its labels; none while no server runs.
+        uuid: Which volume it is, whatever it is called; empty while nothing of it has run.
+        engine: The engine that keeps it; empty while no server runs.
+        frontends: The front ends that export it, in the order of its config; none likewise.
+        size_bytes: Its size; 0 likewise.
+        block_size: The size of its blocks; 0 likewise.
     """
 
     name: str
@@ -115,6 +129,11 @@ class VolumeStatistics:
     target: ProcessStatistics | None
     members: Mapping[str, ProcessStatistics]
     labels: Mapping[str, str] = attrs.field(factory=dict, hash=False)
+    uuid: str = ""
+    engine: str = ""
+    frontends: tuple[str, ...] = ()
+    size_bytes: int = 0
+    block_size: int = 0
 
 
 @attrs.frozen

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from tierce.block.operation import Op, Request
+from tierce.block.status import Code
 
 #: The stage that initiators see, from a command's arrival to its answer, through whichever export.
 ROOT_STAGE = "volume"
@@ -28,8 +29,9 @@ class Stage(Protocol):
         nothing."""
         ...
 
-    def fail(self, op: int, count: int = 1) -> None:
-        """Count failed operations of kind `op`, which `add` counts too."""
+    def fail(self, op: int, count: int = 1, code: Code | None = None) -> None:
+        """Count failed operations of kind `op`, which `add` counts too. Only the stage `volume` of
+        a target keeps what they failed with."""
         ...
 
     def last(self, op: int, count: int = 1) -> None:

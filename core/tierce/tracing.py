@@ -133,6 +133,7 @@ class Tracer:
         every: One in so many is sampled.
         slow_ns: What takes longer is slow.
         wall_ns: Returns nanoseconds since the epoch.
+        slow: Called with what was asked of each that is slow.
 
     Attributes:
         limits: Who is followed; `limit` sets others.
@@ -149,7 +150,16 @@ class Tracer:
     """
 
     __slots__ = (
-        *("_followed", "_left_out", "_random", "_second", "_skipped", "_slow_ns", "_wall_ns"),
+        *(
+            "_followed",
+            "_left_out",
+            "_random",
+            "_second",
+            "_skipped",
+            "_slow",
+            "_slow_ns",
+            "_wall_ns",
+        ),
         *("_write", "_written", "left", "limits", "live", "look_ns", "note_ns"),
     )
 
@@ -160,9 +170,11 @@ class Tracer:
         every: int = SAMPLE_EVERY,
         slow_ns: int = SLOW_NS,
         wall_ns: Callable[[], int] = time.time_ns,
+        slow: Callable[[Op], None] = lambda _op: None,
     ) -> None:
         self._write = write
         self._left_out = left_out
+        self._slow = slow
         self.limits = TraceLimits(every, slow_ns)
         #: Those under way, the oldest first, and when each arrived; `live` is their number.
         self._followed: dict[Trace, int] = {}
@@ -268,6 +280,8 @@ class Tracer:
         done = list(requests)
         is_slow = elapsed_ns > self._slow_ns
         for request in done:
+            if is_slow:
+                self._slow(request.op)
             trace = request.trace if isinstance(request.trace, Trace) else None
             is_sampled = trace is not None and trace.is_sampled
             if trace is not None and is_sampled:

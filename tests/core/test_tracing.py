@@ -56,6 +56,16 @@ def test_one_in_so_many_is_followed_and_written_down() -> None:
     assert not any(io.is_slow for io in scene.written)
 
 
+def test_each_slow_one_is_counted_whether_it_is_written_down_or_not() -> None:
+    slow: list[Op] = []
+    tracer = Tracer(lambda _io: None, slow=slow.append)
+    batch = [Request(Op.WRITE, 0, 512) for _ in range(SLOW_COUNT_MAX + 5)]
+    tracer.answered(batch, 0, SLOW_NS + 1)
+    assert slow == [Op.WRITE] * len(batch)
+    tracer.answered(batch, 0, SLOW_NS)
+    assert len(slow) == len(batch)
+
+
 def test_when_one_arrived_is_said_by_the_clock_as_it_is_then_however_it_was_set_before() -> None:
     written: list[TracedIo] = []
     wall_ns = [10**18]

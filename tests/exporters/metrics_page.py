@@ -31,6 +31,14 @@ minutes. The count of times is that of all operations, failed ones too.
 machine, an upgrade to other counters) what was last read is added, so that they don't fall while
 the exporter runs. OpenMetrics says since when they count as `_created`.
 
+**Exemplars**: in OpenMetrics and protobuf, each bucket of
+`tierce_volume_operation_duration_seconds` names by `trace_id` the last I/O in it that was written
+down one by one.
+
+**Without a source** so far, and so not here: pools and disks of a node, the bytes by which a
+replica lags, those that were rebuilt, and how often one was voted out (of each node these are
+`tierce_events_total{{code="jiva.replica.voted-out"}}`).
+
 **Stages**: `device` is what lies below all filters, `filter.NAME` a filter and all below it
 ([what counts where](../explanation/counters.md)). What initiators see, and the answers of replicas,
 have metrics of their own.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,12 +15,15 @@ from tierce import (
     ProcessStatistics,
     Published,
     SessionStatus,
+    TraceRecord,
     VolumeStatistics,
     VolumeStatus,
 )
 
 BUCKET_COUNT = 40
 NS_PER_S = 1_000_000_000
+#: Engine, front ends, size, and size of a block.
+SHAPE = ("jiva", ("iscsi", "nbd"), 1 << 30, 4096)
 START_NS = 1_700_000_000 * NS_PER_S
 
 
@@ -78,15 +82,41 @@ def target(volume: str = "db", **more: Any) -> ProcessStatistics:
     }
     sizes = {"write": filled({9: 2})}
     parked = {"filter.slow": Parked(2, 12.5), "device": Parked(1, 12.25)}
-    found = {"published": published, "sizes": sizes, "parked": parked, **more}
+    failures = {"write": {"no space": 1}}
+    found = {"published": published, "sizes": sizes, "parked": parked, "failures": failures, **more}
+    found = {"slow": {"write": 1}, "pid": os.getpid(), **found}
     return process(f"target.{volume}", stages, **found)
 
 
 def member(volume: str = "db", name: str = "replica-1", **more: Any) -> ProcessStatistics:
     stages = {"replica.apply": {"write": operation({10: 5}, length=2560, total_ns=5 * NS_PER_S)}}
-    return process(f"member.{volume}.{name}", stages, **more)
+    shown = Published(member=MemberStatus(name=name, state="in-sync", used_bytes=4096))
+    return process(f"member.{volume}.{name}", stages, **{"published": shown, **more})
 
 
 def volume(name: str = "db", health: str = "degraded") -> VolumeStatistics:
     """A volume with a target and one replica's process."""
-    return VolumeStatistics(name, health, target(name), {"replica-1": member(name)})
+    members = {"replica-1": member(name)}
+    return VolumeStatistics(name, health, target(name), members, {}, "ab" * 16, *SHAPE)
+
+
+def record(volume: str = "db", operation: str = "write", **more: Any) -> TraceRecord:
+    """An I/O that was written down."""
+    elapsed_ns = more.pop("elapsed_ns", 60_000_000)
+    trace_id = more.pop("trace_id", "0af7651916cd43dd8448eb211c80319c")
+    values = {
+        "volume": volume,
+        "operation": operation,
+        "offset": 0,
+        "length": 512,
+        "batch": 1,
+        "code": "good",
+        "start_ns": START_NS,
+        "elapsed_ns": elapsed_ns,
+        "is_sampled": False,
+        "is_slow": True,
+        "trace_id": trace_id,
+        "span_id": "b7ad6b7169203331",
+        "stages": (),
+    }
+    return TraceRecord(**{**values, **more})

@@ -236,7 +236,7 @@ class Counters:
     def add(self, op: int, count: int, length: int, elapsed_ns: float, size: int = 0) -> None:
         pass
 
-    def fail(self, op: int, count: int = 1) -> None:
+    def fail(self, op: int, count: int = 1, code: Code | None = None) -> None:
         pass
 
     def last(self, op: int, count: int = 1) -> None:

@@ -130,7 +130,7 @@ def test_a_command_that_fails_counts_among_all() -> None:
     device.complete(1)
     device.complete(status=Status(Code.READ_ERROR, "worn out", 0))
     assert tally.added == [(Op.READ, 1, 512)] * 2
-    assert tally.failed == [Op.READ]
+    assert (tally.failed, tally.codes) == ([Op.READ], [Code.READ_ERROR])
 
 
 def test_a_command_that_finds_no_memory_waits_until_another_is_over() -> None:

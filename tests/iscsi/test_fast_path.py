@@ -236,6 +236,7 @@ def test_what_fails_counts_among_all_at_once_or_late() -> None:
     submit(parts, "r4")
     assert sum(count for _op, count, _length in tally.added) == 4
     assert tally.failed == [Op.READ, Op.WRITE, Op.READ]
+    assert tally.codes == [Code.WRITE_ERROR] * 3
 
 
 def test_what_is_given_up_is_complete_without_an_answer() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tierce import Code
 from tierce.stage import ROOT_STAGE
 
 #: Whose additions were counted then.
@@ -42,7 +43,7 @@ class OffStage:
         at += 1 + (bucket if bucket < _BUCKETS else _BUCKETS - 1)
         words[at] = kept[at] = kept[at] + count
 
-    def fail(self, op: int, count: int = 1) -> None:
+    def fail(self, op: int, count: int = 1, code: Code | None = None) -> None:
         pass
 
     def last(self, op: int, count: int = 1) -> None:

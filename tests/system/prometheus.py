@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
+import time
 import urllib.parse
 import urllib.request
 from collections.abc import Sequence
@@ -154,6 +155,12 @@ class Prometheus:
         found = self.query(expression)
         assert len(found) <= 1, found
         return float(found[0]["value"][1]) if found else None
+
+    def exemplars(self, metric: str, job: str) -> set[str]:
+        """Return the ids of the traces that a metric of a job names."""
+        span = {"query": f'{metric}{{job="{job}"}}', "start": "0", "end": str(time.time() + 60)}
+        found = self.get(f"/api/v1/query_exemplars?{urllib.parse.urlencode(span)}")
+        return {one["labels"]["trace_id"] for series in found for one in series["exemplars"]}
 
     def get(self, path: str) -> Any:
         """Return what the API says at a path."""

@@ -15,7 +15,7 @@ import yaml
 
 from exporters.rules import FILE as RULES
 from exporters.rules import metrics_in, rules
-from serving.processes import wait_until
+from serving.processes import free_port, wait_until
 from serving.server import Server
 from serving.volumes import jiva
 from system.conftest import refuse
@@ -28,6 +28,9 @@ from system.prometheus import (
     promtool,
     unpacked,
 )
+from system.test_slow import LATE_NS, oldest_ns
+from tierce.process.paths import Paths
+from tierce.volume.trace_ring import TraceRing
 from tierce_exporters.dashboards.pages import DASHBOARDS
 
 pytestmark = [pytest.mark.system, pytest.mark.needs("libiscsi", *PROGRAMS)]
@@ -75,7 +78,9 @@ def programs() -> None:
 @pytest.fixture
 def scene(server: Server, tmp_path: Path) -> Iterator[Scene]:
     found = tmp_path / "found.json"
-    options = {"listen": ["127.0.0.1:0"], "discovery_file": str(found), "legacy": True}
+    # The same after a restart.
+    listen = [f"127.0.0.1:{free_port()}"]
+    options = {"listen": listen, "discovery_file": str(found), "legacy": True}
     server.configure(jiva("demo", "16 MiB"), services={"prometheus": options})
     server.run("demo")
     wait_until(found.exists, "the exporter listens")
@@ -121,6 +126,39 @@ def test_histograms_are_native_in_protobuf_and_have_the_same_classic_bounds_in_t
     classic = WRITES.replace("seconds{", "seconds_bucket{").replace("}", ',le="16.0"}')
     found = {one["metric"]["job"]: one["value"][1] for one in scene.prometheus.query(classic)}
     assert found == dict.fromkeys(ACCEPTS, "8")
+
+
+def test_no_counter_falls_over_a_stop_in_order(scene: Scene) -> None:
+    scene.write(8)
+    scene.is_seen(8 * 512)
+    scene.server.stop()
+    scene.server.run("demo")
+    scene.write(4)
+    scene.is_seen(12 * 512)
+    assert scene.prometheus.query("resets(tierce_volume_bytes_total[1h]) > 0") == []
+
+
+def test_a_slow_write_is_an_exemplar_by_the_id_of_its_record(scene: Scene) -> None:
+    session = scene.server.session("demo")
+    session.write_now(0, BLOCK)
+    statuses: list[int] = []
+    with scene.server.stopped(["member.demo.replica-2"]):
+        session.write(0, BLOCK, statuses.append)
+        session.serve(0)
+        wait_until(lambda: oldest_ns(scene.server, "device") > LATE_NS, "the write is late")
+    session.complete()
+    session.close()
+    assert statuses == [0]
+    ring = TraceRing.open(Paths(scene.server.data).traces("demo"))
+    records = [ring.read(number) or {} for number in range(ring.next_number)]
+    ring.close()
+    slow = {one["trace_id"] for one in records if one["is_slow"] and one["operation"] == "write"}
+    native = "tierce_volume_operation_duration_seconds"
+    for job, metric in (("openmetrics", f"{native}_bucket"), ("protobuf", native)):
+        wait_until(
+            lambda job=job, metric=metric: scene.prometheus.exemplars(metric, job) & slow,  # type: ignore[misc]
+            f"{job} has an exemplar",
+        )
 
 
 def test_promtool_has_nothing_to_say_of_the_names(scene: Scene) -> None:

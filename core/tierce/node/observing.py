@@ -33,14 +33,19 @@ def read_statistics(
     processes = {one["name"]: one for row in rows for one in row.get("processes", ())}
     healths = {name: word for row in rows for name, word in row.get("health", {}).items()}
     labels = {name: its for row in rows for name, its in row.get("labels", {}).items()}
+    specs = {name: its for row in rows for name, its in row.get("volumes", {}).items()}
+    uuids: dict[str, str] = {}
     targets: dict[str, ProcessStatistics] = {}
     members: dict[str, dict[str, ProcessStatistics]] = {}
-    for volume, member in _pages(paths):
+    for volume, member in list_pages(paths):
         if only not in ("", volume):
             continue
-        found = _read(paths, volume, member, processes)
-        if found is None:
+        page = read_page(paths.page(volume, member))
+        if page is None:
+            # It is gone since it was listed, or damaged.
             continue
+        found = _process(page, volume, member, processes)
+        uuids[volume] = page["owner"]
         if member:
             members.setdefault(volume, {})[member] = found
         else:
@@ -52,13 +57,14 @@ def read_statistics(
             targets.get(name),
             members.get(name, {}),
             labels.get(name, {}),
+            **{"uuid": uuids.get(name, ""), **_shape(specs.get(name))},
         )
         for name in sorted(targets.keys() | members.keys() | healths.keys())
         if only in ("", name)
     }
 
 
-def _pages(paths: Paths) -> Iterator[tuple[str, str]]:
+def list_pages(paths: Paths) -> Iterator[tuple[str, str]]:
     """Yield volume and member of each page: VOLUME.stats is a target's, its member is empty."""
     for path in sorted(paths.run.glob("*.stats")):
         volume, _, member = path.stem.partition(".")
@@ -66,13 +72,14 @@ def _pages(paths: Paths) -> Iterator[tuple[str, str]]:
             yield volume, member
 
 
-def _read(
-    paths: Paths, volume: str, member: str, processes: Mapping[str, Any]
-) -> ProcessStatistics | None:
-    page = read_page(paths.page(volume, member))
-    if page is None:
-        # It is gone since it was listed, or damaged.
-        return None
+def _shape(spec: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what the server says of a volume, as the fields of its statistics."""
+    return {} if spec is None else {**spec, "frontends": tuple(spec["frontends"])}
+
+
+def _process(
+    page: Mapping[str, Any], volume: str, member: str, processes: Mapping[str, Any]
+) -> ProcessStatistics:
     role = Role.MEMBER if member else Role.TARGET
     name = f"{role.value}.{volume}.{member}" if member else f"{role.value}.{volume}"
     # The server drops the page of what is down; until then it knows the process.
@@ -94,6 +101,9 @@ def _read(
         started_ns=page["started_ns"],
         starts=page["starts"],
         sizes={operation: tuple(buckets) for operation, buckets in page["sizes"].items()},
+        failures=page["failures"],
+        slow=page["slow"],
+        pid=int(row.get("pid", 0)),
         parked={
             stage: Parked(count, max(time.monotonic_ns() - since_ns, 0) / 1e9)
             for stage, (count, since_ns) in page["parked"].items()

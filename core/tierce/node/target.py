@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tierce.block.operation import Op
 from tierce.block.status import Status
 from tierce.contexts import OpenContext
 from tierce.durable import replace_durably
@@ -26,7 +27,7 @@ from tierce.process.process_loop import Process, log_story
 from tierce.process.settings import TargetSettings
 from tierce.registry import Registry
 from tierce.spec import Event, VolumeSpec
-from tierce.stage import Stage
+from tierce.stage import ROOT_STAGE, Stage
 from tierce.statuses import as_shown
 from tierce.tracing import Tracer
 from tierce.volume.calling import HERE, Caller
@@ -59,7 +60,7 @@ class Target:
         self._process = process
         self._page = make_page(process, settings.volume.name, settings.volume.uuid)
         self._ring = TraceRing.create(process.paths.traces(settings.volume.name))
-        tracer = Tracer(self._ring.write, self._ring.leave_out)
+        tracer = Tracer(self._ring.write, self._ring.leave_out, slow=self._count_slow)
         self._following = Following(settings.volume.name, tracer, process.reactor)
         self._is_over = False
         self._volume = volume = settings.volume
@@ -140,6 +141,9 @@ class Target:
 
     def _stage(self, name: str) -> Stage:
         return self._page.stage(name)
+
+    def _count_slow(self, op: Op) -> None:
+        self._page.stage(ROOT_STAGE).slow(op)
 
     def _adopt_connection(self, message: Message, descriptors: list[int]) -> Message:
         try:

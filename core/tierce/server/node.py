@@ -9,6 +9,7 @@ from collections.abc import Callable
 import attrs
 
 from tierce.inventory.volume_inventory import VolumeInventory
+from tierce.node.observing import list_pages
 from tierce.process.paths import Paths
 from tierce.process.plan import Role
 from tierce.reactor import Reactor
@@ -46,11 +47,24 @@ class Node:
         """A page of what no longer runs would show numbers that are nobody's."""
         if child.plan.role in (Role.TARGET, Role.MEMBER):
             member = child.plan.name.split(".")[2] if child.plan.role is Role.MEMBER else ""
-            # On a disk that has become read-only it stays.
-            with contextlib.suppress(OSError):
-                self.paths.page(child.plan.volume, member).unlink(missing_ok=True)
-                if not member:
-                    self.paths.traces(child.plan.volume).unlink(missing_ok=True)
+            self._drop(child.plan.volume, member)
+
+    def drop_strange_pages(self) -> None:
+        """Drop what a server before has left of volumes and members that there are no more."""
+        records, served = self.inventory.records(), self.inventory.served
+        for volume, member in list(list_pages(self.paths)):
+            is_known = volume in records
+            if is_known and member and volume in served:
+                is_known = member in {one.name for one in served[volume].members}
+            if not is_known and self.children.get(f"target.{volume}") is None:
+                self._drop(volume, member)
+
+    def _drop(self, volume: str, member: str) -> None:
+        # On a disk that has become read-only it stays.
+        with contextlib.suppress(OSError):
+            self.paths.page(volume, member).unlink(missing_ok=True)
+            if not member:
+                self.paths.traces(volume).unlink(missing_ok=True)
 
     def is_up(self, volume: str) -> bool:
         """True if the volume's target runs."""

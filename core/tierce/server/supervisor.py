@@ -268,6 +268,7 @@ class Supervisor:
             self._is_stopping = True
             self.watchdog.stop()
         elif self._starting.is_decided:
+            self.node.drop_strange_pages()
             self.status_display.open(sum(child.is_adopted for child in self.children.all()))
             for note in self._notes:
                 self.status_display.note(note)
@@ -310,7 +311,9 @@ class Supervisor:
         for child in self.children.all():
             if not child.is_running and child.plan.name not in desired:
                 self.children.forget(child.plan.name)
-                self.node.drop_page(child)
+                # A stop in order is no end of a volume: its counters go on at the next start.
+                if not self._is_stopping:
+                    self.node.drop_page(child)
         alive = {child.plan.volume for child in self.children.all()}
         for name in self.inventory.due - alive:
             self.commands.advance(name)

@@ -9,6 +9,7 @@ from tierce.errors import UsageError
 from tierce.process.messages import Message
 from tierce.server.conditions import Conditions
 from tierce.server.node import Node
+from tierce.spec import VolumeSpec
 
 T = TypeVar("T")
 
@@ -29,9 +30,14 @@ def tell(node: Node, conditions: Conditions, message: Message) -> Iterator[Messa
 
 
 def _processes(node: Node, conditions: Conditions) -> Iterator[Message]:
-    """Yield the rows about every process, then about every volume's health and labels."""
+    """Yield the rows about every process, then about every volume: health, shape, labels."""
     processes: list[dict[str, Any]] = [
-        {"name": child.plan.name, "state": child.phase, "facts": child.facts}
+        {
+            "name": child.plan.name,
+            "state": child.phase,
+            "facts": child.facts,
+            "pid": child.pid if child.is_running else 0,
+        }
         for child in node.children.all()
     ]
     for some in _portions(processes, ROW_COUNT):
@@ -41,11 +47,24 @@ def _processes(node: Node, conditions: Conditions) -> Iterator[Message]:
     health = [(name, condition.health.value) for name, condition in known.items()]
     for part in _portions(health, ROW_COUNT):
         yield {"row": {"health": dict(part)}}
+    shapes = [(name, _shape(one.volume)) for name, one in node.inventory.served.items()]
+    for some_shapes in _portions(shapes, ROW_COUNT):
+        yield {"row": {"volumes": dict(some_shapes)}}
     served = node.inventory.served.items()
     labels = [(name, dict(one.volume.labels)) for name, one in served if one.volume.labels]
     for some_labels in _portions(labels, _LONG_ROW_COUNT):
         yield {"row": {"labels": dict(some_labels)}}
     yield {"ok": {}}
+
+
+def _shape(volume: VolumeSpec) -> dict[str, Any]:
+    return {
+        "uuid": volume.uuid,
+        "engine": volume.engine,
+        "frontends": [export.frontend for export in volume.exports],
+        "size_bytes": volume.size_bytes,
+        "block_size": volume.block_size,
+    }
 
 
 def _events(node: Node, message: Message) -> Iterator[Message]:

@@ -19,8 +19,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tierce.block.operation import Op
+from tierce.block.status import Code
 
 OP_COUNT = len(Op)
+_CODES = tuple(Code)
 BUCKET_COUNT = 40
 #: Bytes, failed, last, nanoseconds.
 FIXED_WORDS = 4
@@ -31,6 +33,11 @@ STAGE_WORDS = OP_COUNT * OP_WORDS + GAUGE_WORDS
 #: The root's sizes: for each operation as many buckets. Bucket b counts those above 2^(b-1) up to
 #: 2^b bytes: what most ask for, 4096 bytes, is a bound.
 SIZE_WORDS = OP_COUNT * BUCKET_COUNT
+#: What the root has besides its sizes: for each operation how many failed by which code, in the
+#: order of `Code`, and how many were slow.
+_FAILURES_AT = SIZE_WORDS
+_SLOW_AT = _FAILURES_AT + OP_COUNT * len(_CODES)
+ROOT_WORDS = _SLOW_AT + OP_COUNT
 _BYTES, _FAILED, _LAST, _NS = range(FIXED_WORDS)
 _GAUGES_AT = OP_COUNT * OP_WORDS
 _LAST_BUCKET = BUCKET_COUNT - 1
@@ -109,7 +116,7 @@ class PageStage:
                 return
         self._reached()
 
-    def fail(self, op: int, count: int = 1) -> None:
+    def fail(self, op: int, count: int = 1, code: Code | None = None) -> None:  # noqa: ARG002 - the root keeps it
         """Count failed operations, which `add` has counted."""
         at = op * OP_WORDS + _FAILED
         self._words[at] = self._kept[at] = self._kept[at] + count
@@ -121,6 +128,9 @@ class PageStage:
 
     def size(self, op: int, count: int, length: int) -> None:
         """Only the root keeps sizes."""
+
+    def slow(self, op: int) -> None:
+        """Only the root keeps how many were slow."""
 
     def show(self, pending: Mapping[Any, int]) -> None:
         """Show from now on what is pending there."""
@@ -197,22 +207,20 @@ class PageStage:
 
 
 class RootStage(PageStage):
-    """The counters of the stage that initiators see: with sizes.
+    """The counters of the stage that initiators see: with sizes, codes, and what was slow.
 
     Args:
         words: Of the stage.
         due: See `PageStage`.
-        sizes: Words of its sizes.
+        more: Its other words.
     """
 
-    __slots__ = ("_kept_sizes", "_sizes")
+    __slots__ = ("_kept_more", "_more")
 
-    def __init__(
-        self, words: memoryview, due: Callable[[], None] | None, sizes: memoryview
-    ) -> None:
+    def __init__(self, words: memoryview, due: Callable[[], None] | None, more: memoryview) -> None:
         super().__init__(words, due)
-        self._sizes = sizes
-        self._kept_sizes = sizes.tolist()
+        self._more = more
+        self._kept_more = more.tolist()
         #: What is told no size is alike to nothing.
         self._size = -1
 
@@ -234,7 +242,19 @@ class RootStage(PageStage):
         """Count `count` operations of kind `op` by their size, `length` bytes each."""
         bits = (length - 1).bit_length() if length else 0
         at = op * BUCKET_COUNT + (bits if bits < BUCKET_COUNT else _LAST_BUCKET)
-        self._sizes[at] = self._kept_sizes[at] = self._kept_sizes[at] + count
+        self._more[at] = self._kept_more[at] = self._kept_more[at] + count
+
+    def fail(self, op: int, count: int = 1, code: Code | None = None) -> None:
+        """Count failed operations, and what they failed with."""
+        super().fail(op, count)
+        if code is not None:
+            at = _FAILURES_AT + op * len(_CODES) + _CODES.index(code)
+            self._more[at] = self._kept_more[at] = self._kept_more[at] + count
+
+    def slow(self, op: int) -> None:
+        """Count one that was slow."""
+        at = _SLOW_AT + op
+        self._more[at] = self._kept_more[at] = self._kept_more[at] + 1
 
 
 def operations_of(words: Sequence[int]) -> dict[str, dict[str, Any]]:
@@ -271,6 +291,28 @@ def sizes_of(words: Sequence[int]) -> dict[str, list[int]]:
         if any(buckets):
             found[op.name.lower()] = buckets
     return found
+
+
+def failures_of(words: Sequence[int]) -> dict[str, dict[str, int]]:
+    """Return how many failed with which code, by the operation's name; of those that there were."""
+    found = {}
+    for op in Op:
+        at = _FAILURES_AT + op * len(_CODES)
+        counts = zip(_CODES, words[at : at + len(_CODES)], strict=True)
+        failed = {code.value: count for code, count in counts if count}
+        if failed:
+            found[op.name.lower()] = failed
+    return found
+
+
+def slow_of(words: Sequence[int]) -> dict[str, int]:
+    """Return how many were slow, by the operation's name; of those that there were."""
+    return {op.name.lower(): words[_SLOW_AT + op] for op in Op if words[_SLOW_AT + op]}
+
+
+def root_of(words: Sequence[int]) -> dict[str, Any]:
+    """Return what only the root has, by what it is."""
+    return {"sizes": sizes_of(words), "failures": failures_of(words), "slow": slow_of(words)}
 
 
 def without_gauges(words: Sequence[int]) -> list[int]:

@@ -17,7 +17,7 @@ def count(stage: Stage, requests: list[Request], elapsed_ns: int) -> None:
             if status is None:
                 continue
             if not status.is_good:
-                stage.fail(request.op)
+                stage.fail(request.op, 1, status.code)
         if request.op is not op:
             if op is not None:
                 stage.add(op, number, length, elapsed_ns)

@@ -6,7 +6,7 @@ The page is a file, mapped by writer and readers; little-endian, native alignmen
 ===========  =======  ==============================================================================
 offset       size     field
 ===========  =======  ==============================================================================
-0            8        magic, ``TIERSTA4`` (the last digit is the version)
+0            8        magic, ``TIERSTA5`` (the last digit is the version)
 8            4        CRC32C of bytes 12 to 31 and 48 to 151
 12           4        stages that fit (`STAGE_COUNT_MAX`)
 16           4        operations per stage (`OP_COUNT`)
@@ -21,7 +21,7 @@ offset       size     field
 72           40       whose they are: the volume's uuid, ASCII, zero-padded
 112          40       the kernel's boot id, likewise
 160          96 each  names of the stages, UTF-8, zero-padded; an empty one ends the list
-4096         8 each   words, stage by stage (`counters`), then the sizes of the root
+4096         8 each   words, stage by stage (`counters`), then what only the root has
 ===========  =======  ==============================================================================
 
 A word is written whole (8 aligned bytes), so that a reader never sees half of one; the words of a
@@ -61,25 +61,25 @@ from tierce.stage import ROOT_STAGE
 from tierce.volume.counters import (
     OP_COUNT,
     OP_WORDS,
-    SIZE_WORDS,
+    ROOT_WORDS,
     STAGE_WORDS,
     PageStage,
     RootStage,
     operations_of,
     parked_of,
-    sizes_of,
+    root_of,
     without_gauges,
 )
 from tierce.volume.cutting import encode_cut
 from tierce.volume.mapped_file import mapped_anew
 
-MAGIC = b"TIERSTA4"
+MAGIC = b"TIERSTA5"
 STAGE_COUNT_MAX = 32
 _NAME_BYTES = 96
 _NAMES_AT = 160
 _WORDS_AT = 4096
-_SIZES_AT = STAGE_COUNT_MAX * STAGE_WORDS
-_PUBLISHED_AT = _WORDS_AT + (_SIZES_AT + SIZE_WORDS) * 8
+_ROOT_AT = STAGE_COUNT_MAX * STAGE_WORDS
+_PUBLISHED_AT = _WORDS_AT + (_ROOT_AT + ROOT_WORDS) * 8
 PUBLISHED_BYTES = 64 << 10
 PAGE_BYTES = _PUBLISHED_AT + PUBLISHED_BYTES
 _SHAPE_AT = 12
@@ -243,11 +243,10 @@ class StatisticsPage:
         place = self._places[name] if name in self._places else self._make_place(name)
         words = self._words[place * STAGE_WORDS : (place + 1) * STAGE_WORDS]
         due = None if self._later is None else self._count_later
-        sizes = self._words[_SIZES_AT : _SIZES_AT + SIZE_WORDS]
+        more = self._words[_ROOT_AT : _ROOT_AT + ROOT_WORDS]
         is_root = name == ROOT_STAGE
-        made = self._stages[name] = (
-            RootStage(words, due, sizes) if is_root else PageStage(words, due)
-        )
+        made = RootStage(words, due, more) if is_root else PageStage(words, due)
+        self._stages[name] = made
         return made
 
     def publish(self, owner: str, shown: Mapping[str, Any]) -> None:
@@ -271,8 +270,8 @@ class StatisticsPage:
     def snapshot(self) -> dict[str, Any]:
         """Return what it says now; to its writer, all that was counted.
 
-        {"stages": {stage: {operation: {...}}}, "sizes": {operation: [...]}, "published": {...},
-        "parked": {stage: [count, since_ns]}, "start_ns": N, "started_ns": N, "starts": N}
+        {"stages": {stage: {operation: {...}}}, "parked": {stage: [count, since_ns]}, "published":
+        {...}, what `root_of` returns, "owner": uuid, "start_ns": N, "started_ns": N, "starts": N}
         """
         self.bring_up()
         self._read_places()
@@ -285,9 +284,10 @@ class StatisticsPage:
                 parked[name] = [count, since_ns]
         return {
             "stages": stages,
-            "sizes": sizes_of(self._words[_SIZES_AT : _SIZES_AT + SIZE_WORDS].tolist()),
+            **root_of(self._words[_ROOT_AT : _ROOT_AT + ROOT_WORDS].tolist()),
             "parked": parked,
             "published": self._read_published(),
+            "owner": self.origin.owner,
             "start_ns": self.origin.start_ns,
             "started_ns": self.origin.started_ns,
             "starts": self.origin.starts,
@@ -327,7 +327,7 @@ class StatisticsPage:
             for index, word in enumerate(words):
                 self._words[at + index] = word
             self._put_name(name, place)
-        for index in range(_SIZES_AT, _SIZES_AT + SIZE_WORDS):
+        for index in range(_ROOT_AT, _ROOT_AT + ROOT_WORDS):
             self._words[index] = before._words[index]
 
     def _make_place(self, name: str) -> int:
@@ -393,7 +393,7 @@ def _predecessor(path: Path, origin: Origin) -> tuple[StatisticsPage | None, str
         return None, str(error)
     begins_anew = ""
     if (before.origin.owner, before.origin.boot_id) == (origin.owner, origin.boot_id):
-        if max(before._words[: _SIZES_AT + SIZE_WORDS]) < _COUNTED_MAX:
+        if max(before._words[: _ROOT_AT + ROOT_WORDS]) < _COUNTED_MAX:
             return before, ""
         begins_anew = str(FormatError("is a damaged statistics page: a count is wrong", path=path))
     before.close()

@@ -304,7 +304,8 @@ class Commands:
         stage.add(request.op, 1, length, elapsed_ns)
         stage.size(request.op, 1, length)
         if reply.status != GOOD:
-            stage.fail(request.op)
+            answered = (one.status for one in task.work.requests if one.status is not None)
+            stage.fail(request.op, 1, next((one.code for one in answered if not one.is_good), None))
         if elapsed_ns > self._tracer.look_ns:
             first = task.work.requests[:1]
             self._tracer.answered(first, task.started_ns, elapsed_ns, ANSWER)

@@ -239,7 +239,7 @@ class FastPath:
         assert status is not None, "answered only when complete"
         stage = self._stage
         stage.add(request.op, 1, request.length, elapsed_ns, request.length)
-        stage.fail(request.op)
+        stage.fail(request.op, 1, status.code)
         reply = check_condition(sense_of(status, self._unit.block_size))
         self._responses.respond_status(tag, reply, residual=request.length, residual_flag=0x02)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tierce import Request, Tracer
+from tierce import Code, Request, Tracer
 
 #: What a replica's stage is called, before its name, and the stamp of one.
 STAGE = "jiva.replica/"
@@ -23,7 +23,7 @@ class Uncounted:
     def add(self, op: int, count: int, length: int, elapsed_ns: float, size: int = 0) -> None:
         """Nobody counts."""
 
-    def fail(self, op: int, count: int = 1) -> None:
+    def fail(self, op: int, count: int = 1, code: Code | None = None) -> None:
         """Nobody counts."""
 
     def last(self, op: int, count: int = 1) -> None:

@@ -16,6 +16,7 @@ import pytest
 from core.fake_process import FakeProcess
 from tierce import (
     Action,
+    Code,
     ConflictError,
     Event,
     Job,
@@ -165,6 +166,32 @@ def test_a_volumes_statistics_have_the_labels_that_the_server_tells(tmp_path: Pa
     ]
     found = read_statistics(paths, lambda _asked: rows)
     assert (found["demo"].labels, found["other"].labels) == ({"team": "billing"}, {})
+
+
+def test_a_volumes_statistics_say_which_volume_it_is(tmp_path: Path) -> None:
+    paths = process_layout(tmp_path)
+    page = StatisticsPage.create(paths.page("demo"), "ab" * 16)
+    page.stage("volume").fail(1, 2, Code.NO_SPACE)
+    page.stage("volume").slow(1)
+    page.close()
+    shape = {"engine": "jiva", "frontends": ["iscsi", "nbd"], "size_bytes": 4096, "block_size": 512}
+    rows: list[Any] = [
+        {"processes": [{"name": "target.demo", "state": "up", "facts": {"a": 1}, "pid": 7}]},
+        {"volumes": {"demo": {"uuid": "ab" * 16, **shape}, "new": {"uuid": "cd" * 16, **shape}}},
+        {"health": {"demo": "healthy", "new": "down"}},
+    ]
+    found = read_statistics(paths, lambda _asked: rows)
+    demo, new = found["demo"], found["new"]
+    assert (demo.uuid, demo.engine, demo.frontends) == ("ab" * 16, "jiva", ("iscsi", "nbd"))
+    assert (new.uuid, new.size_bytes, new.block_size, new.target) == ("cd" * 16, 4096, 512, None)
+    assert demo.target is not None
+    assert (demo.target.pid, dict(demo.target.facts)) == (7, {"a": 1})
+    assert demo.target.failures == {"write": {"no space": 2}}
+    assert demo.target.slow == {"write": 1}
+    without = read_statistics(paths, lambda _asked: [])["demo"]
+    assert (without.uuid, without.engine, without.size_bytes) == ("ab" * 16, "", 0)
+    assert without.target is not None
+    assert without.target.pid == 0
 
 
 def test_statistics_are_those_of_volumes_and_members_and_go_on_over_their_restarts(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from tierce.server.event_log import Console
 from tierce.server.fencing import note_fenced
 from tierce.server.supervisor import serve
 from tierce.state import acquire
+from tierce.volume.statistics import StatisticsPage
 
 SIGTERM, SIGKILL = signal.SIGTERM, signal.SIGKILL
 
@@ -254,6 +256,43 @@ def test_a_bug_in_a_callback_is_told_and_ends_nobody(served: Served) -> None:
     served.reactor.failed(ZeroDivisionError("by zero"))
     (message,) = served.told("serve.bug")
     assert "ZeroDivisionError: by zero" in message
+
+
+def write_page(served: Served, volume: str, member: str = "") -> Path:
+    """A page, as a process of it writes one."""
+    StatisticsPage.create(served.paths.page(volume, member)).close()
+    return served.paths.page(volume, member)
+
+
+def test_counters_outlive_a_stop_in_order_and_a_deletion_removes_them(served: Served) -> None:
+    served.write(memory())
+    pages: list[Path] = []
+    served.serve(lambda: pages.append(write_page(served, "demo")))
+    (page,) = pages
+    assert page.exists()
+    served.serve(lambda: None)
+    assert page.exists()
+
+    def delete() -> None:
+        served.write()
+        served.supervisor.reload()
+        served.reactor.turn()
+        served.client().send(do="delete", id=1, name="demo", without=[])
+        served.reactor.advance(1)
+
+    served.serve(delete)
+    assert not page.exists()
+
+
+def test_counters_of_what_is_no_volume_any_more_go_at_the_next_start(served: Served) -> None:
+    gone = [write_page(served, "old"), write_page(served, "old", "replica-1")]
+    gone += [write_page(served, "demo", "replica-9")]
+    served.paths.traces("old").touch()
+    kept = [write_page(served, "demo"), write_page(served, "demo", "replica-1")]
+    served.write(jiva())
+    served.serve(lambda: None)
+    assert not any(path.exists() for path in (*gone, served.paths.traces("old")))
+    assert all(path.exists() for path in kept)
 
 
 def test_two_servers_of_one_data_folder_are_refused(served: Served) -> None:

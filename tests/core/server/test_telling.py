@@ -15,6 +15,18 @@ def test_every_process_and_every_health_is_told(served: Served) -> None:
     assert {one["name"]: one["state"] for one in processes} == dict.fromkeys(
         served.machine.names(), "up"
     )
+    assert {one["pid"] for one in processes} == {
+        served.child(name).pid for name in served.machine.names()
+    }
+    (volumes,) = [row["row"]["volumes"] for row in rows if "volumes" in row["row"]]
+    (record,) = served.supervisor.inventory.records().values()
+    assert volumes["demo"] == {
+        "uuid": record.uuid,
+        "engine": "file",
+        "frontends": ["iscsi"],
+        "size_bytes": 64 << 20,
+        "block_size": 512,
+    }
     (health,) = [row["row"]["health"] for row in rows if "health" in row["row"]]
     assert set(health) == {"demo"}
 

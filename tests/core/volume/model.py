@@ -67,6 +67,8 @@ class Tally:
         #: How old what was added was, in ns, and how much of it there was.
         self.ages: list[tuple[float, int]] = []
         self.failed: list[int] = []
+        #: What each of them failed with.
+        self.codes: list[Code | None] = []
         #: How many were the last, and of which size.
         self.lasts: list[tuple[int, int]] = []
         self.sizes: list[tuple[int, int, int]] = []
@@ -86,8 +88,9 @@ class Tally:
         self.added.append((op, count, length))
         self.ages.append((elapsed_ns, count))
 
-    def fail(self, op: int, count: int = 1) -> None:
+    def fail(self, op: int, count: int = 1, code: Code | None = None) -> None:
         self.failed += [op] * count
+        self.codes += [code] * count
 
     def last(self, op: int, count: int = 1) -> None:
         self.lasts.append((op, count))

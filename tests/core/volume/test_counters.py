@@ -8,19 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tierce import Op
+from tierce import Code, Op
 from tierce.volume.counters import (
     BUCKET_COUNT,
-    SIZE_WORDS,
+    ROOT_WORDS,
     STAGE_WORDS,
     WAITING_COUNT_MAX,
     PageStage,
     RootStage,
     bound_ns,
     bucket_of,
+    failures_of,
     operations_of,
     parked_of,
     quantile,
+    sizes_of,
+    slow_of,
 )
 
 
@@ -93,10 +96,10 @@ def test_what_is_counted_later_is_what_is_counted_at_once(
     added: list[tuple[Op, int, int, int]], ups: set[int], is_told: bool
 ) -> None:
     told: list[None] = []
-    size_words = [memoryview(bytearray(SIZE_WORDS * 8)).cast("Q") for _ in range(2)]
+    more_words = [memoryview(bytearray(ROOT_WORDS * 8)).cast("Q") for _ in range(2)]
     words = [memoryview(bytearray(STAGE_WORDS * 8)).cast("Q") for _ in range(2)]
-    at_once = RootStage(words[0], None, size_words[0])
-    later = RootStage(words[1], lambda: told.append(None), size_words[1])
+    at_once = RootStage(words[0], None, more_words[0])
+    later = RootStage(words[1], lambda: told.append(None), more_words[1])
     for index, (op, count, size, elapsed_ns) in enumerate(added):
         for counted in (at_once, later):
             counted.add(op, count, count * size, elapsed_ns, size if is_told else 0)
@@ -107,8 +110,8 @@ def test_what_is_counted_later_is_what_is_counted_at_once(
     assert len(told) <= 1 + len(ups), "it is told once until it is brought up to date"
     later.bring_up()
     assert words[0].tolist() == words[1].tolist()
-    assert size_words[0].tolist() == size_words[1].tolist()
-    assert bool(added and is_told) is any(size_words[1])
+    assert more_words[0].tolist() == more_words[1].tolist()
+    assert bool(added and is_told) is any(more_words[1])
 
 
 @pytest.mark.parametrize("lengths", [(512,), (512, 1024)])
@@ -123,6 +126,23 @@ def test_no_more_than_so_many_additions_wait(lengths: tuple[int, ...]) -> None:
     assert told == [None]
     counted.bring_up()
     assert operations_of(words)["read"]["count"] == number
+
+
+def test_the_root_counts_what_failed_with_what_and_what_was_slow() -> None:
+    more = memoryview(bytearray(ROOT_WORDS * 8)).cast("Q")
+    words = memoryview(bytearray(STAGE_WORDS * 8)).cast("Q")
+    root = RootStage(words, None, more)
+    root.size(Op.WRITE, 3, 512)
+    root.fail(Op.WRITE, 2, Code.NO_SPACE)
+    root.fail(Op.WRITE, 1, Code.ABORTED)
+    root.fail(Op.READ, 1, Code.GOOD)
+    root.fail(Op.READ)
+    root.slow(Op.BLOCK_STATUS)
+    assert failures_of(more) == {"write": {"no space": 2, "aborted": 1}, "read": {"good": 1}}
+    assert slow_of(more) == {"block_status": 1}
+    assert {op: sum(counts) for op, counts in sizes_of(more).items()} == {"write": 3}
+    assert operations_of(words)["write"]["failed"] == 3
+    assert operations_of(words)["read"]["failed"] == 2
 
 
 def filled(elapsed: Sequence[int]) -> list[int]:

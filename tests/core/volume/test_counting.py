@@ -23,6 +23,7 @@ def test_what_is_pending_is_not_counted_and_what_failed_is_counted_twice_over() 
     tally, bad = Tally(), Status(Code.READ_ERROR, "lost")
     count(tally, [asked(Op.READ, None), asked(Op.READ, bad)], 7)
     assert (tally.added, tally.failed) == ([(Op.READ, 1, 512)], [Op.READ])
+    assert tally.codes == [Code.READ_ERROR]
 
 
 def test_a_batch_of_which_nothing_is_answered_is_not_counted() -> None:

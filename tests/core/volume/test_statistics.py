@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.fake_reactor import FakeReactor
-from tierce import FormatError, Op
+from tierce import Code, FormatError, Op
 from tierce.volume.statistics import (
     LATE_S,
     PAGE_BYTES,
@@ -56,15 +56,21 @@ def written(page: StatisticsPage, stage: str = "device") -> int:
 def test_counters_go_on_in_the_page_of_the_next_process(tmp_path: Path) -> None:
     first = count(tmp_path / "page", 3)
     first.stage("volume").size(Op.WRITE, 3, 512)
+    first.stage("volume").fail(Op.WRITE, 2, Code.NO_SPACE)
+    first.stage("volume").slow(Op.WRITE)
     first.stage("device").show({1: 7, 2: 9})
     first.stage("device").parked()
     before = first.snapshot()
     first.close()
     second = count(tmp_path / "page", 2)
     second.stage("volume").size(Op.WRITE, 1, 512)
+    second.stage("volume").fail(Op.WRITE, 1, Code.NO_SPACE)
+    second.stage("volume").slow(Op.WRITE)
     after = second.snapshot()
     assert written(second) == 5
     assert after["sizes"]["write"][9] == 4
+    assert (after["failures"], after["slow"]) == ({"write": {"no space": 3}}, {"write": 2})
+    assert after["owner"] == MINE[0]
     assert (before["starts"], after["starts"]) == (1, 2)
     assert after["start_ns"] == before["start_ns"], "it counts since the first one started"
     assert after["started_ns"] > before["started_ns"]
@@ -101,7 +107,7 @@ def test_a_process_that_ends_before_it_has_a_stage_loses_no_counters(tmp_path: P
     third.close()
 
 
-@pytest.mark.parametrize("at", ["_words", "_sizes"])
+@pytest.mark.parametrize("at", ["_words", "_more"])
 def test_counters_that_nothing_can_have_counted_are_not_gone_on_from(
     tmp_path: Path, at: str
 ) -> None:
@@ -161,7 +167,7 @@ def test_what_another_volume_or_boot_has_counted_is_not_taken(
 @pytest.mark.parametrize(
     ("at", "data", "why"),
     [
-        (0, b"TIERSTA3", "of this version"),
+        (0, b"TIERSTA4", "of this version"),
         (0, bytes(8), "of this version"),
         (50, b"x", "damaged"),
         (160, b"\xff\xfe", "damaged"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from exporters.seen import START_NS, filled, member, target, volume
+from exporters.seen import START_NS, filled, member, operation, process, record, target, volume
 from tierce import Event, RecordedEvent, VolumeStatistics
 from tierce_exporters.forward.reporting import Reporter
 from tierce_exporters.prometheus.carrying import Carrier
@@ -38,9 +38,55 @@ def test_what_initiators_asked_for_is_the_root_stage() -> None:
     took = found["tierce_volume_operation_duration_seconds"]["db", "write"]
     assert took == Histogram(filled({16: 1, 17: 1, 31: 1}), 2.0)
     assert found["tierce_volume_bytes_total"] == {("db", "write"): 1024}
-    assert found["tierce_volume_errors_total"] == {("db", "write"): 1}
+    assert found["tierce_volume_slow_operations_total"] == {("db", "write"): 1}
     sizes = found["tierce_volume_operation_size_bytes"]
     assert sizes == {("db", "write"): Histogram(filled({9: 2}), 1024)}
+
+
+def test_what_failed_is_told_by_code_and_what_may_come_is_there_before() -> None:
+    found = values(volume())["tierce_volume_errors_total"]
+    assert found == {
+        ("db", "write", "write_error"): 0,
+        ("db", "write", "no_space"): 1,
+        ("db", "write", "other"): 0,
+    }
+    without = process("target.db", {"volume": {"read": operation({1: 1}, failed=1)}})
+    found = values(attrs.evolve(volume(), target=without))["tierce_volume_errors_total"]
+    assert found == {("db", "read", "read_error"): 0, ("db", "read", "other"): 1}
+
+
+def test_a_volume_says_which_it_is_and_how_large() -> None:
+    found = values(volume())
+    assert found["tierce_volume_info"] == {("db", "ab" * 16, "jiva", "iscsi,nbd"): 1}
+    assert found["tierce_volume_size_bytes"] == {("db",): 1 << 30}
+    assert found["tierce_volume_used_bytes"] == {("db",): 4096}
+    assert found["tierce_replica_used_bytes"] == {("db", "replica-1"): 4096}
+    # Without a server nobody knows.
+    found = values(attrs.evolve(volume(), engine="", frontends=(), size_bytes=0))
+    assert not found.keys() & {"tierce_volume_info", "tierce_volume_size_bytes"}
+    assert "tierce_replica_rebuild_remaining_bytes" not in found
+
+
+def test_the_last_of_each_bucket_that_was_written_down_is_its_exemplar() -> None:
+    one = exporter()
+    one.exemplars.add([record(elapsed_ns=60_000_000), record("log"), record(operation="read")])
+    carried = carry_all({"db": volume()}, Carrier())
+    (took,) = (
+        each
+        for each in families(carried, one)
+        if each.metric.name == "tierce_volume_operation_duration_seconds"
+    )
+    ((labels, value),) = [(sample.labels, sample.value) for sample in took.samples]
+    assert labels == ("db", "write")
+    assert isinstance(value, Histogram)
+    assert {bucket: one.value for bucket, one in value.exemplars.items()} == {26: 0.06}
+
+
+def test_a_process_shows_what_it_uses_while_its_number_is_known() -> None:
+    found = values(volume())
+    assert found["tierce_process_resident_memory_bytes"]["target.db",] > 1 << 20
+    assert found["tierce_process_cpu_seconds_total"]["target.db",] > 0
+    assert ("member.db.replica-1",) not in found["tierce_process_cpu_seconds_total"]
 
 
 def test_what_is_under_way_is_shown_with_the_age_of_the_oldest() -> None:
@@ -96,7 +142,9 @@ def test_a_replicas_state_that_nobody_knows_counts_as_another() -> None:
 
 
 def test_a_rebuild_shows_its_progress_only_while_there_is_one() -> None:
-    assert values(volume())["tierce_replica_rebuild_progress_ratio"] == {("db", "replica-2"): 0.25}
+    found = values(volume())
+    assert found["tierce_replica_rebuild_progress_ratio"] == {("db", "replica-2"): 0.25}
+    assert found["tierce_replica_rebuild_remaining_bytes"] == {("db", "replica-2"): 3 << 28}
 
 
 def test_sessions_are_counted_with_those_that_did_not_fit() -> None:

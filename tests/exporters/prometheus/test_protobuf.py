@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from exporters.prometheus.test_text import ERRORS, SIZE, TOOK
 from exporters.seen import operation
-from tierce_exporters.prometheus.metric import Family, Histogram, Sample
+from tierce_exporters.prometheus.metric import Exemplar, Family, Histogram, Sample
 from tierce_exporters.prometheus.protobuf import to_protobuf, varint, zigzag
 
 Fields = dict[int, list[Any]]
@@ -136,3 +136,21 @@ def test_a_histogram_has_native_buckets_that_end_at_powers_of_two_of_a_second(
 
 def test_a_histogram_says_since_when_it_counts() -> None:
     assert fields(histogram((30, 1))[15][0]) == {1: [9], 2: [0]}
+
+
+def test_an_exemplar_lies_in_the_classic_bucket_that_counts_it() -> None:
+    buckets = operation({16: 2, 26: 1, 39: 1}).buckets
+    exemplars = {26: Exemplar("0af7", 0.06, 12.5), 39: Exemplar("b7ad", 300.0, 13.0)}
+    sample = Sample(("db",), Histogram(buckets, 1.5, exemplars))
+    (family,) = families(b"".join(to_protobuf([Family(TOOK, [sample])])))
+    histogram = fields(fields(family[4][0])[7][0])
+    found = {}
+    for bucket in map(fields, histogram[3]):
+        for one in map(fields, bucket.get(3, [])):
+            label, time = fields(one[1][0]), fields(one[3][0])
+            assert label[1] == [b"trace_id"]
+            found[bucket[2][0]] = (bucket[1][0], label[2][0], one[2][0], time[1][0], time[2][0])
+    assert found == {
+        0.0625: (3, b"0af7", 0.06, 12, 500_000_000),
+        float("inf"): (4, b"b7ad", 300.0, 13, 0),
+    }

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 
-from exporters.seen import volume
+from exporters.seen import record, volume
 from tierce import Event, Events, RecordedEvent, ServiceContext, Traces
 from tierce_exporters.options import PrometheusOptions
 from tierce_exporters.prometheus.service import PrometheusService
@@ -30,6 +30,7 @@ class Scene:
         self.may_go_on = threading.Semaphore(0)
         event = Event("volume.health", "told", "volume/db", "warning")
         self.events = Events((RecordedEvent(1, 1.0, event),), lost=3)
+        self.traces = Traces((record(),), lost=2, left_out=5)
         self.is_over = False
         made = PrometheusOptions(listen=("127.0.0.1:0",), discovery_file=str(self.file), **options)
         context = ServiceContext(
@@ -37,7 +38,7 @@ class Scene:
             options=made,
             statistics=lambda: {"db": volume()},
             events=lambda: self.events,
-            traces=lambda: Traces(()),
+            traces=lambda: self.traces,
             wait=self.wait,
             act=cast("Any", None),
             emit=cast("Any", None),
@@ -60,10 +61,10 @@ class Scene:
         self.may_go_on.release()
         assert self.waited.acquire(timeout=WAIT_S)
 
-    def get(self, path: str = "/metrics") -> tuple[int, str]:
+    def get(self, path: str = "/metrics", accept: str = "*/*") -> tuple[int, str]:
         (target,) = json.loads(self.file.read_text())[0]["targets"]
         client = http.client.HTTPConnection(target, timeout=WAIT_S)
-        client.request("GET", path)
+        client.request("GET", path, headers={"Accept": accept})
         response = client.getresponse()
         body = response.read().decode()
         client.close()
@@ -87,7 +88,7 @@ def test_metrics_are_read_when_they_are_asked_for(scene: Scene) -> None:
     status, body = scene.get()
     assert status == 200
     assert 'tierce_volume_bytes_total{volume="db",operation="write"} 1024\n' in body
-    assert "tierce_events_total" not in body
+    assert "tierce_process_up" in body
 
 
 def test_where_it_listens_is_logged_with_the_port_that_it_was_given(
@@ -100,12 +101,29 @@ def test_where_it_listens_is_logged_with_the_port_that_it_was_given(
     assert f"listening at {target}" in caplog.messages
 
 
+def test_what_happens_from_its_start_on_is_followed(scene: Scene) -> None:
+    assert 'code="volume.health"' in scene.get()[1]
+
+
 def test_events_are_counted_whether_somebody_scrapes_or_not(scene: Scene) -> None:
     scene.pass_period()
     scene.pass_period()
     body = scene.get()[1]
-    assert 'tierce_events_total{code="volume.health",severity="warning"} 2\n' in body
-    assert 'tierce_exporter_dropped_total{exporter="prometheus",kind="events"} 6\n' in body
+    assert 'tierce_events_total{code="volume.health",severity="warning"} 3\n' in body
+    assert 'tierce_exporter_dropped_total{exporter="prometheus",kind="events"} 9\n' in body
+
+
+def test_io_that_was_written_down_is_shown_as_exemplars_and_what_was_missed_is_counted(
+    scene: Scene,
+) -> None:
+    scene.pass_period()
+    scene.pass_period()
+    body = scene.get(accept="application/openmetrics-text")[1]
+    (line,) = [line for line in body.splitlines() if " # " in line]
+    assert line.startswith("tierce_volume_operation_duration_seconds_bucket{")
+    assert f'# {{trace_id="{record().trace_id}"}} 0.06 ' in line
+    assert 'tierce_trace_records_lost_total{kind="overwritten"} 6\n' in body
+    assert 'tierce_trace_records_lost_total{kind="left-out"} 15\n' in body
 
 
 def test_it_says_that_it_is_there_without_reading_anything(scene: Scene) -> None:

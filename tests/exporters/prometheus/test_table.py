@@ -21,7 +21,7 @@ def test_names_are_prometheus_names() -> None:
         assert metric.base.endswith(metric.unit)
         assert (metric.kind is Kind.COUNTER) == metric.name.endswith("_total")
         # These endings are a histogram's own.
-        assert not metric.base.endswith(("_count", "_sum", "_bucket", "_created", "_info"))
+        assert not metric.base.endswith(("_count", "_sum", "_bucket", "_created"))
         for label in metric.labels:
             assert re.fullmatch(r"[a-z]+", label)
             assert label not in {"le", "quantile", "job", "instance"}

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from exporters.seen import operation
-from tierce_exporters.prometheus.metric import Family, Histogram, Kind, Metric, Sample
+from tierce_exporters.prometheus.metric import Exemplar, Family, Histogram, Kind, Metric, Sample
 from tierce_exporters.prometheus.reading import DURATIONS
 from tierce_exporters.prometheus.text import SAMPLE_COUNT, to_openmetrics, to_text
 
@@ -73,6 +73,18 @@ def test_a_histogram_has_cumulative_buckets_with_the_same_bounds_in_both(write: 
         'tierce_took_seconds_sum{volume="db"} 1.5',
         'tierce_took_seconds_count{volume="db"} 4',
     ]
+
+
+def test_only_openmetrics_has_exemplars_each_at_the_bucket_that_counts_it() -> None:
+    buckets = operation({16: 2, 26: 1, 39: 1}).buckets
+    exemplars = {26: Exemplar("0af7", 0.06, 12.5), 39: Exemplar("b7ad", 300.0, 13.0)}
+    families = [Family(TOOK, [Sample(("db",), Histogram(buckets, 1.5, exemplars))])]
+    lines = b"".join(to_openmetrics(families)).decode().splitlines()
+    assert [line for line in lines if " # " in line] == [
+        'tierce_took_seconds_bucket{volume="db",le="0.0625"} 3 # {trace_id="0af7"} 0.06 12.5',
+        'tierce_took_seconds_bucket{volume="db",le="+Inf"} 4 # {trace_id="b7ad"} 300.0 13.0',
+    ]
+    assert " # " not in b"".join(to_text(families)).decode()
 
 
 def test_what_stands_in_a_label_is_escaped() -> None:

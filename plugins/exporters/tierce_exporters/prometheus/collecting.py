@@ -14,6 +14,8 @@ from tierce import (
 )
 from tierce_exporters.prometheus import table
 from tierce_exporters.prometheus.carrying import Carrier, Key, Numbers
+from tierce_exporters.prometheus.exemplars import Exemplars
+from tierce_exporters.prometheus.machine import usage_of
 from tierce_exporters.prometheus.metric import Family, Histogram, Metric, Sample
 from tierce_exporters.prometheus.reading import (
     BYTES,
@@ -29,6 +31,11 @@ from tierce_exporters.prometheus.reading import (
 
 #: Pairs of code and severity that are counted apart: plugins name their own codes.
 EVENT_CODE_COUNT_MAX = 500
+#: What is there as 0 before it comes; "other" is what has no code.
+_READS = frozenset({"read", "block_status"})
+_READ_CODES = ("read_error",)
+_WRITE_CODES = ("write_error",)
+_OTHER = "other"
 _OTHER_CODE = ("other", "info")
 #: Events by which other exporters tell what they had to leave out.
 _DROPS = ("exporter.dropping", "exporter.dropping-ended")
@@ -66,12 +73,16 @@ class Exporter:
         created_s: Since when it counts, in seconds since the epoch.
         dropped: What it had to leave out, by kind.
         events: The events that it has seen.
+        lost_traces: I/Os that were written down, or should have been, and that it never saw.
+        exemplars: Those that it has seen last.
     """
 
     name: str
     created_s: float
     dropped: dict[str, int] = attrs.field(factory=lambda: {"events": 0, "connections": 0})
     events: EventCounts = attrs.field(factory=EventCounts)
+    lost_traces: dict[str, int] = attrs.field(factory=lambda: {"overwritten": 0, "left-out": 0})
+    exemplars: Exemplars = attrs.field(factory=Exemplars)
 
 
 @attrs.frozen
@@ -79,7 +90,8 @@ class Carried:
     """The sums over a process and those before it.
 
     Attributes:
-        numbers: What is counted in its page, by stage and operation, and its sizes by operation.
+        numbers: What is counted in its page: of each stage and operation, and by operation sizes,
+            failures by code, and slow ones.
         mistakes: What its plugins did wrong, by part.
         first_ns: Since when they count, in nanoseconds since the epoch.
     """
@@ -130,6 +142,9 @@ def _carry(process: ProcessStatistics, carrier: Carrier) -> Carried:
         ("stage", stage, operation): counted(one) for stage, operation, one in operations(process)
     }
     numbers |= {("size", operation): buckets for operation, buckets in process.sizes.items()}
+    numbers |= {("slow", operation): (count,) for operation, count in process.slow.items()}
+    for operation, codes in process.failures.items():
+        numbers |= {("failed", operation, code): (count,) for code, count in codes.items()}
     errors = process.published.plugin_errors
     mistakes: dict[Key, Numbers] = {(part,): (one.count,) for part, one in errors.items()}
     return Carried(
@@ -151,12 +166,16 @@ def _samples(
     volumes: Mapping[str, CarriedVolume], exporter: Exporter
 ) -> Iterator[tuple[Metric, Sample]]:
     for name, volume in volumes.items():
-        yield from _of_health(name, volume.seen.health)
+        yield from _of_volume(volume.seen)
         if volume.seen.target is not None and volume.target is not None:
-            yield from _of_target(name, volume.seen.target, volume.target)
+            yield from _of_target(
+                volume.seen, volume.seen.target, volume.target, exporter.exemplars
+            )
         for member, carried in volume.members.items():
             yield from _of_member(name, member, carried)
             yield from _of_process(volume.seen.members[member])
+    for kind, count in exporter.lost_traces.items():
+        yield table.TRACES_LOST, Sample((kind,), count, exporter.created_s)
     for (code, severity), count in exporter.events.counts.items():
         yield table.EVENTS, Sample((code, severity), count, exporter.created_s)
     for kind, count in exporter.dropped.items():
@@ -165,15 +184,31 @@ def _samples(
         yield table.DROPPED, Sample(labels, count, exporter.created_s)
 
 
-def _of_health(name: str, health: str) -> Iterator[tuple[Metric, Sample]]:
-    for state in table.VOLUME_STATES if health else ():
-        yield table.VOLUME_STATE, Sample((name, state), int(state == health))
+def _of_volume(seen: VolumeStatistics) -> Iterator[tuple[Metric, Sample]]:
+    name = seen.name
+    for state in table.VOLUME_STATES if seen.health else ():
+        yield table.VOLUME_STATE, Sample((name, state), int(state == seen.health))
+    if seen.engine:
+        labels = (name, seen.uuid, seen.engine, ",".join(seen.frontends))
+        yield table.VOLUME_INFO, Sample(labels, 1)
+        yield table.VOLUME_CAPACITY, Sample((name,), seen.size_bytes)
+    used = used_bytes(seen)
+    for member, size in used.items():
+        yield table.REPLICA_USED, Sample((name, member), size)
+    if used:
+        yield table.VOLUME_USED, Sample((name,), sum(used.values()))
+
+
+def used_bytes(seen: VolumeStatistics) -> dict[str, int]:
+    """Return how much of its medium each replica takes, of those that know it."""
+    shown = ((name, process.published.member) for name, process in seen.members.items())
+    return {name: one.used_bytes for name, one in shown if one and one.used_bytes is not None}
 
 
 def _of_target(
-    name: str, target: ProcessStatistics, carried: Carried
+    seen: VolumeStatistics, target: ProcessStatistics, carried: Carried, exemplars: Exemplars
 ) -> Iterator[tuple[Metric, Sample]]:
-    created_s = seconds(carried.first_ns)
+    name, created_s = seen.name, seconds(carried.first_ns)
     published = target.published
     yield from _of_process(target)
     fronts = published.frontends.values()
@@ -183,20 +218,24 @@ def _of_target(
     operations = root_operations(carried)
     for operation, numbers in operations.items():
         labels = (name, operation)
-        yield table.VOLUME_DURATION, Sample(labels, latencies(numbers), created_s)
+        took = latencies(numbers, exemplars.of(name, operation))
+        yield table.VOLUME_DURATION, Sample(labels, took, created_s)
         yield table.VOLUME_BYTES, Sample(labels, numbers[BYTES], created_s)
-        yield table.VOLUME_ERRORS, Sample(labels, numbers[FAILED], created_s)
+        slow = carried.numbers.get(("slow", operation), (0,))
+        yield table.VOLUME_SLOW, Sample(labels, slow[0], created_s)
+        for code, count in _failures(carried, operation, numbers[FAILED]).items():
+            yield table.VOLUME_ERRORS, Sample((*labels, code), count, created_s)
     for (what, *rest), numbers in carried.numbers.items():
         if what == "size":
             total = operations[rest[0]][BYTES] if rest[0] in operations else 0
             yield table.VOLUME_SIZE, Sample((name, *rest), Histogram(numbers, total), created_s)
-        elif not (is_root(rest[0]) or replica_of(rest[0])):
+        elif what == "stage" and not (is_root(rest[0]) or replica_of(rest[0])):
             yield table.STAGE_DURATION, Sample((name, *rest), latencies(numbers), created_s)
     for (part,), numbers in carried.mistakes.items():
         yield table.PLUGIN_ERRORS, Sample((name, part), numbers[0], created_s)
     yield from _of_answers(name, carried)
     for member in published.volume.members:
-        yield from _of_replica(name, member)
+        yield from _of_replica(seen, member)
 
 
 def _in_flight(name: str, target: ProcessStatistics) -> Iterator[tuple[Metric, Sample]]:
@@ -233,12 +272,27 @@ def _of_answers(name: str, carried: Carried) -> Iterator[tuple[Metric, Sample]]:
         yield table.REPLICA_LAST, Sample((name, replica), count, created_s)
 
 
-def _of_replica(name: str, member: MemberStatus) -> Iterator[tuple[Metric, Sample]]:
+def _failures(carried: Carried, operation: str, failed: int) -> dict[str, int]:
+    """Return how many failed by code. What may come is there from the beginning, as 0: what begins
+    with 1 has not grown for who looks at differences."""
+    found = dict.fromkeys(_READ_CODES if operation in _READS else _WRITE_CODES, 0)
+    for (what, *rest), numbers in carried.numbers.items():
+        if what == "failed" and rest[0] == operation:
+            found[rest[1].replace(" ", "_")] = numbers[0]
+    found[_OTHER] = max(failed - sum(found.values()), 0)
+    return found
+
+
+def _of_replica(seen: VolumeStatistics, member: MemberStatus) -> Iterator[tuple[Metric, Sample]]:
+    name = seen.name
     state = member.state if member.state in table.REPLICA_STATES else table.REPLICA_STATES[-1]
     for word in table.REPLICA_STATES:
         yield table.REPLICA_STATE, Sample((name, member.name, word), int(word == state))
     if member.progress is not None:
         yield table.REPLICA_REBUILD, Sample((name, member.name), member.progress)
+        if seen.size_bytes:
+            left = int((1 - member.progress) * seen.size_bytes)
+            yield table.REPLICA_REMAINING, Sample((name, member.name), left)
 
 
 def _of_member(name: str, member: str, carried: Carried) -> Iterator[tuple[Metric, Sample]]:
@@ -257,6 +311,10 @@ def _of_process(process: ProcessStatistics) -> Iterator[tuple[Metric, Sample]]:
         yield table.PROCESS_UP, Sample(labels, int(process.state == "up"))
     yield table.PROCESS_START, Sample(labels, seconds(process.started_ns))
     yield table.PROCESS_STARTS, Sample(labels, process.starts, seconds(process.start_ns))
+    usage = usage_of(process.pid) if process.pid else None
+    if usage is not None:
+        yield table.PROCESS_CPU, Sample(labels, usage.cpu_s, seconds(process.started_ns))
+        yield table.PROCESS_MEMORY, Sample(labels, usage.resident_bytes)
 
 
 def _members(volume: VolumeStatistics) -> tuple[MemberStatus, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import attrs
 
@@ -43,6 +43,17 @@ class Scale:
             counts.append(below)
         return counts
 
+    def classic(self, exemplars: Mapping[int, Exemplar]) -> dict[int, Exemplar]:
+        """Return exemplars by the index of their bound in `bounds`, one more for what lies above
+        all; the latest of several."""
+        first, count = self.exponents[0] + self.shift, len(self.exponents)
+        found: dict[int, Exemplar] = {}
+        for bucket, one in exemplars.items():
+            index = min(max(bucket - first, 0), count)
+            if index not in found or found[index].time_s < one.time_s:
+                found[index] = one
+        return found
+
 
 @attrs.frozen(kw_only=True)
 class Metric:
@@ -73,16 +84,33 @@ class Metric:
 
 
 @attrs.frozen
+class Exemplar:
+    """One of those that a bucket counts.
+
+    Attributes:
+        trace_id: The id of its trace, 32 hexadecimal digits.
+        value: How large it was, in the metric's unit.
+        time_s: When that was, in seconds since the epoch.
+    """
+
+    trace_id: str
+    value: float
+    time_s: float
+
+
+@attrs.frozen
 class Histogram:
     """How many were how large: the value of a histogram.
 
     Attributes:
         buckets: Counts, as the metric's `Scale` describes them.
         total: The sum of all, in the metric's unit.
+        exemplars: By bucket one of those that it counts, where one is known.
     """
 
     buckets: tuple[int, ...]
     total: float
+    exemplars: Mapping[int, Exemplar] = attrs.field(factory=dict)
 
 
 @attrs.frozen

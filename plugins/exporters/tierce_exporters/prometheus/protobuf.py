@@ -12,7 +12,8 @@ Counter         1 double value, 3 Timestamp created
 Histogram       1 uint64 count, 2 double sum, 3 Bucket bucket (many), 5 sint32 schema, 6 double
                 zero_threshold, 7 uint64 zero_count, 12 BucketSpan positive_span (many), 13 sint64
                 positive_delta (packed), 15 Timestamp created
-Bucket          1 uint64 cumulative_count, 2 double upper_bound
+Bucket          1 uint64 cumulative_count, 2 double upper_bound, 3 Exemplar exemplar
+Exemplar        1 LabelPair label (many), 2 double value, 3 Timestamp timestamp
 BucketSpan      1 sint32 offset, 2 uint32 length
 Timestamp       1 int64 seconds, 2 int32 nanos
 ==============  ================================================================================
@@ -23,12 +24,21 @@ A histogram has its classic buckets and, of schema 0, its native ones: bucket i 
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import pairwise
 
-from tierce_exporters.prometheus.metric import Family, Histogram, Kind, Metric, Sample, Scale
+from tierce_exporters.prometheus.metric import (
+    Exemplar,
+    Family,
+    Histogram,
+    Kind,
+    Metric,
+    Sample,
+    Scale,
+)
 
 _TYPES = {Kind.COUNTER: 0, Kind.GAUGE: 1, Kind.HISTOGRAM: 4}
 #: Types of fields on the wire.
@@ -103,10 +113,19 @@ def _metric(metric: Metric, sample: Sample) -> bytes:
 
 
 def _created(number: int, sample: Sample) -> bytes:
-    if sample.created_s is None:
-        return b""
-    seconds, part = divmod(sample.created_s, 1)
+    return b"" if sample.created_s is None else _timestamp(number, sample.created_s)
+
+
+def _timestamp(number: int, time_s: float) -> bytes:
+    seconds, part = divmod(time_s, 1)
     return _bytes(number, _number(1, int(seconds)) + _number(2, int(part * _NS_PER_S)))
+
+
+def _exemplar(one: Exemplar | None) -> bytes:
+    if one is None:
+        return b""
+    label = _bytes(1, _text(1, "trace_id") + _text(2, one.trace_id))
+    return _bytes(3, label + _double(2, one.value) + _timestamp(3, one.time_s))
 
 
 @cache
@@ -117,8 +136,14 @@ def _bounds(scale: Scale) -> tuple[bytes, ...]:
 
 def _histogram(value: Histogram, scale: Scale) -> bytes:
     fields = [_number(1, sum(value.buckets)), _double(2, value.total)]
-    for count, bound in zip(scale.cumulative(value.buckets), _bounds(scale), strict=True):
-        fields.append(_bytes(3, _number(1, count) + bound))
+    exemplars = scale.classic(value.exemplars) if value.exemplars else {}
+    counts = scale.cumulative(value.buckets)
+    for index, (count, bound) in enumerate(zip(counts, _bounds(scale), strict=True)):
+        fields.append(_bytes(3, _number(1, count) + bound + _exemplar(exemplars.get(index))))
+    if len(counts) in exemplars:
+        # What lies above all has a bucket only where it has an exemplar: readers make it up.
+        above = _number(1, sum(value.buckets)) + _double(2, math.inf)
+        fields.append(_bytes(3, above + _exemplar(exemplars[len(counts)])))
     # Bucket 0 holds what is less than half of what bucket 1 ends at.
     threshold = 2.0 ** -(scale.shift + 1)
     fields += [_number(5, zigzag(0)), _double(6, threshold), _number(7, value.buckets[0])]

@@ -7,10 +7,10 @@ of schema 0. Sizes are counted likewise: bucket b those above 2^(b-1) up to 2^b 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from tierce import ROOT_STAGE, OperationStatistics, ProcessStatistics
-from tierce_exporters.prometheus.metric import Histogram, Scale
+from tierce_exporters.prometheus.metric import Exemplar, Histogram, Scale
 
 #: 61 us to 16 s.
 DURATIONS = Scale(shift=30, exponents=range(-14, 5))
@@ -22,6 +22,10 @@ _NS_PER_S = 1_000_000_000
 #: Of `counted`: bytes, failed, last, nanoseconds, then the buckets.
 BYTES, FAILED, LAST, _NS, _BUCKETS = range(5)
 
+_BUCKET_COUNT = 40
+#: A page counts in ticks of 2^-30 s, and takes 1 ns for 1100 / 1024 of one.
+_TICKS, _TICKS_SHIFT = 1100, 10
+
 assert max(len(DURATIONS.exponents), len(SIZES.exponents)) < 20, "series are stored one by one"
 
 
@@ -30,9 +34,16 @@ def counted(one: OperationStatistics) -> tuple[int, ...]:
     return (one.bytes, one.failed, one.last, one.total_ns, *one.buckets)
 
 
-def latencies(numbers: tuple[int, ...]) -> Histogram:
+def latencies(
+    numbers: tuple[int, ...], exemplars: Mapping[int, Exemplar] | None = None
+) -> Histogram:
     """Return the histogram of numbers of `counted`."""
-    return Histogram(numbers[_BUCKETS:], seconds(numbers[_NS]))
+    return Histogram(numbers[_BUCKETS:], seconds(numbers[_NS]), exemplars or {})
+
+
+def bucket_of(elapsed_ns: int) -> int:
+    """Return the bucket that a time counts in, as a page has it."""
+    return min((elapsed_ns * _TICKS >> _TICKS_SHIFT).bit_length(), _BUCKET_COUNT - 1)
 
 
 def nanoseconds(numbers: tuple[int, ...]) -> int:

@@ -19,7 +19,8 @@ from tierce_exporters.prometheus.listening import addresses, listen_all, write_d
 from tierce_exporters.prometheus.metric import Family
 from tierce_exporters.prometheus.site import MetricsSite
 
-#: How often events are asked for, whether somebody scrapes or not: the server keeps some thousand.
+#: How often events and traces are asked for, whether somebody scrapes or not: the server keeps
+#: some thousand events.
 EVENTS_PERIOD_S = 5.0
 
 
@@ -43,21 +44,27 @@ class PrometheusService(Service):
         serving = threading.Thread(target=server.run, name="http-serve", daemon=True)
         serving.start()
         context.logger.info("listening at %s", ", ".join(addresses(listeners)))
+        # The first call says from when on.
+        self._follow()
         # A server that ended by itself ends the process, which is then told and started again.
         while context.wait(EVENTS_PERIOD_S) and serving.is_alive():
-            self._count_events()
+            self._follow()
         server.stop()
         serving.join()
 
     def _count_connection(self) -> None:
         self._exporter.dropped["connections"] += 1
 
-    def _count_events(self) -> None:
-        events = self.context.events()
-        self._exporter.events.add(events.items)
-        self._exporter.dropped["events"] += events.lost
+    def _follow(self) -> None:
+        exporter, events, traces = self._exporter, self.context.events(), self.context.traces()
+        exporter.events.add(events.items)
+        exporter.dropped["events"] += events.lost
+        exporter.exemplars.add(traces.items)
+        exporter.lost_traces["overwritten"] += traces.lost
+        exporter.lost_traces["left-out"] += traces.left_out
 
     def _collect(self) -> list[Family]:
         volumes = carry_all(self.context.statistics(), self._carrier)
+        self._exporter.exemplars.forget_others(volumes)
         found = families(volumes, self._exporter)
         return found + legacy_families(volumes, time.time()) if self._legacy else found

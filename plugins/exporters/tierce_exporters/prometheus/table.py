@@ -19,6 +19,8 @@ REPLICA_STATES = ("in-sync", "waiting", "rebuilding", "in-doubt", "down", "other
 _COUNTERS = "the target's counters"
 _MEMBER = "the replica's own counters"
 _PUBLISHED = "what the target publishes"
+_SHOWN_BY_MEMBER = "what the replica publishes"
+_PROC = "the kernel, while a server runs"
 _SERVER = "the server, while one runs"
 
 
@@ -56,6 +58,27 @@ def _metric(
     )
 
 
+VOLUME_INFO = _gauge(
+    "volume_info",
+    "volume uuid engine frontend",
+    "1 for each volume: which one it is, what keeps it and how it is exported; absent while no "
+    "server runs.",
+    _SERVER,
+)
+VOLUME_CAPACITY = _gauge(
+    "volume_size_bytes",
+    "volume",
+    "How large the volume is; absent while no server runs.",
+    _SERVER,
+    "bytes",
+)
+VOLUME_USED = _gauge(
+    "volume_used_bytes",
+    "volume",
+    "How much of their media all replicas of the volume take together, of those that know it.",
+    _SHOWN_BY_MEMBER,
+    "bytes",
+)
 VOLUME_STATE = _gauge(
     "volume_state",
     "volume state",
@@ -98,8 +121,15 @@ VOLUME_BYTES = _counter(
 )
 VOLUME_ERRORS = _counter(
     "volume_errors",
+    "volume operation code",
+    "Operations that failed, as initiators saw them, by what went wrong; `other` is what has no "
+    "code.",
+    _COUNTERS,
+)
+VOLUME_SLOW = _counter(
+    "volume_slow_operations",
     "volume operation",
-    "Operations that failed, as initiators saw them.",
+    "Operations that took longer than the limit for slow ones, 50 ms unless it was set.",
     _COUNTERS,
 )
 STAGE_DURATION = _histogram(
@@ -133,6 +163,20 @@ REPLICA_REBUILD = _gauge(
     "The share of a rebuild that is done, 0 to 1; absent while none is under way.",
     _PUBLISHED,
     "ratio",
+)
+REPLICA_REMAINING = _gauge(
+    "replica_rebuild_remaining_bytes",
+    "volume replica",
+    "How much of the volume a rebuild still has to compare; absent while none is under way.",
+    f"{_PUBLISHED}, and the size",
+    "bytes",
+)
+REPLICA_USED = _gauge(
+    "replica_used_bytes",
+    "volume replica",
+    "How much of its medium the replica takes; absent where it does not know.",
+    _SHOWN_BY_MEMBER,
+    "bytes",
 )
 REPLICA_ROUND_TRIP = _histogram(
     "replica_round_trip_seconds",
@@ -185,6 +229,27 @@ PROCESS_STARTS = _counter(
     "Processes that have counted here, one after the other.",
     "its statistics page",
 )
+PROCESS_CPU = _counter(
+    "process_cpu_seconds",
+    "process",
+    "CPU time that the process has had since it started.",
+    _PROC,
+    "seconds",
+)
+PROCESS_MEMORY = _gauge(
+    "process_resident_memory_bytes",
+    "process",
+    "Memory that the process holds; what it shares with others counts in each.",
+    _PROC,
+    "bytes",
+)
+TRACES_LOST = _counter(
+    "trace_records_lost",
+    "kind",
+    "I/Os that would have been exemplars: `overwritten` before they were read, `left-out` since a "
+    "volume writes down only so many a second.",
+    "the exporter itself",
+)
 EVENTS = _counter(
     "events", "code severity", "Events since the exporter began, by code.", "the event log"
 )
@@ -197,10 +262,13 @@ DROPPED = _counter(
 )
 
 METRICS = (
-    *(VOLUME_STATE, VOLUME_SESSIONS, VOLUME_IN_FLIGHT, VOLUME_OLDEST),
-    *(VOLUME_DURATION, VOLUME_SIZE, VOLUME_BYTES, VOLUME_ERRORS, PLUGIN_ERRORS),
+    *(VOLUME_INFO, VOLUME_CAPACITY, VOLUME_USED, VOLUME_STATE, VOLUME_SESSIONS),
+    *(VOLUME_IN_FLIGHT, VOLUME_OLDEST),
+    *(VOLUME_DURATION, VOLUME_SIZE, VOLUME_BYTES, VOLUME_ERRORS, VOLUME_SLOW, PLUGIN_ERRORS),
     *(STAGE_DURATION, STAGE_OLDEST),
-    *(REPLICA_STATE, REPLICA_REBUILD, REPLICA_ROUND_TRIP, REPLICA_LAST),
+    *(REPLICA_STATE, REPLICA_REBUILD, REPLICA_REMAINING, REPLICA_USED),
+    *(REPLICA_ROUND_TRIP, REPLICA_LAST),
     *(REPLICA_DURATION, REPLICA_BYTES, REPLICA_ERRORS),
-    *(PROCESS_UP, PROCESS_START, PROCESS_STARTS, EVENTS, DROPPED),
+    *(PROCESS_UP, PROCESS_START, PROCESS_STARTS, PROCESS_CPU, PROCESS_MEMORY),
+    *(TRACES_LOST, EVENTS, DROPPED),
 )

@@ -1,8 +1,9 @@
 """The two text formats: Prometheus' 0.0.4 and OpenMetrics 1.0.
 
 They differ in little: OpenMetrics names a counter without `_total` where it describes it, says the
-unit, since when a counter counts, and where the text ends. Bounds are written alike in both
-("1.0"), so that a server that changes from one to the other goes on with the same series.
+unit, since when a counter counts, an exemplar of a bucket, and where the text ends. Bounds are
+written alike in both ("1.0"), so that a server that changes from one to the other goes on with the
+same series.
 """
 
 from __future__ import annotations
@@ -10,7 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cache
 
-from tierce_exporters.prometheus.metric import Family, Histogram, Kind, Metric, Sample, Scale
+from tierce_exporters.prometheus.metric import (
+    Exemplar,
+    Family,
+    Histogram,
+    Kind,
+    Metric,
+    Sample,
+    Scale,
+)
 
 END = b"# EOF\n"
 #: Samples that are written at once: the text of all volumes' is large, and never whole in memory
@@ -56,7 +65,9 @@ def _lines(family: Family, *, created: bool) -> Iterator[str]:
         labels = _labels(metric, sample)
         if isinstance(sample.value, Histogram):
             assert metric.scale is not None, "a histogram has buckets"
-            yield from _histogram(metric.name, labels, sample.value, metric.scale)
+            yield from _histogram(
+                metric.name, labels, sample.value, metric.scale, has_exemplars=created
+            )
         else:
             yield f"{metric.name}{{{labels}}} {_number(sample.value)}\n"
         if created and sample.created_s is not None and metric.kind is not Kind.GAUGE:
@@ -68,14 +79,23 @@ def _bounds(scale: Scale) -> tuple[str, ...]:
     return tuple(map(repr, scale.bounds))
 
 
-def _histogram(name: str, labels: str, value: Histogram, scale: Scale) -> Iterator[str]:
+def _histogram(
+    name: str, labels: str, value: Histogram, scale: Scale, *, has_exemplars: bool
+) -> Iterator[str]:
     start = f'{name}_bucket{{{labels},le="'
-    for bound, count in zip(_bounds(scale), scale.cumulative(value.buckets), strict=True):
-        yield f'{start}{bound}"}} {count}\n'
     total = sum(value.buckets)
-    yield f'{start}+Inf"}} {total}\n'
+    bounds, counts = (*_bounds(scale), "+Inf"), (*scale.cumulative(value.buckets), total)
+    exemplars = scale.classic(value.exemplars) if has_exemplars and value.exemplars else {}
+    for index, (bound, count) in enumerate(zip(bounds, counts, strict=True)):
+        yield f'{start}{bound}"}} {count}{_exemplar(exemplars.get(index))}\n'
     yield f"{name}_sum{{{labels}}} {value.total!r}\n"
     yield f"{name}_count{{{labels}}} {total}\n"
+
+
+def _exemplar(one: Exemplar | None) -> str:
+    if one is None:
+        return ""
+    return f' # {{trace_id="{one.trace_id}"}} {one.value!r} {one.time_s!r}'
 
 
 def _labels(metric: Metric, sample: Sample) -> str:
