@@ -89,7 +89,8 @@ def target(volume: str = "db", **more: Any) -> ProcessStatistics:
 
 
 def member(volume: str = "db", name: str = "replica-1", **more: Any) -> ProcessStatistics:
-    stages = {"replica.apply": {"write": operation({10: 5}, length=2560, total_ns=5 * NS_PER_S)}}
+    writes = operation({10: 5}, length=2560, total_ns=5 * NS_PER_S)
+    stages = more.pop("stages", {"replica.apply": {"write": writes}})
     shown = Published(member=MemberStatus(name=name, state="in-sync", used_bytes=4096))
     return process(f"member.{volume}.{name}", stages, **{"published": shown, **more})
 

@@ -12,7 +12,6 @@ import faulthandler
 import os
 import re
 import signal
-import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +24,7 @@ _ANSWER_BYTES_MAX = 64 << 10
 _STDERR = 2
 
 _FRAME = re.compile(r'^ +File "(?P<path>.+)", line (?P<line>\d+) in (?P<name>\S+)$', re.MULTILINE)
-_STDLIB = sysconfig.get_paths()["stdlib"] + "/"
+_STDLIB = str(Path(os.__file__).parent) + "/"
 _PACKAGES = "/site-packages/"
 _CORE = str(Path(__file__).parents[1]) + "/"
 #: The loop, which lies at the bottom of a data thread's stack.

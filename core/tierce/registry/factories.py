@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Collection, Container, Iterator, Sequence
 
@@ -149,6 +148,9 @@ def _import_in_children(references: Sequence[str], seconds: float) -> dict[str, 
 
 def _run_child(references: Sequence[str], seconds: float) -> tuple[list[str], str]:
     """Return the answers of one child, and how it ended."""
+    # Only a server looks.
+    import subprocess  # noqa: PLC0415
+
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
         done = subprocess.run(  # noqa: S603 - our own interpreter

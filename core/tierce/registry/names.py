@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 #: Comparing longer ones costs, and nothing valid is as long.
@@ -19,6 +18,9 @@ def nearest(name: str, names: Iterable[str]) -> str:
     valid = sorted(names)
     if not valid:
         return "; there is none"
+    # Only who has made a mistake needs it.
+    import difflib  # noqa: PLC0415
+
     close = (
         difflib.get_close_matches(name, valid, n=1, cutoff=SIMILARITY_MIN)
         if len(name) <= NAME_LENGTH_MAX

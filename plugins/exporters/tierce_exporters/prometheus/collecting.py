@@ -220,15 +220,17 @@ def _of_target(
         labels = (name, operation)
         took = latencies(numbers, exemplars.of(name, operation))
         yield table.VOLUME_DURATION, Sample(labels, took, created_s)
-        yield table.VOLUME_BYTES, Sample(labels, numbers[BYTES], created_s)
-        slow = carried.numbers.get(("slow", operation), (0,))
-        yield table.VOLUME_SLOW, Sample(labels, slow[0], created_s)
+        if numbers[BYTES]:
+            yield table.VOLUME_BYTES, Sample(labels, numbers[BYTES], created_s)
+        for count in carried.numbers.get(("slow", operation), ()):
+            yield table.VOLUME_SLOW, Sample(labels, count, created_s)
         for code, count in _failures(carried, operation, numbers[FAILED]).items():
             yield table.VOLUME_ERRORS, Sample((*labels, code), count, created_s)
     for (what, *rest), numbers in carried.numbers.items():
         if what == "size":
             total = operations[rest[0]][BYTES] if rest[0] in operations else 0
-            yield table.VOLUME_SIZE, Sample((name, *rest), Histogram(numbers, total), created_s)
+            if total:
+                yield table.VOLUME_SIZE, Sample((name, *rest), Histogram(numbers, total), created_s)
         elif what == "stage" and not (is_root(rest[0]) or replica_of(rest[0])):
             yield table.STAGE_DURATION, Sample((name, *rest), latencies(numbers), created_s)
     for (part,), numbers in carried.mistakes.items():
@@ -244,10 +246,9 @@ def _in_flight(name: str, target: ProcessStatistics) -> Iterator[tuple[Metric, S
     yield table.VOLUME_IN_FLIGHT, Sample((name,), max((one.count for one in parked), default=0))
     oldest_s = max((one.oldest_s for one in parked), default=0.0)
     yield table.VOLUME_OLDEST, Sample((name,), oldest_s)
-    for stage in target.stages:
-        if not (is_root(stage) or replica_of(stage)):
-            oldest_s = target.parked[stage].oldest_s if stage in target.parked else 0.0
-            yield table.STAGE_OLDEST, Sample((name, stage), oldest_s)
+    for stage, one in target.parked.items():
+        if not is_root(stage):
+            yield table.STAGE_OLDEST, Sample((name, stage), one.oldest_s)
 
 
 def root_operations(carried: Carried) -> dict[str, Numbers]:
@@ -279,14 +280,14 @@ def _failures(carried: Carried, operation: str, failed: int) -> dict[str, int]:
     for (what, *rest), numbers in carried.numbers.items():
         if what == "failed" and rest[0] == operation:
             found[rest[1].replace(" ", "_")] = numbers[0]
-    found[_OTHER] = max(failed - sum(found.values()), 0)
-    return found
+    other = failed - sum(found.values())
+    return {**found, _OTHER: other} if other > 0 else found
 
 
 def _of_replica(seen: VolumeStatistics, member: MemberStatus) -> Iterator[tuple[Metric, Sample]]:
     name = seen.name
     state = member.state if member.state in table.REPLICA_STATES else table.REPLICA_STATES[-1]
-    for word in table.REPLICA_STATES:
+    for word in table.REPLICA_STATES if state == _OTHER else table.REPLICA_STATES[:-1]:
         yield table.REPLICA_STATE, Sample((name, member.name, word), int(word == state))
     if member.progress is not None:
         yield table.REPLICA_REBUILD, Sample((name, member.name), member.progress)
@@ -301,8 +302,10 @@ def _of_member(name: str, member: str, carried: Carried) -> Iterator[tuple[Metri
         if what == "stage":
             labels = (name, member, *rest)
             yield table.REPLICA_DURATION, Sample(labels, latencies(numbers), created_s)
-            yield table.REPLICA_BYTES, Sample(labels, numbers[BYTES], created_s)
-            yield table.REPLICA_ERRORS, Sample(labels, numbers[FAILED], created_s)
+            if numbers[BYTES]:
+                yield table.REPLICA_BYTES, Sample(labels, numbers[BYTES], created_s)
+            if numbers[FAILED]:
+                yield table.REPLICA_ERRORS, Sample(labels, numbers[FAILED], created_s)
 
 
 def _of_process(process: ProcessStatistics) -> Iterator[tuple[Metric, Sample]]:

@@ -97,7 +97,8 @@ VOLUME_DURATION = _histogram(
 VOLUME_SIZE = _histogram(
     "volume_operation_size_bytes",
     "volume operation",
-    "How large the operations were that initiators asked for, failed ones too.",
+    "How large the operations were that initiators asked for, failed ones too, of those that have "
+    "bytes.",
     _COUNTERS,
     "bytes",
     SIZES,
@@ -115,7 +116,7 @@ VOLUME_OLDEST = _gauge(
 VOLUME_BYTES = _counter(
     "volume_bytes",
     "volume operation",
-    "Bytes of the operations that initiators asked for.",
+    "Bytes of the operations that initiators asked for, of those that have any.",
     _COUNTERS,
     "bytes",
 )
@@ -123,13 +124,14 @@ VOLUME_ERRORS = _counter(
     "volume_errors",
     "volume operation code",
     "Operations that failed, as initiators saw them, by what went wrong; `other` is what has no "
-    "code.",
+    "code. `read_error` and `write_error` are there as 0 from the beginning.",
     _COUNTERS,
 )
 VOLUME_SLOW = _counter(
     "volume_slow_operations",
     "volume operation",
-    "Operations that took longer than the limit for slow ones, 50 ms unless it was set.",
+    "Operations that took longer than the limit for slow ones, 50 ms unless it was set; "
+    "absent before the first.",
     _COUNTERS,
 )
 STAGE_DURATION = _histogram(
@@ -141,7 +143,7 @@ STAGE_DURATION = _histogram(
 STAGE_OLDEST = _gauge(
     "stage_oldest_in_flight_seconds",
     "volume stage",
-    "How long the oldest operation has been in a stage of the target; 0 while there is none.",
+    "How long the oldest operation has been in a stage of the target; absent while there is none.",
     _COUNTERS,
     "seconds",
 )
@@ -199,14 +201,14 @@ REPLICA_DURATION = _histogram(
 REPLICA_BYTES = _counter(
     "replica_bytes",
     "volume replica stage operation",
-    "Bytes of the operations of a stage of the replica's own process.",
+    "Bytes of the operations of a stage of the replica's own process, of those that have any.",
     _MEMBER,
     "bytes",
 )
 REPLICA_ERRORS = _counter(
     "replica_errors",
     "volume replica stage operation",
-    "Operations that failed in a stage of the replica's own process.",
+    "Operations that failed in a stage of the replica's own process; absent before the first.",
     _MEMBER,
 )
 PROCESS_UP = _gauge(
