@@ -55,6 +55,7 @@ TESTED_BY = {
     "core/tierce/cli/reference/options.py": ("core/cli/test_docs.py", _PAGE),
     "core/tierce/cli/reference/pages.py": ("core/cli/test_docs.py", _PAGE),
     "core/tierce/cli/reference/plugins_page.py": ("core/cli/test_docs.py", _PAGE),
+    "core/tierce/cli/reference/services_page.py": ("core/cli/test_docs.py", _PAGE),
     "core/tierce/cli/reference/states_page.py": ("core/cli/test_docs.py", _PAGE),
     "core/tierce/cli/serve.py": (
         "core/server/test_supervising.py",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,19 @@ from typing import Any
 import attrs
 import pytest
 
-from tierce import errors, hookspecs
+from tierce import Event, errors, hookspecs, services
 from tierce.cli.main import COMMANDS
 from tierce.cli.output import EXIT_BROKEN_PIPE, EXIT_BUG, EXIT_INTERRUPTED, EXIT_UNHEALTHY
-from tierce.cli.reference.markdown import attributes_table, first_sentence, prose, table
+from tierce.cli.reference.markdown import (
+    attributes_of,
+    attributes_table,
+    first_sentence,
+    prose,
+    table,
+)
 from tierce.cli.reference.options import option_rows
 from tierce.cli.reference.pages import pages
+from tierce.cli.reference.services_page import CHAPTERS
 from tierce.config.model import FileShape
 from tierce.options import option_info
 from tierce.registry import OWN_PACKAGE, Registry, installed
@@ -74,6 +82,21 @@ def test_every_command_is_documented() -> None:
         assert (f"\n## tierce {name}\n" in PAGES["cli.md"]) == (name != "docs")
     assert "\n## tierce plugin explain\n" in PAGES["cli.md"]
     assert "\\b" not in PAGES["cli.md"]
+
+
+def test_every_field_that_services_see_is_documented_with_its_type() -> None:
+    kinds = [kind for _call, kinds in CHAPTERS for kind in kinds]
+    # What is to be seen is all of the module's values, and an event.
+    values = {one for _name, one in inspect.getmembers(services, attrs.has)}
+    own = {one for one in values if one.__module__ == services.__name__}
+    assert own - {services.ServiceContext} == set(kinds) - {Event}
+    for kind in kinds:
+        _, _, section = PAGES["services.md"].partition(f"\n### {kind.__name__}\n")
+        rows = re.findall(
+            r"^\| `(\w+)` \| `(.+?)` \| \S", section.partition("\n### ")[0], re.MULTILINE
+        )
+        assert [name for name, _type in rows] == [one.name for one in attrs.fields(kind)]
+        assert set(attributes_of(kind.__doc__)) == {one.name for one in attrs.fields(kind)}
 
 
 def test_a_docstrings_attributes_become_a_table() -> None:

@@ -20,6 +20,7 @@ from tierce import (
     ConflictError,
     Event,
     Job,
+    MemberStatus,
     PluginError,
     Service,
     ServiceContext,
@@ -168,20 +169,34 @@ def test_a_volumes_statistics_have_the_labels_that_the_server_tells(tmp_path: Pa
     assert (found["demo"].labels, found["other"].labels) == ({"team": "billing"}, {})
 
 
-def test_a_volumes_statistics_say_which_volume_it_is(tmp_path: Path) -> None:
+def test_statistics_say_which_volume_it_is_and_how_its_target_and_members_are(
+    tmp_path: Path,
+) -> None:
     paths = process_layout(tmp_path)
     page = StatisticsPage.create(paths.page("demo"), "ab" * 16)
     page.stage("volume").fail(1, 2, Code.NO_SPACE)
     page.stage("volume").slow(1)
     page.close()
+    page = StatisticsPage.create(paths.page("demo", "replica-1"), "ab" * 16)
+    page.stage("replica.sync").add(2, 1, 0, 1000)
+    page.publish("member", {"name": "replica-1", "state": "up", "used_bytes": 9})
+    page.close()
+    member = {"name": "member.demo.replica-1", "state": "closing", "facts": {"b": 2}, "pid": 8}
     shape = {"engine": "jiva", "frontends": ["iscsi", "nbd"], "size_bytes": 4096, "block_size": 512}
     rows: list[Any] = [
         {"processes": [{"name": "target.demo", "state": "up", "facts": {"a": 1}, "pid": 7}]},
+        {"processes": [member]},
         {"volumes": {"demo": {"uuid": "ab" * 16, **shape}, "new": {"uuid": "cd" * 16, **shape}}},
         {"health": {"demo": "healthy", "new": "down"}},
     ]
     found = read_statistics(paths, lambda _asked: rows)
     demo, new = found["demo"], found["new"]
+    replica = demo.members["replica-1"]
+    assert (replica.name, replica.role) == ("member.demo.replica-1", "member")
+    assert (replica.state, dict(replica.facts), replica.pid) == ("closing", {"b": 2}, 8)
+    assert replica.stages["replica.sync"]["flush"].count == 1
+    assert replica.published.member == MemberStatus(name="replica-1", state="up", used_bytes=9)
+    assert replica.started_ns >= replica.start_ns > 0
     assert (demo.uuid, demo.engine, demo.frontends) == ("ab" * 16, "jiva", ("iscsi", "nbd"))
     assert (new.uuid, new.size_bytes, new.block_size, new.target) == ("cd" * 16, 4096, 512, None)
     assert demo.target is not None

@@ -50,14 +50,20 @@ def first_sentence(documentation: str | None) -> str:
 
 def attributes_table(documentation: str | None) -> str:
     """Return what a docstring says under `Attributes:` as a table."""
+    rows = ((f"`{name}`", text) for name, text in attributes_of(documentation).items())
+    return table(("field", "what it is"), rows)
+
+
+def attributes_of(documentation: str | None) -> dict[str, str]:
+    """Return what a docstring says under `Attributes:`, by name."""
     section = re.search(r"^Attributes:\n((?:[ ]{4}.*\n?|\n)+)", prose(documentation), re.MULTILINE)
     if section is None:
-        return ""
-    rows = []
+        return {}
+    found = {}
     for entry in re.split(r"\n(?=    \S)", section[1].rstrip("\n")):
         name, _, text = entry.strip().partition(":")
-        rows.append((f"`{name}`", " ".join(text.split())))
-    return table(("field", "what it is"), rows)
+        found[name] = " ".join(text.split())
+    return found
 
 
 def _code(default: str) -> str:

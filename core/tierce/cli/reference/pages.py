@@ -12,6 +12,7 @@ from tierce.cli.reference.events_page import events_page
 from tierce.cli.reference.exit_codes_page import exit_codes_page
 from tierce.cli.reference.hooks_page import hooks_page
 from tierce.cli.reference.plugins_page import plugins_page
+from tierce.cli.reference.services_page import services_page
 from tierce.cli.reference.states_page import states_page
 from tierce.registry import OWN_PACKAGE, Registry, installed
 
@@ -29,5 +30,6 @@ def pages() -> Mapping[str, str]:
         "exit-codes.md": exit_codes_page(),
         "hooks.md": hooks_page(),
         "plugins.md": plugins_page(registry),
+        "services.md": services_page(),
         "states.md": states_page(),
     }
