@@ -9,8 +9,6 @@ from typing import Any
 
 import attrs
 
-from tierce.process.rounds import Rounds
-
 #: More of them without rest than any test needs.
 TURNS_MAX = 1000
 
@@ -60,7 +58,6 @@ class FakeReactor:
         self.script: Callable[[], None] = self.turn
         #: Whom the loop was held up by, and for how long.
         self.held_up: list[tuple[str, int]] = []
-        self.rounds = Rounds()
         self.failed: Callable[[Exception], None] | None = None
         self.is_stopped = False
 
@@ -86,6 +83,9 @@ class FakeReactor:
 
     def offload(self, work: Callable[[], Any], done: Callable[..., None]) -> None:
         self.work.append((work, done))
+
+    def tell_slow(self, told: Callable[[int, str], None]) -> None:
+        """Its rounds take no time."""
 
     def held(self, what: str, elapsed_ns: int) -> None:
         self.held_up.append((what, elapsed_ns))

@@ -24,6 +24,9 @@ T = TypeVar("T")
 #: Worker threads for what waits in the kernel; started one by one, when there is work for them.
 WORKER_COUNT_MAX = 8
 _EVENT_COUNT_MAX = 64
+#: A timer that costs nothing and is always there.
+_FAR_S = 3600.0
+_ROUND_S = ROUND_NS / 1e9
 #: Below this many timers, cancelled ones are not worth looking for.
 _SWEEP_COUNT_MIN = 64
 
@@ -121,7 +124,7 @@ class EpollReactor:
         self._waking = threading.Lock()
         self._is_closed = False
         #: What held the loop up, and who is told.
-        self.rounds = Rounds()
+        self._rounds = Rounds()
         #: What heard last of what a worker thread has done.
         self._heard: Callable[..., None] = self._collect
         #: See `tierce.Reactor`.
@@ -185,27 +188,30 @@ class EpollReactor:
 
     def _run(self) -> None:
         callbacks, fresh, soon = self._callbacks, self._fresh, self._soon
-        poll, clock_ns = self._epoll.poll, time.monotonic_ns
+        poll, clock, clock_ns = self._epoll.poll, time.monotonic, time.monotonic_ns
         ready: list[tuple[int, int]] = []
         call: Callable[[], None] | None = None
-        self.woke_ns = woke_ns = clock_ns()
+        self.woke_ns = clock_ns()
+        before = clock()
         while self._running:
-            now_ns = clock_ns()
-            if now_ns - woke_ns > ROUND_NS:
-                self._tell_slow(now_ns - woke_ns, ready, call)
-            call = None
             timeout = -1.0
             if self._timers:
-                timeout = self._timers[0][0] - now_ns * 1e-9
+                now = clock()
+                # It slept or was held up: which of both is looked at where it is one of both.
+                if now - before > _ROUND_S:
+                    self._look_whether_slow(ready, call)
+                before = now
+                timeout = self._timers[0][0] - now
                 if timeout <= 0:
                     self._run_timers()
                     timeout = 0.0
+            call = None
             if soon:
                 timeout = 0.0
             if fresh:
                 fresh.clear()
             ready = poll(timeout, _EVENT_COUNT_MAX)
-            self.woke_ns = woke_ns = clock_ns()
+            self.woke_ns = clock_ns()
             for descriptor, events in ready:
                 callback = callbacks.get(descriptor)
                 # A fresh watch loses nothing: the descriptor is level-triggered.
@@ -253,21 +259,34 @@ class EpollReactor:
                 timer.call()
         elapsed_ns = time.monotonic_ns() - began_ns
         if elapsed_ns > ROUND_NS:
-            self.rounds.tell(self.woke_ns, elapsed_ns, called)
+            self._rounds.tell(self.woke_ns, elapsed_ns, called)
 
-    def _tell_slow(
-        self, elapsed_ns: int, ready: list[tuple[int, int]], soon: Callable[[], None] | None
+    def _look_whether_slow(
+        self, ready: list[tuple[int, int]], soon: Callable[[], None] | None
     ) -> None:
-        """A round was slow in which these descriptors were ready, and this was called last."""
+        """Tell the round if it was slow, in which these descriptors were ready, and this was called
+        last."""
+        elapsed_ns = time.monotonic_ns() - self.woke_ns
+        if elapsed_ns <= ROUND_NS:
+            return
         watching = (self._callbacks.get(descriptor) for descriptor, _events in ready)
         heard = [self._heard if one == self._collect else one for one in watching]
-        self.rounds.tell(
+        self._rounds.tell(
             self.woke_ns, elapsed_ns, [one for one in (*heard, soon) if one is not None]
         )
 
+    def tell_slow(self, told: Callable[[int, str], None]) -> None:
+        """Tell of rounds that take too long from now on; see `Rounds.use`."""
+        self._rounds.use(told)
+        self._look_again()
+
+    def _look_again(self) -> None:
+        """Keep a timer that is far off: a loop with one reads the clock in every round."""
+        self.call_later(_FAR_S, self._look_again)
+
     def held(self, what: str, elapsed_ns: int) -> None:
         """Note what has taken long in this round."""
-        self.rounds.held(self.woke_ns, what, elapsed_ns)
+        self._rounds.held(self.woke_ns, what, elapsed_ns)
 
     def lane(self) -> EpollLane:
         """Return a worker thread of one's own."""

@@ -99,7 +99,7 @@ class Process:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         answer_where()
         rounds = SlowRounds(plan.name, subject_of(plan), self.reactor, self.emit)
-        self.reactor.rounds.use(rounds.take)
+        self.reactor.tell_slow(rounds.take)
         #: The actions of what lives here; the role adds its parts.
         self.manager = Manager(subject_of(plan), self.reactor, self.emit, log_story)
         self._control = ControlServer(

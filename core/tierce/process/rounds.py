@@ -1,8 +1,8 @@
 """Rounds of a loop that took too long, and what ran in them: all that a process serves has waited
 meanwhile.
 
-The loop looks at the clock when it wakes up and before it sleeps again, and compares. What ran is
-known by whoever timed itself anyway and says so (`Reactor.held`: the stages of a volume, timers,
+The loop reads the clock when it wakes up, and before it sleeps again where it has a timer. What ran
+is known by whoever timed itself anyway and says so (`Reactor.held`: the stages of a volume,
 commands), else by the names of what the loop called. A machine that gives a process no CPU, or a
 signal that stops it, makes a round long too: nothing is named then but what was under way.
 """

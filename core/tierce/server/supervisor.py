@@ -128,7 +128,7 @@ class Supervisor:
         self.listeners = self.event_log.listeners = Listeners(reactor, self.event_log.emit)
         self.listeners.use(config.registry)
         emit, limits = self.event_log.emit, config.limits
-        reactor.rounds.use(SlowRounds("serve", "process/serve", reactor, emit).take)
+        reactor.tell_slow(SlowRounds("serve", "process/serve", reactor, emit).take)
         self.children = Children(
             paths,
             reactor,

@@ -289,7 +289,7 @@ def test_what_comes_back_when_the_loop_is_gone_touches_nobody_elses_descriptor()
 def slow(reactor: EpollReactor) -> list[tuple[int, str]]:
     """What is told of rounds that took too long. How long one takes is given by the clock."""
     told: list[tuple[int, str]] = []
-    reactor.rounds.use(lambda elapsed_ns, what: told.append((elapsed_ns, what)))
+    reactor.tell_slow(lambda elapsed_ns, what: told.append((elapsed_ns, what)))
     return told
 
 
