@@ -21,7 +21,7 @@ from tierce_exporters.prometheus.table import METRICS, REPLICA_STATES, VOLUME_ST
 
 
 def exporter() -> Exporter:
-    return Exporter("prometheus", 7.0)
+    return Exporter("prometheus", 7.0, lost_traces={"overwritten": 0})
 
 
 def values(*volumes: VolumeStatistics, carrier: Carrier | None = None) -> dict[str, Any]:

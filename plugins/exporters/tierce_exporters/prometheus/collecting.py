@@ -73,7 +73,8 @@ class Exporter:
         created_s: Since when it counts, in seconds since the epoch.
         dropped: What it had to leave out, by kind.
         events: The events that it has seen.
-        lost_traces: I/Os that were written down, or should have been, and that it never saw.
+        lost_traces: I/Os that were written down, or should have been, and that it never saw, by
+            kind; empty of one that counts them otherwise.
         exemplars: Those that it has seen last.
     """
 
@@ -81,7 +82,7 @@ class Exporter:
     created_s: float
     dropped: dict[str, int] = attrs.field(factory=lambda: {"events": 0, "connections": 0})
     events: EventCounts = attrs.field(factory=EventCounts)
-    lost_traces: dict[str, int] = attrs.field(factory=lambda: {"overwritten": 0, "left-out": 0})
+    lost_traces: dict[str, int] = attrs.field(factory=dict)
     exemplars: Exemplars = attrs.field(factory=Exemplars)
 
 

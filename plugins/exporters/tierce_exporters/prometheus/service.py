@@ -30,7 +30,8 @@ class PrometheusService(Service):
     def __init__(self, context: ServiceContext) -> None:
         super().__init__(context)
         self._carrier = Carrier()
-        self._exporter = Exporter(context.name, time.time())
+        lost = {"overwritten": 0, "left-out": 0}
+        self._exporter = Exporter(context.name, time.time(), lost_traces=lost)
         self._legacy: bool = context.options.legacy
 
     def run(self) -> None:
