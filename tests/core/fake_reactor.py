@@ -58,6 +58,7 @@ class FakeReactor:
         self.script: Callable[[], None] = self.turn
         #: Whom the loop was held up by, and for how long.
         self.held_up: list[tuple[str, int]] = []
+        self.slow_round: Callable[[int, str], None] = lambda _elapsed_ns, _what: None
         self.failed: Callable[[Exception], None] | None = None
         self.is_stopped = False
 
@@ -85,7 +86,8 @@ class FakeReactor:
         self.work.append((work, done))
 
     def tell_slow(self, told: Callable[[int, str], None]) -> None:
-        """Its rounds take no time."""
+        """Its rounds take no time but where the test says so."""
+        self.slow_round = told
 
     def held(self, what: str, elapsed_ns: int) -> None:
         self.held_up.append((what, elapsed_ns))

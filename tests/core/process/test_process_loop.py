@@ -315,3 +315,10 @@ def test_a_process_shows_its_name() -> None:
     name_process("member.with-a-long-name")
     assert Path("/proc/self/comm").read_text() == "member.with-a-l\n"
     name_process(before)
+
+
+def test_a_round_of_its_loop_that_is_slow_is_told(scene: Scene) -> None:
+    scene.run(lambda: scene.reactor.slow_round(300_000_000, "filter gate 299 ms"))
+    (event,) = [one["event"] for one in scene.heard() if "event" in one]
+    assert (event["code"], event["subject"]) == ("node.process.held-up", "volume/x")
+    assert event["fields"] == {"took_ms": 300, "in": "filter gate 299 ms", "more": 0}

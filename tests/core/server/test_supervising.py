@@ -295,6 +295,13 @@ def test_counters_of_what_is_no_volume_any_more_go_at_the_next_start(served: Ser
     assert all(path.exists() for path in kept)
 
 
+@while_serving(memory())
+def test_a_round_of_the_servers_own_loop_that_is_slow_is_told(served: Served) -> None:
+    served.reactor.slow_round(300_000_000, "Router.update of tierce.server.routing")
+    (message,) = served.told("node.process.held-up")
+    assert message.startswith("serve: its loop was held up for 300 ms, in Router.update of")
+
+
 def test_two_servers_of_one_data_folder_are_refused(served: Served) -> None:
     served.write(memory())
     lock = acquire(served.paths.serve_lock, {"name": "serve"}, what="x")
