@@ -13,12 +13,11 @@ from typing import Any, cast
 import pytest
 
 from exporters.seen import record, volume
-from tierce import Event, Events, RecordedEvent, ServiceContext, Traces, VolumeStatistics
+from tierce import Event, Events, RecordedEvent, ServiceContext, Traces
 from tierce_exporters.options import PrometheusOptions
 from tierce_exporters.prometheus.service import PrometheusService
 
 WAIT_S = 60.0
-SCRAPE_COUNT = 100
 
 
 class Scene:
@@ -33,13 +32,11 @@ class Scene:
         self.events = Events((RecordedEvent(1, 1.0, event),), lost=3)
         self.traces = Traces((record(),), lost=2, left_out=5)
         self.is_over = False
-        #: How often what services see was looked at.
-        self.looks = 0
         made = PrometheusOptions(listen=("127.0.0.1:0",), discovery_file=str(self.file), **options)
         context = ServiceContext(
             name="prometheus",
             options=made,
-            statistics=self.statistics,
+            statistics=lambda: {"db": volume()},
             events=lambda: self.events,
             traces=lambda: self.traces,
             wait=self.wait,
@@ -54,10 +51,6 @@ class Scene:
         self.thread = threading.Thread(target=self.service.run)
         self.thread.start()
         assert self.waited.acquire(timeout=WAIT_S)
-
-    def statistics(self) -> dict[str, VolumeStatistics]:
-        self.looks += 1
-        return {f"db-{number}": volume(f"db-{number}") for number in range(20)} | {"db": volume()}
 
     def wait(self, _seconds: float) -> bool:
         self.waited.release()
@@ -131,22 +124,6 @@ def test_io_that_was_written_down_is_shown_as_exemplars_and_what_was_missed_is_c
     assert f'# {{trace_id="{record().trace_id}"}} 0.06 ' in line
     assert 'tierce_trace_records_lost_total{kind="overwritten"} 6\n' in body
     assert 'tierce_trace_records_lost_total{kind="left-out"} 15\n' in body
-
-
-def test_a_hundred_scrapes_at_once_are_answered_from_a_few_looks(scene: Scene) -> None:
-    (target,) = json.loads(scene.file.read_text())[0]["targets"]
-    clients = [http.client.HTTPConnection(target, timeout=WAIT_S) for _ in range(SCRAPE_COUNT)]
-    for client in clients:
-        client.request("GET", "/metrics")
-    bodies = set()
-    for client in clients:
-        answer = client.getresponse()
-        assert answer.status == 200
-        bodies.add(b"tierce_volume_bytes_total" in answer.read())
-        client.close()
-    assert bodies == {True}
-    assert scene.looks < SCRAPE_COUNT / 2, "who comes meanwhile shares the next answer"
-    assert 'kind="connections"} 0\n' in scene.get()[1]
 
 
 def test_it_says_that_it_is_there_without_reading_anything(scene: Scene) -> None:
