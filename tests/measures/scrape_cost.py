@@ -101,7 +101,7 @@ def _write_target(paths: Paths, name: str) -> None:
         _fill(page, f"jiva.replica/{replica}", (Op.WRITE, Op.FLUSH))
         page.stage(f"jiva.replica/{replica}").last(Op.WRITE, 7)
     page.stage("volume").fail(Op.WRITE, 1, Code.NO_SPACE)
-    page.count_slow(Op.WRITE)
+    page.stage("volume").slow(Op.WRITE)
     members = tuple(MemberStatus(name=one, state="in-sync") for one in _REPLICAS)
     page.publish(ENGINE, to_mapping(VolumeStatus(state="serving", members=members), VolumeStatus))
     page.close()
