@@ -35,3 +35,15 @@ def test_each_is_made_once() -> None:
     resources = Resources("service.otlp")
     assert resources.target("db") is resources.process("target.db")
     assert resources.replica("db", "a") is not resources.replica("db", "b")
+
+
+def test_a_volume_has_its_uuid_once_that_is_known_and_another_of_its_name_has_its_own() -> None:
+    resources = Resources("service.otlp")
+    assert "tierce.volume.id" not in resources.target("db").attributes
+    for uuid in ("4bf9", "77aa"):
+        resources.know({"db": uuid})
+        for made in (resources.target("db"), resources.replica("db", "replica-1")):
+            assert made.attributes["tierce.volume.id"] == uuid
+    kept = resources.target("db")
+    resources.know({"db": "77aa"})
+    assert resources.target("db") is kept

@@ -4,6 +4,7 @@ exporter."""
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
@@ -28,8 +29,17 @@ class Resources:
     def __init__(self, exporter: str) -> None:
         self._host = socket.gethostname()
         self._made: dict[str, Resource] = {}
+        self._ids: dict[str, str] = {}
         self.exporter = self.process(exporter)
         self.server = self.process("server")
+
+    def know(self, ids: Mapping[str, str]) -> None:
+        """Take the uuids of volumes by name: what is made from now on has them. Another volume may
+        have the name of one that is gone."""
+        if ids != self._ids:
+            self._ids = dict(ids)
+            # Two threads ask: what the other one has is whole.
+            self._made = {}
 
     def target(self, volume: str) -> Resource:
         """Return that of a volume's target."""
@@ -56,6 +66,8 @@ class Resources:
         }
         if volume and role != "service":
             found["tierce.volume.name"] = volume
+            if volume in self._ids:
+                found["tierce.volume.id"] = self._ids[volume]
         if member:
             found["tierce.replica.name"] = member
         return found

@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from functools import partial
 
-from tierce import Event, Service, ServiceContext
+from tierce import Event, Service, ServiceContext, VolumeStatistics
 from tierce_exporters.otlp.destination import Signal
 from tierce_exporters.otlp.metrics import metrics_data
 from tierce_exporters.otlp.pushing import Pusher
@@ -53,6 +54,7 @@ class OtlpService(Service):
         logger.addHandler(self._errors)
         logger.propagate = False
         # A service that is new sees what happens from its first look on.
+        self._collect_statistics()
         self._collect_traces()
         self._collect_events()
         sending = threading.Thread(target=self._pusher.run, name="otlp-send", daemon=True)
@@ -68,7 +70,7 @@ class OtlpService(Service):
 
     def _collect(self, sending: threading.Thread) -> None:
         context, options = self.context, self.context.options
-        next_s = dict.fromkeys(("events", "metrics"), 0.0)
+        next_s = dict.fromkeys(("events", "statistics"), 0.0)
         # A thread that ended by itself ends the process, which is then told and started again.
         while sending.is_alive() and context.wait(TRACES_PERIOD_S):
             self._collect_traces()
@@ -76,9 +78,11 @@ class OtlpService(Service):
             if now_s >= next_s["events"]:
                 next_s["events"] = now_s + EVENTS_PERIOD_S
                 self._collect_events()
-            if options.metrics and now_s >= next_s["metrics"]:
-                next_s["metrics"] = now_s + options.period
-                self._collect_metrics()
+            if now_s >= next_s["statistics"]:
+                next_s["statistics"] = now_s + options.period
+                volumes = self._collect_statistics()
+                if options.metrics:
+                    self._show_metrics(volumes)
 
     def _collect_traces(self) -> None:
         if not self.context.options.traces:
@@ -95,10 +99,14 @@ class OtlpService(Service):
         if self.context.options.traces:
             self._pusher.add([one for one in events.items if took_time(one)])
 
-    def _collect_metrics(self) -> None:
+    def _collect_statistics(self) -> Mapping[str, VolumeStatistics]:
+        volumes = self.context.statistics()
+        self._resources.know({name: one.uuid for name, one in volumes.items() if one.uuid})
+        return volumes
+
+    def _show_metrics(self, volumes: Mapping[str, VolumeStatistics]) -> None:
         self._exporter.dropped["records"] = self._pusher.dropped
-        volumes = carry_all(self.context.statistics(), self._carrier)
-        found = families(volumes, self._exporter)
+        found = families(carry_all(volumes, self._carrier), self._exporter)
         self._pusher.show(partial(metrics_data, found, self._resources, time.time_ns()))
 
     def _finish(self, sending: threading.Thread) -> None:
