@@ -111,6 +111,18 @@ _TROUBLE = (
         ),
     ),
     Panel(
+        title="CPU",
+        text="Seconds a second that each process of a volume takes: 1 is a whole core.",
+        unit="short",
+        queries=(Query(rate(table.PROCESS_CPU, "process", _ALL), "{{process}}"),),
+    ),
+    Panel(
+        title="Memory",
+        text="What each process of a volume holds; what it shares with others counts in each.",
+        unit="bytes",
+        queries=(Query(table.PROCESS_MEMORY.name, "{{process}}"),),
+    ),
+    Panel(
         title="Dropped by exporters",
         text="What exporters had to leave out: these pages, or what is sent, lack that much.",
         unit="short",

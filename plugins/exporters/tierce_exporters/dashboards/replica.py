@@ -22,6 +22,19 @@ _STATE = (
         queries=(Query(f"{table.REPLICA_STATE.name}{{{_THESE}}} == 1", _LEGEND + ": {{state}}"),),
     ),
     Panel(
+        title="Takes",
+        text="What each replica takes of its medium: those of a volume may differ by what is free "
+        "in them.",
+        unit="bytes",
+        queries=(Query(f"{table.REPLICA_USED.name}{{{_THESE}}}", _LEGEND),),
+    ),
+    Panel(
+        title="Still to be rebuilt",
+        text="What a rebuild still has to compare; nothing while none is under way.",
+        unit="bytes",
+        queries=(Query(f"{table.REPLICA_REMAINING.name}{{{_THESE}}}", _LEGEND),),
+    ),
+    Panel(
         title="Rebuilt",
         text="The share of a rebuild that is done; nothing while none is under way.",
         kind="bargauge",

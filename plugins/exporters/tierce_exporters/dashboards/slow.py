@@ -67,6 +67,15 @@ _WHO = (
 )
 _LOAD = (
     Panel(
+        title="How many are slow",
+        text="Operations a second that took longer than the limit for slow ones; nothing before "
+        "the first.",
+        unit="ops",
+        queries=(
+            Query(rate(table.VOLUME_SLOW, "volume, operation", HERE), "{{volume}} {{operation}}"),
+        ),
+    ),
+    Panel(
         title="5. Is it load",
         text="Operations that are under way at once, on average: where times grow with it, it is "
         "load.",
@@ -91,5 +100,5 @@ SLOW = Dashboard(
     text="A volume's time by stage and replica. From the top to the bottom: where, who, and "
     "whether it is only load. The I/Os that prove it: tierce volume show NAME, under slow.",
     variables=(VOLUME, Variable("operation", "Operation", f"{table.VOLUME_BYTES.name}{{{HERE}}}")),
-    rows=(("Where", _WHERE), ("Who", _WHO), ("Or is it load", _LOAD)),
+    rows=(("Where", _WHERE), ("Who", _WHO), ("How much, and is it load", _LOAD)),
 )

@@ -78,7 +78,16 @@ _STATE = (
         title="Failed operations",
         text="A second; the event volume.io-failed says why.",
         unit="ops",
-        queries=(Query(rate(table.VOLUME_ERRORS, _BY, HERE), _LEGEND),),
+        queries=(Query(rate(table.VOLUME_ERRORS, f"{_BY}, code", HERE), _LEGEND + ": {{code}}"),),
+    ),
+    Panel(
+        title="Size, and what it takes",
+        text="How large it is, and what all its replicas take of their media together.",
+        unit="bytes",
+        queries=(
+            Query(f"{table.VOLUME_CAPACITY.name}{{{HERE}}}", "{{volume}} size"),
+            Query(f"{table.VOLUME_USED.name}{{{HERE}}}", "{{volume}} takes"),
+        ),
     ),
     Panel(
         title="Starts of its processes",
