@@ -48,7 +48,7 @@ NUMBER_COUNT = 1 << 16
 
 
 def span_id_of(root: bytes, stage: str, member: str = "", number: int = 0) -> bytes:
-    """Return the id of what a stage did with an I/O, as a span of its own.
+    """Return the id (8 bytes) of what a stage did with an I/O, as a span of its own.
 
     It follows from what is known when the stage begins, so that who is asked to do something can be
     told it, and each reader of a record finds the same.
@@ -58,9 +58,6 @@ def span_id_of(root: bytes, stage: str, member: str = "", number: int = 0) -> by
         stage: The stage: "jiva.replica".
         member: Whose it is of several beside each other; else empty.
         number: Which it is of those of the same stage and member.
-
-    Returns:
-        8 bytes.
     """
     what = f"{stage}\0{member}\0{number}".encode()
     return hashlib.blake2b(what, digest_size=8, key=root).digest()
@@ -253,7 +250,7 @@ class Tracer:
             began_ns: When it began to have them.
             elapsed_ns: How long it had them.
             member: Whose it is of several beside each other; else empty.
-            number: Below `NUMBER_COUNT`, where somebody was told by `span_id_of` whose child he is.
+            number: Below 65536, where somebody was told by `span_id_of` whose child he is.
         """
         is_slow = elapsed_ns > self._slow_ns // NOTE_SHARE
         stamp = (stage, member, began_ns, elapsed_ns, number)
@@ -264,6 +261,28 @@ class Tracer:
             # Several that are derived of one had the stage together.
             if not trace.stamps or trace.stamps[-1] is not stamp:
                 trace.stamps.append(stamp)
+
+    def sampled(self, requests: Iterable[Request]) -> Trace | None:
+        """Return what follows the first of these that is sampled: only while `live` is above 0."""
+        for request in requests:
+            if request.trace is not None:
+                trace = _trace_of(request, make=False)
+                if trace is not None and trace.is_sampled:
+                    return trace
+        return None
+
+    @property
+    def is_on(self) -> bool:
+        """True if anybody writes down what is slow."""
+        return self._write is not None
+
+    def is_noted(self, elapsed_ns: int) -> bool:
+        """True if a stage that takes that long stamps all that it had, not what is followed."""
+        return elapsed_ns > self._slow_ns // NOTE_SHARE
+
+    def is_slow(self, elapsed_ns: int) -> bool:
+        """True if what takes that long is slow."""
+        return elapsed_ns > self._slow_ns
 
     def answered(
         self, requests: Iterable[Request], began_ns: int, elapsed_ns: int, last: str = ""
@@ -349,18 +368,18 @@ class Tracer:
         return draw(128).to_bytes(16, "big"), draw(64).to_bytes(8, "big")
 
 
-def _numbered(stamps: Sequence[Stamp]) -> list[Stamp]:
-    """Number those that their makers have not numbered, in order, by what is left of each stage and
-    member."""
+def _numbered(stamps: Sequence[Stamp]) -> Iterable[Stamp]:
+    """Number those that their makers have not numbered, or as one before, in order, by what is left
+    of each stage and member."""
     taken = {(stage, member, number) for stage, member, _, _, number in stamps}
-    numbered = []
+    numbered: dict[tuple[str, str, int], Stamp] = {}
     for stage, member, began_ns, elapsed_ns, number in stamps:
         found = number
-        if number == UNNUMBERED:
+        if number == UNNUMBERED or (stage, member, number) in numbered:
             found = next(n for n in range(NUMBER_COUNT) if (stage, member, n) not in taken)
             taken.add((stage, member, found))
-        numbered.append((stage, member, began_ns, elapsed_ns, found))
-    return numbered
+        numbered[stage, member, found] = (stage, member, began_ns, elapsed_ns, found)
+    return numbered.values()
 
 
 def _stamp_last(trace: Trace, stage: str, end_ns: int) -> None:

@@ -18,6 +18,8 @@ FIRST = sorted({code.partition(".")[0] for code in REGISTRY.events})
 CODE = re.compile(rf"({'|'.join(FIRST)})(\.[a-z]+(-[a-z]+)*)+")
 #: What looks like a code and is a file's name.
 FILE = re.compile(r".*\.(json|md|yaml|lock|img|stats)")
+#: And what is a stage's.
+STAGE = re.compile(r"jiva\.(admit|replica|replicate)")
 DECLARED_IN = {"core_events.py", "events.py"}
 
 
@@ -30,7 +32,9 @@ def literals(*names: str) -> dict[str, str]:
                 continue
             for node in ast.walk(ast.parse(path.read_text())):
                 text = getattr(node, "value", None) if isinstance(node, ast.Constant) else None
-                if isinstance(text, str) and CODE.fullmatch(text) and not FILE.fullmatch(text):
+                if not isinstance(text, str) or STAGE.fullmatch(text) or FILE.fullmatch(text):
+                    continue
+                if CODE.fullmatch(text):
                     found[text] = f"{path.relative_to(REPOSITORY)}:{node.lineno}"  # type: ignore[attr-defined]
     return found
 

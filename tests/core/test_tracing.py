@@ -205,6 +205,8 @@ def test_those_of_one_stage_are_told_apart_by_their_makers_number_or_else_by_ord
     scene.tracer.note(batch, "engine.call", 2, 3)
     scene.tracer.note(batch, "jiva.replica", 3, 4, "b")
     scene.tracer.note(batch, "jiva.replica", 4, 5, "b")
+    # Sent again, and answered then.
+    scene.tracer.note(batch, "jiva.replica", 5, 6, "b", 1)
     scene.answer(batch, 0, 10)
     numbers = [(stage, number) for stage, *_when, number in scene.written[0].stamps]
     assert numbers == [
@@ -213,7 +215,30 @@ def test_those_of_one_stage_are_told_apart_by_their_makers_number_or_else_by_ord
         ("engine.call", 1),
         ("jiva.replica", 0),
         ("jiva.replica", 2),
+        ("jiva.replica", 3),
     ]
+
+
+def test_which_of_some_is_sampled_is_found_also_by_what_was_made_of_it() -> None:
+    scene = Scene(every=1)
+    (request,) = scene.ask()
+    assert isinstance(request.trace, Trace)
+    ordinary = Request(Op.WRITE, 0, 512)
+    slow = Request(Op.WRITE, 0, 512, trace=Trace())
+    piece = request.derive(Op.READ, 0, 512)
+    assert scene.tracer.sampled([ordinary, slow, piece]) is request.trace
+    assert scene.tracer.sampled([ordinary, slow]) is None
+    scene.answer([request], 0, 1)
+    assert scene.tracer.sampled([request]) is None
+
+
+def test_what_is_slow_is_known_to_who_has_to_ask_others_for_more() -> None:
+    tracer = Scene().tracer
+    assert (tracer.is_on, tracer.is_slow(SLOW_NS), tracer.is_slow(SLOW_NS + 1)) == (
+        *(True, False, True),
+    )
+    assert (Tracer().is_on, Tracer().is_slow(NEVER)) == (False, False)
+    assert (tracer.is_noted(SLOW_NS // 8), tracer.is_noted(SLOW_NS // 8 + 1)) == (False, True)
 
 
 def test_two_processes_draw_different_ids() -> None:

@@ -47,7 +47,8 @@ class Bench:
             link.outgoing.clear()
             pipe.at_replica.space()[: len(data)] = data
             assert replica is not None
-            for action in replica.received(pipe.number, pipe.at_replica.received(len(data))):
+            frames = pipe.at_replica.received(len(data))
+            for action in replica.received(pipe.number, frames, int(self.cluster.now * 1e9)):
                 assert isinstance(action, Send)
                 pipe.at_target.space()[: len(action.data)] = action.data
                 frames = pipe.at_target.received(len(action.data))

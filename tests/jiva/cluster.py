@@ -12,7 +12,7 @@ from typing import Any
 
 from jiva.nodes import MemoryStore, Node, NodeProcess, Pipe
 from jiva.shells import TargetShell
-from tierce import GOOD, BatchEntry, Event, Op, Request, VolumeStatus
+from tierce import GOOD, BatchEntry, Event, Op, Request, Tracer, VolumeStatus
 from tierce_jiva.ballot import NO_BALLOT, Membership, Record
 from tierce_jiva.host import Host, State, Volume
 from tierce_jiva.links import Head
@@ -20,6 +20,7 @@ from tierce_jiva.options import JivaOptions, ReplicaOptions
 from tierce_jiva.replica import Replica
 from tierce_jiva.replicator import Replicator
 from tierce_jiva.target_actions import Hangup, LocalReader, ReadFile
+from tierce_jiva.timing import Timing
 from tierce_jiva.wire import Frame
 
 UUID = "0123456789abcdef0123456789abcdef"
@@ -48,6 +49,8 @@ class Cluster(TargetShell):
         self.fenced: list[str] = []
         #: Reads replicas' files in the target's process, where the boot ids agree.
         self.local: LocalReader | None = None
+        #: Who is followed, of targets that are started from now on.
+        self.tracer = Tracer()
         self.boot_id = "target-boot"
         self.restarts: list[str] = []
         self.now = 100.0
@@ -91,8 +94,13 @@ class Cluster(TargetShell):
                 "incarnation": node.incarnation,
             },
             admit=partial(self._admit, node) if node.must_admit else None,
+            clock=self.clock_ns,
         )
         node.process = NodeProcess(self, node, node.replica)
+
+    def clock_ns(self) -> int:
+        """The time, as a clock has it."""
+        return round(self.now * 1e9)
 
     @staticmethod
     def _admit(node: Node, number: int, entries: list[BatchEntry]) -> bool:
@@ -126,7 +134,7 @@ class Cluster(TargetShell):
         self.target = Replicator(
             Volume("demo", UUID, self.size_bytes, tuple(self.nodes), self.wall, self.boot_id),
             self.options,
-            Host(local=self.local, wall_ms=lambda: self.wall),
+            Host(self.local, lambda: self.wall, Timing(self.tracer)),
         )
         self.target.tick(self.now)
         self.carry_out()
@@ -211,7 +219,7 @@ class Cluster(TargetShell):
         data = pipe.to_replica.popleft()
         pipe.at_replica.space()[: len(data)] = data
         frames = pipe.at_replica.received(len(data))
-        process.carry_out(process.replica.received(pipe.number, frames))
+        process.carry_out(process.replica.received(pipe.number, frames, self.clock_ns()))
         return True
 
     def join_for_replicas(self) -> None:

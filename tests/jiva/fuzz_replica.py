@@ -22,12 +22,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from crc32c import crc32c
 
 from jiva.cluster import UUID
+from jiva.ladder import extended_by
 from jiva.nodes import MemoryStore
 from jiva.shells import ReplicaShell
 from tierce import BatchEntry, Extent, Op, ProtocolError
 from tierce_jiva.ballot import NO_BALLOT, Ballot, Membership, Record
+from tierce_jiva.frame_head import Asking, Durations, Extension, Stages, extended
 from tierce_jiva.replica import Replica
-from tierce_jiva.replica_actions import Action, Hangup, Pause, Report, Resume, Save, Send, Stop
+from tierce_jiva.replica_actions import Action, Hangup, Log, Pause, Report, Resume, Save, Send, Stop
 from tierce_jiva.wire import ENTRY, FrameReader, Kind, encode, encode_control
 
 SIZE = 1 << 20
@@ -75,6 +77,7 @@ class Session(ReplicaShell):
             head="",
             facts={"head": "/head"},
             admit=self.admit,
+            clock=lambda: dice.randrange(1 << 40),
         )
         self.readers: dict[int, FrameReader] = {}
         #: Questions to the store that it has not answered, and connections that wait for that.
@@ -113,17 +116,38 @@ class Session(ReplicaShell):
         return frames
 
     def _frame(self) -> bytes:
+        """A frame, perhaps with an extension: one of ours, or any bytes."""
+        front, payload = self._bare()
+        if self.dice.random() < 0.3:
+            front = self._extended(front)
+        return front + payload
+
+    def _extended(self, front: bytes) -> bytes:
+        dice = self.dice
+        asking = Asking(dice.randbytes(16), dice.randbytes(8)) if dice.random() < 0.5 else None
+        stages = dice.choice(list(Stages))
+        durations = Durations(stages, dice.randrange(1 << 63), dice.randrange(1 << 63))
+        extension = Extension(
+            is_timed=dice.random() < 0.8,
+            asking=asking,
+            durations=durations if dice.random() < 0.3 else None,
+        )
+        if dice.random() < 0.6:
+            return extended(front, extension)
+        return extended_by(front, dice.randbytes(dice.randrange(40)), dice.randrange(1 << 16))
+
+    def _bare(self) -> tuple[bytes, bytes]:
         dice = self.dice
         kind = dice.choice(list(Kind))
         ballot = self.ballot if dice.random() < 0.8 else Ballot(dice.randrange(1 << 64), 7)
         sequence = dice.randrange(1 << 64)
         if kind is Kind.CONTROL:
-            return encode_control(sequence, ballot, self._message())
+            return encode_control(sequence, ballot, self._message()), b""
         if kind in {Kind.BATCH, Kind.READ, Kind.DIGEST, Kind.STATUS, Kind.EXTENTS}:
             return self._extents(kind, sequence, ballot)
-        return encode(kind, sequence, ballot, payload=dice.randbytes(dice.randrange(64)))
+        return encode(kind, sequence, ballot, payload=dice.randbytes(dice.randrange(64))), b""
 
-    def _extents(self, kind: Kind, sequence: int, ballot: Ballot) -> bytes:
+    def _extents(self, kind: Kind, sequence: int, ballot: Ballot) -> tuple[bytes, bytes]:
         dice = self.dice
         table, payload, count = b"", b"", dice.randrange(5)
         for _ in range(count):
@@ -134,7 +158,7 @@ class Session(ReplicaShell):
             table += ENTRY.pack(op, length, offset, crc32c(data))
             payload += data
         front = encode(kind, sequence, ballot, table=table, count=count, payload_bytes=len(payload))
-        return front + payload
+        return front, payload
 
     def _message(self) -> dict[str, object]:
         dice = self.dice
@@ -181,7 +205,7 @@ class Session(ReplicaShell):
             except ProtocolError:
                 self._close(number)
                 return
-            self.carry_out(self.replica.received(number, frames))
+            self.carry_out(self.replica.received(number, frames, self.dice.randrange(1 << 40)))
 
     def _close(self, number: int) -> None:
         self.readers.pop(number, None)
@@ -226,6 +250,9 @@ class Session(ReplicaShell):
         return not must_wait
 
     def report(self, action: Report) -> None:
+        """Nobody reads it."""
+
+    def log(self, action: Log) -> None:
         """Nobody reads it."""
 
     def stop(self, action: Stop) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from crc32c import crc32c
+
 from tierce import Event
 from tierce_jiva.ballot import Ballot
 from tierce_jiva.findings import Finding
@@ -36,6 +38,16 @@ def frames_of(data: bytes) -> list[Frame]:
     reader = FrameReader()
     reader.space()[: len(data)] = data
     return reader.received(len(data))
+
+
+def extended_by(front: bytes, extension: bytes, flags: int = 0) -> bytes:
+    """Return a frame, or its front, with these bytes as its extension and these flags, and a
+    checksum that fits."""
+    body = int.from_bytes(front[32:36], "little") + len(extension)
+    sizes = body.to_bytes(4, "little") + len(extension).to_bytes(2, "little")
+    head = front[:32] + sizes + flags.to_bytes(2, "little")
+    check = crc32c(head + extension + front[44:])
+    return head + check.to_bytes(4, "little") + extension + front[44:]
 
 
 def taken(link: Link) -> list[Frame]:

@@ -16,8 +16,9 @@ from jiva.shells import ReplicaShell
 from tierce import EXTENT_COUNT_MAX, BatchEntry, Extent, UnreadableError
 from tierce_jiva.ballot import Record
 from tierce_jiva.digests import digest_state
+from tierce_jiva.frame_head import Asking
 from tierce_jiva.replica import Replica
-from tierce_jiva.replica_actions import Action, Hangup, Pause, Report, Resume, Save, Send, Stop
+from tierce_jiva.replica_actions import Action, Hangup, Log, Pause, Report, Resume, Save, Send, Stop
 from tierce_jiva.wire import FrameReader
 
 if TYPE_CHECKING:
@@ -211,6 +212,8 @@ class Node:
         must_admit: Its store lets batches wait, each until `Cluster.admit`; from its next start on.
         asked: Those of which it was asked: number and entries.
         reports: Codes of what it has reported.
+        followed: What of that, and of its log, came of frames that are followed: code, or text,
+            and whose they are.
         stops: Why its process has ended by itself.
     """
 
@@ -231,6 +234,7 @@ class Node:
     must_admit: bool = False
     asked: list[tuple[int, list[BatchEntry]]] = attrs.field(factory=list)
     reports: list[str] = attrs.field(factory=list)
+    followed: list[tuple[str, Asking]] = attrs.field(factory=list)
     stops: list[str] = attrs.field(factory=list)
 
     @property
@@ -288,6 +292,11 @@ class NodeProcess(ReplicaShell):
 
     def report(self, action: Report) -> None:
         self._node.reports.append(action.code)
+        if action.asking is not None:
+            self._node.followed.append((action.code, action.asking))
+
+    def log(self, action: Log) -> None:
+        self._node.followed.append((action.message, action.asking))
 
     def stop(self, action: Stop) -> None:
         self._node.stops.append(action.reason)

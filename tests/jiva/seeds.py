@@ -46,6 +46,7 @@ class Wanted:
     trace: int | None
     asks_status: bool = False
     delays_admission: bool = False
+    follows: bool = False
 
 
 @contextlib.contextmanager
@@ -77,6 +78,7 @@ def play_seed(seed: int, wanted: Wanted) -> Outcome:
         wanted.faults_s,
         asks_status=wanted.asks_status,
         delays_admission=wanted.delays_admission,
+        follows=wanted.follows,
     )
     if wanted.without:
         faults.FAULTS = chosen
@@ -121,9 +123,12 @@ def main() -> int:
     parser.add_argument("--trace", type=int, help="tell all that happens, and of this block")
     parser.add_argument("--holes", action="store_true", help="let clients ask for holes too")
     parser.add_argument("--admission", action="store_true", help="let stores delay batches too")
+    parser.add_argument("--follows", action="store_true", help="sample I/Os, and time frames")
     asked = parser.parse_args()
     without = tuple(filter(None, asked.without.split(",")))
-    wanted = Wanted(asked.faults_s, without, asked.trace, asked.holes, asked.admission)
+    wanted = Wanted(
+        asked.faults_s, without, asked.trace, asked.holes, asked.admission, asked.follows
+    )
     began = time.perf_counter()
     tally: Counter[str] = Counter()
     failed: list[int] = []

@@ -60,6 +60,9 @@ class ReplicaShell(ABC):
     def report(self, action: of_replica.Report) -> None: ...
 
     @abstractmethod
+    def log(self, action: of_replica.Log) -> None: ...
+
+    @abstractmethod
     def stop(self, action: of_replica.Stop) -> None: ...
 
     @abstractmethod
@@ -95,6 +98,8 @@ class ReplicaShell(ABC):
                     self.hold(action)
                 case of_replica.Report():
                     self.report(action)
+                case of_replica.Log():
+                    self.log(action)
                 case of_replica.Stop():
                     self.stop(action)
                 case _:

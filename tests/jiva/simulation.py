@@ -51,6 +51,7 @@ class World:
         faults: What goes wrong by chance; empty for all that can.
         asks_status: Clients ask for holes too. A seed plays another history then.
         delays_admission: Stores let batches wait. Another history too.
+        follows: Some I/Os are sampled, and frames are timed. Another history too.
     """
 
     def __init__(
@@ -61,9 +62,11 @@ class World:
         *,
         asks_status: bool = False,
         delays_admission: bool = False,
+        follows: bool = False,
     ) -> None:
         self.asks_status = asks_status
         self.delays_admission = delays_admission
+        self.follows = follows
         self.faults = faults
         self.seed = seed
         self.faults_s = faults_s
@@ -436,6 +439,7 @@ def run_seed(
     *,
     asks_status: bool = False,
     delays_admission: bool = False,
+    follows: bool = False,
 ) -> World:
     """Run one seed.
 
@@ -443,7 +447,12 @@ def run_seed(
         ViolationError: The promise was broken.
     """
     world = World(
-        seed, faults_s, faults, asks_status=asks_status, delays_admission=delays_admission
+        seed,
+        faults_s,
+        faults,
+        asks_status=asks_status,
+        delays_admission=delays_admission,
+        follows=follows,
     )
     world.run()
     return world

@@ -9,7 +9,8 @@ import pytest
 from jiva.ladder import ack, answer, answer_frame, asked, frames_of, ready_links, taken
 from tierce import ProtocolError
 from tierce_jiva.ballot import NO_BALLOT
-from tierce_jiva.links import Batch, Link, Links, LinkState, control_of
+from tierce_jiva.batch import Batch
+from tierce_jiva.links import Link, Links, LinkState, control_of
 from tierce_jiva.wire import ENTRY, Frame, Kind, encode, encode_control
 
 A, B, C = ("replica-1", "replica-2", "replica-3")

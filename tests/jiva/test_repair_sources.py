@@ -8,8 +8,9 @@ from jiva.ladder import BALLOT, ack, answer_frame, digests
 from jiva.repair_ladder import MIB, OLD, A, B, C, Ladder
 from tierce import Code
 from tierce_jiva.ballot import Ballot, Membership, Start
+from tierce_jiva.batch import Batch
 from tierce_jiva.digests import zero_digest
-from tierce_jiva.links import Batch, Link, LinkState
+from tierce_jiva.links import Link, LinkState
 from tierce_jiva.promise import Promise
 from tierce_jiva.repair import Members
 

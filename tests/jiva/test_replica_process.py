@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import shutil
 import socket
@@ -29,10 +30,13 @@ from tierce import (
 )
 from tierce_jiva.ballot import NO_BALLOT
 from tierce_jiva.folder import ReplicaFolder
+from tierce_jiva.frame_head import Asking, Durations, Extension, Stages, extended
 from tierce_jiva.making import create_folder
+from tierce_jiva.replica_actions import Log
 from tierce_jiva.replica_process import CONNECTION_COUNT_MAX
 from tierce_jiva.wire import (
     ENTRY,
+    Frame,
     Kind,
     check_found,
     decode_failures,
@@ -274,6 +278,57 @@ def test_reads_and_digests_that_fail_are_told(peer: Peer) -> None:
     assert event.message == "replica-1 can't read: its disk failed"
     assert (event.subject, event.severity) == ("volume/demo/replica-1", "error")
     assert site.stages["replica.read"].failed == [Op.READ]
+
+
+# -- frames that are timed, or followed ------------------------------------------------------------
+
+ASKING = Asking(bytes(range(16)), bytes(range(8)))
+IDS = {"trace_id": ASKING.trace_id.hex(), "span_id": ASKING.span_id.hex()}
+FOLLOWED = Extension(is_timed=True, asking=ASKING)
+
+
+def durations(frame: Frame) -> Durations:
+    assert frame.extension is not None
+    assert frame.extension.durations is not None
+    return frame.extension.durations
+
+
+def test_an_answer_to_a_timed_frame_tells_what_its_clock_has_measured(peer: Peer) -> None:
+    site = peer.site
+    batch = write()
+    peer.send(extended(batch[:-512], FOLLOWED) + batch[-512:])
+    peer.send(extended(encode(Kind.FLUSH, 6, T1), FOLLOWED))
+    site.work_off()
+    applied, synced = map(durations, peer.received())
+    assert (applied.stages, synced.stages) == (Stages.QUEUE_APPLY, Stages.SYNC_WAIT_SYNC)
+    assert applied.second_ns > 0
+    assert synced.second_ns > 0
+    site.store.is_cold = True
+    peer.send(extended(encode_extents(Kind.READ, 7, T1, [(0, 512)]), FOLLOWED))
+    site.work_off()
+    read, site.store.is_cold = durations(*peer.received()), False
+    assert read.stages is Stages.QUEUE_READ
+    assert read.second_ns > 0
+
+
+def test_an_event_that_came_of_a_followed_frame_names_its_trace(peer: Peer) -> None:
+    site = peer.site
+    site.store.fail_write = EIO
+    batch = write()
+    peer.send(extended(batch[:-512], FOLLOWED) + batch[-512:])
+    (event,) = (event for event in site.events if event.code == "jiva.replica.write-failed")
+    assert event.fields == IDS
+
+
+def test_a_line_of_the_log_about_a_followed_frame_names_its_trace(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    process = site.start(logger=logging.getLogger("tierce.member.replica-1"))
+    process._carry_out([Log("took 120.0 ms to flush", ASKING)])
+    (line,) = caplog.records
+    assert line.getMessage() == "took 120.0 ms to flush"
+    assert {name: getattr(line, name) for name in IDS} == IDS
 
 
 # -- a store that lets batches wait ----------------------------------------------------------------

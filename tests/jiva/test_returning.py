@@ -10,10 +10,11 @@ import pytest
 from jiva.ladder import BALLOT, events_of, ready_links, said, volume_of
 from tierce import Code, Event, Op, Request
 from tierce_jiva.ballot import NO_BALLOT, Membership, Order
+from tierce_jiva.batch import Batch
 from tierce_jiva.doubts import Doubts
 from tierce_jiva.findings import Useless
 from tierce_jiva.in_flight import InFlight
-from tierce_jiva.links import Batch, Link, Links
+from tierce_jiva.links import Link, Links
 from tierce_jiva.opening import OLDER, Opening
 from tierce_jiva.promise import Promise
 from tierce_jiva.quorum import Quorum

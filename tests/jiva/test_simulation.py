@@ -62,6 +62,12 @@ def test_no_seed_breaks_the_promise_while_stores_let_batches_wait() -> None:
     assert sum(world.history.acknowledged_writes for world in worlds) > 500
 
 
+def test_no_seed_breaks_the_promise_while_frames_are_timed_and_followed() -> None:
+    worlds = [run_seed(seed, follows=True) for seed in range(20)]
+    assert sum(world.tally["followed"] for world in worlds) > 1000
+    assert sum(world.history.acknowledged_writes for world in worlds) > 500
+
+
 def test_a_seed_replays_exactly() -> None:
     first, again = run_seed(7), run_seed(7)
     assert first.now == again.now

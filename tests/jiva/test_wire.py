@@ -14,6 +14,7 @@ from jiva.cluster import UUID, Cluster, opened
 from jiva.ladder import frames_of
 from tierce import EXTENT_COUNT_MAX, Code, Extent, Op, ProtocolError
 from tierce_jiva.ballot import Ballot
+from tierce_jiva.frame_head import Asking, Durations, Extension, Stages, extended
 from tierce_jiva.replica_actions import Hangup
 from tierce_jiva.wire import (
     BODY_BYTES_MAX,
@@ -51,6 +52,8 @@ def batch(payload: bytes, offset: int = 0) -> bytes:
     return front + payload
 
 
+FOLLOWED = Extension(is_timed=True, asking=Asking(bytes(16), bytes(8)))
+TOLD = Extension(durations=Durations(Stages.QUEUE_APPLY, 1, 2))
 GENUINE = [
     encode_control(1, BALLOT, {"kind": "hello", "uuid": "u", "replica": "replica-1"}),
     encode_control(2, BALLOT, {"kind": "prepare"}),
@@ -64,6 +67,9 @@ GENUINE = [
     encode_found(7, BALLOT, [Extent(0, 4096, is_hole=True)]),
     encode_ack(8, BALLOT, [(0, Code.NO_SPACE)]),
     encode_unread(8, BALLOT, [(0, 512)]),
+    extended(encode(Kind.FLUSH, 5, BALLOT), FOLLOWED),
+    extended(encode_extents(Kind.READ, 6, BALLOT, [(0, 4096)]), FOLLOWED),
+    extended(encode_ack(8, BALLOT), TOLD),
 ]
 
 

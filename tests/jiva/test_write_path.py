@@ -9,9 +9,10 @@ from crc32c import crc32c
 
 from jiva.ladder import ack, ready_links, taken
 from tierce import GOOD, Code, Op, ProtocolError, Request, Status
+from tierce_jiva.batch import Batch
 from tierce_jiva.findings import AtFault, Failed, Flushed, LeftUnanswered, Unequal
 from tierce_jiva.in_flight import InFlight
-from tierce_jiva.links import Batch, Link, Links, LinkState
+from tierce_jiva.links import Link, Links, LinkState
 from tierce_jiva.target_actions import Agenda
 from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.wire import BATCH_BYTES_MAX, ENTRY, ENTRY_COUNT_MAX, Kind

@@ -118,7 +118,7 @@ class Replicated(BaseDevice):
     def __init__(self, stage: Stages, tracer: Tracer) -> None:
         self.replicas = Replicas(3)
         target = self.replicas.cluster.target
-        target.agenda.tracer = tracer
+        target.links.timing.tracer = tracer
         for link in target.links:
             link.answers = stage(STAGE + link.name)
         self.geometry = Geometry(self.replicas.cluster.size_bytes, 512)

@@ -106,6 +106,15 @@ class Admission:
             self._writes.flush(flushes, completed)
         if later:
             self._pending.add(later, completed, since)
+        if since < self._links.now:
+            self._stamp([*reads, *writes, *flushes], since)
+
+    def _stamp(self, admitted: list[Request], since: float) -> None:
+        """These have waited, and go on."""
+        tracer, began_ns = self._links.timing.tracer, int(since * 1e9)
+        elapsed_ns = int(self._links.now * 1e9) - began_ns
+        if elapsed_ns > tracer.note_ns:
+            tracer.note(admitted, "jiva.admit", began_ns, elapsed_ns)
 
     def _must_wait_for(self, request: Request) -> bool:
         """True if what is under way stands against the request; then it is to wait."""

@@ -39,6 +39,7 @@ from tierce_jiva.target_actions import (
     Report,
     Restart,
 )
+from tierce_jiva.timing import Timing
 from tierce_jiva.trips import STAGE
 from tierce_jiva.wire import BATCH_BYTES_MAX, Frame
 
@@ -82,11 +83,10 @@ class JivaDevice(BaseDevice):
                 boot_id=context.boot_id,
             ),
             options,
-            Host(local=self._local, wall_ms=lambda: time.time_ns() // 1_000_000),
+            Host(self._local, lambda: time.time_ns() // 1_000_000, Timing(context.tracer)),
         )
         self._members = self._replicator.links.all
         self._agenda = self._replicator.agenda
-        self._agenda.tracer = context.tracer
         for link in self._members:
             link.answers = context.stage(STAGE + link.name)
         #: Reads of this machine's own files that wait for a disk.

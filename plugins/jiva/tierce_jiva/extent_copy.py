@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from tierce import Code, Op, Request
+from tierce_jiva.batch import encode_batch
 from tierce_jiva.digests import zero_digest
 from tierce_jiva.findings import CopyEnded, Trouble
 from tierce_jiva.links import Link, Links
@@ -19,7 +20,6 @@ from tierce_jiva.regions import EXTENT_SHIFT
 from tierce_jiva.target_actions import Agenda
 from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.wire import DIGEST_BYTES, Frame, Kind, check_data, decode_failures
-from tierce_jiva.write_path import encode_batch
 
 #: What is discarded rather than written if it is all zeroes: a block of the usual file systems.
 _BLOCK_BYTES = 4096
@@ -129,7 +129,7 @@ class ExtentCopy:
         for link in list(self._differ):
             self._links.ask_acked(
                 link,
-                lambda number: encode_batch(self._links, number, requests),
+                lambda number: encode_batch(self._links.ballot, number, requests),
                 partial(self._written, link),
             )
             if self._is_over:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tierce_jiva.links import Batch, Link, Links, LinkState, PendingCall
+from tierce_jiva.batch import Batch
+from tierce_jiva.links import Link, Links, LinkState, PendingCall
 from tierce_jiva.options import JivaOptions
 
 #: To be late alone leaves no fewer copies than this.

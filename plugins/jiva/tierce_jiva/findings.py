@@ -7,7 +7,8 @@ from typing import Protocol
 import attrs
 
 from tierce_jiva.ballot import Ballot
-from tierce_jiva.links import Batch, Link
+from tierce_jiva.batch import Batch
+from tierce_jiva.links import Link
 
 
 class Copy(Protocol):

@@ -29,11 +29,13 @@ class Held:
         number: Of the question that was asked of the store.
         connection: Where they came.
         frames: The batch that the store is to admit, and what came behind it.
+        arrived_ns: When they came.
     """
 
     number: int
     connection: int
     frames: list[Frame]
+    arrived_ns: int
 
 
 class HeldFrames:
@@ -52,7 +54,9 @@ class HeldFrames:
         #: The batch that was released last: it is not asked about again.
         self._admitted: Frame | None = None
 
-    def must_wait(self, connection: int, batch: Frame, frames: list[Frame]) -> bool:
+    def must_wait(
+        self, connection: int, batch: Frame, frames: list[Frame], arrived_ns: int = 0
+    ) -> bool:
         """Ask the store about a batch; if it must wait, keep it and what comes behind it.
 
         Raises:
@@ -67,7 +71,8 @@ class HeldFrames:
         self._number += 1
         if self._admit(self._number, entries):
             return False
-        self._held = Held(self._number, connection, frames[frames.index(batch) :])
+        waiting = frames[frames.index(batch) :]
+        self._held = Held(self._number, connection, waiting, arrived_ns)
         return True
 
     def release(self, number: int) -> Held | None:

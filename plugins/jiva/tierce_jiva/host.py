@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 import attrs
 
+from tierce import Tracer
 from tierce_jiva.target_actions import LocalReader
+from tierce_jiva.timing import Timing
 
 
 class State(enum.Enum):
@@ -34,10 +36,12 @@ class Host:
     Attributes:
         local: Reads files of this machine, or None.
         wall_ms: Returns the wall clock in milliseconds, for the ballot's number.
+        timing: What replicas are to time.
     """
 
     local: LocalReader | None
     wall_ms: Callable[[], int]
+    timing: Timing = attrs.field(factory=lambda: Timing(Tracer()))
 
 
 @attrs.frozen

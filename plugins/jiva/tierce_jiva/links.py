@@ -10,15 +10,16 @@ from typing import Any
 
 import attrs
 
-from tierce import Code, Completed, ProtocolError, Request, Stage
+from tierce import ProtocolError, Stage, Tracer
 from tierce_jiva.ballot import FIRST_START, NO_BALLOT, NO_ORDER, Ballot, Start, is_number
+from tierce_jiva.batch import Batch, Buffer
+from tierce_jiva.frame_head import Extension, extended
 from tierce_jiva.promise import Promise
 from tierce_jiva.regions import Extents, Regions
+from tierce_jiva.timing import Timing
 from tierce_jiva.trips import UNCOUNTED
 from tierce_jiva.unrest import Unrest
 from tierce_jiva.wire import Frame, Kind, encode, encode_control, encode_extents
-
-Buffer = bytes | memoryview
 
 
 class LinkState(enum.Enum):
@@ -80,41 +81,6 @@ def control_of(frame: Frame, kind: str) -> dict[str, Any]:
     if message.get("kind") != kind:
         raise ProtocolError(f"{kind!r} was due, {message.get('kind')!r} came")
     return message
-
-
-@attrs.define(eq=False)
-class Batch:
-    """Writes, or one flush, that some replicas have not answered yet.
-
-    Attributes:
-        sequence: Of its frame.
-        requests: What is answered when it has its outcome; empty for what nobody waits for.
-        completed: Who is told.
-        buffers: Its frame, kept to be sent again after a replica's restart.
-        targets: Bits of the links that it was sent to, less those dropped since.
-        waiting: Bits of those that have not answered with success.
-        failed: Bits of those that have answered with a failure.
-        failures: Entry index -> what happened, for entries that failed anywhere; None if none has.
-        asked_at: When it was last sent, in seconds.
-        began_at: When it was first sent, in seconds.
-        is_flush: It is a flush.
-        epoch: FLUSH: it covers what was written before that flush epoch.
-        has_outcome: Nothing changes it any more.
-    """
-
-    sequence: int
-    requests: list[Request]
-    completed: Completed | None
-    buffers: list[Buffer]
-    targets: int
-    waiting: int
-    asked_at: float
-    began_at: float
-    failed: int = 0
-    failures: dict[int, Code] | None = None
-    is_flush: bool = False
-    epoch: int = 0
-    has_outcome: bool = False
 
 
 @attrs.define(eq=False)
@@ -273,10 +239,14 @@ class Links:
     Args:
         names: The replicas, in the order of the config.
         regions: The volume's division.
+        timing: What replicas are to time.
     """
 
-    def __init__(self, names: tuple[str, ...], regions: Regions) -> None:
+    def __init__(
+        self, names: tuple[str, ...], regions: Regions, timing: Timing | None = None
+    ) -> None:
         self.regions = regions
+        self.timing = timing or Timing(Tracer())
         self.by_name = {name: Link(name, 1 << index, regions) for index, name in enumerate(names)}
         self.all = tuple(self.by_name.values())
         self.ballot: Ballot = NO_BALLOT
@@ -343,11 +313,15 @@ class Links:
         kind: Kind,
         extents: list[tuple[int, int]],
         answer: Callable[[Frame | None], None],
+        extension: Extension | None = None,
     ) -> None:
         """Send a READ, DIGEST or STATUS."""
         sequence = self._begin_call(link, answer)
         if sequence:
-            link.outgoing.append(encode_extents(kind, sequence, self.ballot, extents))
+            frame = encode_extents(kind, sequence, self.ballot, extents)
+            if extension is not None:
+                frame = extended(frame, extension)
+            link.outgoing.append(frame)
 
     def ask_acked(
         self,

@@ -12,13 +12,13 @@ import attrs
 
 from tierce import GOOD, Code, Completed, Op, ProtocolError, Request, Status
 from tierce_jiva.findings import Unread
+from tierce_jiva.frame_head import Extension
 from tierce_jiva.in_flight import InFlight
 from tierce_jiva.links import Link, Links, LinkState
 from tierce_jiva.pending import Pending
 from tierce_jiva.regions import EXTENT_SHIFT, Extents
 from tierce_jiva.replica_data import name_extents
 from tierce_jiva.target_actions import Agenda, ForgetFile, LocalReader, ReadFile
-from tierce_jiva.trips import stamp
 from tierce_jiva.wire import BATCH_BYTES_MAX, Frame, Kind, check_data, check_unread, is_within
 
 
@@ -159,6 +159,7 @@ class ReadPath:
         buffers."""
         for reading in [reading for reading in self._readings if reading.since < before]:
             del self._readings[reading]
+            self._stamp_silent(reading)
             self._in_flight.unwatch()
             for request in reading.requests:
                 request.status = status
@@ -282,8 +283,11 @@ class ReadPath:
         )
         self._readings[reading] = None
         self._in_flight.watcher_count += 1
-        answer = partial(self._answered, reading)
-        links.ask_extents(link, Kind.READ, extents, answer)
+        answer, timing, told = partial(self._answered, reading), links.timing, None
+        if timing.tracer.live or links.now < timing.until:
+            is_timed = links.now < timing.until
+            told = timing.extension(requests, link.name, order, is_timed=is_timed)
+        links.ask_extents(link, Kind.READ, extents, answer, told)
 
     def _answered(self, reading: _Reading, frame: Frame | None) -> None:
         if reading not in self._readings:
@@ -301,9 +305,10 @@ class ReadPath:
             answers.add(Op.READ, len(requests), 0, elapsed_ns)
             if frame.kind is not Kind.DATA:
                 answers.fail(Op.READ, len(requests))
-            if elapsed_ns > self._agenda.tracer.note_ns:
-                stamp(self._agenda.tracer, link.name, requests, reading.asked_at, elapsed_ns)
+            if elapsed_ns > self._links.timing.tracer.note_ns:
+                self._stamp(reading, frame.extension)
         if frame is None:
+            self._stamp_silent(reading)
             self._remote(requests, reading.completed, reading.since, tried)
         elif frame.kind is not Kind.DATA:
             self._unread(reading, check_unread(frame, reading.extents))
@@ -316,6 +321,16 @@ class ReadPath:
         in_flight.watcher_count -= 1
         if in_flight.begun and not in_flight.watcher_count:
             in_flight.begun.clear()
+
+    def _stamp_silent(self, reading: _Reading) -> None:
+        """It was not answered: who was asked is what it has waited for."""
+        if (self._links.now - reading.asked_at) * 1e9 > self._links.timing.tracer.note_ns:
+            self._stamp(reading, None)
+
+    def _stamp(self, reading: _Reading, told: Extension | None) -> None:
+        now, timing, name = self._links.now, self._links.timing, reading.link.name
+        elapsed_ns = int((now - reading.asked_at) * 1e9)
+        timing.stamp(reading.requests, name, now, elapsed_ns, reading.order, told)
 
     def _unread(self, reading: _Reading, parts: list[tuple[int, int]]) -> None:
         """A replica can't read: what it names, or all of it, is asked of another one, and the rest

@@ -21,6 +21,7 @@ comes back with what was durable.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tierce import Extent, ProtocolError
@@ -62,6 +63,7 @@ class Replica:
         head: Which file holds its bytes now.
         facts: What else WELCOME tells: where the head file lies, the process's incarnation.
         admit: Asks the store before each batch; None if the store lets none wait.
+        clock: Returns nanoseconds, for how long it has what it is to time; nothing depends on it.
     """
 
     def __init__(
@@ -76,11 +78,14 @@ class Replica:
         head: str,
         facts: dict[str, Any],
         admit: Admit | None = None,
+        clock: Callable[[], int] = lambda: 0,
     ) -> None:
         self.name = name
         self._actions: list[Action] = []
         self._keeper = RecordKeeper(record, self._actions)
-        self._bytes = ReplicaBytes(store, size_bytes, self._keeper, self._actions, self._answer)
+        self._bytes = ReplicaBytes(
+            store, size_bytes, self._keeper, self._actions, self._answer, clock
+        )
         self._regions = Regions(size_bytes)
         self._head = head
         #: Marked at the start of this process, and not written again since.
@@ -115,9 +120,9 @@ class Replica:
         if self._held is not None:
             self._held.drop(connection)
 
-    def received(self, connection: int, frames: list[Frame]) -> list[Action]:
-        """Take what has arrived on a connection. What breaks the protocol ends the connection;
-        what came before it is applied and answered."""
+    def received(self, connection: int, frames: list[Frame], arrived_ns: int = 0) -> list[Action]:
+        """Take what has arrived on a connection, and when. What breaks the protocol ends the
+        connection; what came before it is applied and answered."""
         answers: list[bytes] = []
         keeper, batch, held = self._keeper, Kind.BATCH, self._held
         try:
@@ -137,13 +142,16 @@ class Replica:
                     self._refuse(connection, frame.sequence, "ballot")
                     break
                 if frame.kind is batch:
-                    if held is not None and held.must_wait(connection, frame, frames):
+                    if held is not None and held.must_wait(connection, frame, frames, arrived_ns):
                         self._actions.append(Pause(connection))
                         break
-                    failures = self._bytes.apply(frame)
-                    answers.append(encode_ack(frame.sequence, promised, failures))
+                    if frame.extension is None:
+                        failures = self._bytes.apply(frame)
+                        answers.append(encode_ack(frame.sequence, promised, failures))
+                    else:
+                        answers.append(self._bytes.apply_watched(frame, arrived_ns))
                 else:
-                    self._bytes.ask(connection, frame)
+                    self._bytes.ask(connection, frame, arrived_ns)
         except ProtocolError as error:
             self._actions.append(Hangup(connection, str(error)))
             self.disconnected(connection)
@@ -161,7 +169,7 @@ class Replica:
             batch, *frames = frames
             failures = self._bytes.refuse(batch, error)
             self._answer(connection, encode_ack(batch.sequence, self._keeper.promised, failures))
-        actions = self._take_actions() + self.received(connection, frames)
+        actions = self._take_actions() + self.received(connection, frames, held.arrived_ns)
         return actions if self._held else [*actions, Resume(connection)]
 
     def saved(self) -> list[Action]:
@@ -240,18 +248,14 @@ class Replica:
             self._refuse(connection, sequence, "identity")
             return
         self._connections[connection] = True
-        self._say(
-            connection,
-            sequence,
-            self._facts
-            | {
-                "kind": "welcome",
-                "promised": self.record.promised.to_json(),
-                "boot_id": self._boot_id,
-                "size_bytes": self._size_bytes,
-                "knows": KNOWN,
-            },
-        )
+        message = {
+            "kind": "welcome",
+            "promised": self.record.promised.to_json(),
+            "boot_id": self._boot_id,
+            "size_bytes": self._size_bytes,
+            "knows": KNOWN,
+        }
+        self._say(connection, sequence, self._facts | message)
 
     def _prepare(self, connection: int, sequence: int, ballot: Ballot, *, is_again: bool) -> None:
         if ballot < self.record.promised:
@@ -266,23 +270,19 @@ class Replica:
 
         def answer() -> None:
             record = self.record
-            self._say(
-                connection,
-                sequence,
-                {
-                    "kind": "promise",
-                    "accepted": record.accepted.to_json(),
-                    "bids": [bid.to_json() for bid in joined],
-                    "counts": record.counts(self._boot_id),
-                    "marks": self._regions.to_hex(record.marks),
-                    "order": record.order.to_json(),
-                    "settled": record.settled.to_json(),
-                    "suspect": record.suspect,
-                    "doubt": self._regions.to_hex(self._doubt()),
-                    "copied": not is_same(record.head, self._head),
-                }
-                | self._began.to_json(),
-            )
+            message = {
+                "kind": "promise",
+                "accepted": record.accepted.to_json(),
+                "bids": [bid.to_json() for bid in joined],
+                "counts": record.counts(self._boot_id),
+                "marks": self._regions.to_hex(record.marks),
+                "order": record.order.to_json(),
+                "settled": record.settled.to_json(),
+                "suspect": record.suspect,
+                "doubt": self._regions.to_hex(self._doubt()),
+                "copied": not is_same(record.head, self._head),
+            }
+            self._say(connection, sequence, message | self._began.to_json())
 
         if ballot == self.record.promised and not self._keeper.is_saving:
             answer()
@@ -380,11 +380,8 @@ class Replica:
 
     def _refuse(self, connection: int, sequence: int, why: str) -> None:
         """Say why not. The connection stays: the target decides what that means for it."""
-        self._say(
-            connection,
-            sequence,
-            {"kind": "refused", "why": why, "promised": self.record.promised.to_json()},
-        )
+        promised = self.record.promised.to_json()
+        self._say(connection, sequence, {"kind": "refused", "why": why, "promised": promised})
 
     def _say(self, connection: int, sequence: int, message: dict[str, Any]) -> None:
         self._answer(connection, encode_control(sequence, self.record.promised, message))

@@ -7,6 +7,8 @@ from typing import Protocol
 import attrs
 
 from tierce_jiva.ballot import Record
+from tierce_jiva.frame_head import Asking
+from tierce_jiva.watched import Watched
 
 
 class Store(Protocol):
@@ -80,6 +82,7 @@ class Fetch:
     sequence: int
     extents: tuple[tuple[int, int], ...]
     buffer: bytearray
+    watched: Watched | None = None
 
 
 @attrs.frozen
@@ -111,11 +114,20 @@ class Reopen:
 
 @attrs.frozen
 class Report:
-    """Tell operators."""
+    """Tell operators; `asking` is whose frame it came of, if that is followed."""
 
     code: str
     message: str
     severity: str = "warning"
+    asking: Asking | None = None
+
+
+@attrs.frozen
+class Log:
+    """Write a line to the replica's log about a frame that is followed."""
+
+    message: str
+    asking: Asking
 
 
 @attrs.frozen
@@ -137,5 +149,6 @@ Action = (
     | FindExtents
     | Reopen
     | Report
+    | Log
     | Stop
 )

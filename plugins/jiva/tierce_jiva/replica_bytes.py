@@ -9,15 +9,17 @@ holes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from tierce import Code, Extent, ProtocolError, Status
+from tierce_jiva.frame_head import Asking, Stages
 from tierce_jiva.record_keeper import RecordKeeper
 from tierce_jiva.replica_actions import (
     Action,
     DigestExtents,
     Fetch,
     FindExtents,
+    Log,
     Report,
     Stop,
     Store,
@@ -31,6 +33,7 @@ from tierce_jiva.replica_data import (
     refuse_batch,
     unread_of,
 )
+from tierce_jiva.watched import Watched, asking_of
 from tierce_jiva.wire import (
     BATCH_BYTES_MAX,
     STATUS_BYTES_MAX,
@@ -46,6 +49,10 @@ from tierce_jiva.wire import (
 TOLD_COUNT_MAX = 1000
 
 
+#: A flush: its connection, its sequence, and how it is watched.
+_Flush = tuple[int, int, Watched | None]
+
+
 class ReplicaBytes:
     """The bytes of one replica.
 
@@ -55,6 +62,7 @@ class ReplicaBytes:
         keeper: The replica's record.
         actions: Where what waits is asked for.
         answer: Sends a frame on a connection, if that is still there.
+        clock: Returns nanoseconds, for durations.
     """
 
     def __init__(
@@ -64,12 +72,14 @@ class ReplicaBytes:
         keeper: RecordKeeper,
         actions: list[Action],
         answer: Callable[[int, bytes], None],
+        clock: Callable[[], int] = lambda: 0,
     ) -> None:
         self._store = store
         self._size_bytes = size_bytes
         self._keeper = keeper
         self._actions = actions
         self._answer = answer
+        self._clock = clock
         #: The store was opened anew after the sync that failed.
         self.is_reopened = False
         #: A sync has failed, and nobody was told yet: what is read may be what the disk had before.
@@ -78,10 +88,9 @@ class ReplicaBytes:
         self._told: dict[str, Code] = {}
         #: Extents that they were told of as unreadable.
         self._told_unread: set[tuple[int, int]] = set()
-        #: (connection, sequence) of the flushes that the sync under way answers, and of those that
-        #: arrived after it began.
-        self._syncing: list[tuple[int, int]] | None = None
-        self._to_sync: list[tuple[int, int]] = []
+        #: The flushes that the sync under way answers, and those that arrived after it began.
+        self._syncing: list[_Flush] | None = None
+        self._to_sync: list[_Flush] = []
 
     def apply(self, frame: Frame) -> list[tuple[int, Code]]:
         """Apply a batch; return the index of each entry that failed, and what happened to it.
@@ -93,10 +102,24 @@ class ReplicaBytes:
             return [(index, Code.WRITE_ERROR) for index in range(frame.count)]
         failures = apply_batch(self._store, frame, self._size_bytes)
         if failures:
-            self._tell("write", failures[0][1])
+            extension = frame.extension
+            self._tell("write", failures[0][1], extension.asking if extension else None)
         elif self._told:
             self._told.pop("write", None)
         return failures
+
+    def apply_watched(self, frame: Frame, arrived_ns: int) -> bytes:
+        """Apply a batch that came with an extension; return its answer.
+
+        Raises:
+            ProtocolError: As `apply`.
+        """
+        assert frame.extension is not None
+        watched = Watched(frame.extension, arrived_ns, self._clock())
+        failures = self.apply(frame)
+        self._end(watched, f"apply {frame.count} operations")
+        ack = encode_ack(frame.sequence, self._keeper.promised, failures)
+        return watched.tell(ack, Stages.QUEUE_APPLY)
 
     def refuse(self, frame: Frame, error: OSError) -> list[tuple[int, Code]]:
         """Fail every entry of a batch that the store has not admitted."""
@@ -104,19 +127,19 @@ class ReplicaBytes:
         self._tell("write", failures[0][1])
         return failures
 
-    def ask(self, connection: int, frame: Frame) -> None:
-        """Take a FLUSH, READ, DIGEST or STATUS.
+    def ask(self, connection: int, frame: Frame, arrived_ns: int = 0) -> None:
+        """Take a FLUSH, READ, DIGEST or STATUS, which came at that time.
 
         Raises:
             ProtocolError: It is something else, or asks for what is not there.
         """
         if frame.kind is Kind.FLUSH:
-            self._flush(connection, frame)
+            self._flush(connection, frame, arrived_ns)
         elif frame.kind is Kind.READ:
             extents = extents_of(frame, self._size_bytes)
             if sum(length for _, length in extents) > BATCH_BYTES_MAX:
                 raise ProtocolError(f"a READ asks for more than {BATCH_BYTES_MAX} bytes")
-            self._read(connection, frame.sequence, extents)
+            self._read(connection, frame, extents, arrived_ns)
         elif frame.kind is Kind.DIGEST:
             wanted = DigestExtents(connection, frame.sequence, extents_of(frame, self._size_bytes))
             self._actions.append(wanted)
@@ -135,10 +158,13 @@ class ReplicaBytes:
         """The last `Sync` has ended."""
         assert self._syncing is not None
         done, self._syncing = self._syncing, None
+        for _, _, watched in done:
+            if watched is not None:
+                self._end(watched, "flush")
         if error is None:
             self._told.pop("flush", None)
-            for connection, sequence in done:
-                self._answer(connection, encode_ack(sequence, self._keeper.promised))
+            for flush in done:
+                self._answer_flush(flush, ())
         else:
             self._sync_failed(done, Status.from_oserror(error, Code.WRITE_ERROR).code)
         if self._to_sync:
@@ -147,6 +173,8 @@ class ReplicaBytes:
     def fetched(self, fetch: Fetch, error: OSError | None) -> None:
         """The bytes of a `Fetch` are in its buffer, or can't be had."""
         promised = self._keeper.promised
+        if fetch.watched is not None:
+            self._end(fetch.watched, f"read {len(fetch.buffer)} bytes")
         frame = encode_data(fetch, promised) if error is None else self._unread(fetch, error)
         self._answer_reader(fetch.connection, frame)
 
@@ -172,39 +200,58 @@ class ReplicaBytes:
 
     # -- flushes -----------------------------------------------------------------------------------
 
-    def _flush(self, connection: int, frame: Frame) -> None:
+    def _flush(self, connection: int, frame: Frame, arrived_ns: int) -> None:
         if self._keeper.record.suspect and not self.is_reopened:
             failed = encode_ack(frame.sequence, frame.ballot, [(0, Code.WRITE_ERROR)])
             self._answer(connection, failed)
             return
-        self._to_sync.append((connection, frame.sequence))
+        extension = frame.extension
+        watched = None if extension is None else Watched(extension, arrived_ns)
+        self._to_sync.append((connection, frame.sequence, watched))
         if self._syncing is None:
             self._begin_sync()
 
     def _begin_sync(self) -> None:
         self._syncing, self._to_sync = self._to_sync, []
+        for _, _, watched in self._syncing:
+            if watched is not None:
+                watched.began_ns = self._clock()
         self._actions.append(Sync())
 
-    def _sync_failed(self, flushes: list[tuple[int, int]], code: Code) -> None:
+    def _answer_flush(self, flush: _Flush, failures: Iterable[tuple[int, Code]]) -> None:
+        connection, sequence, watched = flush
+        frame = encode_ack(sequence, self._keeper.promised, failures)
+        if watched is not None:
+            frame = watched.tell(frame, Stages.SYNC_WAIT_SYNC)
+        self._answer(connection, frame)
+
+    def _sync_failed(self, flushes: list[_Flush], code: Code) -> None:
         """Say so, but only once it is durable that the cache can't be trusted any more."""
-        self._tell("flush", code)
+        self._tell("flush", code, asking_of([watched for _, _, watched in flushes]))
         self._keeper.change(suspect=True)
         self.is_reopened = False
         self._is_failing = True
 
         def answer() -> None:
             self._is_failing = False
-            for connection, sequence in flushes:
-                frame = encode_ack(sequence, self._keeper.promised, [(0, code)])
-                self._answer(connection, frame)
+            for flush in flushes:
+                self._answer_flush(flush, [(0, code)])
 
         self._keeper.then(answer)
 
     # -- reads -------------------------------------------------------------------------------------
 
-    def _read(self, connection: int, sequence: int, extents: tuple[tuple[int, int], ...]) -> None:
-        length = sum(length for _, length in extents)
-        fetch = Fetch(connection, sequence, extents, bytearray(length))
+    def _read(
+        self,
+        connection: int,
+        frame: Frame,
+        extents: tuple[tuple[int, int], ...],
+        arrived_ns: int,
+    ) -> None:
+        length, watched = sum(length for _, length in extents), None
+        if frame.extension is not None:
+            watched = Watched(frame.extension, arrived_ns, self._clock())
+        fetch = Fetch(connection, frame.sequence, extents, bytearray(length), watched)
         view, position = memoryview(fetch.buffer), 0
         try:
             for offset, length in extents:
@@ -229,19 +276,31 @@ class ReplicaBytes:
 
     def _unread(self, asked: Fetch | DigestExtents, error: OSError) -> bytes:
         parts = unread_of(error, asked.extents)
-        self._read_failed(parts)
-        return encode_unread(asked.sequence, self._keeper.promised, parts)
+        watched = asked.watched if isinstance(asked, Fetch) else None
+        self._read_failed(parts, watched.asking if watched else None)
+        frame = encode_unread(asked.sequence, self._keeper.promised, parts)
+        return watched.tell(frame, Stages.QUEUE_READ) if watched else frame
 
-    def _read_failed(self, parts: list[tuple[int, int]]) -> None:
+    def _end(self, watched: Watched, what: str) -> None:
+        """It is done."""
+        watched.ended_ns = self._clock()
+        if watched.is_slow:
+            assert watched.asking is not None
+            waited_ms = max(watched.began_ns - watched.arrived_ns, 0) / 1e6
+            took_ms = (watched.ended_ns - watched.began_ns) / 1e6
+            message = f"waited {waited_ms:.1f} ms and took {took_ms:.1f} ms to {what}"
+            self._actions.append(Log(message, watched.asking))
+
+    def _read_failed(self, parts: list[tuple[int, int]], asking: Asking | None = None) -> None:
         if self.is_cut():
             return
         fresh = [part for part in parts if part not in self._told_unread]
         if not parts:
-            self._tell("read", Code.READ_ERROR)
+            self._tell("read", Code.READ_ERROR, asking)
         elif fresh and len(self._told_unread) < TOLD_COUNT_MAX:
             self._told_unread.update(fresh)
             message = f"can't read {name_extents(fresh)}: its disk failed"
-            self._actions.append(Report("jiva.replica.read-failed", message, "error"))
+            self._actions.append(Report("jiva.replica.read-failed", message, "error", asking))
 
     def is_cut(self) -> bool:
         """True if bytes are missing: then the replica stops, and nothing is written that would
@@ -254,11 +313,11 @@ class ReplicaBytes:
             return True
         return False
 
-    def _tell(self, what: str, failure: Code) -> None:
+    def _tell(self, what: str, failure: Code, asking: Asking | None = None) -> None:
         """Tell operators of a failure, and not again of the same until it has gone well once."""
         if self._told.get(what) is not failure:
             self._told[what] = failure
             why = "its disk is full" if failure is Code.NO_SPACE else "its disk failed"
             self._actions.append(
-                Report(f"jiva.replica.{what}-failed", f"can't {what}: {why}", "error")
+                Report(f"jiva.replica.{what}-failed", f"can't {what}: {why}", "error", asking)
             )

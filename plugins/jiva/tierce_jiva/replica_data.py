@@ -9,6 +9,7 @@ from crc32c import crc32c
 
 from tierce import BatchEntry, Code, Op, ProtocolError, Status, UnreadableError
 from tierce_jiva.ballot import Ballot
+from tierce_jiva.frame_head import Stages
 from tierce_jiva.replica_actions import Fetch, Store
 from tierce_jiva.wire import ENTRY, Frame, Kind, encode
 
@@ -122,4 +123,6 @@ def encode_data(fetch: Fetch, promised: Ballot) -> bytes:
         count=len(entries),
         payload_bytes=len(view),
     )
+    if fetch.watched is not None:
+        front = fetch.watched.tell(front, Stages.QUEUE_READ)
     return front + fetch.buffer

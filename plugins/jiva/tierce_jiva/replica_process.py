@@ -29,6 +29,7 @@ from tierce import (
     TierceError,
 )
 from tierce_jiva.folder import ReplicaFolder
+from tierce_jiva.frame_head import Asking
 from tierce_jiva.replica import Replica
 from tierce_jiva.replica_actions import (
     Action,
@@ -36,6 +37,7 @@ from tierce_jiva.replica_actions import (
     Fetch,
     FindExtents,
     Hangup,
+    Log,
     Pause,
     Reopen,
     Report,
@@ -49,6 +51,7 @@ from tierce_jiva.socket_link import SocketLink, listen
 from tierce_jiva.store_jobs import StoreJobs, actions_of
 from tierce_jiva.stored import kind_of
 from tierce_jiva.waiting_store import WaitingStore
+from tierce_jiva.watched import ids_of
 from tierce_jiva.wire import BATCH_BYTES_MAX, Frame, Kind
 
 if TYPE_CHECKING:
@@ -143,6 +146,7 @@ class ReplicaProcess:
             head=head,
             facts={"incarnation": secrets.randbits(63), "pid": os.getpid(), **where},
             admit=self._admit if type(store).admit is not Store.admit else None,
+            clock=time.perf_counter_ns,
         )
         self._jobs = StoreJobs(store, context, self._offload)
 
@@ -236,7 +240,7 @@ class ReplicaProcess:
 
     def _received(self, number: int, frames: list[Frame]) -> None:
         began = time.perf_counter_ns()
-        self._carry_out(self._replica.received(number, frames))
+        self._carry_out(self._replica.received(number, frames, began))
         count = length = 0
         for frame in frames:
             if frame.kind is Kind.BATCH:
@@ -282,7 +286,9 @@ class ReplicaProcess:
             elif isinstance(action, Pause | Resume):
                 self._hold(action)
             elif isinstance(action, Report):
-                self._emit(action.code, action.message, action.severity)
+                self._emit(action.code, action.message, action.severity, action.asking)
+            elif isinstance(action, Log):
+                self._context.logger.info(action.message, extra=ids_of(action.asking))
             else:
                 self._stop(action)
 
@@ -321,10 +327,12 @@ class ReplicaProcess:
         self._emit("jiva.replica.stopped", action.reason, severity="error")
         raise TierceError(action.reason)
 
-    def _emit(self, code: str, message: str, severity: str = "warning") -> None:
-        context = self._context
-        subject = f"volume/{context.volume_name}/{context.member.name}"
-        self._context.emit(Event(code, f"{context.member.name} {message}", subject, severity))
+    def _emit(
+        self, code: str, message: str, severity: str = "warning", asking: Asking | None = None
+    ) -> None:
+        context, name = self._context, self._context.member.name
+        subject = f"volume/{context.volume_name}/{name}"
+        context.emit(Event(code, f"{name} {message}", subject, severity, ids_of(asking)))
 
     def _offload(
         self, work: Callable[[], T], done: Callable[[T | None, OSError | None], None]

@@ -19,11 +19,12 @@ import math
 
 from tierce import Code, Completed, ProtocolError, Request, Status
 from tierce_jiva.admission import Admission
+from tierce_jiva.batch import Batch
 from tierce_jiva.failure_detection import forgive
 from tierce_jiva.findings import Cleared, Due, Failed, Flushed, LeftUnanswered, Unjudged, Useless
 from tierce_jiva.host import Host, State, Volume
 from tierce_jiva.in_flight import InFlight
-from tierce_jiva.links import Batch, Link, Links, LinkState
+from tierce_jiva.links import Link, Links, LinkState
 from tierce_jiva.membership import MembershipController
 from tierce_jiva.options import JivaOptions
 from tierce_jiva.pending import Pending
@@ -53,7 +54,7 @@ class Replicator:
     """
 
     def __init__(self, volume: Volume, options: JivaOptions, host: Host) -> None:
-        self.links = Links(volume.members, Regions(volume.size_bytes))
+        self.links = Links(volume.members, Regions(volume.size_bytes), host.timing)
         self.agenda = agenda = Agenda()
         self._volume = volume
         self._options = options

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import attrs
 
-from tierce import Completed, Event, Request, Tracer, VolumeStatus
+from tierce import Completed, Event, Request, VolumeStatus
 from tierce_jiva.findings import Finding
 from tierce_jiva.links import Head, Link
 
@@ -115,7 +115,6 @@ class Agenda:
         must_repair: There may be an extent that can be made equal now.
         must_refresh: Something has changed that decides who must hold what.
         must_show: Something has changed that operators see.
-        tracer: Where a late answer of a replica leaves its stamp.
     """
 
     __slots__ = (
@@ -127,7 +126,6 @@ class Agenda:
         "must_refresh",
         "must_repair",
         "must_show",
-        "tracer",
     )
 
     def __init__(self) -> None:
@@ -139,7 +137,6 @@ class Agenda:
         self.must_repair = False
         self.must_refresh = False
         self.must_show = False
-        self.tracer = Tracer()
 
     @property
     def is_stirred(self) -> bool:

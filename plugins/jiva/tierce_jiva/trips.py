@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tierce import Code, Request, Tracer
+from tierce import Code
+from tierce_jiva.timing import ROUND_TRIP
 
-#: What a replica's stage is called, before its name, and the stamp of one.
-STAGE = "jiva.replica/"
-_STAMP = STAGE[:-1]
+#: What a replica's stage is called, before its name.
+STAGE = f"{ROUND_TRIP}/"
 
 
 class Uncounted:
@@ -40,10 +40,3 @@ class Uncounted:
 
 
 UNCOUNTED = Uncounted()
-
-
-def stamp(
-    tracer: Tracer, replica: str, requests: list[Request], asked_at: float, elapsed_ns: float
-) -> None:
-    """A replica has answered late: leave its stamp on what waited for it."""
-    tracer.note(requests, _STAMP, int(asked_at * 1e9), int(elapsed_ns), replica)

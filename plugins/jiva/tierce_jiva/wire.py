@@ -1,23 +1,7 @@
 """The protocol between target and replica: frames over TCP. Sans-I/O.
 
-A frame is a header, an extension, a table of entries and a payload; little-endian.
-
-======  ====  =====================================================================
-offset  size  field
-======  ====  =====================================================================
-0       4     magic, ``TJIV``
-4       1     version, 1
-5       1     kind (`Kind`)
-6       2     entries in the table
-8       8     sequence: the sender's own number; an answer carries that of its question
-16      8     ballot, number
-24      8     ballot, target
-32      4     bytes of extension, table and payload together
-36      2     bytes of extension: room for trace context; skipped by who does not know it
-38      2     flags, 0
-40      4     CRC32C of bytes 0 to 39, extension and table; of the payload too but for
-              BATCH and DATA, whose payload is covered entry by entry
-======  ====  =====================================================================
+A frame is a header, an extension, a table of entries and a payload; little-endian. The first two
+are told in `frame_head`.
 
 An entry of BATCH, READ, DATA, DIGEST, STATUS and EXTENTS:
 
@@ -59,13 +43,17 @@ from crc32c import crc32c
 
 from tierce import EXTENT_COUNT_MAX, Code, Extent, ProtocolError
 from tierce_jiva.ballot import Ballot
+from tierce_jiva.frame_head import (
+    CHECK,
+    HEAD,
+    HEADER_BYTES,
+    MAGIC,
+    VERSION,
+    Extension,
+    read_extension,
+    what_is_foreign,
+)
 
-MAGIC = b"TJIV"
-VERSION = 1
-
-_HEAD = struct.Struct("<4sBBHQQQIHH")
-_CHECK = struct.Struct("<I")
-HEADER_BYTES = _HEAD.size + _CHECK.size
 ENTRY = struct.Struct("<BxxxIQIxxxx")
 FAILURE = struct.Struct("<II")
 UNREAD = struct.Struct("<QQ")
@@ -87,7 +75,6 @@ RECEIVE_BYTES = 16 << 20
 #: A remainder up to this size is moved to the buffer's start, which stays in the CPU's cache.
 _MOVE_BYTES = 256 << 10
 
-assert HEADER_BYTES == 44
 assert ENTRY.size == 24
 # A full batch and its table must fit a body, and a frame the buffer, or a link would stand still.
 assert BATCH_BYTES_MAX + ENTRY_COUNT_MAX * ENTRY.size < BODY_BYTES_MAX
@@ -126,6 +113,9 @@ _ENTRY_BYTES = {
 #: What a replica knows to answer beside the questions of the first release, as its WELCOME says.
 KNOWN = (Kind.STATUS.name,)
 _NOTHING = memoryview(b"")
+#: Bound here: a method of an imported name is made anew for each call, which costs 80 ns.
+_pack_head, _unpack_head, _HEAD_BYTES = HEAD.pack, HEAD.unpack_from, HEAD.size
+_pack_check, _unpack_check = CHECK.pack, CHECK.unpack_from
 _KINDS = {int(kind): kind for kind in Kind}
 
 #: The failures that a replica reports, by their number on the wire.
@@ -151,6 +141,7 @@ class Frame:
         ballot_target: Of the ballot it was sent in.
         table: The entries.
         payload: What follows them.
+        extension: What it tells besides; None of most.
     """
 
     kind: Kind
@@ -160,6 +151,7 @@ class Frame:
     ballot_target: int
     table: memoryview
     payload: memoryview
+    extension: Extension | None = None
 
     @property
     def ballot(self) -> Ballot:
@@ -203,7 +195,7 @@ def encode(
         payload_bytes: BATCH and DATA: how many bytes of payload the caller sends right behind.
     """
     body = len(table) + len(payload) + payload_bytes
-    head = _HEAD.pack(
+    head = _pack_head(
         MAGIC, VERSION, kind, count, sequence, ballot.number, ballot.target, body, 0, 0
     )
     check = crc32c(head)
@@ -211,7 +203,7 @@ def encode(
         check = crc32c(table, check)
     if payload:
         check = crc32c(payload, check)
-    return b"".join((head, _CHECK.pack(check), table, payload))
+    return b"".join((head, _pack_check(check), table, payload))
 
 
 def encode_control(sequence: int, ballot: Ballot, message: Mapping[str, Any]) -> bytes:
@@ -357,13 +349,13 @@ class FrameReader:
         buffer, end, start = self._buffer, self._end, self._start
         frames = []
         while end - start >= HEADER_BYTES:
-            magic, version, number, entries, sequence, ballot, target, body, extension, _ = (
-                _HEAD.unpack_from(buffer, start)
+            magic, version, number, entries, sequence, ballot, target, body, size, flags = (
+                _unpack_head(buffer, start)
             )
-            table_at = start + HEADER_BYTES + extension
+            table_at = start + HEADER_BYTES + size
             kind = _KINDS.get(number)
             if magic != MAGIC or version != VERSION or kind is None:
-                raise ProtocolError(_what_is_foreign(magic, version, number))
+                raise ProtocolError(what_is_foreign(magic, version, number))
             payload_at = table_at + entries * _ENTRY_BYTES[kind]
             stop = start + HEADER_BYTES + body
             if body > BODY_BYTES_MAX or entries > ENTRY_COUNT_MAX or payload_at > stop:
@@ -374,23 +366,18 @@ class FrameReader:
             if end < stop:
                 break
             covered = payload_at if kind is Kind.BATCH or kind is Kind.DATA else stop
-            check = crc32c(buffer[start : start + _HEAD.size])
+            check = crc32c(buffer[start : start + _HEAD_BYTES])
             if covered > start + HEADER_BYTES:
                 check = crc32c(buffer[start + HEADER_BYTES : covered], check)
-            if check != _CHECK.unpack_from(buffer, start + _HEAD.size)[0]:
+            if check != _unpack_check(buffer, start + _HEAD_BYTES)[0]:
                 raise ProtocolError(f"a frame of kind {kind.name} has a wrong checksum")
             table, payload = _NOTHING, _NOTHING
             if body:
                 table, payload = buffer[table_at:payload_at], buffer[payload_at:stop]
-            frames.append(Frame(kind, entries, sequence, ballot, target, table, payload))
+            frame = Frame(kind, entries, sequence, ballot, target, table, payload)
+            if size or flags:
+                frame.extension = read_extension(buffer[table_at - size : table_at], flags)
+            frames.append(frame)
             start = stop
         self._start = start
         return frames
-
-
-def _what_is_foreign(magic: bytes, version: int, number: int) -> str:
-    if magic != MAGIC:
-        return f"not the replica protocol: it starts with {magic!r}, expected {MAGIC!r}"
-    if version != VERSION:
-        return f"replica protocol version {version}, this side speaks {VERSION}: upgrade the older"
-    return f"a frame of unknown kind {number}"

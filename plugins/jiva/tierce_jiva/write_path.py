@@ -5,18 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from crc32c import crc32c
-
 from tierce import GOOD, Code, Completed, Op, ProtocolError, Request, Status
+from tierce_jiva.batch import Batch, Buffer, encode_batch
 from tierce_jiva.findings import AtFault, Failed, Flushed, LeftUnanswered, Unequal
+from tierce_jiva.frame_head import Extension, extended
 from tierce_jiva.in_flight import GRANULE_SHIFT, InFlight
-from tierce_jiva.links import Batch, Buffer, Link, Links
+from tierce_jiva.links import Link, Links
 from tierce_jiva.target_actions import Agenda
-from tierce_jiva.trips import stamp
 from tierce_jiva.unflushed import Unflushed
 from tierce_jiva.wire import (
     BATCH_BYTES_MAX,
-    ENTRY,
     ENTRY_COUNT_MAX,
     Frame,
     Kind,
@@ -39,32 +37,6 @@ _REASONS = {
 }
 
 
-def encode_batch(links: Links, sequence: int, requests: Iterable[Request]) -> list[Buffer]:
-    """Return a BATCH frame: its front, then the requests' own buffers."""
-    pack, write = ENTRY.pack, Op.WRITE
-    entries: list[bytes] = []
-    buffers: list[Buffer] = [b""]
-    length = 0
-    for request in requests:
-        if request.op is write:
-            data = request.buffer
-            assert data is not None
-            entries.append(pack(write, request.length, request.offset, crc32c(data)))
-            buffers.append(data)
-            length += request.length
-        else:
-            entries.append(pack(request.op, request.length, request.offset, 0))
-    buffers[0] = encode(
-        Kind.BATCH,
-        sequence,
-        links.ballot,
-        table=b"".join(entries),
-        count=len(entries),
-        payload_bytes=length,
-    )
-    return buffers
-
-
 class WritePath:
     """What the replicas have not all answered yet.
 
@@ -82,6 +54,7 @@ class WritePath:
         self._in_flight = in_flight
         self._unflushed = unflushed
         self._agenda = agenda
+        self._timing = links.timing
         #: Links that every write goes to: the required ones and one that is rebuilt; their bits.
         self.targets: tuple[Link, ...] = ()
         self._target_mask = 0
@@ -112,7 +85,7 @@ class WritePath:
     def _send(self, requests: list[Request], completed: Completed) -> None:
         links = self._links
         links.sequence = sequence = links.sequence + 1
-        buffers = encode_batch(links, sequence, requests)
+        buffers = encode_batch(links.ballot, sequence, requests)
         # As `InFlight.add` and `Unflushed.add`: a call for each costs as much as all that it does.
         granules, unflushed = self._in_flight.granules, self._unflushed.current
         for request in requests:
@@ -132,8 +105,25 @@ class WritePath:
             link.writes[sequence] = batch
             if link.is_current:
                 link.outgoing += buffers
+        if self._timing.tracer.live or now < self._timing.until:
+            self._mark(batch, self.targets, is_timed=now < self._timing.until)
+            for link in self.targets:
+                if link.is_current:
+                    link.outgoing[-len(buffers) :] = batch.frame_for(link.bit)
         if len(unflushed) + self._unflushed.owed_count > UNFLUSHED_COUNT_MAX:
             self.flush([], None)
+
+    def _mark(self, batch: Batch, links: Iterable[Link], *, is_timed: bool) -> None:
+        """Have each of these links be told whose frame it is, or that it is timed."""
+        front = batch.buffers[0]
+        assert isinstance(front, bytes), "a frame begins with bytes of its own"
+        batch.fronts = {}
+        tracer = self._timing.tracer
+        trace = tracer.sampled(batch.requests) if tracer.live else None
+        for link in links:
+            told = self._timing.told(trace, link.name, batch.sequence, is_timed=is_timed)
+            if told is not None:
+                batch.fronts[link.bit] = extended(front, told)
 
     def flush(self, requests: list[Request], completed: Completed | None) -> Batch:
         """Send one flush for all of `requests`, to the required replicas; to those in doubt once
@@ -145,10 +135,12 @@ class WritePath:
         batch = Batch(sequence, requests, completed, frame, mask, mask, links.now, links.now)
         batch.is_flush, batch.epoch = True, self._unflushed.begin_flush()
         self._unflushed.owed_count = 0
+        if self._timing.tracer.is_on:
+            self._mark(batch, links.of(mask), is_timed=True)
         for link in links.of(mask):
             link.flushes[sequence] = batch
             if link.is_current and not link.is_in_doubt:
-                link.outgoing += frame
+                link.outgoing += batch.frame_for(link.bit)
         return batch
 
     def send_flushes(self, link: Link) -> None:
@@ -158,7 +150,7 @@ class WritePath:
             batch.failed &= ~link.bit
             if not batch.failed:
                 batch.failures = None
-            link.outgoing += batch.buffers
+            link.outgoing += batch.frame_for(link.bit)
 
     def acknowledged(self, link: Link, frame: Frame) -> bool:
         """Take an ACK; False if it answers no write and no flush."""
@@ -176,10 +168,10 @@ class WritePath:
         del table[sequence]
         batch.waiting &= ~link.bit
         # As `_count`, whose call costs as much as all that it does.
-        op, count = WRITE, len(batch.requests) or 1
+        op, count, timing = WRITE, len(batch.requests) or 1, self._timing
         elapsed_ns = (self._links.now - batch.asked_at) * 1e9
-        if elapsed_ns > self._agenda.tracer.note_ns:
-            stamp(self._agenda.tracer, link.name, batch.requests, batch.asked_at, elapsed_ns)
+        if elapsed_ns > timing.tracer.note_ns:
+            self._stamp(batch, link, frame.extension)
         if batch.is_flush:
             op = FLUSH
             self._has_flushed(link, batch.epoch)
@@ -232,8 +224,9 @@ class WritePath:
         now = self._links.now
         link.is_current = True
         for batch in link.writes.values():
+            self._stamp_silent(batch, [link])
             batch.asked_at = now
-            link.outgoing += batch.buffers
+            link.outgoing += batch.frame_for(link.bit)
         if not link.is_in_doubt:
             self.send_flushes(link)
 
@@ -244,6 +237,7 @@ class WritePath:
         for batch in self._under_way():
             if batch.began_at >= before or batch.completed is None:
                 continue
+            self._stamp_silent(batch, self._links.of(batch.waiting & ~batch.failed))
             if batch.is_flush:
                 # It goes on by itself: what it makes durable is durable.
                 self._answer_all(batch, status)
@@ -255,6 +249,13 @@ class WritePath:
             self._end(batch, dict.fromkeys(range(len(batch.requests)), status), batch.waiting)
         if silent:
             self._agenda.findings.append(LeftUnanswered(self._links.of(silent)))
+
+    def _stamp_silent(self, batch: Batch, links: Iterable[Link]) -> None:
+        """It is given up, or sent again: these have not answered it."""
+        elapsed_ns = (self._links.now - batch.asked_at) * 1e9
+        for link in links:
+            if elapsed_ns > self._timing.tracer.note_ns:
+                self._stamp(batch, link, None)
 
     @property
     def is_idle(self) -> bool:
@@ -280,22 +281,30 @@ class WritePath:
             if index >= max(len(batch.requests), 1):
                 raise ProtocolError(f"an ACK names entry {index} of {len(batch.requests)}")
             failures[index] = code
-        self._count(batch, link, frame.count)
+        self._count(batch, link, frame.count, frame.extension)
         # What follows for the link is seen to first, then the batch is judged.
         self._agenda.findings.append(Failed(batch, link))
 
-    def _count(self, batch: Batch, link: Link, failed: int) -> None:
+    def _count(self, batch: Batch, link: Link, failed: int, told: Extension | None = None) -> None:
         """So many of a batch have failed on a replica, or were never answered by it."""
-        op, requests, tracer = (
-            FLUSH if batch.is_flush else WRITE,
-            batch.requests,
-            self._agenda.tracer,
-        )
+        op = FLUSH if batch.is_flush else WRITE
         elapsed_ns = (self._links.now - batch.asked_at) * 1e9
-        link.answers.add(op, len(requests) or 1, 0, elapsed_ns)
+        link.answers.add(op, len(batch.requests) or 1, 0, elapsed_ns)
         link.answers.fail(op, failed)
-        if elapsed_ns > tracer.note_ns:
-            stamp(tracer, link.name, requests, batch.asked_at, elapsed_ns)
+        if elapsed_ns > self._timing.tracer.note_ns:
+            self._stamp(batch, link, told)
+
+    def _stamp(self, batch: Batch, link: Link, told: Extension | None) -> None:
+        """A replica has answered late, or not at all, or one of the batch is followed."""
+        now = self._links.now
+        elapsed_ns = int((now - batch.asked_at) * 1e9)
+        self._timing.stamp(batch.requests, link.name, now, elapsed_ns, batch.sequence, told)
+
+    def _stamp_settled(self, batch: Batch) -> None:
+        """It is settled, and that took long, or one of it is followed."""
+        began_ns = int(batch.began_at * 1e9)
+        elapsed_ns = int(self._links.now * 1e9) - began_ns
+        self._timing.note(batch.requests, "jiva.replicate", began_ns, elapsed_ns)
 
     def judge(self, batch: Batch) -> None:
         """If all but those that failed have answered: either they are at fault, or the world is."""
@@ -340,6 +349,8 @@ class WritePath:
 
     def _answer_all(self, batch: Batch, status: Status) -> None:
         if batch.completed is not None:
+            if (self._links.now - batch.began_at) * 1e9 > self._timing.tracer.note_ns:
+                self._stamp_settled(batch)
             for request in batch.requests:
                 request.status = status
             self._agenda.complete(batch.requests, batch.completed)
@@ -371,4 +382,6 @@ class WritePath:
             extents = [(request.offset, request.length) for request in unequal]
             self._agenda.findings.append(Unequal(extents, lacking))
         if batch.completed is not None:
+            if (self._links.now - batch.began_at) * 1e9 > self._timing.tracer.note_ns:
+                self._stamp_settled(batch)
             self._agenda.complete(requests, batch.completed)

@@ -19,7 +19,7 @@ from tierce_jiva.write_path import WritePath
 def skip_fdatasync(patch: pytest.MonkeyPatch) -> None:
     """A replica answers a flush and syncs nothing."""
 
-    def flush(self: ReplicaBytes, connection: int, frame: Frame) -> None:
+    def flush(self: ReplicaBytes, connection: int, frame: Frame, _arrived_ns: int) -> None:
         self._answer(connection, encode_ack(frame.sequence, self._keeper.promised))
 
     patch.setattr(ReplicaBytes, "_flush", flush)
@@ -33,11 +33,13 @@ def take_a_failed_fsync_for_success(patch: pytest.MonkeyPatch) -> None:
 def answer_by_a_sync_that_began_before(patch: pytest.MonkeyPatch) -> None:
     """A flush that arrives while a sync runs is answered with it."""
 
-    def flush(genuine: Any, self: ReplicaBytes, connection: int, frame: Frame) -> None:
+    def flush(
+        genuine: Any, self: ReplicaBytes, connection: int, frame: Frame, arrived_ns: int
+    ) -> None:
         if self._syncing is not None:
-            self._syncing.append((connection, frame.sequence))
+            self._syncing.append((connection, frame.sequence, None))
         else:
-            genuine(self, connection, frame)
+            genuine(self, connection, frame, arrived_ns)
 
     wrap(patch, ReplicaBytes, "_flush", flush)
 

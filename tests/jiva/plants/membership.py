@@ -57,7 +57,9 @@ def take_frames_of_a_lower_ballot(patch: pytest.MonkeyPatch) -> None:
         old_writers.setdefault(self, set()).add(writer)
         genuine(self, *args, **kw)
 
-    def received(genuine: Any, self: Replica, connection: int, frames: list[Frame]) -> Any:
+    def received(
+        genuine: Any, self: Replica, connection: int, frames: list[Frame], arrived_ns: int = 0
+    ) -> Any:
         if connection in old_writers.get(self, ()) and connection in self._connections:
             for frame in frames:
                 if frame.kind is Kind.BATCH:
@@ -65,7 +67,7 @@ def take_frames_of_a_lower_ballot(patch: pytest.MonkeyPatch) -> None:
                     ack = encode_ack(frame.sequence, self.record.promised, failures)
                     self._answer(connection, ack)
             return self._take_actions()
-        return genuine(self, connection, frames)
+        return genuine(self, connection, frames, arrived_ns)
 
     wrap(patch, Replica, "_prepare", prepare)
     wrap(patch, Replica, "received", received)
@@ -79,12 +81,14 @@ def promise_lower_ballots(patch: pytest.MonkeyPatch) -> None:
     ) -> None:
         genuine(self, connection, sequence, max(ballot, self.record.promised), **kw)
 
-    def received(genuine: Any, self: Replica, connection: int, frames: list[Frame]) -> Any:
+    def received(
+        genuine: Any, self: Replica, connection: int, frames: list[Frame], arrived_ns: int = 0
+    ) -> Any:
         promised = self.record.promised
         for frame in frames:
             if connection == self._writer and frame.ballot < promised:
                 frame.ballot_number, frame.ballot_target = promised.number, promised.target
-        return genuine(self, connection, frames)
+        return genuine(self, connection, frames, arrived_ns)
 
     wrap(patch, Replica, "_prepare", prepare)
     wrap(patch, Replica, "received", received)

@@ -24,6 +24,7 @@ from tierce_jiva.replica_actions import (
     Fetch,
     FindExtents,
     Hangup,
+    Log,
     Pause,
     Reopen,
     Report,
@@ -182,6 +183,7 @@ class Process(ReplicaShell):
                 "incarnation": self.incarnation,
             },
             admit=self._admit if world.delays_admission else None,
+            clock=self._clock_ns,
         )
         self._admission = world.stream("admission", self.incarnation)
 
@@ -194,7 +196,10 @@ class Process(ReplicaShell):
         for frame in frames:
             if frame.kind is Kind.CONTROL:
                 self._look_for_proof(frame)
-        self.carry_out(self.replica.received(number, frames))
+        self.carry_out(self.replica.received(number, frames, self._clock_ns()))
+
+    def _clock_ns(self) -> int:
+        return int(self.world.now * 1e9)
 
     def disconnected(self, number: int) -> None:
         """A connection has ended."""
@@ -285,6 +290,9 @@ class Process(ReplicaShell):
         if b'"redone", "done": true' in action.data:
             # Whoever hears of it, or nobody: all was written again, and flushed.
             self.world.memory.mend(self.node)
+
+    def log(self, _action: Log) -> None:
+        """Nobody reads it."""
 
     def stop(self, _action: Stop) -> None:
         """It ends itself, and is started again."""

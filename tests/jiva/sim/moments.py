@@ -6,7 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tierce_jiva.wire import HEADER_BYTES, MAGIC, Frame, Kind
+from tierce_jiva.frame_head import HEADER_BYTES, MAGIC
+from tierce_jiva.wire import Frame, Kind
 
 _SEQUENCE_AT = 8
 _EXTENSION_AT = 36

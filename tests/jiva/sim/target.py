@@ -12,13 +12,24 @@ from jiva.sim.history import NEVER, Era
 from jiva.sim.local import SimLocalFiles
 from jiva.sim.machines import UUID, Machine
 from jiva.sim.network import Connection
-from tierce import Capabilities, Completed, Event, Geometry, Request, Status, VolumeStatus
+from tierce import (
+    Capabilities,
+    Completed,
+    Event,
+    Geometry,
+    Request,
+    Status,
+    Trace,
+    Tracer,
+    VolumeStatus,
+)
 from tierce.volume.emulate import Emulator
 from tierce_jiva.ballot import Membership
 from tierce_jiva.host import Host, State, Volume
 from tierce_jiva.links import Head
 from tierce_jiva.replicator import Replicator
 from tierce_jiva.target_actions import Hangup, ReadFile
+from tierce_jiva.timing import Timing
 from tierce_jiva.wire import BATCH_BYTES_MAX, Frame
 
 if TYPE_CHECKING:
@@ -78,11 +89,12 @@ class Target(TargetShell):
         boot_id = machine.boot_id if machine else "a machine without replicas"
         names, bits = tuple(world.nodes), self.random.getrandbits(64)
         self._local = SimLocalFiles(self) if machine else None
+        self._tracer = Tracer(lambda _io: None, every=4) if world.follows else Tracer()
         self._closed: Callable[[], None] | None = None
         self.replicator = Replicator(
             Volume("demo", UUID, world.size_bytes, names, bits, boot_id),
             world.options,
-            Host(local=self._local, wall_ms=world.wall_ms),
+            Host(self._local, world.wall_ms, Timing(self._tracer)),
         )
         self.device = Emulator(_Volume(self))
         self.client = Client(self)
@@ -133,6 +145,7 @@ class Target(TargetShell):
         agenda = self.replicator.agenda
         self.act(agenda)
         for completed, requests in agenda.take_completed().items():
+            self._answered(requests)
             completed(requests)
         for link in self.replicator.links:
             if link.outgoing:
@@ -178,9 +191,20 @@ class Target(TargetShell):
         self.replicator.tick(self.world.now)
 
     def submit(self, batch: list[Request], settled: Completed) -> None:
-        """Take requests, as `JivaDevice.submit` does."""
+        """Take requests, as `JivaDevice.submit` does; some of them are followed."""
+        self._tracer.left -= len(batch)
+        if self._tracer.left < 0:
+            self._tracer.sample(batch, int(self.world.now * 1e9))
         self.replicator.submit(self.world.now, batch, settled)
+        self._answered(batch)
         self.act(self.replicator.agenda)
+
+    def _answered(self, requests: list[Request]) -> None:
+        """Those that were followed are so no more."""
+        for request in requests:
+            if isinstance(request.trace, Trace) and request.status is not None:
+                self.world.tally["followed"] += 1
+                self._tracer.forget(request)
 
     # -- connections -------------------------------------------------------------------------------
 
