@@ -140,19 +140,44 @@ def test_who_reads_nothing_holds_up_nobody(scene: Scene) -> None:
     assert answer(other) == (200, b"small")
 
 
-def test_slow_readers_of_old_answers_are_dropped_so_that_memory_is_bounded(scene: Scene) -> None:
-    slow = []
-    for _index in range(serving.ANSWER_COUNT_MAX + 1):
+def filled(scene: Scene) -> list[socket.socket]:
+    """Return clients that read nothing more of as many long answers as there may be."""
+    clients = []
+    for _index in range(serving.ANSWER_COUNT_MAX):
         scene.gate.page = (bytes(32 << 20),)
         client = scene.client()
         client.sendall(WORK)
         scene.gate.may_go_on.release()
         assert client.recv(1)
-        slow.append(client)
-    assert scene.dropped == len(slow) - serving.ANSWER_COUNT_MAX
+        clients.append(client)
+    return clients
+
+
+def test_slow_readers_of_old_answers_are_dropped_so_that_memory_is_bounded(scene: Scene) -> None:
+    slow = filled(scene)
+    scene.now = serving.PATIENCE_S
+    other = scene.client()
+    other.sendall(WORK)
+    scene.gate.may_go_on.release()
+    assert other.recv(1)
+    assert scene.dropped == 1
     with pytest.raises((ConnectionError, http.client.IncompleteRead)):
         read_all(slow[0])
-    assert read_all(slow[-1]) >= 32 << 20
+    assert read_all(other) >= 32 << 20
+
+
+def test_who_reads_an_answer_in_time_keeps_it_however_many_ask(scene: Scene) -> None:
+    reading = filled(scene)
+    scene.gate.page = (b"small",)
+    waiting = scene.client()
+    waiting.sendall(WORK)
+    # By its answer what was sent before is known to have been taken, and does not begin.
+    fast(scene.client())
+    assert len(scene.gate.rounds) == len(reading)
+    assert [read_all(one) >= 32 << 20 for one in reading] == [True] * len(reading)
+    scene.gate.may_go_on.release()
+    assert answer(waiting) == (200, b"small")
+    assert scene.dropped == 0
 
 
 def read_all(client: socket.socket) -> int:

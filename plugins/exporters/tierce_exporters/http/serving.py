@@ -5,8 +5,9 @@ is worked out on a second thread, for all who asked for it before it began: a hu
 once cost two rounds of work, and share the bytes of the answers.
 
 Bounds: `CONNECTION_COUNT_MAX` connections (one that rests makes room for a new one),
-`ANSWER_COUNT_MAX` different answers that are still being sent (beyond that, who reads the oldest
-too slowly is dropped), the time of each step (`connection`).
+`ANSWER_COUNT_MAX` different answers that are still being sent (beyond that nothing is worked out
+until one is read, or who reads the oldest has had `PATIENCE_S` and is dropped), the time of each
+step (`connection`).
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from tierce_exporters.http.connection import Connection, Phase
+from tierce_exporters.http.connection import ANSWER_S, Connection, Phase
 from tierce_exporters.http.request import Request
 from tierce_exporters.http.response import Response
 
 CONNECTION_COUNT_MAX = 128
 ANSWER_COUNT_MAX = 4
+#: Who takes longer to read an answer keeps others waiting no more: half of what they wait.
+PATIENCE_S = 5.0
 #: In the queue of the kernel, before they are accepted.
 BACKLOG = 128
 RECEIVE_BYTES = 8192
@@ -75,6 +78,8 @@ class HttpServer:
         self._is_working = self._is_stopping = False
         #: When new connections are taken again; None while they are.
         self._accepts_at: float | None = None
+        #: When there is room for another answer at the latest; None while nobody waits for that.
+        self._works_at: float | None = None
         self._jobs: queue.SimpleQueue[list[tuple[socket.socket, Request]] | None]
         self._jobs = queue.SimpleQueue()
         self._done: queue.SimpleQueue[list[tuple[socket.socket, Response]]] = queue.SimpleQueue()
@@ -205,7 +210,11 @@ class HttpServer:
             self._selector.modify(ready, selectors.EVENT_READ)
 
     def _pause_s(self) -> float | None:
-        times = (self._accepts_at, *(one.deadline for one in self._connections.values()))
+        times = (
+            self._accepts_at,
+            self._works_at,
+            *(one.deadline for one in self._connections.values()),
+        )
         deadlines = [one for one in times if one is not None]
         return max(0.0, min(deadlines) - self._clock()) if deadlines else None
 
@@ -222,25 +231,33 @@ class HttpServer:
         connection.close()
 
     def _start_work(self) -> None:
-        if self._is_working or not self._asked:
+        if self._is_working or not self._asked or not self._has_room():
             return
-        self._drop_slow()
         self._jobs.put(self._asked)
         self._asked, self._is_working = [], True
 
-    def _drop_slow(self) -> None:
-        """Drop who reads the oldest answers, so that there is room for new ones."""
+    def _has_room(self) -> bool:
+        """Return whether another answer may be worked out. Who reads the oldest is dropped for it,
+        but not before having had the time."""
         sending = {
             one: connection
             for one, connection in self._connections.items()
             if connection.phase is Phase.SENDING
         }
         answers = {id(one.response): one.deadline or 0.0 for one in sending.values()}
-        oldest = sorted(answers, key=lambda each: answers[each])[: 1 - ANSWER_COUNT_MAX]
+        self._works_at = None
+        if len(answers) < ANSWER_COUNT_MAX:
+            return True
+        oldest = min(answers, key=lambda each: answers[each])
+        room_at = answers[oldest] - ANSWER_S + PATIENCE_S
+        if room_at > self._clock():
+            self._works_at = room_at
+            return False
         for each, connection in sending.items():
-            if id(connection.response) in oldest:
+            if id(connection.response) == oldest:
                 self._dropped()
                 self._close(each)
+        return True
 
     def _give_answers(self) -> None:
         while not self._done.empty():
