@@ -26,6 +26,9 @@ FAMILY = "tierce"
 #: A sealed file is a few hundred bytes, with a map of regions some thousand; more is damage.
 SEALED_BYTES_MAX = 1 << 20
 _VERSION_DIGITS_MAX = 9
+#: Why a folder's name can't be made durable by who has not made it: its parent is not his to read,
+#: or lies where nothing is ever made.
+_NOT_OURS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EINVAL})
 #: Why a folder may stay though it is asked to go: others use it, it is a mount point.
 _STAYS = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY})
 
@@ -51,16 +54,38 @@ def make_folder(path: Path, mode: int = 0o700) -> tuple[Path, ...]:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
         missing.append(path)
         path = path.parent
+    _sync_found(path)
     made: list[Path] = []
     try:
         for folder in reversed(missing):
-            folder.mkdir(mode)
-            made.append(folder)
+            if _make_one(folder, mode):
+                made.append(folder)
             sync_folder(folder.parent)
     except OSError:
         remove_folders(made)
         raise
     return tuple(made)
+
+
+def _sync_found(folder: Path) -> None:
+    """Make the name of a folder durable that was there: who made it may have been killed before it
+    was, or may be at it now. Those above it are: each is before anything is made in it."""
+    try:
+        sync_folder(folder.parent)
+    except OSError as error:
+        if error.errno not in _NOT_OURS:
+            raise
+
+
+def _make_one(folder: Path, mode: int) -> bool:
+    """Make a folder; False if another process has made it meanwhile."""
+    try:
+        folder.mkdir(mode)
+    except FileExistsError:
+        if not folder.is_dir():
+            raise
+        return False
+    return True
 
 
 def remove_folders(folders: Iterable[Path]) -> None:

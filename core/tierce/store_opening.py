@@ -76,16 +76,16 @@ class Opening(Generic[S]):
         if self._answer is not None:
             settled(*self._answer)
 
-    def end(self, close: Callable[[S], None]) -> None:
+    def end(self, ended: Callable[[S | None], None]) -> None:
         """Wait no more. The replicator's to call.
 
         Args:
-            close: Closes what is opened all the same.
+            ended: Called once nothing is being opened any more, which may be never: with what was
+                opened all the same, to be closed, or None. Now if it is settled.
         """
-
-        def settled(store: S | None, _error: BaseException | None) -> None:
-            if store is not None:
-                close(store)
-
-        self._settled = settled
+        if self._answer is not None:
+            # What was handed over is no more its own.
+            ended(None if self._settled is not None else self._answer[0])
+            return
+        self._settled = lambda store, _error: ended(store)
         self._give_up()

@@ -97,6 +97,67 @@ def test_folders_that_were_there_are_neither_made_nor_removed(tmp_path: Path) ->
     assert [one.name for one in (tmp_path / "a" / "b").iterdir()] == ["other"]
 
 
+def test_a_folder_that_another_process_makes_meanwhile_is_not_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = os.mkdir
+
+    def mkdir(path: Path, mode: int) -> None:
+        if path.name == "a":
+            made(path, mode)
+        made(path, mode)
+
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    assert make_folder(tmp_path / "a" / "b") == (tmp_path / "a" / "b",)
+
+
+def test_what_another_process_puts_in_a_folders_place_meanwhile_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = os.mkdir
+
+    def mkdir(path: Path, mode: int) -> None:
+        path.touch()
+        made(path, mode)
+
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    with pytest.raises(FileExistsError):
+        make_folder(tmp_path / "a" / "b")
+
+
+def test_a_folder_whose_maker_was_killed_before_it_was_durable_is_so_when_it_is_made_again(
+    tmp_path: Path,
+) -> None:
+    disk = RecordedDisk(tmp_path)
+    with disk:
+        os.mkdir(tmp_path / "a")
+        make_folder(tmp_path / "a" / "b")
+        os.mkdir(tmp_path / "whole")
+        make_folder(tmp_path / "whole")
+    disk.leave(len(disk.log), 0.0, Random(1))
+    assert (tmp_path / "a" / "b").is_dir()
+    assert (tmp_path / "whole").is_dir()
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO])
+def test_a_folder_below_one_that_is_not_ours_to_read_can_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    opened = os.open
+
+    def open_it(path: Path, *arguments: int, **more: int) -> int:
+        if path == tmp_path.parent:
+            raise OSError(number, os.strerror(number), str(path))
+        return opened(path, *arguments, **more)
+
+    monkeypatch.setattr(os, "open", open_it)
+    if number == errno.EIO:
+        with pytest.raises(OSError, match="Input/output error"):
+            make_folder(tmp_path / "a")
+    else:
+        assert make_folder(tmp_path / "a") == (tmp_path / "a",)
+
+
 def test_a_folder_that_can_not_be_made_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

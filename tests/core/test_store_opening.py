@@ -47,15 +47,29 @@ def test_who_waits_no_more_gives_it_up_and_has_closed_what_opens_all_the_same() 
     opening = Opening[str]("", lambda: given_up.append("given up"))
     told, settled = noted()
     opening.wait(settled)
-    closed: list[str] = []
-    opening.end(closed.append)
-    assert given_up == ["given up"]
+    ended: list[str | None] = []
+    opening.end(ended.append)
+    assert (given_up, ended) == (["given up"], [])
     opening.settle("the store")
-    assert (told, closed) == ([], ["the store"])
+    assert (told, ended) == ([], ["the store"])
     failed = Opening[str]("")
-    failed.end(closed.append)
+    failed.end(ended.append)
     failed.settle(None, OSError("no such pool"))
-    assert closed == ["the store"]
+    assert ended == ["the store", None]
+
+
+def test_what_is_settled_is_given_up_by_nobody_and_closed_by_whom_it_was_handed_to() -> None:
+    given_up: list[str] = []
+    opening = Opening[str]("", lambda: given_up.append("given up"))
+    opening.settle("the store")
+    ended: list[str | None] = []
+    opening.end(ended.append)
+    assert ended == ["the store"]
+    told, settled = noted()
+    opening.wait(settled)
+    assert told == [("the store", None)]
+    opening.end(ended.append)
+    assert (ended, given_up) == (["the store", None], [])
 
 
 def context(reactor: FakeReactor) -> StoreOpenContext:

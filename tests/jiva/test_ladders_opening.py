@@ -7,9 +7,14 @@ import errno
 import pytest
 
 from jiva.cluster import Cluster, opened
+from jiva.ladder import frames_of, taken
 from jiva.steps import end_by_a_failed_sync, flush, work_off
 from tierce import GOOD
+from tierce_jiva.ballot import NO_BALLOT
+from tierce_jiva.host import State
 from tierce_jiva.replica_actions import DigestExtents, Fetch, Save
+from tierce_jiva.waiting_store import OPENING
+from tierce_jiva.wire import encode_control
 
 BLOCK = 4096
 A, B, C = ("replica-1", "replica-2", "replica-3")
@@ -276,3 +281,28 @@ def test_of_two_that_were_started_again_under_one_target_the_earlier_is_believed
     assert cluster.is_serving
     assert cluster.get(0) == b"b" * BLOCK
     assert cluster.cached(0) == [b"b"] * 2
+
+
+def test_a_replica_that_opens_its_store_keeps_no_vote_of_the_others_from_its_end() -> None:
+    cluster = Cluster(opening_patience_s=1.0)
+    cluster.cut = {C}
+    cluster.step_until(lambda: cluster.target.state is State.ELECTING)
+    for name in (A, B):
+        cluster.nodes[name].held = {Save}
+    cluster.run()
+    # It comes, and is sent away, more often than a slow disk makes a vote durable.
+    for _ in range(3):
+        cluster.target.connected(cluster.now, C)
+        (asked,) = taken(cluster.target.links[C])
+        message = {"kind": "refused", "why": OPENING, "promised": NO_BALLOT.to_json()}
+        answer = frames_of(encode_control(asked.sequence, NO_BALLOT, message))
+        cluster.target.received(cluster.now, C, answer)
+        cluster.carry_out()
+        cluster.run(0.5)
+        assert cluster.target.state is State.ELECTING
+    for name in (A, B):
+        cluster.release(name)
+    cluster.run()
+    assert cluster.is_serving
+    # It was one vote, not one after each time.
+    assert cluster.nodes[A].record.accepted.sequence == 1

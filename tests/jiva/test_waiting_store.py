@@ -165,9 +165,12 @@ def test_a_stop_gives_it_up_at_once_and_closes_what_opens_all_the_same(later: La
     assert end(later) == ["closed"]
     assert later.given_up == ["so"]
     assert peer.is_closed
-    ReplicaFolder(later.site.path).close()
+    # What opens it may still be at it, and the folder has one process.
+    with pytest.raises(ConflictError, match="has this folder open"):
+        ReplicaFolder(later.site.path)
     later.opening.settle(later.site.store)
     assert later.site.store.is_closed
+    ReplicaFolder(later.site.path).close()
     later.site.reactor.advance(TOLD_S)
     assert later.codes() == []
 
@@ -180,6 +183,9 @@ def test_one_that_fails_later_ends_the_replica_as_one_that_fails_at_once(
     failure = FormatError("is no pool", path=Path("/pool"))
     with pytest.raises(FormatError, match="/pool: is no pool"):
         later.opening.settle(None, failure)
+    # It has ended by itself: there is nothing to give up, and nothing holds the folder.
+    assert (end(later), later.given_up) == (["closed"], [])
+    ReplicaFolder(later.site.path).close()
     told = [event.message for event in later.site.events if event.code == "jiva.replica.opened"]
     expected = ["replica-1 could not open its store sparse-file, after 10 s"]
     assert told == (expected if is_late else [])
@@ -200,7 +206,8 @@ def test_a_folder_that_is_exchanged_meanwhile_is_refused_and_the_store_closed(
 
 
 def test_who_can_not_listen_ends_before_it_waits(site: Site) -> None:
-    opening = Opening[Any]("the pool is imported")
+    given_up: list[str] = []
+    opening = Opening[Any]("the pool is imported", lambda: given_up.append("so"))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(ConflictError, match=address):
@@ -208,6 +215,11 @@ def test_who_can_not_listen_ends_before_it_waits(site: Site) -> None:
                 store=choice_of(lambda _context: cast("Any", opening)),
                 member=MemberSpec("replica-1", site.path, address),
             )
+    assert given_up == ["so"]
+    with pytest.raises(ConflictError, match="has this folder open"):
+        ReplicaFolder(site.path)
+    opening.settle(site.store)
+    assert site.store.is_closed
     ReplicaFolder(site.path).close()
 
 

@@ -32,7 +32,7 @@ from typing import Any
 
 import attrs
 
-from tierce import ConflictError, FormatError, RecordPlace, lock_file
+from tierce import ConflictError, FormatError, RecordPlace, Store, lock_file
 from tierce_jiva.ballot import Record
 from tierce_jiva.files import Files, OsFiles
 from tierce_jiva.record_file import (
@@ -163,6 +163,14 @@ class ReplicaFolder:
         assert self._place is not None
         self._place.keep(encode_record(record, identity.uuid, identity.replica, self.regions))
         self.record = record
+
+    def let_go(self, store: Store | None) -> None:
+        """Close the store that was opened in it, if one was, then the folder. Until a store's
+        opening is over its folder stays locked, at the longest until the process is gone: what
+        opens it may still be at it."""
+        if store is not None:
+            store.close()
+        self.close()
 
     def close(self) -> None:
         """Let the folder go."""

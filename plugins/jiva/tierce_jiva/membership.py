@@ -153,13 +153,16 @@ class MembershipController:
 
     def lost(self, link: Link, reason: str) -> None:
         """The connection to a replica was lost."""
+        was_ready = link.is_ready
         self._rebuilding.lost(link, reason)
         self._reads.lost(link)
         self._links.lose(link, reason)
         self.upkeep.doubts.lost(link)
         self.upkeep.marks.lost(link)
         link.fault = ""
-        self._opener.lost()
+        if was_ready:
+            # On one that had promised nothing nobody has counted, and it may come every moment.
+            self._opener.lost()
         self._agenda.must_refresh = True
 
     def _promised(self, link: Link) -> None:

@@ -86,7 +86,7 @@ class Opener:
         self.handshake = Handshake(links, volume.uuid, agenda)
 
     def lost(self) -> None:
-        """A connection was lost."""
+        """A connection was lost on which a replica had promised."""
         if self._standing.state is State.ELECTING:
             self._standing.state = State.OPENING
             # It may come back without its memory: then it is not the one to serve from.

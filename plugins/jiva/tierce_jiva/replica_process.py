@@ -96,9 +96,10 @@ class ReplicaProcess:
                 self._begin(opened)
             self._listener = self._listen(context.member.address)
         except BaseException:
-            if isinstance(opened, Store):
-                opened.close()
-            self._folder.close()
+            if isinstance(opened, Opening):
+                opened.end(self._folder.let_go)
+            else:
+                self._folder.let_go(opened)
             raise
         if isinstance(opened, Opening):
             name = self._folder.identity.store
@@ -166,7 +167,7 @@ class ReplicaProcess:
         self._closed = closed
         self._is_closing = True
         if self._waiting is not None:
-            self._waiting.end()
+            self._waiting.end(self._folder.let_go)
         else:
             self._jobs.end()
         self._reactor.unwatch(self._listener.fileno())
@@ -353,8 +354,7 @@ class ReplicaProcess:
         if self._closed is not None and not self._offloaded:
             closed, self._closed = self._closed, None
             if self._waiting is None:
-                self._store.close()
-            self._folder.close()
+                self._folder.let_go(self._store)
             closed()
 
     def _saved(self, _result: None, error: OSError | None) -> None:

@@ -67,10 +67,10 @@ class WaitingStore:
         """It can't be opened; who says why ends the replica."""
         self._over(f"could not open its store {self._name}")
 
-    def end(self) -> None:
-        """The replica ends before."""
+    def end(self, ended: Callable[[Store | None], None]) -> None:
+        """The replica ends before; see `tierce.Opening.end`."""
         self._timer.cancel()
-        self._opening.end(lambda store: store.close())
+        self._opening.end(ended)
 
     def _over(self, what: str) -> None:
         self._timer.cancel()
