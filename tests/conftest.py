@@ -1,9 +1,10 @@
-"""What holds for every test: in CI nothing is skipped, nothing is timed, and where a real server
-was there its story is shown with the failure."""
+"""What holds for every test: in CI nothing is skipped, nothing is timed, what a test starts can be
+interrupted, and where a real server was there its story is shown with the failure."""
 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from serving.server import Server
 # How long an example takes is the machine's affair.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+# A job in a shell's background ignores SIGINT, and so would all that is started from it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

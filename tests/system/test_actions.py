@@ -102,11 +102,7 @@ def test_an_interrupted_command_cancels_its_long_action(server: Server, tmp_path
     server.run("demo")
     words = (sys.executable, "-m", "tierce.cli.main", "volume", "act", "demo", "engine")
     more = ("snapshot", "name=big", "--data-dir", str(server.data))
-    # A job in a shell's background ignores SIGINT, and so would what is started from it.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    asking = subprocess.Popen([*words, *more], stderr=subprocess.PIPE, text=True)
-    signal.signal(signal.SIGINT, before)
-    with asking:
+    with subprocess.Popen([*words, *more], stderr=subprocess.PIPE, text=True) as asking:
         assert asking.stderr is not None
         assert "%" in asking.stderr.readline()
         asking.send_signal(signal.SIGINT)
