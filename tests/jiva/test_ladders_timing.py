@@ -335,6 +335,47 @@ def test_a_replicas_log_names_what_was_slow_in_it_and_is_followed(*, is_sampled:
     assert scene.nodes["replica-1"].followed == expected
 
 
+@pytest.mark.parametrize("is_sampled", [True, False])
+def test_a_timed_flush_fails_as_any_does_and_covers_only_what_came_before_its_sync(
+    *, is_sampled: bool
+) -> None:
+    scene = Followed(count=1)
+    node = scene.nodes["replica-1"]
+    node.held.add(Sync)
+    first, second = Request(Op.FLUSH), Request(Op.FLUSH)
+    scene.ask(first, is_sampled=is_sampled)
+    scene.run()
+    # Behind the sync that has begun: it needs one of its own.
+    scene.ask(a_write())
+    scene.ask(second, is_sampled=is_sampled)
+    scene.run()
+    node.store.fail_sync = OSError(errno.EIO, "bad sector")
+    node.waiting.pop(0)()
+    scene.run()
+    assert second.status is None
+    scene.release("replica-1")
+    scene.run()
+    assert [one.status is not None and one.status.is_good for one in (first, second)] == [
+        False,
+        False,
+    ]
+
+
+def test_what_is_followed_is_sent_to_nobody_to_whom_more_is_owed_first() -> None:
+    scene = Followed()
+    link = scene.target.links["replica-3"]
+    scene.run()
+    link.is_current = False
+    link.outgoing[:] = [b"what", b"is", b"owed"]
+    scene.target.submit(scene.now, [a_write(8192)], lambda _done: None)
+    untold = list(link.outgoing)
+    scene.tracer.left = -1
+    followed = a_write(16384)
+    scene.tracer.sample([followed], scene.clock_ns())
+    scene.target.submit(scene.now, [followed], lambda _done: None)
+    assert untold == link.outgoing == [b"what", b"is", b"owed"]
+
+
 # -- old and new -----------------------------------------------------------------------------------
 
 

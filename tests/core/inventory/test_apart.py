@@ -21,10 +21,10 @@ from tierce import (
 )
 from tierce.errors import explain
 from tierce.inventory.adoption import Adoption
-from tierce.inventory.apart import put_together
-from tierce.inventory.errands import GivenUpError
+from tierce.inventory.apart import do_whole, put_together
+from tierce.inventory.errands import Answer, GivenUpError
 from tierce.inventory.volume_inventory import VolumeInventory
-from tierce.process.works import Call
+from tierce.process.works import Call, Work
 from tierce.state import Phase
 
 
@@ -285,6 +285,25 @@ def test_a_new_volume_in_folders_of_another_is_told_how_that_one_comes_back(
     with pytest.raises(ConflictError) as caught:
         in_place.create(inventory, triple(), base=scene.folder)
     assert f"tierce volume adopt --without two {one} {three}" in str(caught.value)
+
+
+@pytest.mark.parametrize("call", [Call.CREATE, Call.CONDEMN, Call.EMPTY, Call.TIDY, Call.DELETE])
+def test_what_members_have_in_common_is_made_and_marked_before_them_and_goes_after_them(
+    scene: Scene, inventory: VolumeInventory, call: Call
+) -> None:
+    volume = inventory.served["demo"].volume
+    errand = do_whole(inventory.config.registry, call, volume)
+    steps = []
+    step = next(errand)
+    while True:
+        is_common = isinstance(step, Work)
+        steps.append("common" if is_common else "members")
+        try:
+            step = errand.send(None if is_common else (Answer(), Answer(), Answer()))
+        except StopIteration:
+            break
+    is_first = call in (Call.CREATE, Call.CONDEMN)
+    assert steps == (["common", "members"] if is_first else ["members", "common"])
 
 
 def test_several_failures_are_one_that_names_each_and_says_the_most_that_is_known() -> None:
