@@ -29,9 +29,11 @@ from tierce import (
     TierceError,
 )
 from tierce_jiva.ballot import NO_BALLOT
+from tierce_jiva.files import OsFiles
 from tierce_jiva.folder import ReplicaFolder
 from tierce_jiva.frame_head import Asking, Durations, Extension, Stages, extended
 from tierce_jiva.making import create_folder
+from tierce_jiva.removing import Place, condemn_folder
 from tierce_jiva.replica_actions import Log
 from tierce_jiva.replica_process import CONNECTION_COUNT_MAX
 from tierce_jiva.wire import (
@@ -73,6 +75,36 @@ def peer(site: Site) -> Peer:
 
 
 # -- starting --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("has_opened", [False, True])
+def test_a_replica_whose_deletion_was_taken_back_while_its_disk_was_away_is_whole_again(
+    site: Site, *, has_opened: bool
+) -> None:
+    if has_opened:
+        site.start().close(lambda: None)
+        site.work_off()
+    condemn_folder(site.path, Place.WHOLE, OsFiles())
+    site.start()
+    site.connect().begin()
+    assert (site.path / "volume.json").exists()
+    assert not (site.path / "deleted.json").exists()
+
+
+@pytest.mark.parametrize("gone", ["record.json", "head-000.img"])
+def test_a_replica_of_which_anything_is_gone_stays_deleted(site: Site, gone: str) -> None:
+    condemn_folder(site.path, Place.WHOLE, OsFiles())
+    (site.path / gone).unlink()
+    with pytest.raises(FormatError, match=r"volume\.json"):
+        site.start()
+    assert (site.path / "deleted.json").exists()
+
+
+def test_a_folder_that_is_to_go_for_another_volume_is_left_alone(site: Site) -> None:
+    condemn_folder(site.path, Place.WHOLE, OsFiles())
+    with pytest.raises(ConflictError, match="left alone"):
+        site.start(volume_uuid="ff00")
+    assert (site.path / "deleted.json").exists()
 
 
 def test_it_announces_where_it_listens(site: Site) -> None:

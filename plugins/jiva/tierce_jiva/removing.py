@@ -14,13 +14,21 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from tierce import ConflictError, FormatError, RecordPlace, TemporaryError, remove_folders
+from tierce import (
+    ConflictError,
+    FormatError,
+    RecordPlace,
+    StoreChoice,
+    StoreContext,
+    TemporaryError,
+    remove_folders,
+)
 from tierce_jiva.ballot import NO_BALLOT, Ballot
 from tierce_jiva.files import Files
 from tierce_jiva.folder import LOCK, VOLUME, read_identity, take_lock
 from tierce_jiva.record_file import RECORD, SPARE, open_record_file, read_body
 from tierce_jiva.sealed import read_sealed
-from tierce_jiva.stored import Stored
+from tierce_jiva.stored import Stored, stored_by
 
 #: The identity of a folder that is being made.
 MAKING = "making.json"
@@ -120,6 +128,32 @@ def spare_folder(path: Path, files: Files) -> None:
     """Make a folder whole again that was to go and has all its bytes; durable on return."""
     files.replace(path / DELETED, path / VOLUME)
     files.sync_folder(path)
+
+
+def take_back(context: StoreContext, choice: StoreChoice | None, files: Files) -> None:
+    """Make a folder whole again that is to go though its replica is started: its deletion was taken
+    back while it was out of reach. One of which anything is gone stays as it is.
+
+    Args:
+        context: Whose folder it is.
+        choice: What keeps its bytes.
+        files: The file system.
+
+    Raises:
+        ConflictError: It is another's, or a process has it open.
+        FormatError: It is damaged.
+    """
+    path = context.folder
+    if choice is None or not (path / DELETED).exists():
+        return
+    if look(path, context.uuid, context.member) is not Place.DELETED:
+        return
+    lock = _lock(path, files)
+    try:
+        if has_bytes(stored_by(choice, context, files)):
+            spare_folder(path, files)
+    finally:
+        files.close(lock)
 
 
 def has_bytes(stored: Stored) -> bool:

@@ -28,8 +28,10 @@ from tierce import (
     TemporaryError,
     TierceError,
 )
+from tierce_jiva.files import OsFiles
 from tierce_jiva.folder import ReplicaFolder
 from tierce_jiva.frame_head import Asking
+from tierce_jiva.removing import take_back
 from tierce_jiva.replica import Replica
 from tierce_jiva.replica_actions import (
     Action,
@@ -87,6 +89,7 @@ class ReplicaProcess:
         self._is_closing = False
         #: While its store is being opened; what comes of that is there afterwards.
         self._waiting: WaitingStore | None = None
+        take_back(self._place(), context.store, OsFiles())
         self._folder = ReplicaFolder(context.member.folder, open_record=None)
         opened: Store | Opening[Store] | None = None
         try:
@@ -102,8 +105,7 @@ class ReplicaProcess:
                 self._folder.let_go(opened)
             raise
         if isinstance(opened, Opening):
-            name = self._folder.identity.store
-            self._waiting = WaitingStore(name, opened, context, self._emit)
+            self._waiting = WaitingStore(self._folder.identity.store, opened, context, self._emit)
             opened.wait(self._opened)
 
     def _opened(self, store: Store | None, error: BaseException | None) -> None:
@@ -131,7 +133,8 @@ class ReplicaProcess:
         context, place = self._context, self._place()
         self._folder.load(self._kind.open_record(place))
         head = self._kind.identify(place)
-        self._check_place()
+        if not self._folder.is_at_path():
+            raise ConflictError(f"{self._folder.path} was exchanged while it was being opened")
         self._store = store
         where = self._where()
         self._apply: Stage = context.stage("replica.apply")
@@ -190,10 +193,6 @@ class ReplicaProcess:
             stage=context.stage,
             emit=context.emit,
         )
-
-    def _check_place(self) -> None:
-        if not self._folder.is_at_path():
-            raise ConflictError(f"{self._folder.path} was exchanged while it was being opened")
 
     def _where(self) -> dict[str, Any]:
         """Say where another process of this machine may read the bytes, and by what it knows that
