@@ -29,6 +29,8 @@ _VERSION_DIGITS_MAX = 9
 #: Why a folder's name can't be made durable by who has not made it: its parent is not his to read,
 #: or lies where nothing is ever made.
 _NOT_OURS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EINVAL})
+#: So often it is tried to make a folder below one that others remove.
+_ATTEMPT_COUNT = 4
 #: Why a folder may stay though it is asked to go: others use it, it is a mount point.
 _STAYS = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY})
 
@@ -48,6 +50,14 @@ def make_folder(path: Path, mode: int = 0o700) -> tuple[Path, ...]:
     Returns: the folders that were not there before, the outermost first.
     Raises: OSError, having removed again what it had made.
     """
+    for _ in range(_ATTEMPT_COUNT - 1):
+        # Another process may remove meanwhile, as empty, one that was there.
+        with contextlib.suppress(FileNotFoundError):
+            return _make_missing(path, mode)
+    return _make_missing(path, mode)
+
+
+def _make_missing(path: Path, mode: int) -> tuple[Path, ...]:
     missing: list[Path] = []
     while not path.is_dir():
         if os.path.lexists(path):

@@ -111,6 +111,30 @@ def test_a_folder_that_another_process_makes_meanwhile_is_not_its_own(
     assert make_folder(tmp_path / "a" / "b") == (tmp_path / "a" / "b",)
 
 
+@pytest.mark.parametrize("times", [1, 99])
+def test_a_folder_that_another_process_removes_meanwhile_is_made_again_but_not_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    made, removed = os.mkdir, 0
+
+    def mkdir(path: Path, mode: int) -> None:
+        nonlocal removed
+        if path.name == "b" and removed < times:
+            removed += 1
+            path.parent.rmdir()
+        made(path, mode)
+
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    made(tmp_path / "a", 0o700)
+    path = tmp_path / "a" / "b"
+    if times == 1:
+        assert make_folder(path) == (tmp_path / "a", path)
+    else:
+        with pytest.raises(FileNotFoundError):
+            make_folder(path)
+        assert list(tmp_path.iterdir()) == []
+
+
 def test_what_another_process_puts_in_a_folders_place_meanwhile_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
