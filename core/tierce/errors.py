@@ -28,6 +28,14 @@ from typing import ClassVar
 
 from tierce.block.status import Status
 
+#: What orders a terminal to do something, or the text around to run the other way: C0 but for line
+#: feed and tab, DEL, C1, and Unicode's bidirectional controls.
+_ORDERS = {
+    code: chr(code).encode("unicode_escape").decode()
+    for code in (*range(32), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+    if chr(code) not in "\n\t"
+}
+
 
 class TierceError(Exception):
     """The root. Its message says what, where, and what to do."""
@@ -138,6 +146,12 @@ class UnreadableError(OSError):
     def __init__(self, extents: Iterable[tuple[int, int]], reason: str) -> None:
         super().__init__(errno.EIO, reason)
         self.extents = tuple(extents)
+
+
+def harmless(text: str) -> str:
+    """Return a text for a terminal: what a stranger said in it (a peer, a file's name) gives the
+    terminal no orders, and does not turn round what stands beside it."""
+    return text.translate(_ORDERS)
 
 
 def explain(error: BaseException) -> str:

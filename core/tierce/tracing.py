@@ -147,17 +147,8 @@ class Tracer:
     """
 
     __slots__ = (
-        *(
-            "_followed",
-            "_left_out",
-            "_random",
-            "_second",
-            "_skipped",
-            "_slow",
-            "_slow_ns",
-            "_wall_ns",
-        ),
-        *("_write", "_written", "left", "limits", "live", "look_ns", "note_ns"),
+        *("_followed", "_left_out", "_random", "_second", "_skipped", "_slow", "_slow_ns"),
+        *("_wall_ns", "_write", "_written", "left", "limits", "live", "look_ns", "note_ns"),
     )
 
     def __init__(
@@ -222,16 +213,20 @@ class Tracer:
             self.left = self._skipped
 
     def _follow(self, request: Request, now_ns: int) -> None:
+        self._leave_old(now_ns)
+        if request.trace is None and self._may_write(now_ns, 0, SAMPLED_COUNT_MAX):
+            trace = request.trace = Trace([], True, *self._draw())
+            self._followed[trace] = now_ns
+        self._look()
+
+    def _leave_old(self, now_ns: int) -> None:
         followed = self._followed
         while followed and now_ns - next(iter(followed.values())) > FOLLOWED_NS_MAX:
             trace = next(iter(followed))
             trace.is_sampled = False
             del followed[trace]
             self._left_out(1)
-        if request.trace is None and self._may_write(now_ns, 0, SAMPLED_COUNT_MAX):
-            trace = request.trace = Trace([], True, *self._draw())
-            followed[trace] = now_ns
-        self._look()
+            self._look()
 
     def note(
         self,
@@ -296,6 +291,9 @@ class Tracer:
             last: The stage of the front end that began when all others were over: stamped on those
                 that are sampled. Empty for none.
         """
+        if self.live:
+            # Here too: it may be that none is sampled any more.
+            self._leave_old(began_ns + elapsed_ns)
         done = list(requests)
         is_slow = elapsed_ns > self._slow_ns
         for request in done:

@@ -9,7 +9,20 @@ from pathlib import Path
 import pytest
 
 from tierce import ConfigError, UnreadableError
-from tierce.errors import explain
+from tierce.errors import explain, harmless
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("an ordinary one: größer\n\tthan", "an ordinary one: größer\n\tthan"),
+        ("\x1b[2J\x1b]0;mine\x07", "\\x1b[2J\\x1b]0;mine\\x07"),
+        ("\x9b31m\x7f\r", "\\x9b31m\\x7f\\r"),
+        ("a\u202eb\u2066", "a\\u202eb\\u2066"),
+    ],
+)
+def test_what_strangers_said_gives_a_terminal_no_orders(text: str, shown: str) -> None:
+    assert harmless(text) == shown
 
 
 def test_what_a_store_can_not_read_is_a_failure_of_the_medium_with_its_extents() -> None:

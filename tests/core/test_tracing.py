@@ -145,6 +145,18 @@ def test_one_that_will_never_be_answered_is_forgotten() -> None:
     assert scene.tracer.look_ns > 0
 
 
+def test_one_that_is_never_answered_is_left_though_none_is_sampled_any_more() -> None:
+    scene = Scene(every=1)
+    scene.ask()
+    scene.tracer.limit(TraceLimits(every=0))
+    assert scene.tracer.live == 1
+    scene.answer(scene.ask(), FOLLOWED_NS_MAX - 1, 1)
+    assert (scene.tracer.live, scene.left_out) == (1, 0)
+    scene.answer(scene.ask(), FOLLOWED_NS_MAX + SECOND, 1)
+    assert (scene.tracer.live, scene.left_out) == (0, 1)
+    assert scene.tracer.look_ns > 0
+
+
 def test_so_many_in_a_second_are_written_and_the_rest_is_counted() -> None:
     scene = Scene(every=1000)
     scene.answer(scene.ask(SLOW_COUNT_MAX + 30), 0, SECOND)

@@ -14,6 +14,7 @@ import click
 from tierce.cli.data_folder import find_data_dir, server_options
 from tierce.cli.output import has_colour, output_option, show
 from tierce.cli.quantities import duration_option
+from tierce.errors import harmless
 
 if TYPE_CHECKING:
     from tierce.cli.event_source import Event
@@ -130,8 +131,9 @@ def line_of(event: dict[str, Any], *, is_coloured: bool) -> str:
     severity = f"{event['severity']:<7}"
     if is_coloured and event["severity"] in _COLOURS:
         severity = click.style(severity, fg=_COLOURS[event["severity"]])
-    message = " ".join(str(event["message"]).split())
-    return f"{event['time']} {severity} {event['code']} {event['subject']}: {message}"
+    message = harmless(" ".join(str(event["message"]).split()))
+    subject = harmless(event["subject"])
+    return f"{event['time']} {severity} {event['code']} {subject}: {message}"
 
 
 def _print_list(events: Iterable[dict[str, Any]], output: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any, TextIO, TypeVar
 
 import click
 
-from tierce.errors import TierceError, explain
+from tierce.errors import TierceError, explain, harmless
 
 #: What `--output` takes.
 FORMATS = ("table", "json", "yaml")
@@ -120,7 +120,7 @@ def run(command: Callable[[], Any]) -> int:
 
 
 def _complain(message: str) -> None:
-    line = " ".join(message.replace("\t", "").split("\n"))
+    line = " ".join(harmless(message).replace("\t", "").split("\n"))
     prefix = "tierce: error:"
     if has_colour(sys.stderr):
         prefix = click.style(prefix, fg="red", bold=True)
@@ -183,7 +183,7 @@ def cell(item: Any) -> str:
         return ", ".join(cell(one) for one in item)
     if isinstance(item, Mapping):
         return json.dumps(item, ensure_ascii=False)
-    return " ".join(str(item).split("\n"))
+    return harmless(" ".join(str(item).split("\n")))
 
 
 def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], width: int) -> list[str]:

@@ -7,6 +7,9 @@ from typing import Any, TypeVar
 
 import click
 
+#: Beyond what clocks count: nobody waits so long.
+DAYS_MAX = 36500
+
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -19,9 +22,12 @@ def seconds_of(_context: click.Context, parameter: click.Parameter, text: str | 
     from tierce.config.quantity import parse_duration  # noqa: PLC0415
 
     try:
-        return parse_duration(text)
+        found = parse_duration(text)
     except ValueError as error:
         raise click.BadParameter(f"{text!r}: {error}", param=parameter) from error
+    if found > DAYS_MAX * 86400:
+        raise click.BadParameter(f"{text!r}: expected at most {DAYS_MAX} d", param=parameter)
+    return found
 
 
 def duration_option(

@@ -46,9 +46,8 @@ _HELP_LINE = "< > sort by another column, r the other way, q quit"
 @click.option(
     "--sort",
     type=click.Choice(tuple(SORT_KEYS)),
-    default="p99",
-    show_default=True,
-    help="The column by which volumes are sorted.",
+    help="The column to sort by; with NAME: mean, p50 or p99.  [default: p99; with NAME as the I/O "
+    "goes]",
 )
 @server_options
 @output_option
@@ -56,7 +55,7 @@ def top(
     name: str,
     interval: float,
     count: int | None,
-    sort: str,
+    sort: str | None,
     data_dir: Path | None,
     config: Path | None,
     output: str,
@@ -138,13 +137,17 @@ class View:
         return attrs.evolve(self, is_reversed=self.is_reversed != (key == "r"))
 
 
-def _view(name: str, sort: str) -> View:
+def _view(name: str, sort: str | None) -> View:
     from tierce.seeing.top import STAGE_COLUMNS, VOLUME_COLUMNS  # noqa: PLC0415
 
-    if name:
-        return View(name, STAGE_COLUMNS, 0)
-    keys = [column.key for column in VOLUME_COLUMNS]
-    return View(name, VOLUME_COLUMNS, keys.index(SORT_KEYS[sort]))
+    columns = STAGE_COLUMNS if name else VOLUME_COLUMNS
+    if sort is None and name:
+        return View(name, columns, 0)
+    keys, wanted = [column.key for column in columns], SORT_KEYS[sort or "p99"]
+    if wanted not in keys:
+        why = f"{sort!r} is of volumes; those of one volume are sorted by mean, p50 or p99"
+        raise click.BadParameter(why, param_hint="--sort")
+    return View(name, columns, keys.index(wanted))
 
 
 def _frame(before: Look, after: Look) -> Frame:

@@ -58,6 +58,10 @@ def why(
     # Loaded here, so that `tierce volume --help` stays quick.
     from tierce.cli.looking import NO_SERVER, Looker  # noqa: PLC0415
 
+    if not records and not options["for"]:
+        raise click.BadParameter(
+            "expected more than 0 s; what is kept is told by --records", param_hint="--for"
+        )
     looker = Looker(find_data_dir(data_dir, config), name)
     seconds = 0.0 if records else options["for"]
     found, is_served = _find(looker, seconds)

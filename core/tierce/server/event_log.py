@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Protocol, TextIO
 
-from tierce.errors import TierceError
+from tierce.errors import TierceError, harmless
 from tierce.process.logs import RotatingLog
 from tierce.process.paths import Paths
 from tierce.process.telling import log_line, stamped
@@ -158,9 +158,9 @@ class EventLog:
         self._record(events)
         for event in events:
             if event.severity != "info":
-                self._console.say(f"{event.severity}: {event.message}")
+                self._console.say(f"{event.severity}: {harmless(event.message)}")
             elif event.code in GOOD_NEWS:
-                self._console.say(f"note: {event.message}")
+                self._console.say(f"note: {harmless(event.message)}")
             if self.listeners is not None:
                 self.listeners.hear(event)
 

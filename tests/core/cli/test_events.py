@@ -103,6 +103,11 @@ def test_what_is_about_a_volume(subject: str, is_wanted: bool) -> None:
     assert Wanted("demo", "info")(row(1, subject=subject)) is is_wanted
 
 
+def test_what_a_stranger_said_in_a_message_gives_a_terminal_no_orders() -> None:
+    line = line_of(as_shown({**row(1), "message": "go\x1b[2J away"}), is_coloured=False)
+    assert line.endswith(": go\\x1b[2J away")
+
+
 def test_colour_is_for_what_matters() -> None:
     shown = as_shown(row(1, severity="error"))
     assert "\x1b[31merror" in line_of(shown, is_coloured=True)

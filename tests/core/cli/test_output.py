@@ -78,6 +78,7 @@ def test_json_and_yaml_are_read_back_equal(value: Any) -> None:
         (0, "0"),
         (False, "no"),
         ("a\nb", "a b"),
+        ("a\x1b[2Jb", "a\\x1b[2Jb"),
         ([1, None], "1, -"),
         ({"a": 1}, '{"a": 1}'),
     ],
@@ -119,6 +120,7 @@ def _raise(error: BaseException) -> Callable[[], Any]:
         (_interrupted(), 130, "interrupted"),
         (PermissionError(13, "Permission denied", "/x"), 1, "/x: Permission denied"),
         (KeyboardInterrupt(), 130, "interrupted"),
+        (TemporaryError("it said \x1b[2J"), 6, "it said \\x1b[2J"),
     ],
 )
 def test_what_is_expected_to_go_wrong_is_one_line_and_a_code(

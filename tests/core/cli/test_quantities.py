@@ -28,3 +28,9 @@ def test_a_duration_is_seconds() -> None:
 def test_what_is_no_duration_is_refused_with_what_was_expected() -> None:
     with pytest.raises(click.BadParameter, match="expected a duration such as 200 ms or 5 s"):
         read("--for", "soon")
+
+
+def test_a_duration_that_no_clock_knows_is_refused() -> None:
+    assert read("--for", "36500d")["for"] == 36500 * 86400
+    with pytest.raises(click.BadParameter, match="expected at most 36500 d"):
+        read("--for", "36501 d")

@@ -19,7 +19,7 @@ import yaml
 
 from core.cli.volumes import Folder
 from core.seeing.volumes import interval
-from tierce.cli.top import SORT_KEYS, Frame, View, lines_of
+from tierce.cli.top import SORT_KEYS, Frame, View, _view, lines_of
 from tierce.seeing.top import STAGE_COLUMNS, VOLUME_COLUMNS
 
 Tierce = Callable[..., Any]
@@ -131,6 +131,19 @@ def test_of_one_volume_its_stages_are_shown_and_whose_the_time_was(
 def test_an_interval_of_nothing_is_refused(tierce: Tierce, folder: Folder) -> None:
     done = tierce("volume", "top", "--interval", "0")
     assert (done.code, "expected more than 0 s" in done.err) == (2, True)
+
+
+def test_stages_are_sorted_by_a_column_that_they_have_or_it_is_refused(
+    tierce: Tierce, folder: Folder
+) -> None:
+    for word in ("mean", "p50", "p99"):
+        assert tierce("volume", "top", "busy", "--sort", word).code == 0
+        assert STAGE_COLUMNS[_view("busy", word).sort].key == SORT_KEYS[word]
+    assert _view("busy", None).sort == 0
+    assert VOLUME_COLUMNS[_view("", None).sort].key == "p99_ns"
+    done = tierce("volume", "top", "busy", "--sort", "oldest")
+    assert done.code == 2
+    assert "'oldest' is of volumes; those of one volume are sorted by mean, p50 or p99" in done.err
 
 
 def test_every_column_can_be_sorted_by_its_word(tierce: Tierce, folder: Folder) -> None:

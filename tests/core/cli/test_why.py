@@ -103,6 +103,12 @@ def test_without_io_that_is_said(
     )
 
 
+def test_to_watch_for_no_time_is_refused(tierce: Tierce, folder: Folder) -> None:
+    done = tierce("volume", "why", "demo", "--for", "0s")
+    assert done.code == 2
+    assert "expected more than 0 s; what is kept is told by --records" in done.err
+
+
 def test_a_volume_that_is_not_there_is_the_callers_mistake(tierce: Tierce, folder: Folder) -> None:
     done = tierce("volume", "why", "ghost")
     assert done.code == 2

@@ -63,6 +63,12 @@ def test_an_event_is_carried_on_later_once_and_in_order(scene: Scene) -> None:
     assert scene.screen.getvalue() == "warning: second\n"
 
 
+def test_what_a_stranger_said_in_a_message_gives_the_screen_no_orders(scene: Scene) -> None:
+    scene.event_log.emit(Event("b", "go\x1b[2J away", "x", "warning"))
+    scene.soon[0]()
+    assert scene.screen.getvalue() == "warning: go\\x1b[2J away\n"
+
+
 def test_listeners_hear_every_event(scene: Scene) -> None:
     scene.event_log.emit(Event("a", "first", "x"))
     scene.event_log.flush()

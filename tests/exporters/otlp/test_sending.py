@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import logging
 import threading
@@ -30,12 +31,17 @@ SPANS = to_spans([record()], RESOURCES)
 POINTS = [Sample(("db", "write"), number) for number in range(3)]
 METRICS = metrics_data([Family(VOLUME_BYTES, POINTS)], RESOURCES, 7)
 
+#: More of these than any socket has room for.
+PIECE, PIECE_COUNT = bytes(1 << 20), 64
+
 
 class Answering(http.server.ThreadingHTTPServer):
     """A collector that has one answer, and keeps what it was sent."""
 
     def __init__(self) -> None:
         self.status = 200
+        #: So many pieces it answers with at most, and how many have been taken.
+        self.piece_count = self.taken_count = 0
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
         answering = self
 
@@ -44,8 +50,13 @@ class Answering(http.server.ThreadingHTTPServer):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 answering.requests.append((self.path, dict(self.headers), body))
                 self.send_response(answering.status)
-                self.send_header("Content-Length", "0")
+                self.send_header("Content-Length", str(answering.piece_count * len(PIECE)))
+                self.send_header("Location", f"{answering.url}/login")
                 self.end_headers()
+                with contextlib.suppress(OSError):
+                    for _ in range(answering.piece_count):
+                        self.wfile.write(PIECE)
+                        answering.taken_count += 1
 
             def log_message(self, *_words: object) -> None: ...
 
@@ -98,6 +109,27 @@ def test_a_collector_that_refuses_is_told_from_one_that_is_not_there(
         assert sender.send_spans(SPANS) is Verdict.FAILED
         assert errors.why
         sender.close()
+
+
+@pytest.mark.parametrize("status", [301, 302, 307])
+def test_what_is_to_be_sent_elsewhere_has_not_arrived_and_where_is_told(
+    status: int, collector: Answering, errors: ErrorKeeper
+) -> None:
+    collector.status = status
+    sender = Sender(OtlpOptions(endpoint=collector.url, headers={"x-key": "secret"}), errors)
+    assert sender.send_spans(SPANS) is Verdict.FAILED
+    assert f"answers {status}: it is at {collector.url}/login; name that as the" in errors.why
+    assert sender.send_metrics(METRICS) is Verdict.FAILED
+    sender.close()
+    assert [path for path, _headers, _body in collector.requests] == ["/v1/traces", "/v1/metrics"]
+
+
+def test_of_an_answer_without_end_little_is_read(collector: Answering, errors: ErrorKeeper) -> None:
+    collector.piece_count = PIECE_COUNT
+    sender = Sender(OtlpOptions(endpoint=collector.url), errors)
+    assert sender.send_spans(SPANS) is Verdict.ARRIVED
+    sender.close()
+    assert collector.taken_count < PIECE_COUNT
 
 
 def test_what_is_not_to_be_sent_has_no_exporter(errors: ErrorKeeper) -> None:
