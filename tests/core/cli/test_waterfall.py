@@ -55,4 +55,4 @@ def test_the_drawing_in_the_documentation_is_made_of_a_write_that_happened() -> 
     assert page == renewed(page)
     lines = draw(traced_write(), WIDTH)
     assert all(line in page for line in lines)
-    assert lines[-1] == "100% of its time was spent in jiva.replica/replica-2: 112.54 ms"
+    assert lines[-1] == "100% of its time was spent in jiva.replica/replica-2: 105.95 ms"
