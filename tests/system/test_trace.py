@@ -27,12 +27,14 @@ pytestmark = [pytest.mark.system, pytest.mark.needs("libiscsi")]
 
 
 @contextmanager
-def tracing(server: Server, *words: str) -> Iterator[subprocess.Popen[str]]:
+def tracing(
+    server: Server, *words: str, stdout: int = subprocess.PIPE
+) -> Iterator[subprocess.Popen[str]]:
     """Run `tierce volume trace demo` beside what follows, once it has begun."""
     command = [sys.executable, "-m", "tierce.cli.main", "volume", "trace", "demo", *words]
     with subprocess.Popen(
         [*command, "--data-dir", str(server.data)],
-        stdout=subprocess.PIPE,
+        stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
     ) as running:
