@@ -10,7 +10,7 @@ import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from serving.processes import WAIT_S, wait_until
 from serving.server import Server
@@ -207,9 +207,9 @@ def tcp_ports(pid: int) -> set[int]:
     return found
 
 
-def taken_connections(pid: int) -> list[Any]:
-    """Unix connections that others have made to a socket of this process, which has a path."""
-    return [row for row in _sockets(pid, "unix", 6) if row[5] == "03" and len(row) > 7]
+def control_connections(pid: int) -> list[list[str]]:
+    """The Unix connections of a process by which others control it, or it them: SEQPACKET."""
+    return [row for row in _sockets(pid, "unix", 6) if row[4:6] == ["0005", "03"]]
 
 
 def _sockets(pid: int, kind: str, inode_at: int) -> list[list[str]]:

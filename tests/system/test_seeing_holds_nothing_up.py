@@ -14,7 +14,7 @@ from serving.libiscsi import Session
 from serving.processes import wait_until
 from serving.server import Server
 from system import disturbing
-from system.disturbing import SERVICES, Behave, Peer, open_paths, taken_connections, tcp_ports
+from system.disturbing import SERVICES, Behave, Peer, control_connections, open_paths, tcp_ports
 
 pytestmark = [pytest.mark.system, pytest.mark.needs("libiscsi")]
 
@@ -174,11 +174,12 @@ def test_no_data_process_has_anything_open_that_leads_to_an_exporter_or_to_who_i
             assert tcp_ports(pids[name])
             assert not tcp_ports(pids[name]) & theirs
         # Who is asked by the server alone is asked by nobody once there is none.
-        assert all(taken_connections(pids[name]) for name in DATA)
+        assert not list((server.data / "run").glob("*.service"))
+        assert all(control_connections(pids[name]) for name in (*DATA, *SERVICES))
         server.kill()
         for name in (*DATA, *SERVICES):
             wait_until(
-                lambda pid=pids[name]: not taken_connections(pid),  # type: ignore[misc]
+                lambda pid=pids[name]: not control_connections(pid),  # type: ignore[misc]
                 f"nobody is connected to {name}",
             )
         scene.exchange()
