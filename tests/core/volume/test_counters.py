@@ -160,3 +160,21 @@ def test_a_quantile_bounds_what_was_measured(elapsed: list[int]) -> None:
 
 def test_an_empty_histogram_has_no_quantile() -> None:
     assert quantile([0] * BUCKET_COUNT, 0.99) == 0
+
+
+def test_counted_together_each_lies_in_its_bucket_also_at_the_bounds() -> None:
+    # The last one of each bucket, and the first one beyond it.
+    firsts = [-((-1 << bucket + 10) // 1100) for bucket in range(BUCKET_COUNT - 1)]
+    times = [each for first in firsts for each in (first - 1, first)]
+    expected = [0] * BUCKET_COUNT
+    for each in times:
+        expected[bucket_of(each)] += 1
+    words = memoryview(bytearray(STAGE_WORDS * 8)).cast("Q")
+    made = PageStage(words, lambda: None)
+    made.add(Op.READ, 1, 512, 0)
+    made.bring_up()
+    for each in times:
+        made.add(Op.READ, 1, 512, each)
+    made.bring_up()
+    expected[0] += 1
+    assert operations_of(words)["read"]["buckets"] == expected

@@ -162,3 +162,24 @@ def test_what_is_no_ring_is_refused_by_readers_and_made_anew_by_its_writer(
     ring.close()
     with pytest.raises(FormatError, match="can't be read"):
         TraceRing.open(tmp_path / "none")
+
+
+def test_a_slot_is_marked_before_what_lies_there_is_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "ring"
+    marks: list[tuple[int, bytes]] = []
+
+    class Watched:
+        """The slots' words, which tell what lies in the file when one is stored."""
+
+        def __setitem__(self, _word: int, value: int) -> None:
+            marks.append((value, path.read_bytes()[8192 + 16 : 8192 + SLOT_BYTES]))
+
+        def release(self) -> None: ...
+
+    writer = TraceRing.create(path)
+    writer._slots = Watched()  # type: ignore[assignment]
+    writer.write(io(1))
+    writer.close()
+    (begun, before), (done, after) = marks
+    assert (begun, done) == (1, 2)
+    assert before == bytes(len(before)) != after
