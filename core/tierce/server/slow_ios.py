@@ -12,6 +12,8 @@ from tierce.volume.trace_ring import SLOT_COUNT, TraceRing
 
 #: So many are shown.
 SHOWN_COUNT = 5
+#: Of the stages of each so many, those that took longest.
+STAGE_COUNT = 5
 _NS_PER_MS = 1_000_000
 
 
@@ -34,7 +36,7 @@ def slow_ios(path: Path) -> list[str]:
 
 
 def describe(record: dict[str, Any]) -> str:
-    """Say what an I/O was, how long it took, and how long the stages that were slow with it."""
+    """Say what an I/O was, how long it took, and how long its longest stages."""
     what = f"{record['operation'].upper()} of {record['length']} bytes at {record['offset']}"
     text = f"{format_time(record['start_ns'])} {what} took {_ms(record['elapsed_ns'])}"
     if record["code"] != "good":
@@ -43,6 +45,9 @@ def describe(record: dict[str, Any]) -> str:
         f"{one['stage']}{'/' * bool(one['member'])}{one['member']} {_ms(one['elapsed_ns'])}"
         for one in sorted(record["stages"], key=lambda one: -one["elapsed_ns"])
     ]
+    left = len(stages) - STAGE_COUNT
+    if left > 0:
+        stages[STAGE_COUNT:] = [f"{left} more"]
     return text + (f": {', '.join(stages)}" if stages else "")
 
 
