@@ -34,9 +34,9 @@ def test_a_session_costs_no_sync_and_a_reservation_is_synced(
         synced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
         fsync(descriptor)
 
-    session = make_bench().session()
+    session, target = make_bench().session(), make_bench()
     monkeypatch.setattr(os, "fsync", note)
-    other = make_bench().session(isid=OTHER)
+    other = target.session(isid=OTHER)
     assert synced == []
     other.ask(register(1))
     assert synced == ["reservations.new", "frontend.iscsi"]
