@@ -34,7 +34,9 @@ class SessionNote:
         self._header_bytes = len(header)
         self._slots = {initiator: slot for slot, initiator in enumerate(initiators)}
         self._free: list[int] = []
-        make_folder(path.parent)
+        if not path.parent.is_dir():
+            # One that is there costs no sync: no session waits for a disk.
+            make_folder(path.parent)
         fresh = path.with_name(f"{path.name}.new")
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         self._descriptor = os.open(fresh, flags, 0o600)
