@@ -42,7 +42,7 @@ def test_a_deletion_waits_for_a_disk_that_is_missing_and_goes_on_when_it_is_back
     third.rename(away)
     waits = server.command("volume", "delete", "work", "--yes")
     assert waits.returncode == 6
-    assert f"replica-3 in {third}: mount its disk" in waits.stderr
+    assert f"replica-3: nothing is found in {third}: mount its disk" in waits.stderr
     assert state() == "deleting"
     shown = server.shown("work")
     assert "Nothing of it is gone" in shown["deletion"]
