@@ -132,6 +132,21 @@ def test_of_an_answer_without_end_little_is_read(collector: Answering, errors: E
     assert collector.taken_count < PIECE_COUNT
 
 
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_what_can_not_be_encoded_is_not_sent_again_and_why_is_told(
+    protocol: str, errors: ErrorKeeper
+) -> None:
+    (span, *_more) = to_spans([record(start_ns=-(1 << 40))], RESOURCES)
+    points = metrics_data([Family(VOLUME_BYTES, [Sample(("db", "write"), 1 << 64)])], RESOURCES, 7)
+    nobody = f"http://127.0.0.1:{free_port()}"
+    sender = Sender(OtlpOptions(endpoint=nobody, protocol=protocol, timeout=0.5), errors)
+    assert sender.send_spans([span]) is Verdict.REFUSED
+    assert "Failed to encode" in errors.why
+    assert sender.send_metrics(points) is Verdict.REFUSED
+    assert "Failed to encode" in errors.why
+    sender.close()
+
+
 def test_what_is_not_to_be_sent_has_no_exporter(errors: ErrorKeeper) -> None:
     sender = Sender(OtlpOptions(metrics=False), errors)
     assert sender.where == {Signal.TRACES: "http://localhost:4318/v1/traces"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind, StatusCode
@@ -97,7 +98,13 @@ def test_what_went_wrong_is_an_error() -> None:
     assert span(event()).status.status_code is StatusCode.UNSET
 
 
-@pytest.mark.parametrize("took_ns", [None, "1", -1, True, 1.5])
+@pytest.mark.parametrize("took_ns", [None, "1", -1, True, 1.5, START_NS + 1])
 def test_an_event_that_does_not_say_how_long_is_no_span(took_ns: object) -> None:
     assert not took_time(event(took_ns=took_ns))
     assert took_time(event())
+
+
+@pytest.mark.parametrize("time_ns", [-1, 1 << 64])
+def test_an_event_of_a_time_that_no_span_can_have_is_no_span(time_ns: int) -> None:
+    told = attrs.evolve(event().event, fields={"took_ns": 0}, time_ns=time_ns)
+    assert not took_time(RecordedEvent(1, 1.0, told))

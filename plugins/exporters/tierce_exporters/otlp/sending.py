@@ -3,6 +3,7 @@ thread that sends."""
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -16,7 +17,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from tierce import UsageError, explain
 from tierce_exporters.options import OtlpOptions
 from tierce_exporters.otlp.destination import GRPC, Destination, Signal, destination
-from tierce_exporters.otlp.verdict import ErrorKeeper, Verdict
+from tierce_exporters.otlp.verdict import LOGGER, NOT_ENCODED, ErrorKeeper, Verdict
 
 #: Points of one request: below the 4 MiB that gRPC takes.
 POINT_COUNT_MAX = 4096
@@ -75,7 +76,13 @@ class Sender:
 
     def _send(self, signal: Signal, data: Any, success: object) -> Verdict:
         self._errors.forget()
-        return self._errors.verdict(has_arrived=self._exporters[signal].export(data) is success)
+        try:
+            has_arrived = self._exporters[signal].export(data) is success
+        except Exception as error:  # noqa: BLE001 - of any kind, it ends no process
+            # What can't be encoded: over gRPC that is raised, over HTTP they log it.
+            logging.getLogger(LOGGER).error(NOT_ENCODED, signal.value, error)  # noqa: TRY400
+            has_arrived = False
+        return self._errors.verdict(has_arrived=has_arrived)
 
 
 def _make(signal: Signal, where: Destination) -> _Exporter:

@@ -22,20 +22,22 @@ from tierce_exporters.otlp.resources import SCOPE, Resources
 #: W3C Trace Context, level 1: version, trace id, parent id, flags.
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
 _NS_PER_S = 1_000_000_000
+#: What OTLP has for a time: 64 bits.
+_TIME_NS_MAX = (1 << 64) - 1
 #: First words of what the server does; an engine has a word of its own, and does it in the target.
 _OF_THE_SERVER = frozenset({"action", "config", "node", "policy", "volume"})
 
 
 def took_time(recorded: RecordedEvent) -> bool:
-    """True if an event says how long what it tells took."""
+    """True if an event says how long what it tells took: what a plugin says may be no time."""
     took_ns = recorded.event.fields.get("took_ns")
-    return type(took_ns) is int and took_ns >= 0
+    return type(took_ns) is int and 0 <= took_ns <= _end_ns(recorded) <= _TIME_NS_MAX
 
 
 def step_span(recorded: RecordedEvent, resources: Resources) -> ReadableSpan:
     """Return the span of an event that `took_time`."""
     event = recorded.event
-    end_ns = event.time_ns or round(recorded.time * _NS_PER_S)
+    end_ns = _end_ns(recorded)
     what, volume, replica = [*event.subject.split("/", 2), "", ""][:3]
     attributes: dict[str, str] = {"tierce.event.message": event.message}
     if what == "volume":
@@ -59,6 +61,10 @@ def step_span(recorded: RecordedEvent, resources: Resources) -> ReadableSpan:
         end_time=end_ns,
         instrumentation_scope=SCOPE,
     )
+
+
+def _end_ns(recorded: RecordedEvent) -> int:
+    return recorded.event.time_ns or round(recorded.time * _NS_PER_S)
 
 
 def _resource(code: str, volume: str, resources: Resources) -> Resource:

@@ -3,7 +3,8 @@
 OpenTelemetry's exporters try again by themselves within their time, and then return that it failed:
 why, they only log. So the last error that they log is kept here: its text is told, with what made
 the last try fail, and its code decides. What a collector refuses for what it is (a wrong password,
-a malformed request) is not to be sent again, by the standard; what failed for any other reason is.
+a malformed request) is not to be sent again, by the standard, nor is what can't be encoded, which
+all that waits behind it would wait for; what failed for any other reason is.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ _TEMPORARY = frozenset(
 )
 #: Answers of HTTP that may be another one later, by the standard.
 _TEMPORARY_STATUSES = frozenset({408, 429, 502, 503, 504})
+#: How the exporters say that they can't encode it: they could not the next time either.
+NOT_ENCODED = "Failed to encode %s batch: %s"
+_NOT_ENCODED = NOT_ENCODED.partition("%")[0]
 _TEXT_LENGTH_MAX = 400
 
 
@@ -38,7 +42,7 @@ class ErrorKeeper(logging.Handler):
 
     Attributes:
         why: Its text; empty if there was none.
-        is_refusal: The collector does not want what was sent.
+        is_refusal: The collector does not want what was sent, or it can't be encoded.
     """
 
     def __init__(self) -> None:
@@ -59,7 +63,7 @@ class ErrorKeeper(logging.Handler):
             self._cause = f" ({str(values[0])[:_TEXT_LENGTH_MAX]})" if values else ""
             return
         self.why = record.getMessage()[:_TEXT_LENGTH_MAX] + self._cause
-        self.is_refusal = any(map(_is_refusal, values))
+        self.is_refusal = record.msg.startswith(_NOT_ENCODED) or any(map(_is_refusal, values))
 
     def verdict(self, *, has_arrived: bool) -> Verdict:
         """Return what became of the sending since `forget`."""
