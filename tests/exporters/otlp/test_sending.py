@@ -6,6 +6,7 @@ import contextlib
 import http.server
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ METRICS = metrics_data([Family(VOLUME_BYTES, POINTS)], RESOURCES, 7)
 
 #: More of these than any socket has room for.
 PIECE, PIECE_COUNT = bytes(1 << 20), 64
+#: Each in time for itself, and all together longer than a sending may take.
+DRIP_S, DRIP_COUNT, TIMEOUT_S = 0.02, 100, 0.2
 
 
 class Answering(http.server.ThreadingHTTPServer):
@@ -42,6 +45,8 @@ class Answering(http.server.ThreadingHTTPServer):
         self.status = 200
         #: So many pieces it answers with at most, and how many have been taken.
         self.piece_count = self.taken_count = 0
+        #: What of its answer comes in drips: "head", "body" or nothing.
+        self.drips_in = ""
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
         answering = self
 
@@ -49,6 +54,9 @@ class Answering(http.server.ThreadingHTTPServer):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 answering.requests.append((self.path, dict(self.headers), body))
+                if answering.drips_in:
+                    self.drip(answering.drips_in)
+                    return
                 self.send_response(answering.status)
                 self.send_header("Content-Length", str(answering.piece_count * len(PIECE)))
                 self.send_header("Location", f"{answering.url}/login")
@@ -57,6 +65,15 @@ class Answering(http.server.ThreadingHTTPServer):
                     for _ in range(answering.piece_count):
                         self.wfile.write(PIECE)
                         answering.taken_count += 1
+
+            def drip(self, part: str) -> None:
+                end = "x: " if part == "head" else f"Content-Length: {DRIP_COUNT}\r\n\r\n"
+                with contextlib.suppress(OSError):
+                    self.wfile.write(f"HTTP/1.1 200 OK\r\n{end}".encode())
+                    for _ in range(DRIP_COUNT):
+                        time.sleep(DRIP_S)
+                        self.wfile.write(b"a")
+                    self.wfile.write(b"\r\n\r\n" if part == "head" else b"")
 
             def log_message(self, *_words: object) -> None: ...
 
@@ -144,6 +161,17 @@ def test_what_can_not_be_encoded_is_not_sent_again_and_why_is_told(
     assert "Failed to encode" in errors.why
     assert sender.send_metrics(points) is Verdict.REFUSED
     assert "Failed to encode" in errors.why
+    sender.close()
+
+
+@pytest.mark.parametrize(("part", "why"), [("head", "due to timeout"), ("body", "Read timed out")])
+def test_an_answer_that_comes_in_drips_is_late(
+    part: str, why: str, collector: Answering, errors: ErrorKeeper
+) -> None:
+    collector.drips_in = part
+    sender = Sender(OtlpOptions(endpoint=collector.url, timeout=TIMEOUT_S), errors)
+    assert sender.send_spans(SPANS) is Verdict.FAILED
+    assert why in errors.why
     sender.close()
 
 
