@@ -8,9 +8,11 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -126,6 +128,18 @@ def test_a_collector_that_refuses_is_told_from_one_that_is_not_there(
         assert sender.send_spans(SPANS) is Verdict.FAILED
         assert errors.why
         sender.close()
+
+
+def test_each_refusal_of_a_collector_over_grpc_is_one(errors: ErrorKeeper) -> None:
+    collector = grpc.server(ThreadPoolExecutor(1))
+    port = collector.add_insecure_port("127.0.0.1:0")
+    collector.start()
+    sender = Sender(OtlpOptions(endpoint=f"http://127.0.0.1:{port}", protocol="grpc"), errors)
+    for _ in range(2):
+        assert sender.send_spans(SPANS) is Verdict.REFUSED
+        assert "UNIMPLEMENTED" in errors.why
+    sender.close()
+    collector.stop(None)
 
 
 @pytest.mark.parametrize("status", [301, 302, 307])

@@ -95,6 +95,8 @@ def _make(signal: Signal, where: Destination) -> _Exporter:
 
 
 def _over_grpc(where: Destination) -> dict[str, Any]:
+    # It says an error once in 20 s only; here each sending's own decides.
+    logging.getLogger(f"{_PACKAGE}.grpc.exporter").filters.clear()
     if not where.is_secure:
         return {"insecure": True}
     import grpc  # noqa: PLC0415 - HTTP does without
