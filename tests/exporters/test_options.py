@@ -39,6 +39,14 @@ def test_somewhere_it_must_listen(tmp_path: Path) -> None:
             "endpoint is 'collector:4317'; expected http://HOST:PORT",
         ),
         (b"{endpoint: 'http://localhost:1', certificate: ca.pem}", "write https:// for TLS"),
+        (b"{endpoint: 'https://ann:1234@host:1'}", "endpoint has a user or a password in it"),
+        (b"{endpoint: 'ftp://ann:1234@host:1'}", "endpoint has a user or a password in it"),
+        (b"{headers: {authorization: ' Bearer 1234'}}", "`authorization` of headers says"),
+        (
+            b'{headers: {authorization: "Bearer 1234\\n"}}',
+            "`authorization` of headers says",
+        ),
+        (b"{headers: {'a b': '1234'}}", "'a b' of headers can't be the name of a header"),
         (b"{client_key: key.pem}", "client_certificate and client_key go together"),
         (b"{traces: false, metrics: false}", "neither traces nor metrics are to be sent"),
         (b"{protocol: http/json}", "protocol"),
@@ -51,6 +59,8 @@ def test_what_can_not_be_sent_is_an_error_with_file_and_line(
     with pytest.raises(ConfigError, match=message) as caught:
         config_from_bytes(OTLP + options, tmp_path / "f.yaml", Registry.load())
     assert "f.yaml:2" in str(caught.value)
+    # What is secret is shown to nobody.
+    assert "1234" not in str(caught.value)
 
 
 def test_what_goes_in_plain_text_beyond_this_machine_is_advised_against(tmp_path: Path) -> None:

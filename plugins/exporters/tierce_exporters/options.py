@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 from urllib.parse import urlsplit
 
 import attrs
@@ -12,11 +13,15 @@ from tierce import Address, option
 
 #: What of 127.0.0.0/8 is not meant by its beginning.
 _LOOPBACK_NAMES = frozenset({"localhost", "::1"})
+#: What a header may be called, over HTTP and gRPC.
+_HEADER = re.compile(r"[0-9A-Za-z_.-]+")
 #: The protocols of OTLP, and the package that speaks each.
 OTLP_PROTOCOLS = {
     "grpc": "opentelemetry-exporter-otlp-proto-grpc",
     "http/protobuf": "opentelemetry-exporter-otlp-proto-http",
 }
+#: What is wrong with a URL that `has_login`.
+LOGIN = "has a user or a password in it, which logs would show: send it by a header instead"
 
 
 @attrs.frozen
@@ -113,6 +118,8 @@ class OtlpOptions:
     def check(self) -> str | None:
         """Return what is wrong with the options, if anything is."""
         if self.endpoint is not None:
+            if has_login(self.endpoint):
+                return f"endpoint {LOGIN}"
             url = urlsplit(self.endpoint)
             if url.scheme not in ("http", "https") or not url.hostname:
                 return f"endpoint is {self.endpoint!r}; expected http://HOST:PORT, or https://HOST:PORT"
@@ -122,7 +129,7 @@ class OtlpOptions:
             return "client_certificate and client_key go together, and one of them is missing"
         if not (self.traces or self.metrics):
             return "neither traces nor metrics are to be sent: leave the section out"
-        return self._missing()
+        return self._wrong_header() or self._missing()
 
     def advice(self) -> str | None:
         """Say what works and yet should be known."""
@@ -134,6 +141,17 @@ class OtlpOptions:
             f"what is sent to {self.endpoint} goes in plain text: whoever is in between reads the "
             "names and numbers of all volumes"
         )
+
+    def _wrong_header(self) -> str | None:
+        for name, value in self.headers.items():
+            if not _HEADER.fullmatch(name):
+                return f"{name!r} of headers can't be the name of a header"
+            if not (value.isascii() and value.isprintable() and value == value.strip()):
+                return (
+                    f"what `{name}` of headers says has characters that no header can have: white "
+                    "space before or after it, an end of a line, or what is not ASCII"
+                )
+        return None
 
     def _missing(self) -> str | None:
         # Asked of what is installed: to import it would bring it into every process.
@@ -238,6 +256,11 @@ class ForwardOptions:
             f"events are sent to {self.address} without TLS: whoever is between can read and "
             "change them"
         )
+
+
+def has_login(endpoint: str) -> bool:
+    """Return whether a URL, or HOST:PORT alone, has a user or a password before its host."""
+    return "@" in (endpoint.partition("://")[2] or endpoint).partition("/")[0]
 
 
 def _is_loopback(address: str) -> bool:

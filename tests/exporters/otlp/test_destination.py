@@ -87,11 +87,17 @@ def test_an_address_alone_is_by_tls_unless_it_is_said_to_be_insecure() -> None:
         ({"PROTOCOL": "http/json"}, "OTEL_EXPORTER_OTLP_PROTOCOL is 'http/json'; expected grpc or"),
         ({"TIMEOUT": "soon"}, "OTEL_EXPORTER_OTLP_TIMEOUT is 'soon'; expected seconds"),
         ({"TIMEOUT": "-1"}, "OTEL_EXPORTER_OTLP_TIMEOUT is '-1'"),
+        ({"ENDPOINT": "http://ann:1234@host:1"}, "its endpoint has a user or a password in it"),
+        ({"TRACES_ENDPOINT": "ann:1234@host:1"}, "its endpoint has a user or a password in it"),
     ],
 )
 def test_a_variable_that_can_not_be_is_named(said: dict[str, str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         where(said)
+
+
+def test_names_of_headers_are_small_as_grpc_has_them() -> None:
+    assert where(headers={"Authorization": "me"}).headers == {"authorization": "me"}
 
 
 def test_headers_are_not_shown() -> None:

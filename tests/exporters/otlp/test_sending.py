@@ -189,6 +189,18 @@ def test_an_answer_that_comes_in_drips_is_late(
     sender.close()
 
 
+def test_a_header_that_can_not_be_sent_is_not_shown(
+    collector: Answering, errors: ErrorKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-key=1234%0A5")
+    sender = Sender(OtlpOptions(endpoint=collector.url), errors)
+    assert sender.send_spans(SPANS) is Verdict.FAILED
+    assert "a header has characters that none can have" in errors.why
+    assert "1234" not in errors.why
+    sender.close()
+    assert collector.requests == []
+
+
 def test_what_is_not_to_be_sent_has_no_exporter(errors: ErrorKeeper) -> None:
     sender = Sender(OtlpOptions(metrics=False), errors)
     assert sender.where == {Signal.TRACES: "http://localhost:4318/v1/traces"}

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import attrs
 
 from tierce import UsageError
-from tierce_exporters.options import OTLP_PROTOCOLS, OtlpOptions
+from tierce_exporters.options import LOGIN, OTLP_PROTOCOLS, OtlpOptions, has_login
 
 _PREFIX = "OTEL_EXPORTER_OTLP"
 GRPC, HTTP = "grpc", "http/protobuf"
@@ -69,6 +69,8 @@ def destination(
     if protocol not in _ENDPOINTS:
         raise UsageError(f"{_PREFIX}_PROTOCOL is {protocol!r}; expected {' or '.join(_ENDPOINTS)}")
     endpoint = _endpoint(options, signal, protocol, environment)
+    if has_login(endpoint):
+        raise UsageError(f"{_PREFIX}: its endpoint {LOGIN}")
     certificate = options.client_certificate or variable("CLIENT_CERTIFICATE")
     key = options.client_key or variable("CLIENT_KEY")
     return Destination(
@@ -76,7 +78,7 @@ def destination(
         endpoint=endpoint,
         is_secure=_is_secure(endpoint, variable("INSECURE")),
         timeout_s=options.timeout or _timeout(variable("TIMEOUT")),
-        headers=options.headers or None,
+        headers={name.lower(): said for name, said in options.headers.items()} or None,
         certificate=options.certificate or variable("CERTIFICATE"),
         client=(certificate, key) if certificate and key else None,
     )

@@ -15,6 +15,7 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.exceptions import InvalidHeader
 
 #: Of an answer so much is read; what is longer costs the connection.
 ANSWER_BYTES_MAX = 4096
@@ -102,8 +103,13 @@ class Session(requests.Session):
         Raises:
             requests.TooManyRedirects: It is to be sent elsewhere. That is for whoever configured
                 it to say: headers are secrets, and nothing has arrived.
+            requests.exceptions.InvalidHeader: One can't be sent.
         """
-        answer = super().request(method, url, *args, **options)
+        try:
+            answer = super().request(method, url, *args, **options)
+        except InvalidHeader:
+            # It says which, with its value.
+            raise InvalidHeader("a header has characters that none can have") from None
         if len(answer.raw.read(ANSWER_BYTES_MAX + 1, decode_content=False)) > ANSWER_BYTES_MAX:
             answer.close()
         if answer.status_code in _REDIRECTIONS:
