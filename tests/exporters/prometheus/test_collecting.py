@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import attrs
+import pytest
 
 from exporters.seen import START_NS, filled, member, operation, process, record, target, volume
 from tierce import Event, RecordedEvent, VolumeStatistics
@@ -233,6 +234,34 @@ def test_what_other_exporters_drop_is_added_up_from_their_events() -> None:
     assert shown["forward", "records"] == 5
     assert shown["otlp", "records"] == 7
     assert shown["prometheus", "events"] == 0
+
+
+def test_what_an_exporter_drops_itself_is_not_added_from_its_own_events() -> None:
+    one = Exporter("otlp", 7.0, {"records": 9})
+    fields = {"exporter": "otlp", "dropped": {"records": 7}}
+    one.events.add([RecordedEvent(1, 1.0, Event("exporter.dropping", "told", "x", fields=fields))])
+    found = {each.metric.name: each.samples for each in families({}, one)}
+    shown = [(each.labels, each.value) for each in found["tierce_exporter_dropped_total"]]
+    assert shown == [(("otlp", "records"), 9)]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"exporter": "mine", "dropped": 7},
+        {"exporter": 7, "dropped": {"records": 7}},
+        {"exporter": "mine", "dropped": {"records": "many"}},
+        {"exporter": "mine", "dropped": {"records": -1}},
+    ],
+)
+def test_a_plugin_s_event_of_drops_without_numbers_is_counted_and_adds_nothing(
+    fields: dict[str, Any],
+) -> None:
+    one = exporter()
+    one.events.add([RecordedEvent(1, 1.0, Event("exporter.dropping", "told", "x", fields=fields))])
+    assert one.events.counts == {("exporter.dropping", "info"): 1}
+    assert one.events.dropped == {}
 
 
 def test_everything_of_the_table_is_filled_from_what_services_see() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import attrs
 
@@ -54,14 +55,21 @@ class EventCounts:
         """Count these."""
         for one in items:
             if one.event.code in _DROPS:
-                fields = one.event.fields
-                for kind, count in fields["dropped"].items():
-                    dropped = (fields["exporter"], kind)
+                for dropped, count in _told_drops(one.event.fields):
                     self.dropped[dropped] = self.dropped.get(dropped, 0) + count
             key = (one.event.code, str(one.event.severity))
             if key not in self.counts and len(self.counts) >= EVENT_CODE_COUNT_MAX:
                 key = _OTHER_CODE
             self.counts[key] = self.counts.get(key, 0) + 1
+
+
+def _told_drops(fields: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], int]]:
+    """Yield exporter and kind, and how many more. A stranger's event may say anything else."""
+    exporter, dropped = fields.get("exporter"), fields.get("dropped")
+    if isinstance(exporter, str) and isinstance(dropped, dict):
+        for kind, count in dropped.items():
+            if type(count) is int and count >= 0:
+                yield (exporter, kind), count
 
 
 @attrs.frozen
@@ -182,7 +190,9 @@ def _samples(
     for kind, count in exporter.dropped.items():
         yield table.DROPPED, Sample((exporter.name, kind), count, exporter.created_s)
     for labels, count in exporter.events.dropped.items():
-        yield table.DROPPED, Sample(labels, count, exporter.created_s)
+        # Its own it knows already.
+        if labels[0] != exporter.name:
+            yield table.DROPPED, Sample(labels, count, exporter.created_s)
 
 
 def _of_volume(seen: VolumeStatistics) -> Iterator[tuple[Metric, Sample]]:
