@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import attrs
+import pytest
 
 from exporters.forward.peer import entries
 from tierce import Event, RecordedEvent, TracedStage, TraceRecord
@@ -54,6 +55,14 @@ def test_an_event_about_one_io_names_its_trace_where_readers_look_for_it() -> No
     record = sent(event_entry(event(trace_id="ab", span_id="cd", age_s=1), "node-1"))[1]
     assert (record["trace_id"], record["span_id"]) == ("ab", "cd")
     assert record["fields"] == {"age_s": 1}
+
+
+@pytest.mark.parametrize("strange", [2**70, {"deep": 2**70}, None])
+def test_what_is_no_text_names_no_trace_and_is_sent_all_the_same(strange: object) -> None:
+    record = sent(event_entry(event(trace_id=strange, span_id="cd"), "node-1"))[1]
+    assert "trace_id" not in record
+    assert "trace_id" in record["fields"]
+    assert record["span_id"] == "cd"
 
 
 def test_what_msgpack_can_not_say_is_sent_as_text() -> None:

@@ -31,7 +31,9 @@ def event_entry(recorded: RecordedEvent, host: str) -> bytes:
     """
     event = recorded.event
     fields = dict(event.fields)
-    traced = {name: fields.pop(name) for name in TRACE_FIELDS if name in fields}
+    # What is no text stays where strange values are looked after.
+    named = [name for name in TRACE_FIELDS if isinstance(fields.get(name), str)]
+    traced = {name: fields.pop(name) for name in named}
     record = {
         "severity": event.severity.value,
         "code": event.code,
