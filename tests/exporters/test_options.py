@@ -39,7 +39,10 @@ def test_somewhere_it_must_listen(tmp_path: Path) -> None:
             "endpoint is 'collector:4317'; expected http://HOST:PORT",
         ),
         (b"{endpoint: 'http://localhost:1', certificate: ca.pem}", "write https:// for TLS"),
-        (b"{endpoint: 'https://ann:1234@host:1'}", "endpoint has a user or a password in it"),
+        (
+            b"{endpoint: 'https://:1234@collector.example:1'}",
+            "endpoint has a user or a password in it",
+        ),
         (b"{endpoint: 'ftp://ann:1234@host:1'}", "endpoint has a user or a password in it"),
         (b"{headers: {authorization: ' Bearer 1234'}}", "`authorization` of headers says"),
         (

@@ -87,7 +87,10 @@ def test_an_address_alone_is_by_tls_unless_it_is_said_to_be_insecure() -> None:
         ({"PROTOCOL": "http/json"}, "OTEL_EXPORTER_OTLP_PROTOCOL is 'http/json'; expected grpc or"),
         ({"TIMEOUT": "soon"}, "OTEL_EXPORTER_OTLP_TIMEOUT is 'soon'; expected seconds"),
         ({"TIMEOUT": "-1"}, "OTEL_EXPORTER_OTLP_TIMEOUT is '-1'"),
-        ({"ENDPOINT": "http://ann:1234@host:1"}, "its endpoint has a user or a password in it"),
+        (
+            {"ENDPOINT": "http://:1234@collector.example:1"},
+            "its endpoint has a user or a password in it",
+        ),
         ({"TRACES_ENDPOINT": "ann:1234@host:1"}, "its endpoint has a user or a password in it"),
     ],
 )
