@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from exporters.seen import START_NS, record
+from tierce.volume.counters import bucket_of
 from tierce_exporters.prometheus.exemplars import Exemplars
 from tierce_exporters.prometheus.metric import Exemplar
 
@@ -19,6 +23,13 @@ def test_the_last_one_of_each_bucket_is_kept() -> None:
         30: Exemplar(SECOND, 0.9, (START_NS + 900_000_000) / NS),
     }
     assert exemplars.of("db", "read") == {}
+
+
+@given(st.integers(0, 10**12))
+def test_an_io_is_an_exemplar_of_the_bucket_that_its_page_counts_it_in(elapsed_ns: int) -> None:
+    exemplars = Exemplars()
+    exemplars.add([record(elapsed_ns=elapsed_ns)])
+    assert list(exemplars.of("db", "write")) == [bucket_of(elapsed_ns)]
 
 
 def test_what_a_scrape_looks_at_does_not_change_under_it() -> None:
