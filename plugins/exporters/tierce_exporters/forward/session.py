@@ -27,6 +27,7 @@ from tierce_exporters.forward.messages import (
     chunk_message,
     ping,
 )
+from tierce_exporters.outgoing import drop_sent
 
 #: HELO and PONG must come within this time.
 HANDSHAKE_S = 10.0
@@ -128,13 +129,7 @@ class Session:
 
     def sent(self, count: int) -> None:
         """So many bytes of `outgoing` are sent."""
-        while count:
-            first = self.outgoing[0]
-            if count < len(first):
-                self.outgoing[0] = first[count:]
-                return
-            count -= len(first)
-            self.outgoing.popleft()
+        drop_sent(self.outgoing, count)
 
     def _greet(self, helo: Helo) -> None:
         if self._secrets is None:

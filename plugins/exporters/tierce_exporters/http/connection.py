@@ -18,6 +18,7 @@ from collections import deque
 
 from tierce_exporters.http.request import BadRequestError, Request, RequestParser
 from tierce_exporters.http.response import Response, head_of, plain
+from tierce_exporters.outgoing import drop_sent
 
 #: So long may a connection rest between two requests: longer than one scrapes.
 IDLE_S = 300.0
@@ -95,13 +96,7 @@ class Connection:
 
     def sent(self, count: int, now: float) -> None:
         """So many bytes of `outgoing` are sent."""
-        while count:
-            first = self.outgoing[0]
-            if count < len(first):
-                self.outgoing[0] = first[count:]
-                return
-            count -= len(first)
-            self.outgoing.popleft()
+        drop_sent(self.outgoing, count)
         if not self.outgoing:
             self._finish(now)
 
